@@ -1,0 +1,1 @@
+"""Disaster recovery for an application on AWS: each copy proven by restoring it, each recovery timed."""
