@@ -1,0 +1,85 @@
+"""`python -m localcloud serve …`: run one local cloud in the foreground until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+# moto reads these at import: without the first, no AWS managed policy can be attached to a role.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+# What the cloud's own boto3 clients must not pick up from the caller.
+for _name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"):
+    os.environ.pop(_name, None)
+
+PORT_TAKEN = 8
+
+
+def main() -> int:
+    """Serve until SIGTERM or a stop request; returns 0, or 8 when the port is taken."""
+    parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run a local cloud in the foreground")
+    serve.add_argument("--directory", type=Path, required=True, help="folder of its state, made when missing")
+    serve.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1")
+    serve.add_argument("--network", default="127.77", help="first two numbers of its loopback network")
+    options = parser.parse_args()
+
+    from waitress.server import create_server
+
+    from localcloud import services
+    from localcloud.cloud import Cloud
+    from localcloud.control import Control
+    from localcloud.front import Front
+
+    directory = options.directory.resolve()
+    logs = directory / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=logs / "localcloud.log", level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for quiet in ("waitress.queue", "botocore", "werkzeug", "urllib3", "boto3"):
+        logging.getLogger(quiet).setLevel(logging.ERROR)
+
+    cloud = Cloud(directory=directory, endpoint=f"http://127.0.0.1:{options.port}", network=options.network)
+    stopped = threading.Event()
+    control = Control(cloud, stopped.set)
+    services.install(cloud)
+    try:
+        server = create_server(
+            Front(cloud, control),
+            host="127.0.0.1",
+            port=options.port,
+            threads=48,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+        )
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        print(f"port {options.port} on 127.0.0.1 is taken by another program", file=sys.stderr)
+        return PORT_TAKEN
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    # Programs started while loading the state may call the API at once, so the server runs first.
+    threading.Thread(target=server.run, name="server", daemon=True).start()
+    print(f"localcloud: {control.open()}; listening on {cloud.endpoint}", flush=True)
+    saver = threading.Thread(target=control.keep_saving, name="saver", daemon=True)
+    saver.start()
+    stopped.wait()
+    cloud.stopping.set()
+    saver.join(10)
+    control.write()
+    server.close()
+    cloud.end()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The control port: what `lifeboat local …` asks of a running cloud, as JSON under /_localcloud/."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localcloud import saved_state
+from localcloud.cloud import Cloud
+from localcloud.operations import Answer
+from localcloud.schedules import SCHEDULES, fire
+
+if TYPE_CHECKING:
+    from localcloud.faults import Faults
+
+LOG = logging.getLogger("localcloud.control")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+AUTOSAVE_QUIET_SECONDS = 1.0
+
+
+class Wrong(Exception):
+    """The caller asked for something impossible; the text says what and what to do."""
+
+
+class Control:
+    """Saving, loading, ticking and stopping of one cloud."""
+
+    def __init__(self, cloud: Cloud, stop: Callable[[], None]) -> None:
+        self.cloud = cloud
+        self.faults: Faults | None = None
+        self.started_at = time.time()
+        self._stop = stop
+        self._writing = threading.Lock()
+
+    # -- over HTTP -----------------------------------------------------------------------------------------------
+
+    def answer(self, environ: dict[str, Any]) -> Answer:
+        """Answer one control request; mistakes of the caller are 400 with the reason."""
+        verb = str(environ["PATH_INFO"]).removeprefix("/_localcloud/").strip("/")
+        try:
+            # A browser page on this machine may send requests here too, but cannot set this header unasked.
+            if verb != "health" and environ.get("HTTP_X_LOCALCLOUD") != "1":
+                raise Wrong("send the header X-Localcloud: 1")
+            body = environ["wsgi.input"].read() or b"{}"
+            result = self._do(verb, json.loads(body))
+        except (Wrong, TypeError, ValueError) as error:
+            return _json(400, {"error": str(error)})
+        except Exception as error:
+            LOG.exception("control request %s failed", verb)
+            return _json(500, {"error": f"{type(error).__name__}: {error}"})
+        return _json(200, result)
+
+    def _do(self, verb: str, asked: dict[str, Any]) -> dict[str, Any]:
+        if verb == "health":
+            return self.health()
+        if verb == "save":
+            return self.save(str(asked.get("name", "")))
+        if verb == "load":
+            return self.load(str(asked.get("name", "")))
+        if verb == "saves":
+            return {"saves": sorted(p.name for p in (self.cloud.directory / "saves").glob("*") if p.is_dir())}
+        if verb == "tick":
+            return self.tick(str(asked.get("schedule", "")))
+        if verb == "faults":
+            return self.change_faults(asked)
+        if verb == "stop":
+            threading.Thread(target=self._stop, name="stop").start()
+            return {"stopping": True}
+        raise Wrong(f"no such control request: {verb}")
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def health(self) -> dict[str, Any]:
+        """Return who is running: process id, folder, start time (seconds since 1970) and network."""
+        return {
+            "program": "localcloud",
+            "pid": os.getpid(),
+            "directory": str(self.cloud.directory),
+            "endpoint": self.cloud.endpoint,
+            "network": self.cloud.network,
+            "started_at": self.started_at,
+            "user": self.cloud.user.name,
+        }
+
+    def save(self, name: str) -> dict[str, Any]:
+        """Copy the whole state, files included, to saves/NAME; an older save of that name gives way at the end."""
+        _named(name)
+        started = time.monotonic()
+        target = self.cloud.directory / "saves" / name
+        fresh = target.with_name(f".{name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        with self._writing, self.cloud.gate.alone():
+            self.cloud.processes.pause()
+            try:
+                self._write_state()
+                _copy(self.cloud.live, fresh)
+            finally:
+                self.cloud.processes.resume()
+        old = target.with_name(f".{name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+        return {"saved": name, "seconds": round(time.monotonic() - started, 2)}
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Go back to saves/NAME: everything that runs is stopped, files and state are replaced, then started again."""
+        _named(name)
+        started = time.monotonic()
+        source = self.cloud.directory / "saves" / name
+        if not (source / "cloud.state").is_file():
+            raise Wrong(f"there is no save named {name} in {source.parent}")
+        with self._writing, self.cloud.gate.alone():
+            self.cloud.end()
+            shutil.rmtree(self.cloud.live, ignore_errors=True)
+            _copy(source, self.cloud.live)
+            saved_state.load(self.cloud, (self.cloud.live / "cloud.state").read_bytes())
+            self.cloud.start()
+        return {"loaded": name, "seconds": round(time.monotonic() - started, 2)}
+
+    def tick(self, schedule: str) -> dict[str, Any]:
+        """Fire everything that is due daily, or monthly, now; return what was started, in words."""
+        if schedule not in SCHEDULES:
+            raise Wrong(f"no schedule named {schedule!r}; write one of: {', '.join(SCHEDULES)}")
+        done = fire(self.cloud, schedule)
+        self.cloud.changed()
+        return {"schedule": schedule, "fired": done}
+
+    def change_faults(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Add the rule `add`, or drop all with `clear`; return the rules in force."""
+        if self.faults is None:
+            raise Wrong("this cloud injects no faults")
+        if asked.get("clear"):
+            self.faults.clear()
+        if "add" in asked:
+            self.faults.add(asked["add"])
+        return {"faults": self.faults.listed()}
+
+    # -- what survives a restart ---------------------------------------------------------------------------------
+
+    def open(self) -> str:
+        """Read the state left by the last run and start what was running; return what was found, in words.
+
+        A damaged state is put aside, never deleted, and the cloud starts empty: `apply` then builds it anew.
+        """
+        path = self.cloud.live / "cloud.state"
+        found = "empty"
+        if path.is_file():
+            try:
+                saved_state.load(self.cloud, path.read_bytes())
+                found = "continued"
+            except Exception as error:
+                LOG.exception("the state of the last run is unreadable")
+                saved_state.reset()
+                aside = self.cloud.directory / f"damaged-{int(time.time())}"
+                self.cloud.live.rename(aside)
+                found = f"damaged ({error}); put aside as {aside.name}"
+        self.cloud.live.mkdir(parents=True, exist_ok=True)
+        self.cloud.start()
+        return found
+
+    def keep_saving(self) -> None:
+        """Write the state soon after each change, until the cloud stops."""
+        while not self.cloud.stopping.is_set():
+            if not self.cloud.dirty.wait(0.5):
+                continue
+            self.cloud.stopping.wait(AUTOSAVE_QUIET_SECONDS)
+            self.write()
+
+    def write(self) -> None:
+        """Write the state now."""
+        with self._writing, self.cloud.gate.alone():
+            self._write_state()
+
+    def _write_state(self) -> None:
+        self.cloud.dirty.clear()
+        data = saved_state.dumped(self.cloud)
+        path = self.cloud.live / "cloud.state"
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
+
+
+def _named(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Wrong(f"{name!r} cannot name a save: use lower-case letters, digits, dots and dashes")
+
+
+def _json(status: int, document: dict[str, Any]) -> Answer:
+    return Answer(status, [("Content-Type", "application/json")], json.dumps(document).encode())

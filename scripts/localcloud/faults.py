@@ -1,0 +1,77 @@
+"""Faults that a test or a drill asks for: a chosen call is refused, delayed, or done with its answer lost."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from localcloud.operations import Call, Refused
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """A rule: the calls it hits (`service`, `operation` as a regular expression), when, and how often.
+
+    `when` is "before" (the call is not executed) or "after" (it is executed and its answer is lost).
+    """
+
+    service: str
+    operation: str
+    when: str = "before"
+    first: int = 1
+    times: int = 1
+    code: str = "InternalFailure"
+    status: int = 500
+    delay_seconds: float = 0.0
+    seen: int = field(default=0)
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Fault] = []
+
+    def add(self, rule: dict[str, Any]) -> None:
+        """Add a rule; unknown keys raise TypeError."""
+        fault = Fault(**rule)
+        if fault.when not in ("before", "after"):
+            raise ValueError(f"when is {fault.when!r}; write before or after")
+        re.compile(fault.operation)
+        with self._lock:
+            self._rules.append(fault)
+
+    def clear(self) -> None:
+        """Drop all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the rules with how many calls each has seen."""
+        with self._lock:
+            return [asdict(rule) for rule in self._rules]
+
+    def before(self, call: Call) -> None:
+        """Raise Refused, or wait, when a rule says so for a call that is about to be executed."""
+        self._apply(call, "before")
+
+    def after(self, call: Call) -> None:
+        """Raise Refused for a call that was executed."""
+        self._apply(call, "after")
+
+    def _apply(self, call: Call, when: str) -> None:
+        due: list[Fault] = []
+        with self._lock:
+            for rule in self._rules:
+                if rule.when == when and rule.service == call.service and re.fullmatch(rule.operation, call.operation):
+                    rule.seen += 1
+                    if rule.first <= rule.seen < rule.first + rule.times:
+                        due.append(rule)
+        for rule in due:
+            time.sleep(rule.delay_seconds)
+            if rule.status >= 400:
+                raise Refused(rule.code, "fault asked for by the rehearsal", rule.status)

@@ -1,0 +1,107 @@
+"""The whole state of the cloud as bytes and back: moto's backends and our own stores in one pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import moto
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from moto import backends
+from moto.core.base_backend import BackendDict, BaseBackend
+
+from localcloud.cloud import Cloud, Remembered
+
+FORMAT = 1
+_NOT_STATE = {"moto_api", "instance_metadata"}
+_LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()))
+
+
+class DamagedState(Exception):
+    """The saved bytes are not what was written, or were written by another version."""
+
+
+def _key_from_pem(pem: bytes) -> Any:
+    return serialization.load_pem_private_key(pem, password=None)
+
+
+def _reducer(thing: Any) -> Any:
+    if isinstance(thing, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        pem = thing.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return _key_from_pem, (pem,)
+    if isinstance(thing, _LOCK_TYPES[0]):
+        return threading.Lock, ()
+    if isinstance(thing, _LOCK_TYPES[1]):
+        return threading.RLock, ()
+    return NotImplemented
+
+
+class _Pickler(pickle.Pickler):
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, BaseBackend):
+            return ("backend", *_name_of(obj))
+        if isinstance(obj, BackendDict):
+            return ("backends", obj.service_name)
+        return None
+
+    reducer_override: Callable[[Any], Any] = staticmethod(_reducer)
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: Any) -> Any:
+        if pid[0] == "backend":
+            _, service, account, region = pid
+            return backends.get_backend(service)[account][region]  # type: ignore[call-overload]
+        return backends.get_backend(pid[1])  # type: ignore[call-overload]
+
+
+def _name_of(backend: BaseBackend) -> tuple[str, str, str]:
+    for group in BackendDict._instances:  # type: ignore[misc]
+        for account, region, candidate in group.iter_backends():
+            if candidate is backend:
+                return str(group.service_name), account, region
+    raise LookupError(f"{backend!r} belongs to no service")
+
+
+def dumped(cloud: Cloud) -> bytes:
+    """Return the state as bytes; call it while nothing changes the cloud."""
+    states = {
+        (group.service_name, account, region): backend.__dict__
+        for group in list(BackendDict._instances)  # type: ignore[misc]
+        if group.service_name not in _NOT_STATE
+        for account, region, backend in group.iter_backends()
+    }
+    buffer = io.BytesIO()
+    content = {"format": FORMAT, "moto": moto.__version__, "remembered": cloud.remembered, "backends": states}
+    _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(content)
+    body = buffer.getvalue()
+    return hashlib.sha256(body).digest() + body
+
+
+def load(cloud: Cloud, data: bytes) -> None:
+    """Replace the state by what `dumped` returned; raises DamagedState and changes nothing when it is not that."""
+    digest, body = data[:32], data[32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise DamagedState("the checksum does not match: the file was cut off or changed")
+    reset()
+    content = _Unpickler(io.BytesIO(body)).load()
+    if content["format"] != FORMAT or content["moto"] != moto.__version__:
+        raise DamagedState(f"written by format {content['format']} with moto {content['moto']}")
+    for (service, account, region), state in content["backends"].items():
+        backend = backends.get_backend(service)[account][region]
+        backend.__dict__.clear()
+        backend.__dict__.update(state)
+    remembered: Remembered = content["remembered"]
+    cloud.remembered = remembered
+
+
+def reset() -> None:
+    """Empty every backend."""
+    BackendDict.reset()

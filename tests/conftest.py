@@ -1,0 +1,113 @@
+"""What every test may use: free ports and loopback networks of its own, a running local cloud, boto3 clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningCloud:
+    """A local cloud in a process of its own."""
+
+    directory: Path
+    port: int
+    network: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str, region: str = "eu-west-1", **config: Any) -> Any:
+        """Return a boto3 client that tries each call once."""
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config),
+        )
+
+    def control(self, verb: str, **asked: Any) -> dict[str, Any]:
+        """Send one control request; an answer other than 200 raises with its text."""
+        request = urllib.request.Request(
+            f"{self.endpoint}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                document: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+        return document
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def own_network(port: int) -> str:
+    """Return a loopback network that no cloud of another port shares (port 4566's own is 127.77)."""
+    return f"127.{100 + port % 150}"
+
+
+def start_cloud(directory: Path, port: int | None = None) -> RunningCloud:
+    """Start a local cloud on a folder and wait until it answers."""
+    port = port or free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "out").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "localcloud", "serve", "--directory", str(directory)]
+            + ["--port", str(port), "--network", own_network(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+        )
+    cloud = RunningCloud(directory=directory, port=port, network=own_network(port), process=process)
+    deadline = time.monotonic() + START_SECONDS
+    while b"listening" not in (directory / "out").read_bytes():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError((directory / "out").read_text())
+        time.sleep(0.1)
+    return cloud
+
+
+def stop_cloud(cloud: RunningCloud) -> None:
+    """End a cloud as an operator would, and fail when it does not go."""
+    cloud.process.send_signal(signal.SIGTERM)
+    cloud.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """A fresh local cloud for the tests of one file."""
+    # PostgreSQL runs as another user where we are root, so the folders above must let it pass.
+    directory = tmp_path_factory.mktemp("cloud")
+    for folder in (directory, *directory.parents[:3]):
+        if folder.owner() != "root" or folder.stat().st_mode & 0o5 != 0o5:
+            folder.chmod(folder.stat().st_mode | 0o755)
+    running = start_cloud(directory)
+    yield running
+    stop_cloud(running)

@@ -1,0 +1,129 @@
+"""The front of the local cloud: routing, answers sent again, unknown operations, state that survives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+
+from tests.conftest import RunningCloud, start_cloud, stop_cloud
+
+
+def test_an_unknown_operation_is_refused_at_once_by_name(cloud: RunningCloud) -> None:
+    batch = cloud.client("s3", "eu-west-1")
+    batch.create_bucket(Bucket="named", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    with pytest.raises(ClientError) as refusal:
+        cloud.client("ec2").describe_fast_launch_images()
+
+    assert refusal.value.response["Error"] == {
+        "Code": "LocalCloudNotImplemented",
+        "Message": "The local cloud does not implement ec2:DescribeFastLaunchImages (region eu-west-1).",
+    }
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_call_sent_again_after_its_answer_got_lost_is_not_executed_twice(cloud: RunningCloud) -> None:
+    def allocate(attempt: int) -> str:
+        request = AWSRequest(
+            "POST",
+            cloud.endpoint + "/",
+            data="Action=AllocateAddress&Version=2016-11-15",
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded",
+                "amz-sdk-invocation-id": "11111111-2222-3333-4444-555555555555",
+                "amz-sdk-request": f"attempt={attempt}; max=3",
+            },
+        )
+        SigV4Auth(Credentials("a", "b"), "ec2", "eu-west-1").add_auth(request)
+        return URLLib3Session().send(request.prepare()).text
+
+    first, again = allocate(1), allocate(2)
+
+    assert first == again
+    assert len(cloud.client("ec2").describe_addresses()["Addresses"]) == 1
+
+
+def test_a_restart_forgets_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("restart")
+    cloud = start_cloud(directory)
+    cloud.client("dynamodb").create_table(
+        TableName="kept",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    key = cloud.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    sealed = cloud.client("kms").encrypt(KeyId=key, Plaintext=b"canary")["CiphertextBlob"]
+    stop_cloud(cloud)
+
+    cloud = start_cloud(directory)
+    tables = cloud.client("dynamodb").list_tables()["TableNames"]
+    opened = cloud.client("kms").decrypt(CiphertextBlob=sealed)["Plaintext"]
+    stop_cloud(cloud)
+
+    assert tables == ["kept"]
+    assert opened == b"canary"
+
+
+def test_a_damaged_state_is_put_aside_and_the_cloud_starts_empty(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("damaged")
+    cloud = start_cloud(directory)
+    cloud.client("sns").create_topic(Name="lost")
+    stop_cloud(cloud)
+    state = directory / "live" / "cloud.state"
+    state.write_bytes(state.read_bytes()[:-1])
+
+    cloud = start_cloud(directory)
+    topics = cloud.client("sns").list_topics()["Topics"]
+    stop_cloud(cloud)
+
+    assert topics == []
+    assert len(list(directory.glob("damaged-*/cloud.state"))) == 1
+
+
+def test_loading_a_save_brings_back_what_was_deleted_since(cloud: RunningCloud) -> None:
+    sns = cloud.client("sns")
+    topic = sns.create_topic(Name="saved")["TopicArn"]
+    cloud.control("save", name="before")
+    sns.delete_topic(TopicArn=topic)
+
+    cloud.control("load", name="before")
+
+    assert topic in [t["TopicArn"] for t in sns.list_topics()["Topics"]]
+
+
+def test_a_save_that_does_not_exist_cannot_be_loaded(cloud: RunningCloud) -> None:
+    with pytest.raises(AssertionError, match="there is no save named nowhere"):
+        cloud.control("load", name="nowhere")
+
+
+def test_an_injected_fault_after_execution_loses_only_the_answer(cloud: RunningCloud) -> None:
+    sns = cloud.client("sns")
+    cloud.control("faults", add={"service": "sns", "operation": "CreateTopic", "when": "after"})
+
+    with pytest.raises(ClientError, match="InternalFailure"):
+        sns.create_topic(Name="answer-lost")
+
+    names = [t["TopicArn"].rsplit(":", 1)[1] for t in sns.list_topics()["Topics"]]
+    assert "answer-lost" in names
+
+
+def test_the_trace_holds_one_line_for_each_request_and_no_body(cloud: RunningCloud) -> None:
+    cloud.client("secretsmanager").create_secret(Name="traced", SecretString="canary-password")
+
+    text = (cloud.directory / "logs" / "trace.jsonl").read_text()
+
+    assert json.loads(text.splitlines()[-1])["operation"] == "CreateSecret"
+    assert "canary-password" not in text
+
+
+def test_the_control_port_refuses_a_request_without_its_header(cloud: RunningCloud) -> None:
+    answer = URLLib3Session().send(AWSRequest("POST", cloud.endpoint + "/_localcloud/stop").prepare())
+
+    assert answer.status_code == 400
