@@ -1,0 +1,12 @@
+# The stack on the local cloud: small, but with every protection that production has.
+ami_id = "ami-0f000000000000001" # the base image that the local cloud brings
+
+instance = {
+  app_image = "app:1"
+  app_port  = 8080
+}
+
+dns = {
+  zone_name   = "lifeboat.test"
+  create_zone = true
+}

@@ -1,0 +1,72 @@
+locals {
+  _app_secret_name = "${var.name}/database"
+}
+
+module "network" {
+  source = "../../modules/network"
+
+  name               = var.name
+  cidr               = var.network.cidr
+  availability_zones = [for letter in var.network.availability_zones : "${var.region}${letter}"]
+}
+
+# The instance is given names only, nothing that exists after the database: both are then built at the same time.
+module "app_instance" {
+  source = "../../modules/app-instance"
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  instance    = var.instance
+  ami_id      = var.ami_id
+  dns         = var.dns
+  teardown    = var.teardown
+
+  network = {
+    vpc_id        = module.network.vpc_id
+    subnet_id     = module.network.public_subnet_ids[0]
+    ingress_cidrs = var.network.ingress_cidrs
+  }
+
+  app_secret_name = local._app_secret_name
+  database_secrets = {
+    secret_arns  = [for generation in module.database.generations : generation.password_secret_arn]
+    kms_key_arns = [module.database.kms_key_arn]
+  }
+}
+
+module "database" {
+  source = "../../modules/database"
+
+  providers = {
+    aws    = aws
+    aws.dr = aws.dr
+  }
+
+  name              = var.name
+  environment       = var.environment
+  account_id        = var.account_id
+  region            = var.region
+  dr_region         = var.dr_region
+  objectives        = var.objectives
+  generations       = var.database_generations
+  active_generation = var.active_generation
+  instance          = var.database.instance
+  backup            = var.database.backup
+  teardown          = var.teardown
+
+  network = {
+    vpc_id                    = module.network.vpc_id
+    subnet_ids                = module.network.private_subnet_ids
+    client_security_group_ids = { app = module.app_instance.security_group_id }
+  }
+}
+
+# A recovery restores a generation through the RDS API; from then on it is Terraform's like any other.
+import {
+  for_each = { for generation, options in var.database_generations : generation => options if options.restored }
+
+  to = module.database.aws_db_instance.this[each.key]
+  id = "${var.name}-${each.key}"
+}

@@ -1,0 +1,33 @@
+# The only thing that lifeboat reads of this stack (scripts/lifeboat/model.py).
+output "recovery" {
+  description = "What a recovery needs to know about this stack."
+  value = {
+    application = var.name
+    environment = var.environment
+    account_id  = var.account_id
+    region      = var.region
+    dr_region   = var.dr_region
+    objectives  = var.objectives
+
+    app = {
+      url               = module.app_instance.url
+      address           = module.app_instance.address
+      instance_id       = module.app_instance.instance_id
+      ami_id            = module.app_instance.ami_id
+      security_group_id = module.app_instance.security_group_id
+      dns_name          = module.app_instance.dns_name
+    }
+
+    database = merge(module.database.active, {
+      generations        = module.database.generations
+      active_generation  = var.active_generation
+      retention_days     = module.database.retention_days
+      backup_window      = module.database.backup_window
+      maintenance_window = module.database.maintenance_window
+    })
+
+    protection = concat(
+      module.database.protection,
+    )
+  }
+}

@@ -1,0 +1,192 @@
+# Defaults of nested options live in the modules; an option left out here is null and takes the module's default.
+
+variable "name" {
+  description = "Prefix of every name: application and environment, such as app-production."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name)) && !can(regex("--|-$", var.name))
+    error_message = "name must be 2 to 25 characters: a lower-case letter, then lower-case letters, digits and single hyphens, not ending in one."
+  }
+}
+
+variable "environment" {
+  description = "Environment that this stack is, such as production."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}$", var.environment))
+    error_message = "environment must start with a lower-case letter and hold only lower-case letters, digits and hyphens."
+  }
+}
+
+variable "account_id" {
+  description = "The only AWS account that this stack may be applied to."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be the 12 digits of an AWS account."
+  }
+}
+
+variable "region" {
+  description = "Region where the application runs."
+  type        = string
+  nullable    = false
+}
+
+variable "dr_region" {
+  description = "Region that holds the second copy of everything."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = var.dr_region != var.region
+    error_message = "dr_region must be another region than region (${var.region}): a copy in the same region is lost with it."
+  }
+}
+
+variable "objectives" {
+  description = "Hours of data (rpo_hours) and of service (rto_hours) that a disaster may cost. Every module refuses a schedule or retention that cannot meet them."
+  type = object({
+    rpo_hours = optional(number, 24)
+    rto_hours = optional(number, 4)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.objectives.rpo_hours > 0 && var.objectives.rto_hours > 0
+    error_message = "objectives.rpo_hours and objectives.rto_hours must be above 0."
+  }
+}
+
+variable "network" {
+  description = "The network, and who may reach the application. availability_zones are letters of the region's zones."
+  type = object({
+    cidr               = optional(string)
+    availability_zones = optional(list(string), ["a", "b"])
+    ingress_cidrs      = optional(set(string))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for zone in var.network.availability_zones : can(regex("^[a-z]$", zone))])
+    error_message = "network.availability_zones must be single letters, such as [\"a\", \"b\"]: the region is put before them."
+  }
+}
+
+variable "database" {
+  description = "The PostgreSQL instance, and its automated backups (windows are UTC). Options and defaults: modules/database."
+  type = object({
+    instance = optional(object({
+      class            = optional(string)
+      allocated_gb     = optional(number)
+      max_allocated_gb = optional(number)
+      engine_version   = optional(string)
+      db_name          = optional(string)
+      username         = optional(string)
+      port             = optional(number)
+      multi_az         = optional(bool)
+    }), {})
+    backup = optional(object({
+      retention_days     = optional(number)
+      dr_retention_days  = optional(number)
+      backup_window      = optional(string)
+      maintenance_window = optional(string)
+      gap_minutes        = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "database_generations" {
+  description = "The database instances that exist, by generation; a recovery adds the next one with restored = true. Options: modules/database."
+  type = map(object({
+    restored = optional(bool, false)
+    retiring = optional(bool, false)
+  }))
+  default  = { g1 = {} }
+  nullable = false
+}
+
+variable "active_generation" {
+  description = "The database generation that serves the application."
+  type        = string
+  default     = "g1"
+  nullable    = false
+}
+
+variable "instance" {
+  description = "The application's instance and the container that it runs. Options and defaults: modules/app-instance."
+  type = object({
+    type         = optional(string)
+    volume_gb    = optional(number)
+    app_image    = string
+    app_port     = optional(number)
+    egress_ports = optional(set(number))
+  })
+  nullable = false
+}
+
+variable "ami_id" {
+  description = "Image that the instance is launched from; a recovery sets it to the recovery image."
+  type        = string
+  nullable    = false
+}
+
+variable "dns" {
+  description = "Public name of the application: create_zone = true, or the zone_id of a zone that exists. Null: the address only."
+  type = object({
+    zone_name   = string
+    record_name = optional(string)
+    ttl         = optional(number)
+    create_zone = optional(bool)
+    zone_id     = optional(string)
+  })
+  default = null
+}
+
+variable "teardown" {
+  description = "Set only for an environment about to be thrown away: deletion protection off, buckets and vaults emptied on destroy."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !(var.teardown && var.environment == "production")
+    error_message = "teardown is refused for production: what protects its data stays on. Set teardown = false."
+  }
+}
+
+variable "s3_use_path_style" {
+  description = "Address buckets by path; needed where the endpoint is a plain address."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "provider_max_retries" {
+  description = "How often the provider asks again after a failed call. Its own default of 25 can hide an outage for many minutes."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.provider_max_retries >= 0 && var.provider_max_retries <= 25
+    error_message = "provider_max_retries must be between 0 and 25."
+  }
+}
+
+variable "offline" {
+  description = "Plan without any call to AWS, for review of an environment whose credentials are elsewhere. Never apply with it."
+  type        = bool
+  default     = false
+  nullable    = false
+}

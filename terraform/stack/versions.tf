@@ -1,0 +1,13 @@
+terraform {
+  required_version = ">= 1.11.0, < 2.0.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0, < 6.0.0"
+    }
+  }
+
+  # Bucket, key, lock and encryption come from the state root's output `backend`, as -backend-config.
+  backend "s3" {}
+}
