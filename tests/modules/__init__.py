@@ -1,0 +1,1 @@
+"""The modules, by `terraform test` and by what their READMEs show."""

@@ -1,0 +1,87 @@
+"""Every module is small, stands alone, passes its own tests, and its README shows an example that plans."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import hcl2
+import pytest
+from tests.modules.terraform_runs import Terraform
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path for path in (ROOT / "modules").iterdir() if path.is_dir())
+MOST_VARIABLES = 12
+
+# A mocked policy document is a random word, which the provider refuses where it wants JSON.
+EXAMPLE_TEST = """
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[]}" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "dr"
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[]}" }
+  }
+}
+
+run "the_example_of_the_readme_plans" {
+  command = plan
+
+  module {
+    source = "./examples/basic"
+  }
+}
+"""
+
+
+def every_module(test: object) -> object:
+    """Run the test once for each folder in modules/, named after it."""
+    return pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)(test)  # type: ignore[type-var]
+
+
+@every_module
+def test_the_readme_shows_the_example_that_is_tested(module: Path) -> None:
+    readme = (module / "README.md").read_text(encoding="utf-8")
+    example = (module / "examples/basic/main.tf").read_text(encoding="utf-8")
+
+    shown = re.findall(r"^```hcl\n(.*?)^```$", readme, flags=re.DOTALL | re.MULTILINE)
+
+    assert example in shown
+
+
+@every_module
+def test_a_module_has_few_variables_no_provider_and_no_modules(module: Path) -> None:
+    blocks = _top_level_blocks(module)
+
+    assert len(blocks["variable"]) <= MOST_VARIABLES, blocks["variable"]
+    assert blocks["provider"] == []
+    assert blocks["module"] == []
+
+
+@every_module
+def test_the_tests_of_a_module_pass_and_its_example_plans(module: Path, terraform: Terraform) -> None:
+    copy = terraform.copy_of(module)
+    (copy / "tests").mkdir(exist_ok=True)
+    (copy / "tests/readme_example.tftest.hcl").write_text(EXAMPLE_TEST, encoding="utf-8")
+    initialised = terraform.run("init", "-no-color", cwd=copy)
+    assert initialised.returncode == 0, initialised.stdout + initialised.stderr
+
+    tested = terraform.run("test", "-no-color", cwd=copy)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert re.search(r"Success! (\d+) passed, 0 failed\.", tested.stdout), tested.stdout
+    assert 'run "the_example_of_the_readme_plans"... pass' in tested.stdout
+
+
+def _top_level_blocks(module: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"variable": [], "provider": [], "module": []}
+    for file in sorted(module.glob("*.tf")):
+        parsed = hcl2.loads(file.read_text(encoding="utf-8"))
+        for kind, names in found.items():
+            names.extend(name for block in parsed.get(kind, []) for name in block if not name.startswith("__"))
+    return found
