@@ -16,21 +16,18 @@ locals {
   })
 }
 
-data "aws_iam_policy_document" "assume" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
 resource "aws_iam_role" "this" {
-  name               = "${var.name}-app"
-  description        = "The application's instance of ${var.name}"
-  assume_role_policy = data.aws_iam_policy_document.assume.json
+  name        = "${var.name}-app"
+  description = "The application's instance of ${var.name}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ec2.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
 }
 
 resource "aws_iam_role_policy_attachment" "ssm" {
@@ -44,35 +41,29 @@ resource "aws_iam_role_policy_attachment" "ecr" {
   policy_arn = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly"
 }
 
-data "aws_iam_policy_document" "secrets" {
-  statement {
-    sid       = "ReadConnectionAndPassword"
-    actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-    resources = concat([local._app_secret_arn], var.database_secrets.secret_arns)
-  }
-
-  dynamic "statement" {
-    for_each = length(var.database_secrets.kms_key_arns) > 0 ? ["encrypted"] : []
-
-    content {
-      sid       = "DecryptThroughSecretsManagerOnly"
-      actions   = ["kms:Decrypt"]
-      resources = var.database_secrets.kms_key_arns
-
-      condition {
-        test     = "StringEquals"
-        variable = "kms:ViaService"
-        values   = ["secretsmanager.${var.region}.amazonaws.com"]
-      }
-    }
-  }
-}
-
 # Exists only once the database does; the instance starts at the same time as the database and retries until then.
 resource "aws_iam_role_policy" "secrets" {
-  name   = "read-database-secrets"
-  role   = aws_iam_role.this.id
-  policy = data.aws_iam_policy_document.secrets.json
+  name = "read-database-secrets"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "ReadConnectionAndPassword"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+        Resource = concat([local._app_secret_arn], var.database_secrets.secret_arns)
+      }],
+      length(var.database_secrets.kms_key_arns) == 0 ? [] : [{
+        Sid       = "DecryptThroughSecretsManagerOnly"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = var.database_secrets.kms_key_arns
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } }
+      }],
+    )
+  })
 }
 
 resource "aws_iam_instance_profile" "this" {

@@ -11,53 +11,36 @@ locals {
     }
   }
 
+  _major = split(".", var.instance.engine_version)[0]
+
   # A backup is worth as much as its key: only the break-glass role may schedule a key's deletion or switch it off.
-  _break_glass_arn = "arn:aws:iam::${var.account_id}:role/${var.name}-break-glass"
-}
-
-data "aws_iam_policy_document" "key" {
-  # checkov:skip=CKV_AWS_109:A key policy names its own key only; "*" is that key.
-  # checkov:skip=CKV_AWS_111:A key policy names its own key only; "*" is that key.
-  # checkov:skip=CKV_AWS_356:A key policy names its own key only; "*" is that key.
-  statement {
-    sid       = "AccountAdministers"
-    actions   = ["kms:*"]
-    resources = ["*"]
-
-    principals {
-      type        = "AWS"
-      identifiers = ["arn:aws:iam::${var.account_id}:root"]
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.teardown ? [] : ["keep"]
-
-    content {
-      sid       = "OnlyBreakGlassMayLoseTheKey"
-      effect    = "Deny"
-      actions   = ["kms:ScheduleKeyDeletion", "kms:DisableKey"]
-      resources = ["*"]
-
-      principals {
-        type        = "AWS"
-        identifiers = ["*"]
-      }
-
-      condition {
-        test     = "ArnNotEquals"
-        variable = "aws:PrincipalArn"
-        values   = [local._break_glass_arn]
-      }
-    }
-  }
+  _key_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "AccountAdministers"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      }],
+      var.teardown ? [] : [{
+        Sid       = "OnlyBreakGlassMayLoseTheKey"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = ["kms:ScheduleKeyDeletion", "kms:DisableKey"]
+        Resource  = "*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = "arn:aws:iam::${var.account_id}:role/${var.name}-break-glass" } }
+      }],
+    )
+  })
 }
 
 resource "aws_kms_key" "this" {
   description             = "${var.name}: database storage, its backups and its password"
   enable_key_rotation     = true
   deletion_window_in_days = 30
-  policy                  = data.aws_iam_policy_document.key.json
+  policy                  = local._key_policy
 }
 
 resource "aws_kms_alias" "this" {
@@ -71,7 +54,7 @@ resource "aws_kms_key" "dr" {
   description             = "${var.name}: copy of the database's backups"
   enable_key_rotation     = true
   deletion_window_in_days = 30
-  policy                  = data.aws_iam_policy_document.key.json
+  policy                  = local._key_policy
 }
 
 resource "aws_kms_alias" "dr" {
@@ -129,10 +112,6 @@ resource "aws_db_parameter_group" "this" {
   lifecycle {
     create_before_destroy = true
   }
-}
-
-locals {
-  _major = split(".", var.instance.engine_version)[0]
 }
 
 # Generations live side by side: a recovery restores the next one through the RDS API (minutes; Terraform's own restore
