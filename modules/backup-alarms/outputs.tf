@@ -1,0 +1,40 @@
+output "topic_arn" {
+  description = "Topic that every alarm and rule of region tells."
+  value       = aws_sns_topic.primary.arn
+
+  depends_on = [aws_sns_topic_policy.primary]
+}
+
+output "dr_topic_arn" {
+  description = "Topic that every rule of dr_region tells."
+  value       = aws_sns_topic.dr.arn
+
+  depends_on = [aws_sns_topic_policy.dr]
+}
+
+output "alarm_names" {
+  description = "Names of the metric alarms, by slug; the page of a slug is docs/runbooks/alarm-<slug>.md."
+  value       = { for slug, alarm in aws_cloudwatch_metric_alarm.this : slug => alarm.alarm_name }
+}
+
+output "rule_names" {
+  description = "Names of the event rules, by slug, the same in both regions; the page of a slug is docs/runbooks/alarm-<slug>.md."
+  value       = { for slug, rule in aws_cloudwatch_event_rule.primary : slug => rule.name }
+}
+
+output "pages" {
+  description = "Every page that an alarm, rule or subscription of this module points to."
+  value       = sort(local.pages)
+}
+
+output "freshness_metrics" {
+  description = "Metrics that lifeboat writes (age of the newest proven copy, in hours) and the age at which each rings, by kind."
+  value = {
+    for kind, limit in local.freshness : kind => {
+      namespace  = local.metric_namespace
+      metric     = "BackupAgeHours"
+      dimensions = { Kind = kind, Name = var.name }
+      max_hours  = limit.max_hours
+    }
+  }
+}
