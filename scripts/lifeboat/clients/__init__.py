@@ -1,0 +1,1 @@
+"""One file for each outside service; they translate and never decide."""

@@ -1,0 +1,167 @@
+"""The program that plays AWS for a local environment: started as a process, spoken to over its control port."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lifeboat.errors import CleanUpIncomplete, Failed, NothingFits, Unreachable, WrongConfiguration
+
+START_SECONDS = 60
+STOP_SECONDS = 60
+CONTROL_SECONDS = 300
+
+
+class LocalCloud:
+    """One local cloud by its endpoint, folder and command."""
+
+    def __init__(self, *, url: str, directory: Path, command: list[str], network: str) -> None:
+        self.url = url
+        self.directory = directory
+        self._command = command
+        self._network = network
+
+    @property
+    def port(self) -> int:
+        """Return the port of its endpoint."""
+        return urlsplit(self.url).port or 80
+
+    def health(self) -> dict[str, Any] | None:
+        """Return what it says of itself; None when nothing answers. Raises when the port is somebody else's."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/_localcloud/health", timeout=5) as answer:  # noqa: S310 (loopback)
+                document = json.load(answer)
+        except (urllib.error.HTTPError, ValueError) as error:
+            raise self._taken("another program") from error
+        except (urllib.error.URLError, OSError):
+            if self._listening():
+                raise self._taken("another program") from None
+            return None
+        if document.get("program") != "localcloud":
+            raise self._taken("another program")
+        if Path(document["directory"]) != self.directory.resolve():
+            raise self._taken(f"the local cloud of {document['directory']} (process {document['pid']})")
+        return dict(document)
+
+    def up(self) -> str:
+        """Start it unless it runs; return "reused", or what it found in its folder when it started."""
+        if self.health() is not None:
+            return "reused"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        _let_others_pass(self.directory)
+        log = self.directory / "out"
+        argv = [sys.executable if word == "{python}" else word for word in self._command]
+        argv += ["--directory", str(self.directory), "--port", str(self.port), "--network", self._network]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            text = log.read_text(errors="replace")
+            if "; listening on" in text:
+                return text.split("localcloud: ", 1)[-1].split("; listening", 1)[0]
+            if process.poll() is not None:
+                raise Failed(
+                    f"the local cloud ended at once with status {process.returncode}: {text.strip()[-500:]}",
+                    hint=f"see {self.directory / 'logs' / 'localcloud.log'}",
+                )
+            time.sleep(0.05)
+        process.terminate()
+        raise Failed(f"the local cloud did not answer on {self.url} within {START_SECONDS} s", hint=f"see {log}")
+
+    def down(self) -> bool:
+        """Stop it, its databases and hosts; returns whether it ran."""
+        health = self.health()
+        if health is None:
+            return False
+        self.ask("stop")
+        deadline = time.monotonic() + STOP_SECONDS
+        while _alive(health["pid"]):
+            if time.monotonic() > deadline:
+                os.kill(health["pid"], signal.SIGKILL)
+                raise CleanUpIncomplete(f"the local cloud (process {health['pid']}) did not stop and was killed")
+            time.sleep(0.1)
+        return True
+
+    def forget(self) -> None:
+        """Delete its folder: databases, hosts, saves, everything."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.directory.exists():
+            raise CleanUpIncomplete(f"could not delete all of {self.directory}", hint=f"rm -r {self.directory}")
+
+    def ask(self, verb: str, **asked: Any) -> dict[str, Any]:
+        """Send one control request and return its answer; what it refuses is NothingFits with its words."""
+        request = urllib.request.Request(  # noqa: S310  (loopback)
+            f"{self.url}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=CONTROL_SECONDS) as answer:  # noqa: S310
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            text = json.loads(error.read() or b"{}").get("error", str(error))
+            kind = NothingFits if error.code == 400 else Failed  # noqa: PLR2004
+            raise kind(f"the local cloud refused {verb}: {text}") from None
+        except (urllib.error.URLError, OSError) as error:
+            raise Unreachable(f"no local cloud answers on {self.url}", hint="lifeboat local up") from error
+
+    def _listening(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _taken(self, by: str) -> WrongConfiguration:
+        return WrongConfiguration(
+            f"port {self.port} on 127.0.0.1, which the local cloud needs, is taken by {by}",
+            hint="stop that program, or choose another port in [endpoint] url of environments/local.toml",
+        )
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
+
+
+def _let_others_pass(directory: Path) -> None:
+    """Make sure that the account PostgreSQL runs as can reach its folders (it refuses to run as root)."""
+    if os.geteuid() != 0:
+        return
+    for folder in (directory, *directory.parents):
+        if folder.stat().st_mode & 0o001:
+            continue
+        if folder == directory or ".lifeboat" in folder.parts:
+            folder.chmod(folder.stat().st_mode | 0o011)
+            continue
+        raise WrongConfiguration(
+            f"PostgreSQL does not run as root, and other accounts may not pass through {folder}",
+            hint=f"chmod o+x {folder}, or move the checkout, or run as another user",
+        )
+
+
+def _alive(pid: int) -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # when we started it ourselves, it must not stay a zombie
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,57 @@
+"""Where Terraform takes its provider from: a mirror on this machine when there is one, else the registry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lifeboat.errors import WrongConfiguration
+
+PROVIDER = Path("registry.terraform.io/hashicorp/aws")
+# Terraform's own implied mirrors, then any unpacked mirror two folders below the root of the file system.
+_USUAL = ("~/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
+
+
+def found(env: Mapping[str, str]) -> Path | None:
+    """Return the folder of a mirror that holds the provider: TF_PLUGIN_MIRROR, else one found; None for the registry.
+
+    Raises WrongConfiguration when TF_PLUGIN_MIRROR names a folder without the provider.
+    """
+    named = env.get("TF_PLUGIN_MIRROR")
+    if named:
+        if (Path(named) / PROVIDER).is_dir():
+            return Path(named).resolve()
+        raise WrongConfiguration(
+            f"TF_PLUGIN_MIRROR is {named}, and there is no {PROVIDER} in it",
+            hint="name the folder above registry.terraform.io, or unset TF_PLUGIN_MIRROR to use the registry",
+        )
+    usual = [Path(folder).expanduser() for folder in _USUAL]
+    others = sorted(path.parents[2] for path in Path("/").glob(f"*/*/{PROVIDER}"))
+    return next((folder for folder in (*usual, *others) if (folder / PROVIDER).is_dir()), None)
+
+
+def configuration(folder: Path, env: Mapping[str, str]) -> Path | None:
+    """Return the CLI configuration that Terraform should use, written to `folder` when it is ours.
+
+    A configuration of the operator's own (TF_CLI_CONFIG_FILE naming a file that exists) is left in force: None.
+    """
+    own = env.get("TF_CLI_CONFIG_FILE")
+    if own and Path(own).is_file() and not env.get("TF_PLUGIN_MIRROR"):
+        return None
+    mirror = found(env)
+    path = folder / "terraformrc"
+    if mirror is None:
+        text = "provider_installation {\n  direct {}\n}\n"
+    else:
+        text = (
+            "provider_installation {\n"
+            f'  filesystem_mirror {{\n    path    = "{mirror}"\n    include = ["registry.terraform.io/hashicorp/aws"]\n  }}\n'
+            '  direct {\n    exclude = ["registry.terraform.io/hashicorp/aws"]\n  }\n}\n'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    # Several commands may run at once: a file that is being replaced must never be read half-written.
+    fresh = path.with_name(f".terraformrc.{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(path)
+    return path

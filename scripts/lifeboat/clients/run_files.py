@@ -1,0 +1,188 @@
+"""The lock and the runs of one environment on this machine, in .lifeboat/<env>/."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lifeboat.errors import Locked, Refused
+from lifeboat.model import Holder, RunId
+
+NEEDED_BYTES = 1 << 30  # one applied local stack with a few snapshots takes about 0.6 GB
+KEPT_RUNS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One command that changes the environment: its folder holds saved plans, event files and run.json."""
+
+    run: RunId
+    folder: Path
+    lock_descriptor: int
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to run.json, durable before anything that follows."""
+        path = self.folder / "run.json"
+        document = {**(json.loads(path.read_text()) if path.exists() else {}), **facts}
+        _write(path, document)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A run that began and never said that it ended."""
+
+    run: RunId
+    folder: Path
+    started: datetime
+    host: str
+    user: str
+
+
+def require_space(folder: Path, *, needed: int = NEEDED_BYTES) -> None:
+    """Refuse to begin where the disk cannot hold what a run writes."""
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise Refused(
+            f"the disk that holds {folder} has {free / 1e6:.0f} MB free and {needed / 1e6:.0f} MB are needed",
+            hint=f"free some space (lifeboat local down && rm -r {folder}/cloud/saves drops old saves), then run it again",
+        )
+
+
+@contextmanager
+def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str], None]) -> Iterator[Run]:
+    """Hold this environment and give a new run; raises Locked naming the holder and since when.
+
+    A holder that is dead while its Terraform still works (killed with -9) is waited for, up to `patience`.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor, work, patience=patience, tell=tell)
+        now = datetime.now(UTC)
+        run = RunId(f"{now:%Y%m%dT%H%M%S.%f}Z-{command}")
+        folder = work / "runs" / run
+        folder.mkdir(parents=True, mode=0o700)
+        facts = {
+            "run": run,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "user": getpass.getuser(),
+            "command": command,
+            "since": now.isoformat(),
+        }
+        _write(work / "holder.json", facts)
+        handle = Run(run=run, folder=folder, lock_descriptor=descriptor)
+        handle.note(**facts)
+        yield handle
+        _prune(work / "runs")
+    finally:
+        os.close(descriptor)
+
+
+def holder(work: Path) -> Holder | None:
+    """Return who wrote itself down as holder last."""
+    try:
+        facts = json.loads((work / "holder.json").read_text())
+        return Holder(
+            run=RunId(facts["run"]),
+            pid=int(facts["pid"]),
+            host=facts["host"],
+            user=facts["user"],
+            command=facts["command"],
+            since=datetime.fromisoformat(facts["since"]),
+        )
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
+    """Return the runs that never ended, oldest first; call it while holding the environment as run `but`."""
+    found: list[Unfinished] = []
+    for path in sorted((work / "runs").glob("*/run.json")):
+        facts = json.loads(path.read_text())
+        if facts["run"] != but and "ended" not in facts:
+            found.append(
+                Unfinished(
+                    run=RunId(facts["run"]),
+                    folder=path.parent,
+                    started=datetime.fromisoformat(facts["since"]),
+                    host=facts["host"],
+                    user=facts["user"],
+                )
+            )
+    return found
+
+
+def mark_ended(folder: Path, how: str) -> None:
+    """Write down that a run is over, so that it is not repaired again."""
+    path = folder / "run.json"
+    _write(path, {**json.loads(path.read_text()), "ended": datetime.now(UTC).isoformat(), "how": how})
+
+
+def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + patience.total_seconds()
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = holder(work)
+            alive = who is None or _runs(who)
+            if alive or time.monotonic() > deadline:
+                raise _locked(who, work) from None
+            if not told:
+                tell(f"{who.command if who else 'a run'} was killed; waiting for its Terraform to finish")
+                told = True
+            time.sleep(0.5)
+        else:
+            return
+
+
+def _locked(who: Holder | None, work: Path) -> Locked:
+    if who is None:
+        return Locked(f"another lifeboat holds this environment ({work / 'lock'})", hint="wait for it, then run it again")
+    age = datetime.now(UTC) - who.since
+    return Locked(
+        f"{who.user}@{who.host} (process {who.pid}) has held this environment for {age.total_seconds():.0f} s:"
+        f" {who.command}, run {who.run}",
+        hint="wait until it is done, then run it again",
+    )
+
+
+def _runs(who: Holder) -> bool:
+    if who.host != socket.gethostname():
+        return True
+    try:
+        os.kill(who.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("w") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _prune(runs: Path) -> None:
+    ended = [p.parent for p in sorted(runs.glob("*/run.json")) if "ended" in json.loads(p.read_text())]
+    for folder in ended[:-KEPT_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)

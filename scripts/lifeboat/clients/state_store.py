@@ -1,0 +1,230 @@
+"""Terraform's state in S3 and its lock and digest in DynamoDB, read and mended without Terraform."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lifeboat.errors import Failed, IntegrityFailure, Unreachable
+from lifeboat.model import Address, RemoteLock, StateVersion
+
+_ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn SDK errors into ours: "I may not look" never becomes "it is not there"."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"].get("Code", "?")
+        raise Unreachable(f"cannot {what}: {code}: {error.response['Error'].get('Message', '')}") from error
+    except BotoCoreError as error:
+        raise Unreachable(f"cannot {what}: {error}") from error
+
+
+class StateStore:
+    """One state object: `bucket/key`, its lock item and digest item in `table`, its lock file in the bucket."""
+
+    def __init__(self, *, s3: Any, dynamodb: Any, bucket: str, key: str, table: str) -> None:
+        self._s3 = s3
+        self._dynamodb = dynamodb
+        self.bucket = bucket
+        self.key = key
+        self.table = table
+
+    # -- the state ------------------------------------------------------------------------------------------------
+
+    def bucket_exists(self) -> bool:
+        """Return whether the bucket is there and ours to read."""
+        try:
+            self._s3.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _ABSENT:
+                return False
+            raise Unreachable(f"cannot look for the state bucket {self.bucket}: {error}") from error
+        except BotoCoreError as error:
+            raise Unreachable(f"cannot look for the state bucket {self.bucket}: {error}") from error
+        return True
+
+    def body(self) -> bytes | None:
+        """Return the state as it is now; None when there is no object (or no bucket)."""
+        try:
+            with translated(f"read the state s3://{self.bucket}/{self.key}"):
+                try:
+                    answer: bytes = self._s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
+                except ClientError as error:
+                    if error.response["Error"].get("Code") in _ABSENT:
+                        return None
+                    raise
+        except Unreachable:
+            raise
+        return answer
+
+    def write(self, body: bytes) -> None:
+        """Write the state (root 1's, which has no lock of its own: callers hold the environment's)."""
+        with translated(f"write the state s3://{self.bucket}/{self.key}"):
+            self._s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, ContentType="application/json")
+
+    def versions(self, newest: int = 5) -> list[StateVersion]:
+        """Return the newest versions of the state, newest first."""
+        with translated(f"list versions of s3://{self.bucket}/{self.key}"):
+            answer = self._s3.list_object_versions(Bucket=self.bucket, Prefix=self.key)
+            found = [v for v in answer.get("Versions", []) if v["Key"] == self.key]
+            found.sort(key=lambda v: (v["IsLatest"], v["LastModified"]), reverse=True)
+            return [self._version(v) for v in found[:newest]]
+
+    def _version(self, version: dict[str, Any]) -> StateVersion:
+        body = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])["Body"].read()
+        serial, lineage = serial_and_lineage(body)
+        return StateVersion(
+            version_id=version["VersionId"],
+            md5=_md5(body),
+            serial=serial,
+            lineage=lineage,
+            written_at=version["LastModified"],
+        )
+
+    # -- the digest -----------------------------------------------------------------------------------------------
+
+    def digest(self) -> str | None:
+        """Return the digest that Terraform will hold the state against; None when there is none."""
+        with translated(f"read the state digest in {self.table}"):
+            try:
+                item = self._dynamodb.get_item(
+                    TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{self.key}-md5"}}, ConsistentRead=True
+                ).get("Item")
+            except ClientError as error:
+                if error.response["Error"].get("Code") in _ABSENT:
+                    return None
+                raise
+        return None if item is None else str(item["Digest"]["S"])
+
+    def write_digest(self, digest: str, *, instead_of: str) -> None:
+        """Replace the digest, provided it still is what was looked at."""
+        with translated(f"write the state digest in {self.table}"):
+            self._dynamodb.put_item(
+                TableName=self.table,
+                Item={"LockID": {"S": f"{self.bucket}/{self.key}-md5"}, "Digest": {"S": digest}},
+                ConditionExpression="Digest = :seen",
+                ExpressionAttributeValues={":seen": {"S": instead_of}},
+            )
+
+    def check_digest(self) -> None:
+        """Raise IntegrityFailure when state and digest disagree: every later Terraform command would fail."""
+        body, digest = self.body(), self.digest()
+        if body is None or digest is None:
+            missing = "state object" if body is None else "digest"
+            raise IntegrityFailure(f"after the apply there is no {missing} for s3://{self.bucket}/{self.key}")
+        if _md5(body) != digest:
+            raise IntegrityFailure(
+                f"the state s3://{self.bucket}/{self.key} has MD5 {_md5(body)} and its digest says {digest}",
+                hint="run lifeboat apply again: it repairs a digest that is one serial behind",
+            )
+
+    # -- locks ----------------------------------------------------------------------------------------------------
+
+    def locks(self) -> list[RemoteLock]:
+        """Return what locks the state: the table's item, the lock file, or both (one id each)."""
+        found: dict[str, RemoteLock] = {}
+        with translated(f"read the lock in {self.table}"):
+            try:
+                item = self._dynamodb.get_item(
+                    TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{self.key}"}}, ConsistentRead=True
+                ).get("Item")
+            except ClientError as error:
+                if error.response["Error"].get("Code") not in _ABSENT:
+                    raise
+                item = None
+        for text in (item["Info"]["S"] if item and "Info" in item else None, self._lock_file()):
+            if text is not None:
+                lock = _lock(text)
+                found[lock.lock_id] = lock
+        return list(found.values())
+
+    def unlock(self, lock_id: str) -> None:
+        """Remove the lock item and the lock file that carry this id; others stay."""
+        with translated(f"remove the lock {lock_id}"):
+            try:
+                self._dynamodb.delete_item(
+                    TableName=self.table,
+                    Key={"LockID": {"S": f"{self.bucket}/{self.key}"}},
+                    ConditionExpression="contains(Info, :id)",
+                    ExpressionAttributeValues={":id": {"S": lock_id}},
+                )
+            except ClientError as error:
+                if error.response["Error"].get("Code") != "ConditionalCheckFailedException":
+                    raise
+            text = self._lock_file()
+            if text is not None and _lock(text).lock_id == lock_id:
+                self._s3.delete_object(Bucket=self.bucket, Key=f"{self.key}.tflock")
+
+    def _lock_file(self) -> str | None:
+        try:
+            return str(self._s3.get_object(Bucket=self.bucket, Key=f"{self.key}.tflock")["Body"].read().decode())
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _ABSENT:
+                return None
+            raise Unreachable(f"cannot read the lock file of s3://{self.bucket}/{self.key}: {error}") from error
+
+
+def recorded(body: bytes | None) -> set[Address]:
+    """Return the addresses of all managed resources in a state."""
+    if body is None:
+        return set()
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise Failed("the state is not JSON") from error
+    addresses: set[Address] = set()
+    for resource in document.get("resources", []):
+        if resource["mode"] != "managed":
+            continue
+        prefix = f"{resource['module']}." if "module" in resource else ""
+        for instance in resource["instances"]:
+            key = instance.get("index_key")
+            suffix = "" if key is None else f"[{json.dumps(key)}]"
+            addresses.add(Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}"))
+    return addresses
+
+
+def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
+    """Return a state's serial and lineage; (None, None) when it is not a state."""
+    try:
+        document = json.loads(body)
+        return int(document["serial"]), str(document["lineage"])
+    except (ValueError, KeyError, TypeError):
+        return None, None
+
+
+def _lock(text: str) -> RemoteLock:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise IntegrityFailure("the lock of the state is not what Terraform writes") from error
+    created = document.get("Created", "")
+    return RemoteLock(
+        lock_id=str(document.get("ID", "")),
+        who=str(document.get("Who", "")),
+        operation=str(document.get("Operation", "")),
+        created=_time(created),
+    )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        # Terraform writes nanoseconds; Python reads at most microseconds.
+        head, _, tail = text.rstrip("Z").partition(".")
+        return datetime.fromisoformat(f"{head}.{tail[:6]:0<6}+00:00")
+    except ValueError:
+        return None
+
+
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -1,0 +1,358 @@
+"""The terraform program: argument lists from python-terraform, our own process with deadline, events and redaction."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from python_terraform import IsFlagged
+from python_terraform import Terraform as _PythonTerraform
+
+from lifeboat.clients.redaction import redacted
+from lifeboat.errors import Locked, TerraformFailed, Unreachable, WrongConfiguration
+from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
+
+MINIMUM = (1, 11, 0)
+GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
+_LOCKED = re.compile(r"Error acquiring the state lock")
+_LOCK_FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(.+?)\s*$", re.MULTILINE)
+_NO_PROVIDER = re.compile(r"(Failed to query available provider packages|Failed to install provider|"
+                          r"registry\.terraform\.io.*(dial|lookup|timeout|refused))", re.DOTALL)
+
+
+class _Arguments(_PythonTerraform):  # type: ignore[misc]
+    """python-terraform, of which only the argument builder is used: its process handling cannot stream or time out."""
+
+    def cmd(self, cmd: str, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"run {cmd} through Terraform.start")
+
+
+@dataclass
+class Running:
+    """A Terraform that runs: read `progress()` until it ends, then `finish()`.
+
+    Its events go to a file, not a pipe, so that they are complete even when we are killed (they are what an
+    interrupted apply is repaired from), and so that it never blocks on us.
+    """
+
+    what: str
+    process: subprocess.Popen[bytes]
+    events: Path
+    deadline: float
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    outputs_change: bool = False
+    outputs: dict[str, Any] = field(default_factory=dict)
+    _reader: IO[str] | None = None
+    _tail: str = ""
+
+    def progress(self) -> Iterator[Progress]:
+        """Yield what happened since the last call; never blocks. Raises TerraformFailed past the deadline."""
+        if self._reader is None:
+            self._reader = self.events.open(encoding="utf-8", errors="replace")
+        self._tail += self._reader.read()
+        *lines, self._tail = self._tail.split("\n")
+        for line in lines:
+            yield from self._read(line)
+        if time.monotonic() > self.deadline and self.process.poll() is None:
+            self.stop()
+            raise TerraformFailed(
+                f"{self.what} took longer than its limit and was stopped",
+                hint="run the same command again: it goes on from where this one was; the limit is in [terraform]",
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.process.poll() is not None
+
+    def finish(self) -> int:
+        """Return the exit status of an ended Terraform, with the file of its events redacted."""
+        status = self.process.wait()
+        for _ in self.progress():
+            continue
+        if self._reader is not None:
+            self._reader.close()
+        text = self.events.read_text(encoding="utf-8", errors="replace")
+        clean = redacted(text)
+        if clean != text:
+            self.events.write_text(clean, encoding="utf-8")
+        return status
+
+    def stop(self) -> None:
+        """Ask Terraform to finish what is in flight and to save its state; kill it when it does not."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+    def failure(self) -> Exception:
+        """Return the error that Terraform's diagnostics amount to."""
+        return failure(self.what, self.diagnostics, self.events)
+
+    def _read(self, line: str) -> Iterator[Progress]:
+        if not line.startswith("{"):
+            return
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            return  # a line cut off by a kill
+        kind = event.get("type")
+        if kind == "planned_change":
+            change = _change(event["change"])
+            if change is not None:
+                self.changes.append(change)
+        elif kind == "outputs":
+            self.outputs = event.get("outputs", {})
+            self.outputs_change = any(o.get("action") not in (None, "noop") for o in self.outputs.values())
+        elif kind == "diagnostic":
+            self.diagnostics.append(_diagnostic(event["diagnostic"]))
+        else:
+            seen = progress_of(event)
+            if seen is not None:
+                yield seen
+
+    def plan(self) -> Plan:
+        """Return what a finished `plan` found."""
+        return Plan(changes=tuple(self.changes), outputs_change=self.outputs_change)
+
+
+class Terraform:
+    """One root of one environment: its folder, data folder, variables and the environment variables of its process."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        data: Path,
+        env: Mapping[str, str],
+        variables: Mapping[str, str],
+        var_files: Sequence[Path] = (),
+        state: Path | None = None,
+        redact: Callable[[str], str] = redacted,
+    ) -> None:
+        self.root = root
+        self.data = data
+        self.state = state
+        self._env = {
+            **env,
+            "TF_DATA_DIR": str(data),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+        }
+        self._variables = [f"{key}={value}" for key, value in variables.items()]
+        self._var_files = [str(path) for path in var_files]
+        self._redact = redact
+        self._arguments = _Arguments(working_dir=str(root), terraform_bin_path=env.get("LIFEBOAT_TERRAFORM", "terraform"))
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def init(self, backend: Mapping[str, str] | None, *, seconds: float) -> None:
+        """Prepare the data folder and install the provider; the lock file must already know it."""
+        options: dict[str, Any] = {"lockfile": "readonly", "reconfigure": IsFlagged, "no_color": IsFlagged}
+        if backend is not None:
+            options["backend_config"] = dict(backend)
+        self._run("init", seconds=seconds, **options)
+
+    def plan(self, *, out: Path, events: Path, seconds: float, keep_fds: Sequence[int] = ()) -> Running:
+        """Start `plan`; the plan is saved to `out` (mode 0600)."""
+        return self.start("plan", events=events, seconds=seconds, keep_fds=keep_fds, out=str(out), **self._inputs())
+
+    def apply(
+        self, plan: Path, *, events: Path, seconds: float, parallelism: int, keep_fds: Sequence[int] = ()
+    ) -> Running:
+        """Start `apply` of a saved plan."""
+        options: dict[str, Any] = {"parallelism": parallelism}
+        if self.state is not None:
+            options["state"] = str(self.state)
+        return self.start("apply", str(plan), events=events, seconds=seconds, keep_fds=keep_fds, **options)
+
+    def destroy_plan(self, *, out: Path, events: Path, seconds: float) -> Running:
+        """Start a plan that would destroy everything in the state."""
+        return self.start("plan", events=events, seconds=seconds, out=str(out), destroy=IsFlagged, **self._inputs())
+
+    def outputs(self, *, seconds: float = 60) -> dict[str, Any]:
+        """Return the outputs of the state, by name."""
+        options = {} if self.state is None else {"state": str(self.state)}
+        text = self._run("output", seconds=seconds, json=IsFlagged, **options)
+        return {name: output["value"] for name, output in json.loads(text).items()}
+
+    def planned(self, plan: Path, *, seconds: float = 120) -> dict[str, Any]:
+        """Return a saved plan as Terraform's JSON document."""
+        document: dict[str, Any] = json.loads(self._run("show", str(plan), seconds=seconds, json=IsFlagged))
+        return document
+
+    def _inputs(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"var_file": self._var_files, "var": self._variables}
+        if self.state is not None:
+            options["state"] = str(self.state)
+        return options
+
+    # -- processes -----------------------------------------------------------------------------------------------
+
+    def start(
+        self, command: str, *arguments: str, events: Path, seconds: float, keep_fds: Sequence[int] = (), **options: Any
+    ) -> Running:
+        """Start a command whose JSON events go to a file that only its owner may read."""
+        argv = self._arguments.generate_cmd_string(command, *arguments, json=IsFlagged, input=False, **options)
+        events.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(events, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=self.root,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                # Killed with -9 we can save nothing, so Terraform then works on alone to its end; the inherited lock on
+                # this environment keeps others out until it is done.
+                pass_fds=tuple(keep_fds),
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise missing() from error
+        finally:
+            os.close(descriptor)
+        name = f"terraform {command} ({self.root.name})"
+        return Running(what=name, process=process, events=events, deadline=time.monotonic() + seconds)
+
+    def _run(self, command: str, *arguments: str, seconds: float, **options: Any) -> str:
+        argv = self._arguments.generate_cmd_string(command, *arguments, **options)
+        what = f"terraform {command} ({self.root.name})"
+        try:
+            done = subprocess.run(
+                argv, cwd=self.root, env=self._env, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+            )
+        except FileNotFoundError as error:
+            raise missing() from error
+        except subprocess.TimeoutExpired as error:
+            raise TerraformFailed(f"{what} did not end within {seconds:.0f} s") from error
+        if done.returncode != 0:
+            text = self._redact((done.stderr + done.stdout).decode(errors="replace")).strip()
+            raise failure(what, [Diagnostic(severity="error", summary=text)], None)
+        return done.stdout.decode()
+
+
+def missing() -> WrongConfiguration:
+    """Return the error for a machine without the terraform program."""
+    return WrongConfiguration(
+        "the terraform program is not on PATH (1.11.0 or newer is needed)",
+        hint="make setup TERRAFORM_DOWNLOAD=1 fetches a pinned version and checks its sum;"
+        " or install it from https://developer.hashicorp.com/terraform/install",
+    )
+
+
+def version(program: str = "terraform") -> tuple[int, int, int] | None:
+    """Return the program's version; None when there is no such program."""
+    try:
+        done = subprocess.run(
+            [program, "version", "-json"], capture_output=True, timeout=30, check=False,
+            env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull},
+        )
+        found = json.loads(done.stdout)["terraform_version"]
+    except (FileNotFoundError, PermissionError, json.JSONDecodeError, KeyError, subprocess.TimeoutExpired):
+        return None
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", found)
+    return None if numbers is None else (int(numbers[1]), int(numbers[2]), int(numbers[3]))
+
+
+def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -> Exception:
+    """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure."""
+    errors = [d for d in diagnostics if d.severity == "error"]
+    text = "\n".join(f"{d.summary}\n{d.detail}" for d in errors)
+    if _LOCKED.search(text):
+        found = dict(_LOCK_FIELD.findall(text))
+        return Locked(
+            f"the state is locked by {found.get('Who', 'an unknown holder')}"
+            f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found.get('ID', '?')})",
+            hint="wait for it; if that process is surely dead: terraform force-unlock with this lock id",
+        )
+    if _NO_PROVIDER.search(text):
+        return Unreachable(
+            "the hashicorp/aws provider could neither be found in a local mirror nor fetched from the registry",
+            hint="set TF_PLUGIN_MIRROR to a folder that holds registry.terraform.io/hashicorp/aws, or allow access to the registry",
+        )
+    lines = [_line(d) for d in errors] or ["it ended without saying why" + (f"; see {events}" if events else "")]
+    return TerraformFailed(redacted(f"{what} failed:\n" + "\n".join(lines)))
+
+
+def _line(diagnostic: Diagnostic) -> str:
+    where = f"  at {diagnostic.where}" if diagnostic.where else ""
+    detail = f"\n    {diagnostic.detail.strip()}" if diagnostic.detail else ""
+    return f"  {diagnostic.summary.strip()}{where}{detail}"
+
+
+# -- Terraform's JSON ---------------------------------------------------------------------------------------------
+
+
+def progress_of(event: Mapping[str, Any]) -> Progress | None:
+    """Return the progress that one event line tells of; None for other kinds of event."""
+    kinds = {"apply_start": "started", "apply_progress": "running", "apply_complete": "done", "apply_errored": "failed"}
+    kind = kinds.get(str(event.get("type")))
+    if kind is None:
+        return None
+    hook = event["hook"]
+    return Progress(
+        address=Address(hook["resource"]["addr"]),
+        kind=kind,  # type: ignore[arg-type]
+        action=str(hook.get("action", "")),
+        seconds=float(hook.get("elapsed_seconds", 0)),
+        id_key=str(hook.get("id_key", "")),
+        id_value=str(hook.get("id_value", "")),
+    )
+
+
+def recorded_progress(events: Path) -> list[Progress]:
+    """Return all progress in the event file of a run, also of one that was killed."""
+    seen: list[Progress] = []
+    for line in events.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(json.JSONDecodeError):
+            found = progress_of(json.loads(line)) if line.startswith("{") else None
+            if found is not None:
+                seen.append(found)
+    return seen
+
+
+def _change(change: Mapping[str, Any]) -> Change | None:
+    resource = change["resource"]
+    action = {
+        "create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DELETE,
+        "replace": Action.REPLACE, "import": Action.IMPORT, "remove": Action.FORGET,
+    }.get(change["action"])
+    if action is None and "importing" in change:
+        action = Action.IMPORT
+    if action is None:
+        return None
+    return Change(
+        address=Address(resource["addr"]),
+        resource_type=resource["resource_type"],
+        action=action,
+        reason=str(change.get("reason", "")),
+    )
+
+
+def _diagnostic(document: Mapping[str, Any]) -> Diagnostic:
+    where = document.get("address", "")
+    if not where and "range" in document:
+        where = f"{document['range']['filename']}:{document['range']['start']['line']}"
+    return Diagnostic(
+        severity="error" if document["severity"] == "error" else "warning",
+        summary=str(document["summary"]),
+        detail=str(document.get("detail", "")),
+        where=str(where),
+    )

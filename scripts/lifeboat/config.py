@@ -1,0 +1,166 @@
+"""Where the project is and what environments/<env>.toml says; every mistake in it is reported at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from lifeboat.errors import WrongConfiguration
+
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
+# S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,19}[a-z0-9]$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Application(_Table):
+    """Which application, account and regions this environment is."""
+
+    name: Name
+    account_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+    region: Region
+    dr_region: Region
+    disposable: bool = False
+
+    @model_validator(mode="after")
+    def _two_regions(self) -> Application:
+        if self.region == self.dr_region:
+            raise ValueError("region and dr_region are the same; copies must live in another region")
+        return self
+
+
+class State(_Table):
+    """Where Terraform's state is, so that it can be found when nothing else is left."""
+
+    bucket: str
+    replica_bucket: str
+    lock_table: str
+    key: str = "stack.tfstate"
+    root_key: str = "state.tfstate"
+    lock_mode: Annotated[str, StringConstraints(pattern="^(both|dynamodb|lockfile)$")] = "both"
+
+
+class Endpoint(_Table):
+    """Where AWS answers when it is not AWS: a local cloud and its dummy credentials."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^http://127\.0\.0\.1:[0-9]{2,5}$")]
+    access_key_id: str = "local"
+    secret_access_key: str = "local"  # noqa: S105  (of the local cloud, which accepts any)
+
+
+class TerraformSettings(_Table):
+    """Limits for Terraform."""
+
+    apply_minutes: Annotated[int, Field(ge=1, le=600)] = 120
+    plan_minutes: Annotated[int, Field(ge=1, le=60)] = 15
+    max_retries: Annotated[int, Field(ge=0, le=25)] = 10
+    parallelism: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class LocalCloud(_Table):
+    """The program that plays AWS for this environment, started when it does not run."""
+
+    command: list[str]
+    directory: str
+    network: Annotated[str, StringConstraints(pattern=r"^127\.[0-9]{1,3}$")] = "127.77"
+
+
+class Environment(_Table):
+    """One environments/<env>.toml."""
+
+    application: Application
+    state: State
+    terraform: TerraformSettings = TerraformSettings()
+    endpoint: Endpoint | None = None
+    local_cloud: LocalCloud | None = None
+
+    @model_validator(mode="after")
+    def _a_local_cloud_has_an_endpoint(self) -> Environment:
+        if self.local_cloud is not None and self.endpoint is None:
+            raise ValueError("[local_cloud] needs [endpoint] url, the address that it will listen on")
+        return self
+
+
+class Project(BaseModel):
+    """The folders of one checkout and one of its environments."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Path
+    env: str
+    environment: Environment
+
+    @property
+    def work(self) -> Path:
+        """The folder for everything that is not committed: runs, Terraform's data, saves."""
+        return self.root / ".lifeboat" / self.env
+
+    @property
+    def state_root(self) -> Path:
+        """Root 1, which makes the state backend."""
+        return self.root / "terraform" / "state"
+
+    @property
+    def stack_root(self) -> Path:
+        """Root 2, which makes everything else."""
+        return self.root / "terraform" / "stack"
+
+    @property
+    def var_files(self) -> list[Path]:
+        """Return the stack's inputs; a recovery's choice (DESIGN: ami_id) overrides the committed ones."""
+        files = [self.root / "environments" / f"{self.env}.tfvars"]
+        recovery = self.root / "environments" / f"{self.env}.recovery.tfvars.json"
+        return [*files, recovery] if recovery.exists() else files
+
+    @property
+    def cloud_directory(self) -> Path | None:
+        """The local cloud's folder; None where the environment is AWS itself."""
+        local = self.environment.local_cloud
+        return None if local is None else self.root / local.directory
+
+
+def found_root(start: Path) -> Path:
+    """Return the checkout that `start` lies in: the nearest folder with environments/ and terraform/."""
+    for folder in (start, *start.parents):
+        if (folder / "environments").is_dir() and (folder / "terraform").is_dir():
+            return folder
+    raise WrongConfiguration(
+        f"{start} is not inside a lifeboat checkout (no folder above it has environments/ and terraform/)",
+        hint="cd into the checkout, then run the command again",
+    )
+
+
+def environments(root: Path) -> list[str]:
+    """Return the names that ENV may have: those with both files in environments/."""
+    folder = root / "environments"
+    return sorted(p.stem for p in folder.glob("*.toml") if (folder / f"{p.stem}.tfvars").is_file())
+
+
+def load(root: Path, env: str) -> Project:
+    """Read one environment; raises WrongConfiguration naming every mistake in its file."""
+    known = environments(root)
+    if env not in known:
+        raise WrongConfiguration(
+            f"there is no environment {env!r}; environments/ has: {', '.join(known) or 'none'}",
+            hint=f"lifeboat plan -e {known[0]}" if known else "create environments/<env>.toml and <env>.tfvars",
+        )
+    path = root / "environments" / f"{env}.toml"
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongConfiguration(f"environments/{env}.toml is not TOML: {error}") from error
+    try:
+        return Project(root=root, env=env, environment=Environment.model_validate(document))
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_input=False)
+        lines = [f"  {'.'.join(str(p) for p in m['loc']) or '(file)'}: {m['msg']}" for m in mistakes]
+        many = f"{len(lines)} mistake{'s' if len(lines) > 1 else ''}"
+        raise WrongConfiguration(
+            f"environments/{env}.toml has {many}:\n" + "\n".join(lines), hint=f"edit environments/{env}.toml"
+        ) from None

@@ -1,0 +1,75 @@
+"""What an interrupted apply left and what may be done about it: locks, digests, half-made resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lifeboat.model import RemoteLock, StateVersion
+
+# Clocks of one machine agree; the margin covers Terraform starting a moment before the run was written down.
+_MARGIN = timedelta(seconds=5)
+
+
+def is_ours(lock: RemoteLock, *, user: str, host: str, started: datetime, now: datetime) -> bool:
+    """Return whether a lock was taken by a run of this user on this host that began at `started`."""
+    if lock.created is None:
+        return False
+    return lock.who == f"{user}@{host}" and started - _MARGIN <= lock.created <= now
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestRepair:
+    """The digest to write instead of the stale one, or why that must not be done."""
+
+    write: str | None
+    why: str
+
+
+def digest_repair(versions: Sequence[StateVersion], digest: str | None) -> DigestRepair:
+    """Decide what to do when the newest state and the digest disagree (versions newest first).
+
+    Safe only when the newest version is the direct successor (same lineage, serial + 1) of the one that the digest
+    names: then a kill fell between the two writes. Anything else needs a person.
+    """
+    if not versions:
+        return DigestRepair(write=None, why="there is no state version at all")
+    newest = versions[0]
+    if newest.serial is None:
+        return DigestRepair(write=None, why="the newest version is not a Terraform state")
+    if newest.md5 == digest:
+        return DigestRepair(write=None, why="state and digest agree")
+    if digest is None:
+        if len(versions) == 1:
+            return DigestRepair(write=newest.md5, why="the first state was written and its digest was not")
+        return DigestRepair(write=None, why="the digest is missing although several states were written")
+    before = next((v for v in versions[1:] if v.md5 == digest), None)
+    if before is None or before.serial is None:
+        return DigestRepair(write=None, why="the digest belongs to none of the newest versions")
+    if before.lineage != newest.lineage:
+        return DigestRepair(write=None, why="the newest version has another lineage")
+    if newest.serial != before.serial + 1:
+        return DigestRepair(write=None, why=f"serial {newest.serial} does not follow {before.serial}")
+    return DigestRepair(write=newest.md5, why=f"serial {newest.serial} was written and its digest was not")
+
+
+def untainted(state: bytes, spare: Collection[str] = ()) -> bytes | None:
+    """Return the state with its tainted resources trusted again and the serial raised; None when none is tainted.
+
+    Terraform taints what it was creating when it was interrupted. Such a thing exists and is usually whole: replacing
+    it would destroy a database that just needed one more minute. The next plan reads it and mends what is unfinished.
+    `spare` names resource types that stay tainted.
+    """
+    document = json.loads(state)
+    changed = False
+    for resource in document.get("resources", []):
+        for instance in resource["instances"]:
+            if instance.get("status") == "tainted" and resource["type"] not in spare:
+                del instance["status"]
+                changed = True
+    if not changed:
+        return None
+    document["serial"] += 1
+    return json.dumps(document, indent=2).encode()

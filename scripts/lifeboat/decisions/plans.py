@@ -1,0 +1,71 @@
+"""What a plan may do: which changes are refused, which a person must agree to, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lifeboat.model import Action, Change, Plan
+
+# Types whose loss loses data or the means to get it back. Deleting or replacing one is refused, whatever was agreed to.
+PROTECTED = {
+    "aws_db_instance": "it is the database",
+    "aws_s3_bucket": "it holds the state or the dumps",
+    "aws_dynamodb_table": "it holds the state's lock and digest",
+    "aws_kms_key": "what it encrypted can never be read again",
+    "aws_kms_replica_key": "what it encrypted can never be read again",
+    "aws_backup_vault": "it holds recovery points",
+    "aws_db_instance_automated_backups_replication": "it is the database's copy in the other region",
+    "aws_secretsmanager_secret": "it holds what the application connects with",
+}
+# Types that hold data which also exists elsewhere: replacing one is normal in a recovery, but never unasked.
+HOLDS_DATA = {
+    "aws_instance": "its root volume goes with it",
+    "aws_ebs_volume": "its data goes with it",
+    "aws_backup_plan": "nothing makes new recovery points until it is back",
+    "aws_dlm_lifecycle_policy": "its snapshots are orphaned",
+    "aws_route53_zone": "its name servers change",
+}
+_LOSES = (Action.DELETE, Action.REPLACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The changes of a plan that are refused and those to be agreed to, each with the reason."""
+
+    refused: tuple[tuple[Change, str], ...]
+    to_agree: tuple[tuple[Change, str], ...]
+
+
+def judged(plan: Plan) -> Judgement:
+    """Return what a plan may not do and what it may do only when somebody agrees."""
+    losing = [change for change in plan.changes if change.action in _LOSES]
+    return Judgement(
+        refused=tuple((c, PROTECTED[c.resource_type]) for c in losing if c.resource_type in PROTECTED),
+        to_agree=tuple((c, HOLDS_DATA[c.resource_type]) for c in losing if c.resource_type in HOLDS_DATA),
+    )
+
+
+def headline(plan: Plan) -> str:
+    """Return the counts of a plan in one line, as Terraform words them."""
+    if plan.empty:
+        return "no changes"
+    counts = [
+        (Action.IMPORT, "to import"),
+        (Action.CREATE, "to add"),
+        (Action.UPDATE, "to change"),
+        (Action.REPLACE, "to replace"),
+        (Action.DELETE, "to destroy"),
+        (Action.FORGET, "to forget"),
+    ]
+    shown = [f"{plan.count(action)} {words}" for action, words in counts if plan.count(action)]
+    return ", ".join(shown) or "only outputs change"
+
+
+def lost_by_name(changes: Iterable[Change]) -> list[str]:
+    """Return one line for each delete and replacement."""
+    return [
+        f"{change.action.value} {change.address}" + (f" ({change.reason.replace('_', ' ')})" if change.reason else "")
+        for change in changes
+        if change.action in _LOSES
+    ]

@@ -1,0 +1,109 @@
+"""Every error that lifeboat reports, with its exit status; the one table of statuses."""
+
+from __future__ import annotations
+
+DONE = 0
+PENDING_CHANGES = 20
+OBJECTIVE_MISSED = 10
+INTERRUPTED = 130
+
+# Printed by `lifeboat --help` and never renumbered: pipelines test for these.
+EXIT_STATUSES: dict[int, str] = {
+    0: "done, objectives met",
+    1: "failed",
+    2: "usage or configuration",
+    3: "refused, nothing changed",
+    4: "stopped part-way, resumable",
+    5: "locked by somebody else",
+    6: "nothing fits (no such copy, time outside the window)",
+    7: "approval missing",
+    8: "a service is unreachable",
+    10: "worked, objective missed",
+    11: "integrity or probe failure",
+    12: "clean-up incomplete",
+    20: "changes pending",
+    130: "interrupted",
+}
+
+
+class LifeboatError(Exception):
+    """What happened, where and which id (`summary`), and the next command to type (`hint`)."""
+
+    exit_status = 1
+
+    def __init__(self, summary: str, *, hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+
+
+class Failed(LifeboatError):
+    """Something that was ordered did not work; nothing else fits better."""
+
+    exit_status = 1
+
+
+class TerraformFailed(LifeboatError):
+    """Terraform ended with an error before or during a change."""
+
+    exit_status = 1
+
+
+class WrongConfiguration(LifeboatError):
+    """The environment's files, an option or a prerequisite is wrong; every mistake is listed."""
+
+    exit_status = 2
+
+
+class Refused(LifeboatError):
+    """A safety rule forbids it; nothing was changed."""
+
+    exit_status = 3
+
+
+class StoppedPartWay(LifeboatError):
+    """Part of the work is done; the same command goes on from there."""
+
+    exit_status = 4
+
+
+class Locked(LifeboatError):
+    """Somebody else is changing this environment."""
+
+    exit_status = 5
+
+
+class NothingFits(LifeboatError):
+    """There is no such copy, save or time."""
+
+    exit_status = 6
+
+
+class ApprovalMissing(LifeboatError):
+    """A person has to agree and nobody did."""
+
+    exit_status = 7
+
+
+class Unreachable(LifeboatError):
+    """A service did not answer, or refused to let us look."""
+
+    exit_status = 8
+
+
+class IntegrityFailure(LifeboatError):
+    """Two things that must agree do not: state and digest, data and fingerprint."""
+
+    exit_status = 11
+
+
+class CleanUpIncomplete(LifeboatError):
+    """The work is done but something that had to go is still there."""
+
+    exit_status = 12
+
+
+class Interrupted(LifeboatError):
+    """The operator stopped it."""
+
+    exit_status = INTERRUPTED
