@@ -63,6 +63,27 @@ module "database" {
   }
 }
 
+module "dump_bucket" {
+  source = "../../modules/dump-bucket"
+
+  providers = {
+    aws    = aws
+    aws.dr = aws.dr
+  }
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  dr_region   = var.dr_region
+  objectives  = var.objectives
+  every_hours = var.dumps.every_hours
+  prefix      = var.dumps.prefix
+  retention   = var.dumps.retention
+  object_lock = var.dumps.object_lock
+  teardown    = var.teardown
+}
+
 # A recovery restores a generation through the RDS API; from then on it is Terraform's like any other.
 import {
   for_each = { for generation, options in var.database_generations : generation => options if options.restored }

@@ -19,15 +19,22 @@ output "recovery" {
     }
 
     database = merge(module.database.active, {
-      generations        = module.database.generations
+      generations        = keys(module.database.generations)
       active_generation  = var.active_generation
       retention_days     = module.database.retention_days
       backup_window      = module.database.backup_window
       maintenance_window = module.database.maintenance_window
     })
 
+    dumps = {
+      bucket         = module.dump_bucket.bucket
+      prefix         = module.dump_bucket.prefix
+      replica_bucket = module.dump_bucket.replica_bucket
+    }
+
     protection = concat(
       module.database.protection,
+      module.dump_bucket.protection,
     )
   }
 }

@@ -153,6 +153,27 @@ variable "dns" {
   default = null
 }
 
+variable "dumps" {
+  description = "The bucket of database dumps: how often one is made, how long it is kept and locked. Options and defaults: modules/dump-bucket."
+  type = object({
+    every_hours = optional(number)
+    prefix      = optional(string)
+    retention = optional(object({
+      current_days                 = optional(number)
+      superseded_days              = optional(number)
+      infrequent_access_after_days = optional(number)
+      abort_multipart_days         = optional(number)
+    }), {})
+    object_lock = optional(object({
+      mode    = optional(string)
+      days    = optional(number)
+      confirm = optional(string)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "teardown" {
   description = "Set only for an environment about to be thrown away: deletion protection off, buckets and vaults emptied on destroy."
   type        = bool
