@@ -1,0 +1,281 @@
+"""The whole stack planned for real, without credentials and without a network, and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.modules.terraform_runs import DEADLINE_SECONDS, Terraform
+
+ROOT = Path(__file__).resolve().parents[2]
+# Nobody listens on the discard port: a call that should not be made fails at once instead of going out.
+NOWHERE = "http://127.0.0.1:9"
+LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
+IDENTITY = {
+    "account_id": "123456789012",
+    "region": "eu-west-1",
+    "dr_region": "eu-central-1",
+    "offline": "true",
+    "provider_max_retries": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A copy of the stack's root, initialised with a state on disk."""
+
+    folder: Path
+    terraform: Terraform
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one Terraform command with dummy credentials and every way out closed."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
+        return subprocess.run(
+            [self.terraform.program, *arguments],
+            cwd=self.folder,
+            env={
+                **kept,
+                "AWS_ACCESS_KEY_ID": "dummy",
+                "AWS_SECRET_ACCESS_KEY": "dummy",
+                "AWS_ENDPOINT_URL": NOWHERE,
+                "HTTPS_PROXY": NOWHERE,
+                "CHECKPOINT_DISABLE": "1",
+                "TF_CLI_CONFIG_FILE": str(self.terraform.settings),
+                "TF_INPUT": "0",
+                "TF_IN_AUTOMATION": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    def plan(self, environment: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Plan an environment's var-file; `variables` are laid over it."""
+        over = self.folder / "over.tfvars.json"
+        over.write_text(json.dumps(variables), encoding="utf-8")
+        identity = {"name": f"app-{environment}", "environment": environment, **IDENTITY}
+        return self.run(
+            "plan",
+            "-no-color",
+            "-compact-warnings",
+            f"-var-file={ROOT / 'environments' / environment}.tfvars",
+            *(f"-var={name}={value}" for name, value in identity.items()),
+            f"-var-file={over}",
+            *options,
+        )
+
+    def planned(self, environment: str) -> dict[str, Any]:
+        """Return the plan of an environment as Terraform describes it to programs."""
+        plan = self.plan(environment, "-out=plan")
+        assert plan.returncode == 0, plan.stdout + plan.stderr
+        shown = self.run("show", "-json", "plan")
+        assert shown.returncode == 0, shown.stderr
+        document: dict[str, Any] = json.loads(shown.stdout)
+        return document
+
+
+@pytest.fixture(scope="module")
+def stack(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The stack with the committed lock file and its modules, where nothing that Terraform writes is kept."""
+    tree = tmp_path_factory.mktemp("stack")
+    left_behind = shutil.ignore_patterns(".terraform", "*.tfstate*", "tests", "examples")
+    shutil.copytree(ROOT / "modules", tree / "modules", ignore=left_behind)
+    folder = Path(shutil.copytree(ROOT / "terraform/stack", tree / "terraform/stack", ignore=left_behind))
+    (folder / "backend_override.tf").write_text(LOCAL_BACKEND, encoding="utf-8")
+    copy = Stack(folder=folder, terraform=terraform)
+
+    initialised = copy.run("init", "-no-color", "-lockfile=readonly")
+
+    assert initialised.returncode == 0, initialised.stdout + initialised.stderr
+    return copy
+
+
+@pytest.fixture(scope="module")
+def staging(stack: Stack) -> dict[str, Any]:
+    """The plan of staging."""
+    return stack.planned("staging")
+
+
+@pytest.fixture(scope="module")
+def production(stack: Stack) -> dict[str, Any]:
+    """The plan of production."""
+    return stack.planned("production")
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_an_environment_plans_offline_and_only_creates(environment: str, request: pytest.FixtureRequest) -> None:
+    plan = request.getfixturevalue(environment)
+
+    actions = {tuple(change["change"]["actions"]) for change in plan["resource_changes"]}
+
+    assert actions == {("create",)}
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_no_data_source_waits_for_the_apply_or_asks_aws(environment: str, request: pytest.FixtureRequest) -> None:
+    plan = request.getfixturevalue(environment)
+
+    sources = {resource["type"] for resource in _resources(plan["configuration"]["root_module"], "data")}
+
+    assert sources <= {"aws_iam_policy_document"}
+
+
+def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]) -> None:
+    change = production["output_changes"]["recovery"]
+    names = set(change["after"]) | set(change["after_unknown"])
+
+    assert names == {
+        "account_id",
+        "app",
+        "application",
+        "backup_plan_ids",
+        "database",
+        "dlm_policy_ids",
+        "dr_region",
+        "dumps",
+        "environment",
+        "objectives",
+        "protection",
+        "region",
+        "roles",
+        "secrets",
+        "topic_arn",
+        "vaults",
+    }
+
+
+def test_production_keeps_more_for_longer_than_staging(staging: dict[str, Any], production: dict[str, Any]) -> None:
+    smaller = _planned(staging, 'module.database.aws_db_instance.this["g1"]')
+    larger = _planned(production, 'module.database.aws_db_instance.this["g1"]')
+
+    assert (smaller["multi_az"], larger["multi_az"]) == (False, True)
+    assert smaller["backup_retention_period"] == 7
+    assert larger["backup_retention_period"] == 35
+    assert smaller["deletion_protection"] and larger["deletion_protection"]
+
+
+def test_instance_and_database_are_built_at_the_same_time(stack: Stack) -> None:
+    graph = stack.run(
+        "graph",
+        "-type=plan",
+    )
+    assert graph.returncode == 0, graph.stderr
+    edges: dict[str, set[str]] = {}
+    for source, target in re.findall(r'"\[root\] (.+?)" -> "\[root\] (.+?)"$', graph.stdout, flags=re.MULTILINE):
+        edges.setdefault(source.removesuffix(" (expand)"), set()).add(target.removesuffix(" (expand)"))
+
+    before_the_instance = _reachable(edges, "module.app_instance.aws_instance.this")
+    before_the_database = _reachable(edges, "module.database.aws_db_instance.this")
+
+    assert "module.database.aws_db_instance.this" not in before_the_instance
+    assert "module.app_instance.aws_instance.this" not in before_the_database
+    assert "module.app_instance.aws_iam_instance_profile.this" in before_the_instance
+    assert "module.app_instance.aws_security_group.this" in before_the_database
+
+
+def test_no_password_is_planned(production: dict[str, Any]) -> None:
+    database = _planned(production, 'module.database.aws_db_instance.this["g1"]')
+
+    assert database["manage_master_user_password"] is True
+    assert database.get("password") is None
+
+
+# A whole message each, as the operator reads it; several mistakes in one go must all be reported.
+REFUSALS = {
+    "retention below the objective": (
+        {"objectives": {"rpo_hours": 240}},
+        [
+            "backup.retention_days (7 days) is shorter than objectives.rpo_hours (240 h):"
+            " raise backup.retention_days to at least 10, or lower the objective.",
+        ],
+    ),
+    "backups switched off": (
+        {"database": {"backup": {"retention_days": 0}}},
+        [
+            "backup.retention_days must be between 7 and 35: below 7 a mistake found after a week cannot be undone,"
+            " and RDS keeps at most 35.",
+        ],
+    ),
+    "overlapping windows": (
+        {"database": {"backup": {"backup_window": "23:30-00:30", "maintenance_window": "sun:00:00-sun:01:00"}}},
+        [
+            "backup.backup_window (23:30-00:30, every day) and backup.maintenance_window (sun:00:00-sun:01:00)"
+            " overlap or are less than backup.gap_minutes (60) apart: move one of them.",
+        ],
+    ),
+    "windows of ten minutes": (
+        {"database": {"backup": {"backup_window": "03:00-03:10", "maintenance_window": "sun:06:00-sun:06:10"}}},
+        [
+            "backup.backup_window (03:00-03:10) is shorter than 30 minutes, which RDS refuses: make it longer.",
+            "backup.maintenance_window (sun:06:00-sun:06:10) must be at least 30 minutes and at most 24 hours long.",
+        ],
+    ),
+    "several mistakes at once": (
+        {
+            "dns": {"zone_name": "example.com"},
+            "active_generation": "g7",
+            "network": {"availability_zones": ["a"]},
+            "dumps": {"every_hours": 48},
+        },
+        [
+            "dns needs either create_zone = true or the zone_id of a zone that exists, not both and not none.",
+            'active_generation is "g7", which is not in generations (g1): name one of them, or add it.',
+            'availability_zones must name at least two different zones (at most 8), such as ["eu-west-1a",'
+            ' "eu-west-1b"]: RDS refuses a subnet group in one zone, and one zone can fail.',
+            "every_hours must be more than 0 and at most objectives.rpo_hours (24): dump more often, or accept the"
+            " loss of more data.",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "messages"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_mistake_is_refused_with_what_to_change(
+    variables: dict[str, Any], messages: list[str], stack: Stack
+) -> None:
+    refused = stack.plan("staging", **variables)
+
+    assert refused.returncode == 1, refused.stdout
+    said = " ".join(refused.stderr.split())
+    assert [message for message in messages if message not in said] == [], refused.stderr
+
+
+def test_teardown_of_production_is_refused(stack: Stack) -> None:
+    refused = stack.plan("production", "-var=teardown=true")
+
+    assert refused.returncode == 1, refused.stdout
+    assert "teardown is refused for production: what protects its data stays on. Set teardown = false." in " ".join(
+        refused.stderr.split()
+    )
+
+
+def _resources(module: dict[str, Any], mode: str) -> list[dict[str, Any]]:
+    found = [resource for resource in module.get("resources", []) if resource["mode"] == mode]
+    for call in module.get("module_calls", {}).values():
+        found.extend(_resources(call["module"], mode))
+    return found
+
+
+def _planned(plan: dict[str, Any], address: str) -> dict[str, Any]:
+    values: dict[str, Any] = next(
+        change["change"]["after"] for change in plan["resource_changes"] if change["address"] == address
+    )
+    return values
+
+
+def _reachable(edges: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in edges.get(waiting.pop(), set()) - seen:
+            seen.add(target)
+            waiting.append(target)
+    return seen
