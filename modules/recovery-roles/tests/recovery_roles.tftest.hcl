@@ -1,0 +1,255 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/a-role" }
+  }
+}
+
+variables {
+  name        = "app-test"
+  environment = "test"
+  account_id  = "123456789012"
+  policies = {
+    writer = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"AddDumps\"}]}"
+    reader = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ReadDumps\"}]}"
+    state  = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"UseState\"}]}"
+  }
+}
+
+run "there_are_four_roles_named_after_the_application" {
+  command = plan
+
+  assert {
+    condition     = sort([for role in aws_iam_role.this : role.name]) == tolist(["app-test-break-glass", "app-test-restore-operator", "app-test-verifier", "app-test-writer"])
+    error_message = "The roles have other names."
+  }
+
+  assert {
+    condition     = sort(keys(output.role_arns)) == tolist(["break_glass", "restore_operator", "verifier", "writer"])
+    error_message = "The output names other roles."
+  }
+}
+
+run "each_role_gets_the_policies_for_its_work" {
+  command = plan
+
+  assert {
+    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "verifier/reader", "writer/writer"])
+    error_message = "A policy went to another role, or to none."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.given["writer/writer"].policy == var.policies.writer
+    error_message = "The policy was changed on its way."
+  }
+}
+
+run "the_restore_role_may_really_restore" {
+  command = plan
+
+  assert {
+    condition     = sort([for attachment in aws_iam_role_policy_attachment.restores : attachment.policy_arn]) == tolist(["arn:aws:iam::aws:policy/AWSBackupServiceRolePolicyForS3Restore", "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForRestores"])
+    error_message = "Restores with this role would fail for want of rights."
+  }
+
+  assert {
+    condition     = length(setsubtract(["backup:StartRestoreJob", "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime", "ec2:RunInstances"], flatten([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Action if statement.Effect == "Allow"]))) == 0
+    error_message = "The restore operator cannot restore."
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[1].Principal.Service, "backup.amazonaws.com")
+    error_message = "AWS Backup may not use the role for its restores."
+  }
+}
+
+run "no_role_but_break_glass_destroys_copies" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for role in ["writer", "verifier", "restore_operator"] : length(setsubtract(["backup:DeleteRecoveryPoint", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "kms:ScheduleKeyDeletion", "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot", "s3:BypassGovernanceRetention", "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration"], flatten([for statement in jsondecode(aws_iam_role_policy.own[role].policy).Statement : statement.Action if statement.Effect == "Deny"]))) == 0])
+    error_message = "A daily role may destroy a copy."
+  }
+
+  assert {
+    condition     = length(flatten([for statement in jsondecode(aws_iam_role_policy.own["break_glass"].policy).Statement : statement.Action if statement.Effect == "Deny"])) == 0 && contains(flatten([for statement in jsondecode(aws_iam_role_policy.own["break_glass"].policy).Statement : statement.Action if statement.Effect == "Allow"]), "s3:DeleteObjectVersion")
+    error_message = "Break-glass does not break the glass."
+  }
+}
+
+run "clearing_up_needs_the_mark_of_a_run" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.Null["aws:ResourceTag/lifeboat:run"] == "false" if statement.Effect == "Allow" && length(setintersection(flatten([statement.Action]), ["ec2:TerminateInstances", "rds:DeleteDBInstance", "ec2:DeregisterImage"])) > 0])
+    error_message = "The restore operator may delete what no run has made."
+  }
+}
+
+run "the_verifier_only_looks" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for action in flatten([for statement in jsondecode(aws_iam_role_policy.own["verifier"].policy).Statement : statement.Action if statement.Effect == "Allow"]) : can(regex("^[a-z0-9]+:(Describe|Get|List)", action)) || action == "cloudwatch:PutMetricData"])
+    error_message = "The verifier may change something."
+  }
+}
+
+run "nobody_may_do_everything" {
+  command = plan
+
+  assert {
+    condition     = alltrue(flatten([for policy in aws_iam_role_policy.own : [for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !endswith(action, ":*") && action != "*" if statement.Effect == "Allow"]]]))
+    error_message = "A role has all actions of a service."
+  }
+}
+
+run "policies_fit_into_a_role" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.own : length(policy.policy) < 9000])
+    error_message = "IAM allows a role 10,240 characters of policies in it, and those given come on top."
+  }
+}
+
+run "break_glass_wants_a_second_factor" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["break_glass"].assume_role_policy).Statement[0].Condition.Bool["aws:MultiFactorAuthPresent"] == "true"
+    error_message = "Break-glass can be taken with a password alone."
+  }
+
+  assert {
+    condition     = aws_iam_role.this["break_glass"].max_session_duration == 3600
+    error_message = "Break-glass lasts longer than an hour."
+  }
+}
+
+run "only_the_trusted_take_a_role" {
+  command = plan
+
+  variables {
+    trusted = { verifier = ["arn:aws:iam::123456789012:role/night-watch"], writer_services = ["ec2.amazonaws.com"] }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["verifier"].assume_role_policy).Statement[0].Principal.AWS == ["arn:aws:iam::123456789012:role/night-watch"]
+    error_message = "Others may take the verifier role."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["writer"].assume_role_policy).Statement[0].Principal.AWS == ["arn:aws:iam::123456789012:root"] && jsondecode(aws_iam_role.this["writer"].assume_role_policy).Statement[1].Principal.Service == ["ec2.amazonaws.com"]
+    error_message = "The account or its instances cannot take the writer role."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["writer"].assume_role_policy).Statement[1].Condition.StringEqualsIfExists["aws:SourceAccount"] == "123456789012"
+    error_message = "A service may be used from another account."
+  }
+}
+
+run "the_restore_operator_passes_named_roles_only" {
+  command = plan
+
+  variables {
+    passed_role_arns = ["arn:aws:iam::123456789012:role/app-test-instance"]
+  }
+
+  assert {
+    condition     = flatten([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Resource if contains(flatten([statement.Action]), "iam:PassRole")]) == ["arn:aws:iam::123456789012:role/app-test-instance", "arn:aws:iam::123456789012:role/app-test-restore-operator"]
+    error_message = "Other roles can be passed."
+  }
+}
+
+run "a_name_with_capitals_is_refused" {
+  command = plan
+
+  variables {
+    name = "App_Test"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_too_long_for_a_role_is_refused" {
+  command = plan
+
+  variables {
+    name = "an-application-with-quite-a-long-name-in-production"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "an_account_that_is_not_twelve_digits_is_refused" {
+  command = plan
+
+  variables {
+    account_id = "1234"
+  }
+
+  expect_failures = [var.account_id]
+}
+
+run "a_policy_for_an_unknown_use_is_refused" {
+  command = plan
+
+  variables {
+    policies = { dumper = "{\"Statement\":[]}" }
+  }
+
+  expect_failures = [var.policies]
+}
+
+run "a_policy_that_is_no_json_is_refused" {
+  command = plan
+
+  variables {
+    policies = { writer = "s3:PutObject" }
+  }
+
+  expect_failures = [var.policies]
+}
+
+run "a_wildcard_in_trust_is_refused" {
+  command = plan
+
+  variables {
+    trusted = { break_glass = ["arn:aws:iam::123456789012:role/*"] }
+  }
+
+  expect_failures = [var.trusted]
+}
+
+run "trust_in_everybody_is_refused" {
+  command = plan
+
+  variables {
+    trusted = { verifier = ["*"] }
+  }
+
+  expect_failures = [var.trusted]
+}
+
+run "a_service_that_runs_no_dumps_is_refused" {
+  command = plan
+
+  variables {
+    trusted = { writer_services = ["s3.amazonaws.com"] }
+  }
+
+  expect_failures = [var.trusted]
+}
+
+run "passing_any_role_is_refused" {
+  command = plan
+
+  variables {
+    passed_role_arns = ["*"]
+  }
+
+  expect_failures = [var.passed_role_arns]
+}
