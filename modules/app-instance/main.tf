@@ -134,7 +134,8 @@ resource "aws_instance" "this" {
     tags = merge(local._protect, { Name = "${var.name}-app" })
   }
 
-  tags = merge(local._protect, { Name = "${var.name}-app" })
+  # The vault's copy of the whole host, which not even who may delete snapshots can delete.
+  tags = merge(local._protect, { Name = "${var.name}-app", "lifeboat:backup" = "plan" })
 
   lifecycle {
     create_before_destroy = true

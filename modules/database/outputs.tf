@@ -10,9 +10,19 @@ output "generations" {
   value       = local._instances
 }
 
+output "identifiers" {
+  description = "Identifiers of all generations' instances, by generation; what an alarm watches."
+  value       = { for generation, instance in aws_db_instance.this : generation => instance.identifier }
+}
+
 output "instance_arns" {
   description = "ARNs of all generations' instances, by generation; what a backup plan selects."
   value       = { for generation, instance in aws_db_instance.this : generation => instance.arn }
+}
+
+output "subnet_group_name" {
+  description = "Subnet group that a restored instance must be put in to be reached by the application."
+  value       = aws_db_subnet_group.this.name
 }
 
 output "retention_days" {

@@ -137,14 +137,14 @@ variable "instance" {
 
 variable "backup" {
   description = <<-EOT
-    Automated backups with point-in-time recovery. Windows are UTC; RDS starts no backup in the maintenance window,
-    nor in the hour before it, hence the gap. dr_retention_days is for the copy in dr_region.
+    Automated backups with point-in-time recovery. Windows are UTC; no backup starts in the maintenance window, nor in
+    the hour before it, hence the gap (and keep AWS Backup's schedules away from there too). dr_retention_days is for the copy in dr_region.
   EOT
   type = object({
     retention_days     = optional(number, 7)
     dr_retention_days  = optional(number, 7)
     backup_window      = optional(string, "03:00-04:00")
-    maintenance_window = optional(string, "sun:05:00-sun:06:00")
+    maintenance_window = optional(string, "sun:00:30-sun:01:30")
     gap_minutes        = optional(number, 60)
   })
   default  = {}

@@ -41,7 +41,7 @@ run "backups_are_kept_and_outlive_the_instance" {
   command = plan
 
   assert {
-    condition     = aws_db_instance.this["g1"].backup_retention_period == 7 && aws_db_instance.this["g1"].backup_window == "03:00-04:00" && aws_db_instance.this["g1"].maintenance_window == "sun:05:00-sun:06:00"
+    condition     = aws_db_instance.this["g1"].backup_retention_period == 7 && aws_db_instance.this["g1"].backup_window == "03:00-04:00" && aws_db_instance.this["g1"].maintenance_window == "sun:00:30-sun:01:30"
     error_message = "Retention or windows differ from the defaults."
   }
 
@@ -126,7 +126,7 @@ run "the_database_says_what_protects_it" {
   command = plan
 
   variables {
-    backup = { retention_days = 35, dr_retention_days = 14, backup_window = "02:00-03:00" }
+    backup = { retention_days = 35, dr_retention_days = 14 }
   }
 
   assert {

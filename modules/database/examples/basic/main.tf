@@ -23,7 +23,7 @@ module "database" {
   objectives  = { rpo_hours = 24, rto_hours = 4 }
 
   instance = { class = "db.m7g.large", allocated_gb = 100, multi_az = true }
-  backup   = { retention_days = 35, backup_window = "02:00-03:00", maintenance_window = "sun:05:00-sun:06:00" }
+  backup   = { retention_days = 35, backup_window = "02:00-03:00", maintenance_window = "sun:00:00-sun:01:00" }
 
   # g1 was lost on a bad day; lifeboat restored g2 beside it, and g1 waits for the post-mortem.
   generations       = { g1 = {}, g2 = { restored = true } }
