@@ -63,6 +63,29 @@ module "database" {
   }
 }
 
+# Written after the database: the instance waits for it at run time, Terraform does not.
+module "app_secrets" {
+  source = "../../modules/app-secrets"
+
+  name      = var.name
+  region    = var.region
+  dr_region = var.dr_region
+  teardown  = var.teardown
+
+  database = {
+    host                = module.database.active.address
+    port                = module.database.active.port
+    dbname              = module.database.active.name
+    username            = module.database.active.username
+    password_secret_arn = module.database.active.password_secret_arn
+  }
+
+  kms_key_arns = {
+    primary = module.database.kms_key_arn
+    dr      = module.database.dr_kms_key_arn
+  }
+}
+
 module "dump_bucket" {
   source = "../../modules/dump-bucket"
 
@@ -82,6 +105,24 @@ module "dump_bucket" {
   retention   = var.dumps.retention
   object_lock = var.dumps.object_lock
   teardown    = var.teardown
+
+  break_glass_role_arns = var.break_glass_role_arns
+}
+
+module "recovery_roles" {
+  source = "../../modules/recovery-roles"
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  trusted     = var.roles
+
+  policies = {
+    writer = module.dump_bucket.writer_policy_json
+    reader = module.dump_bucket.reader_policy_json
+  }
+
+  passed_role_arns = [module.app_instance.role_arn]
 }
 
 # A recovery restores a generation through the RDS API; from then on it is Terraform's like any other.

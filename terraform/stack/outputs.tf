@@ -26,15 +26,23 @@ output "recovery" {
       maintenance_window = module.database.maintenance_window
     })
 
+    secrets = {
+      name = module.app_secrets.name
+      arn  = module.app_secrets.arn
+    }
+
     dumps = {
       bucket         = module.dump_bucket.bucket
       prefix         = module.dump_bucket.prefix
       replica_bucket = module.dump_bucket.replica_bucket
     }
 
+    roles = module.recovery_roles.role_arns
+
     protection = concat(
       module.database.protection,
       module.dump_bucket.protection,
+      module.app_secrets.protection,
     )
   }
 }

@@ -174,6 +174,115 @@ variable "dumps" {
   nullable = false
 }
 
+variable "backup" {
+  description = <<-EOT
+    Copies besides the database's own: snapshots of volumes and images of the instance (modules/ebs-lifecycle), backups in
+    locked vaults and restores that prove them (modules/backup-plan). Options and defaults are the modules'.
+  EOT
+  type = object({
+    snapshots = optional(object({
+      resource_type = optional(string)
+      schedules = optional(map(object({
+        every_hours          = optional(number)
+        at                   = optional(string)
+        cron                 = optional(string)
+        keep_days            = optional(number)
+        keep_count           = optional(number)
+        deprecate_after_days = optional(number)
+        copy = optional(object({
+          region      = optional(string)
+          encrypted   = optional(bool)
+          kms_key_arn = optional(string)
+          keep_days   = optional(number)
+        }))
+      })))
+    }))
+    images = optional(object({
+      resource_type = optional(string)
+      reboot        = optional(bool)
+      schedules = optional(map(object({
+        every_hours          = optional(number)
+        at                   = optional(string)
+        cron                 = optional(string)
+        keep_days            = optional(number)
+        keep_count           = optional(number)
+        deprecate_after_days = optional(number)
+        copy = optional(object({
+          region      = optional(string)
+          encrypted   = optional(bool)
+          kms_key_arn = optional(string)
+          keep_days   = optional(number)
+        }))
+      })))
+    }))
+    rules = optional(map(object({
+      schedule                  = string
+      start_window_minutes      = optional(number)
+      completion_window_minutes = optional(number)
+      delete_after_days         = optional(number)
+      cold_storage_after_days   = optional(number)
+      continuous                = optional(bool)
+      copy = optional(object({
+        delete_after_days       = optional(number)
+        cold_storage_after_days = optional(number)
+      }))
+    })))
+    lock = optional(object({
+      mode                = optional(string)
+      min_days            = optional(number)
+      max_days            = optional(number)
+      changeable_for_days = optional(number)
+      confirm             = optional(string)
+    }))
+    restore_testing = optional(object({
+      schedule           = optional(string)
+      start_window_hours = optional(number)
+      newest_within_days = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Who is told, and what is too old or too long. Options and defaults: modules/backup-alarms."
+  type = object({
+    subscribers = optional(set(string))
+    limits = optional(object({
+      database_hours        = optional(number)
+      instance_volume_hours = optional(number)
+      dumps_hours           = optional(number)
+      state_hours           = optional(number)
+      image_days            = optional(number)
+      drill_days            = optional(number)
+      job_hours             = optional(number)
+    }))
+    database_free_gb = optional(number)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "roles" {
+  description = "Who may take each recovery role, as ARNs of roles or users; none means whoever in the account IAM allows to. Options: modules/recovery-roles."
+  type = object({
+    writer           = optional(set(string))
+    writer_services  = optional(set(string))
+    verifier         = optional(set(string))
+    restore_operator = optional(set(string))
+    break_glass      = optional(set(string))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "break_glass_role_arns" {
+  description = "Roles besides <name>-break-glass that may weaken what protects the copies; name whoever applies this root."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
 variable "teardown" {
   description = "Set only for an environment about to be thrown away: deletion protection off, buckets and vaults emptied on destroy."
   type        = bool
