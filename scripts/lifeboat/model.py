@@ -208,10 +208,29 @@ class Holder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedCreate:
+    """A resource that a saved plan creates.
+
+    `alias` is that of its provider: "" for the primary region, "dr" for the other. `takes` names, for attributes
+    that are known only after other resources exist, the resource that the value comes from. `instead_of` is the id
+    of the object that it replaces.
+    """
+
+    address: Address
+    resource_type: str
+    values: Mapping[str, Any] = field(hash=False)
+    alias: str = ""
+    takes: Mapping[str, Address] = field(default_factory=dict, hash=False)
+    instead_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """A resource that an interrupted apply planned to create and that the state does not know.
 
     `known_id` is the id that Terraform reported when it was created; None when it was not finished, or never begun.
+    `alias` is that of its provider ("dr" for the other region); `parents` are the resources that attributes unknown
+    in the plan take their value from; `instead_of` is the id of the object that it replaces.
     """
 
     address: Address
@@ -219,6 +238,9 @@ class Wanted:
     values: Mapping[str, Any] = field(hash=False)
     known_id: str | None = None
     begun: bool = False
+    alias: str = ""
+    parents: Mapping[str, Wanted] = field(default_factory=dict, hash=False)
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
