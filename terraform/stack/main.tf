@@ -109,6 +109,27 @@ module "dump_bucket" {
   break_glass_role_arns = var.break_glass_role_arns
 }
 
+module "ebs_lifecycle" {
+  source = "../../modules/ebs-lifecycle"
+
+  providers = {
+    aws    = aws
+    aws.dr = aws.dr
+  }
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  dr_region   = var.dr_region
+  objectives  = var.objectives
+  snapshots   = var.backup.snapshots
+  images      = var.backup.images
+  teardown    = var.teardown
+
+  break_glass_role_arns = var.break_glass_role_arns
+}
+
 module "recovery_roles" {
   source = "../../modules/recovery-roles"
 

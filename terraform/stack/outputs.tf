@@ -37,10 +37,12 @@ output "recovery" {
       replica_bucket = module.dump_bucket.replica_bucket
     }
 
-    roles = module.recovery_roles.role_arns
+    dlm_policy_ids = values(module.ebs_lifecycle.policy_ids)
+    roles          = module.recovery_roles.role_arns
 
     protection = concat(
       module.database.protection,
+      module.ebs_lifecycle.protection,
       module.dump_bucket.protection,
       module.app_secrets.protection,
     )
