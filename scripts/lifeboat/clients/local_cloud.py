@@ -118,7 +118,7 @@ class LocalCloud:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             text = json.loads(error.read() or b"{}").get("error", str(error))
-            kind = NothingFits if error.code == 400 else Failed  # noqa: PLR2004
+            kind = NothingFits if error.code == 400 else Failed
             raise kind(f"the local cloud refused {verb}: {text}") from None
         except (urllib.error.URLError, OSError) as error:
             raise Unreachable(f"no local cloud answers on {self.url}", hint="lifeboat local up") from error

@@ -152,7 +152,9 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
 
 def _locked(who: Holder | None, work: Path) -> Locked:
     if who is None:
-        return Locked(f"another lifeboat holds this environment ({work / 'lock'})", hint="wait for it, then run it again")
+        return Locked(
+            f"another lifeboat holds this environment ({work / 'lock'})", hint="wait for it, then run it again"
+        )
     age = datetime.now(UTC) - who.since
     return Locked(
         f"{who.user}@{who.host} (process {who.pid}) has held this environment for {age.total_seconds():.0f} s:"

@@ -106,15 +106,21 @@ class StateStore:
                 raise
         return None if item is None else str(item["Digest"]["S"])
 
-    def write_digest(self, digest: str, *, instead_of: str) -> None:
-        """Replace the digest, provided it still is what was looked at."""
+    def write_digest(self, digest: str, *, instead_of: str | None) -> None:
+        """Replace the digest, provided it still is what was looked at (None: that there was none)."""
+        item = {"LockID": {"S": f"{self.bucket}/{self.key}-md5"}, "Digest": {"S": digest}}
         with translated(f"write the state digest in {self.table}"):
-            self._dynamodb.put_item(
-                TableName=self.table,
-                Item={"LockID": {"S": f"{self.bucket}/{self.key}-md5"}, "Digest": {"S": digest}},
-                ConditionExpression="Digest = :seen",
-                ExpressionAttributeValues={":seen": {"S": instead_of}},
-            )
+            if instead_of is None:
+                self._dynamodb.put_item(
+                    TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(LockID)"
+                )
+            else:
+                self._dynamodb.put_item(
+                    TableName=self.table,
+                    Item=item,
+                    ConditionExpression="Digest = :seen",
+                    ExpressionAttributeValues={":seen": {"S": instead_of}},
+                )
 
     def check_digest(self) -> None:
         """Raise IntegrityFailure when state and digest disagree: every later Terraform command would fail."""

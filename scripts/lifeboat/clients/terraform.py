@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,8 +26,11 @@ MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
 _LOCKED = re.compile(r"Error acquiring the state lock")
 _LOCK_FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(.+?)\s*$", re.MULTILINE)
-_NO_PROVIDER = re.compile(r"(Failed to query available provider packages|Failed to install provider|"
-                          r"registry\.terraform\.io.*(dial|lookup|timeout|refused))", re.DOTALL)
+_NO_PROVIDER = re.compile(
+    r"(Failed to query available provider packages|Failed to install provider|"
+    r"registry\.terraform\.io.*(dial|lookup|timeout|refused))",
+    re.DOTALL,
+)
 
 
 class _Arguments(_PythonTerraform):  # type: ignore[misc]
@@ -52,6 +56,7 @@ class Running:
     changes: list[Change] = field(default_factory=list)
     outputs_change: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
+    seen: list[Progress] = field(default_factory=list)
     _reader: IO[str] | None = None
     _tail: str = ""
 
@@ -123,6 +128,7 @@ class Running:
         else:
             seen = progress_of(event)
             if seen is not None:
+                self.seen.append(seen)
                 yield seen
 
     def plan(self) -> Plan:
@@ -157,7 +163,9 @@ class Terraform:
         self._variables = [f"{key}={value}" for key, value in variables.items()]
         self._var_files = [str(path) for path in var_files]
         self._redact = redact
-        self._arguments = _Arguments(working_dir=str(root), terraform_bin_path=env.get("LIFEBOAT_TERRAFORM", "terraform"))
+        self._arguments = _Arguments(
+            working_dir=str(root), terraform_bin_path=env.get("LIFEBOAT_TERRAFORM", "terraform")
+        )
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -195,6 +203,17 @@ class Terraform:
         """Return a saved plan as Terraform's JSON document."""
         document: dict[str, Any] = json.loads(self._run("show", str(plan), seconds=seconds, json=IsFlagged))
         return document
+
+    def push_state(self, path: Path, *, seconds: float = 120) -> None:
+        """Make a file the state; Terraform refuses one that does not follow the present one."""
+        self._run("state push", str(path), seconds=seconds)
+
+    def fingerprint(self) -> list[str]:
+        """Return what `init` depends on besides the backend: the lock file, the configuration, the provider's source."""
+        files = sorted([*self.root.glob("*.tf"), self.root / ".terraform.lock.hcl"])
+        configuration = Path(self._env.get("TF_CLI_CONFIG_FILE", os.devnull))
+        parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
+        return [*parts, configuration.read_text() if configuration.is_file() else "", str(self.root)]
 
     def _inputs(self) -> dict[str, Any]:
         options: dict[str, Any] = {"var_file": self._var_files, "var": self._variables}
@@ -236,7 +255,13 @@ class Terraform:
         what = f"terraform {command} ({self.root.name})"
         try:
             done = subprocess.run(
-                argv, cwd=self.root, env=self._env, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+                argv,
+                cwd=self.root,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds,
+                check=False,
             )
         except FileNotFoundError as error:
             raise missing() from error
@@ -261,7 +286,10 @@ def version(program: str = "terraform") -> tuple[int, int, int] | None:
     """Return the program's version; None when there is no such program."""
     try:
         done = subprocess.run(
-            [program, "version", "-json"], capture_output=True, timeout=30, check=False,
+            [program, "version", "-json"],
+            capture_output=True,
+            timeout=30,
+            check=False,
             env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull},
         )
         found = json.loads(done.stdout)["terraform_version"]
@@ -331,8 +359,12 @@ def recorded_progress(events: Path) -> list[Progress]:
 def _change(change: Mapping[str, Any]) -> Change | None:
     resource = change["resource"]
     action = {
-        "create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DELETE,
-        "replace": Action.REPLACE, "import": Action.IMPORT, "remove": Action.FORGET,
+        "create": Action.CREATE,
+        "update": Action.UPDATE,
+        "delete": Action.DELETE,
+        "replace": Action.REPLACE,
+        "import": Action.IMPORT,
+        "remove": Action.FORGET,
     }.get(change["action"])
     if action is None and "importing" in change:
         action = Action.IMPORT

@@ -48,10 +48,10 @@ def span(length: timedelta) -> str:
     minutes = round(length.total_seconds() / 60)
     if minutes == 0:
         return "0 (each change)"
-    if minutes < 120:  # noqa: PLR2004
+    if minutes < 120:
         return f"{minutes}m"
     hours = minutes / 60
-    return f"{hours:.0f}h" if hours <= 72 else f"{hours / 24:.0f}d"  # noqa: PLR2004
+    return f"{hours:.0f}h" if hours <= 72 else f"{hours / 24:.0f}d"
 
 
 def _every(hours: float | None) -> str:

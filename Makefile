@@ -1,0 +1,71 @@
+# One-line targets; everything else is in `lifeboat --help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# ENV names an environment and nothing else: its raw text is compared with the files in environments/ and is never
+# expanded, neither by make (hence `value`, and no export) nor by a shell (hence only a checked word reaches one).
+ENV ?= local
+unexport ENV
+override KNOWN := $(basename $(notdir $(wildcard environments/*.toml)))
+override GIVEN := $(value ENV)
+override ENV_OK := $(if $(filter 1,$(words $(GIVEN))),$(filter $(KNOWN),$(GIVEN)))
+ifeq ($(ENV_OK),)
+$(error ENV must be one of: $(KNOWN))
+endif
+override SAFE_ENV := $(ENV_OK)
+
+.PHONY: help
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@echo; echo "ENV=<name> chooses the environment ($(KNOWN)); default: local"
+
+.PHONY: setup
+setup: $(BIN)/.installed ## Create .venv from the lock file; TERRAFORM_DOWNLOAD=1 also fetches Terraform
+ifeq ($(TERRAFORM_DOWNLOAD),1)
+	@$(BIN)/python scripts/fetch_terraform.py $(BIN)
+endif
+
+$(BIN)/.installed: requirements-dev.lock pyproject.toml
+	@echo "installing into .venv from requirements-dev.lock" >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: apply
+apply: setup ## Build or mend ENV and show what is protected (local: on a local cloud)
+	@lifeboat apply -e $(SAFE_ENV)
+
+.PHONY: plan
+plan: setup ## Show what apply would change in ENV
+	@lifeboat plan -e $(SAFE_ENV)
+
+.PHONY: doctor
+doctor: setup ## Look at everything that is needed on this machine
+	@lifeboat doctor -e $(SAFE_ENV)
+
+.PHONY: destroy
+destroy: setup ## Take a disposable ENV down, with its local cloud
+	@lifeboat destroy -e $(SAFE_ENV)
+
+.PHONY: test
+test: setup ## Run all tests: real Terraform, provider and PostgreSQL
+	@python -m pytest
+
+.PHONY: lint
+lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
+	@ruff check scripts tests
+	@ruff format --check scripts tests
+	@mypy
+	@lint-imports
+	@terraform fmt -check -recursive terraform modules environments
+	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
+
+.PHONY: bench
+bench: setup ## Measure: plan and apply without changes, save and load, restores (medians)
+	@python -m tests.bench

@@ -1,0 +1,271 @@
+"""The command line: parse, run one command, map errors to exit statuses."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from lifeboat import config, views
+from lifeboat.commands import apply as apply_command
+from lifeboat.commands import destroy as destroy_command
+from lifeboat.commands import doctor as doctor_command
+from lifeboat.commands import local as local_command
+from lifeboat.commands import plan as plan_command
+from lifeboat.errors import (
+    DONE,
+    INTERRUPTED,
+    OBJECTIVE_MISSED,
+    PENDING_CHANGES,
+    ApprovalMissing,
+    IntegrityFailure,
+    LifeboatError,
+    WrongConfiguration,
+)
+from lifeboat.site import Site, site
+
+app = typer.Typer(
+    name="lifeboat",
+    help="Disaster recovery for an application on AWS: each copy proven by restoring it, each recovery timed.",
+    epilog="Exit statuses:\n\n" + views.exit_statuses(),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
+app.add_typer(local, name="local")
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Env = Annotated[
+    str, typer.Option("--env", "-e", help="Environment: the name of a file in environments/.", envvar="ENV")
+]
+Out = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Agree to what would be asked. Safety checks stay in force.")]
+
+
+def _site(env: str) -> Site:
+    return site(config.load(config.found_root(Path.cwd()), env))
+
+
+def _asking(*, yes: bool) -> apply_command.Agree:
+    def agree(lines: Sequence[str]) -> None:
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            apply_command.nobody_agrees(lines)
+        views.lines(["These changes need your agreement:", *(f"  {line}" for line in lines)])
+        if typer.prompt("Type yes to go on", default="no") != "yes":
+            raise ApprovalMissing(
+                "not agreed to; nothing of the stack was changed", hint="run it again when it is right"
+            )
+
+    return agree
+
+
+@app.command()
+def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> int:
+    """Build or mend the environment, then show what is protected and how.
+
+    Starts the local cloud where there is one, makes the state backend when it is missing, repairs what a killed apply
+    left, refuses to lose anything protected, and compares state and digest at the end.
+    """
+    here = _site(env)
+    tell = views.Teller()
+    done = apply_command.run(here, tell, _asking(yes=yes))
+    if output is Output.JSON:
+        views.document(
+            {
+                "changed": done.changed,
+                "application": done.recovery.app.model_dump(),
+                "answers": done.answers,
+                "protection": views.protection_document(done.rows),
+                "seconds": dict(done.stages),
+            }
+        )
+    else:
+        views.lines([] if done.changed else ["no changes: the environment is what its files say"])
+        views.protection(done.rows, done.recovery)
+        views.application(done.recovery, done.answers)
+        views.timings(done.stages)
+    if done.answers is None:
+        raise IntegrityFailure(
+            f"everything is applied, but {done.recovery.app.url} does not answer with 200 from here",
+            hint="lifeboat local logs" if here.local_cloud() else f"curl -v {done.recovery.app.url}",
+        )
+    missed = [row.asset for row in done.rows if row.rpo is not None and not row.meets]
+    if missed:
+        tell.warn(f"objective missed for: {', '.join(missed)}")
+        return OBJECTIVE_MISSED
+    return DONE
+
+
+@app.command()
+def plan(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 20 when something would change.")
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="Check the configuration alone, without an account (implied by dummy credentials)."
+        ),
+    ] = False,
+) -> int:
+    """Show what an apply would change; change nothing."""
+    here = _site(env)
+    alone = offline or (here.project.environment.endpoint is None and plan_command.dummy_credentials(here.caller_env))
+    done = plan_command.run(here, views.Teller(), offline=alone)
+    if output is Output.JSON:
+        views.document([{"root": name, **views.plan_document(found)} for name, found in done.plans])
+    else:
+        for name, found in done.plans:
+            views.plan(name, found)
+    return PENDING_CHANGES if detailed_exitcode and not done.empty else DONE
+
+
+@app.command()
+def destroy(env: Env = "local", yes: Yes = False) -> int:
+    """Take a disposable environment down: the stack, then its local cloud with all data. Refused for any other."""
+    here = _site(env)
+    rehearsal = here.local_cloud() is not None and not sys.stdin.isatty()
+    done = destroy_command.run(here, views.Teller(), _asking(yes=yes or rehearsal))
+    views.lines([f"{env} is gone: {len(done.stack_plan.changes)} resources destroyed; nothing is left running"])
+    views.timings(done.stages)
+    return DONE
+
+
+@app.command()
+def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
+    """Look at everything lifeboat needs on this machine, with the command that fixes what is missing."""
+    rows = doctor_command.run(_site(env))
+    if output is Output.JSON:
+        views.document(
+            [{"name": r.name, "found": r.found, "wanted": r.wanted, "good": r.good, "fix": r.fix} for r in rows]
+        )
+    else:
+        views.prerequisites(rows)
+    bad = [row.name for row in rows if not row.good]
+    if bad:
+        raise WrongConfiguration(f"missing or wrong: {', '.join(bad)}", hint="the last column says how to mend each")
+    return DONE
+
+
+@local.command("up")
+def local_up(env: Env = "local") -> int:
+    """Start the local cloud; it goes on from where it was stopped."""
+    views.lines([local_command.up(_site(env), views.Teller())])
+    return DONE
+
+
+@local.command("down")
+def local_down(env: Env = "local") -> int:
+    """Stop the local cloud, its databases and its hosts; nothing is forgotten."""
+    views.lines([local_command.down(_site(env))])
+    return DONE
+
+
+@local.command("reset")
+def local_reset(env: Env = "local", yes: Yes = False) -> int:
+    """Stop the local cloud and delete its whole state, saves included."""
+    here = _site(env)
+    _asking(yes=yes)([f"delete {local_command.cloud_of(here).directory} with every database, image and save in it"])
+    views.lines([local_command.reset(here)])
+    return DONE
+
+
+@local.command("env")
+def local_env(env: Env = "local", output: Out = Output.TABLE) -> int:
+    """Print export lines for aws, psql, curl and terraform: eval "$(lifeboat local env)"."""
+    variables = local_command.environment(_site(env))
+    if output is Output.JSON:
+        views.document(variables)
+    else:
+        views.lines(local_command.exports(variables))
+    return DONE
+
+
+@local.command("save")
+def local_save(name: Annotated[str, typer.Argument(help="Name of the save.")], env: Env = "local") -> int:
+    """Keep a copy of the whole local cloud, databases and hosts included."""
+    views.document(local_command.ask(_site(env), "save", name=name))
+    return DONE
+
+
+@local.command("load")
+def local_load(name: Annotated[str, typer.Argument(help="Name of the save.")], env: Env = "local") -> int:
+    """Go back to a save. What happened since is gone; save it first if it matters."""
+    views.document(local_command.ask(_site(env), "load", name=name))
+    return DONE
+
+
+@local.command("tick")
+def local_tick(
+    schedule: Annotated[str, typer.Argument(help="daily or monthly")], env: Env = "local", output: Out = Output.TABLE
+) -> int:
+    """Fire every schedule that is due daily, or monthly: DLM, AWS Backup, RDS, EventBridge Scheduler."""
+    done = local_command.ask(_site(env), "tick", schedule=schedule)
+    if output is Output.JSON:
+        views.document(done)
+    else:
+        views.lines(done["fired"] or [f"nothing is scheduled {schedule}"])
+    return DONE
+
+
+@local.command("logs")
+def local_logs(
+    env: Env = "local",
+    lines: Annotated[int, typer.Option("--lines", "-n", help="Newest lines of each log.", min=1)] = 20,
+) -> int:
+    """Print the newest lines of the local cloud's logs and of everything that runs on it."""
+    views.lines(local_command.logs(_site(env), newest=lines))
+    return DONE
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    signal.signal(signal.SIGTERM, _like_ctrl_c)
+    try:
+        status = app(standalone_mode=False)
+    except LifeboatError as problem:
+        views.error(problem)
+        status = problem.exit_status
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except BrokenPipeError:
+        status = INTERRUPTED
+    except typer.Exit as end:
+        status = end.exit_code
+    except Exception as problem:
+        status = _usage(problem)
+    sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _usage(problem: Exception) -> int:
+    """Print a usage mistake the way Typer words it; anything else is a bug of ours and keeps its traceback."""
+    import click  # noqa: PLC0415
+
+    if isinstance(problem, click.ClickException):
+        problem.show()
+        return WrongConfiguration.exit_status
+    if isinstance(problem, click.Abort):
+        return INTERRUPTED
+    raise problem
+
+
+def _like_ctrl_c(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

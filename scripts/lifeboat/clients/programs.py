@@ -1,0 +1,32 @@
+"""The programs that must be on this machine, with their versions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+_SERVER_PROGRAMS = ("initdb", "postgres", "pg_basebackup")
+# Where Debian, Red Hat and the PostgreSQL packages put server programs, which are seldom on PATH.
+_SERVER_FOLDERS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql*/bin")
+
+
+def postgres_folder() -> Path | None:
+    """Return the folder that holds the newest PostgreSQL server programs; None when some are missing."""
+    on_path = shutil.which("initdb")
+    folders = [p for pattern in _SERVER_FOLDERS for p in Path("/").glob(pattern)]
+    folders.sort(key=lambda p: [int(n) for n in re.findall(r"\d+", str(p))], reverse=True)
+    if on_path is not None:
+        folders.insert(0, Path(on_path).resolve().parent)
+    return next((f for f in folders if all((f / name).exists() for name in _SERVER_PROGRAMS)), None)
+
+
+def version(*argv: str) -> str | None:
+    """Return the first number with dots that a program prints of itself; None when there is no such program."""
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=30, check=False)
+    except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(rb"\d+(\.\d+)+", done.stdout + done.stderr)
+    return None if found is None else found.group().decode()

@@ -1,0 +1,96 @@
+"""`lifeboat plan`: what an apply would change, without changing anything; offline for an account that is not there."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeboat.clients.terraform import Terraform
+from lifeboat.commands import preflight
+from lifeboat.errors import NothingFits
+from lifeboat.model import Plan
+from lifeboat.site import Site
+from lifeboat.views import Teller
+
+_REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What would change, by root; `offline` when it was compared with nothing."""
+
+    plans: tuple[tuple[str, Plan], ...]
+    offline: bool
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would change."""
+        return all(plan.empty for _, plan in self.plans)
+
+
+def dummy_credentials(env: Mapping[str, str]) -> bool:
+    """Return whether the credentials in the environment cannot be real (AWS's documented examples, placeholders)."""
+    key = env.get("AWS_ACCESS_KEY_ID", "")
+    return bool(key) and (not _REAL_KEY.match(key) or key.endswith("EXAMPLE"))
+
+
+def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
+    """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
+    preflight.require(site)
+    minutes = site.project.environment.terraform.plan_minutes
+    site.project.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
+        if offline:
+            tell.warn(
+                f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything."
+                " This proves that its configuration is sound, and says nothing about what exists."
+            )
+            terraform = site.offline_stack()
+            terraform.init(None, seconds=300)
+            return Planned(plans=(("stack", _planned(terraform, Path(folder), minutes)),), offline=True)
+        return Planned(plans=_both(site, Path(folder), minutes), offline=False)
+
+
+def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
+    cloud = site.local_cloud()
+    if cloud is not None and cloud.health() is None:
+        raise NothingFits(
+            f"the local cloud of {site.project.env} does not run, so there is nothing to plan against",
+            hint="lifeboat local up (goes on from where it was), or lifeboat apply",
+        )
+    preflight.require_account(site)
+    if not site.root_store().bucket_exists():
+        raise NothingFits(
+            f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",
+            hint=f"lifeboat apply -e {site.project.env} makes it; lifeboat plan --offline checks the configuration alone",
+        )
+    body = site.root_store().body()
+    if body is not None and not site.root_state_file.exists():
+        site.root_state_file.touch(mode=0o600)
+        site.root_state_file.write_bytes(body)
+    state, stack = site.state_terraform(), site.stack_terraform()
+    state.init(None, seconds=300)
+    stack.init(site.backend(), seconds=300)
+    running = [
+        (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
+        for name, terraform in (("state backend", state), ("stack", stack))
+    ]
+    found = []
+    for name, one in running:
+        if one.finish() != 0:
+            for _, other in running:
+                if not other.ended:
+                    other.stop()
+            raise one.failure()
+        found.append((name, one.plan()))
+    return tuple(found)
+
+
+def _planned(terraform: Terraform, folder: Path, minutes: int) -> Plan:
+    running = terraform.plan(out=folder / "plan", events=folder / "plan.jsonl", seconds=minutes * 60)
+    if running.finish() != 0:
+        raise running.failure()
+    return running.plan()

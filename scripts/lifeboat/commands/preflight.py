@@ -1,0 +1,106 @@
+"""What must be there before anything is changed: programs, provider, space, the right account."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lifeboat.clients import programs, provider_mirror, terraform
+from lifeboat.errors import Unreachable, WrongConfiguration
+from lifeboat.model import Prerequisite
+from lifeboat.site import Site
+
+_TERRAFORM_FIX = (
+    "make setup TERRAFORM_DOWNLOAD=1 (pinned version, checksum verified), or install it from"
+    " developer.hashicorp.com/terraform/install"
+)
+
+
+def terraform_program(_: Site) -> Prerequisite:
+    """Is Terraform there, and new enough?"""
+    found, wanted = terraform.version(), ".".join(str(n) for n in terraform.MINIMUM)
+    return Prerequisite(
+        name="terraform",
+        found="not on PATH" if found is None else ".".join(str(n) for n in found),
+        wanted=f">= {wanted}",
+        good=found is not None and found >= terraform.MINIMUM,
+        fix=_TERRAFORM_FIX,
+    )
+
+
+def provider(_: Site) -> Prerequisite:
+    """Can the provider be taken from a mirror?"""
+    wanted = "a mirror with hashicorp/aws, or the registry"
+    try:
+        mirror = provider_mirror.found(os.environ)
+    except WrongConfiguration as error:
+        return Prerequisite(name="aws provider", found=error.summary, wanted=wanted, good=False, fix=error.hint)
+    return Prerequisite(
+        name="aws provider", found=f"mirror {mirror}" if mirror else "registry", wanted=wanted, good=True
+    )
+
+
+def postgres(site: Site) -> Prerequisite | None:
+    """Are the PostgreSQL server programs there? Only a local cloud needs them."""
+    if site.project.environment.local_cloud is None:
+        return None
+    folder = programs.postgres_folder()
+    found = None if folder is None else programs.version(str(folder / "postgres"), "--version")
+    return Prerequisite(
+        name="postgresql server",
+        found=found or "no initdb, postgres and pg_basebackup",
+        wanted="15 or newer",
+        good=found is not None and int(found.split(".")[0]) >= 15,
+        fix="apt-get install postgresql-15 (or your system's package of the PostgreSQL server)",
+    )
+
+
+def loopback(site: Site) -> Prerequisite | None:
+    """Does this system own the whole loopback network? Only a local cloud needs it."""
+    if site.project.environment.local_cloud is None:
+        return None
+    return Prerequisite(
+        name="operating system",
+        found=platform.system(),
+        wanted="Linux (the local cloud gives each database and host an address of 127.0.0.0/8)",
+        good=platform.system() == "Linux",
+        fix="use a Linux machine, container or virtual machine",
+    )
+
+
+CHECKS: tuple[Callable[[Site], Prerequisite | None], ...] = (terraform_program, provider, postgres, loopback)
+
+
+def prerequisites(site: Site) -> list[Prerequisite]:
+    """Return every prerequisite of this environment with what was found."""
+    rows = [check(site) for check in CHECKS]
+    return [row for row in rows if row is not None]
+
+
+def require(site: Site) -> None:
+    """Raise WrongConfiguration naming everything that is missing and how to get it."""
+    bad = [row for row in prerequisites(site) if not row.good]
+    if bad:
+        raise WrongConfiguration(
+            "\n".join(f"{row.name}: {row.found}; wanted: {row.wanted}" for row in bad),
+            hint="\n        ".join(row.fix for row in bad),
+        )
+
+
+def require_account(site: Site) -> None:
+    """Raise unless the credentials belong to the account that the environment names."""
+    application = site.project.environment.application
+    hint = f"check the credentials; environments/{site.project.env}.toml names account {application.account_id}"
+    try:
+        identity = site.client("sts", application.region).get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        raise Unreachable(f"cannot ask AWS who we are: {error}", hint=hint) from error
+    if identity["Account"] != application.account_id:
+        raise WrongConfiguration(
+            f"the credentials belong to account {identity['Account']}, but environment {site.project.env} is account"
+            f" {application.account_id}",
+            hint=hint,
+        )

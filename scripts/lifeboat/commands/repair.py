@@ -1,0 +1,171 @@
+"""What `apply` does before it plans when an earlier one was killed: locks, digest, taint, adoption."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lifeboat.clients import run_files, state_store
+from lifeboat.clients.run_files import Run, Unfinished
+from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.terraform import Terraform, recorded_progress
+from lifeboat.decisions import adoption, interrupted
+from lifeboat.errors import IntegrityFailure, Locked, Refused
+from lifeboat.model import Adoption, Progress, Wanted
+from lifeboat.site import Site
+from lifeboat.views import Teller
+
+ADOPTION_FILE = "lifeboat_adopt.tf.json"
+
+
+@dataclass
+class Lost:
+    """What was killed before it ended, oldest first."""
+
+    runs: list[Unfinished] = field(default_factory=list)
+
+
+def run(site: Site, tell: Teller, this_run: Run) -> Lost:
+    """Free locks and mend the digest that killed runs of this machine left; raises where a person must decide."""
+    for root in (site.project.state_root, site.project.stack_root):
+        left = root / "errored.tfstate"
+        if left.exists():
+            raise Refused(
+                f"Terraform could not save its state and left it in {left}",
+                hint=f"look at it, then: terraform -chdir={root} state push errored.tfstate && rm {left}",
+            )
+    lost = Lost(runs=run_files.unfinished(site.project.work, but=this_run.run))
+    if lost.runs:
+        tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
+    store = site.stack_store()
+    if not store.bucket_exists():
+        return lost
+    _unlock(store, lost.runs, tell)
+    _mend_digest(store, lost.runs, tell)
+    return lost
+
+
+def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
+    """Make Terraform trust and take over what killed runs made in the stack and the state does not know."""
+    store = site.stack_store()
+    body = store.body()
+    if lost.runs and body is not None:
+        fresh = interrupted.untainted(body)
+        if fresh is not None:
+            tell.say("trusting again what Terraform was making when it was stopped")
+            path = site.project.work / "untainted.tfstate"
+            path.touch(mode=0o600)
+            path.write_bytes(fresh)
+            terraform.push_state(path)
+            path.unlink()
+            body = fresh
+    wanted = _wanted(terraform, lost.runs, "stack", body)
+    _write_adoptions(site, tell, terraform, wanted)
+
+
+def adopt_root(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
+    """The same for root 1, whose state is a file; where that is gone, everything it made is looked for by name."""
+    local = site.root_state_file
+    body = local.read_bytes() if local.exists() else None
+    if lost.runs and body is not None:
+        fresh = interrupted.untainted(body)
+        if fresh is not None:
+            local.write_bytes(fresh)
+            body = fresh
+    wanted = _wanted(terraform, lost.runs, "state", body)
+    if body is None and site.root_store().bucket_exists():
+        tell.say("the state of root 1 is lost; looking for what it made")
+        wanted = _everything(site, terraform)
+    _write_adoptions(site, tell, terraform, wanted)
+
+
+def done(site: Site, this_run: Run) -> None:
+    """Forget what was repaired, once an apply got through."""
+    for root in (site.project.state_root, site.project.stack_root):
+        (root / ADOPTION_FILE).unlink(missing_ok=True)
+    for earlier in run_files.unfinished(site.project.work, but=this_run.run):
+        run_files.mark_ended(earlier.folder, f"repaired by {this_run.run}")
+
+
+# -- locks and digest ---------------------------------------------------------------------------------------------
+
+
+def _unlock(store: StateStore, runs: Iterable[Unfinished], tell: Teller) -> None:
+    now, user, host = datetime.now(UTC), getpass.getuser(), socket.gethostname()
+    runs = list(runs)
+    for lock in store.locks():
+        ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, started=r.started, now=now)]
+        if not ours:
+            age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
+            raise Locked(
+                f"the state is locked by {lock.who} for {age} ({lock.operation}, lock {lock.lock_id})",
+                hint="wait for it; if that process is surely dead: terraform force-unlock with this lock id",
+            )
+        # We hold this machine's lock on the environment, which a living Terraform of that run would still hold.
+        store.unlock(lock.lock_id)
+        tell.say(f"removed the lock {lock.lock_id} that run {ours[-1].run} left")
+
+
+def _mend_digest(store: StateStore, runs: list[Unfinished], tell: Teller) -> None:
+    versions = store.versions()
+    digest = store.digest()
+    if not versions or versions[0].md5 == digest:
+        return
+    repair = interrupted.digest_repair(versions, digest)
+    if repair.write is None or not runs:
+        why = repair.why if repair.write is None else "no run of this machine was cut off"
+        raise IntegrityFailure(
+            f"the state s3://{store.bucket}/{store.key} and its digest disagree, and {why}",
+            hint="look at the versions with aws s3api list-object-versions before anything else",
+        )
+    store.write_digest(repair.write, instead_of=digest)
+    tell.say(f"repaired the state's digest: {repair.why}")
+
+
+# -- adoption -----------------------------------------------------------------------------------------------------
+
+
+def _wanted(terraform: Terraform, runs: Iterable[Unfinished], name: str, body: bytes | None) -> list[Wanted]:
+    recorded = state_store.recorded(body)
+    wanted: dict[str, Wanted] = {}
+    for unfinished in runs:
+        plan, events = unfinished.folder / f"{name}.plan", unfinished.folder / f"{name}-apply.jsonl"
+        if not plan.exists() or not events.exists():
+            continue
+        progress: list[Progress] = recorded_progress(events)
+        planned = adoption.planned_creates(terraform.planned(plan))
+        for found in adoption.unrecorded(planned, progress, recorded):
+            known = wanted.get(found.address)
+            if known is None or known.known_id is None:
+                wanted[found.address] = found
+    return list(wanted.values())
+
+
+def _everything(site: Site, terraform: Terraform) -> list[Wanted]:
+    folder: Path = site.project.work
+    running = terraform.plan(out=folder / "adopt.plan", events=folder / "adopt.jsonl", seconds=300)
+    if running.finish() != 0:
+        raise running.failure()
+    planned = adoption.planned_creates(terraform.planned(folder / "adopt.plan"))
+    (folder / "adopt.plan").unlink()
+    return adoption.unrecorded(planned, [], set())
+
+
+def _write_adoptions(site: Site, tell: Teller, terraform: Terraform, wanted: list[Wanted]) -> None:
+    path = terraform.root / ADOPTION_FILE
+    if not wanted:
+        path.unlink(missing_ok=True)
+        return
+    inventory = site.inventory()
+    found = [(w, inventory.import_id(w)) for w in wanted]
+    adoptions = [Adoption(address=w.address, import_id=import_id) for w, import_id in found if import_id is not None]
+    if not adoptions:
+        path.unlink(missing_ok=True)
+        return
+    tell.say(f"adopting {len(adoptions)} resources that were made and not recorded")
+    path.write_text(json.dumps(adoption.document(adoptions), indent=2))

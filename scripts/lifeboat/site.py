@@ -1,0 +1,212 @@
+"""Where every client is built, from one environment's configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from lifeboat.clients import provider_mirror
+from lifeboat.clients.inventory import Inventory
+from lifeboat.clients.local_cloud import LocalCloud
+from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.terraform import Terraform
+from lifeboat.config import Project
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 30
+
+
+class Site:
+    """One environment and the clients for everything in it."""
+
+    def __init__(self, project: Project, env: Mapping[str, str]) -> None:
+        self.project = project
+        self.caller_env = env
+
+    # -- AWS -----------------------------------------------------------------------------------------------------
+
+    def client(self, service: str, region: str) -> Any:
+        """Return a boto3 client of this environment."""
+        endpoint = self.project.environment.endpoint
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "max_attempts": 4},
+            s3={"addressing_style": "path" if endpoint else "auto"},
+        )
+        if endpoint is None:
+            return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=endpoint.url,
+            aws_access_key_id=endpoint.access_key_id,
+            aws_secret_access_key=endpoint.secret_access_key,
+            verify=False,
+            config=config,
+        )
+
+    def stack_store(self) -> StateStore:
+        """Return the state of the stack."""
+        return self._store(self.project.environment.state.key)
+
+    def root_store(self) -> StateStore:
+        """Return the state of root 1, which made the bucket that it lies in."""
+        return self._store(self.project.environment.state.root_key)
+
+    def _store(self, key: str) -> StateStore:
+        state, region = self.project.environment.state, self.project.environment.application.region
+        return StateStore(
+            s3=self.client("s3", region),
+            dynamodb=self.client("dynamodb", region),
+            bucket=state.bucket,
+            key=key,
+            table=state.lock_table,
+        )
+
+    def inventory(self) -> Inventory:
+        """Return the look-up of things that exist, by name and tag."""
+        application = self.project.environment.application
+        return Inventory(
+            client=self.client,
+            region=application.region,
+            dr_region=application.dr_region,
+            application=application.name,
+            environment=self.project.env,
+        )
+
+    def local_cloud(self) -> LocalCloud | None:
+        """Return the local cloud; None where the environment is AWS itself."""
+        environment, directory = self.project.environment, self.project.cloud_directory
+        if environment.local_cloud is None or environment.endpoint is None or directory is None:
+            return None
+        return LocalCloud(
+            url=environment.endpoint.url,
+            directory=directory,
+            command=environment.local_cloud.command,
+            network=environment.local_cloud.network,
+        )
+
+    # -- Terraform -------------------------------------------------------------------------------------------------
+
+    def state_terraform(self, *, teardown: bool = False) -> Terraform:
+        """Return root 1; its working state is a file here, pushed into the bucket after each apply."""
+        return Terraform(
+            root=self.project.state_root,
+            data=self.project.work / "terraform" / "state",
+            env=self.terraform_env(),
+            variables={**self.variables(teardown=teardown), "lock_mode": self.project.environment.state.lock_mode},
+            state=self.root_state_file,
+        )
+
+    def stack_terraform(self, *, teardown: bool = False) -> Terraform:
+        """Return root 2."""
+        return Terraform(
+            root=self.project.stack_root,
+            data=self.project.work / "terraform" / "stack",
+            env=self.terraform_env(),
+            variables=self.variables(teardown=teardown),
+            var_files=self.project.var_files,
+        )
+
+    def offline_stack(self) -> Terraform:
+        """Return a copy of root 2 that needs no account: a local empty state, and no call to AWS."""
+        folder = self.project.work / "offline"
+        root = folder / "terraform" / "stack"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        for path in [*self.project.stack_root.glob("*.tf"), self.project.stack_root / ".terraform.lock.hcl"]:
+            shutil.copy(path, root)
+        (root / "lifeboat_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+        modules = folder / "modules"
+        if not modules.is_symlink():
+            modules.symlink_to(self.project.root / "modules")
+        env = {
+            **self.terraform_env(),
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "offline",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        return Terraform(
+            root=root,
+            data=folder / "data",
+            env=env,
+            variables={**self.variables(teardown=False), "offline": "true"},
+            var_files=self.project.var_files,
+        )
+
+    @property
+    def root_state_file(self) -> Path:
+        """The working copy of root 1's state."""
+        return self.project.work / "state-root.tfstate"
+
+    def backend(self) -> dict[str, str]:
+        """Return the stack's backend configuration, as `terraform init -backend-config` takes it."""
+        state, application = self.project.environment.state, self.project.environment.application
+        settings = {"bucket": state.bucket, "key": state.key, "region": application.region, "encrypt": "true"}
+        if state.lock_mode in ("both", "dynamodb"):
+            settings["dynamodb_table"] = state.lock_table
+        if state.lock_mode in ("both", "lockfile"):
+            settings["use_lockfile"] = "true"
+        if self.project.environment.endpoint is not None:
+            settings["use_path_style"] = "true"
+        return settings
+
+    def variables(self, *, teardown: bool) -> dict[str, str]:
+        """Return what both roots take from environments/<env>.toml."""
+        environment = self.project.environment
+        return {
+            "name": environment.application.name,
+            "environment": self.project.env,
+            "account_id": environment.application.account_id,
+            "region": environment.application.region,
+            "dr_region": environment.application.dr_region,
+            "teardown": "true" if teardown else "false",
+            "s3_use_path_style": "true" if environment.endpoint else "false",
+            "provider_max_retries": str(environment.terraform.max_retries),
+        }
+
+    def terraform_env(self) -> dict[str, str]:
+        """Return the environment variables of a Terraform process: the caller's, without what would change its meaning."""
+        env = {
+            k: v for k, v in self.caller_env.items() if not k.startswith("TF_") or k in ("TF_CLI_CONFIG_FILE", "TF_LOG")
+        }
+        configuration = provider_mirror.configuration(self.project.work, self.caller_env)
+        if configuration is not None:
+            env["TF_CLI_CONFIG_FILE"] = str(configuration)
+        return {**env, **self.aws_env()}
+
+    def aws_env(self) -> dict[str, str]:
+        """Return the AWS_* variables that reach this environment; nothing for AWS itself, where the caller's count."""
+        endpoint, application = self.project.environment.endpoint, self.project.environment.application
+        if endpoint is None:
+            return {}
+        return {
+            "AWS_ENDPOINT_URL": endpoint.url,
+            "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+            "AWS_REGION": application.region,
+            "AWS_DEFAULT_REGION": application.region,
+            # Leftovers of the caller's shell that would point elsewhere.
+            "AWS_SESSION_TOKEN": "",
+            "AWS_PROFILE": "",
+            "AWS_CA_BUNDLE": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def site(project: Project) -> Site:
+    """Return the site of a project, seen through this process's environment variables."""
+    return Site(project, dict(os.environ))
+
+
+def program() -> str:
+    """Return how to call this lifeboat again."""
+    return Path(sys.argv[0]).name

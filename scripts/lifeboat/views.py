@@ -1,0 +1,188 @@
+"""All printing: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from lifeboat.decisions import plans
+from lifeboat.decisions.protection import span
+from lifeboat.errors import EXIT_STATUSES, LifeboatError
+from lifeboat.model import Action, AssetRow, Plan, Prerequisite, Recovery
+
+_PLAIN_EVERY_SECONDS = 15.0
+_WIDTH_WITHOUT_TERMINAL = 140
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+class Teller:
+    """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = _console(stderr=True)
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._last_plain = 0.0
+
+    def say(self, text: str) -> None:
+        """Tell one thing that happened."""
+        self._console.print(escape(text))
+
+    def warn(self, text: str) -> None:
+        """Tell one thing to look at."""
+        self._console.print(f"[yellow]{escape(text)}[/yellow]")
+
+    def resources(self, done: int, total: int, slowest: str) -> None:
+        """Show how many resources are done and which one takes longest."""
+        if self._console.is_terminal:
+            if self._bar is None:
+                self._bar = Bar(
+                    TextColumn("applying"),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TimeElapsedColumn(),
+                    TextColumn("{task.description}"),
+                    console=self._console,
+                    transient=True,
+                )
+                self._bar.start()
+                self._task = self._bar.add_task("", total=total)
+            self._bar.update(self._task, completed=done, total=total, description=slowest)
+            return
+        now = time.monotonic()
+        if now - self._last_plain >= _PLAIN_EVERY_SECONDS or done == total:
+            self._last_plain = now
+            self._console.print(
+                escape(f"  {done} of {total} resources done" + (f"; slowest: {slowest}" if slowest else ""))
+            )
+
+    def resources_end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def plan(name: str, found: Plan) -> None:
+    """Print every change of a plan, its counts, and each delete and replacement with its reason."""
+    marks = {
+        Action.CREATE: "+",
+        Action.UPDATE: "~",
+        Action.DELETE: "-",
+        Action.REPLACE: "-/+",
+        Action.IMPORT: "<-",
+        Action.FORGET: "x",
+    }
+    console = _console(stderr=False)
+    for change in found.changes:
+        console.print(escape(f"  {marks[change.action]:>3} {change.address}"))
+    console.print(f"[bold]{escape(name)}[/bold]: {plans.headline(found)}")
+    for line in plans.lost_by_name(found.changes):
+        console.print(f"  [red]{escape(line)}[/red]")
+
+
+def plan_document(found: Plan) -> dict[str, Any]:
+    """Return a plan for JSON."""
+    return {
+        "empty": found.empty,
+        "summary": plans.headline(found),
+        "changes": [{"address": c.address, "action": c.action.value, "reason": c.reason} for c in found.changes],
+    }
+
+
+def protection(rows: Sequence[AssetRow], recovery: Recovery) -> None:
+    """Print the protection table."""
+    table = Table(
+        title=f"Protection of {recovery.application} ({recovery.environment}), "
+        f"objective: lose at most {recovery.objectives.rpo_hours:g} h, be back within {recovery.objectives.rto_hours:g} h",
+        title_justify="left",
+    )
+    for heading in ("asset", "protected by", "every", "kept", "regions", "RPO"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        rpo = "unknown" if row.rpo is None else span(row.rpo)
+        shown = f"[green]{rpo}[/green]" if row.meets else f"[red]{rpo}[/red]"
+        by = "; ".join(row.mechanisms) + (f" ({row.note})" if row.note and row.mechanisms else row.note)
+        table.add_row(row.asset, escape(by), row.every, row.kept, ", ".join(row.regions) or "-", shown)
+    _console(stderr=False).print(table)
+
+
+def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
+    """Return the protection table for JSON; RPO in hours, null where unknown."""
+    return [
+        {
+            "asset": row.asset,
+            "protected_by": list(row.mechanisms),
+            "every": row.every,
+            "kept": row.kept,
+            "regions": list(row.regions),
+            "rpo_hours": None if row.rpo is None else row.rpo.total_seconds() / 3600,
+            "meets_objective": row.meets,
+            "note": row.note,
+        }
+        for row in rows
+    ]
+
+
+def application(recovery: Recovery, answers: str | None) -> None:
+    """Print where the application is and what it answered."""
+    console = _console(stderr=False)
+    console.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
+    console.print(
+        f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}"
+    )
+
+
+def timings(stages: Iterable[tuple[str, float]]) -> None:
+    """Print where the time went, on stderr."""
+    parts = [f"{name} {seconds:.0f} s" for name, seconds in stages if seconds >= 0.5]
+    _console(stderr=True).print("time: " + escape(", ".join(parts)))
+
+
+def prerequisites(rows: Sequence[Prerequisite]) -> None:
+    """Print what doctor found and the command that mends what is missing."""
+    table = Table()
+    for heading in ("", "prerequisite", "found", "wanted", "to fix it"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        mark = "[green]ok[/green]" if row.good else "[red]bad[/red]"
+        table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(row.fix))
+    _console(stderr=False).print(table)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Print plain lines, as they are."""
+    for text in texts:
+        sys.stdout.write(text + "\n")
+
+
+def document(content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+
+
+def error(problem: LifeboatError) -> None:
+    """Print what happened and the next command, on stderr."""
+    console = _console(stderr=True)
+    console.print(f"[red]error:[/red] {escape(problem.summary)}")
+    if problem.hint:
+        console.print(f"  next: {escape(problem.hint)}")
+
+
+def exit_statuses() -> str:
+    """Return the table of exit statuses for `--help`."""
+    return "\n\n".join(f"{status}: {meaning}" for status, meaning in EXIT_STATUSES.items())
