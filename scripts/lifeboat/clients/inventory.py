@@ -1,0 +1,609 @@
+"""What exists in AWS already: the things that an interrupted apply made, found again by name, tag and attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from lifeboat.errors import IntegrityFailure, Refused, Unreachable
+from lifeboat.model import Address, Wanted
+
+# AWS adds tags to these only after it has made them, so one that was cut off in between has none.
+_OWNER_TAGS = ("application", "environment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """One thing that exists: the id that its parts are asked by, the id that Terraform imports it by, its tags.
+
+    `tags` is None for what AWS cannot tag. `status` is given while it cannot be worked with yet.
+    """
+
+    id: str
+    import_id: str
+    tags: Mapping[str, str] | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """One look for one wanted resource: its AWS client, its planned values, and the ids of what it belongs to."""
+
+    client: Callable[[str], Any]
+    region: str
+    wanted: Wanted
+    parent: Callable[[Wanted], str | None]
+
+    def value(self, attribute: str) -> Any:
+        """Return a planned value; None when it was not known then."""
+        return self.wanted.values.get(attribute)
+
+    def id_of(self, attribute: str) -> str | None:
+        """Return the id that an attribute holds, planned or of the resource it is taken from; None when none exists."""
+        planned = self.value(attribute)
+        if planned is not None:
+            return str(planned)
+        parent = self.wanted.parents.get(attribute)
+        return None if parent is None else self.parent(parent)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the planned tags, the provider's default tags included."""
+        return {str(k): str(v) for k, v in (self.value("tags_all") or self.value("tags") or {}).items()}
+
+    @property
+    def tag_filters(self) -> list[dict[str, Any]]:
+        """Return the planned tags as EC2 filters."""
+        return [{"Name": f"tag:{key}", "Values": [value]} for key, value in self.tags.items()]
+
+
+Finder = Callable[[_Look], Iterable[_Found]]
+
+
+class Inventory:
+    """What exists of one application and environment, in its two regions."""
+
+    def __init__(
+        self, *, client: Callable[[str, str], Any], region: str, dr_region: str, application: str, environment: str
+    ) -> None:
+        self._client = client
+        self._regions = {"": region, "dr": dr_region}
+        self._owner = {"application": application, "environment": environment}
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._found: dict[Address, _Found | None] = {}
+
+    def import_id(self, wanted: Wanted) -> str | None:
+        """Return the id by which Terraform imports the wanted resource; None when it surely does not exist.
+
+        Raises IntegrityFailure when several fit or when what has its name is not ours, Unreachable when AWS did not
+        answer or refused to, Refused for a type that cannot be looked for.
+        """
+        found = self._one(wanted)
+        return None if found is None else found.import_id
+
+    def status(self, wanted: Wanted) -> str | None:
+        """Return what AWS is still doing with it ("creating"); None once it can be worked with, or does not exist.
+
+        Terraform must not plan before: what is not finished has no address yet and refuses changes.
+        """
+        self._found.pop(wanted.address, None)
+        found = self._one(wanted)
+        return None if found is None else found.status
+
+    def _one(self, wanted: Wanted) -> _Found | None:
+        if wanted.address not in self._found:
+            self._found[wanted.address] = self._looked_for(wanted)
+        return self._found[wanted.address]
+
+    def _looked_for(self, wanted: Wanted) -> _Found | None:
+        finder = FINDERS.get(wanted.resource_type)
+        if finder is None or wanted.alias not in self._regions:
+            what = wanted.resource_type if finder is None else f"resources of the provider aws.{wanted.alias}"
+            raise Refused(
+                f"lifeboat does not know how to look for {what} ({wanted.address})",
+                hint=f"terraform import {wanted.address} by hand, or delete it, then apply again",
+            )
+        region = self._regions[wanted.alias]
+        look = _Look(
+            client=lambda service: self._connected(service, region),
+            region=region,
+            wanted=wanted,
+            parent=self._id,
+        )
+        with _translated(f"look for {wanted.address} in {region}"):
+            found = [f for f in finder(look) if f.id != wanted.instead_of]
+        return self._chosen(wanted, [f for f in found if self._ours(wanted, f, alone=len(found) == 1)], region)
+
+    def _chosen(self, wanted: Wanted, found: list[_Found], region: str) -> _Found | None:
+        reported = [f for f in found if f.id == wanted.known_id]
+        candidates = reported or found
+        if len(candidates) > 1:
+            names = ", ".join(sorted(f.import_id for f in candidates))
+            raise IntegrityFailure(
+                f"{len(candidates)} things in {region} could be {wanted.address}: {names}",
+                hint="find out which one is in use and delete or retag the others, then apply again",
+            )
+        return candidates[0] if candidates else None
+
+    def _ours(self, wanted: Wanted, found: _Found, *, alone: bool) -> bool:
+        """Return whether it may be adopted: it bears our tags, or none yet and the interrupted apply began it."""
+        if found.tags is None:
+            return wanted.begun
+        tags = {key: found.tags[key] for key in _OWNER_TAGS if key in found.tags}
+        if tags == self._owner or (not tags and wanted.begun):
+            return True
+        if alone:
+            owner = ", ".join(f"{key} {value}" for key, value in tags.items()) or "nobody we know (it has no tags)"
+            raise IntegrityFailure(
+                f"{wanted.address} would be {found.import_id}, which exists and belongs to {owner}",
+                hint="give this application or environment another name, or delete what is in its way",
+            )
+        return False
+
+    def _id(self, parent: Wanted) -> str | None:
+        found = self._one(parent)
+        return None if found is None else found.id
+
+    def _connected(self, service: str, region: str) -> Any:
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._client(service, region)
+        return self._clients[service, region]
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response["Error"]
+        raise Unreachable(f"cannot {what}: {answer.get('Code', '?')}: {answer.get('Message', '')}") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise Unreachable(f"cannot {what}: {error}") from error
+
+
+def _get(absent: str, ask: Callable[..., dict[str, Any]], **names: Any) -> dict[str, Any] | None:
+    """Return an answer; None when it is AWS's own "there is no such thing", and for nothing else."""
+    try:
+        return ask(**names)
+    except ClientError as error:
+        if error.response["Error"].get("Code") == absent:
+            return None
+        raise
+
+
+def _all(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
+    """Yield the items of every page."""
+    for page in client.get_paginator(operation).paginate(**asked):
+        yield from page.get(key, [])
+
+
+def _tagged(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {pair["Key"]: pair["Value"] for pair in pairs}
+
+
+def _covers(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(tags.get(key) == value for key, value in wanted.items())
+
+
+def _agrees(look: _Look, attributes: Mapping[str, Any]) -> bool:
+    """Return whether what exists has the planned value of every attribute that was known at the plan."""
+    return all(look.value(name) in (None, value) for name, value in attributes.items())
+
+
+# -- network -------------------------------------------------------------------------------------------------------
+
+
+def _by_tags(operation: str, key: str, id_key: str) -> Finder:
+    def find(look: _Look) -> Iterator[_Found]:
+        for item in _all(look.client("ec2"), operation, key, Filters=look.tag_filters):
+            tags = _tagged(item.get("Tags", []))
+            if _covers(tags, look.tags):  # the filters take * and ? in a value for wildcards
+                yield _Found(id=item[id_key], import_id=item[id_key], tags=tags)
+
+    return find
+
+
+def _subnets(look: _Look) -> Iterator[_Found]:
+    for subnet in _all(look.client("ec2"), "describe_subnets", "Subnets", Filters=look.tag_filters):
+        same = {"cidr_block": subnet["CidrBlock"], "availability_zone": subnet["AvailabilityZone"]}
+        if _agrees(look, {**same, "vpc_id": subnet["VpcId"]}):
+            yield _Found(id=subnet["SubnetId"], import_id=subnet["SubnetId"], tags=_tagged(subnet["Tags"]))
+
+
+def _routes(look: _Look) -> Iterator[_Found]:
+    table = look.id_of("route_table_id")
+    if table is None:
+        return
+    destination = look.value("destination_cidr_block") or look.value("destination_ipv6_cidr_block")
+    filters = _filters("route-table-id", table)
+    for found in _all(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
+        for route in found["Routes"]:
+            if destination in (route.get("DestinationCidrBlock"), route.get("DestinationIpv6CidrBlock")):
+                yield _Found(id=f"{table}_{destination}", import_id=f"{table}_{destination}")
+
+
+def _route_table_associations(look: _Look) -> Iterator[_Found]:
+    subnet, table = look.id_of("subnet_id"), look.id_of("route_table_id")
+    if subnet is None or table is None:
+        return
+    filters = _filters("association.subnet-id", subnet)
+    for found in _all(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
+        for association in found["Associations"]:
+            if association.get("SubnetId") == subnet:
+                # Imported with the table that it has now: Terraform then moves it to the planned one in place.
+                import_id = f"{subnet}/{found['RouteTableId']}"
+                yield _Found(id=association["RouteTableAssociationId"], import_id=import_id)
+
+
+def _security_groups(look: _Look) -> Iterator[_Found]:
+    filters = _filters("group-name", look.value("name"))
+    for group in _all(look.client("ec2"), "describe_security_groups", "SecurityGroups", Filters=filters):
+        tags = _tagged(group.get("Tags", []))
+        if _covers(tags, look.tags) and _agrees(look, {"name": group["GroupName"], "vpc_id": group.get("VpcId")}):
+            yield _Found(id=group["GroupId"], import_id=group["GroupId"], tags=tags)
+
+
+def _security_group_rules(*, egress: bool) -> Finder:
+    def find(look: _Look) -> Iterator[_Found]:
+        group = look.id_of("security_group_id")
+        if group is None:
+            return
+        filters = _filters("group-id", group)
+        for rule in _all(look.client("ec2"), "describe_security_group_rules", "SecurityGroupRules", Filters=filters):
+            same = {
+                "cidr_ipv4": rule.get("CidrIpv4"),
+                "cidr_ipv6": rule.get("CidrIpv6"),
+                "prefix_list_id": rule.get("PrefixListId"),
+                "referenced_security_group_id": rule.get("ReferencedGroupInfo", {}).get("GroupId"),
+                "ip_protocol": rule["IpProtocol"],
+                "from_port": rule.get("FromPort"),
+                "to_port": rule.get("ToPort"),
+                "description": rule.get("Description"),
+            }
+            if rule["IsEgress"] == egress and _agrees(look, same):
+                # The provider tags a rule only after it made it, so its place and content are what it is known by.
+                yield _Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
+
+    return find
+
+
+def _addresses(look: _Look) -> Iterator[_Found]:
+    for address in look.client("ec2").describe_addresses(Filters=look.tag_filters)["Addresses"]:
+        tags = _tagged(address.get("Tags", []))
+        if _covers(tags, look.tags):
+            yield _Found(id=address["AllocationId"], import_id=address["AllocationId"], tags=tags)
+
+
+def _address_associations(look: _Look) -> Iterator[_Found]:
+    allocation, instance = look.id_of("allocation_id"), look.id_of("instance_id")
+    if allocation is None or instance is None:
+        return
+    filters = _filters("allocation-id", allocation)
+    for address in look.client("ec2").describe_addresses(Filters=filters)["Addresses"]:
+        if address.get("InstanceId") == instance and "AssociationId" in address:
+            yield _Found(id=address["AssociationId"], import_id=address["AssociationId"])
+
+
+def _zones(look: _Look) -> Iterator[_Found]:
+    client = look.client("route53")
+    for zone in _all(client, "list_hosted_zones", "HostedZones"):
+        config = zone.get("Config", {})
+        if zone["Name"].rstrip(".") != str(look.value("name")).rstrip("."):
+            continue
+        if config.get("PrivateZone", False) or not _agrees(look, {"comment": config.get("Comment", "")}):
+            continue
+        zone_id = zone["Id"].removeprefix("/hostedzone/")
+        answer = client.list_tags_for_resource(ResourceType="hostedzone", ResourceId=zone_id)
+        yield _Found(id=zone_id, import_id=zone_id, tags=_tagged(answer["ResourceTagSet"]["Tags"]))
+
+
+def _records(look: _Look) -> Iterator[_Found]:
+    zone, name, kind = look.id_of("zone_id"), str(look.value("name")), str(look.value("type"))
+    if zone is None:
+        return
+    records = _all(
+        look.client("route53"),
+        "list_resource_record_sets",
+        "ResourceRecordSets",
+        HostedZoneId=zone,
+        StartRecordName=name,
+        StartRecordType=kind,
+        PaginationConfig={"PageSize": 1, "MaxItems": 1},
+    )
+    for record in records:
+        if record["Name"].rstrip(".") == name.rstrip(".") and record["Type"] == kind:
+            yield _Found(id=f"{zone}_{name}_{kind}", import_id=f"{zone}_{name}_{kind}")
+
+
+def _filters(name: str, value: Any) -> list[dict[str, Any]]:
+    return [{"Name": name, "Values": [str(value)]}]
+
+
+# -- the application -----------------------------------------------------------------------------------------------
+
+
+def _instances(look: _Look) -> Iterator[_Found]:
+    alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+    filters = [*look.tag_filters, alive]
+    for reservation in _all(look.client("ec2"), "describe_instances", "Reservations", Filters=filters):
+        for instance in reservation["Instances"]:
+            tags, state = _tagged(instance["Tags"]), instance["State"]["Name"]
+            if _covers(tags, look.tags):
+                yield _Found(
+                    id=instance["InstanceId"],
+                    import_id=instance["InstanceId"],
+                    tags=tags,
+                    status=state if state in ("pending", "stopping") else None,
+                )
+
+
+def _secrets(look: _Look) -> Iterator[_Found]:
+    client = look.client("secretsmanager")
+    secret = _get("ResourceNotFoundException", client.describe_secret, SecretId=look.value("name"))
+    # One that waits for its deletion cannot be adopted; creating it again fails with AWS's own explanation.
+    if secret is not None and "DeletedDate" not in secret:
+        yield _Found(id=secret["ARN"], import_id=secret["ARN"], tags=_tagged(secret.get("Tags", [])))
+
+
+# -- the database --------------------------------------------------------------------------------------------------
+
+_DB_READY = ("available", "storage-optimization", "stopped")
+
+
+def _databases(look: _Look) -> Iterator[_Found]:
+    name = look.value("identifier")
+    client = look.client("rds")
+    answer = _get("DBInstanceNotFound", client.describe_db_instances, DBInstanceIdentifier=name)
+    for database in (answer or {}).get("DBInstances", []):
+        status = database["DBInstanceStatus"]
+        if status != "deleting":
+            yield _Found(
+                id=database["DbiResourceId"],
+                import_id=name,  # the id in the state is another one: DbiResourceId
+                tags=_tagged(client.list_tags_for_resource(ResourceName=database["DBInstanceArn"])["TagList"]),
+                status=None if status in _DB_READY else status,
+            )
+
+
+def _replicated_backups(look: _Look) -> Iterator[_Found]:
+    source = look.value("source_db_instance_arn")
+    parent = look.wanted.parents.get("source_db_instance_arn")
+    if source is None and parent is None:
+        return
+    name = parent.values["identifier"] if parent is not None else str(source).rpartition(":")[2]
+    # Those of an instance that is gone keep its name; the resource id tells this instance's from them.
+    database = None if parent is None else look.parent(parent)
+    backups = _all(look.client("rds"), "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
+    for backup in backups:
+        status = backup.get("Status", "")
+        same = backup["DBInstanceArn"] == source if database is None else backup["DbiResourceId"] == database
+        if backup["DBInstanceIdentifier"] == name and same and status not in ("retained", "deleting"):
+            arn = backup["DBInstanceAutomatedBackupsArn"]
+            yield _Found(id=arn, import_id=arn, status=status if status in ("pending", "creating") else None)
+
+
+def _rds_named(operation: str, argument: str, key: str, arn_key: str, absent: str) -> Finder:
+    def find(look: _Look) -> Iterator[_Found]:
+        client, name = look.client("rds"), look.value("name")
+        for item in (_get(absent, getattr(client, operation), **{argument: name}) or {}).get(key, []):
+            status = item.get("Status")
+            yield _Found(
+                id=name,
+                import_id=name,
+                tags=_tagged(client.list_tags_for_resource(ResourceName=item[arn_key])["TagList"]),
+                status=status if status in ("creating", "modifying") else None,
+            )
+
+    return find
+
+
+# -- buckets, tables, keys, roles ----------------------------------------------------------------------------------
+
+
+def _buckets(look: _Look) -> Iterator[_Found]:
+    client, name = look.client("s3"), look.value("bucket")
+    answer = _get("404", client.head_bucket, Bucket=name)
+    if answer is None:
+        return
+    region = answer.get("BucketRegion", look.region)
+    if region != look.region:
+        raise IntegrityFailure(
+            f"the bucket {name} ({look.wanted.address}) exists in {region}, not in {look.region}",
+            hint="set region and dr_region to those that this environment was made in",
+        )
+    tags = _get("NoSuchTagSet", client.get_bucket_tagging, Bucket=name) or {"TagSet": []}
+    yield _Found(id=name, import_id=name, tags=_tagged(tags["TagSet"]))
+
+
+def _tables(look: _Look) -> Iterator[_Found]:
+    client, name = look.client("dynamodb"), look.value("name")
+    answer = _get("ResourceNotFoundException", client.describe_table, TableName=name)
+    if answer is not None and answer["Table"]["TableStatus"] != "DELETING":
+        status = answer["Table"]["TableStatus"]
+        tags = _all(client, "list_tags_of_resource", "Tags", ResourceArn=answer["Table"]["TableArn"])
+        yield _Found(id=name, import_id=name, tags=_tagged(tags), status=None if status == "ACTIVE" else status.lower())
+
+
+def _keys(look: _Look) -> Iterator[_Found]:
+    client = look.client("kms")
+    for key in _all(client, "list_keys", "Keys"):
+        data = client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        if data["KeyManager"] != "CUSTOMER" or data["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
+            continue
+        if not _agrees(look, {"description": data["Description"]}):
+            continue
+        pairs = _all(client, "list_resource_tags", "Tags", KeyId=key["KeyId"])
+        tags = {pair["TagKey"]: pair["TagValue"] for pair in pairs}
+        if _covers(tags, look.tags):
+            yield _Found(id=key["KeyId"], import_id=key["KeyId"], tags=tags)
+
+
+def _aliases(look: _Look) -> Iterator[_Found]:
+    name = look.value("name")
+    if any(alias["AliasName"] == name for alias in _all(look.client("kms"), "list_aliases", "Aliases")):
+        yield _Found(id=name, import_id=name)
+
+
+def _roles(look: _Look) -> Iterator[_Found]:
+    answer = _get("NoSuchEntity", look.client("iam").get_role, RoleName=look.value("name"))
+    if answer is not None:
+        yield _Found(id=look.value("name"), import_id=look.value("name"), tags=_tagged(answer["Role"].get("Tags", [])))
+
+
+def _instance_profiles(look: _Look) -> Iterator[_Found]:
+    name = look.value("name")
+    answer = _get("NoSuchEntity", look.client("iam").get_instance_profile, InstanceProfileName=name)
+    if answer is not None:
+        yield _Found(id=name, import_id=name, tags=_tagged(answer["InstanceProfile"].get("Tags", [])))
+
+
+def _policies(look: _Look) -> Iterator[_Found]:
+    client = look.client("iam")
+    for policy in _all(client, "list_policies", "Policies", Scope="Local"):
+        if policy["PolicyName"] == look.value("name") and _agrees(look, {"path": policy["Path"]}):
+            tags = _tagged(_all(client, "list_policy_tags", "Tags", PolicyArn=policy["Arn"]))
+            yield _Found(id=policy["Arn"], import_id=policy["Arn"], tags=tags)
+
+
+def _identity_providers(look: _Look) -> Iterator[_Found]:
+    client = look.client("iam")
+    url = urlsplit(str(look.value("url")))
+    suffix = f":oidc-provider/{url.netloc or url.path}{url.path if url.netloc else ''}".rstrip("/")
+    for provider in client.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
+        if provider["Arn"].endswith(suffix):
+            answer = client.get_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
+            yield _Found(id=provider["Arn"], import_id=provider["Arn"], tags=_tagged(answer.get("Tags", [])))
+
+
+# -- backups -------------------------------------------------------------------------------------------------------
+
+
+def _vaults(look: _Look) -> Iterator[_Found]:
+    # Listed, not described: AWS answers 403 and not 404 when one describes a vault that does not exist.
+    client, name = look.client("backup"), look.value("name")
+    for vault in _all(client, "list_backup_vaults", "BackupVaultList"):
+        if vault["BackupVaultName"] == name:
+            yield _Found(id=name, import_id=name, tags=_backup_tags(client, vault["BackupVaultArn"]))
+
+
+def _plans(look: _Look) -> Iterator[_Found]:
+    client = look.client("backup")
+    for plan in _all(client, "list_backup_plans", "BackupPlansList"):
+        if plan["BackupPlanName"] == look.value("name") and "DeletionDate" not in plan:
+            tags = _backup_tags(client, plan["BackupPlanArn"])
+            yield _Found(id=plan["BackupPlanId"], import_id=plan["BackupPlanId"], tags=tags)
+
+
+def _selections(look: _Look) -> Iterator[_Found]:
+    plan = look.id_of("plan_id")
+    if plan is None:
+        return
+    for selection in _all(look.client("backup"), "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan):
+        if selection["SelectionName"] == look.value("name"):
+            yield _Found(id=selection["SelectionId"], import_id=f"{plan}|{selection['SelectionId']}")
+
+
+def _restore_testing_plans(look: _Look) -> Iterator[_Found]:
+    client, name = look.client("backup"), look.value("name")
+    for plan in _all(client, "list_restore_testing_plans", "RestoreTestingPlans"):
+        if plan["RestoreTestingPlanName"] == name:
+            yield _Found(id=name, import_id=name, tags=_backup_tags(client, plan["RestoreTestingPlanArn"]))
+
+
+def _restore_testing_selections(look: _Look) -> Iterator[_Found]:
+    plan, name = look.id_of("restore_testing_plan_name"), look.value("name")
+    if plan is None:
+        return
+    client = look.client("backup")
+    selections = client.get_paginator("list_restore_testing_selections").paginate(RestoreTestingPlanName=plan)
+    try:
+        names = [s["RestoreTestingSelectionName"] for page in selections for s in page["RestoreTestingSelections"]]
+    except ClientError as error:
+        if error.response["Error"].get("Code") == "ResourceNotFoundException":  # the plan does not exist
+            return
+        raise
+    if name in names:
+        yield _Found(id=f"{name}:{plan}", import_id=f"{name}:{plan}")
+
+
+def _backup_tags(client: Any, arn: str) -> dict[str, str]:
+    return dict(client.list_tags(ResourceArn=arn)["Tags"])  # AWS allows 50 tags, and a page holds 1,000
+
+
+def _lifecycle_policies(look: _Look) -> Iterator[_Found]:
+    for policy in look.client("dlm").get_lifecycle_policies()["Policies"]:
+        tags = policy.get("Tags", {})
+        if policy.get("Description") == look.value("description") and _covers(tags, look.tags):
+            yield _Found(id=policy["PolicyId"], import_id=policy["PolicyId"], tags=tags)
+
+
+def _log_groups(look: _Look) -> Iterator[_Found]:
+    client, name = look.client("logs"), look.value("name")
+    for group in _all(client, "describe_log_groups", "logGroups", logGroupNamePrefix=name):
+        if group["logGroupName"] == name:
+            tags = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
+            yield _Found(id=name, import_id=name, tags=tags)
+
+
+# What decisions/adoption.py adopts, and how it is found; a test compares the two.
+FINDERS: Mapping[str, Finder] = {
+    "aws_vpc": _by_tags("describe_vpcs", "Vpcs", "VpcId"),
+    "aws_internet_gateway": _by_tags("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    "aws_route_table": _by_tags("describe_route_tables", "RouteTables", "RouteTableId"),
+    "aws_subnet": _subnets,
+    "aws_route": _routes,
+    "aws_route_table_association": _route_table_associations,
+    "aws_security_group": _security_groups,
+    "aws_vpc_security_group_egress_rule": _security_group_rules(egress=True),
+    "aws_vpc_security_group_ingress_rule": _security_group_rules(egress=False),
+    "aws_eip": _addresses,
+    "aws_eip_association": _address_associations,
+    "aws_route53_zone": _zones,
+    "aws_route53_record": _records,
+    "aws_instance": _instances,
+    "aws_secretsmanager_secret": _secrets,
+    "aws_db_instance": _databases,
+    "aws_db_instance_automated_backups_replication": _replicated_backups,
+    "aws_db_parameter_group": _rds_named(
+        "describe_db_parameter_groups",
+        "DBParameterGroupName",
+        "DBParameterGroups",
+        "DBParameterGroupArn",
+        "DBParameterGroupNotFound",
+    ),
+    "aws_db_subnet_group": _rds_named(
+        "describe_db_subnet_groups",
+        "DBSubnetGroupName",
+        "DBSubnetGroups",
+        "DBSubnetGroupArn",
+        "DBSubnetGroupNotFoundFault",
+    ),
+    "aws_db_event_subscription": _rds_named(
+        "describe_event_subscriptions",
+        "SubscriptionName",
+        "EventSubscriptionsList",
+        "EventSubscriptionArn",
+        "SubscriptionNotFound",
+    ),
+    "aws_s3_bucket": _buckets,
+    "aws_dynamodb_table": _tables,
+    "aws_kms_key": _keys,
+    "aws_kms_alias": _aliases,
+    "aws_iam_role": _roles,
+    "aws_iam_instance_profile": _instance_profiles,
+    "aws_iam_policy": _policies,
+    "aws_iam_openid_connect_provider": _identity_providers,
+    "aws_backup_vault": _vaults,
+    "aws_backup_plan": _plans,
+    "aws_backup_selection": _selections,
+    "aws_backup_restore_testing_plan": _restore_testing_plans,
+    "aws_backup_restore_testing_selection": _restore_testing_selections,
+    "aws_dlm_lifecycle_policy": _lifecycle_policies,
+    "aws_cloudwatch_log_group": _log_groups,
+}
