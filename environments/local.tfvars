@@ -10,3 +10,14 @@ dns = {
   zone_name   = "lifeboat.test"
   create_zone = true
 }
+
+alarms = {
+  subscribers = ["on-call@lifeboat.test"]
+}
+
+ci = {
+  gitlab = {
+    url          = "https://gitlab.lifeboat.test"
+    project_path = "demo/app"
+  }
+}

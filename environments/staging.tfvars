@@ -1,5 +1,6 @@
-# Production's rehearsal: one zone's database, shorter retention, the same shape.
-ami_id = "ami-0a1b2c3d4e5f60718" # Amazon Linux 2023; `lifeboat ami latest` prints a newer one
+# Production's rehearsal: the same shape, in one zone, kept for less long. Replace the example.com names, the image and
+# the zone with your own.
+ami_id = "ami-0a1b2c3d4e5f60718" # Amazon Linux 2023
 
 network = {
   cidr = "10.30.0.0/16"
@@ -22,7 +23,18 @@ instance = {
 }
 
 dns = {
-  zone_name   = "staging.example.com"
-  record_name = "app"
-  zone_id     = "Z0123456789STAGING01"
+  zone_name = "staging.example.com"
+  zone_id   = "Z0123456789STAGING01"
+}
+
+alarms = {
+  subscribers = ["platform@example.com"]
+}
+
+ci = {
+  gitlab = {
+    url          = "https://gitlab.example.com"
+    project_path = "app/app"
+    branch       = "staging"
+  }
 }

@@ -141,9 +141,23 @@ module "recovery_roles" {
   policies = {
     writer = module.dump_bucket.writer_policy_json
     reader = module.dump_bucket.reader_policy_json
+    state  = local._state_policy_json
   }
 
   passed_role_arns = [module.app_instance.role_arn]
+}
+
+module "ci_identity" {
+  source = "../../modules/ci-identity"
+  count  = var.ci == null ? 0 : 1
+
+  name              = var.name
+  environment       = var.environment
+  account_id        = var.account_id
+  gitlab            = var.ci.gitlab
+  oidc_provider_arn = var.ci.oidc_provider_arn
+  apply_policy_arns = var.ci.apply_policy_arns
+  state_policy_json = local._state_policy_json
 }
 
 # A recovery restores a generation through the RDS API; from then on it is Terraform's like any other.

@@ -38,7 +38,10 @@ output "recovery" {
     }
 
     dlm_policy_ids = values(module.ebs_lifecycle.policy_ids)
-    roles          = module.recovery_roles.role_arns
+    roles = merge(
+      module.recovery_roles.role_arns,
+      [for ci in module.ci_identity : { for role, arn in ci.role_arns : "ci_${role}" => arn }]...
+    )
 
     protection = concat(
       module.database.protection,

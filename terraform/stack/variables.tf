@@ -276,6 +276,22 @@ variable "roles" {
   nullable = false
 }
 
+variable "ci" {
+  description = "The GitLab project whose pipelines may plan and apply this stack without a stored key. Null: none. Options: modules/ci-identity."
+  type = object({
+    gitlab = object({
+      url           = string
+      project_path  = string
+      branch        = optional(string)
+      plan_branches = optional(set(string))
+      audience      = optional(string)
+    })
+    oidc_provider_arn = optional(string)
+    apply_policy_arns = optional(set(string))
+  })
+  default = null
+}
+
 variable "break_glass_role_arns" {
   description = "Roles besides <name>-break-glass that may weaken what protects the copies; name whoever applies this root."
   type        = set(string)

@@ -1,0 +1,48 @@
+# The state belongs to the other root, whose names are fixed; its key is known here by its alias only.
+locals {
+  _state_bucket_arn = "arn:aws:s3:::${var.name}-tfstate-${var.account_id}-${var.region}"
+  _state_keys       = ["stack.tfstate", "state.tfstate"]
+
+  _state_policy_json = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "FindStates"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource = [local._state_bucket_arn]
+        Condition = {
+          StringLike = { "s3:prefix" = concat(local._state_keys, [for key in local._state_keys : "${key}.tflock"], ["env:/*", "runs/*"]) }
+        }
+      },
+      {
+        Sid      = "ReadAndWriteStates"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+        Resource = concat([for key in local._state_keys : "${local._state_bucket_arn}/${key}"], ["${local._state_bucket_arn}/runs/*"])
+      },
+      {
+        Sid      = "TakeAndReleaseLocks"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        Resource = [for key in local._state_keys : "${local._state_bucket_arn}/${key}.tflock"]
+      },
+      {
+        Sid      = "UseTheLockTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
+      },
+      {
+        Sid      = "UseTheKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
+        }
+      },
+    ]
+  })
+}
