@@ -68,8 +68,8 @@ variable "provider_max_retries" {
   nullable    = false
 
   validation {
-    condition     = var.provider_max_retries >= 1 && floor(var.provider_max_retries) == var.provider_max_retries
-    error_message = "provider_max_retries must be a whole number of at least 1."
+    condition     = var.provider_max_retries >= 0 && floor(var.provider_max_retries) == var.provider_max_retries
+    error_message = "provider_max_retries must be a whole number, 0 or more."
   }
 }
 

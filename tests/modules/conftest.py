@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.modules.terraform_runs import Terraform
 
 # Where Terraform itself looks for an unpacked mirror, and where packages put one.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hcl2
 import pytest
+
 from tests.modules.terraform_runs import Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,9 +40,7 @@ run "the_example_of_the_readme_plans" {
 """
 
 
-def every_module(test: object) -> object:
-    """Run the test once for each folder in modules/, named after it."""
-    return pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)(test)  # type: ignore[type-var]
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
 
 
 @every_module
