@@ -26,21 +26,6 @@ variable "dr_region" {
   }
 }
 
-variable "objectives" {
-  description = "What a recovery must meet, in hours: data lost (RPO) and time taken (RTO)."
-  type = object({
-    rpo_hours = optional(number, 24)
-    rto_hours = optional(number, 4)
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = var.objectives.rpo_hours > 0 && var.objectives.rto_hours > 0
-    error_message = "objectives.rpo_hours and objectives.rto_hours must be more than 0."
-  }
-}
-
 variable "database" {
   description = "Where the serving database is, and the secret that holds its password: the password itself never comes here."
   type = object({
@@ -65,6 +50,13 @@ variable "kms_key_arns" {
     dr      = string
   })
   default = null
+
+  validation {
+    condition = var.kms_key_arns == null ? true : (
+      startswith(split(":kms:", var.kms_key_arns.primary)[1], "${var.region}:") && startswith(split(":kms:", var.kms_key_arns.dr)[1], "${var.dr_region}:")
+    )
+    error_message = "kms_key_arns.primary must be the ARN of a key in ${var.region} and kms_key_arns.dr of one in ${var.dr_region}: a key works in its own region only."
+  }
 }
 
 variable "teardown" {

@@ -87,6 +87,65 @@ variable "rules" {
     monthly = { schedule = "cron(0 7 1 * ? *)", delete_after_days = 365 }
   }
   nullable = false
+
+  validation {
+    condition     = length(var.rules) > 0 && alltrue([for name, rule in var.rules : can(regex("^[a-zA-Z0-9._-]{1,50}$", name))])
+    error_message = "rules must hold at least one rule, named with up to 50 letters, digits, dots, hyphens and underscores."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", rule.schedule))])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if !can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", rule.schedule))])}: schedule must be a cron of six fields, for example \"cron(0 5 * * ? *)\"; AWS Backup knows no rate() and no words."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : rule.start_window_minutes >= 60])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.start_window_minutes < 60])}: start_window_minutes must be at least 60: AWS Backup may start a job that late."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : rule.completion_window_minutes >= rule.start_window_minutes + 60])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.completion_window_minutes < rule.start_window_minutes + 60])}: completion_window_minutes must be at least 60 more than start_window_minutes, else a job that starts late is cancelled."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : rule.delete_after_days != null || rule.continuous])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.delete_after_days == null && !rule.continuous])}: nothing says how long backups are kept. Set delete_after_days."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : rule.continuous ? coalesce(rule.delete_after_days, 0) >= 1 && coalesce(rule.delete_after_days, 0) <= 35 : true])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.continuous && !(coalesce(rule.delete_after_days, 0) >= 1 && coalesce(rule.delete_after_days, 0) <= 35)])}: a continuous backup is kept 1 to 35 days. Set delete_after_days accordingly, and a second rule for longer."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.rules : !rule.continuous || rule.cold_storage_after_days == null])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.continuous && rule.cold_storage_after_days != null])}: a continuous backup cannot go to cold storage. Take cold_storage_after_days out."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for rule in var.rules : [
+        for days in [rule.cold_storage_after_days, rule.copy.cold_storage_after_days] : days == null ? true : days >= 30
+      ]
+    ]))
+    error_message = "rules: cold_storage_after_days must be at least 30, for the backup and for its copy: what a drill or a recovery needs soon must not take hours to thaw."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in var.rules : rule.cold_storage_after_days == null ? true : coalesce(rule.delete_after_days, 0) >= rule.cold_storage_after_days + 90
+    ])
+    error_message = "rules: delete_after_days must be at least cold_storage_after_days + 90, because AWS keeps (and bills) cold backups for 90 days. Raise the one or take the other out."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in var.rules : rule.copy.cold_storage_after_days == null ? true :
+      coalesce(rule.copy.delete_after_days, rule.delete_after_days, 0) >= rule.copy.cold_storage_after_days + 90
+    ])
+    error_message = "rules: copy.delete_after_days must be at least copy.cold_storage_after_days + 90, because AWS keeps (and bills) cold backups for 90 days. Raise the one or take the other out."
+  }
 }
 
 variable "selection" {
@@ -124,13 +183,57 @@ variable "lock" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = contains(["governance", "compliance"], var.lock.mode)
+    error_message = "lock.mode must be \"governance\" or \"compliance\"."
+  }
+
+  validation {
+    condition     = var.lock.min_days >= 1 && var.lock.max_days <= 36500 && var.lock.min_days <= var.lock.max_days
+    error_message = "lock.min_days (${var.lock.min_days}) must be at least 1 and not above lock.max_days (${var.lock.max_days}), which may be 36500: otherwise no backup at all is accepted."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in var.rules : rule.delete_after_days == null ? true : rule.delete_after_days >= var.lock.min_days && rule.delete_after_days <= var.lock.max_days
+    ])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.delete_after_days == null ? false : rule.delete_after_days < var.lock.min_days || rule.delete_after_days > var.lock.max_days])}: delete_after_days must lie between lock.min_days (${var.lock.min_days}) and lock.max_days (${var.lock.max_days}); the locked vault makes the job fail otherwise."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in var.rules : rule.copy.delete_after_days == null ? true : rule.copy.delete_after_days >= var.lock.min_days && rule.copy.delete_after_days <= var.lock.max_days
+    ])
+    error_message = "rules ${join(", ", [for name, rule in var.rules : name if rule.copy.delete_after_days == null ? false : rule.copy.delete_after_days < var.lock.min_days || rule.copy.delete_after_days > var.lock.max_days])}: copy.delete_after_days must lie between lock.min_days (${var.lock.min_days}) and lock.max_days (${var.lock.max_days}); the locked vault in the DR region makes the copy fail otherwise."
+  }
+
+  validation {
+    condition     = var.lock.mode != "compliance" || coalesce(var.lock.confirm, "-") == "${var.name}-backups"
+    error_message = "lock.mode = \"compliance\" cannot be undone by anybody, ever. If that is meant, set lock.confirm = \"${var.name}-backups\"; if not, set lock.mode = \"governance\"."
+  }
+
+  validation {
+    condition     = var.lock.mode != "compliance" || coalesce(var.lock.changeable_for_days, 0) >= 3 && coalesce(var.lock.changeable_for_days, 0) <= 36500
+    error_message = "lock.changeable_for_days must be 3 to 36500 with lock.mode = \"compliance\": the days in which the lock can still be taken back."
+  }
+
+  validation {
+    condition     = var.lock.mode != "governance" || var.lock.changeable_for_days == null
+    error_message = "lock.changeable_for_days turns a lock into compliance for good. Take it out, or say lock.mode = \"compliance\" and confirm it."
+  }
+
+  validation {
+    condition     = var.lock.mode != "compliance" || !var.teardown
+    error_message = "lock.mode = \"compliance\" and teardown contradict each other: nobody can empty such a vault. Set lock.mode = \"governance\"."
+  }
 }
 
 variable "restore_testing" {
   description = <<-EOT
     Restores that AWS Backup does by itself to prove the backups, then deletes. A selection names a resource type, what of
-    it (arns, empty: all of that type), and metadata that AWS Backup cannot guess: RDS needs "dbSubnetGroupName",
-    EBS "availabilityZone", EC2 "subnetId". The restored thing stays validation_hours for somebody to look at.
+    it (arns; left out: all of that type in the vault), and metadata that AWS Backup guesses wrong outside a default VPC: RDS
+    needs "dbSubnetGroupName", EC2 "subnetId". What is restored stays validation_hours for somebody to look at.
   EOT
   type = object({
     schedule           = optional(string, "cron(0 9 ? * SUN *)")
@@ -144,6 +247,39 @@ variable "restore_testing" {
     }))
   })
   nullable = false
+
+  validation {
+    condition     = length(var.restore_testing.selections) > 0
+    error_message = "restore_testing.selections must name at least one resource type: a backup that was never restored is a hope."
+  }
+
+  validation {
+    condition     = alltrue([for selection in var.restore_testing.selections : contains(["EBS", "EC2", "RDS", "S3"], selection.resource_type)])
+    error_message = "restore_testing.selections: resource_type must be \"EBS\", \"EC2\", \"RDS\" or \"S3\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for selection in var.restore_testing.selections :
+      length(setsubtract(lookup({ RDS = ["dbsubnetgroupname"], EC2 = ["subnetid"] }, selection.resource_type, []), [for key in keys(selection.metadata_overrides) : lower(key)])) == 0
+    ])
+    error_message = "restore_testing.selections: metadata_overrides must have \"dbSubnetGroupName\" for RDS and \"subnetId\" for EC2; without it AWS Backup restores into the default VPC and fails where there is none."
+  }
+
+  validation {
+    condition     = alltrue([for name, selection in var.restore_testing.selections : can(regex("^[a-zA-Z0-9_-]{1,50}$", name)) && selection.validation_hours >= 0 && selection.validation_hours <= 168])
+    error_message = "restore_testing.selections must be named with up to 50 letters, digits, hyphens and underscores, and validation_hours be 0 to 168."
+  }
+
+  validation {
+    condition     = can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", var.restore_testing.schedule))
+    error_message = "restore_testing.schedule must be a cron of six fields, for example \"cron(0 9 ? * SUN *)\"."
+  }
+
+  validation {
+    condition     = var.restore_testing.start_window_hours >= 1 && var.restore_testing.start_window_hours <= 168 && var.restore_testing.newest_within_days >= 1 && var.restore_testing.newest_within_days <= 365
+    error_message = "restore_testing.start_window_hours must be 1 to 168 and newest_within_days 1 to 365."
+  }
 }
 
 variable "break_glass_role_arns" {

@@ -1,11 +1,6 @@
 output "policy_ids" {
   description = "Ids of the lifecycle policies: snapshots and images."
-  value = {
-    snapshots = aws_dlm_lifecycle_policy.snapshots.id
-    images    = aws_dlm_lifecycle_policy.images.id
-  }
-
-  depends_on = [aws_iam_role_policy.keys, aws_iam_role_policy_attachment.dlm]
+  value       = { for what, policy in aws_dlm_lifecycle_policy.this : what => policy.id }
 }
 
 output "role_arn" {
@@ -27,5 +22,5 @@ output "protection" {
   description = "What protects volumes and images, for the protection table."
   value       = local.protection
 
-  depends_on = [aws_dlm_lifecycle_policy.snapshots, aws_dlm_lifecycle_policy.images]
+  depends_on = [aws_dlm_lifecycle_policy.this]
 }
