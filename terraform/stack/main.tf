@@ -130,6 +130,39 @@ module "ebs_lifecycle" {
   break_glass_role_arns = var.break_glass_role_arns
 }
 
+module "backup_plan" {
+  source = "../../modules/backup-plan"
+
+  providers = {
+    aws    = aws
+    aws.dr = aws.dr
+  }
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  dr_region   = var.dr_region
+  objectives  = var.objectives
+  rules       = var.backup.rules
+  selection   = { arns = module.database.instance_arns }
+  lock        = var.backup.lock
+  teardown    = var.teardown
+
+  # The database only: a restored application host would start and write to the database in service.
+  restore_testing = merge(var.backup.restore_testing, {
+    selections = {
+      database = {
+        resource_type      = "RDS"
+        arns               = module.database.instance_arns
+        metadata_overrides = { dbSubnetGroupName = module.database.subnet_group_name }
+      }
+    }
+  })
+
+  break_glass_role_arns = var.break_glass_role_arns
+}
+
 module "recovery_roles" {
   source = "../../modules/recovery-roles"
 
@@ -144,7 +177,7 @@ module "recovery_roles" {
     state  = local._state_policy_json
   }
 
-  passed_role_arns = [module.app_instance.role_arn]
+  passed_role_arns = [module.app_instance.role_arn, module.backup_plan.role_arn]
 }
 
 module "ci_identity" {

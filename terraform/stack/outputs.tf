@@ -37,7 +37,9 @@ output "recovery" {
       replica_bucket = module.dump_bucket.replica_bucket
     }
 
-    dlm_policy_ids = values(module.ebs_lifecycle.policy_ids)
+    vaults          = module.backup_plan.vaults
+    dlm_policy_ids  = values(module.ebs_lifecycle.policy_ids)
+    backup_plan_ids = module.backup_plan.plan_ids
     roles = merge(
       module.recovery_roles.role_arns,
       [for ci in module.ci_identity : { for role, arn in ci.role_arns : "ci_${role}" => arn }]...
@@ -45,6 +47,7 @@ output "recovery" {
 
     protection = concat(
       module.database.protection,
+      module.backup_plan.protection,
       module.ebs_lifecycle.protection,
       module.dump_bucket.protection,
       module.app_secrets.protection,
