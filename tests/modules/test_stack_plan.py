@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.modules.terraform_runs import DEADLINE_SECONDS, Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,7 +160,7 @@ def test_production_keeps_more_for_longer_than_staging(staging: dict[str, Any], 
     assert (smaller["multi_az"], larger["multi_az"]) == (False, True)
     assert smaller["backup_retention_period"] == 7
     assert larger["backup_retention_period"] == 35
-    assert smaller["deletion_protection"] and larger["deletion_protection"]
+    assert (smaller["deletion_protection"], larger["deletion_protection"]) == (True, True)
 
 
 def test_instance_and_database_are_built_at_the_same_time(stack: Stack) -> None:
@@ -186,6 +187,10 @@ def test_no_password_is_planned(production: dict[str, Any]) -> None:
 
     assert database["manage_master_user_password"] is True
     assert database.get("password") is None
+
+
+def _rule(**options: Any) -> dict[str, Any]:
+    return {"schedule": "cron(0 5 * * ? *)", **options}
 
 
 # A whole message each, as the operator reads it; several mistakes in one go must all be reported.
@@ -218,6 +223,90 @@ REFUSALS = {
             "backup.maintenance_window (sun:06:00-sun:06:10) must be at least 30 minutes and at most 24 hours long.",
         ],
     ),
+    "snapshot policies that AWS would refuse or that protect nothing": (
+        {
+            "backup": {
+                "snapshots": {
+                    "schedules": {
+                        "never": {"keep_days": 14},
+                        "both": {"every_hours": 24, "keep_days": 14, "keep_count": 14},
+                        "forever": {"every_hours": 24},
+                        "deprecated": {"every_hours": 24, "keep_days": 14, "deprecate_after_days": 7},
+                    }
+                },
+                "images": {"resource_type": "VOLUME", "schedules": {}},
+            }
+        },
+        [
+            "snapshots.schedules never: nothing says when it runs. Set every_hours or cron.",
+            "snapshots.schedules both: keep_days and keep_count contradict each other. Keep one of them.",
+            "snapshots.schedules forever: nothing says how long copies are kept. Set keep_days or keep_count.",
+            "snapshots.schedules deprecated: a snapshot cannot be deprecated. Take deprecate_after_days out; only"
+            " images have it.",
+            'images.resource_type is "VOLUME": images are made of instances, so set "INSTANCE"; snapshots may be of an'
+            ' "INSTANCE" or a "VOLUME".',
+            "images.schedules has 0 schedules: a policy needs 1 to 4. Leave schedules out to take the default.",
+        ],
+    ),
+    "copies without encryption or to nowhere": (
+        {
+            "backup": {
+                "snapshots": {
+                    "schedules": {
+                        "open": {"every_hours": 24, "keep_days": 14, "copy": {"encrypted": False}},
+                        "lost": {"every_hours": 24, "keep_days": 14, "copy": {"region": "nowhere"}},
+                    }
+                }
+            }
+        },
+        [
+            "snapshots.schedules open: the copy is not encrypted. Take copy.encrypted = false out; the module has a key"
+            " in eu-central-1.",
+            "snapshots.schedules lost: copy.region must be the name of another region than eu-west-1, such as"
+            ' "eu-central-1".',
+        ],
+    ),
+    "backup rules that AWS would refuse or that never run": (
+        {
+            "backup": {
+                "rules": {
+                    "cold60": _rule(cold_storage_after_days=30, delete_after_days=60),
+                    "cold20": _rule(cold_storage_after_days=30, delete_after_days=20),
+                    "endless": _rule(continuous=True, delete_after_days=90),
+                    "unkept": _rule(continuous=True),
+                    "hurried": _rule(delete_after_days=35, completion_window_minutes=70),
+                    "punctual": _rule(delete_after_days=35, start_window_minutes=10),
+                    "rated": _rule(delete_after_days=35, schedule="rate(1 day)"),
+                    "worded": _rule(delete_after_days=35, schedule="every day"),
+                }
+            }
+        },
+        [
+            "rules: delete_after_days must be at least cold_storage_after_days + 90, because AWS keeps (and bills) cold"
+            " backups for 90 days. Raise the one or take the other out.",
+            "rules endless, unkept: a continuous backup is kept 1 to 35 days. Set delete_after_days accordingly, and a"
+            " second rule for longer.",
+            "rules hurried: completion_window_minutes must be at least 60 more than start_window_minutes, else a job"
+            " that starts late is cancelled.",
+            "rules punctual: start_window_minutes must be at least 60: AWS Backup may start a job that late.",
+            'rules rated, worded: schedule must be a cron of six fields, for example "cron(0 5 * * ? *)"; AWS Backup'
+            " knows no rate() and no words.",
+        ],
+    ),
+    "a lock that accepts no backup": (
+        {"backup": {"lock": {"min_days": 30, "max_days": 7}}},
+        [
+            "lock.min_days (30) must be at least 1 and not above lock.max_days (7), which may be 36500: otherwise no"
+            " backup at all is accepted.",
+        ],
+    ),
+    "a lock for ever without its confirmation": (
+        {"backup": {"lock": {"mode": "compliance", "changeable_for_days": 3}}},
+        [
+            'lock.mode = "compliance" cannot be undone by anybody, ever. If that is meant, set lock.confirm ='
+            ' "app-staging-backups"; if not, set lock.mode = "governance".',
+        ],
+    ),
     "several mistakes at once": (
         {
             "dns": {"zone_name": "example.com"},
@@ -238,9 +327,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("variables", "messages"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_mistake_is_refused_with_what_to_change(
-    variables: dict[str, Any], messages: list[str], stack: Stack
-) -> None:
+def test_a_mistake_is_refused_with_what_to_change(variables: dict[str, Any], messages: list[str], stack: Stack) -> None:
     refused = stack.plan("staging", **variables)
 
     assert refused.returncode == 1, refused.stdout
