@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -38,6 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+# What Typer raises for a wrong option or argument; it exports only this subclass of it.
+_USAGE_MISTAKE: Any = typer.BadParameter.__base__
+
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
 
@@ -250,21 +253,12 @@ def main() -> NoReturn:
         status = INTERRUPTED
     except typer.Exit as end:
         status = end.exit_code
-    except Exception as problem:
-        status = _usage(problem)
-    sys.exit(status if isinstance(status, int) else DONE)
-
-
-def _usage(problem: Exception) -> int:
-    """Print a usage mistake the way Typer words it; anything else is a bug of ours and keeps its traceback."""
-    import click  # noqa: PLC0415
-
-    if isinstance(problem, click.ClickException):
+    except typer.Abort:
+        status = INTERRUPTED
+    except _USAGE_MISTAKE as problem:
         problem.show()
-        return WrongConfiguration.exit_status
-    if isinstance(problem, click.Abort):
-        return INTERRUPTED
-    raise problem
+        status = WrongConfiguration.exit_status
+    sys.exit(status if isinstance(status, int) else DONE)
 
 
 def _like_ctrl_c(_number: int, _frame: object) -> NoReturn:

@@ -421,6 +421,15 @@ def _buckets(look: _Look) -> Iterator[_Found]:
     yield _Found(id=name, import_id=name, tags=_tagged(tags["TagSet"]))
 
 
+def _lifecycles(look: _Look) -> Iterator[_Found]:
+    bucket = look.id_of("bucket")
+    if bucket is None:
+        return
+    client = look.client("s3")
+    if _get("NoSuchLifecycleConfiguration", client.get_bucket_lifecycle_configuration, Bucket=bucket) is not None:
+        yield _Found(id=bucket, import_id=bucket)
+
+
 def _tables(look: _Look) -> Iterator[_Found]:
     client, name = look.client("dynamodb"), look.value("name")
     answer = _get("ResourceNotFoundException", client.describe_table, TableName=name)
@@ -592,6 +601,7 @@ FINDERS: Mapping[str, Finder] = {
         "SubscriptionNotFound",
     ),
     "aws_s3_bucket": _buckets,
+    "aws_s3_bucket_lifecycle_configuration": _lifecycles,
     "aws_dynamodb_table": _tables,
     "aws_kms_key": _keys,
     "aws_kms_alias": _aliases,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_HIDDEN = "‹hidden›"
+_HIDDEN = "(hidden)"
 _PATTERNS = (
     # name = "value", "name": "value", name=value; the name tells that it is a secret
     re.compile(

@@ -81,12 +81,10 @@ class Running:
         return self.process.poll() is not None
 
     def finish(self) -> int:
-        """Return the exit status of an ended Terraform, with the file of its events redacted."""
+        """Wait for the end and return the exit status, with the file of its events redacted; may be called again."""
         status = self.process.wait()
         for _ in self.progress():
             continue
-        if self._reader is not None:
-            self._reader.close()
         text = self.events.read_text(encoding="utf-8", errors="replace")
         clean = redacted(text)
         if clean != text:

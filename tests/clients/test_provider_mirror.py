@@ -1,0 +1,41 @@
+"""Where Terraform takes its provider from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat.clients import provider_mirror
+from lifeboat.errors import WrongConfiguration
+
+
+def mirror(tmp_path: Path) -> Path:
+    (tmp_path / "mirror" / provider_mirror.PROVIDER).mkdir(parents=True)
+    return tmp_path / "mirror"
+
+
+def test_a_named_mirror_is_used_alone(tmp_path: Path) -> None:
+    named = mirror(tmp_path)
+
+    path = provider_mirror.configuration(tmp_path / "work", {"TF_PLUGIN_MIRROR": str(named)})
+
+    assert path is not None
+    assert f'path    = "{named}"' in path.read_text()
+
+
+def test_a_named_mirror_without_the_provider_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongConfiguration, match="there is no registry.terraform.io/hashicorp/aws in it"):
+        provider_mirror.found({"TF_PLUGIN_MIRROR": str(tmp_path)})
+
+
+def test_the_operators_own_configuration_stays_in_force(tmp_path: Path) -> None:
+    own = tmp_path / "terraformrc"
+    own.write_text("")
+
+    assert provider_mirror.configuration(tmp_path / "work", {"TF_CLI_CONFIG_FILE": str(own)}) is None
+
+
+def test_a_configuration_that_does_not_exist_is_replaced_by_ours(tmp_path: Path) -> None:
+    env = {"TF_CLI_CONFIG_FILE": str(tmp_path / "gone"), "TF_PLUGIN_MIRROR": str(mirror(tmp_path))}
+
+    assert provider_mirror.configuration(tmp_path / "work", env) == tmp_path / "work" / "terraformrc"

@@ -1,0 +1,87 @@
+"""The lock on an environment and the runs that it remembers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from lifeboat.clients import run_files
+from lifeboat.errors import Locked, Refused
+
+NOW = timedelta(0)
+HOLD = """
+import sys, time
+from datetime import timedelta
+from pathlib import Path
+from lifeboat.clients import run_files
+with run_files.held(Path(sys.argv[1]), "apply", patience=timedelta(0), tell=print) as run:
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holding(work: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(work)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_holder_is_told_who_the_first_is_and_since_when(tmp_path: Path) -> None:
+    first = holding(tmp_path)
+
+    with (
+        pytest.raises(Locked) as refusal,
+        run_files.held(tmp_path, "apply", patience=timedelta(minutes=5), tell=print),
+    ):
+        pass
+    first.kill()
+    first.wait()
+
+    assert f"(process {first.pid}) has held this environment for" in refusal.value.summary
+    assert refusal.value.exit_status == 5
+
+
+def test_the_lock_of_a_killed_holder_is_free_and_its_run_is_unfinished(tmp_path: Path) -> None:
+    first = holding(tmp_path)
+    first.kill()
+    first.wait()
+
+    with run_files.held(tmp_path, "apply", patience=NOW, tell=print) as mine:
+        left = run_files.unfinished(tmp_path, but=mine.run)
+
+    assert [entry.folder.parent.name for entry in left] == ["runs"]
+    assert left[0].user
+
+
+def test_a_dead_holder_whose_child_still_works_is_waited_for(tmp_path: Path) -> None:
+    work = HOLD.replace(
+        "time.sleep(60)", "import subprocess; subprocess.Popen(['sleep', '2'], pass_fds=[run.lock_descriptor])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", work + "\n    import os; os._exit(9)", str(tmp_path)])
+    process.wait()
+    told: list[str] = []
+
+    with run_files.held(tmp_path, "apply", patience=timedelta(seconds=30), tell=told.append):
+        pass
+
+    assert told == ["apply was killed; waiting for its Terraform to finish"]
+
+
+def test_a_run_that_was_marked_is_not_repaired_again(tmp_path: Path) -> None:
+    with run_files.held(tmp_path, "apply", patience=NOW, tell=print) as first:
+        run_files.mark_ended(first.folder, "done")
+    with run_files.held(tmp_path, "apply", patience=NOW, tell=print) as second:
+        left = run_files.unfinished(tmp_path, but=second.run)
+
+    assert left == []
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"MB free and 1000000000000 MB are needed"):
+        run_files.require_space(tmp_path / "not-yet", needed=10**18)
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,98 @@
+"""environments/<env>.toml: what is accepted, and every mistake at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat import config
+from lifeboat.errors import WrongConfiguration
+
+GOOD = """
+[application]
+name = "app-x"
+account_id = "123456789012"
+region = "eu-west-1"
+dr_region = "eu-central-1"
+[state]
+bucket = "b"
+replica_bucket = "r"
+lock_table = "t"
+"""
+
+
+def project(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "terraform").mkdir()
+    (tmp_path / "environments" / "x.toml").write_text(text)
+    (tmp_path / "environments" / "x.tfvars").write_text("")
+    return tmp_path
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("123456789012", "12").replace("eu-central-1", "Frankfurt").replace("lock_table", "lock_tabel")
+    root = project(tmp_path, text)
+
+    with pytest.raises(WrongConfiguration) as mistake:
+        config.load(root, "x")
+
+    assert mistake.value.summary.splitlines() == [
+        "environments/x.toml has 4 mistakes:",
+        "  application.account_id: String should match pattern '^[0-9]{12}$'",
+        "  application.dr_region: String should match pattern '^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$'",
+        "  state.lock_table: Field required",
+        "  state.lock_tabel: Extra inputs are not permitted",
+    ]
+    assert mistake.value.exit_status == 2
+
+
+def test_copies_in_the_same_region_are_refused(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD.replace("eu-central-1", "eu-west-1"))
+
+    with pytest.raises(WrongConfiguration, match="copies must live in another region"):
+        config.load(root, "x")
+
+
+def test_an_unknown_environment_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+
+    with pytest.raises(WrongConfiguration, match="no environment '../x'; environments/ has: x"):
+        config.load(root, "../x")
+
+
+def test_what_is_not_toml_says_where(tmp_path: Path) -> None:
+    root = project(tmp_path, "[application\n")
+
+    with pytest.raises(WrongConfiguration, match=r"environments/x.toml is not TOML: .*line 1"):
+        config.load(root, "x")
+
+
+def test_an_endpoint_may_only_be_on_this_machine(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD + '[endpoint]\nurl = "http://10.0.0.1:4566"\n')
+
+    with pytest.raises(WrongConfiguration, match="endpoint.url"):
+        config.load(root, "x")
+
+
+def test_a_recovery_file_is_read_after_the_committed_inputs(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    (root / "environments" / "x.recovery.tfvars.json").write_text("{}")
+
+    files = [path.name for path in config.load(root, "x").var_files]
+
+    assert files == ["x.tfvars", "x.recovery.tfvars.json"]
+
+
+def test_the_checkout_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    inside = root / "terraform" / "stack"
+    inside.mkdir()
+
+    assert config.found_root(inside) == root
+
+
+def test_outside_a_checkout_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WrongConfiguration) as mistake:
+        config.found_root(tmp_path)
+
+    assert mistake.value.hint == "cd into the checkout, then run the command again"
