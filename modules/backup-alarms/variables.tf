@@ -71,16 +71,15 @@ variable "watch" {
     copies. replications: S3 copies, by a name of yours. Maps, because their values are known only after the first apply.
   EOT
   type = object({
-    databases        = map(string)
-    vaults           = object({ primary = string, dr = string })
-    backup_plan_ids  = map(string)
-    dlm_policy_ids   = map(string)
-    kms_key_arns     = map(string)
-    dr_kms_key_arns  = map(string)
-    buckets          = map(string)
-    dr_buckets       = map(string)
-    replications     = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
-    database_storage = optional(object({ free_gb = optional(number, 2) }), {})
+    databases       = map(string)
+    vaults          = object({ primary = string, dr = string })
+    backup_plan_ids = map(string)
+    dlm_policy_ids  = map(string)
+    kms_key_arns    = map(string)
+    dr_kms_key_arns = map(string)
+    buckets         = map(string)
+    dr_buckets      = map(string)
+    replications    = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
   })
   nullable = false
 
@@ -91,29 +90,46 @@ variable "watch" {
     ])
     error_message = "watch must name at least one database, backup plan, DLM policy, key and bucket in each region: an event rule with an empty list never rings."
   }
-
-  validation {
-    condition     = var.watch.database_storage.free_gb > 0
-    error_message = "watch.database_storage.free_gb must be more than 0: a database without free storage stops, and its backups with it."
-  }
 }
 
 variable "limits" {
   description = <<-EOT
-    What is too old or too long. Left out: database, instance_volume, dumps and state are too old after objectives.rpo_hours,
-    an image after 32 days (monthly), a drill after 92 days, and a job has run unusually long after 4 hours.
+    What is too old or too long. Left out: database, instance_volume, vault, dumps and state are too old after objectives.rpo_hours;
+    vault and instance_volume mean AWS Backup and DLM; an image is too old after 32 days (they are monthly), a drill after
+    92, a job has run unusually long after 4 hours, and a database has little storage left below 2 GB.
   EOT
   type = object({
     database_hours        = optional(number)
     instance_volume_hours = optional(number)
+    vault_hours           = optional(number)
     dumps_hours           = optional(number)
     state_hours           = optional(number)
     image_days            = optional(number, 32)
     drill_days            = optional(number, 92)
     job_hours             = optional(number, 4)
+    free_storage_gb       = optional(number, 2)
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition = alltrue([
+      for hours in [var.limits.database_hours, var.limits.instance_volume_hours, var.limits.vault_hours, var.limits.dumps_hours, var.limits.state_hours] :
+      hours == null ? true : hours > 0 && hours <= var.objectives.rpo_hours
+    ])
+    error_message = "limits: the *_hours of copies must be above 0 and at most ${var.objectives.rpo_hours} (objectives.rpo_hours): an alarm that rings after the objective is missed comes too late."
+  }
+
+  validation {
+    condition     = var.limits.image_days > 0 && var.limits.drill_days > 0 && var.limits.free_storage_gb > 0
+    error_message = "limits.image_days, drill_days and free_storage_gb must be above 0."
+  }
+
+  validation {
+    # CloudWatch looks back one day at most with hourly values.
+    condition     = var.limits.job_hours >= 1 && var.limits.job_hours <= 24 && floor(var.limits.job_hours) == var.limits.job_hours
+    error_message = "limits.job_hours must be a whole number from 1 to 24."
+  }
 }
 
 variable "subscribers" {
