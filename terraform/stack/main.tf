@@ -163,6 +163,54 @@ module "backup_plan" {
   break_glass_role_arns = var.break_glass_role_arns
 }
 
+module "backup_alarms" {
+  source = "../../modules/backup-alarms"
+
+  providers = {
+    aws    = aws
+    aws.dr = aws.dr
+  }
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  dr_region   = var.dr_region
+  objectives  = var.objectives
+  limits      = var.alarms.limits
+  subscribers = var.alarms.subscribers
+
+  watch = {
+    databases       = module.database.identifiers
+    vaults          = module.backup_plan.vaults
+    backup_plan_ids = { plan = one(module.backup_plan.plan_ids) }
+    dlm_policy_ids  = module.ebs_lifecycle.policy_ids
+
+    kms_key_arns = {
+      database = module.database.kms_key_arn
+      dumps    = module.dump_bucket.kms_key_arn
+      vault    = module.backup_plan.kms_key_arns.primary
+    }
+    dr_kms_key_arns = {
+      database = module.database.dr_kms_key_arn
+      vault    = module.backup_plan.kms_key_arns.dr
+      volumes  = module.ebs_lifecycle.dr_kms_key_arn
+    }
+
+    # The state's buckets belong to the other root; their names are fixed.
+    buckets = {
+      dumps = module.dump_bucket.bucket
+      state = "${var.name}-tfstate-${var.account_id}-${var.region}"
+    }
+    dr_buckets = {
+      dumps = module.dump_bucket.replica_bucket
+      state = "${var.name}-tfstate-${var.account_id}-${var.dr_region}"
+    }
+
+    database_storage = { free_gb = var.alarms.database_free_gb }
+  }
+}
+
 module "recovery_roles" {
   source = "../../modules/recovery-roles"
 

@@ -40,6 +40,7 @@ output "recovery" {
     vaults          = module.backup_plan.vaults
     dlm_policy_ids  = values(module.ebs_lifecycle.policy_ids)
     backup_plan_ids = module.backup_plan.plan_ids
+    topic_arn       = module.backup_alarms.topic_arn
     roles = merge(
       module.recovery_roles.role_arns,
       [for ci in module.ci_identity : { for role, arn in ci.role_arns : "ci_${role}" => arn }]...
