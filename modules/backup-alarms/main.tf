@@ -60,13 +60,13 @@ locals {
     {
       for generation, identifier in var.watch.databases : "database-storage-low-${generation}" => {
         slug       = "database-storage-low"
-        says       = "Database ${generation} has less than ${var.limits.free_storage_gb} GB of free storage; full, it stops."
+        says       = "Database ${generation} has less than ${var.watch.database_storage.free_gb} GB of free storage; full, it stops."
         namespace  = "AWS/RDS"
         metric     = "FreeStorageSpace"
         dimensions = { DBInstanceIdentifier = identifier }
         statistic  = "Average"
         comparison = "LessThanThreshold"
-        threshold  = var.limits.free_storage_gb * local._gb
+        threshold  = var.watch.database_storage.free_gb * local._gb
         period     = 300
         periods    = 3
         missing    = "notBreaching"

@@ -68,18 +68,19 @@ variable "watch" {
   description = <<-EOT
     What is watched. databases: identifiers by generation. vaults: names in both regions. kms_key_arns and dr_kms_key_arns:
     keys without which a copy cannot be read, by a name of yours. buckets and dr_buckets: names of the buckets that hold
-    copies. replications: S3 copies, by a name of yours. Maps, because their values are known only after the first apply.
+    copies. replications: S3 copies, by a name of yours. database_storage: what is little. Maps, because their values are known only after the first apply.
   EOT
   type = object({
-    databases       = map(string)
-    vaults          = object({ primary = string, dr = string })
-    backup_plan_ids = map(string)
-    dlm_policy_ids  = map(string)
-    kms_key_arns    = map(string)
-    dr_kms_key_arns = map(string)
-    buckets         = map(string)
-    dr_buckets      = map(string)
-    replications    = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
+    databases        = map(string)
+    vaults           = object({ primary = string, dr = string })
+    backup_plan_ids  = map(string)
+    dlm_policy_ids   = map(string)
+    kms_key_arns     = map(string)
+    dr_kms_key_arns  = map(string)
+    buckets          = map(string)
+    dr_buckets       = map(string)
+    replications     = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
+    database_storage = optional(object({ free_gb = optional(number, 2) }), {})
   })
   nullable = false
 
@@ -90,13 +91,18 @@ variable "watch" {
     ])
     error_message = "watch must name at least one database, backup plan, DLM policy, key and bucket in each region: an event rule with an empty list never rings."
   }
+
+  validation {
+    condition     = var.watch.database_storage.free_gb > 0
+    error_message = "watch.database_storage.free_gb must be above 0: a database without free storage stops, and its backups with it."
+  }
 }
 
 variable "limits" {
   description = <<-EOT
     What is too old or too long. Left out: database, instance_volume, vault, dumps and state are too old after objectives.rpo_hours;
     vault and instance_volume mean AWS Backup and DLM; an image is too old after 32 days (they are monthly), a drill after
-    92, a job has run unusually long after 4 hours, and a database has little storage left below 2 GB.
+    92, and a job has run unusually long after 4 hours.
   EOT
   type = object({
     database_hours        = optional(number)
@@ -107,7 +113,6 @@ variable "limits" {
     image_days            = optional(number, 32)
     drill_days            = optional(number, 92)
     job_hours             = optional(number, 4)
-    free_storage_gb       = optional(number, 2)
   })
   default  = {}
   nullable = false
@@ -121,8 +126,8 @@ variable "limits" {
   }
 
   validation {
-    condition     = var.limits.image_days > 0 && var.limits.drill_days > 0 && var.limits.free_storage_gb > 0
-    error_message = "limits.image_days, drill_days and free_storage_gb must be above 0."
+    condition     = var.limits.image_days > 0 && var.limits.drill_days > 0
+    error_message = "limits.image_days and drill_days must be above 0."
   }
 
   validation {
