@@ -280,16 +280,6 @@ def _addresses(look: _Look) -> Iterator[_Found]:
             yield _Found(id=address["AllocationId"], import_id=address["AllocationId"], tags=tags)
 
 
-def _address_associations(look: _Look) -> Iterator[_Found]:
-    allocation, instance = look.id_of("allocation_id"), look.id_of("instance_id")
-    if allocation is None or instance is None:
-        return
-    filters = _filters("allocation-id", allocation)
-    for address in look.client("ec2").describe_addresses(Filters=filters)["Addresses"]:
-        if address.get("InstanceId") == instance and "AssociationId" in address:
-            yield _Found(id=address["AssociationId"], import_id=address["AssociationId"])
-
-
 def _zones(look: _Look) -> Iterator[_Found]:
     client = look.client("route53")
     for zone in _all(client, "list_hosted_zones", "HostedZones"):
@@ -366,7 +356,7 @@ def _databases(look: _Look) -> Iterator[_Found]:
             yield _Found(
                 id=database["DbiResourceId"],
                 import_id=name,  # the id in the state is another one: DbiResourceId
-                tags=_tagged(client.list_tags_for_resource(ResourceName=database["DBInstanceArn"])["TagList"]),
+                tags=_tagged(database.get("TagList", [])),
                 status=None if status in _DB_READY else status,
             )
 
@@ -472,14 +462,6 @@ def _instance_profiles(look: _Look) -> Iterator[_Found]:
         yield _Found(id=name, import_id=name, tags=_tagged(answer["InstanceProfile"].get("Tags", [])))
 
 
-def _policies(look: _Look) -> Iterator[_Found]:
-    client = look.client("iam")
-    for policy in _all(client, "list_policies", "Policies", Scope="Local"):
-        if policy["PolicyName"] == look.value("name") and _agrees(look, {"path": policy["Path"]}):
-            tags = _tagged(_all(client, "list_policy_tags", "Tags", PolicyArn=policy["Arn"]))
-            yield _Found(id=policy["Arn"], import_id=policy["Arn"], tags=tags)
-
-
 def _identity_providers(look: _Look) -> Iterator[_Found]:
     client = look.client("iam")
     url = urlsplit(str(look.value("url")))
@@ -552,14 +534,6 @@ def _lifecycle_policies(look: _Look) -> Iterator[_Found]:
             yield _Found(id=policy["PolicyId"], import_id=policy["PolicyId"], tags=tags)
 
 
-def _log_groups(look: _Look) -> Iterator[_Found]:
-    client, name = look.client("logs"), look.value("name")
-    for group in _all(client, "describe_log_groups", "logGroups", logGroupNamePrefix=name):
-        if group["logGroupName"] == name:
-            tags = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]
-            yield _Found(id=name, import_id=name, tags=tags)
-
-
 # What decisions/adoption.py adopts, and how it is found; a test compares the two.
 FINDERS: Mapping[str, Finder] = {
     "aws_vpc": _by_tags("describe_vpcs", "Vpcs", "VpcId"),
@@ -572,7 +546,6 @@ FINDERS: Mapping[str, Finder] = {
     "aws_vpc_security_group_egress_rule": _security_group_rules(egress=True),
     "aws_vpc_security_group_ingress_rule": _security_group_rules(egress=False),
     "aws_eip": _addresses,
-    "aws_eip_association": _address_associations,
     "aws_route53_zone": _zones,
     "aws_route53_record": _records,
     "aws_instance": _instances,
@@ -607,7 +580,6 @@ FINDERS: Mapping[str, Finder] = {
     "aws_kms_alias": _aliases,
     "aws_iam_role": _roles,
     "aws_iam_instance_profile": _instance_profiles,
-    "aws_iam_policy": _policies,
     "aws_iam_openid_connect_provider": _identity_providers,
     "aws_backup_vault": _vaults,
     "aws_backup_plan": _plans,
@@ -615,5 +587,4 @@ FINDERS: Mapping[str, Finder] = {
     "aws_backup_restore_testing_plan": _restore_testing_plans,
     "aws_backup_restore_testing_selection": _restore_testing_selections,
     "aws_dlm_lifecycle_policy": _lifecycle_policies,
-    "aws_cloudwatch_log_group": _log_groups,
 }

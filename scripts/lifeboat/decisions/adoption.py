@@ -33,13 +33,13 @@ HOW: Mapping[str, How] = {
     "aws_vpc_security_group_egress_rule": How.SEARCHED,
     "aws_vpc_security_group_ingress_rule": How.SEARCHED,
     "aws_eip": How.SEARCHED,
-    "aws_eip_association": How.SEARCHED,
+    # AWS takes the same association twice; adopted, the provider would replace it and so take the address away.
+    "aws_eip_association": How.REWRITTEN,
     "aws_route53_zone": How.SEARCHED,
     "aws_route53_record": How.NAMED,
     # the application
     "aws_instance": How.SEARCHED,
     "aws_secretsmanager_secret": How.NAMED,
-    "aws_secretsmanager_secret_policy": How.REWRITTEN,
     "aws_secretsmanager_secret_version": How.REWRITTEN,  # a newer version with the same text
     # the database
     "aws_db_instance": How.NAMED,
@@ -50,8 +50,6 @@ HOW: Mapping[str, How] = {
     # buckets and tables; what belongs to a bucket is one document each, and putting it again replaces it
     "aws_s3_bucket": How.NAMED,
     "aws_s3_bucket_lifecycle_configuration": How.NAMED,  # rewriting works too, and the provider then waits 55 s
-    "aws_s3_bucket_metric": How.REWRITTEN,
-    "aws_s3_bucket_notification": How.REWRITTEN,
     "aws_s3_bucket_object_lock_configuration": How.REWRITTEN,
     "aws_s3_bucket_ownership_controls": How.REWRITTEN,
     "aws_s3_bucket_policy": How.REWRITTEN,
@@ -66,7 +64,6 @@ HOW: Mapping[str, How] = {
     "aws_iam_role": How.NAMED,
     "aws_iam_role_policy": How.REWRITTEN,
     "aws_iam_role_policy_attachment": How.REWRITTEN,
-    "aws_iam_policy": How.NAMED,
     "aws_iam_instance_profile": How.NAMED,
     "aws_iam_openid_connect_provider": How.NAMED,
     # backups
@@ -82,7 +79,6 @@ HOW: Mapping[str, How] = {
     # alarms
     "aws_cloudwatch_event_rule": How.REWRITTEN,
     "aws_cloudwatch_event_target": How.REWRITTEN,  # with a target_id of its own; a test sees to that
-    "aws_cloudwatch_log_group": How.NAMED,
     "aws_cloudwatch_metric_alarm": How.REWRITTEN,
     "aws_sns_topic": How.REWRITTEN,  # CreateTopic returns the topic of that name if its tags are the same
     "aws_sns_topic_policy": How.REWRITTEN,
