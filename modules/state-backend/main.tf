@@ -11,6 +11,9 @@ locals {
   # Conditions compare names, so the role need not exist yet.
   break_glass = sort(setunion(var.break_glass_role_arns, ["arn:aws:iam::${var.account_id}:role/${var.name}-break-glass"]))
 
+  # A user may repair and take down a disposable environment after an apply was cut off; the roles in it may not.
+  _may_change_protection = concat(local.break_glass, var.teardown ? ["arn:aws:iam::${var.account_id}:user/*"] : [])
+
   # The guard guards itself; a disposable environment must be able to take its own policy away.
   _guarded_bucket_actions = concat(
     ["s3:DeleteBucket", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"],
@@ -56,7 +59,7 @@ locals {
           Principal = "*"
           Action    = local._guarded_bucket_actions
           Resource  = [bucket.arn]
-          Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = local._may_change_protection } }
         },
         {
           Sid       = "NoOtherKey"

@@ -254,6 +254,19 @@ run "a_disposable_environment_lets_go" {
   }
 }
 
+run "roles_of_a_disposable_environment_are_still_held_off" {
+  command = plan
+
+  variables {
+    teardown = true
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_s3_bucket_policy.state.policy).Statement : statement.Condition.ArnNotLike["aws:PrincipalArn"] if statement.Sid == "ProtectionStays"]) == ["arn:aws:iam::123456789012:role/app-test-break-glass", "arn:aws:iam::123456789012:user/*"]
+    error_message = "Others than break-glass and the account's users may weaken the bucket."
+  }
+}
+
 run "a_kept_environment_holds_on" {
   command = plan
 
