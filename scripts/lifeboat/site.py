@@ -150,7 +150,9 @@ class Site:
     def backend(self) -> dict[str, str]:
         """Return the stack's backend configuration, as `terraform init -backend-config` takes it."""
         state, application = self.project.environment.state, self.project.environment.application
-        settings = {"bucket": state.bucket, "key": state.key, "region": application.region, "encrypt": "true"}
+        # No `encrypt`: it would ask for AES256 in each request, which the bucket's policy denies. The bucket encrypts
+        # with its own key by default (docs/decisions/state-encryption.md).
+        settings = {"bucket": state.bucket, "key": state.key, "region": application.region}
         if state.lock_mode in ("both", "dynamodb"):
             settings["dynamodb_table"] = state.lock_table
         if state.lock_mode in ("both", "lockfile"):

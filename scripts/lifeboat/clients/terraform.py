@@ -301,11 +301,11 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -
     """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure."""
     errors = [d for d in diagnostics if d.severity == "error"]
     text = "\n".join(f"{d.summary}\n{d.detail}" for d in errors)
-    if _LOCKED.search(text):
-        found = dict(_LOCK_FIELD.findall(text))
+    found = dict(_LOCK_FIELD.findall(text))
+    if _LOCKED.search(text) and "ID" in found:
         return Locked(
             f"the state is locked by {found.get('Who', 'an unknown holder')}"
-            f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found.get('ID', '?')})",
+            f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found['ID']})",
             hint="wait for it; if that process is surely dead: terraform force-unlock with this lock id",
         )
     if _NO_PROVIDER.search(text):

@@ -130,6 +130,9 @@ class Apply:
                 "stopped on request; what was being made was finished and the state saved",
                 hint=f"lifeboat apply -e {self.site.project.env} goes on from there",
             ) from None
+        except Exception:
+            self._let_others_finish()
+            raise
         finally:
             self.tell.resources_end()
 
@@ -287,6 +290,16 @@ class Apply:
                     under_way[progress.address] = progress.seconds
         slowest = max(under_way.items(), key=lambda item: item[1], default=("", 0.0))
         self.tell.resources(done, total, f"{slowest[0]} ({slowest[1]:.0f} s)" if slowest[0] else "")
+
+    def _let_others_finish(self) -> None:
+        """After a failure elsewhere, let what is being applied come to its end, so that its state is whole."""
+        alive = [one for one in self.running if not one.ended]
+        if alive:
+            self.tell.warn("something failed; waiting for " + ", ".join(one.what for one in alive) + " to end")
+        for one in alive:
+            one.finish()
+        store = self.site.root_store()
+        self._give_root_state(store)
 
     def _interrupt(self) -> None:
         self.tell.warn("stopping: Terraform finishes what it is making and saves its state; this takes up to 90 s")
