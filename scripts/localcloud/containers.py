@@ -430,7 +430,9 @@ class Engine:
         health = container.record["health"]
         began, failures = time.monotonic(), 0
         wake = container.wake
-        while not wake.wait(min(float(health["interval"]), 1.0) if container.health == "starting" else health["interval"]):
+        while not wake.wait(
+            min(float(health["interval"]), 1.0) if container.health == "starting" else health["interval"]
+        ):
             if process.poll() is not None or container.process is not process:
                 return
             if self._passes(container, health):
@@ -531,7 +533,10 @@ class Engine:
                 "PortBindings": bindings,
                 "Binds": record["volumes"],
             },
-            "NetworkSettings": {"IPAddress": container.address if running else "", "Ports": bindings if running else {}},
+            "NetworkSettings": {
+                "IPAddress": container.address if running else "",
+                "Ports": bindings if running else {},
+            },
         }
 
 

@@ -33,16 +33,20 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("localcloud.hosts")
 SERVER_PORT = 1338
+VOLATILE = ("run", "tmp")  # in memory on Amazon Linux, so empty after each boot
 HOSTBIN = Path(__file__).parent / "hostbin"
 MARK = "LOCALCLOUD_HOST"
 # The machine's own programs that act on the machine: a host's scripts must never reach them by name.
 NOT_FOR_HOSTS = frozenset(
-    "apt apt-get aptitude aws chroot cloud-init containerd ctr dnf docker dockerd dpkg gitlab-runner halt init "
-    "initctl insmod iptables killall lifeboat modprobe mount nerdctl pkill podman poweroff reboot rpm runc service "
-    "shutdown snap ssh su sudo systemctl systemd-run telinit terraform umount yum".split()
+    """
+    apt apt-get aptitude aws chroot cloud-init containerd ctr dnf docker dockerd dpkg gitlab-runner halt
+    init initctl insmod iptables killall lifeboat modprobe mount nerdctl pkill podman poweroff reboot
+    rpm runc service shutdown snap ssh su sudo systemctl systemd-run telinit terraform umount yum
+    """.split()  # noqa: SIM905 - forty quoted names read worse
 )
 PROGRAMS = {
-    "aws": '"$LOCALCLOUD_PYTHON" -m awscli',
+    # Version 2 of the AWS command line, which Amazon Linux has, takes the region from the metadata; version 1 does not.
+    "aws": 'env AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-$LOCALCLOUD_REGION}" "$LOCALCLOUD_PYTHON" -m awscli',
     "cloud-init": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/cloud_init.py"',
     "dnf": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/dnf.py"',
     "systemctl": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/systemctl.py"',
@@ -93,7 +97,7 @@ class Host:
                 [f"{self.root}/usr/local/bin", f"{self.root}/usr/bin", str(self.hosts.tools), f"{self.root}/usr/sbin"]
             ),
             "HOME": f"{self.root}/root",
-            "TMPDIR": f"{self.root}/tmp",
+            "TMPDIR": str(self.root / "tmp"),
             "USER": "root",
             "LANG": "C.UTF-8",
             "HOST_ROOT": str(self.root),
@@ -101,6 +105,7 @@ class Host:
             **self.reachable(""),
             "LOCALCLOUD_PYTHON": sys.executable,
             "LOCALCLOUD_HOSTBIN": str(HOSTBIN),
+            "LOCALCLOUD_REGION": self.region,
             "PYTHONDONTWRITEBYTECODE": "1",
             MARK: self.mark,
             **(more or {}),
@@ -215,7 +220,7 @@ class Hosts:
             if files is None or not (files / "usr" / "bin").is_dir():
                 raise NotBootable(f"the image of {instance_id} holds no root file system")
             copy_tree(files, host.root)
-        for volatile in ("run", "tmp"):
+        for volatile in VOLATILE:
             shutil.rmtree(host.root / volatile, ignore_errors=True)
             host.make(host.root / volatile)
         host.engine = Engine(host)

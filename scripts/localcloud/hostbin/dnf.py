@@ -14,7 +14,9 @@ PRESENT = {"amazon-ssm-agent", "ca-certificates"}
 def main(arguments: list[str]) -> int:
     """Do `install`, `update` and `list installed`; anything else is refused."""
     yes = bool({"-y", "--assumeyes"} & set(arguments))
-    unknown = [word for word in arguments if word.startswith("-") and word not in ("-y", "--assumeyes", "-q", "--quiet")]
+    unknown = [
+        word for word in arguments if word.startswith("-") and word not in ("-y", "--assumeyes", "-q", "--quiet")
+    ]
     words = [word for word in arguments if not word.startswith("-")]
     if unknown:
         return _fail(f"the local cloud's dnf does not know {unknown[0]}")

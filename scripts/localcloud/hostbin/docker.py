@@ -290,7 +290,9 @@ def _formatted(template: str, document: dict[str, Any]) -> str:
 
     filled = _FIELD.sub(value, template)
     if "{{" in filled.replace("{}", ""):
-        raise Usage(f"template parsing error: the local cloud's docker knows {{{{.A.B}}}} and {{{{json .A}}}}: {template}")
+        raise Usage(
+            f"template parsing error: the local cloud's docker knows {{{{.A.B}}}} and {{{{json .A}}}}: {template}"
+        )
     return filled
 
 
