@@ -116,7 +116,8 @@ resource "aws_db_parameter_group" "this" {
 
 # Generations live side by side: a recovery restores the next one through the RDS API (minutes; Terraform's own restore
 # waits for a second backup and a modify) and this resource adopts it. Arguments that say how an instance came to be
-# are therefore ignored; all others must match, or the next plan would change what was just restored.
+# are therefore ignored; all others must match, or the next plan would change what was just restored. Without
+# apply_immediately an adoption modifies nothing (80 s less), and a new class waits for the maintenance window.
 resource "aws_db_instance" "this" {
   # checkov:skip=CKV_AWS_118:Enhanced monitoring is no part of recovery.
   # checkov:skip=CKV_AWS_161:The application signs in with the managed password.
@@ -157,7 +158,6 @@ resource "aws_db_instance" "this" {
   final_snapshot_identifier = "${var.name}-${each.key}-final"
 
   auto_minor_version_upgrade      = true
-  apply_immediately               = true
   enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
 
   lifecycle {
@@ -165,8 +165,11 @@ resource "aws_db_instance" "this" {
       snapshot_identifier,
       restore_to_point_in_time,
       replicate_source_db,
-      # A restored instance may have grown, and AWS upgrades the minor version by itself.
-      allocated_storage,
+      # Read back differently after an adoption; setting them again would be a modify (80 s) of what already holds.
+      manage_master_user_password,
+      master_user_secret_kms_key_id,
+      # AWS upgrades the minor version by itself, and a restored instance names it in full: "15" would be a downgrade.
+      engine_version,
     ]
 
     # Here and not in the variable: a validation may not use locals that are computed from its own variable.

@@ -52,6 +52,14 @@ output "recovery" {
       module.ebs_lifecycle.protection,
       module.dump_bucket.protection,
       module.app_secrets.protection,
+      # Every push and every clone is a copy; how old the newest one is, nobody here can know.
+      var.ci == null ? [] : [{
+        asset       = "code"
+        mechanism   = "git history of ${var.ci.gitlab.project_path} and its clones"
+        every_hours = null
+        kept_days   = null
+        regions     = [trimprefix(var.ci.gitlab.url, "https://")]
+      }],
     )
   }
 }
