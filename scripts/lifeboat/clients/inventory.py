@@ -264,10 +264,11 @@ def _security_group_rules(*, egress: bool) -> Finder:
                 "ip_protocol": rule["IpProtocol"],
                 "from_port": rule.get("FromPort"),
                 "to_port": rule.get("ToPort"),
-                "description": rule.get("Description"),
             }
-            if rule["IsEgress"] == egress and _agrees(look, same):
-                # The provider tags a rule only after it made it, so its place and content are what it is known by.
+            # The provider tags a rule only after it made it; until then its description tells it from its likes.
+            tags = _tagged(rule.get("Tags", []))
+            named = _covers(tags, look.tags) if tags else _agrees(look, {"description": rule.get("Description")})
+            if rule["IsEgress"] == egress and named and _agrees(look, same):
                 yield _Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
 
     return find
@@ -411,13 +412,20 @@ def _buckets(look: _Look) -> Iterator[_Found]:
     yield _Found(id=name, import_id=name, tags=_tagged(tags["TagSet"]))
 
 
-def _lifecycles(look: _Look) -> Iterator[_Found]:
-    bucket = look.id_of("bucket")
-    if bucket is None:
-        return
-    client = look.client("s3")
-    if _get("NoSuchLifecycleConfiguration", client.get_bucket_lifecycle_configuration, Bucket=bucket) is not None:
-        yield _Found(id=bucket, import_id=bucket)
+def _of_bucket(operation: str, key: str, absent: str = "") -> Finder:
+    """Return the finder for one of a bucket's settings: there when AWS answers with something under `key`."""
+
+    def find(look: _Look) -> Iterator[_Found]:
+        bucket = look.id_of("bucket")
+        if bucket is None:
+            return
+        answer: Any = _get(absent, getattr(look.client("s3"), operation), Bucket=bucket)
+        for part in key.split("."):
+            answer = (answer or {}).get(part)
+        if answer:
+            yield _Found(id=bucket, import_id=bucket)
+
+    return find
 
 
 def _tables(look: _Look) -> Iterator[_Found]:
@@ -483,6 +491,28 @@ def _vaults(look: _Look) -> Iterator[_Found]:
             yield _Found(id=name, import_id=name, tags=_backup_tags(client, vault["BackupVaultArn"]))
 
 
+def _vault_locks(look: _Look) -> Iterator[_Found]:
+    # Terraform cannot read back how long a compliance lock stays open and would replace it: that one is put again.
+    if look.value("changeable_for_days") is not None:
+        return
+    name = look.id_of("backup_vault_name")
+    for vault in _all(look.client("backup"), "list_backup_vaults", "BackupVaultList"):
+        if name is not None and vault["BackupVaultName"] == name and vault.get("Locked"):
+            yield _Found(id=name, import_id=name)
+
+
+def _of_vault(operation: str) -> Finder:
+    def find(look: _Look) -> Iterator[_Found]:
+        client, name = look.client("backup"), look.id_of("backup_vault_name")
+        vaults = _all(client, "list_backup_vaults", "BackupVaultList")
+        if name is None or all(vault["BackupVaultName"] != name for vault in vaults):
+            return
+        if _get("ResourceNotFoundException", getattr(client, operation), BackupVaultName=name) is not None:
+            yield _Found(id=name, import_id=name)
+
+    return find
+
+
 def _plans(look: _Look) -> Iterator[_Found]:
     client = look.client("backup")
     for plan in _all(client, "list_backup_plans", "BackupPlansList"):
@@ -502,24 +532,18 @@ def _selections(look: _Look) -> Iterator[_Found]:
 
 def _restore_testing_plans(look: _Look) -> Iterator[_Found]:
     client, name = look.client("backup"), look.value("name")
-    for plan in _all(client, "list_restore_testing_plans", "RestoreTestingPlans"):
-        if plan["RestoreTestingPlanName"] == name:
-            yield _Found(id=name, import_id=name, tags=_backup_tags(client, plan["RestoreTestingPlanArn"]))
+    answer = _get("ResourceNotFoundException", client.get_restore_testing_plan, RestoreTestingPlanName=name)
+    if answer is not None:
+        arn = answer["RestoreTestingPlan"]["RestoreTestingPlanArn"]
+        yield _Found(id=name, import_id=name, tags=_backup_tags(client, arn))
 
 
 def _restore_testing_selections(look: _Look) -> Iterator[_Found]:
     plan, name = look.id_of("restore_testing_plan_name"), look.value("name")
     if plan is None:
         return
-    client = look.client("backup")
-    selections = client.get_paginator("list_restore_testing_selections").paginate(RestoreTestingPlanName=plan)
-    try:
-        names = [s["RestoreTestingSelectionName"] for page in selections for s in page["RestoreTestingSelections"]]
-    except ClientError as error:
-        if error.response["Error"].get("Code") == "ResourceNotFoundException":  # the plan does not exist
-            return
-        raise
-    if name in names:
+    names = {"RestoreTestingPlanName": plan, "RestoreTestingSelectionName": name}
+    if _get("ResourceNotFoundException", look.client("backup").get_restore_testing_selection, **names) is not None:
         yield _Found(id=f"{name}:{plan}", import_id=f"{name}:{plan}")
 
 
@@ -532,6 +556,17 @@ def _lifecycle_policies(look: _Look) -> Iterator[_Found]:
         tags = policy.get("Tags", {})
         if policy.get("Description") == look.value("description") and _covers(tags, look.tags):
             yield _Found(id=policy["PolicyId"], import_id=policy["PolicyId"], tags=tags)
+
+
+# -- alarms --------------------------------------------------------------------------------------------------------
+
+
+def _topics(look: _Look) -> Iterator[_Found]:
+    client = look.client("sns")
+    for topic in _all(client, "list_topics", "Topics"):
+        arn = topic["TopicArn"]
+        if arn.rpartition(":")[2] == look.value("name"):
+            yield _Found(id=arn, import_id=arn, tags=_tagged(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
 
 # What decisions/adoption.py adopts, and how it is found; a test compares the two.
@@ -574,7 +609,27 @@ FINDERS: Mapping[str, Finder] = {
         "SubscriptionNotFound",
     ),
     "aws_s3_bucket": _buckets,
-    "aws_s3_bucket_lifecycle_configuration": _lifecycles,
+    "aws_s3_bucket_lifecycle_configuration": _of_bucket(
+        "get_bucket_lifecycle_configuration", "Rules", "NoSuchLifecycleConfiguration"
+    ),
+    # A bucket made for Object Lock answers from the start, without a rule.
+    "aws_s3_bucket_object_lock_configuration": _of_bucket(
+        "get_object_lock_configuration", "ObjectLockConfiguration.Rule", "ObjectLockConfigurationNotFoundError"
+    ),
+    "aws_s3_bucket_ownership_controls": _of_bucket(
+        "get_bucket_ownership_controls", "OwnershipControls", "OwnershipControlsNotFoundError"
+    ),
+    "aws_s3_bucket_policy": _of_bucket("get_bucket_policy", "Policy", "NoSuchBucketPolicy"),
+    "aws_s3_bucket_public_access_block": _of_bucket(
+        "get_public_access_block", "PublicAccessBlockConfiguration", "NoSuchPublicAccessBlockConfiguration"
+    ),
+    "aws_s3_bucket_replication_configuration": _of_bucket(
+        "get_bucket_replication", "ReplicationConfiguration.Rules", "ReplicationConfigurationNotFoundError"
+    ),
+    "aws_s3_bucket_server_side_encryption_configuration": _of_bucket(
+        "get_bucket_encryption", "ServerSideEncryptionConfiguration", "ServerSideEncryptionConfigurationNotFoundError"
+    ),
+    "aws_s3_bucket_versioning": _of_bucket("get_bucket_versioning", "Status"),
     "aws_dynamodb_table": _tables,
     "aws_kms_key": _keys,
     "aws_kms_alias": _aliases,
@@ -582,9 +637,13 @@ FINDERS: Mapping[str, Finder] = {
     "aws_iam_instance_profile": _instance_profiles,
     "aws_iam_openid_connect_provider": _identity_providers,
     "aws_backup_vault": _vaults,
+    "aws_backup_vault_lock_configuration": _vault_locks,
+    "aws_backup_vault_notifications": _of_vault("get_backup_vault_notifications"),
+    "aws_backup_vault_policy": _of_vault("get_backup_vault_access_policy"),
     "aws_backup_plan": _plans,
     "aws_backup_selection": _selections,
     "aws_backup_restore_testing_plan": _restore_testing_plans,
     "aws_backup_restore_testing_selection": _restore_testing_selections,
     "aws_dlm_lifecycle_policy": _lifecycle_policies,
+    "aws_sns_topic": _topics,
 }

@@ -15,7 +15,7 @@ class How(StrEnum):
     """What happens to a resource that exists, or may exist, and that the state does not know."""
 
     REWRITTEN = "created again, which writes the same thing to the same place"
-    NAMED = "adopted: AWS allows one of that name, and creating it again would fail"
+    NAMED = "adopted: there can be one of that name or place, and creating it again would fail"
     SEARCHED = "adopted: found by tags and attributes, and creating it again would make a second one"
 
 
@@ -47,16 +47,16 @@ HOW: Mapping[str, How] = {
     "aws_db_parameter_group": How.NAMED,
     "aws_db_subnet_group": How.NAMED,
     "aws_db_event_subscription": How.NAMED,
-    # buckets and tables; what belongs to a bucket is one document each, and putting it again replaces it
+    # buckets and tables; a bucket's settings are guarded by its policy, which refuses to have them written again
     "aws_s3_bucket": How.NAMED,
-    "aws_s3_bucket_lifecycle_configuration": How.NAMED,  # rewriting works too, and the provider then waits 55 s
-    "aws_s3_bucket_object_lock_configuration": How.REWRITTEN,
-    "aws_s3_bucket_ownership_controls": How.REWRITTEN,
-    "aws_s3_bucket_policy": How.REWRITTEN,
-    "aws_s3_bucket_public_access_block": How.REWRITTEN,
-    "aws_s3_bucket_replication_configuration": How.REWRITTEN,
-    "aws_s3_bucket_server_side_encryption_configuration": How.REWRITTEN,
-    "aws_s3_bucket_versioning": How.REWRITTEN,
+    "aws_s3_bucket_lifecycle_configuration": How.NAMED,
+    "aws_s3_bucket_object_lock_configuration": How.NAMED,
+    "aws_s3_bucket_ownership_controls": How.NAMED,
+    "aws_s3_bucket_policy": How.NAMED,
+    "aws_s3_bucket_public_access_block": How.NAMED,
+    "aws_s3_bucket_replication_configuration": How.NAMED,
+    "aws_s3_bucket_server_side_encryption_configuration": How.NAMED,
+    "aws_s3_bucket_versioning": How.NAMED,
     "aws_dynamodb_table": How.NAMED,
     # keys and roles
     "aws_kms_key": How.SEARCHED,
@@ -66,11 +66,11 @@ HOW: Mapping[str, How] = {
     "aws_iam_role_policy_attachment": How.REWRITTEN,
     "aws_iam_instance_profile": How.NAMED,
     "aws_iam_openid_connect_provider": How.NAMED,
-    # backups
+    # backups; a vault's policy guards its lock and itself
     "aws_backup_vault": How.NAMED,
-    "aws_backup_vault_lock_configuration": How.REWRITTEN,
-    "aws_backup_vault_notifications": How.REWRITTEN,
-    "aws_backup_vault_policy": How.REWRITTEN,
+    "aws_backup_vault_lock_configuration": How.NAMED,
+    "aws_backup_vault_notifications": How.NAMED,
+    "aws_backup_vault_policy": How.NAMED,
     "aws_backup_plan": How.SEARCHED,
     "aws_backup_selection": How.SEARCHED,
     "aws_backup_restore_testing_plan": How.NAMED,
@@ -80,7 +80,7 @@ HOW: Mapping[str, How] = {
     "aws_cloudwatch_event_rule": How.REWRITTEN,
     "aws_cloudwatch_event_target": How.REWRITTEN,  # with a target_id of its own; a test sees to that
     "aws_cloudwatch_metric_alarm": How.REWRITTEN,
-    "aws_sns_topic": How.REWRITTEN,  # CreateTopic returns the topic of that name if its tags are the same
+    "aws_sns_topic": How.NAMED,  # were it only made again, what is told to it would be replaced
     "aws_sns_topic_policy": How.REWRITTEN,
     "aws_sns_topic_subscription": How.REWRITTEN,  # Subscribe returns the subscription of that endpoint
 }
@@ -103,31 +103,14 @@ def planned_creates(plan: Mapping[str, Any]) -> list[PlannedCreate]:
 
 
 def unrecorded(
-    planned: Iterable[PlannedCreate], progress: Iterable[Progress], recorded: Collection[Address]
+    planned: Iterable[PlannedCreate], progress: Iterable[Progress] | None, recorded: Collection[Address]
 ) -> list[Wanted]:
     """Return what must be looked for: planned to be created, not in the state, and not merely written again.
 
-    Without any progress nothing is known of the run, so that everything may have been begun. Raises Refused, naming
-    all of them, when types are among it for which HOW does not say what to do.
+    `progress` is None when nothing is known of the run that made things, so that any may have been begun. Raises
+    Refused, naming all of them, when types were begun for which HOW does not say what to do.
     """
-    planned, progress = list(planned), list(progress)
-    begun = {p.address for p in progress if p.action in ("", "create")}
-    known = {p.address: p.id_value for p in progress if p.kind == "done" and p.action in ("", "create") and p.id_value}
-    everything = {create.address: create for create in planned}
-
-    def wanted(create: PlannedCreate) -> Wanted:
-        return Wanted(
-            address=create.address,
-            resource_type=create.resource_type,
-            values=create.values,
-            known_id=known.get(create.address),
-            begun=not progress or create.address in begun,
-            alias=create.alias,
-            parents={attribute: wanted(everything[parent]) for attribute, parent in create.takes.items()},
-            instead_of=create.instead_of,
-        )
-
-    missing = [wanted(create) for create in planned if create.address not in recorded]
+    missing = [w for w in _wanted(planned, progress) if w.address not in recorded]
     unknown = [w for w in missing if w.resource_type not in HOW and w.begun]
     if unknown:
         names = "\n".join(f"  {w.address}" + (f" (id {w.known_id})" if w.known_id else "") for w in unknown)
@@ -136,6 +119,45 @@ def unrecorded(
             hint="terraform import it by hand, or delete it; and add its type to HOW in decisions/adoption.py",
         )
     return [w for w in missing if HOW.get(w.resource_type) in (How.NAMED, How.SEARCHED)]
+
+
+def half_replaced(
+    planned: Iterable[PlannedCreate], progress: Iterable[Progress], recorded: Mapping[Address, str]
+) -> list[Wanted]:
+    """Return the replacements that were begun and whose place in the state the old object (its id) still holds.
+
+    Such a new object cannot be imported, since its address is taken; left alone it becomes a second one.
+    """
+    return [
+        w
+        for w in _wanted(planned, progress)
+        if w.begun
+        and w.instead_of is not None
+        and recorded.get(w.address) == w.instead_of
+        and HOW.get(w.resource_type) is not How.REWRITTEN
+    ]
+
+
+def _wanted(planned: Iterable[PlannedCreate], progress: Iterable[Progress] | None) -> list[Wanted]:
+    planned = list(planned)
+    creations = [p for p in progress or () if p.action == "create"]
+    begun = {c.address for c in planned} if progress is None else {p.address for p in creations}
+    known = {p.address: p.id_value for p in creations if p.kind == "done" and p.id_value}
+    creates = {create.address: create for create in planned}
+
+    def wanted(create: PlannedCreate) -> Wanted:
+        return Wanted(
+            address=create.address,
+            resource_type=create.resource_type,
+            values=create.values,
+            known_id=known.get(create.address),
+            begun=create.address in begun,
+            alias=create.alias,
+            parents={attribute: wanted(creates[parent]) for attribute, parent in create.takes.items()},
+            instead_of=create.instead_of,
+        )
+
+    return [wanted(create) for create in planned]
 
 
 def document(adoptions: Iterable[Adoption]) -> dict[str, Any]:
