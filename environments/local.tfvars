@@ -6,6 +6,14 @@ instance = {
   app_port  = 8080
 }
 
+database = {
+  backup = {
+    retention_days     = 14
+    backup_window      = "02:00-03:00"
+    maintenance_window = "sun:04:30-sun:05:30"
+  }
+}
+
 dns = {
   zone_name   = "lifeboat.test"
   create_zone = true

@@ -255,14 +255,21 @@ class Adoption:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssetRow:
-    """One line of the protection table; `rpo` is None when nothing is known to copy the asset."""
+class Way:
+    """One way in which an asset is protected, in the words of the table."""
 
-    asset: str
-    mechanisms: tuple[str, ...]
+    mechanism: str
     every: str
     kept: str
     regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetRow:
+    """One asset of the protection table; `rpo` is None when nothing is known to copy it on a schedule."""
+
+    asset: str
+    ways: tuple[Way, ...]
     rpo: timedelta | None
     meets: bool
     note: str = ""

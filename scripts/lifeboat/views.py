@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -116,8 +117,19 @@ def protection(rows: Sequence[AssetRow], recovery: Recovery) -> None:
     for row in rows:
         rpo = "unknown" if row.rpo is None else span(row.rpo)
         shown = f"[green]{rpo}[/green]" if row.meets else f"[red]{rpo}[/red]"
-        by = "; ".join(row.mechanisms) + (f" ({row.note})" if row.note and row.mechanisms else row.note)
-        table.add_row(row.asset, escape(by), row.every, row.kept, ", ".join(row.regions) or "-", shown)
+        if not row.ways:
+            table.add_row(row.asset, f"[red]{row.note}[/red]", "-", "-", "-", shown)
+        for number, way in enumerate(row.ways):
+            first = number == 0
+            table.add_row(
+                row.asset if first else "",
+                escape(way.mechanism) + (f" [red]({row.note})[/red]" if first and row.note else ""),
+                way.every,
+                way.kept,
+                ", ".join(way.regions),
+                shown if first else "",
+            )
+        table.add_section()
     _console(stderr=False).print(table)
 
 
@@ -126,10 +138,7 @@ def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
     return [
         {
             "asset": row.asset,
-            "protected_by": list(row.mechanisms),
-            "every": row.every,
-            "kept": row.kept,
-            "regions": list(row.regions),
+            "ways": [asdict(way) for way in row.ways],
             "rpo_hours": None if row.rpo is None else row.rpo.total_seconds() / 3600,
             "meets_objective": row.meets,
             "note": row.note,

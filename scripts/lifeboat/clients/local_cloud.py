@@ -136,7 +136,10 @@ class LocalCloud:
 
 
 def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
+    if env.get("PG_BIN"):
+        env["PATH"] = f"{env['PG_BIN']}{os.pathsep}{env.get('PATH', '')}"
+    return env
 
 
 def _let_others_pass(directory: Path) -> None:

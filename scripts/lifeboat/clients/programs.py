@@ -7,18 +7,27 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_SERVER_PROGRAMS = ("initdb", "postgres", "pg_basebackup")
+_SERVER_PROGRAMS = ("initdb", "postgres", "pg_basebackup", "pg_archivecleanup")
 # Where Debian, Red Hat and the PostgreSQL packages put server programs, which are seldom on PATH.
 _SERVER_FOLDERS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql*/bin")
 
 
-def postgres_folder() -> Path | None:
-    """Return the folder that holds the newest PostgreSQL server programs; None when some are missing."""
+def postgres_folder(named: str | None) -> Path | None:
+    """Return the folder that holds the newest PostgreSQL server programs; None when some are missing.
+
+    `named` (the variable PG_BIN) names the only folder to look in.
+    """
+    if named:
+        return _complete([Path(named)])
     on_path = shutil.which("initdb")
     folders = [p for pattern in _SERVER_FOLDERS for p in Path("/").glob(pattern)]
     folders.sort(key=lambda p: [int(n) for n in re.findall(r"\d+", str(p))], reverse=True)
     if on_path is not None:
         folders.insert(0, Path(on_path).resolve().parent)
+    return _complete(folders)
+
+
+def _complete(folders: list[Path]) -> Path | None:
     return next((f for f in folders if all((f / name).exists() for name in _SERVER_PROGRAMS)), None)
 
 

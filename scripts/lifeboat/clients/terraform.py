@@ -25,6 +25,18 @@ from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
 MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
 _LOCKED = re.compile(r"Error acquiring the state lock")
+# Summaries of Terraform's refusals of an input, as opposed to something that went wrong.
+_WRONG_INPUT = {
+    "Invalid value for variable",
+    "Invalid value for input variable",
+    "No value for required variable",
+    "Resource precondition failed",
+    "Value for undeclared variable",
+    "Unsupported argument",
+    "Invalid expression",
+    "Argument or block definition required",
+    "Missing required argument",
+}
 _LOCK_FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(.+?)\s*$", re.MULTILINE)
 _NO_PROVIDER = re.compile(
     r"(Failed to query available provider packages|Failed to install provider|"
@@ -312,6 +324,12 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -
         return Unreachable(
             "the hashicorp/aws provider could neither be found in a local mirror nor fetched from the registry",
             hint="set TF_PLUGIN_MIRROR to a folder that holds registry.terraform.io/hashicorp/aws, or allow access to the registry",
+        )
+    if errors and all(d.summary in _WRONG_INPUT for d in errors):
+        lines = [f"  {d.detail.strip().split(chr(10) + chr(10))[0]}" for d in errors]
+        return WrongConfiguration(
+            redacted("the environment's inputs are refused:\n" + "\n".join(dict.fromkeys(lines))),
+            hint="edit environments/<env>.tfvars, then run the same command again",
         )
     lines = [_line(d) for d in errors] or ["it ended without saying why" + (f"; see {events}" if events else "")]
     return TerraformFailed(redacted(f"{what} failed:\n" + "\n".join(lines)))

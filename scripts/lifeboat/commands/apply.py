@@ -139,6 +139,7 @@ class Apply:
     # -- the course of one apply --------------------------------------------------------------------------------
 
     def _everything(self) -> Applied:
+        check = self._start_check() if not self.site.root_state_file.exists() else None
         with self.stages.timed("local cloud"):
             start_cloud(self.site, self.tell)
         preflight.require_account(self.site)
@@ -154,7 +155,7 @@ class Apply:
             plan_stack = None
             if ready:
                 plan_stack = self._prepare_stack(lost)
-            self._wait([plan_state])
+            self._wait([plan_state] if check is None else [check, plan_state])
             state_plan = self._judged(plan_state, "state backend")
         applying: list[Running] = []
         if not state_plan.empty:
@@ -195,6 +196,12 @@ class Apply:
             answers=answers,
             stages=self.stages.ended,
         )
+
+    def _start_check(self) -> Running:
+        """Start a plan of the stack that asks nobody anything, so that a wrong input is refused before root 1 exists."""
+        terraform = self.site.offline_stack()
+        terraform.init(None, seconds=300)
+        return self._start_plan(terraform, "check")
 
     def _prepare_stack(self, lost: repair.Lost) -> Running:
         self._init(self.stack, self.site.backend())

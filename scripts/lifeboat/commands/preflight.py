@@ -47,7 +47,7 @@ def postgres(site: Site) -> Prerequisite | None:
     """Are the PostgreSQL server programs there? Only a local cloud needs them."""
     if site.project.environment.local_cloud is None:
         return None
-    folder = programs.postgres_folder()
+    folder = programs.postgres_folder(site.caller_env.get("PG_BIN"))
     found = None if folder is None else programs.version(str(folder / "postgres"), "--version")
     return Prerequisite(
         name="postgresql server",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from lifeboat.model import AssetRow, Protection
+from lifeboat.model import AssetRow, Protection, Way
 
 ASSETS = ("database", "instance volume", "image", "dumps", "state", "secrets", "code")
 
@@ -33,10 +33,15 @@ def _row(asset: str, ways: list[Protection], objective: timedelta) -> AssetRow:
     meets = achieved is not None and (achieved <= objective or asset == "image")
     return AssetRow(
         asset=asset,
-        mechanisms=tuple(way.mechanism for way in ways),
-        every=", ".join(dict.fromkeys(_every(way.every_hours) for way in ways)) or "-",
-        kept=", ".join(dict.fromkeys(_kept(way.kept_days) for way in ways)) or "-",
-        regions=tuple(dict.fromkeys(region for way in ways for region in way.regions)),
+        ways=tuple(
+            Way(
+                mechanism=way.mechanism,
+                every=_every(way.every_hours),
+                kept=_kept(way.kept_days),
+                regions=tuple(way.regions),
+            )
+            for way in ways
+        ),
         rpo=achieved,
         meets=meets,
         note=note,
