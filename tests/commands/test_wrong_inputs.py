@@ -1,0 +1,186 @@
+"""Bad input gets one clear error and its exit status, before anything has changed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal import Rehearsal, checkout, passed
+
+
+@pytest.fixture(scope="module")
+def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
+    folder = tmp_path_factory.mktemp("wrong")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    return checkout(folder / "checkout")
+
+
+@pytest.fixture
+def fresh(fresh_checkout: Rehearsal) -> Iterator[Rehearsal]:
+    """A checkout on which nothing was ever applied, and on which nothing must be afterwards."""
+    shutil.copytree(fresh_checkout.root / "environments", fresh_checkout.root / "kept")
+    yield fresh_checkout
+    shutil.rmtree(fresh_checkout.root / "environments")
+    (fresh_checkout.root / "kept").rename(fresh_checkout.root / "environments")
+    states = list(fresh_checkout.root.glob(".lifeboat/local/*.tfstate*"))
+    fresh_checkout.lifeboat("local", "reset", "--yes")
+    assert states == []
+
+
+def refused(done: subprocess.CompletedProcess[str], status: int, *lines: str) -> None:
+    """Assert the exit status, the words, one error only, and no traceback."""
+    passed(done, status)
+    for line in lines:
+        assert line in done.stderr, done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_environment(fresh: Rehearsal) -> None:
+    refused(
+        fresh.lifeboat("apply", "-e", "nowhere"),
+        2,
+        "there is no environment 'nowhere'; environments/ has: local, production, staging",
+    )
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        "$(shell touch executed)",
+        "local; touch executed",
+        "`touch executed`",
+        "$$(touch executed)",
+        "'; touch executed; '",
+        '"; touch executed; "',
+        "loca%",
+        "local staging",
+        "",
+        "../local",
+        "nowhere",
+    ],
+)
+@pytest.mark.parametrize("target", ["plan", "destroy"])
+def test_make_refuses_an_env_that_is_not_one_and_executes_nothing(fresh: Rehearsal, env: str, target: str) -> None:
+    by_argument = fresh.run("make", target, f"ENV={env}")
+    by_environment = fresh.run("make", target, ENV=env) if env else by_argument
+
+    for done in (by_argument, by_environment):
+        passed(done, 2)
+        assert "ENV must be one of: local production staging" in done.stderr
+    assert not list(fresh.root.glob("**/executed"))
+
+
+def test_every_mistake_in_the_toml_at_once(fresh: Rehearsal) -> None:
+    fresh.edit("environments/local.toml", r"^account_id.*$", 'account_id = "12"')
+    fresh.edit("environments/local.toml", r"^dr_region.*$", 'dr_region = "Frankfurt"')
+    fresh.edit("environments/local.toml", r"^lock_table", "lock_tabel")
+
+    refused(
+        fresh.lifeboat("apply"),
+        2,
+        "4 mistakes",
+        "application.account_id",
+        "application.dr_region",
+        "state.lock_table",
+        "state.lock_tabel",
+    )
+
+
+def test_a_retention_that_cannot_meet_the_rpo(fresh: Rehearsal) -> None:
+    fresh.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 3")
+
+    refused(fresh.lifeboat("apply"), 2, "retention_days")
+
+
+def test_windows_that_overlap(fresh: Rehearsal) -> None:
+    fresh.edit("environments/local.tfvars", r"backup_window\s*=.*", 'backup_window = "03:00-04:00"')
+    fresh.edit("environments/local.tfvars", r"maintenance_window\s*=.*", 'maintenance_window = "sun:03:30-sun:04:30"')
+
+    refused(fresh.lifeboat("apply"), 2, "window")
+
+
+def test_no_terraform(fresh: Rehearsal, tmp_path: Path) -> None:
+    for name in ("lifeboat", "python"):
+        (tmp_path / name).symlink_to(Path(fresh.root / ".venv" / "bin" / name).absolute())
+
+    done = fresh.lifeboat("apply", PATH=str(tmp_path))
+
+    refused(done, 2, "terraform: not on PATH; wanted: >= 1.11.0", "make setup TERRAFORM_DOWNLOAD=1")
+
+
+def test_no_provider(fresh: Rehearsal) -> None:
+    done = fresh.lifeboat("apply", TF_PLUGIN_MIRROR=str(fresh.root))
+
+    refused(done, 2, "there is no registry.terraform.io/hashicorp/aws in it", "unset TF_PLUGIN_MIRROR")
+
+
+def test_a_port_that_is_taken(fresh: Rehearsal) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", fresh.port))
+        taken.listen()
+
+        done = fresh.lifeboat("apply")
+
+    refused(done, 2, f"port {fresh.port} on 127.0.0.1, which the local cloud needs, is taken", "[endpoint] url")
+
+
+def test_no_postgresql(fresh: Rehearsal, tmp_path: Path) -> None:
+    done = fresh.lifeboat("apply", PG_BIN=str(tmp_path))
+
+    refused(done, 2, "postgresql server: no initdb, postgres and pg_basebackup", "apt-get install postgresql")
+
+
+def test_a_full_disk(fresh: Rehearsal) -> None:
+    script = "mkdir -p .lifeboat && mount -t tmpfs -o size=64m none .lifeboat && exec lifeboat apply"
+
+    done = fresh.run("unshare", "--mount", "--map-root-user", "sh", "-c", script)
+
+    refused(done, 3, "MB free and 1074 MB are needed", "free some space")
+
+
+def test_an_order_that_does_not_exist(fresh: Rehearsal) -> None:
+    done = fresh.lifeboat("aply")
+
+    passed(done, 2)
+    assert "No such command 'aply'" in done.stderr
+
+
+def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> None:
+    refused(fresh.lifeboat("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
+    passed(fresh.lifeboat("local", "up"))
+    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x")
+    refused(fresh.lifeboat("local", "save", "../x"), 6, "cannot name a save")
+
+
+def test_production_is_not_destroyed(fresh: Rehearsal) -> None:
+    refused(fresh.lifeboat("destroy", "-e", "production", "--yes"), 3, "production is not disposable")
+
+
+@pytest.mark.parametrize("env", ["staging", "production"])
+def test_an_account_that_is_not_there_is_planned_offline_and_says_so(fresh: Rehearsal, env: str) -> None:
+    dummy = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "dummy"}
+
+    done = passed(fresh.lifeboat("plan", "-e", env, **dummy))
+
+    assert f"OFFLINE: {env} is planned against an empty state" in done.stderr
+    assert "to add" in done.stdout
+
+
+def test_without_any_credentials_aws_is_unreachable_not_empty(fresh: Rehearsal) -> None:
+    done = fresh.lifeboat("plan", "-e", "staging", AWS_EC2_METADATA_DISABLED="true", HOME=str(fresh.root))
+
+    refused(done, 8, "cannot ask AWS who we are")
+
+
+def test_the_help_teaches_and_lists_the_exit_statuses(fresh: Rehearsal) -> None:
+    done = passed(fresh.lifeboat("--help"))
+
+    for word in ("apply", "plan", "destroy", "doctor", "local", "20: changes pending", "5: locked by somebody else"):
+        assert word in done.stdout
