@@ -219,7 +219,7 @@ class Servers:
         """Create the master role as RDS does (no superuser, member of rds_superuser) and its first database."""
         name = sql.Identifier(user)
         with self.connection(cluster) as connection:
-            connection.execute("SET log_min_error_statement = panic")
+            _keep_quiet(connection)
             connection.execute("CREATE ROLE rds_superuser NOLOGIN")
             for grant in MASTER_GRANTS:
                 connection.execute(sql.SQL("GRANT {} TO rds_superuser WITH ADMIN OPTION").format(sql.Identifier(grant)))
@@ -240,7 +240,7 @@ class Servers:
     def set_password(self, cluster: Cluster, *, user: str, password: str) -> None:
         """Change a role's password; the server only ever sees its SCRAM verifier."""
         with self.connection(cluster) as connection:
-            connection.execute("SET log_min_error_statement = panic")
+            _keep_quiet(connection)
             connection.execute(
                 sql.SQL("ALTER ROLE {} PASSWORD {}").format(
                     sql.Identifier(user), sql.Literal(_verifier(connection, user, password))
@@ -348,9 +348,21 @@ class Servers:
             (socket / name).unlink(missing_ok=True)
 
     def _folders(self, cluster: Cluster) -> None:
+        self._check_passable(cluster.folder)
         shutil.rmtree(cluster.data, ignore_errors=True)
         for folder in (cluster.data, cluster.wal):
             self._own(folder)
+
+    def _check_passable(self, path: Path) -> None:
+        user = self._cloud.user
+        for folder in path.parents if user.name is not None else ():
+            found = folder.stat()
+            bit = 0o100 if found.st_uid == user.uid else 0o010 if found.st_gid == user.gid else 0o001
+            if not found.st_mode & bit:
+                raise ServerFailed(
+                    f"PostgreSQL runs as {user.name}, which may not pass {folder}: keep the local cloud's files "
+                    f"elsewhere or run chmod o+x {folder}"
+                )
 
     def _own(self, path: Path, *, file: bool = False) -> None:
         if file:
@@ -478,6 +490,12 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _one(connection: psycopg.Connection[Any], query: str) -> tuple[Any, ...]:
     row: tuple[Any, ...] = connection.execute(query.encode()).fetchone() or ()
     return row
+
+
+def _keep_quiet(connection: psycopg.Connection[Any]) -> None:
+    # Not even the verifier of a password belongs in the server's log.
+    for setting in ("log_min_error_statement = panic", "log_statement = none", "log_min_duration_statement = -1"):
+        connection.execute(f"SET {setting}".encode())
 
 
 def _verifier(connection: psycopg.Connection[Any], user: str, password: str) -> str:

@@ -12,7 +12,7 @@ from localcloud.cloud import Cloud
 from localcloud.operations import Call, Refused, operation
 from localcloud.postgres import ServerFailed
 from localcloud.schedules import on_tick
-from localcloud.services import rds_backups, rds_catalogue, rds_passwords, rds_snapshots
+from localcloud.services import rds_backups, rds_catalogue, rds_disasters, rds_passwords, rds_snapshots
 from localcloud.services import rds_records as records
 from localcloud.services import rds_rules as rules
 from localcloud.services.rds_events import happened
@@ -21,13 +21,6 @@ from localcloud.services.rds_records import Record
 LOG = logging.getLogger("localcloud.rds")
 
 SERVING = ("available", "backing-up", "modifying")
-# AWS lets an instance in these states be deleted only without a final snapshot.
-BROKEN = {
-    "failed": "failed",
-    "incompatible-restore": "incompatible restore",
-    "storage-full": "storage full",
-    "inaccessible-encryption-credentials": "key lost",
-}
 # Changes that wait for the maintenance window unless ApplyImmediately is given, and where they show.
 DEFERRED = (
     "AllocatedStorage", "DBInstanceClass", "EngineVersion", "MultiAZ", "Iops", "StorageType", "StorageThroughput",
@@ -344,7 +337,7 @@ def _describe(call: Call, **asked: Any) -> dict[str, Any]:
         name=lambda r: r["shape"]["DBInstanceIdentifier"],
     )
     for record in page:
-        rds_backups.refresh(cloud, region, record)
+        rds_backups.refresh_if_old(cloud, region, record)
     return records.without_nones({"DBInstances": [shown(cloud, region, record) for record in page], "Marker": marker})
 
 
@@ -505,7 +498,11 @@ def apply_pending(cloud: Cloud, region: str, record: Record) -> None:
     if pending:
         happened(cloud, region, "modified", shape["DBInstanceIdentifier"])
     pending.pop("EngineVersion", None)
+    grows = pending.get("AllocatedStorage", 0) > shape["AllocatedStorage"]
     shape.update(pending)
+    if grows and shape["DBInstanceStatus"] == "storage-full":
+        records.servers(cloud).start(records.cluster_of(cloud, region, record))
+        shape["DBInstanceStatus"] = "available"
     if retention is not None:
         shape["BackupRetentionPeriod"] = retention
         cluster = records.cluster_of(cloud, region, record)
@@ -577,7 +574,7 @@ def _start(call: Call, **asked: Any) -> dict[str, Any]:
     with records.CHANGING:
         record = records.instance(cloud, region, asked["DBInstanceIdentifier"])
         shape = record["shape"]
-        _only_when(shape, "stopped", "inaccessible-encryption-credentials-recoverable")
+        _only_when(shape, "stopped", "inaccessible-encryption-credentials")
         if shape["StorageEncrypted"]:
             records.usable_key(cloud, region, shape["KmsKeyId"])
         records.servers(cloud).start(records.cluster_of(cloud, region, record))
@@ -611,7 +608,7 @@ def _delete(call: Call, **asked: Any) -> dict[str, Any]:
                 "InvalidParameterCombination",
                 "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
             )
-        if final and shape["DBInstanceStatus"] in BROKEN:
+        if final and shape["DBInstanceStatus"] in rds_disasters.STATES:
             raise Refused(
                 "InvalidDBInstanceState",
                 f"A final snapshot cannot be taken because {name} is in state {shape['DBInstanceStatus']}; "
@@ -649,27 +646,6 @@ def _delete(call: Call, **asked: Any) -> dict[str, Any]:
 def _not_built(call: Call, **_asked: Any) -> dict[str, Any]:
     # moto answers these from instances of its own, which nobody could connect to.
     raise Refused("LocalCloudNotImplemented", f"The local cloud does not implement rds:{call.operation}.")
-
-
-# -- disasters -------------------------------------------------------------------------------------------------------
-
-
-def break_instance(cloud: Cloud, region: str, identifier: str, status: str) -> None:
-    """Put an instance into a failure state of AWS's, its server gone as in a crash."""
-    if status not in BROKEN:
-        raise ValueError(f"no failure state {status!r}; write one of: {', '.join(sorted(BROKEN))}")
-    with records.CHANGING:
-        record = records.instance(cloud, region, identifier)
-        records.servers(cloud).kill(records.cluster_of(cloud, region, record))
-        record["shape"]["DBInstanceStatus"] = status
-    happened(cloud, region, BROKEN[status], record["shape"]["DBInstanceIdentifier"])
-    cloud.changed()
-
-
-def break_next_restore(cloud: Cloud, region: str) -> None:
-    """Let the next restore in a region end as incompatible-restore."""
-    cloud.store("rds", region)["break_next_restore"] = True
-    cloud.changed()
 
 
 # -- life ------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ class Restorable:
     bases: list[tuple[Path, datetime]]
     wal: Path
     until: datetime | None
+    broken: bool = False  # a rehearsal wants the next restore from it to fail
 
     @property
     def earliest(self) -> datetime | None:
@@ -107,9 +108,6 @@ def refresh(cloud: Cloud, region: str, record: Record) -> None:
     cluster = records.cluster_of(cloud, region, record)
     if not records.servers(cloud).is_running(cluster) or not cluster.archiving:
         return
-    last = record.get("archived_until")
-    if last is not None and records.real_now() - last < FRESH:
-        return
     try:
         record["archived_until"] = records.servers(cloud).archived_until(cluster)
     except (psycopg.Error, ServerFailed):
@@ -117,6 +115,13 @@ def refresh(cloud: Cloud, region: str, record: Record) -> None:
         return
     for copy in _copies(cloud, region, record["shape"]["DbiResourceId"]):
         ship(cloud, region, record, copy)
+
+
+def refresh_if_old(cloud: Cloud, region: str, record: Record) -> None:
+    """Do the same unless it was done a moment ago: for listings, which clients repeat."""
+    last = record.get("archived_until")
+    if last is None or records.real_now() - last >= FRESH:
+        refresh(cloud, region, record)
 
 
 def _copies(cloud: Cloud, region: str, resource_id: str) -> Iterator[Record]:
@@ -239,7 +244,6 @@ def _daily(cloud: Cloud, schedule: str, _now: datetime) -> list[str]:
                 taken = rds_snapshots.take_automated(cloud, region, record)
                 lines.append(f"rds {region}: automated snapshot {taken['shape']['DBSnapshotIdentifier']} of {name}")
                 lines += [f"rds {region}: expired {old}" for old in prune(cloud, region, record)]
-                record["archived_until"] = None
                 refresh(cloud, region, record)
         for arn, backup in list(records.backups(cloud, region).items()):
             ended = backup.get("ended_at")
@@ -320,7 +324,7 @@ def _describe(call: Call, **asked: Any) -> dict[str, Any]:
     found = []
     for record in list(records.instances(cloud, region).values()):
         if record["shape"]["BackupRetentionPeriod"] > 0:
-            refresh(cloud, region, record)
+            refresh_if_old(cloud, region, record)
             active = {"status": "active", "retention": record["shape"]["BackupRetentionPeriod"]}
             found.append(_shown(cloud, region, record["backup_arn"], of_instance(cloud, region, record), active))
     for arn, backup in list(records.backups(cloud, region).items()):
@@ -432,7 +436,6 @@ def _start_replication(call: Call, **asked: Any) -> dict[str, Any]:
             "archived_until": None,
         }
         records.backups(cloud, region)[arn] = copy
-        record["archived_until"] = None
         refresh(cloud, source_region, record)
     pending = copy | {"status": "pending"}
     return {"DBInstanceAutomatedBackup": _shown(cloud, region, arn, of_backup(cloud, region, copy), pending)}

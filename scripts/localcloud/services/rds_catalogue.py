@@ -11,8 +11,10 @@ from moto.core.resource_tagging import TaggedResource
 from moto.rds.models import RDSBackend
 
 from localcloud.cloud import Cloud
+from localcloud.front import answered
 from localcloud.operations import Answer, Call, Refused, around, operation
 from localcloud.postgres import programs
+from localcloud.services import rds_disasters
 from localcloud.services import rds_records as records
 from localcloud.services import rds_rules as rules
 from localcloud.services.rds_records import Record
@@ -323,8 +325,6 @@ def _own_tags(cloud: Cloud, region: str, arn: str) -> list[dict[str, str]] | Non
 
 @around("rds", "ListTagsForResource", "AddTagsToResource", "RemoveTagsFromResource")
 def _tags(call: Call, proceed: Any) -> Answer:
-    from localcloud.front import answered
-
     tags = _own_tags(call.cloud, call.region, call.params["ResourceName"])
     if tags is None:
         answer: Answer = proceed()
@@ -332,7 +332,11 @@ def _tags(call: Call, proceed: Any) -> Answer:
     if call.operation == "ListTagsForResource":
         return answered(call, {"TagList": tags})
     if call.operation == "AddTagsToResource":
-        _merge(tags, records.tags_of(call.params))
+        added = records.tags_of(call.params)
+        for tag in added:
+            if tag["Key"] == rds_disasters.TAG:
+                rds_disasters.break_resource(call.cloud, call.region, call.params["ResourceName"], tag["Value"])
+        _merge(tags, [tag for tag in added if tag["Key"] != rds_disasters.TAG])
     else:
         removed = set(call.params.get("TagKeys") or [])
         tags[:] = [tag for tag in tags if tag["Key"] not in removed]

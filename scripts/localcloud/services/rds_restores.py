@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +18,14 @@ from localcloud.services.rds_records import Record
 
 
 def _restore(
-    cloud: Cloud, region: str, asked: dict[str, Any], source: Record, fill: Callable[[Cluster], None]
+    cloud: Cloud, region: str, asked: dict[str, Any], source: Record, fill: Callable[[Cluster], None] | None
 ) -> Record:
-    """Make an instance whose cluster `fill` makes and starts; source is the shape it starts from."""
+    """Make an instance whose cluster `fill` makes and starts (None: it fails); source is the shape it starts from."""
     record = rds.described(cloud, region, asked, source=source)
     shape = record["shape"]
     shape["MasterUsername"] = source["MasterUsername"]
     shape["DBName"] = source["DBName"]
-    if cloud.store("rds", region).pop("break_next_restore", False):
+    if fill is None:
         shape["DBInstanceStatus"] = "incompatible-restore"
         records.instances(cloud, region)[shape["DBInstanceIdentifier"]] = record
         happened(cloud, region, "incompatible restore", shape["DBInstanceIdentifier"])
@@ -74,9 +75,11 @@ def _from_snapshot(call: Call, **asked: Any) -> dict[str, Any]:
             records.servers(cloud).copy(records.folder(cloud, snapshot["folder"]) / "base", cluster)
             records.servers(cloud).start(cluster)
 
-        record = _restore(cloud, region, asked, source, fill)
+        broken = snapshot.pop("break_restore", False)
+        record = _restore(cloud, region, asked, source, None if broken else fill)
     name = record["shape"]["DBInstanceIdentifier"]
-    happened(cloud, region, "restored from snapshot", name, snapshot["shape"]["DBSnapshotIdentifier"])
+    if not broken:
+        happened(cloud, region, "restored from snapshot", name, snapshot["shape"]["DBSnapshotIdentifier"])
     return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
 
 
@@ -107,9 +110,10 @@ def _to_point_in_time(call: Call, **asked: Any) -> dict[str, Any]:
         def fill(cluster: Cluster) -> None:
             records.servers(cloud).recover(cluster, base=base, wal=source.wal, until=until if wanted else None)
 
-        record = _restore(cloud, region, asked, shape, fill)
+        record = _restore(cloud, region, asked, shape, None if source.broken else fill)
     name = record["shape"]["DBInstanceIdentifier"]
-    happened(cloud, region, "restored", name, shape["DBInstanceIdentifier"], name)
+    if not source.broken:
+        happened(cloud, region, "restored", name, shape["DBInstanceIdentifier"], name)
     return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
 
 
@@ -144,17 +148,19 @@ def _source(cloud: Cloud, region: str, asked: dict[str, Any]) -> Restorable:
 
 def _live(cloud: Cloud, region: str, record: Record) -> Restorable:
     rds_backups.refresh(cloud, region, record)
-    return rds_backups.of_instance(cloud, region, record)
+    return replace(rds_backups.of_instance(cloud, region, record), broken=record.pop("break_restore", False))
 
 
 def _until(source: Restorable, wanted: datetime | None) -> datetime:
-    """Return the whole second to restore to; refuse one outside the restorable window."""
+    """Return the time to restore to, a whole second when one is asked for; refuse one outside the window."""
     name = source.shape["DBInstanceIdentifier"]
     earliest, latest = source.earliest, source.latest
-    if earliest is None or latest is None:
-        raise Refused("InvalidRestoreFault", f"{name} has no restorable time yet.")
     if wanted is None:
-        return latest
+        if source.until is None or not any(moment <= source.until for _, moment in source.bases):
+            raise Refused("InvalidRestoreFault", f"{name} has no restorable time yet.")
+        return source.until
+    if earliest is None or latest is None:
+        raise Refused("InvalidParameterValue", f"{name} cannot be restored to a point in time yet: try again later.")
     until = records.whole_second(wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC))
     if until > latest:
         raise Refused(

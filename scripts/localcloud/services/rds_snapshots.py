@@ -84,12 +84,17 @@ def take(cloud: Cloud, region: str, instance: Record, name: str, *, kind: str, t
 def take_automated(cloud: Cloud, region: str, instance: Record) -> Record:
     """Take the day's automated snapshot; its name is that of AWS, by the minute, and never taken twice."""
     identifier = instance["shape"]["DBInstanceIdentifier"]
-    moment = cloud.now()
+    moment = cloud.now().replace(second=0, microsecond=0)
+    last = instance.get("automated_at")
+    if last is not None and moment <= last:
+        moment = last + timedelta(minutes=1)
+    # Another instance of this name may have left one behind.
     while (name := f"rds:{identifier}-{moment:%Y-%m-%d-%H-%M}") in records.snapshots(cloud, region):
         moment += timedelta(minutes=1)
     happened(cloud, region, "backing up", identifier)
     tags = list(instance["shape"]["TagList"]) if instance["shape"]["CopyTagsToSnapshot"] else []
     record = take(cloud, region, instance, name, kind="automated", tags=tags)
+    instance["automated_at"] = moment
     happened(cloud, region, "backed up", identifier)
     return record
 
