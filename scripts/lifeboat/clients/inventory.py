@@ -168,11 +168,11 @@ def _translated(what: str) -> Iterator[None]:
 
 
 def _get(absent: str, ask: Callable[..., dict[str, Any]], **names: Any) -> dict[str, Any] | None:
-    """Return an answer; None when it is AWS's own "there is no such thing", and for nothing else."""
+    """Return an answer; None when it is AWS's own "there is no such thing" (codes in words), and for nothing else."""
     try:
         return ask(**names)
     except ClientError as error:
-        if error.response["Error"].get("Code") == absent:
+        if error.response["Error"].get("Code") in absent.split():
             return None
         raise
 
@@ -419,7 +419,7 @@ def _of_bucket(operation: str, key: str, absent: str = "") -> Finder:
         bucket = look.id_of("bucket")
         if bucket is None:
             return
-        answer: Any = _get(absent, getattr(look.client("s3"), operation), Bucket=bucket)
+        answer: Any = _get(f"NoSuchBucket {absent}", getattr(look.client("s3"), operation), Bucket=bucket)
         for part in key.split("."):
             answer = (answer or {}).get(part)
         if answer:
