@@ -129,6 +129,9 @@ def _snapshots(run: Run) -> Iterator[str]:
         )["SnapshotId"]
         _remember(run, run.region, snapshot_id, volume["VolumeId"])
         yield f"snapshot {snapshot_id} of {volume['VolumeId']}"
+        ec2.get_waiter("snapshot_completed").wait(
+            SnapshotIds=[snapshot_id], WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+        )
         shared = [a for rule in run.schedule.get("ShareRules") or [] for a in rule["TargetAccounts"]]
         if shared:
             run.require("ec2:ModifySnapshotAttribute")
