@@ -11,7 +11,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,12 @@ class Cluster:
 def programs() -> Programs:
     """Return the server programs on PATH, else the newest below /usr/lib/postgresql, else raise ProgramsMissing."""
     folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True)
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True)
+    return programs_in([*folders, *packaged])
+
+
+def programs_in(folders: Iterable[Path]) -> Programs:
+    """Return the programs of the first folder that has them all; ProgramsMissing says what to install."""
     for folder in folders:
         if all((folder / name).exists() for name in PROGRAM_NAMES):
             said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
@@ -232,10 +237,12 @@ class Servers:
             connection.execute(sql.SQL("GRANT rds_superuser TO {} WITH ADMIN OPTION").format(name))
             for owned in ("postgres", "template1"):
                 connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(owned), name))
-            connection.execute("CREATE DATABASE rdsadmin")
+            connection.execute("CREATE DATABASE rdsadmin STRATEGY = file_copy")
             connection.execute("REVOKE CONNECT ON DATABASE rdsadmin FROM public")
             if database and database != "postgres":
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), name))
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {} STRATEGY = file_copy").format(sql.Identifier(database), name)
+                )
 
     def set_password(self, cluster: Cluster, *, user: str, password: str) -> None:
         """Change a role's password; the server only ever sees its SCRAM verifier."""
