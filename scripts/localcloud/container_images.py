@@ -63,7 +63,7 @@ class _Build:
     arguments: dict[str, str]
     env: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
-    copies: list[str] = field(default_factory=list)
+    copies: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=list)
     workdir: str = "/"
     health: Health | None = None
@@ -103,8 +103,9 @@ def publish(cloud: Cloud, repository: str, tag: str, source: Path) -> ContainerI
     (fresh / "files").mkdir(parents=True)
     inside = fresh / "files" / build.workdir.lstrip("/")
     inside.mkdir(parents=True, exist_ok=True)
-    for name in build.copies:
-        shutil.copy(source / name, inside / name)
+    for name, folder in build.copies.items():
+        (inside / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, inside / folder / name)
     image = ContainerImage(
         repository=repository,
         tag=tag,
@@ -174,7 +175,8 @@ def _built(source: Path, given: dict[str, str]) -> _Build:
             case "WORKDIR":
                 build.workdir = rest
             case "COPY":
-                build.copies += rest.split()[:-1]
+                *names, target = rest.split()
+                build.copies |= dict.fromkeys(names, target)
             case "EXPOSE":
                 build.ports.append(int(rest))
             case "HEALTHCHECK":

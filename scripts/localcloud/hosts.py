@@ -44,13 +44,15 @@ NOT_FOR_HOSTS = frozenset(
     rpm runc service shutdown snap ssh su sudo systemctl systemd-run telinit terraform umount yum
     """.split()  # noqa: SIM905 - forty quoted names read worse
 )
+# Programs of a host's own disk; nothing in them depends on where this working copy is, since images keep them.
+_OURS = 'PYTHONPATH="$LOCALCLOUD_SCRIPTS" exec "$LOCALCLOUD_PYTHON" -m localcloud.hostbin.'
 PROGRAMS = {
     # Version 2 of the AWS command line, which Amazon Linux has, takes the region from the metadata; version 1 does not.
-    "aws": 'env AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-$LOCALCLOUD_REGION}" "$LOCALCLOUD_PYTHON" -m awscli',
-    "cloud-init": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/cloud_init.py"',
-    "dnf": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/dnf.py"',
-    "systemctl": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/systemctl.py"',
-    "yum": '"$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/dnf.py"',
+    "aws": 'AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-$LOCALCLOUD_REGION}" exec "$LOCALCLOUD_PYTHON" -m awscli',
+    "cloud-init": f"{_OURS}cloud_init",
+    "dnf": f"{_OURS}dnf",
+    "systemctl": f"{_OURS}systemctl",
+    "yum": f"{_OURS}dnf",
 }
 OS_RELEASE = """NAME="Amazon Linux"
 VERSION="2023"
@@ -104,7 +106,7 @@ class Host:
             "HOST_ADDRESS": self.address,
             **self.reachable(""),
             "LOCALCLOUD_PYTHON": sys.executable,
-            "LOCALCLOUD_HOSTBIN": str(HOSTBIN),
+            "LOCALCLOUD_SCRIPTS": str(HOSTBIN.parents[1]),
             "LOCALCLOUD_REGION": self.region,
             "PYTHONDONTWRITEBYTECODE": "1",
             MARK: self.mark,
@@ -115,6 +117,9 @@ class Host:
         """Return how programs reach AWS and the instance's metadata (`way` /container: over one more hop)."""
         return {
             "AWS_ENDPOINT_URL": self.cloud.endpoint,
+            # A save of the whole cloud holds answers back for longer than the SDK's own patience of one second.
+            "AWS_METADATA_SERVICE_TIMEOUT": "20",
+            "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "2",
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{self.address}:{SERVER_PORT}{way}",
         }
 
@@ -190,6 +195,7 @@ class Hosts:
         self._lock = threading.RLock()
         self._running: dict[str, Host] = {}
         self._watchers: list[Callable[[], None]] = []
+        self._turns: dict[str, threading.Lock] = {}
 
     def running(self, instance_id: str) -> Host | None:
         """Return the host of an instance when it runs."""
@@ -209,6 +215,14 @@ class Hosts:
             watcher()
 
     # -- life ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def turn(self, instance_id: str) -> Iterator[None]:
+        """Change the power of one host, inside the gate and one order after the other."""
+        with self._lock:
+            lock = self._turns.setdefault(instance_id, threading.Lock())
+        with self.cloud.gate.working(), lock:
+            yield
 
     def power_on(self, instance_id: str, region: str, *, address: str, files: Path | None) -> Host:
         """Start a host; a new one gets a copy of its image's `files` first. Call it inside the gate."""
@@ -326,7 +340,7 @@ def make_base_root(folder: Path, user: OsUser) -> None:
     (folder / "etc/os-release").write_text(OS_RELEASE)
     for name, command in PROGRAMS.items():
         program = folder / "usr/bin" / name
-        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program.write_text(f'#!/bin/sh\n{command} "$@"\n')
         program.chmod(0o755)
     for path in (folder, *folder.rglob("*")):
         user.own(path)

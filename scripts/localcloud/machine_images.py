@@ -28,7 +28,7 @@ SETTLE_SECONDS = 0.3  # for how long a new snapshot or image is pending
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
 
-class Image(Ami):
+class Image(Ami):  # type: ignore[misc]
     """An image that knows its volumes."""
 
     def __init__(
@@ -56,8 +56,8 @@ class Image(Ami):
         backend.snapshots.pop(self.ebs_snapshot.id)
         self.ena_support = True
         self.imds_support = "v2.0"
-        self.virtualization_type = self.virtualization_type or "hvm"
-        self.architecture = self.architecture or "x86_64"
+        self.virtualization_type: str = self.virtualization_type or "hvm"
+        self.architecture: str = self.architecture or "x86_64"
         self.image_location = f"{self.owner_alias or self.owner_id}/{name}"
 
     @property
@@ -68,8 +68,8 @@ class Image(Ami):
     @property
     def root_mapping(self) -> dict[str, Any]:
         """Return the `Ebs` part of the root volume."""
-        found = next((m["Ebs"] for m in self.mappings if m["DeviceName"] == self.root_device_name), {})
-        return dict(found)
+        found: dict[str, Any] = next((m["Ebs"] for m in self.mappings if m["DeviceName"] == self.root_device_name), {})
+        return found
 
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
         """Return what a filter of DescribeImages compares with."""
@@ -242,8 +242,8 @@ def create_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
 
     def reboot_around() -> None:
         # AWS shuts the guest down before the snapshots, so that its file systems are whole.
-        with cloud.gate.working():
-            everything = hosts.of(cloud)
+        everything = hosts.of(cloud)
+        with everything.turn(instance.id):
             everything.power_off(instance.id)
             take()
             if instance.state == "running":
@@ -271,7 +271,7 @@ def copy_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
         image = Image(
             backend,
             name=asked["Name"],
-            description=asked.get("Description", source.description or ""),
+            description=str(asked.get("Description", source.description or "")),
             mappings=[],
             source_ami=source,
             root_device_name=source.root_device_name,

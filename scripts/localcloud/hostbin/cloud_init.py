@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 
-from host import ROOT
+from localcloud.hostbin.host import ROOT
 
 
 def main(arguments: list[str]) -> int:

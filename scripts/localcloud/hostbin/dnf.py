@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from host import ROOT
+from localcloud.hostbin.host import ROOT
 
 INSTALLED_AS = {"awscli": "aws", "awscli-2": "aws", "postgresql15": "psql", "python3": "python3"}
 PRESENT = {"amazon-ssm-agent", "ca-certificates"}
@@ -49,7 +49,9 @@ def _install_docker() -> None:
     unit.parent.mkdir(parents=True, exist_ok=True)
     unit.write_text("[Unit]\nDescription=Docker (played by the local cloud)\n[Install]\nWantedBy=multi-user.target\n")
     program = ROOT / "usr/bin/docker"
-    program.write_text('#!/bin/sh\nexec "$LOCALCLOUD_PYTHON" "$LOCALCLOUD_HOSTBIN/docker.py" "$@"\n')
+    program.write_text(
+        '#!/bin/sh\nPYTHONPATH="$LOCALCLOUD_SCRIPTS" exec "$LOCALCLOUD_PYTHON" -m localcloud.hostbin.docker "$@"\n'
+    )
     program.chmod(0o755)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host import ROOT, Refused, ask
+from localcloud.hostbin.host import ROOT, Refused, ask
 
 USAGE = 125
 _PORT = re.compile(r"(?:(?P<address>[\d.]*):)?(?P<host>\d+):(?P<container>\d+)(?:/tcp)?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from host import ROOT, Refused, ask
+from localcloud.hostbin.host import ROOT, Refused, ask
 
 WANTS = ROOT / "etc/systemd/system/multi-user.target.wants/docker.service"
 UNIT = "/usr/lib/systemd/system/docker.service"

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from database import Database, NotReady
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from .database import Database, NotReady
 
 ADDRESS = os.environ.get("LISTEN_ADDRESS", "0.0.0.0")  # noqa: S104 - inside a container
 PORT = int(os.environ.get("PORT", "8080"))
@@ -84,11 +85,9 @@ def application() -> FastAPI:
 
     @app.post("/notes", status_code=201)
     def write(text: str = Body(embed=True, min_length=1, max_length=1000)) -> dict[str, Any]:
-        return database.asked(
-            lambda connection: (
-                connection.execute("INSERT INTO notes (text) VALUES (%s) RETURNING id", (text,)).fetchone() or {}
-            )
-        )
+        statement = "INSERT INTO notes (text) VALUES (%s) RETURNING id"
+        row = database.asked(lambda connection: connection.execute(statement, (text,)).fetchone())
+        return row or {}
 
     @app.get("/healthz")
     def health() -> dict[str, Any]:

@@ -60,13 +60,14 @@ class Switchboard:
         self._open[place] = instance_id
 
     def _wanted(self) -> dict[Place, str]:
-        wanted = {}
+        wanted: dict[Place, str] = {}
         for backend in _backends(self._cloud):
             for address in list(backend.addresses):
                 instance = address.instance or (address.eni.instance if address.eni else None)
                 host = self._hosts.running(instance.id) if instance else None
                 if host is not None and not host.ended.is_set():
-                    wanted.update(dict.fromkeys(((address.public_ip, p) for p in host.engine.published()), instance.id))
+                    places = [(str(address.public_ip), port) for port in host.engine.published()]
+                    wanted.update(dict.fromkeys(places, host.instance_id))
         return wanted
 
     def _target(self, instance_id: str, port: int) -> Place | None:
@@ -85,7 +86,7 @@ class Switchboard:
 def _backends(cloud: Cloud) -> list[Any]:
     return [
         backend
-        for group in list(BackendDict._instances)  # type: ignore[misc]
+        for group in list(BackendDict._instances)
         if group.service_name == "ec2"
         for account, _region, backend in group.iter_backends()
         if account == cloud.account_id

@@ -80,7 +80,7 @@ class Lifecycle:
         set_state(instance, "pending")
 
         def boot() -> None:
-            with self.cloud.gate.working():
+            with self.hosts.turn(instance.id):
                 if instance.state != "pending":
                     return
                 self.power_on(instance)
@@ -99,14 +99,15 @@ class Lifecycle:
             self.hosts.power_on(instance.id, instance.region_name, address=address, files=files)
         except hosts.NotBootable:
             LOG.exception("%s does not boot", instance.id)
-        set_state(instance, "running")
+        if instance.state == "pending":
+            set_state(instance, "running")
 
     def stop(self, instance: Any) -> None:
         """Shut a host down in the background: stopping, then stopped."""
         set_state(instance, "stopping")
 
         def work() -> None:
-            with self.cloud.gate.working():
+            with self.hosts.turn(instance.id):
                 self.hosts.power_off(instance.id)
                 if instance.state == "stopping":
                     set_state(instance, "stopped")
@@ -117,7 +118,7 @@ class Lifecycle:
         """Restart a host in the background; AWS shows it running all the while."""
 
         def work() -> None:
-            with self.cloud.gate.working():
+            with self.hosts.turn(instance.id):
                 self.hosts.power_off(instance.id)
                 if instance.state == "running":
                     self.power_on(instance)
@@ -133,7 +134,7 @@ class Lifecycle:
                 backend.disassociate_address(address=address.public_ip)
 
         def work() -> None:
-            with self.cloud.gate.working():
+            with self.hosts.turn(instance.id):
                 self.hosts.power_off(instance.id)
                 folder = self.hosts.root_of(instance.id).parent
                 if kept_volume and (folder / "root").is_dir():
