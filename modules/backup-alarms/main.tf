@@ -137,7 +137,7 @@ resource "aws_db_event_subscription" "databases" {
   name        = "${var.name}-database-event"
   sns_topic   = aws_sns_topic.primary.arn
   source_type = "db-instance"
-  source_ids  = values(var.watch.databases)
+  # No source_ids: a generation that a recovery restores rings from its first minute, before Terraform knows of it.
 
   event_categories = ["backup", "deletion", "failover", "failure", "low storage", "recovery", "restoration"]
 
