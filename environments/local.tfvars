@@ -9,8 +9,8 @@ instance = {
 database = {
   backup = {
     retention_days     = 14
-    backup_window      = "02:00-03:00"
-    maintenance_window = "sun:04:30-sun:05:30"
+    backup_window      = "03:00-04:00"
+    maintenance_window = "sun:00:30-sun:01:30"
   }
 }
 

@@ -65,13 +65,12 @@ variable "objectives" {
 }
 
 variable "every_hours" {
-  description = "Hours between two dumps; what runs them is set up elsewhere."
+  description = "Hours between two dumps, once something makes them on a schedule; null as long as nothing does: a bucket alone protects nothing."
   type        = number
-  default     = 24
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = var.every_hours > 0 && var.every_hours <= var.objectives.rpo_hours
+    condition     = var.every_hours == null ? true : var.every_hours > 0 && var.every_hours <= var.objectives.rpo_hours
     error_message = "every_hours must be more than 0 and at most objectives.rpo_hours (${var.objectives.rpo_hours}): dump more often, or accept the loss of more data."
   }
 }
