@@ -774,6 +774,24 @@ def test_failure_states_are_true_and_leave_only_what_aws_leaves(
     rds.delete_db_instance(DBInstanceIdentifier="misborn", SkipFinalSnapshot=True)
 
 
+def test_a_damaged_snapshot_is_found_out_only_by_restoring_it(
+    cloud: RunningCloud, passing: Callable[..., dict[str, Any]]
+) -> None:
+    rds = cloud.client("rds")
+    passing("damaged", BackupRetentionPeriod=0)
+    rds.create_db_snapshot(DBInstanceIdentifier="damaged", DBSnapshotIdentifier="damaged-1")
+    files = cloud.directory / "live" / "databases"
+    newest = max(files.glob("snap-*"), key=lambda folder: folder.stat().st_mtime_ns)
+    (newest / "base" / "global" / "pg_control").unlink()
+
+    rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="unlucky", DBSnapshotIdentifier="damaged-1")
+
+    assert rds.describe_db_snapshots(DBSnapshotIdentifier="damaged-1")["DBSnapshots"][0]["Status"] == "available"
+    assert instance(cloud, "unlucky")["DBInstanceStatus"] == "incompatible-restore"
+    assert refusal(rds.reboot_db_instance, DBInstanceIdentifier="unlucky")[0] == "InvalidDBInstanceState"
+    rds.delete_db_instance(DBInstanceIdentifier="unlucky", SkipFinalSnapshot=True)
+
+
 def test_events_are_listed_and_delivered_to_the_topics_that_want_them(
     cloud: RunningCloud, passing: Callable[..., dict[str, Any]]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,12 +10,14 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.operations import Call, Refused, operation
-from localcloud.postgres import Cluster
+from localcloud.postgres import Cluster, ServerFailed
 from localcloud.services import rds, rds_backups, rds_passwords
 from localcloud.services import rds_records as records
 from localcloud.services.rds_backups import Restorable
 from localcloud.services.rds_events import happened
 from localcloud.services.rds_records import Record
+
+LOG = logging.getLogger("localcloud.rds")
 
 
 def _restore(
@@ -26,10 +29,7 @@ def _restore(
     shape["MasterUsername"] = source["MasterUsername"]
     shape["DBName"] = source["DBName"]
     if fill is None:
-        shape["DBInstanceStatus"] = "incompatible-restore"
-        records.instances(cloud, region)[shape["DBInstanceIdentifier"]] = record
-        happened(cloud, region, "incompatible restore", shape["DBInstanceIdentifier"])
-        return record
+        return _misborn(cloud, region, record)
     cluster = records.cluster_of(cloud, region, record)
     try:
         fill(cluster)
@@ -39,9 +39,22 @@ def _restore(
             key = asked.get("MasterUserSecretKmsKeyId")
             rds_passwords.create(cloud, region, shape, key=key, password=password)
         rds.finish(cloud, region, record)
+    except ServerFailed:
+        # AWS has answered long before it finds that a backup is damaged: the instance then shows it.
+        LOG.exception("%s could not be restored", shape["DBInstanceIdentifier"])
+        rds.abandon(cloud, region, record)
+        return _misborn(cloud, region, record)
     except BaseException:
         rds.abandon(cloud, region, record)
         raise
+    return record
+
+
+def _misborn(cloud: Cloud, region: str, record: Record) -> Record:
+    name = record["shape"]["DBInstanceIdentifier"]
+    record["shape"]["DBInstanceStatus"] = "incompatible-restore"
+    records.instances(cloud, region)[name] = record
+    happened(cloud, region, "incompatible restore", name)
     return record
 
 
@@ -78,7 +91,7 @@ def _from_snapshot(call: Call, **asked: Any) -> dict[str, Any]:
         broken = snapshot.pop("break_restore", False)
         record = _restore(cloud, region, asked, source, None if broken else fill)
     name = record["shape"]["DBInstanceIdentifier"]
-    if not broken:
+    if record["shape"]["DBInstanceStatus"] == "available":
         happened(cloud, region, "restored from snapshot", name, snapshot["shape"]["DBSnapshotIdentifier"])
     return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
 
@@ -112,7 +125,7 @@ def _to_point_in_time(call: Call, **asked: Any) -> dict[str, Any]:
 
         record = _restore(cloud, region, asked, shape, None if source.broken else fill)
     name = record["shape"]["DBInstanceIdentifier"]
-    if not source.broken:
+    if record["shape"]["DBInstanceStatus"] == "available":
         happened(cloud, region, "restored", name, shape["DBInstanceIdentifier"], name)
     return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
 
