@@ -28,6 +28,7 @@ POLICIES = ("no", "on-failure", "always", "unless-stopped")
 # Docker's own: a restart waits 100 ms, then twice as long each time up to a minute; 10 s of life reset it.
 FIRST_WAIT, LONGEST_WAIT, HEALTHY_SECONDS = 0.1, 60.0, 10.0
 STOP_SECONDS = 10
+NOT_EXECUTABLE = 422  # the docker command ends with 127 then
 
 
 class EngineError(Exception):
@@ -293,7 +294,7 @@ class Engine:
             raise EngineError(
                 f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{program}": '
                 "executable file not found in $PATH: unknown",
-                127,
+                NOT_EXECUTABLE,
             ) from error
         finally:
             log.unlink(missing_ok=True)
@@ -318,7 +319,7 @@ class Engine:
                 "failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
                 f'create failed: unable to start container process: exec: "{record["command"][0]}": executable file '
                 "not found in $PATH: unknown",
-                127,
+                NOT_EXECUTABLE,
             ) from error
         self._save(container)
         process = container.process

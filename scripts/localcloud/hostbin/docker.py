@@ -18,6 +18,7 @@ from typing import Any
 from localcloud.hostbin.host import ROOT, Refused, ask
 
 USAGE = 125
+NOT_EXECUTABLE = 422  # the daemon's status for a program that is not there
 _PORT = re.compile(r"(?:(?P<address>[\d.]*):)?(?P<host>\d+):(?P<container>\d+)(?:/tcp)?")
 _FIELD = re.compile(r"\{\{\s*(?P<json>json\s+)?(?P<path>(?:\.\w+)+|\.)\s*\}\}")
 
@@ -132,7 +133,7 @@ def run(line: Line) -> int:
             raise
         print(f"docker: Error response from daemon: {error}.", file=sys.stderr)
         print("\nRun 'docker run --help' for more information", file=sys.stderr)
-        return 127 if error.status == 127 else USAGE
+        return 127 if error.status == NOT_EXECUTABLE else USAGE
     if "detach" in line.flags:
         print(number)
         return 0
@@ -356,7 +357,7 @@ def execute(line: Line) -> int:
     try:
         answer = ask("exec", container=line.words[0], command=line.words[1:], env=_environment(line))
     except Refused as error:
-        if error.status != 127:
+        if error.status != NOT_EXECUTABLE:
             raise
         print(error, file=sys.stderr)
         return 127
