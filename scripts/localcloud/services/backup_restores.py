@@ -27,6 +27,7 @@ from localcloud.services.backup import (
 )
 from localcloud.services.backup_access import role_allows
 from localcloud.services.backup_events import told
+from localcloud.services.backup_shifts import awaited, shift
 from localcloud.services.backup_sources import ACTIONS, JobFailed, Order
 from localcloud.services.backup_vaults import check_access, key_problem, vault
 
@@ -73,7 +74,7 @@ def _start(
         started = job
 
         def work() -> None:
-            with call.cloud.gate.working():
+            with shift(call.cloud):
                 run_restore(call.cloud, call.region, started)
 
         call.cloud.background(work, name=f"restore job {job['RestoreJobId']}")
@@ -114,7 +115,7 @@ def run_restore(cloud: Cloud, region: str, job: dict[str, Any]) -> None:
         job["CreatedResourceArn"] = _restored(cloud, region, job)
         job.update(Status="COMPLETED", PercentDone="100.0", CompletionDate=cloud.now())
         table(cloud, region, "recovery_points")[job["RecoveryPointArn"]]["LastRestoreTime"] = cloud.now()
-    except (JobFailed, ClientError, KeyError, ValueError) as error:
+    except (JobFailed, ClientError, TimeoutError, KeyError, ValueError) as error:
         LOG.warning("restore job %s failed: %s", job["RestoreJobId"], error)
         job.update(Status="FAILED", StatusMessage=str(error), CompletionDate=cloud.now())
     told(cloud, region, "RESTORE_JOB_COMPLETED", job)
@@ -133,7 +134,11 @@ def _restored(cloud: Cloud, region: str, job: dict[str, Any]) -> str:
             raise JobFailed(problem)
     tags = tags_of(cloud, region, point["RecoveryPointArn"]) if job["_copy_tags"] else {}
     order = Order(cloud=cloud, region=region, job_id=job["RestoreJobId"], now=cloud.now(), tags=tags)
-    return _RESTORE[point["ResourceType"]](order, point, {**point["_metadata"], **job["_metadata"]})
+    # AWS writes the same names in more than one way (DBSubnetGroupName here, dbSubnetGroupName in restore tests).
+    metadata = {
+        name.lower(): value for given in (point["_metadata"], job["_metadata"]) for name, value in given.items()
+    }
+    return _RESTORE[point["ResourceType"]](order, point, metadata)
 
 
 def _entry(metadata: dict[str, str], name: str) -> str | None:
@@ -147,22 +152,22 @@ def _entry(metadata: dict[str, str], name: str) -> str | None:
 def _rds(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
     rds = order.client("rds")
     wanted = ("DBInstanceClass", "DBSubnetGroupName", "StorageType", "DBParameterGroupName", "AvailabilityZone")
-    asked: dict[str, Any] = {name: metadata[name] for name in wanted if metadata.get(name)}
+    asked: dict[str, Any] = {name: metadata[name.lower()] for name in wanted if metadata.get(name.lower())}
     for name in ("MultiAZ", "PubliclyAccessible", "CopyTagsToSnapshot", "DeletionProtection"):
-        if metadata.get(name):
-            asked[name] = metadata[name].lower() == "true"
+        if metadata.get(name.lower()):
+            asked[name] = metadata[name.lower()].lower() == "true"
     if asked.get("MultiAZ"):
         asked.pop("AvailabilityZone", None)
-    if metadata.get("Port"):
-        asked["Port"] = int(metadata["Port"])
-    groups = json.loads(metadata.get("VpcSecurityGroupIds") or "[]")
+    if metadata.get("port"):
+        asked["Port"] = int(metadata["port"])
+    groups = json.loads(metadata.get("vpcsecuritygroupids") or "[]")
     if groups:
         asked["VpcSecurityGroupIds"] = groups
     if order.tags:
         asked["Tags"] = order.tag_list()
-    name = metadata["DBInstanceIdentifier"]
+    name = metadata["dbinstanceidentifier"]
     if point["_continuous"]:
-        moment = metadata.get("RestoreTime")
+        moment = metadata.get("restoretime")
         when: dict[str, Any] = {"UseLatestRestorableTime": True}
         if moment:
             when = {"RestoreTime": datetime.fromisoformat(moment.replace("Z", "+00:00"))}
@@ -172,23 +177,27 @@ def _rds(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
     else:
         snapshot = point["RecoveryPointArn"].split(":snapshot:", 1)[1]
         rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier=name, DBSnapshotIdentifier=snapshot, **asked)
-    rds.get_waiter("db_instance_available").wait(
-        DBInstanceIdentifier=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
-    )
-    return str(rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]["DBInstanceArn"])
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+        if found["DBInstanceStatus"] in ("failed", "incompatible-restore", "restore-error"):
+            raise JobFailed(f"The restored instance {name} is {found['DBInstanceStatus']}")
+        return found if found["DBInstanceStatus"] == "available" else None
+
+    return str(awaited(order.cloud, look, f"instance {name}")["DBInstanceArn"])
 
 
 def _ec2(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
     ec2 = order.client("ec2")
-    asked: dict[str, Any] = {"InstanceType": metadata["InstanceType"]}
+    asked: dict[str, Any] = {"InstanceType": metadata["instancetype"]}
     for name in ("SubnetId", "KeyName"):
-        if metadata.get(name):
-            asked[name] = metadata[name]
-    groups = json.loads(metadata.get("SecurityGroupIds") or "[]")
+        if metadata.get(name.lower()):
+            asked[name] = metadata[name.lower()]
+    groups = json.loads(metadata.get("securitygroupids") or "[]")
     if groups:
         asked["SecurityGroupIds"] = groups
-    if metadata.get("IamInstanceProfileName"):
-        asked["IamInstanceProfile"] = {"Name": metadata["IamInstanceProfileName"]}
+    if metadata.get("iaminstanceprofilename"):
+        asked["IamInstanceProfile"] = {"Name": metadata["iaminstanceprofilename"]}
     tags = [*order.tag_list(), {"Key": "aws:backup:source-resource", "Value": point["ResourceArn"]}]
     instance = ec2.run_instances(
         ImageId=point["RecoveryPointArn"].rsplit("/", 1)[1],
@@ -197,25 +206,30 @@ def _ec2(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         **asked,
     )["Instances"][0]
-    ec2.get_waiter("instance_running").wait(
-        InstanceIds=[instance["InstanceId"]], WaiterConfig={"Delay": 1, "MaxAttempts": 300}
-    )
+
+    def look() -> bool | None:
+        found = ec2.describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"][0]["Instances"][0]
+        if found["State"]["Name"] in ("terminated", "shutting-down"):
+            raise JobFailed(f"The restored instance {found['InstanceId']} is {found['State']['Name']}")
+        return True if found["State"]["Name"] == "running" else None
+
+    awaited(order.cloud, look, f"instance {instance['InstanceId']}")
     return f"arn:aws:ec2:{order.region}:{ACCOUNT_ID}:instance/{instance['InstanceId']}"
 
 
 def _ebs(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
     asked: dict[str, Any] = {}
-    if _entry(metadata, "volumeType"):
-        asked["VolumeType"] = _entry(metadata, "volumeType")
-    if (_entry(metadata, "encrypted") or "").lower() == "true":
+    if metadata.get("volumetype"):
+        asked["VolumeType"] = metadata.get("volumetype")
+    if (metadata.get("encrypted") or "").lower() == "true":
         asked["Encrypted"] = True
-    if _entry(metadata, "kmsKeyId"):
-        asked["KmsKeyId"] = _entry(metadata, "kmsKeyId")
-    if _entry(metadata, "volumeSize"):
-        asked["Size"] = int(_entry(metadata, "volumeSize") or 0)
+    if metadata.get("kmskeyid"):
+        asked["KmsKeyId"] = metadata.get("kmskeyid")
+    if metadata.get("volumesize"):
+        asked["Size"] = int(metadata.get("volumesize") or 0)
     volume = order.client("ec2").create_volume(
         SnapshotId=point["RecoveryPointArn"].rsplit("/", 1)[1],
-        AvailabilityZone=_entry(metadata, "availabilityZone"),
+        AvailabilityZone=metadata.get("availabilityzone"),
         **({"TagSpecifications": [{"ResourceType": "volume", "Tags": order.tag_list()}]} if order.tags else {}),
         **asked,
     )
@@ -224,13 +238,13 @@ def _ebs(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
 
 def _dynamodb(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
     restored = order.client("dynamodb").restore_table_from_backup(
-        TargetTableName=_entry(metadata, "targetTableName"), BackupArn=point["RecoveryPointArn"]
+        TargetTableName=metadata.get("targettablename"), BackupArn=point["RecoveryPointArn"]
     )
     return str(restored["TableDescription"]["TableArn"])
 
 
 def _s3(order: Order, point: dict[str, Any], metadata: dict[str, str]) -> str:
-    target = str(_entry(metadata, "DestinationBucketName"))
+    target = str(metadata.get("destinationbucketname"))
     s3 = order.client("s3")
     for version in point["_contents"]["versions"]:
         source = {key: version[key] for key in ("Key", "VersionId")}
