@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.terraform import recorded_progress
 from lifeboat.decisions.adoption import HOW, How, document, planned_creates, unrecorded
 from lifeboat.errors import IntegrityFailure, Refused, Unreachable
-from lifeboat.model import Address, Adoption, Progress, Wanted
+from lifeboat.model import Address, Adoption, PlannedCreate, Progress, Wanted
 
 from tests.conftest import RunningCloud
 
@@ -230,7 +231,11 @@ class AppliedRoot:
         document: dict[str, Any] = json.loads(self.run("show", "-json", name))
         return document
 
-    @property
+    @cached_property
+    def creates(self) -> list[PlannedCreate]:
+        return planned_creates(json.loads(self.run("show", "-json", "first.plan")))
+
+    @cached_property
     def events(self) -> list[Progress]:
         return recorded_progress(self.folder / "events.jsonl")
 
@@ -285,53 +290,52 @@ def roots(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         it.process.wait(60)
 
 
-def adopted_plan(cloud: RunningCloud, root: AppliedRoot, progress: list[Progress] | None) -> dict[str, Any]:
-    """Lose the state, find everything again and return the plan that follows from the import blocks."""
-    (root.folder / "terraform.tfstate").unlink(missing_ok=True)
-    first = json.loads(root.run("show", "-json", "first.plan"))
+def found_again(cloud: RunningCloud, root: AppliedRoot, progress: list[Progress] | None) -> dict[Address, str | None]:
+    """Return the import id of everything that the root's first plan created, as if the state knew none of it."""
     inventory = inventory_of(cloud)
-    lost = unrecorded(planned_creates(first), progress, set())
-    ids = {w.address: inventory.import_id(w) for w in lost}
-    assert [address for address, import_id in ids.items() if import_id is None] == []
+    lost = unrecorded(root.creates, progress, set())
     assert [w.address for w in lost if inventory.status(w) is not None] == []
-    adoptions = [Adoption(address=address, import_id=str(import_id)) for address, import_id in ids.items()]
-    (root.folder / "lifeboat_adopt.tf.json").write_text(json.dumps(document(adoptions)))
-    plan = root.plan("adopt.plan")
-    (root.folder / "lifeboat_adopt.tf.json").unlink()
-    return plan
+    return {w.address: inventory.import_id(w) for w in lost}
+
+
+@pytest.mark.parametrize("root", ["state", "stack"])
+def test_everything_that_was_made_is_found_again_with_and_without_reported_ids(
+    cloud: RunningCloud, roots: Callable[[str], AppliedRoot], root: str
+) -> None:
+    applied = roots(root)
+
+    with_ids = found_again(cloud, applied, applied.events)
+    without_ids = found_again(cloud, applied, None)
+
+    assert [address for address, import_id in with_ids.items() if import_id is None] == []
+    assert without_ids == with_ids
+    rewritten = [c for c in applied.creates if HOW[c.resource_type] is How.REWRITTEN]
+    assert len(with_ids) + len(rewritten) == len(applied.creates)
+
+
+@pytest.mark.parametrize("root", ["state", "stack"])
+def test_after_the_state_is_lost_nothing_is_made_twice_and_one_apply_settles_it(
+    cloud: RunningCloud, roots: Callable[[str], AppliedRoot], root: str
+) -> None:
+    applied = roots(root)
+    adoptions = [
+        Adoption(address=address, import_id=str(import_id))
+        for address, import_id in found_again(cloud, applied, None).items()
+    ]
+    (applied.folder / "terraform.tfstate").unlink()
+    (applied.folder / "lifeboat_adopt.tf.json").write_text(json.dumps(document(adoptions)))
+
+    plan = applied.plan("adopt.plan")
+    (applied.folder / "lifeboat_adopt.tf.json").unlink()
+    applied.run("apply", "adopt.plan")
+    again = applied.plan("again.plan")
+
+    assert {t for t in types_by_action(plan, "create") if HOW[t] is not How.REWRITTEN} == set()
+    assert types_by_action(plan, "delete") == set()
+    assert sum("importing" in c["change"] for c in plan["resource_changes"]) == len(adoptions)
+    changed = [c for c in again["resource_changes"] if c["change"]["actions"] not in (["no-op"], ["read"])]
+    assert [(c["address"], c["change"]["actions"]) for c in changed] == []
 
 
 def types_by_action(plan: Mapping[str, Any], action: str) -> set[str]:
     return {c["type"] for c in plan["resource_changes"] if action in c["change"]["actions"] and c["mode"] == "managed"}
-
-
-@pytest.mark.parametrize("known", ["ids-known", "ids-unknown"])
-@pytest.mark.parametrize("root", ["state", "stack"])
-def test_after_the_state_is_lost_nothing_is_made_twice(
-    cloud: RunningCloud, roots: Callable[[str], AppliedRoot], root: str, known: str
-) -> None:
-    applied = roots(root)
-
-    plan = adopted_plan(cloud, applied, applied.events if known == "ids-known" else None)
-
-    created = types_by_action(plan, "create")
-    assert {t for t in created if HOW[t] is not How.REWRITTEN} == set()
-    assert types_by_action(plan, "delete") == set()
-    imported = [c for c in plan["resource_changes"] if c["change"].get("importing")]
-    assert len(imported) + len([c for c in plan["resource_changes"] if c["change"]["actions"] == ["create"]]) == len(
-        planned_creates(json.loads(applied.run("show", "-json", "first.plan")))
-    )
-
-
-@pytest.mark.parametrize("root", ["state", "stack"])
-def test_the_adopted_root_settles_with_one_apply(
-    cloud: RunningCloud, roots: Callable[[str], AppliedRoot], root: str
-) -> None:
-    applied = roots(root)
-    adopted_plan(cloud, applied, applied.events)
-
-    applied.run("apply", "adopt.plan")
-    again = applied.plan("again.plan")
-
-    changed = [c for c in again["resource_changes"] if c["change"]["actions"] not in (["no-op"], ["read"])]
-    assert [(c["address"], c["change"]["actions"]) for c in changed] == []
