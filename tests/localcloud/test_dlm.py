@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from tests.conftest import RunningCloud
 
 PRIMARY, DR = "eu-west-1", "eu-central-1"
+BASE_IMAGE = "ami-0f000000000000001"
 ROLE = "arn:aws:iam::123456789012:role/dlm"
 SNAPSHOTS: dict[str, Any] = {
     "PolicyType": "EBS_SNAPSHOT_MANAGEMENT",
@@ -46,7 +47,15 @@ IMAGES: dict[str, Any] = {
             "CopyTags": True,
             "CreateRule": {"CronExpression": "cron(0 4 1 * ? *)"},
             "RetainRule": {"Count": 2},
-            "CrossRegionCopyRules": [{"Target": DR, "Encrypted": False, "CopyTags": True}],
+            "DeprecateRule": {"Count": 1},
+            "CrossRegionCopyRules": [
+                {
+                    "Target": DR,
+                    "Encrypted": False,
+                    "CopyTags": True,
+                    "DeprecateRule": {"Interval": 1, "IntervalUnit": "MONTHS"},
+                }
+            ],
         }
     ],
 }
@@ -161,11 +170,9 @@ def test_a_disabled_policy_and_an_untagged_volume_are_left_alone(cloud: RunningC
 
 def test_a_monthly_tick_makes_images_of_tagged_instances_and_their_copies(cloud: RunningCloud) -> None:
     ec2 = cloud.client("ec2")
-    base = ec2.describe_images(Owners=["self", "amazon"])["Images"]
-    image = base[0]["ImageId"] if base else ec2.register_image(Name="base", RootDeviceName="/dev/xvda")["ImageId"]
     tags = [{"Key": "protect", "Value": "images"}]
     specification = [{"ResourceType": "instance", "Tags": tags}]
-    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=specification)
+    instance = ec2.run_instances(ImageId=BASE_IMAGE, MinCount=1, MaxCount=1, TagSpecifications=specification)
     instance_id = instance["Instances"][0]["InstanceId"]
     policy = create(cloud, IMAGES)
 
@@ -179,7 +186,24 @@ def test_a_monthly_tick_makes_images_of_tagged_instances_and_their_copies(cloud:
         assert len(images) == 2
         assert all(found["Name"].startswith(f"{policy}_{instance_id}_") for found in images)
         assert tags_of(images[0])["protect"] == "images"
+        # All but the newest here by count, every copy there by age.
+        assert len([found for found in images if "DeprecationTime" in found]) == (1 if region == PRIMARY else 2)
     cloud.client("dlm").delete_lifecycle_policy(PolicyId=policy)
+
+
+def test_an_image_cannot_be_deprecated_in_the_past_or_when_absent(cloud: RunningCloud) -> None:
+    ec2 = cloud.client("ec2")
+    image = ec2.copy_image(SourceRegion=PRIMARY, SourceImageId=BASE_IMAGE, Name="aged")["ImageId"]
+
+    with pytest.raises(ClientError, match=r"InvalidParameterValue.*must be in the future"):
+        ec2.enable_image_deprecation(ImageId=image, DeprecateAt="2020-01-01T00:00:00Z")
+    with pytest.raises(ClientError, match=r"InvalidAMIID\.NotFound"):
+        ec2.enable_image_deprecation(ImageId="ami-0123456789abcdef0", DeprecateAt="2090-01-01T00:00:00Z")
+
+    ec2.enable_image_deprecation(ImageId=image, DeprecateAt="2090-01-01T00:00:30Z")
+    assert ec2.describe_images(ImageIds=[image])["Images"][0]["DeprecationTime"] == "2090-01-01T00:00:00.000Z"
+    ec2.disable_image_deprecation(ImageId=image)
+    assert "DeprecationTime" not in ec2.describe_images(ImageIds=[image])["Images"][0]
 
 
 def test_a_role_that_may_not_puts_the_policy_in_error_and_a_mended_one_recovers(cloud: RunningCloud) -> None:

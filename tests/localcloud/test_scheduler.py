@@ -110,6 +110,7 @@ def test_a_schedule_of_a_cluster_runs_its_task(stage: Stage) -> None:
         containerDefinitions=[{"name": "dump", "image": "postgres:15", "essential": True, "cpu": 256, "memory": 512}],
     )["taskDefinition"]["taskDefinitionArn"]
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="jobs", Description="jobs", VpcId=vpc)["GroupId"]
     parameters = {
