@@ -689,3 +689,84 @@ def test_a_framework_reads_back_and_unknown_controls_are_refused(stage: Stage) -
     )
     backup.delete_framework(FrameworkName="audit")
     refused("ResourceNotFoundException", lambda: backup.describe_framework(FrameworkName="audit"))
+
+
+# -- databases and instances -------------------------------------------------------------------------------------------
+
+
+def test_a_database_and_an_instance_are_taken_copied_and_restored(stage: Stage) -> None:
+    rds, ec2 = stage.cloud.client("rds"), stage.cloud.client("ec2")
+    rds.create_db_instance(
+        DBInstanceIdentifier="app-g1",
+        Engine="postgres",
+        EngineVersion="15",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        MasterUsername="app",
+        MasterUserPassword="canary-password",
+        BackupRetentionPeriod=7,
+    )
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="app-g1", WaiterConfig={"Delay": 1})
+    instance = ec2.run_instances(ImageId="ami-0f000000000000001", InstanceType="t3.micro", MinCount=1, MaxCount=1)
+    instance_id = instance["Instances"][0]["InstanceId"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[instance_id], WaiterConfig={"Delay": 1})
+
+    database = stage.take(f"arn:aws:rds:{PRIMARY}:123456789012:db:app-g1")
+    machine = stage.take(f"arn:aws:ec2:{PRIMARY}:123456789012:instance/{instance_id}")
+
+    snapshot = f"awsbackup:job-{database['BackupJobId']}"
+    assert database["RecoveryPointArn"] == f"arn:aws:rds:{PRIMARY}:123456789012:snapshot:{snapshot}"
+    (found,) = rds.describe_db_snapshots(SnapshotType="awsbackup")["DBSnapshots"]
+    assert (found["DBSnapshotIdentifier"], found["Status"]) == (snapshot, "available")
+    refused("InvalidDBSnapshotState", lambda: rds.delete_db_snapshot(DBSnapshotIdentifier=snapshot))
+    image = machine["RecoveryPointArn"].rsplit("/", 1)[1]
+    refused("InvalidParameterValue", lambda: ec2.deregister_image(ImageId=image))
+    for point in (database, machine):
+        copied = stage.copied(point["RecoveryPointArn"])
+        assert copied["State"] == "COMPLETED", copied
+        assert f":{DR}:" in copied["DestinationRecoveryPointArn"]
+    back = stage.restored(database["RecoveryPointArn"], {"DBInstanceIdentifier": "app-g2"})
+    assert (back["Status"], back["CreatedResourceArn"]) == (
+        "COMPLETED",
+        f"arn:aws:rds:{PRIMARY}:123456789012:db:app-g2",
+    )
+    metadata = {"InstanceType": "t3.small", "SubnetId": "", "SecurityGroupIds": "[]"}
+    again = stage.restored(machine["RecoveryPointArn"], metadata)
+    restored = ec2.describe_instances(InstanceIds=[again["CreatedResourceArn"].rsplit("/", 1)[1]])
+    assert restored["Reservations"][0]["Instances"][0]["ImageId"] == image
+    protected = [one["ResourceType"] for one in stage.backup.list_protected_resources()["Results"]]
+    assert {"RDS", "EC2", "EBS"} <= set(protected)
+    for point in (database, machine):
+        arn = point["RecoveryPointArn"]
+        stage.backup.delete_recovery_point(BackupVaultName="main", RecoveryPointArn=arn)
+    assert rds.describe_db_snapshots(SnapshotType="awsbackup")["DBSnapshots"] == []
+
+
+def test_continuous_backup_takes_over_the_retention_and_restores_to_now(stage: Stage) -> None:
+    backup, rds = stage.backup, stage.cloud.client("rds")
+    rule = {"EnableContinuousBackup": True, "Lifecycle": {"DeleteAfterDays": 14}}
+    plan_id = backup.create_backup_plan(BackupPlan=plan_of(rule, "continuous"))["BackupPlanId"]
+    arn = f"arn:aws:rds:{PRIMARY}:123456789012:db:app-g1"
+    selection_id = backup.create_backup_selection(
+        BackupPlanId=plan_id, BackupSelection={"SelectionName": "db", "IamRoleArn": ROLE, "Resources": [arn]}
+    )["SelectionId"]
+
+    stage.cloud.control("tick", schedule="daily")
+    stage.cloud.control("tick", schedule="daily")
+
+    (point,) = backup.list_recovery_points_by_backup_vault(BackupVaultName="main", ByBackupPlanId=plan_id)[
+        "RecoveryPoints"
+    ]
+    assert point["Status"] == "AVAILABLE"
+    assert rds.describe_db_instances(DBInstanceIdentifier="app-g1")["DBInstances"][0]["BackupRetentionPeriod"] == 14
+    wanted = {"BackupVaultName": "main", "RecoveryPointArn": point["RecoveryPointArn"]}
+    refused(
+        "InvalidRequestException",
+        lambda: backup.update_recovery_point_lifecycle(**wanted, Lifecycle={"DeleteAfterDays": 20}),
+    )
+    assert stage.copied(point["RecoveryPointArn"])["State"] == "FAILED"
+    back = stage.restored(point["RecoveryPointArn"], {"DBInstanceIdentifier": "app-now"})
+    assert back["Status"] == "COMPLETED", back
+    backup.disassociate_recovery_point(**wanted)
+    backup.delete_backup_selection(BackupPlanId=plan_id, SelectionId=selection_id)
+    backup.delete_backup_plan(BackupPlanId=plan_id)
