@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,14 +103,19 @@ def stop_cloud(cloud: RunningCloud) -> None:
     cloud.process.wait(60)
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a temporary folder that the account PostgreSQL runs as may pass through (pytest's own are private)."""
+    folder = Path(tempfile.mkdtemp(prefix="lifeboat-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+def cloud() -> Iterator[RunningCloud]:
     """A fresh local cloud for the tests of one file."""
-    # PostgreSQL runs as another user where we are root, so the folders above must let it pass.
-    directory = tmp_path_factory.mktemp("cloud")
-    for folder in (directory, *directory.parents[:3]):
-        if folder.owner() != "root" or folder.stat().st_mode & 0o5 != 0o5:
-            folder.chmod(folder.stat().st_mode | 0o755)
-    running = start_cloud(directory)
-    yield running
-    stop_cloud(running)
+    with open_folder() as directory:
+        running = start_cloud(directory / "cloud")
+        yield running
+        stop_cloud(running)

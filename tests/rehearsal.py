@@ -91,7 +91,8 @@ def checkout(folder: Path) -> Rehearsal:
     for name in ("environments", "terraform", "modules"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("Makefile", "pyproject.toml", "requirements-dev.lock"):
-        shutil.copy2(ROOT / name, folder / name)
+        shutil.copy(ROOT / name, folder / name)
+        os.utime(folder / name, (0, 0))  # older than what is installed: the tests run in this virtual environment
     (folder / ".venv").symlink_to(ROOT / ".venv")
     made = Rehearsal(root=folder, port=port)
     made.edit("environments/local.toml", r"127\.0\.0\.1:4566", f"127.0.0.1:{port}")

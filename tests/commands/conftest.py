@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
 
 
@@ -19,21 +20,14 @@ class FirstApply:
     done: subprocess.CompletedProcess[str]
 
 
-def open_to_others(path: pytest.TempPathFactory) -> None:
-    """Let the account that PostgreSQL runs as pass through pytest's folders (private by default)."""
-    for folder in (path.getbasetemp(), *path.getbasetemp().parents[:1]):
-        folder.chmod(folder.stat().st_mode | 0o011)
-
-
 @pytest.fixture(scope="session")
-def first_apply(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstApply]:
+def first_apply() -> Iterator[FirstApply]:
     """A checkout after `make apply` without arguments, credentials or terminal."""
-    open_to_others(tmp_path_factory)
-    rehearsal = checkout(tmp_path_factory.mktemp("applied", numbered=False).absolute() / "checkout")
-    rehearsal.root.parent.chmod(0o755)
-    done = rehearsal.run("make", "apply")
-    yield FirstApply(rehearsal=rehearsal, done=done)
-    rehearsal.lifeboat("local", "down")
+    with open_folder() as folder:
+        rehearsal = checkout(folder / "checkout")
+        done = rehearsal.run("make", "apply")
+        yield FirstApply(rehearsal=rehearsal, done=done)
+        rehearsal.lifeboat("local", "down")
 
 
 @pytest.fixture(scope="session")

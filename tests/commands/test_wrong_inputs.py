@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
 
 
 @pytest.fixture(scope="module")
-def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
-    folder = tmp_path_factory.mktemp("wrong")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    return checkout(folder / "checkout")
+def fresh_checkout() -> Iterator[Rehearsal]:
+    with open_folder() as folder:
+        yield checkout(folder / "checkout")
 
 
 @pytest.fixture
@@ -123,6 +122,7 @@ def test_no_provider(fresh: Rehearsal) -> None:
 
 def test_a_port_that_is_taken(fresh: Rehearsal) -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", fresh.port))
         taken.listen()
 
