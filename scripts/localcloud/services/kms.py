@@ -8,6 +8,7 @@ from copy import copy
 from datetime import timedelta
 from typing import Any
 
+from moto.kms.models import KmsBackend
 from moto.kms.utils import _deserialize_ciphertext_blob
 
 from localcloud.cloud import Cloud
@@ -81,6 +82,20 @@ def _key(call: Call, named: str) -> Any:
         arn = named if named.startswith("arn:") else f"arn:aws:kms:{call.region}:{call.account_id}:key/{named}"
         raise Refused("NotFoundException", f"Key '{arn}' does not exist")
     return key
+
+
+def install(cloud: Cloud) -> None:
+    """Let the operations on a key's state take its ARN; moto looks only for its id."""
+    del cloud
+    for name in ("enable_key", "disable_key", "cancel_key_deletion", "schedule_key_deletion"):
+        setattr(KmsBackend, name, _taking_arns(getattr(KmsBackend, name)))
+
+
+def _taking_arns(original: Callable[..., Any]) -> Callable[..., Any]:
+    def taking_arns(self: Any, key_id: str, *more: Any, **named: Any) -> Any:
+        return original(self, key_id.rsplit("/", 1)[-1], *more, **named)
+
+    return taking_arns
 
 
 # -- rotation ----------------------------------------------------------------------------------------------------------
