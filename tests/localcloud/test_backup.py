@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -448,6 +449,34 @@ def test_jobs_fail_for_what_the_role_the_key_or_the_resource_lacks(stage: Stage)
     assert unversioned["StatusMessage"] == "Versioning is not enabled on bucket documents; AWS Backup needs it"
     failed = stage.backup.list_backup_jobs(ByState="FAILED", ByBackupVaultName="keyed")["BackupJobs"]
     assert [one["BackupJobId"] for one in failed] == [job["BackupJobId"]]
+
+
+def test_a_failed_job_is_an_event_on_the_default_bus(stage: Stage) -> None:
+    sqs, bus = stage.cloud.client("sqs"), stage.cloud.client("events")
+    queue = sqs.create_queue(QueueName="failures")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.backup"], "detail-type": ["Backup Job State Change"], "detail": {"state": ["FAILED"]}}
+    bus.put_rule(Name="failures", EventPattern=json.dumps(pattern))
+    bus.put_targets(Rule="failures", Targets=[{"Id": "queue", "Arn": arn}])
+
+    stage.take(stage.volume)
+    job = stage.take(f"arn:aws:ec2:{PRIMARY}:123456789012:volume/vol-00000000000000000")
+    time.sleep(0.5)
+
+    (message,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    event = json.loads(message["Body"])
+    assert event["detail"]["backupJobId"] == job["BackupJobId"]
+    assert event["resources"] == [job["ResourceArn"]]
+    measured = stage.cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Backup",
+        MetricName="NumberOfBackupJobsFailed",
+        Dimensions=[{"Name": "BackupVaultName", "Value": "main"}],
+        StartTime=job["CreationDate"] - timedelta(hours=1),
+        EndTime=job["CreationDate"] + timedelta(hours=1),
+        Period=60,
+        Statistics=["Sum"],
+    )
+    assert sum(point["Sum"] for point in measured["Datapoints"]) >= 1
 
 
 def test_orders_that_aws_refuses_are_refused(stage: Stage) -> None:

@@ -207,7 +207,12 @@ def test_an_image_cannot_be_deprecated_in_the_past_or_when_absent(cloud: Running
 
 
 def test_a_role_that_may_not_puts_the_policy_in_error_and_a_mended_one_recovers(cloud: RunningCloud) -> None:
-    dlm = cloud.client("dlm")
+    dlm, sqs, bus = cloud.client("dlm"), cloud.client("sqs"), cloud.client("events")
+    queue = sqs.create_queue(QueueName="errors")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.dlm"], "detail-type": ["DLM Policy State Change"], "detail": {"state": ["ERROR"]}}
+    bus.put_rule(Name="errors", EventPattern=json.dumps(pattern))
+    bus.put_targets(Rule="errors", Targets=[{"Id": "queue", "Arn": arn}])
     policy = create(cloud, SNAPSHOTS, ExecutionRoleArn="arn:aws:iam::123456789012:role/powerless")
 
     lines = cloud.control("tick", schedule="daily")["fired"]
@@ -217,6 +222,8 @@ def test_a_role_that_may_not_puts_the_policy_in_error_and_a_mended_one_recovers(
     assert (found["State"], found["StatusMessage"]) == ("ERROR", reason)
     assert [line for line in lines if policy in line] == [f"DLM {policy} (daily): ERROR {reason}"]
     assert made_by(cloud, policy) == []
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert json.loads(message["Body"])["detail"]["cause"] == reason
     dlm.update_lifecycle_policy(PolicyId=policy, ExecutionRoleArn=ROLE)
     cloud.control("tick", schedule="daily")
     assert dlm.get_lifecycle_policy(PolicyId=policy)["Policy"]["State"] == "ENABLED"

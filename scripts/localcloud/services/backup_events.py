@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localcloud.cloud import ACCOUNT_ID, Cloud
+from localcloud.services import events
 from localcloud.services.backup import SERVICE, public, table
 from localcloud.services.backup_access import service_may
 
@@ -25,12 +26,6 @@ def announce(
     cloud: Cloud, region: str, *, source: str, detail_type: str, detail: dict[str, Any], resources: list[str]
 ) -> None:
     """Put an event of an AWS service on the region's default bus."""
-    import importlib.util
-
-    if importlib.util.find_spec("localcloud.services.events") is None:
-        return
-    from localcloud.services import events
-
     events.emit(cloud, region, source, detail_type, detail, resources)
 
 
@@ -100,8 +95,9 @@ def _measure(cloud: Cloud, region: str, name: str, job: dict[str, Any]) -> None:
     by_type = {"Name": "ResourceType", "Value": job["ResourceType"]}
     by_vault = {"Name": "BackupVaultName", "Value": vault_arn.rsplit(":", 1)[-1]}
     sets: list[list[dict[str, str]]] = [[], [by_type], [by_vault], [by_vault, by_type]]
+    moment = cloud.now().replace(tzinfo=None)  # moto compares naive UTC times
     data = [
-        {"MetricName": name, "Dimensions": dimensions, "Value": 1.0, "Unit": "Count", "Timestamp": cloud.now()}
+        {"MetricName": name, "Dimensions": dimensions, "Value": 1.0, "Unit": "Count", "Timestamp": moment}
         for dimensions in sets
     ]
     cloud.moto("cloudwatch", region).put_metric_data("AWS/Backup", data)
