@@ -31,6 +31,7 @@ from localcloud.services.backup_access import role_allows
 from localcloud.services.backup_events import told
 from localcloud.services.backup_plans import rules_due
 from localcloud.services.backup_points import add_point, delete_point
+from localcloud.services.backup_shifts import shift
 from localcloud.services.backup_sources import JobFailed, Order, Resource
 from localcloud.services.backup_vaults import check_access, key_problem, retention_problem, vault, vault_at
 
@@ -126,7 +127,7 @@ def _new_job(
 
 def _in_background(cloud: Cloud, region: str, job: dict[str, Any]) -> None:
     def work() -> None:
-        with cloud.gate.working():
+        with shift(cloud):
             run_job(cloud, region, job)
 
     cloud.background(work, name=f"backup job {job['BackupJobId']}")
@@ -139,7 +140,7 @@ def run_job(cloud: Cloud, region: str, job: dict[str, Any]) -> None:
     job["State"] = "RUNNING"
     try:
         _back_up(cloud, region, job)
-    except (JobFailed, ClientError) as error:
+    except (JobFailed, ClientError, TimeoutError) as error:
         LOG.warning("backup job %s failed: %s", job["BackupJobId"], error)
         end(cloud, job, "FAILED", str(error))
     told(cloud, region, "BACKUP_JOB_COMPLETED", job)
@@ -285,7 +286,7 @@ def _start_copy(
         started = job
 
         def work() -> None:
-            with call.cloud.gate.working():
+            with shift(call.cloud):
                 run_copy(call.cloud, call.region, started)
 
         call.cloud.background(work, name=f"copy job {job['CopyJobId']}")
@@ -329,7 +330,7 @@ def run_copy(cloud: Cloud, region: str, job: dict[str, Any]) -> None:
     job["State"] = "RUNNING"
     try:
         _copy(cloud, region, job)
-    except (JobFailed, ClientError) as error:
+    except (JobFailed, ClientError, TimeoutError) as error:
         LOG.warning("copy job %s failed: %s", job["CopyJobId"], error)
         end(cloud, job, "FAILED", str(error))
     told(cloud, region, "COPY_JOB_SUCCESSFUL" if job["State"] == "COMPLETED" else "COPY_JOB_FAILED", job)
@@ -383,7 +384,7 @@ def _list_copies(call: Call, **asked: Any) -> dict[str, Any]:
 def run_due(cloud: Cloud, schedule: str, now: datetime) -> list[str]:
     """Run every plan rule that is due, with its copies, and let recovery points past their lifecycle go."""
     lines: list[str] = []
-    with cloud.gate.working():
+    with shift(cloud):
         for region in regions(cloud):
             for plan, rule in rules_due(cloud, region, schedule, now):
                 lines += _run_rule(cloud, region, plan, rule, now)

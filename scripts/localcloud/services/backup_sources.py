@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,8 +15,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from localcloud.cloud import ACCOUNT_ID, Cloud
-
-WAIT_SECONDS = 300.0
+from localcloud.services.backup_shifts import awaited
 
 
 class JobFailed(Exception):
@@ -243,18 +241,7 @@ def _snapshot_available(order: Order, region: str, snapshot_id: str) -> dict[str
             raise JobFailed(f"The snapshot {snapshot_id} failed")
         return found if found["Status"] == "available" else None
 
-    return _awaited(look, f"snapshot {snapshot_id}")
-
-
-def _awaited(look: Callable[[], dict[str, Any] | None], what: str) -> dict[str, Any]:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        found = look()
-        if found is not None:
-            return found
-        if time.monotonic() > deadline:
-            raise JobFailed(f"{what} was not available after {WAIT_SECONDS:.0f} seconds")
-        time.sleep(0.2)
+    return dict(awaited(order.cloud, look, f"snapshot {snapshot_id}"))
 
 
 def _take_ec2(order: Order, resource: Resource) -> Taken:
@@ -295,7 +282,7 @@ def _image_available(order: Order, region: str, image_id: str) -> dict[str, Any]
             raise JobFailed(f"The image {image_id} failed")
         return found if found["State"] == "available" else None
 
-    return _awaited(look, f"image {image_id}")
+    return dict(awaited(order.cloud, look, f"image {image_id}"))
 
 
 def _image_bytes(image: dict[str, Any]) -> int:
@@ -336,7 +323,7 @@ def _snapshot_completed(order: Order, region: str, snapshot_id: str) -> None:
             raise JobFailed(f"The snapshot {snapshot_id} failed")
         return found if found["State"] == "completed" else None
 
-    _awaited(look, f"snapshot {snapshot_id}")
+    awaited(order.cloud, look, f"snapshot {snapshot_id}")
 
 
 def _take_dynamodb(order: Order, resource: Resource) -> Taken:

@@ -30,6 +30,7 @@ from localcloud.services.backup import (
 )
 from localcloud.services.backup_points import point_of
 from localcloud.services.backup_restores import delete_restored, new_restore, run_restore
+from localcloud.services.backup_shifts import shift
 from localcloud.services.backup_sources import ACTIONS
 
 ALGORITHMS = ("LATEST_WITHIN_WINDOW", "RANDOM_WITHIN_WINDOW")
@@ -248,7 +249,7 @@ def _inferred(point: dict[str, Any]) -> dict[str, str]:
 def run_due(cloud: Cloud, schedule: str, now: datetime) -> list[str]:
     """Clean up after tests whose validation window ended, then run every testing plan that is due."""
     lines: list[str] = []
-    with cloud.gate.working():
+    with shift(cloud):
         for region in regions(cloud):
             _clean_up(cloud, region, now)
             for plan in table(cloud, region, "testing_plans").values():

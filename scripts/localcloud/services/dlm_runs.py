@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +17,7 @@ from localcloud.cloud import Cloud
 from localcloud.schedules import on_tick
 from localcloud.services.backup_access import assumable, role_allows
 from localcloud.services.backup_events import announce
+from localcloud.services.backup_shifts import awaited, shift
 from localcloud.services.dlm import IMAGES, policies, set_state, span_days
 
 LOG = logging.getLogger("localcloud.dlm")
@@ -69,7 +71,7 @@ class Run:
 def run_due(cloud: Cloud, schedule: str, now: datetime) -> list[str]:
     """Run every policy that has a schedule due in this tick; return one line for each thing made or deleted."""
     lines: list[str] = []
-    with cloud.gate.working():
+    with shift(cloud):
         regions = sorted(region for name, region in list(cloud.remembered.stores) if name == "dlm")
         for region in regions:
             for policy in list(policies(cloud, region).values()):
@@ -90,7 +92,7 @@ def _run_policy(cloud: Cloud, region: str, policy: dict[str, Any], tick: str, no
                 raise PolicyFailed(f"The role {policy['ExecutionRoleArn']} cannot be assumed by DLM.")
             made = list(_images(run) if run.details["PolicyType"] == IMAGES else _snapshots(run))
             lines += [f"DLM {run.policy_id} ({run.name}): {line}" for line in made]
-        except (PolicyFailed, ClientError) as error:
+        except (PolicyFailed, ClientError, TimeoutError) as error:
             LOG.warning("policy %s failed: %s", run.policy_id, error)
             set_state(policy, "ERROR", str(error), now)
             if policy["PolicyDetails"]["PolicyType"] != IMAGES:  # image policies emit no events in AWS
@@ -129,9 +131,7 @@ def _snapshots(run: Run) -> Iterator[str]:
         )["SnapshotId"]
         _remember(run, run.region, snapshot_id, volume["VolumeId"])
         yield f"snapshot {snapshot_id} of {volume['VolumeId']}"
-        ec2.get_waiter("snapshot_completed").wait(
-            SnapshotIds=[snapshot_id], WaiterConfig={"Delay": 1, "MaxAttempts": 300}
-        )
+        awaited(run.cloud, partial(_completed, ec2, snapshot_id), f"snapshot {snapshot_id}")
         shared = [a for rule in run.schedule.get("ShareRules") or [] for a in rule["TargetAccounts"]]
         if shared:
             run.require("ec2:ModifySnapshotAttribute")
@@ -221,8 +221,8 @@ def _images(run: Run) -> Iterator[str]:
             NoReboot=no_reboot,
             TagSpecifications=tags,
         )["ImageId"]
-        ec2.get_waiter("image_available").wait(ImageIds=[image_id], WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-        snapshots = _snapshots_of(ec2.describe_images(ImageIds=[image_id])["Images"][0])
+        image = awaited(run.cloud, partial(_available, ec2, image_id), f"image {image_id}")
+        snapshots = _snapshots_of(image)
         if snapshots:
             ec2.create_tags(Resources=snapshots, Tags=tags[0]["Tags"])
         _remember(run, run.region, image_id, instance_id)
@@ -272,6 +272,20 @@ def _expire_images(run: Run) -> Iterator[str]:
                 run.require("ec2:EnableImageDeprecation")
                 moment = run.now + timedelta(minutes=1)
                 ec2.enable_image_deprecation(ImageId=image["ImageId"], DeprecateAt=moment)
+
+
+def _completed(ec2: Any, snapshot_id: str) -> bool | None:
+    state = ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]["State"]
+    if state == "error":
+        raise PolicyFailed(f"The snapshot {snapshot_id} failed.")
+    return True if state == "completed" else None
+
+
+def _available(ec2: Any, image_id: str) -> dict[str, Any] | None:
+    image: dict[str, Any] = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    if image["State"] == "failed":
+        raise PolicyFailed(f"The image {image_id} failed.")
+    return image if image["State"] == "available" else None
 
 
 def _snapshots_of(image: dict[str, Any]) -> list[str]:
