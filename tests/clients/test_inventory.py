@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 from lifeboat.clients import provider_mirror
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.terraform import recorded_progress
@@ -200,6 +201,63 @@ def test_what_aws_still_works_on_says_so(cloud: RunningCloud) -> None:
 
     assert inventory_of(cloud).status(wanted("aws_dynamodb_table", {"name": "settled"})) is None
     assert inventory_of(cloud).status(wanted("aws_dynamodb_table", {"name": "never-made"})) is None
+
+
+@pytest.mark.parametrize(
+    ("aws_says", "status", "import_id"),
+    [
+        ("creating", "creating", "app-local-g1"),
+        ("backing-up", "backing-up", "app-local-g1"),
+        ("available", None, "app-local-g1"),
+        ("deleting", None, None),
+    ],
+)
+def test_a_database_is_waited_for_until_rds_is_done_with_it(
+    cloud: RunningCloud, aws_says: str, status: str | None, import_id: str | None
+) -> None:
+    rds = cloud.client("rds")
+    described = {
+        "DBInstanceIdentifier": "app-local-g1",
+        "DbiResourceId": "db-ABC",
+        "DBInstanceStatus": aws_says,
+        "TagList": pairs(OURS),
+    }
+    inventory = Inventory(
+        client=lambda _service, _region: rds,
+        region="eu-west-1",
+        dr_region="eu-central-1",
+        application="app-local",
+        environment="local",
+    )
+
+    # Real RDS takes minutes over what the local cloud does within one call.
+    with Stubber(rds) as stubbed:
+        stubbed.add_response("describe_db_instances", {"DBInstances": [described]})
+        found = inventory.status(wanted("aws_db_instance", {"identifier": "app-local-g1"}))
+
+    assert found == status
+    assert inventory.import_id(wanted("aws_db_instance", {"identifier": "app-local-g1"})) == import_id
+
+
+def test_a_security_group_that_was_cut_off_is_closed_as_the_provider_would_have(cloud: RunningCloud) -> None:
+    ec2, tags = cloud.client("ec2"), {**OURS, "Name": "cut-off"}
+    group = ec2.create_security_group(
+        GroupName="cut-off", Description="cut off", TagSpecifications=tag_on("security-group", tags)
+    )["GroupId"]
+    cut_off = wanted("aws_security_group", {"name": "cut-off", "tags_all": tags})
+
+    def open_rules() -> int:
+        rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
+        return len(rules["SecurityGroupRules"])
+
+    finished = inventory_of(cloud).finish(wanted("aws_security_group", cut_off.values, known_id=group))
+    untouched = open_rules()
+    done = inventory_of(cloud).finish(cut_off)
+
+    assert (finished, untouched) == (None, 1)
+    assert done == f"took back the right of {group} to call out everywhere"
+    assert open_rules() == 0
+    assert inventory_of(cloud).finish(cut_off) is None
 
 
 # -- both roots, with a real Terraform -----------------------------------------------------------------------------

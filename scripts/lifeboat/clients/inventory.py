@@ -96,6 +96,29 @@ class Inventory:
         found = self._one(wanted)
         return None if found is None else found.status
 
+    def finish(self, wanted: Wanted) -> str | None:
+        """Do what a cut-off creation left undone and no plan would show; return what was done, None for nothing.
+
+        AWS lets a new security group call out everywhere, which the provider takes back in its next call. Only what
+        was not reported as created is touched.
+        """
+        if wanted.resource_type != "aws_security_group" or not wanted.begun or wanted.known_id is not None:
+            return None
+        group, region = self.import_id(wanted), self._regions[wanted.alias]
+        if group is None:
+            return None
+        ec2 = self._connected("ec2", region)
+        with _translated(f"close {wanted.address} ({group}) in {region}"):
+            rules = _all(
+                ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=_filters("group-id", group)
+            )
+            # A rule of Terraform's own bears tags.
+            open_ones = [r["SecurityGroupRuleId"] for r in rules if r["IsEgress"] and _is_open(r) and not r.get("Tags")]
+            if not open_ones:
+                return None
+            ec2.revoke_security_group_egress(GroupId=group, SecurityGroupRuleIds=open_ones)
+        return f"took back the right of {group} to call out everywhere"
+
     def _one(self, wanted: Wanted) -> _Found | None:
         if wanted.address not in self._found:
             self._found[wanted.address] = self._looked_for(wanted)
@@ -272,6 +295,10 @@ def _security_group_rules(*, egress: bool) -> Finder:
                 yield _Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
 
     return find
+
+
+def _is_open(rule: Mapping[str, Any]) -> bool:
+    return rule["IpProtocol"] == "-1" and (rule.get("CidrIpv4") == "0.0.0.0/0" or rule.get("CidrIpv6") == "::/0")
 
 
 def _addresses(look: _Look) -> Iterator[_Found]:
