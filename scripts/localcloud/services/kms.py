@@ -7,9 +7,10 @@ from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from moto.kms import utils
 from moto.kms.models import KmsBackend
-from moto.kms.utils import _deserialize_ciphertext_blob
 
 from localcloud.cloud import Cloud
 from localcloud.operations import Answer, Call, Refused, around, operation
@@ -59,8 +60,8 @@ def _named(call: Call) -> list[str]:
     names = [call.params[member] for member in ("KeyId", "TargetKeyId", "DestinationKeyId") if member in call.params]
     if call.operation in ("Decrypt", "ReEncrypt"):
         try:
-            names.append(_deserialize_ciphertext_blob(call.params["CiphertextBlob"]).key_id)
-        except (struct.error, UnicodeDecodeError) as error:
+            names.append(utils._deserialize_ciphertext_blob(call.params["CiphertextBlob"]).key_id)
+        except (struct.error, ValueError) as error:
             raise Refused("InvalidCiphertextException", "The ciphertext is not one of AWS KMS.") from error
     return names
 
@@ -85,10 +86,26 @@ def _key(call: Call, named: str) -> Any:
 
 
 def install(cloud: Cloud) -> None:
-    """Let the operations on a key's state take its ARN; moto looks only for its id."""
+    """Let the operations on a key's state take its ARN, and multi-Region keys open what they sealed.
+
+    moto looks only for ids there, and cuts the ids of multi-Region keys, 40 characters, to the 36 of other ids.
+    """
     del cloud
     for name in ("enable_key", "disable_key", "cancel_key_deletion", "schedule_key_deletion"):
         setattr(KmsBackend, name, _taking_arns(getattr(KmsBackend, name)))
+    serialize, deserialize = utils._serialize_ciphertext_blob, utils._deserialize_ciphertext_blob
+
+    def sealed(ciphertext: Any) -> Any:
+        found = ciphertext.key_id
+        fitting = f"mrk-{UUID(found[4:]).hex}" if found.startswith("mrk-") else found
+        return serialize(ciphertext._replace(key_id=fitting))
+
+    def opened(ciphertext_blob: bytes) -> Any:
+        ciphertext = deserialize(ciphertext_blob)
+        found = ciphertext.key_id
+        return ciphertext._replace(key_id=f"mrk-{UUID(found[4:])}" if found.startswith("mrk-") else found)
+
+    utils._serialize_ciphertext_blob, utils._deserialize_ciphertext_blob = sealed, opened
 
 
 def _taking_arns(original: Callable[..., Any]) -> Callable[..., Any]:
