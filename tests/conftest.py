@@ -23,6 +23,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+pytest_plugins = ["tests.fixtures"]
+
 START_SECONDS = 60
 
 
@@ -81,8 +83,10 @@ def start_cloud(directory: Path, port: int | None = None) -> RunningCloud:
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "localcloud", "serve", "--directory", str(directory)]
-            + ["--port", str(port), "--network", own_network(port)],
+            [
+                *(sys.executable, "-m", "localcloud", "serve"),
+                *("--directory", str(directory), "--port", str(port), "--network", own_network(port)),
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
             env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},

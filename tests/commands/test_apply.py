@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.commands.conftest import FirstApply
+from tests.fixtures import FirstApply
 from tests.rehearsal import Rehearsal, passed
 
 
@@ -68,7 +68,8 @@ def test_terraform_typed_by_hand_sees_no_changes(saved: Rehearsal) -> None:
 
 
 def test_the_shell_lines_of_local_env_work_in_a_shell(saved: Rehearsal) -> None:
-    script = 'eval "$(lifeboat local env)" && aws sts get-caller-identity --query Account --output text && psql "$DATABASE_URL" -Atc "select 1"'
+    account = "aws sts get-caller-identity --query Account --output text"
+    script = f'eval "$(lifeboat local env)" && {account} && psql "$DATABASE_URL" -Atc "select 1"'
 
     done = passed(saved.run("bash", "-c", script))
 

@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("LIFEBOAT_KILLS", "2"))
 SEED = os.environ.get("LIFEBOAT_KILL_SEED", "lifeboat")
 # A first apply takes about 150 s, of which the first 10 change nothing yet.
 EARLIEST_SECONDS, LATEST_SECONDS = 10, 150
-_RANDOM = random.Random(SEED)
+_RANDOM = random.Random(SEED)  # noqa: S311  (kill points, not keys)
 POINTS = [
     (round(_RANDOM.uniform(EARLIEST_SECONDS, LATEST_SECONDS), 1), _RANDOM.choice(["everything", "lifeboat"]))
     for _ in range(KILLS)
@@ -55,17 +55,25 @@ def _kill_after(rehearsal: Rehearsal, seconds: float, victim: str) -> str:
     with suppress(Exception):
         apply.wait(seconds)
     head = psutil.Process(apply.pid)
-    for process in [head, *head.children(recursive=True)]:
+    victims = [p for p in [head, *head.children(recursive=True)] if _is_victim(p, victim)]
+    for process in victims:
         with suppress(psutil.NoSuchProcess):
-            command = " ".join(process.cmdline())
-            spared = "localcloud" in command or any("localcloud" in " ".join(p.cmdline()) for p in process.parents())
-            if not spared and (victim == "everything" or "terraform" not in command.split(" ")[0]):
-                process.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
     apply.wait()
     time.sleep(0.5)
-    events = [path for path in (rehearsal.root / ".lifeboat" / "local" / "runs").glob("*/*-apply.jsonl")]
+    events = list((rehearsal.root / ".lifeboat" / "local" / "runs").glob("*/*-apply.jsonl"))
     done = {path.name: path.read_text().count('"apply_complete"') for path in events}
     return f"{done or 'nothing begun'}"
+
+
+def _is_victim(process: psutil.Process, victim: str) -> bool:
+    """Spare the local cloud (AWS survives our crashes), and Terraform where only lifeboat is to be killed."""
+    with suppress(psutil.NoSuchProcess):
+        words = [" ".join(p.cmdline()) for p in [process, *process.parents()]]
+        if any("-m localcloud" in line for line in words):
+            return False
+        return victim == "everything" or not any(line.startswith("terraform ") for line in words)
+    return False
 
 
 def _recorded(rehearsal: Rehearsal) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""One stack, applied once by the real command, and gone back to before each test that changes it."""
+"""One stack for all tests, applied once by the real command, and gone back to before each test that changes it."""
 
 from __future__ import annotations
 

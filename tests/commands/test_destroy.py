@@ -1,0 +1,39 @@
+"""`make destroy` takes all down in order and leaves nothing running."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.rehearsal import Rehearsal, passed
+
+
+def running_in(rehearsal: Rehearsal) -> list[str]:
+    """Return the programs whose command line or folder belongs to a checkout."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if str(rehearsal.root) in words or str(process.info["cwd"] or "").startswith(str(rehearsal.root)):
+            found.append(words)
+    return found
+
+
+def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehearsal) -> None:
+    passed(saved.lifeboat("local", "up"))
+    kept = saved.root.parent / "kept"
+    (saved.root / ".lifeboat" / "local" / "cloud" / "saves").rename(kept)
+
+    done = passed(saved.run("make", "destroy"))
+    again = saved.run("make", "destroy")
+
+    assert "resources destroyed; nothing is left running" in done.stdout
+    assert running_in(saved) == []
+    assert not (saved.root / ".lifeboat" / "local" / "cloud").exists()
+    passed(again, 2)
+    assert "there is nothing to destroy" in again.stderr
+    kept.parent.joinpath("kept").rename(_saves(saved))
+
+
+def _saves(saved: Rehearsal) -> str:
+    folder = saved.root / ".lifeboat" / "local" / "cloud"
+    folder.mkdir(parents=True)
+    return str(folder / "saves")
