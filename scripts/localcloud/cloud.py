@@ -168,14 +168,15 @@ class Cloud:
         """Return moto's backend of a service in a region ("aws" for global services such as iam and s3)."""
         from moto import backends
 
-        return backends.get_backend(service)[self.account_id][region]  # type: ignore[call-overload]
+        return backends.get_backend(service)[self.account_id][region]
 
     def client(self, service: str, region: str) -> Any:
         """Return a boto3 client that talks to this cloud over HTTP, for work that spans services."""
         import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        make: Any = boto3.client  # its stubs know each service by a literal name
+        return make(
             service,
             region_name=region,
             endpoint_url=self.endpoint,

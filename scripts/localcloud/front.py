@@ -119,10 +119,7 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "/"))
-        if path.startswith("/_localcloud/"):
-            answer = self.control.answer(environ)
-        else:
-            answer = self._aws(environ)
+        answer = self.control.answer(environ) if path.startswith("/_localcloud/") else self._aws(environ)
         headers = [(k, v) for k, v in answer.headers if k.lower() not in ("content-length", "connection")]
         if environ.get("REQUEST_METHOD") == "HEAD":
             length = answer.header("content-length")
@@ -310,7 +307,7 @@ def _parsed(call: Call, uri_params: dict[str, Any]) -> dict[str, Any]:
 
 def _protocol(call: Call) -> str:
     model = get_service_model(call.service)
-    return determine_request_protocol(model, call.headers.get("content-type"))
+    return str(determine_request_protocol(model, call.headers.get("content-type")))
 
 
 # -- writing answers -------------------------------------------------------------------------------------------------

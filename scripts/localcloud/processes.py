@@ -83,7 +83,7 @@ class Processes:
                     cwd=cwd,
                     env=dict(env),
                     start_new_session=True,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=_die_with_parent,  # noqa: PLW1509  (one prctl, which takes no lock)
                     **user.arguments(),
                 )
 

@@ -58,12 +58,12 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         if pid[0] == "backend":
             _, service, account, region = pid
-            return backends.get_backend(service)[account][region]  # type: ignore[call-overload]
-        return backends.get_backend(pid[1])  # type: ignore[call-overload]
+            return backends.get_backend(service)[account][region]
+        return backends.get_backend(pid[1])
 
 
 def _name_of(backend: BaseBackend) -> tuple[str, str, str]:
-    for group in BackendDict._instances:  # type: ignore[misc]
+    for group in BackendDict._instances:
         for account, region, candidate in group.iter_backends():
             if candidate is backend:
                 return str(group.service_name), account, region
@@ -74,7 +74,7 @@ def dumped(cloud: Cloud) -> bytes:
     """Return the state as bytes; call it while nothing changes the cloud."""
     states = {
         (group.service_name, account, region): backend.__dict__
-        for group in list(BackendDict._instances)  # type: ignore[misc]
+        for group in list(BackendDict._instances)
         if group.service_name not in _NOT_STATE
         for account, region, backend in group.iter_backends()
     }

@@ -192,7 +192,8 @@ def _delete_objects(
     context: Mapping[str, str],
     proceed: Callable[[], Answer],
 ) -> Answer:
-    refused, allowed = [], []
+    refused: list[dict[str, Any]] = []
+    allowed: list[dict[str, Any]] = []
     for entry in call.params["Delete"]["Objects"]:
         action = _action("DeleteObject", versioned="VersionId" in entry)
         bad = denied(statements, action, f"arn:aws:s3:::{bucket}/{entry['Key']}", context)
