@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
+
 from lifeboat.errors import CleanUpIncomplete, Failed, NothingFits, Unreachable, WrongConfiguration
 
 START_SECONDS = 60
@@ -161,10 +163,4 @@ def _let_others_pass(directory: Path) -> None:
 def _alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # when we started it ourselves, it must not stay a zombie
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return psutil.pid_exists(pid)

@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lifeboat.errors import Locked, Refused
 from lifeboat.model import Holder, RunId
 
@@ -167,12 +169,11 @@ def _runs(who: Holder) -> bool:
     if who.host != socket.gethostname():
         return True
     try:
-        os.kill(who.pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(who.pid)
+        # A process that is younger than the lock got the number of one that is gone.
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= who.since.timestamp() + 1
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
