@@ -22,7 +22,7 @@ from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.commands import preflight, repair
 from lifeboat.decisions import plans, protection
 from lifeboat.errors import ApprovalMissing, IntegrityFailure, Interrupted, Refused
-from lifeboat.model import Action, AssetRow, Plan, Protection, Recovery
+from lifeboat.model import Action, AssetRow, Plan, Protection, Recovery, RunId
 from lifeboat.site import Site
 from lifeboat.views import Teller
 
@@ -141,7 +141,7 @@ class Apply:
     def _everything(self) -> Applied:
         check = self._start_check() if not self.site.root_state_file.exists() else None
         with self.stages.timed("local cloud"):
-            start_cloud(self.site, self.tell)
+            start_cloud(self.site, self.tell, but=self.run.run)
         preflight.require_account(self.site)
         root_store, stack_store = self.site.root_store(), self.site.stack_store()
         with self.stages.timed("repair"):
@@ -331,7 +331,7 @@ class Apply:
     def _destroy(self) -> Destroyed:
         cloud = self.site.local_cloud()
         with self.stages.timed("local cloud"):
-            start_cloud(self.site, self.tell)
+            start_cloud(self.site, self.tell, but=self.run.run)
         preflight.require_account(self.site)
         lost = repair.run(self.site, self.tell, self.run)
         plan = Plan(changes=())
@@ -395,8 +395,8 @@ class Apply:
                 store.write(body)
 
 
-def start_cloud(site: Site, tell: Teller) -> None:
-    """Start the environment's local cloud, if it has one; forget what was known of one that is gone."""
+def start_cloud(site: Site, tell: Teller, *, but: RunId) -> None:
+    """Start the environment's local cloud, if it has one; forget what was known (but for run `but`) of one that is gone."""
     cloud = site.local_cloud()
     if cloud is None:
         return
@@ -409,10 +409,8 @@ def start_cloud(site: Site, tell: Teller) -> None:
         local = site.root_state_file
         if local.exists():
             local.rename(local.with_name(f"{local.name}.lost-{int(time.time())}"))
-        for unfinished in (site.project.work / "runs").glob("*/run.json"):
-            run_files.mark_ended(unfinished.parent, "its local cloud is gone") if "ended" not in json.loads(
-                unfinished.read_text()
-            ) else None
+        for lost in run_files.unfinished(site.project.work, but=but):
+            run_files.mark_ended(lost.folder, "its local cloud is gone")
 
 
 def read_outputs(site: Site, store: StateStore) -> tuple[Recovery, list[AssetRow]]:

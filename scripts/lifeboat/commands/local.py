@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.commands import apply
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
-from lifeboat.model import Recovery
+from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
 from lifeboat.views import Teller
 
@@ -33,7 +33,7 @@ def cloud_of(site: Site) -> LocalCloud:
 def up(site: Site, tell: Teller) -> str:
     """Start the local cloud, going on from where it was."""
     cloud = cloud_of(site)
-    apply.start_cloud(site, tell)
+    apply.start_cloud(site, tell, but=RunId(""))
     return f"the local cloud listens on {cloud.url}"
 
 
