@@ -162,7 +162,7 @@ def delete_document(call: Call, _proceed: Callable[[], Answer]) -> Answer:
 def put_replication(call: Call, _proceed: Callable[[], Answer]) -> Answer:
     """Keep a replication document that S3 would take."""
     source = objects.bucket(call.cloud, call.params["Bucket"])
-    if not source.is_versioned:
+    if source.versioning_status != "Enabled":
         raise Refused(
             "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"
         )
@@ -184,7 +184,7 @@ def _check_replication_rule(cloud: Cloud, rule: ElementTree.Element) -> None:
     destination = cloud.moto("s3", "aws").buckets.get(arn.rsplit(":", 1)[-1])
     if destination is None:
         raise Refused("InvalidRequest", "Destination bucket must exist.")
-    if not destination.is_versioned:
+    if destination.versioning_status != "Enabled":
         raise Refused("InvalidRequest", "Destination bucket must have versioning enabled.")
     if rule.find("Filter") is not None and rule.find("DeleteMarkerReplication") is None:
         text = "DeleteMarkerReplication must be specified for this version of Cross Region Replication configuration schema."

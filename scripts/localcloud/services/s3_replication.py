@@ -127,7 +127,7 @@ def _replicate(cloud: Cloud, bucket_name: str, key: str, version_id: str) -> Non
     target_name = (rule.findtext("Destination/Bucket") or "").rsplit(":", 1)[-1]
     try:
         target = cloud.moto("s3", "aws").buckets.get(target_name)
-        if target is None or not target.is_versioned:
+        if target is None or target.versioning_status != "Enabled":
             raise _Impossible(f"the bucket {target_name} does not exist or keeps no versions")
         _may(cloud, s3_documents.document(cloud, bucket_name, "replication"), rule)
         if objects.is_marker(found):

@@ -144,7 +144,7 @@ def lock_what_came_in_parts(call: Call, proceed: Callable[[], Answer]) -> Answer
 @passed("PutObjectLockConfiguration")
 def check_default_retention(call: Call, proceed: Callable[[], Answer]) -> Answer:
     """Refuse a default retention without versioning or without a length."""
-    if not objects.bucket(call.cloud, call.params["Bucket"]).is_versioned:
+    if objects.bucket(call.cloud, call.params["Bucket"]).versioning_status != "Enabled":
         text = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
         raise Refused("InvalidBucketState", text, 409)
     default = call.params.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention")
