@@ -180,15 +180,15 @@ class StateStore:
             raise Unreachable(f"cannot read the lock file of s3://{self.bucket}/{self.key}: {error}") from error
 
 
-def recorded(body: bytes | None) -> set[Address]:
-    """Return the addresses of all managed resources in a state."""
+def recorded(body: bytes | None) -> dict[Address, str]:
+    """Return the addresses of all managed resources in a state, with their ids."""
     if body is None:
-        return set()
+        return {}
     try:
         document = json.loads(body)
     except ValueError as error:
         raise Failed("the state is not JSON") from error
-    addresses: set[Address] = set()
+    addresses: dict[Address, str] = {}
     for resource in document.get("resources", []):
         if resource["mode"] != "managed":
             continue
@@ -196,7 +196,8 @@ def recorded(body: bytes | None) -> set[Address]:
         for instance in resource["instances"]:
             key = instance.get("index_key")
             suffix = "" if key is None else f"[{json.dumps(key)}]"
-            addresses.add(Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}"))
+            address = Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
+            addresses[address] = str(instance.get("attributes", {}).get("id", ""))
     return addresses
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import getpass
 import json
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lifeboat.clients import run_files, state_store
+from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
-from lifeboat.errors import IntegrityFailure, Locked, Refused
-from lifeboat.model import Adoption, Progress, Wanted
+from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay
+from lifeboat.model import Address, Adoption, Wanted
 from lifeboat.site import Site
 from lifeboat.views import Teller
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
+MAKING_SECONDS = 1800.0  # a real RDS instance takes 5 to 15 minutes
 
 
 @dataclass
@@ -64,7 +67,7 @@ def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> N
             terraform.push_state(path)
             path.unlink()
             body = fresh
-    wanted = _wanted(terraform, lost.runs, "stack", body)
+    wanted = _wanted(site, terraform, lost.runs, "stack", body)
     _write_adoptions(site, tell, terraform, wanted)
 
 
@@ -77,7 +80,7 @@ def adopt_root(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> No
         if fresh is not None:
             local.write_bytes(fresh)
             body = fresh
-    wanted = _wanted(terraform, lost.runs, "state", body)
+    wanted = _wanted(site, terraform, lost.runs, "state", body)
     if body is None and site.root_store().bucket_exists():
         tell.say("the state of root 1 is lost; looking for what it made")
         wanted = _everything(site, terraform)
@@ -130,20 +133,38 @@ def _mend_digest(store: StateStore, runs: list[Unfinished], tell: Teller) -> Non
 # -- adoption -----------------------------------------------------------------------------------------------------
 
 
-def _wanted(terraform: Terraform, runs: Iterable[Unfinished], name: str, body: bytes | None) -> list[Wanted]:
+def _wanted(
+    site: Site, terraform: Terraform, runs: Iterable[Unfinished], name: str, body: bytes | None
+) -> list[Wanted]:
     recorded = state_store.recorded(body)
-    wanted: dict[str, Wanted] = {}
+    wanted: dict[Address, Wanted] = {}
     for unfinished in runs:
         plan, events = unfinished.folder / f"{name}.plan", unfinished.folder / f"{name}-apply.jsonl"
         if not plan.exists() or not events.exists():
             continue
-        progress: list[Progress] = recorded_progress(events)
+        progress = recorded_progress(events)
         planned = adoption.planned_creates(terraform.planned(plan))
+        _require_no_second(site, adoption.half_replaced(planned, progress, recorded))
         for found in adoption.unrecorded(planned, progress, recorded):
             known = wanted.get(found.address)
-            if known is None or known.known_id is None:
+            # A later run that did not get as far must not hide what an earlier one had begun.
+            if known is None or (known.known_id is None and (found.known_id is not None or not known.begun)):
                 wanted[found.address] = found
     return list(wanted.values())
+
+
+def _require_no_second(site: Site, half_replaced: Iterable[Wanted]) -> None:
+    """Refuse to go on while the new object of a cut-off replacement exists beside the old one: which one is right?"""
+    inventory = site.inventory()
+    found = [(w, inventory.import_id(w)) for w in half_replaced]
+    second = [
+        f"{w.address}: {import_id} was made and {w.instead_of} is still recorded" for w, import_id in found if import_id
+    ]
+    if second:
+        raise Refused(
+            "a replacement was cut off after the new one was made:\n" + "\n".join(f"  {line}" for line in second),
+            hint="look at both; delete the one that does not serve, then run the same command again",
+        )
 
 
 def _everything(site: Site, terraform: Terraform) -> list[Wanted]:
@@ -153,7 +174,7 @@ def _everything(site: Site, terraform: Terraform) -> list[Wanted]:
         raise running.failure()
     planned = adoption.planned_creates(terraform.planned(folder / "adopt.plan"))
     (folder / "adopt.plan").unlink()
-    return adoption.unrecorded(planned, [], set())
+    return adoption.unrecorded(planned, None, set())
 
 
 def _write_adoptions(site: Site, tell: Teller, terraform: Terraform, wanted: list[Wanted]) -> None:
@@ -162,10 +183,32 @@ def _write_adoptions(site: Site, tell: Teller, terraform: Terraform, wanted: lis
         path.unlink(missing_ok=True)
         return
     inventory = site.inventory()
+    _wait_for(inventory, tell, wanted)
     found = [(w, inventory.import_id(w)) for w in wanted]
     adoptions = [Adoption(address=w.address, import_id=import_id) for w, import_id in found if import_id is not None]
     if not adoptions:
         path.unlink(missing_ok=True)
         return
     tell.say(f"adopting {len(adoptions)} resources that were made and not recorded")
+    for w, import_id in found:
+        finished = inventory.finish(w) if import_id is not None else None
+        if finished is not None:
+            tell.say(finished)
     path.write_text(json.dumps(adoption.document(adoptions), indent=2))
+
+
+def _wait_for(inventory: Inventory, tell: Teller, wanted: Iterable[Wanted]) -> None:
+    """Wait for what AWS is still making: unfinished, it has no address yet and refuses changes."""
+    deadline = time.monotonic() + MAKING_SECONDS
+    told: set[Address] = set()
+    for w in wanted:
+        while (status := inventory.status(w)) is not None:
+            if time.monotonic() > deadline:
+                raise StoppedPartWay(
+                    f"{w.address} is still {status} after {MAKING_SECONDS / 60:.0f} minutes",
+                    hint="run the same command again when it is done",
+                )
+            if w.address not in told:
+                tell.say(f"waiting for {w.address}, which is {status}")
+                told.add(w.address)
+            time.sleep(1)
