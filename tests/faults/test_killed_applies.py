@@ -125,8 +125,10 @@ def _any(_client: Any, _entry: Any) -> bool:
 
 
 def _own_key(client: Any, entry: Any) -> bool:
-    described = client.describe_key(KeyId=entry["KeyId"])["KeyMetadata"]
-    return bool(described["KeyManager"] == "CUSTOMER" and described["KeyState"] == "Enabled")
+    """Count only keys that Terraform tagged: moto keeps the default keys of services in the same list."""
+    enabled = client.describe_key(KeyId=entry["KeyId"])["KeyMetadata"]["KeyState"] == "Enabled"
+    tags = {tag["TagKey"]: tag["TagValue"] for tag in client.list_resource_tags(KeyId=entry["KeyId"])["Tags"]}
+    return enabled and tags.get("managed-by") == "lifeboat"
 
 
 # service, operation, key of the answer, whether both regions are looked at, which entries count
