@@ -58,7 +58,7 @@ def _code(answer: Answer) -> str:
 def _emit(call: Call, code: str | None, text: str | None) -> None:
     from localcloud.services import backup_access, events
 
-    arn = backup_access.caller(call)
+    arn = backup_access.caller(call).replace(":sts:", ":iam:")  # moto's own user is none of STS's
     role = ":role/" in arn
     name = NAMES.get(call.operation, call.operation)
     detail: dict[str, Any] = {

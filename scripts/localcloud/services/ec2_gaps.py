@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree
 
+from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.instances import StateReason
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 from localcloud.cloud import Cloud
@@ -135,6 +138,41 @@ def need_the_key(call: Call, proceed: Callable[[], Answer]) -> Answer:
     return proceed()
 
 
+@around("ec2", "CreateVolume")
+def seal_as_the_snapshot_is(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """Let a volume of an encrypted snapshot be encrypted with the same key when the request names none."""
+    snapshot = call.cloud.moto("ec2", call.region).snapshots.get(call.params.get("SnapshotId"))
+    key = _key_of(snapshot)
+    if key is not None and not call.params.get("KmsKeyId"):
+        form = {name: value for name, value in parse_qsl(call.body.decode()) if name != "Encrypted"}
+        call.body = urlencode({**form, "Encrypted": "true", "KmsKeyId": key}).encode()
+        call.environ["CONTENT_LENGTH"] = str(len(call.body))
+    return proceed()
+
+
+@around("ec2", "RunInstances")
+def fail_without_the_key(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """End an instance at once whose image needs a key that cannot be used; the request itself succeeds, as in AWS."""
+    answer = proceed()
+    backend = call.cloud.moto("ec2", call.region)
+    image = backend.amis.get(call.params.get("ImageId"))
+    snapshots = [
+        backend.snapshots.get(entry.get("Ebs", {}).get("SnapshotId")) for entry in getattr(image, "mappings", [])
+    ]
+    wanted = [entry.get("Ebs", {}).get("KmsKeyId") for entry in call.params.get("BlockDeviceMappings", [])]
+    named = [name for name in [*(_key_of(snapshot) for snapshot in snapshots), *wanted] if name]
+    keys = [key for key in (kms.find(call.cloud, call.region, name) for name in named) if key is not None]
+    if answer.status == 200 and any(kms.why_unusable(key) is not None for key in keys):
+        started = [found.decode() for found in re.findall(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body)]
+        backend.terminate_instances(started)
+        for instance in backend.get_multi_instances_by_id(started):
+            instance.state_reason = StateReason(
+                "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state",
+                "Client.InvalidKMSKey.InvalidState",
+            )
+    return answer
+
+
 def _key_of(blocks: Any) -> str | None:
     return getattr(blocks, "kms_key_id", None) if blocks is not None and blocks.encrypted else None
 
@@ -182,15 +220,19 @@ def in_pages(call: Call, proceed: Callable[[], Answer]) -> Answer:
     return answer
 
 
-# -- security group rules ----------------------------------------------------------------------------------------------
+# -- moto's own records ------------------------------------------------------------------------------------------------
 
 
 def install(cloud: Cloud) -> None:
-    """Keep the description of a rule whose other side is a group; moto has those of addresses only."""
-    del cloud
+    """Keep the description of a rule whose other side is a group; let the region's default key be used."""
+    amazons = EBSBackend._create_default_encryption_key
 
     def description(self: Any) -> str | None:
         found: str | None = self.ip_range.get("Description") or self.source_group.get("Description")
         return found
 
+    def default_key_of(self: Any) -> str:
+        return str(cloud.store("ec2-settings", self.region_name).get("key") or amazons(self))
+
     SecurityGroupRule.description = property(description)
+    EBSBackend._create_default_encryption_key = default_key_of
