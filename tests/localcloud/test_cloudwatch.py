@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,38 @@ def test_a_topic_that_does_not_let_alarms_publish_is_not_told_and_the_history_sa
 
     assert watch.messages() == []
     assert watch.history("Action") == [f"Failed to execute action {watch.topic}"]
+
+
+def test_a_backup_job_that_fails_rings_at_once(watch: Watch) -> None:
+    vault = {"Name": "BackupVaultName", "Value": watch.name}
+    watch.alarm(
+        Namespace="AWS/Backup", MetricName="NumberOfBackupJobsFailed", Dimensions=[vault], Statistic="Sum",
+        ComparisonOperator="GreaterThanOrEqualToThreshold", Threshold=1, TreatMissingData="notBreaching",
+    )  # fmt: skip
+    backup = watch.cloud.client("backup")
+    backup.create_backup_vault(BackupVaultName=watch.name)
+    trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = watch.cloud.client("iam").create_role(
+        RoleName=watch.name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+
+    backup.start_backup_job(
+        BackupVaultName=watch.name,
+        ResourceArn=f"arn:aws:ec2:eu-west-1:{ACCOUNT}:volume/vol-00000000000000000",
+        IamRoleArn=role,
+    )
+
+    deadline = time.monotonic() + 20
+    while watch.state() != "ALARM" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert watch.state() == "ALARM"
+
+
+def test_metrics_in_the_name_of_aws_are_refused(watch: Watch) -> None:
+    with pytest.raises(ClientError) as refusal:
+        watch.client.put_metric_data(Namespace="AWS/Backup", MetricData=[{"MetricName": "x", "Value": 1}])
+
+    assert refusal.value.response["Error"]["Code"] == "InvalidParameterValue"
 
 
 def test_a_changed_alarm_keeps_its_state(watch: Watch) -> None:

@@ -187,8 +187,13 @@ def test_a_role_that_may_not_copy_leaves_the_object_failed_and_counted(pair: Pai
 
     assert pair.settled("a") == "FAILED"
     assert pair.copies() == []
-    metrics = pair.cloud.client("cloudwatch").list_metrics(Namespace="AWS/S3")["Metrics"]
-    assert {"Name": "SourceBucket", "Value": pair.source} in [d for m in metrics for d in m["Dimensions"]]
+    until(lambda: counted(pair))
+
+
+def counted(pair: Pair) -> bool:
+    asked = {"Namespace": "AWS/S3", "MetricName": "OperationsFailedReplication"}
+    metrics = pair.cloud.client("cloudwatch").list_metrics(**asked)["Metrics"]
+    return {"Name": "SourceBucket", "Value": pair.source} in [d for m in metrics for d in m["Dimensions"]]
 
 
 def test_a_rule_to_a_bucket_that_keeps_no_versions_is_refused(pair: Pair) -> None:

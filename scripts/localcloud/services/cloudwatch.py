@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.cloudwatch.models import CloudWatchBackend
+
 from localcloud.cloud import ACCOUNT_ID, Cloud
 from localcloud.operations import Answer, Call, Refused, around, operation
 from localcloud.schedules import on_tick
@@ -233,25 +235,25 @@ def at_every_tick(cloud: Cloud, _schedule: str, _now: datetime) -> list[str]:
     return [line for region in REGION_NAMES for line in evaluate(cloud, region)]
 
 
+def install(cloud: Cloud) -> None:
+    """Evaluate after new metrics, whoever brings them; those without a time get that of the cloud's clock."""
+    original = CloudWatchBackend.put_metric_data
+
+    def put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        now = cloud.now().replace(tzinfo=None)
+        timed = [{**datum, "Timestamp": datum.get("Timestamp") or now} for datum in metric_data]
+        original(self, namespace, timed)
+        evaluate(cloud, self.region_name)
+
+    CloudWatchBackend.put_metric_data = put_metric_data
+
+
 @around("cloudwatch", "PutMetricData")
-def when_metrics_arrive(call: Call, proceed: Callable[[], Answer]) -> Answer:
-    """Evaluate after new metrics; those that come without a time get that of the cloud's clock."""
-    backend = call.cloud.moto("cloudwatch", call.region)
-    known = len(backend.metric_data)
-    answer = proceed()
-    if answer.status < 300:
-        for datum, asked in zip(backend.metric_data[known:], _each_value(call.params["MetricData"]), strict=False):
-            if "Timestamp" not in asked:
-                datum.timestamp = call.cloud.now().replace(tzinfo=None)
-        evaluate(call.cloud, call.region)
-    return answer
-
-
-def _each_value(data: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    for entry in data:
-        counts = entry.get("Counts") or [1] * len(entry.get("Values", []))
-        for _ in range(int(sum(float(count) for count in counts)) if entry.get("Values") else 1):
-            yield entry
+def keep_namespaces_of_services(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """Refuse metrics in the name of an AWS service from anybody else."""
+    if call.params["Namespace"].startswith("AWS/") and not backup_access.is_own(call):
+        raise Refused("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
+    return proceed()
 
 
 @around("cloudwatch", "PutMetricAlarm")
