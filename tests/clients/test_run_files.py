@@ -58,9 +58,11 @@ def test_the_lock_of_a_killed_holder_is_free_and_its_run_is_unfinished(tmp_path:
 
 
 def test_a_dead_holder_whose_child_still_works_is_waited_for(tmp_path: Path) -> None:
-    work = HOLD.replace(
-        "time.sleep(60)", "import subprocess; subprocess.Popen(['sleep', '2'], pass_fds=[run.lock_descriptor])"
+    child = (
+        "import subprocess; sleeper = subprocess.Popen(['sleep', '2'], pass_fds=[run.lock_descriptor]);"
+        "run.note_terraform(sleeper.pid)"
     )
+    work = HOLD.replace("time.sleep(60)", child)
     process = subprocess.Popen([sys.executable, "-c", work + "\n    import os; os._exit(9)", str(tmp_path)])
     process.wait()
     told: list[str] = []
@@ -85,3 +87,17 @@ def test_a_full_disk_is_refused_before_anything_is_written(tmp_path: Path) -> No
         run_files.require_space(tmp_path / "not-yet", needed=10**18)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_providers_of_a_dead_terraform_do_not_keep_the_lock(tmp_path: Path) -> None:
+    provider = tmp_path / "terraform" / "terraform-provider-aws_v5"
+    provider.parent.mkdir()
+    provider.symlink_to("/bin/sleep")
+    child = f"import subprocess; subprocess.Popen([{str(provider)!r}, '60'], pass_fds=[run.lock_descriptor])"
+    work = HOLD.replace("time.sleep(60)", child)
+    subprocess.run([sys.executable, "-c", work + "\n    import os; os._exit(9)", str(tmp_path)], check=False)
+
+    with run_files.held(tmp_path, "apply", patience=timedelta(seconds=30), tell=print) as mine:
+        left = run_files.unfinished(tmp_path, but=mine.run)
+
+    assert len(left) == 1

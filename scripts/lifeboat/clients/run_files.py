@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,12 @@ class Run:
         path = self.folder / "run.json"
         document = {**(json.loads(path.read_text()) if path.exists() else {}), **facts}
         _write(path, document)
+
+    def note_terraform(self, pid: int) -> None:
+        """Add a Terraform that was just started, so that it can be told from its orphans."""
+        path = self.folder / "run.json"
+        started = json.loads(path.read_text()).get("terraform", [])
+        self.note(terraform=[*started, {"pid": pid, "at": time.time()}])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +147,43 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = holder(work)
-            alive = who is None or _runs(who)
-            if alive or time.monotonic() > deadline:
+            if who is None or _runs(who) or time.monotonic() > deadline:
                 raise _locked(who, work) from None
-            if not told:
-                tell(f"{who.command if who else 'a run'} was killed; waiting for its Terraform to finish")
+            if not _terraform_works(work / "runs" / who.run):
+                _end_orphans(work)
+            elif not told:
+                tell(f"{who.command} was killed; waiting for its Terraform to finish")
                 told = True
             time.sleep(0.5)
         else:
             return
+
+
+def _terraform_works(folder: Path) -> bool:
+    """Return whether a Terraform that a run started still lives."""
+    try:
+        started = json.loads((folder / "run.json").read_text()).get("terraform", [])
+    except FileNotFoundError:
+        return False
+    return any(_same_process(entry["pid"], entry["at"]) for entry in started)
+
+
+def _end_orphans(work: Path) -> None:
+    """End the providers of a Terraform that is dead: they inherited the lock and would keep it for ever."""
+    for process in psutil.process_iter(["cmdline"]):
+        program = (process.info["cmdline"] or [""])[0]
+        if program.startswith(f"{work}{os.sep}") and "terraform-provider-" in program:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _same_process(pid: int, at: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        # A process that is younger got the number of one that is gone.
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= at + 1)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _locked(who: Holder | None, work: Path) -> Locked:
@@ -168,12 +202,7 @@ def _locked(who: Holder | None, work: Path) -> Locked:
 def _runs(who: Holder) -> bool:
     if who.host != socket.gethostname():
         return True
-    try:
-        process = psutil.Process(who.pid)
-        # A process that is younger than the lock got the number of one that is gone.
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= who.since.timestamp() + 1
-    except psutil.NoSuchProcess:
-        return False
+    return _same_process(who.pid, who.since.timestamp())
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -215,8 +215,7 @@ class Apply:
             seconds=self.settings.plan_minutes * 60,
             keep_fds=[self.run.lock_descriptor],
         )
-        self.running.append(running)
-        return running
+        return self._under_way(running)
 
     def _start_apply(self, terraform: Terraform, name: str) -> Running:
         self.run.note(**{f"{name}_started": time.time()})
@@ -227,6 +226,10 @@ class Apply:
             parallelism=self.settings.parallelism,
             keep_fds=[self.run.lock_descriptor],
         )
+        return self._under_way(running)
+
+    def _under_way(self, running: Running) -> Running:
+        self.run.note_terraform(running.process.pid)
         self.running.append(running)
         return running
 
@@ -364,8 +367,7 @@ class Apply:
             events=self.run.folder / "stack-destroy-plan.jsonl",
             seconds=self.settings.plan_minutes * 60,
         )
-        self.running.append(running)
-        return running
+        return self._under_way(running)
 
     def _ended(self, running: Running) -> Running:
         if running.finish() != 0:
