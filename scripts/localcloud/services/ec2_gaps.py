@@ -63,6 +63,8 @@ def default_key(call: Call, **asked: Any) -> dict[str, Any]:
         _settings(call)["key"] = _usable_key(call, asked["KmsKeyId"])
     if call.operation == "ResetEbsDefaultKmsKeyId":
         _settings(call).pop("key", None)
+    if not call.operation.startswith("Get"):
+        call.cloud.moto("ec2", call.region).default_kms_key_id = None  # asked for again when needed
     return {"KmsKeyId": _settings(call).get("key", "alias/aws/ebs")}
 
 
@@ -232,7 +234,9 @@ def install(cloud: Cloud) -> None:
         return found
 
     def default_key_of(self: Any) -> str:
-        return str(cloud.store("ec2-settings", self.region_name).get("key") or amazons(self))
+        chosen = cloud.store("ec2-settings", self.region_name).get("key")
+        self.default_kms_key_id = chosen or amazons(self)
+        return str(self.default_kms_key_id)
 
     SecurityGroupRule.description = property(description)
     EBSBackend._create_default_encryption_key = default_key_of
