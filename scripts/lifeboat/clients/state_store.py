@@ -53,6 +53,20 @@ class StateStore:
             raise Unreachable(f"cannot look for the state bucket {self.bucket}: {error}") from error
         return True
 
+    def usable(self) -> bool:
+        """Return whether Terraform can keep a state here: a versioned bucket and an active lock table."""
+        if not self.bucket_exists():
+            return False
+        with translated(f"look at the state backend {self.bucket}, {self.table}"):
+            versioned = self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
+            try:
+                table = self._dynamodb.describe_table(TableName=self.table)["Table"]
+            except ClientError as error:
+                if error.response["Error"].get("Code") in _ABSENT:
+                    return False
+                raise
+        return bool(versioned and table["TableStatus"] == "ACTIVE")
+
     def body(self) -> bytes | None:
         """Return the state as it is now; None when there is no object (or no bucket)."""
         try:

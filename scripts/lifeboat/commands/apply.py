@@ -145,7 +145,7 @@ class Apply:
         preflight.require_account(self.site)
         root_store, stack_store = self.site.root_store(), self.site.stack_store()
         with self.stages.timed("repair"):
-            ready = root_store.bucket_exists()
+            ready = root_store.usable()
             lost = repair.run(self.site, self.tell, self.run)
             self._take_root_state(root_store)
         with self.stages.timed("plan"):
