@@ -57,6 +57,8 @@ def test_checksums_are_those_of_their_standards(algorithm: str, expected: str) -
         ("ChecksumCRC32", b64(zlib.crc32(b"other").to_bytes(4, "big"))),
         ("ChecksumCRC32C", b64(digest(b"other", "CRC32C"))),
         ("ChecksumCRC64NVME", b64(digest(b"other", "CRC64NVME"))),
+        ("ChecksumSHA512", b64(hashlib.sha512(b"other").digest())),
+        ("ChecksumMD5", b64(digest(b"other", "MD5"))),
     ],
 )
 def test_an_upload_that_is_not_what_its_checksum_says_is_refused(
@@ -74,6 +76,26 @@ def test_a_md5_that_is_none_is_refused_with_a_code_of_its_own(cloud: RunningClou
         cloud.client("s3", **PLAIN).put_object(Bucket=bucket, Key="a", Body=BODY, ContentMD5="bm90IG9uZQ==")
 
     assert refusal.value.response["Error"]["Code"] == "InvalidDigest"
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5"])
+def test_an_upload_with_its_true_checksum_is_taken_and_shows_it(
+    cloud: RunningCloud, bucket: str, algorithm: str
+) -> None:
+    s3, given = cloud.client("s3", **PLAIN), {f"Checksum{algorithm}": b64(digest(BODY, algorithm))}
+
+    s3.put_object(Bucket=bucket, Key="a", Body=BODY, **given)
+
+    shown = s3.head_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")
+    assert {name: value for name, value in shown.items() if name in given} == given
+
+
+def test_a_checksum_that_cannot_be_computed_here_is_let_through(cloud: RunningCloud, bucket: str) -> None:
+    s3 = cloud.client("s3", **PLAIN)
+
+    s3.put_object(Bucket=bucket, Key="a", Body=BODY, ChecksumXXHASH64=b64(b"8 bytes."))
+
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == BODY
 
 
 def test_the_checksum_that_was_given_comes_back_when_asked_for(cloud: RunningCloud, bucket: str) -> None:
