@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 PYTHON ?= python3
 BIN := .venv/bin
+# Much of a test's time is waiting for AWS's own delays, so three fit on two cores.
+WORKERS ?= 3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # ENV names an environment and nothing else: its raw text is compared with the files in environments/ and is never
@@ -55,7 +57,7 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 
 .PHONY: test
 test: setup ## Run all tests: real Terraform, provider and PostgreSQL
-	@python -m pytest
+	@python -m pytest -n $(WORKERS) --dist loadgroup
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate

@@ -28,6 +28,28 @@ pytest_plugins = ["tests.fixtures"]
 START_SECONDS = 60
 
 
+# Tests of one applied stack stay together, since each worker would apply one of its own; the longest begin first.
+ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
+LONGEST = ("stack", "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the group that one worker runs, in an order that keeps all workers busy to the end."""
+
+    def group(item: pytest.Item) -> str:
+        if ON_THE_STACK & set(getattr(item, "fixturenames", ())):
+            return "stack"
+        return item.nodeid if "test_killed_applies" in item.nodeid else item.path.stem
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        place = next((n for n, name in enumerate(LONGEST) if name in group(item)), len(LONGEST))
+        return place, int("test_destroy" in item.nodeid)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=turn)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunningCloud:
     """A local cloud in a process of its own."""
