@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from lifeboat.clients import provider_mirror
+
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 
 
