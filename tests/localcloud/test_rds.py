@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import RunningCloud, start_cloud, stop_cloud
+from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 
 PASSWORD = "Canary-Pass+1"
 NEW: dict[str, Any] = {
@@ -831,34 +831,33 @@ def test_events_are_listed_and_delivered_to_the_topics_that_want_them(
 # -- life of the cloud -------------------------------------------------------------------------------------------------
 
 
-def test_a_load_brings_a_dropped_table_back_and_a_restart_or_kill_loses_nothing(
-    tmp_path_factory: pytest.TempPathFactory, cloud: RunningCloud
-) -> None:
-    directory = tmp_path_factory.mktemp("saved")
-    directory.chmod(0o755)
-    own = start_cloud(directory)
-    shape = create(own, "saved", BackupRetentionPeriod=1)
-    run(shape, "CREATE TABLE kept AS SELECT generate_series(1, 10) AS number")
+def test_a_load_brings_a_dropped_table_back_and_a_restart_or_kill_loses_nothing() -> None:
+    with open_folder() as directory:
+        own = start_cloud(directory / "cloud")
+        try:
+            shape = create(own, "saved", BackupRetentionPeriod=1)
+            run(shape, "CREATE TABLE kept AS SELECT generate_series(1, 10) AS number")
 
-    own.control("save", name="good")
-    run(shape, "DROP TABLE kept")
-    own.control("load", name="good")
-    assert run(shape, "SELECT count(*) FROM kept") == [(10,)]
+            own.control("save", name="good")
+            run(shape, "DROP TABLE kept")
+            own.control("load", name="good")
+            assert run(shape, "SELECT count(*) FROM kept") == [(10,)]
 
-    stop_cloud(own)
-    with pytest.raises(psycopg.OperationalError):
-        connect(shape)
-    own = start_cloud(directory, own.port)
-    assert run(shape, "SELECT count(*) FROM kept") == [(10,)]
+            stop_cloud(own)
+            with pytest.raises(psycopg.OperationalError):
+                connect(shape)
+            own = start_cloud(own.directory, own.port)
+            assert run(shape, "SELECT count(*) FROM kept") == [(10,)]
 
-    with connect(shape) as idle:  # a session keeps the orphaned server up, as the application's would
-        idle.execute("INSERT INTO kept VALUES (11)")
-        own.process.kill()
-        own.process.wait()
-        own = start_cloud(directory, own.port)
-        assert run(shape, "SELECT count(*) FROM kept") == [(11,)]
-    own.client("rds").restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier="saved", TargetDBInstanceIdentifier="after-kill", UseLatestRestorableTime=True
-    )
-    assert run(instance(own, "after-kill"), "SELECT count(*) FROM kept") == [(11,)]
-    stop_cloud(own)
+            with connect(shape) as idle:  # a session keeps the orphaned server up, as the application's would
+                idle.execute("INSERT INTO kept VALUES (11)")
+                own.process.kill()
+                own.process.wait()
+                own = start_cloud(own.directory, own.port)
+                assert run(shape, "SELECT count(*) FROM kept") == [(11,)]
+            own.client("rds").restore_db_instance_to_point_in_time(
+                SourceDBInstanceIdentifier="saved", TargetDBInstanceIdentifier="after-kill", UseLatestRestorableTime=True
+            )
+            assert run(instance(own, "after-kill"), "SELECT count(*) FROM kept") == [(11,)]
+        finally:
+            stop_cloud(own)
