@@ -207,6 +207,20 @@ module "backup_alarms" {
       state = "${var.name}-tfstate-${var.account_id}-${var.dr_region}"
     }
 
+    # Both modules name their one rule after the region that it copies to.
+    replications = {
+      dumps = {
+        source_bucket      = module.dump_bucket.bucket
+        destination_bucket = module.dump_bucket.replica_bucket
+        rule_id            = "to-${var.dr_region}"
+      }
+      state = {
+        source_bucket      = "${var.name}-tfstate-${var.account_id}-${var.region}"
+        destination_bucket = "${var.name}-tfstate-${var.account_id}-${var.dr_region}"
+        rule_id            = "to-${var.dr_region}"
+      }
+    }
+
     database_storage = { free_gb = var.alarms.database_free_gb }
   }
 }

@@ -251,6 +251,7 @@ variable "alarms" {
     limits = optional(object({
       database_hours        = optional(number)
       instance_volume_hours = optional(number)
+      vault_hours           = optional(number)
       dumps_hours           = optional(number)
       state_hours           = optional(number)
       image_days            = optional(number)
