@@ -19,6 +19,8 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
 
+# What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
+_NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 
@@ -178,7 +180,9 @@ class Site:
     def terraform_env(self) -> dict[str, str]:
         """Return the environment variables of a Terraform process: the caller's, without what would change its meaning."""
         env = {
-            k: v for k, v in self.caller_env.items() if not k.startswith("TF_") or k in ("TF_CLI_CONFIG_FILE", "TF_LOG")
+            k: v
+            for k, v in self.caller_env.items()
+            if (not k.startswith("TF_") or k in ("TF_CLI_CONFIG_FILE", "TF_LOG")) and k not in _NOT_TERRAFORMS
         }
         configuration = provider_mirror.configuration(self.project.work, self.caller_env)
         if configuration is not None:

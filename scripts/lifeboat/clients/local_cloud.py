@@ -21,6 +21,7 @@ import psutil
 
 from lifeboat.errors import CleanUpIncomplete, Failed, NothingFits, Unreachable, WrongConfiguration
 
+_PASSED_ON = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PG_BIN"}
 START_SECONDS = 60
 STOP_SECONDS = 60
 CONTROL_SECONDS = 300
@@ -138,7 +139,9 @@ class LocalCloud:
 
 
 def _environment() -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
+    # Only what a program needs to start: a shell that evaluated `lifeboat local env` has passwords in its environment,
+    # and a server would carry them for as long as it runs.
+    env = {key: value for key, value in os.environ.items() if key in _PASSED_ON or key.startswith(("LC_", "PYTHON"))}
     if env.get("PG_BIN"):
         env["PATH"] = f"{env['PG_BIN']}{os.pathsep}{env.get('PATH', '')}"
     return env
