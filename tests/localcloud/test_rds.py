@@ -856,7 +856,9 @@ def test_a_load_brings_a_dropped_table_back_and_a_restart_or_kill_loses_nothing(
                 own = start_cloud(own.directory, own.port)
                 assert run(shape, "SELECT count(*) FROM kept") == [(11,)]
             own.client("rds").restore_db_instance_to_point_in_time(
-                SourceDBInstanceIdentifier="saved", TargetDBInstanceIdentifier="after-kill", UseLatestRestorableTime=True
+                SourceDBInstanceIdentifier="saved",
+                TargetDBInstanceIdentifier="after-kill",
+                UseLatestRestorableTime=True,
             )
             assert run(instance(own, "after-kill"), "SELECT count(*) FROM kept") == [(11,)]
         finally:
