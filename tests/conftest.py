@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from botocore.config import Config
 pytest_plugins = ["tests.fixtures"]
 
 START_SECONDS = 60
+_NETWORKS = count(random.randrange(50))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
 # Tests of one applied stack stay together, since each worker would apply one of its own; the longest begin first.
@@ -94,9 +98,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
 def own_network(port: int) -> str:
-    """Return a loopback network that no cloud of another port shares (port 4566's own is 127.77)."""
-    return f"127.{100 + port % 150}"
+    """Return a loopback network for the cloud on a port, of a worker's own share (port 4566's own is 127.77)."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return f"127.{100 + (worker % 3) * 50 + next(_NETWORKS) % 50}"
 
 
 def start_cloud(directory: Path, port: int | None = None) -> RunningCloud:

@@ -15,9 +15,9 @@ account_id = "123456789012"
 region = "eu-west-1"
 dr_region = "eu-central-1"
 [state]
-bucket = "b"
-replica_bucket = "r"
-lock_table = "t"
+bucket = "app-x-tfstate-123456789012-eu-west-1"
+replica_bucket = "app-x-tfstate-123456789012-eu-central-1"
+lock_table = "app-x-tflock"
 """
 
 
@@ -58,6 +58,13 @@ def test_an_unknown_environment_is_answered_with_the_known_ones(tmp_path: Path) 
 
     with pytest.raises(WrongConfiguration, match="no environment '../x'; environments/ has: x"):
         config.load(root, "../x")
+
+
+def test_a_state_bucket_that_terraform_would_name_otherwise_is_refused(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD.replace("app-x-tflock", "app-y-tflock"))
+
+    with pytest.raises(WrongConfiguration, match="lock_table must be app-x-tflock"):
+        config.load(root, "x")
 
 
 def test_what_is_not_toml_says_where(tmp_path: Path) -> None:

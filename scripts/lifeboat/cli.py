@@ -108,7 +108,8 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
             f"everything is applied, but {done.recovery.app.url} does not answer with 200 from here",
             hint="lifeboat local logs" if here.local_cloud() else f"curl -v {done.recovery.app.url}",
         )
-    missed = [row.asset for row in done.rows if row.rpo is not None and not row.meets]
+    # What is stored but copied on no schedule yet is shown as unknown; what nothing protects misses the objective.
+    missed = [row.asset for row in done.rows if not row.meets and (row.rpo is not None or not row.ways)]
     if missed:
         tell.warn(f"objective missed for: {', '.join(missed)}")
         return OBJECTIVE_MISSED
@@ -134,7 +135,9 @@ def plan(
     alone = offline or (here.project.environment.endpoint is None and plan_command.dummy_credentials(here.caller_env))
     done = plan_command.run(here, views.Teller(), offline=alone)
     if output is Output.JSON:
-        views.document([{"root": name, **views.plan_document(found)} for name, found in done.plans])
+        views.document(
+            [{"root": name, "offline": done.offline, **views.plan_document(found)} for name, found in done.plans]
+        )
     else:
         for name, found in done.plans:
             views.plan(name, found)
@@ -147,7 +150,8 @@ def destroy(env: Env = "local", yes: Yes = False) -> int:
     here = _site(env)
     rehearsal = here.local_cloud() is not None and not sys.stdin.isatty()
     done = destroy_command.run(here, views.Teller(), _asking(yes=yes or rehearsal))
-    views.lines([f"{env} is gone: {len(done.stack_plan.changes)} resources destroyed; nothing is left running"])
+    left = f"still there: {', '.join(done.left)}" if done.left else "nothing is left running"
+    views.lines([f"{env} is gone: {len(done.stack_plan.changes)} resources destroyed; {left}"])
     views.timings(done.stages)
     return DONE
 

@@ -81,6 +81,19 @@ class Environment(_Table):
     local_cloud: LocalCloud | None = None
 
     @model_validator(mode="after")
+    def _the_names_are_those_that_terraform_gives(self) -> Environment:
+        app, state = self.application, self.state
+        expected = {
+            "bucket": f"{app.name}-tfstate-{app.account_id}-{app.region}",
+            "replica_bucket": f"{app.name}-tfstate-{app.account_id}-{app.dr_region}",
+            "lock_table": f"{app.name}-tflock",
+        }
+        wrong = [f"{key} must be {name}" for key, name in expected.items() if getattr(state, key) != name]
+        if wrong:
+            raise ValueError("state: " + ", ".join(wrong) + " (the names that terraform/state gives)")
+        return self
+
+    @model_validator(mode="after")
     def _a_local_cloud_has_an_endpoint(self) -> Environment:
         if self.local_cloud is not None and self.endpoint is None:
             raise ValueError("[local_cloud] needs [endpoint] url, the address that it will listen on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,6 +121,7 @@ class Action(StrEnum):
     REPLACE = "replace"
     IMPORT = "import"
     FORGET = "remove"
+    MOVE = "move"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +171,14 @@ class Diagnostic:
     summary: str
     detail: str = ""
     where: str = ""
+
+
+def state_address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> Address:
+    """Return the address of one instance of a resource, as both stand in a state file."""
+    prefix = f"{resource['module']}." if "module" in resource else ""
+    key = instance.get("index_key")
+    suffix = "" if key is None else f"[{json.dumps(key)}]"
+    return Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
 
 
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------

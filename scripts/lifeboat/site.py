@@ -71,6 +71,7 @@ class Site:
             bucket=state.bucket,
             key=key,
             table=state.lock_table,
+            keeps_digest=state.lock_mode != "lockfile",
         )
 
     def inventory(self) -> Inventory:
@@ -98,14 +99,14 @@ class Site:
 
     # -- Terraform -------------------------------------------------------------------------------------------------
 
-    def state_terraform(self, *, teardown: bool = False) -> Terraform:
-        """Return root 1; its working state is a file here, pushed into the bucket after each apply."""
+    def state_terraform(self, *, teardown: bool = False, state: Path | None = None) -> Terraform:
+        """Return root 1; its working state is a file (this environment's own unless named), pushed into the bucket."""
         return Terraform(
             root=self.project.state_root,
             data=self.project.work / "terraform" / "state",
             env=self.terraform_env(),
             variables={**self.variables(teardown=teardown), "lock_mode": self.project.environment.state.lock_mode},
-            state=self.root_state_file,
+            state=state or self.root_state_file,
         )
 
     def stack_terraform(self, *, teardown: bool = False) -> Terraform:

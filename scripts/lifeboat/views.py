@@ -87,6 +87,7 @@ def plan(name: str, found: Plan) -> None:
         Action.REPLACE: "-/+",
         Action.IMPORT: "<-",
         Action.FORGET: "x",
+        Action.MOVE: "->",
     }
     console = _console(stderr=False)
     for change in found.changes:

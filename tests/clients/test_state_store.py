@@ -35,7 +35,7 @@ def store(cloud: RunningCloud, request: pytest.FixtureRequest) -> StateStore:
         AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    return StateStore(s3=s3, dynamodb=dynamodb, bucket=name, key="stack.tfstate", table=name)
+    return StateStore(s3=s3, dynamodb=dynamodb, bucket=name, key="stack.tfstate", table=name, keeps_digest=True)
 
 
 def md5(body: bytes) -> str:

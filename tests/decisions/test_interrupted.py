@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
-from lifeboat.decisions.interrupted import digest_repair, is_ours, untainted
-from lifeboat.model import RemoteLock, StateVersion
+from lifeboat.decisions.interrupted import digest_repair, is_ours, unfinished, untainted
+from lifeboat.model import Address, Progress, RemoteLock, StateVersion
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -65,20 +66,30 @@ def test_a_digest_is_repaired_only_for_the_direct_successor(
     assert (repair.write, repair.why) == (write, why)
 
 
-def test_tainted_resources_are_trusted_again_and_the_serial_is_raised() -> None:
-    state = {
-        "serial": 7,
-        "resources": [{"type": "aws_db_instance", "instances": [{"status": "tainted", "attributes": {}}, {}]}],
-    }
+def tainted(*names: str) -> bytes:
+    instances = [{"index_key": name, "status": "tainted", "attributes": {}} for name in names]
+    resource = {"module": "module.database", "type": "aws_db_instance", "name": "this", "instances": instances}
+    return json.dumps({"serial": 7, "resources": [resource]}).encode()
 
-    fresh = untainted(json.dumps(state).encode())
+
+def test_what_an_interrupted_apply_was_making_is_trusted_again_and_the_serial_is_raised() -> None:
+    fresh = untainted(tainted("g1", "g2"), {Address('module.database.aws_db_instance.this["g1"]')})
 
     assert fresh is not None
-    assert json.loads(fresh) == {
-        "serial": 8,
-        "resources": [{"type": "aws_db_instance", "instances": [{"attributes": {}}, {}]}],
+    document = json.loads(fresh)
+    assert document["serial"] == 8
+    assert [i.get("status") for i in document["resources"][0]["instances"]] == [None, "tainted"]
+
+
+def test_what_was_tainted_for_another_reason_stays_so() -> None:
+    assert untainted(tainted("g1"), {Address("aws_eip.app")}) is None
+
+
+def test_what_was_begun_and_not_reported_as_done_is_unfinished() -> None:
+    def seen(address: str, kind: Literal["started", "done", "failed"]) -> Progress:
+        return Progress(address=Address(address), kind=kind, action="create")
+
+    assert unfinished([seen("a", "started"), seen("a", "done"), seen("b", "started"), seen("c", "failed")]) == {
+        Address("b"),
+        Address("c"),
     }
-
-
-def test_a_state_without_taint_stays_as_it_is() -> None:
-    assert untainted(b'{"serial": 7, "resources": [{"type": "a", "instances": [{}]}]}') is None

@@ -43,10 +43,11 @@ def test_a_copy_rarer_than_the_objective_does_not_meet_it() -> None:
     assert (row.rpo, row.meets) == (timedelta(hours=48), False)
 
 
-def test_a_monthly_image_meets_the_objective_because_it_holds_no_data() -> None:
-    row = next(r for r in table([way("image", 744)], rpo=DAY) if r.asset == "image")
+def test_a_monthly_image_meets_the_objective_as_long_as_the_volume_does() -> None:
+    with_volume = table([way("image", 744), way("instance volume", 24)], rpo=DAY)
+    alone = table([way("image", 744)], rpo=DAY)
 
-    assert row.meets
+    assert [row.meets for rows in (with_volume, alone) for row in rows if row.asset == "image"] == [True, False]
 
 
 @pytest.mark.parametrize(

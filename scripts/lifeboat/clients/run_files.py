@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import os
+import pwd
 import shutil
 import socket
 import time
@@ -82,14 +82,7 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
         run = RunId(f"{now:%Y%m%dT%H%M%S.%f}Z-{command}")
         folder = work / "runs" / run
         folder.mkdir(parents=True, mode=0o700)
-        facts = {
-            "run": run,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "user": getpass.getuser(),
-            "command": command,
-            "since": now.isoformat(),
-        }
+        facts = _holder_facts(run, command)
         _write(work / "holder.json", facts)
         handle = Run(run=run, folder=folder, lock_descriptor=descriptor)
         handle.note(**facts)
@@ -97,6 +90,38 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
         _prune(work / "runs")
     finally:
         os.close(descriptor)
+
+
+def user_name() -> str:
+    """Return who we are as Terraform writes it into its lock: by the user id, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+@contextmanager
+def alone(work: Path, command: str) -> Iterator[None]:
+    """Hold this environment for something short that is no run; raises Locked naming the holder."""
+    work.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor, work, patience=timedelta(0), tell=lambda _: None)
+        _write(work / "holder.json", _holder_facts(RunId(command), command))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder_facts(run: RunId, command: str) -> dict[str, Any]:
+    return {
+        "run": run,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "user": user_name(),
+        "command": command,
+        "since": datetime.now(UTC).isoformat(),
+    }
 
 
 def holder(work: Path) -> Holder | None:

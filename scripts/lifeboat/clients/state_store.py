@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
-from lifeboat.model import Address, RemoteLock, StateVersion
+from lifeboat.model import Address, RemoteLock, StateVersion, state_address
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
 
@@ -32,12 +32,14 @@ def translated(what: str) -> Iterator[None]:
 class StateStore:
     """One state object: `bucket/key`, its lock item and digest item in `table`, its lock file in the bucket."""
 
-    def __init__(self, *, s3: Any, dynamodb: Any, bucket: str, key: str, table: str) -> None:
+    def __init__(self, *, s3: Any, dynamodb: Any, bucket: str, key: str, table: str, keeps_digest: bool) -> None:
         self._s3 = s3
         self._dynamodb = dynamodb
         self.bucket = bucket
         self.key = key
         self.table = table
+        # Terraform writes a digest only where it locks by the table.
+        self.keeps_digest = keeps_digest
 
     # -- the state ------------------------------------------------------------------------------------------------
 
@@ -202,17 +204,12 @@ def recorded(body: bytes | None) -> dict[Address, str]:
         document = json.loads(body)
     except ValueError as error:
         raise Failed("the state is not JSON") from error
-    addresses: dict[Address, str] = {}
-    for resource in document.get("resources", []):
-        if resource["mode"] != "managed":
-            continue
-        prefix = f"{resource['module']}." if "module" in resource else ""
-        for instance in resource["instances"]:
-            key = instance.get("index_key")
-            suffix = "" if key is None else f"[{json.dumps(key)}]"
-            address = Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
-            addresses[address] = str(instance.get("attributes", {}).get("id", ""))
-    return addresses
+    return {
+        state_address(resource, instance): str(instance.get("attributes", {}).get("id", ""))
+        for resource in document.get("resources", [])
+        if resource["mode"] == "managed"
+        for instance in resource["instances"]
+    }
 
 
 def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:

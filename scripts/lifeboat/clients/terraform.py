@@ -19,7 +19,7 @@ from python_terraform import IsFlagged
 from python_terraform import Terraform as _PythonTerraform
 
 from lifeboat.clients.redaction import redacted
-from lifeboat.errors import Locked, TerraformFailed, Unreachable, WrongConfiguration
+from lifeboat.errors import Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
 from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
 
 MINIMUM = (1, 11, 0)
@@ -69,6 +69,7 @@ class Running:
     outputs_change: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
     seen: list[Progress] = field(default_factory=list)
+    stopped: bool = False
     _reader: IO[str] | None = None
     _tail: str = ""
 
@@ -88,12 +89,21 @@ class Running:
             )
 
     @property
+    def cut_off(self) -> bool:
+        """Whether it was stopped or killed, so that what it was making may be neither finished nor recorded."""
+        return self.stopped or (self.process.returncode is not None and self.process.returncode < 0)
+
+    @property
     def ended(self) -> bool:
         """Whether the process is gone."""
         return self.process.poll() is not None
 
     def finish(self) -> int:
         """Wait for the end and return the exit status, with the file of its events redacted; may be called again."""
+        while not self.ended:
+            for _ in self.progress():
+                continue
+            time.sleep(0.05)
         status = self.process.wait()
         for _ in self.progress():
             continue
@@ -105,6 +115,7 @@ class Running:
 
     def stop(self) -> None:
         """Ask Terraform to finish what is in flight and to save its state; kill it when it does not."""
+        self.stopped = True
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGINT)
         try:
@@ -115,8 +126,13 @@ class Running:
             self.process.wait(10)
 
     def failure(self) -> Exception:
-        """Return the error that Terraform's diagnostics amount to."""
-        return failure(self.what, self.diagnostics, self.events)
+        """Return the error that Terraform's diagnostics amount to; an apply that began has stopped part-way."""
+        error = failure(self.what, self.diagnostics, self.events)
+        if not self.what.startswith("terraform apply") or isinstance(error, Locked):
+            return error
+        return StoppedPartWay(
+            str(error), hint="mend what it says, then run the same command again: it goes on from where this one was"
+        )
 
     def _read(self, line: str) -> Iterator[Progress]:
         if not line.startswith("{"):
@@ -381,11 +397,15 @@ def _change(change: Mapping[str, Any]) -> Change | None:
         "replace": Action.REPLACE,
         "import": Action.IMPORT,
         "remove": Action.FORGET,
+        "move": Action.MOVE,
     }.get(change["action"])
     if action is None and "importing" in change:
         action = Action.IMPORT
-    if action is None:
+    if action is None and change["action"] in ("noop", "read"):
         return None
+    if action is None:
+        # Dropping what we do not know would call a plan empty that is not.
+        raise TerraformFailed(f"this Terraform plans an unknown action {change['action']!r} for {resource['addr']}")
     return Change(
         address=Address(resource["addr"]),
         resource_type=resource["resource_type"],

@@ -21,7 +21,7 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.commands import preflight, repair
 from lifeboat.decisions import plans, protection
-from lifeboat.errors import ApprovalMissing, IntegrityFailure, Interrupted, Refused
+from lifeboat.errors import ApprovalMissing, IntegrityFailure, Interrupted, LifeboatError, Refused
 from lifeboat.model import Action, AssetRow, Plan, Protection, Recovery, RunId
 from lifeboat.site import Site
 from lifeboat.views import Teller
@@ -74,6 +74,7 @@ class Destroyed:
 
     stack_plan: Plan
     stages: list[tuple[str, float]]
+    left: tuple[str, ...]
 
 
 def preview(site: Site, plan: Plan) -> list[str]:
@@ -94,12 +95,12 @@ def run(site: Site, tell: Teller, agree: Agree) -> Applied:
     preflight.require(site)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, "apply", patience=PATIENCE, tell=tell.say) as this_run:
+        work = Apply(site, tell, agree, this_run)
         try:
-            applied = Apply(site, tell, agree, this_run).everything()
-        except (Interrupted, KeyboardInterrupt):
-            raise
+            applied = work.everything()
         except BaseException as error:
-            run_files.mark_ended(this_run.folder, f"failed: {type(error).__name__}")
+            if not work.cut_off:
+                run_files.mark_ended(this_run.folder, f"failed: {type(error).__name__}")
             raise
         run_files.mark_ended(this_run.folder, "done")
         return applied
@@ -119,6 +120,12 @@ class Apply:
         self.state = site.state_terraform(teardown=teardown)
         self.stack = site.stack_terraform(teardown=teardown)
         self.running: list[Running] = []
+        self.root_applied = False
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a Terraform of this run was stopped or killed, so that the next run has to look at what it left."""
+        return any(running.cut_off for running in self.running)
 
     def everything(self) -> Applied:
         """Bring both roots to what their files say."""
@@ -127,7 +134,7 @@ class Apply:
         except KeyboardInterrupt:
             self._interrupt()
             raise Interrupted(
-                "stopped on request; what was being made was finished and the state saved",
+                "stopped on request; Terraform has saved its state",
                 hint=f"lifeboat apply -e {self.site.project.env} goes on from there",
             ) from None
         except Exception:
@@ -156,33 +163,37 @@ class Apply:
             if ready:
                 plan_stack = self._prepare_stack(lost)
             self._wait([plan_state] if check is None else [check, plan_state])
+            if plan_stack is not None:
+                self._wait([plan_stack])
+            repair.forget_adoptions(self.state)
+            # Both are judged before either is applied, so that what is refused has changed nothing.
             state_plan = self._judged(plan_state, "state backend")
+            stack_plan = None if plan_stack is None else self._planned_stack(plan_stack)
         applying: list[Running] = []
         if not state_plan.empty:
             self.run.note(applying_state=True)
+            self.root_applied = True
             applying.append(self._start_apply(self.state, "state"))
-        if plan_stack is None:
+        if stack_plan is None:
             with self.stages.timed("state backend until usable"):
                 self._wait(
-                    applying, until=lambda: self._backend_usable(applying, state_plan), total=len(state_plan.changes)
+                    applying,
+                    until=lambda: self._backend_usable(applying, state_plan, root_store),
+                    total=len(state_plan.changes),
                 )
             with self.stages.timed("plan of the stack"):
                 plan_stack = self._prepare_stack(lost)
                 self._wait([plan_stack])
-        else:
-            with self.stages.timed("plan of the stack, beyond that of the state backend"):
-                self._wait([plan_stack])
-        stack_plan = self._judged(plan_stack, "stack")
+                stack_plan = self._planned_stack(plan_stack)
         if not stack_plan.empty:
             self.run.note(applying_stack=True)
             applying.append(self._start_apply(self.stack, "stack"))
         with self.stages.timed("apply"):
-            try:
-                self._wait(applying, total=len(stack_plan.changes) + len(state_plan.changes))
-            finally:
-                self._give_root_state(root_store)
+            self._wait(applying, total=len(stack_plan.changes) + len(state_plan.changes))
+            self._give_root_state(root_store)
         with self.stages.timed("check"):
-            stack_store.check_digest()
+            if stack_store.keeps_digest:
+                stack_store.check_digest()
             recovery, rows = read_outputs(self.site, stack_store)
             repair.done(self.site, self.run)
         with self.stages.timed("wait for the application"):
@@ -196,6 +207,10 @@ class Apply:
             answers=answers,
             stages=self.stages.ended,
         )
+
+    def _planned_stack(self, running: Running) -> Plan:
+        repair.forget_adoptions(self.stack)
+        return self._judged(running, "stack")
 
     def _start_check(self) -> Running:
         """Start a plan of the stack that asks nobody anything, so that a wrong input is refused before root 1 exists."""
@@ -261,9 +276,10 @@ class Apply:
             self.agree([f"{change.action.value} {change.address}: {why}" for change, why in judgement.to_agree])
         return plan
 
-    def _backend_usable(self, applying: Sequence[Running], plan: Plan) -> bool:
-        waited = {c.address for c in plan.changes if c.action is Action.CREATE and c.resource_type not in SETTLING}
-        return all(waited <= self._done(running) for running in applying)
+    def _backend_usable(self, applying: Sequence[Running], plan: Plan, store: StateStore) -> bool:
+        made = (Action.CREATE, Action.UPDATE, Action.REPLACE)
+        waited = {c.address for c in plan.changes if c.action in made and c.resource_type not in SETTLING}
+        return all(waited <= self._done(running) for running in applying) and store.usable()
 
     def _done(self, running: Running) -> set[str]:
         return {p.address for p in running.seen if p.kind == "done"}
@@ -306,16 +322,22 @@ class Apply:
         alive = [one for one in self.running if not one.ended]
         if alive:
             self.tell.warn("something failed; waiting for " + ", ".join(one.what for one in alive) + " to end")
-        for one in alive:
-            one.finish()
-        store = self.site.root_store()
-        self._give_root_state(store)
+        try:
+            for one in alive:
+                one.finish()
+            if self.root_applied:
+                self._give_root_state(self.site.root_store())
+        except LifeboatError as error:
+            # What went wrong first is what the operator must read; this comes on top of it.
+            self.tell.warn(f"and then: {error.summary}")
 
     def _interrupt(self) -> None:
         self.tell.warn("stopping: Terraform finishes what it is making and saves its state; this takes up to 90 s")
         for one in self.running:
             if not one.ended:
                 one.stop()
+        if self.root_applied:
+            self._give_root_state(self.site.root_store())
 
     # -- taking it down -----------------------------------------------------------------------------------------
 
@@ -338,11 +360,18 @@ class Apply:
         preflight.require_account(self.site)
         lost = repair.run(self.site, self.tell, self.run)
         plan = Plan(changes=())
+        if cloud is None and self.site.stack_store().body() is None:
+            store = self.site.stack_store()
+            raise IntegrityFailure(
+                f"there is no state s3://{store.bucket}/{store.key}, so lifeboat does not know what to destroy",
+                hint="check [state] in the environment's toml; nothing was destroyed",
+            )
         if self.site.root_store().bucket_exists() and self.site.stack_store().body() is not None:
             with self.stages.timed("plan"):
                 self._init(self.stack, self.site.backend())
                 repair.adopt_stack(self.site, self.tell, self.stack, lost)
                 plan = self._ended(self._start_destroy_plan()).plan()
+                repair.forget_adoptions(self.stack)
             self.agree(preview(self.site, plan))
             with self.stages.timed("take the protection off"):
                 running = self._ended(self._start_plan(self.stack, "stack"))
@@ -359,7 +388,8 @@ class Apply:
                 cloud.down()
                 cloud.forget()
                 self.site.root_state_file.unlink(missing_ok=True)
-        return Destroyed(stack_plan=plan, stages=self.stages.ended)
+        left = () if cloud is not None else (f"the state backend ({self.site.project.environment.state.bucket})",)
+        return Destroyed(stack_plan=plan, stages=self.stages.ended, left=left)
 
     def _start_destroy_plan(self) -> Running:
         running = self.stack.destroy_plan(

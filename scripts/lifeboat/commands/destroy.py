@@ -20,19 +20,22 @@ def run(site: Site, tell: Teller, agree: Agree) -> Destroyed:
         )
     preflight.require(site)
     with run_files.held(project.work, "destroy", patience=apply.PATIENCE, tell=tell.say) as this_run:
+        work = apply.Apply(site, tell, agree, this_run, teardown=True)
         try:
-            destroyed = _destroy(site, tell, agree, this_run)
+            _require_something(site)
+            destroyed = work.destroy()
         except BaseException as error:
-            run_files.mark_ended(this_run.folder, f"failed: {type(error).__name__}")
+            if not work.cut_off:
+                run_files.mark_ended(this_run.folder, f"failed: {type(error).__name__}")
             raise
         run_files.mark_ended(this_run.folder, "done")
         return destroyed
 
 
-def _destroy(site: Site, tell: Teller, agree: Agree, this_run: run_files.Run) -> Destroyed:
+def _require_something(site: Site) -> None:
     cloud = site.local_cloud()
     if cloud is not None and cloud.health() is None and not (cloud.directory / "live" / "cloud.state").exists():
-        cloud.forget()
-        raise NothingFits(f"there is nothing to destroy: {site.project.env} was never applied, or was destroyed before")
-    work = apply.Apply(site, tell, agree, this_run, teardown=True)
-    return work.destroy()
+        raise NothingFits(
+            f"there is nothing to destroy: {site.project.env} was never applied, or was destroyed before",
+            hint="lifeboat local reset deletes what saves are left" if cloud.directory.exists() else "",
+        )

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.commands import apply
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
@@ -33,20 +34,24 @@ def cloud_of(site: Site) -> LocalCloud:
 def up(site: Site, tell: Teller) -> str:
     """Start the local cloud, going on from where it was."""
     cloud = cloud_of(site)
-    apply.start_cloud(site, tell, but=RunId(""))
+    with run_files.alone(site.project.work, "local up"):
+        apply.start_cloud(site, tell, but=RunId(""))
     return f"the local cloud listens on {cloud.url}"
 
 
 def down(site: Site) -> str:
     """Stop the local cloud; its state stays on disk."""
-    return "stopped; its state is kept" if cloud_of(site).down() else "it did not run"
+    cloud = cloud_of(site)
+    with run_files.alone(site.project.work, "local down"):
+        return "stopped; its state is kept" if cloud.down() else "it did not run"
 
 
 def reset(site: Site) -> str:
     """Stop the local cloud and delete all of its state."""
     cloud = cloud_of(site)
-    cloud.down()
-    cloud.forget()
+    with run_files.alone(site.project.work, "local reset"):
+        cloud.down()
+        cloud.forget()
     return "the local cloud is empty; lifeboat apply builds it anew"
 
 
@@ -55,7 +60,11 @@ def ask(site: Site, verb: str, **asked: Any) -> dict[str, Any]:
     cloud = cloud_of(site)
     if cloud.health() is None:
         raise Unreachable(f"no local cloud answers on {cloud.url}", hint="lifeboat local up")
-    return cloud.ask(verb, **asked)
+    if verb not in ("save", "load"):
+        return cloud.ask(verb, **asked)
+    # Under an apply, a load would swap AWS away beneath Terraform, and a save would keep something half-made.
+    with run_files.alone(site.project.work, f"local {verb}"):
+        return cloud.ask(verb, **asked)
 
 
 def logs(site: Site, *, newest: int) -> list[str]:

@@ -67,30 +67,37 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
             f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",
             hint=f"lifeboat apply -e {site.project.env} makes it; lifeboat plan --offline checks the configuration alone",
         )
+    # The bucket's state of root 1 counts, not what an earlier apply left on this machine.
     body = site.root_store().body()
-    if body is not None and not site.root_state_file.exists():
-        site.root_state_file.touch(mode=0o600)
-        site.root_state_file.write_bytes(body)
-    state, stack = site.state_terraform(), site.stack_terraform()
+    root_state = folder / "state.tfstate"
+    if body is not None:
+        root_state.touch(mode=0o600)
+        root_state.write_bytes(body)
+    state, stack = site.state_terraform(state=root_state), site.stack_terraform()
     state.init(None, seconds=300)
     stack.init(site.backend(), seconds=300)
     running = [
         (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
         for name, terraform in (("state backend", state), ("stack", stack))
     ]
-    found = []
-    for name, one in running:
-        if one.finish() != 0:
-            for _, other in running:
-                if not other.ended:
-                    other.stop()
-            raise one.failure()
-        found.append((name, one.plan()))
-    return tuple(found)
+    try:
+        for _, one in running:
+            if one.finish() != 0:
+                raise one.failure()
+    finally:
+        # It runs in a session of its own: nobody else would end it, and it holds the lock on the state.
+        for _, one in running:
+            if not one.ended:
+                one.stop()
+    return tuple((name, one.plan()) for name, one in running)
 
 
 def _planned(terraform: Terraform, folder: Path, minutes: int) -> Plan:
     running = terraform.plan(out=folder / "plan", events=folder / "plan.jsonl", seconds=minutes * 60)
-    if running.finish() != 0:
-        raise running.failure()
+    try:
+        if running.finish() != 0:
+            raise running.failure()
+    finally:
+        if not running.ended:
+            running.stop()
     return running.plan()

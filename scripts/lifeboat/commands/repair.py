@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import socket
 import time
@@ -49,7 +48,8 @@ def run(site: Site, tell: Teller, this_run: Run) -> Lost:
     if not store.bucket_exists():
         return lost
     _unlock(store, lost.runs, tell)
-    _mend_digest(store, lost.runs, tell)
+    if store.keeps_digest:
+        _mend_digest(store, lost.runs, tell)
     return lost
 
 
@@ -57,8 +57,8 @@ def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> N
     """Make Terraform trust and take over what killed runs made in the stack and the state does not know."""
     store = site.stack_store()
     body = store.body()
-    if lost.runs and body is not None:
-        fresh = interrupted.untainted(body)
+    if body is not None:
+        fresh = interrupted.untainted(body, _begun(lost, "stack"))
         if fresh is not None:
             tell.say("trusting again what Terraform was making when it was stopped")
             path = site.project.work / "untainted.tfstate"
@@ -75,8 +75,8 @@ def adopt_root(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> No
     """The same for root 1, whose state is a file; where that is gone, everything it made is looked for by name."""
     local = site.root_state_file
     body = local.read_bytes() if local.exists() else None
-    if lost.runs and body is not None:
-        fresh = interrupted.untainted(body)
+    if body is not None:
+        fresh = interrupted.untainted(body, _begun(lost, "state"))
         if fresh is not None:
             local.write_bytes(fresh)
             body = fresh
@@ -89,17 +89,25 @@ def adopt_root(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> No
 
 def done(site: Site, this_run: Run) -> None:
     """Forget what was repaired, once an apply got through."""
-    for root in (site.project.state_root, site.project.stack_root):
-        (root / ADOPTION_FILE).unlink(missing_ok=True)
     for earlier in run_files.unfinished(site.project.work, but=this_run.run):
         run_files.mark_ended(earlier.folder, f"repaired by {this_run.run}")
+
+
+def forget_adoptions(terraform: Terraform) -> None:
+    """Take the import blocks away as soon as they are in a saved plan: the root is shared by all environments."""
+    (terraform.root / ADOPTION_FILE).unlink(missing_ok=True)
+
+
+def _begun(lost: Lost, name: str) -> set[Address]:
+    files = [run.folder / f"{name}-apply.jsonl" for run in lost.runs]
+    return {address for path in files if path.exists() for address in interrupted.unfinished(recorded_progress(path))}
 
 
 # -- locks and digest ---------------------------------------------------------------------------------------------
 
 
 def _unlock(store: StateStore, runs: Iterable[Unfinished], tell: Teller) -> None:
-    now, user, host = datetime.now(UTC), getpass.getuser(), socket.gethostname()
+    now, user, host = datetime.now(UTC), run_files.user_name(), socket.gethostname()
     runs = list(runs)
     for lock in store.locks():
         ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, started=r.started, now=now)]

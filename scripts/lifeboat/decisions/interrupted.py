@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifeboat.model import RemoteLock, StateVersion
+from lifeboat.model import Address, Progress, RemoteLock, StateVersion, state_address
 
 # Clocks of one machine agree; the margin covers Terraform starting a moment before the run was written down.
 _MARGIN = timedelta(seconds=5)
@@ -55,18 +55,24 @@ def digest_repair(versions: Sequence[StateVersion], digest: str | None) -> Diges
     return DigestRepair(write=newest.md5, why=f"serial {newest.serial} was written and its digest was not")
 
 
-def untainted(state: bytes, spare: Collection[str] = ()) -> bytes | None:
-    """Return the state with its tainted resources trusted again and the serial raised; None when none is tainted.
+def unfinished(progress: Iterable[Progress]) -> set[Address]:
+    """Return what a cut-off apply had begun and not reported as done."""
+    progress = list(progress)
+    return {p.address for p in progress} - {p.address for p in progress if p.kind == "done"}
+
+
+def untainted(state: bytes, addresses: Collection[Address]) -> bytes | None:
+    """Return the state with these resources trusted again and the serial raised; None when none of them is tainted.
 
     Terraform taints what it was creating when it was interrupted. Such a thing exists and is usually whole: replacing
     it would destroy a database that just needed one more minute. The next plan reads it and mends what is unfinished.
-    `spare` names resource types that stay tainted.
+    What was tainted for another reason stays so.
     """
     document = json.loads(state)
     changed = False
     for resource in document.get("resources", []):
         for instance in resource["instances"]:
-            if instance.get("status") == "tainted" and resource["type"] not in spare:
+            if instance.get("status") == "tainted" and state_address(resource, instance) in addresses:
                 del instance["status"]
                 changed = True
     if not changed:

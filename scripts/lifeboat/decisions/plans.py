@@ -25,6 +25,12 @@ HOLDS_DATA = {
     "aws_backup_plan": "nothing makes new recovery points until it is back",
     "aws_dlm_lifecycle_policy": "its snapshots are orphaned",
     "aws_route53_zone": "its name servers change",
+    "aws_backup_vault_lock_configuration": "its recovery points can be deleted until it is back",
+    "aws_backup_vault_policy": "its recovery points can be deleted until it is back",
+    "aws_s3_bucket_object_lock_configuration": "new objects are not locked until it is back",
+    "aws_s3_bucket_policy": "versions can be deleted until it is back",
+    "aws_s3_bucket_replication_configuration": "nothing is copied to the other region until it is back",
+    "aws_s3_bucket_versioning": "what is overwritten is lost until it is back",
 }
 _LOSES = (Action.DELETE, Action.REPLACE)
 
@@ -57,6 +63,7 @@ def headline(plan: Plan) -> str:
         (Action.REPLACE, "to replace"),
         (Action.DELETE, "to destroy"),
         (Action.FORGET, "to forget"),
+        (Action.MOVE, "to move"),
     ]
     shown = [f"{plan.count(action)} {words}" for action, words in counts if plan.count(action)]
     return ", ".join(shown) or "only outputs change"

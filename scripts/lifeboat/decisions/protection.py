@@ -16,13 +16,15 @@ def table(protections: Iterable[Protection], *, rpo: timedelta) -> list[AssetRow
     The RPO of an asset is the interval of its most frequent copy. An image is not data: its own interval does not
     count against the objective as long as the instance's volume meets it.
     """
+    # An image without a protected volume beside it would lose what was written since it was made.
     by_asset: dict[str, list[Protection]] = {asset: [] for asset in ASSETS}
     for protection in protections:
         by_asset.setdefault(protection.asset, []).append(protection)
-    return [_row(asset, ways, rpo) for asset, ways in by_asset.items()]
+    volume = _row("instance volume", by_asset["instance volume"], rpo, volume_meets=False)
+    return [_row(asset, ways, rpo, volume_meets=volume.meets) for asset, ways in by_asset.items()]
 
 
-def _row(asset: str, ways: list[Protection], objective: timedelta) -> AssetRow:
+def _row(asset: str, ways: list[Protection], objective: timedelta, *, volume_meets: bool) -> AssetRow:
     timed = [timedelta(hours=way.every_hours) for way in ways if way.every_hours is not None]
     achieved = min(timed, default=None)
     note = ""
@@ -30,7 +32,7 @@ def _row(asset: str, ways: list[Protection], objective: timedelta) -> AssetRow:
         note = "nothing known protects it"
     elif achieved is None:
         note = "stored safely, but nothing makes copies on a schedule yet"
-    meets = achieved is not None and (achieved <= objective or asset == "image")
+    meets = achieved is not None and (achieved <= objective or (asset == "image" and volume_meets))
     return AssetRow(
         asset=asset,
         ways=tuple(
