@@ -115,19 +115,58 @@ class Control:
         return {"saved": name, "seconds": round(time.monotonic() - started, 2)}
 
     def load(self, name: str) -> dict[str, Any]:
-        """Go back to saves/NAME: everything that runs is stopped, files and state are replaced, then started again."""
+        """Go back to saves/NAME: everything that runs is stopped, files and state are replaced, then started again.
+
+        A save that is damaged, or of another version, is refused before anything is stopped; when the rest fails, the
+        state before the load is brought back.
+        """
         _named(name)
         started = time.monotonic()
         source = self.cloud.directory / "saves" / name
         if not (source / "cloud.state").is_file():
             raise Wrong(f"there is no save named {name} in {source.parent}")
-        with self._writing, self.cloud.gate.alone():
-            self.cloud.end()
-            shutil.rmtree(self.cloud.live, ignore_errors=True)
-            _copy(source, self.cloud.live)
-            saved_state.load(self.cloud, (self.cloud.live / "cloud.state").read_bytes())
-            self.cloud.start()
+        fresh, old = self._fresh, self._old
+        with self._writing:
+            shutil.rmtree(fresh, ignore_errors=True)
+            _copy(source, fresh)
+            try:
+                state = saved_state.verified((fresh / "cloud.state").read_bytes())
+            except saved_state.DamagedState as error:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise Wrong(f"the save {name} cannot be loaded: {error}") from error
+            with self.cloud.gate.alone():
+                self._write_state()  # what to go back to
+                self.cloud.end()
+                shutil.rmtree(old, ignore_errors=True)
+                self.cloud.live.rename(old)
+                fresh.rename(self.cloud.live)
+                try:
+                    saved_state.load(self.cloud, state)
+                    self.cloud.start()
+                except Exception as error:
+                    LOG.exception("the save %s could not be loaded", name)
+                    self._go_back()
+                    reason = f"{type(error).__name__}: {error}"
+                    raise Wrong(f"the save {name} could not be loaded, all is as it was: {reason}") from error
+            shutil.rmtree(old, ignore_errors=True)
         return {"loaded": name, "seconds": round(time.monotonic() - started, 2)}
+
+    @property
+    def _fresh(self) -> Path:
+        return self.cloud.directory / ".live.new"
+
+    @property
+    def _old(self) -> Path:
+        return self.cloud.directory / ".live.old"
+
+    def _go_back(self) -> None:
+        """Return to the folder and state that a load put aside."""
+        self.cloud.end()
+        self.cloud.live.rename(self._fresh)
+        self._old.rename(self.cloud.live)
+        saved_state.load(self.cloud, saved_state.verified((self.cloud.live / "cloud.state").read_bytes()))
+        self.cloud.start()
+        shutil.rmtree(self._fresh, ignore_errors=True)
 
     def tick(self, schedule: str) -> dict[str, Any]:
         """Fire everything that is due daily, or monthly, now; return what was started, in words."""
@@ -154,11 +193,15 @@ class Control:
 
         A damaged state is put aside, never deleted, and the cloud starts empty: `apply` then builds it anew.
         """
+        if self._old.exists() and not self.cloud.live.exists():  # killed in the middle of a load
+            self._old.rename(self.cloud.live)
+        for left in (self._fresh, self._old):
+            shutil.rmtree(left, ignore_errors=True)
         path = self.cloud.live / "cloud.state"
         found = "empty"
         if path.is_file():
             try:
-                saved_state.load(self.cloud, path.read_bytes())
+                saved_state.load(self.cloud, saved_state.verified(path.read_bytes()))
                 found = "continued"
             except Exception as error:
                 LOG.exception("the state of the last run is unreadable")

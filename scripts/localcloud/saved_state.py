@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import pickletools
 import threading
 from collections.abc import Callable
+from itertools import islice, pairwise
 from typing import Any
 
 import moto
@@ -18,6 +20,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from localcloud.cloud import Cloud, Remembered
 
 FORMAT = 1
+_HEADER_OPCODES = 20  # the header's two keys and values are among the first 12
 _NOT_STATE = {"moto_api", "instance_metadata"}
 _LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()))
 
@@ -85,15 +88,29 @@ def dumped(cloud: Cloud) -> bytes:
     return hashlib.sha256(body).digest() + body
 
 
-def load(cloud: Cloud, data: bytes) -> None:
-    """Replace the state by what `dumped` returned; raises DamagedState and changes nothing when it is not that."""
+def verified(data: bytes) -> bytes:
+    """Return the pickle in what `dumped` returned, which nothing here runs; raises DamagedState when it is not that."""
     digest, body = data[:32], data[32:]
     if hashlib.sha256(body).digest() != digest:
         raise DamagedState("the checksum does not match: the file was cut off or changed")
+    by_format, by_moto = _written_by(body)
+    if by_format != FORMAT or by_moto != moto.__version__:
+        raise DamagedState(f"written by format {by_format} with moto {by_moto}, not {FORMAT} with {moto.__version__}")
+    return body
+
+
+def _written_by(body: bytes) -> tuple[Any, Any]:
+    """Read the format and moto's version, the first entries of `content`, without making the objects after them."""
+    # Classes of another moto may be gone, so unpickling would fail before it came to say which moto that was.
+    said = [value for _, value, _ in islice(pickletools.genops(body), _HEADER_OPCODES) if value is not None]
+    named = dict(pairwise(said))
+    return named.get("format"), named.get("moto")
+
+
+def load(cloud: Cloud, body: bytes) -> None:
+    """Replace the state by the pickle that `verified` returned; when it raises, the state is neither old nor new."""
     reset()
     content = _Unpickler(io.BytesIO(body)).load()
-    if content["format"] != FORMAT or content["moto"] != moto.__version__:
-        raise DamagedState(f"written by format {content['format']} with moto {content['moto']}")
     for (service, account, region), state in content["backends"].items():
         backend = backends.get_backend(service)[account][region]
         backend.__dict__.clear()

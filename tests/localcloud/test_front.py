@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 
+import moto
+import psutil
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -101,6 +105,74 @@ def test_loading_a_save_brings_back_what_was_deleted_since(cloud: RunningCloud) 
 def test_a_save_that_does_not_exist_cannot_be_loaded(cloud: RunningCloud) -> None:
     with pytest.raises(AssertionError, match="there is no save named nowhere"):
         cloud.control("load", name="nowhere")
+
+
+def cut_off(data: bytes) -> bytes:
+    return data[:-1]
+
+
+def of_another_moto(data: bytes) -> bytes:
+    body = data[32:].replace(moto.__version__.encode(), b"0" * len(moto.__version__), 1)
+    return hashlib.sha256(body).digest() + body
+
+
+def unreadable(data: bytes) -> bytes:
+    """Give a pickle that passes for whole and names a class that does not exist."""
+    body = data[32:].replace(b"localcloud.cloud", b"localcloud.clown")
+    return hashlib.sha256(body).digest() + body
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (cut_off, "cannot be loaded: the checksum does not match"),
+        (of_another_moto, "cannot be loaded: written by format 1 with moto 0"),
+        (unreadable, "could not be loaded, all is as it was: ModuleNotFoundError"),
+    ],
+)
+def test_a_save_that_cannot_be_loaded_is_refused_and_the_cloud_goes_on(
+    cloud: RunningCloud, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    cloud.control("save", name="damaged")
+    state = cloud.directory / "saves" / "damaged" / "cloud.state"
+    state.write_bytes(damage(state.read_bytes()))
+    queue = cloud.client("sqs").create_queue(QueueName=damage.__name__)["QueueUrl"]
+    held = cloud.directory / "live" / "held"
+    held.write_text("a file of the live cloud")
+    database = serving_database(cloud)
+    servers = postgres_of(cloud)
+
+    with pytest.raises(AssertionError, match=reason) as refusal:
+        cloud.control("load", name="damaged")
+
+    assert queue in cloud.client("sqs").list_queues()["QueueUrls"]
+    assert held.read_text() == "a file of the live cloud"
+    assert serving_database(cloud) == database
+    assert len(postgres_of(cloud)) == 1
+    if "cannot be" in str(refusal.value):
+        assert postgres_of(cloud) == servers
+    assert not list(cloud.directory.glob(".live.*"))
+
+
+def serving_database(cloud: RunningCloud) -> str:
+    """Return the resource id of the cloud's only database, made when missing, once it is available."""
+    rds = cloud.client("rds")
+    if not rds.describe_db_instances()["DBInstances"]:
+        rds.create_db_instance(
+            DBInstanceIdentifier="goes-on",
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            AllocatedStorage=20,
+            MasterUsername="app",
+            MasterUserPassword="canary-password",
+        )
+    rds.get_waiter("db_instance_available").wait(WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return str(rds.describe_db_instances()["DBInstances"][0]["DbiResourceId"])
+
+
+def postgres_of(cloud: RunningCloud) -> set[psutil.Process]:
+    """Return the servers that the cloud runs."""
+    return {child for child in psutil.Process(cloud.process.pid).children() if child.name() == "postgres"}
 
 
 def test_an_injected_fault_after_execution_loses_only_the_answer(cloud: RunningCloud) -> None:
