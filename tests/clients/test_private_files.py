@@ -1,0 +1,69 @@
+"""A private file is its owner's alone, and is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lifeboat.clients import private_files
+
+
+@pytest.fixture
+def no_room_for_more_than_4_kib() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_file_is_its_owners_alone_whatever_the_umask_and_the_old_mode(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    umask = os.umask(0)
+
+    private_files.write(path, b"new")
+    os.umask(umask)
+
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"theirs")
+    path = tmp_path / "state"
+    path.symlink_to(theirs)
+
+    private_files.write(path, b"ours")
+
+    assert (path.is_symlink(), path.read_bytes(), theirs.read_bytes()) == (False, b"ours", b"theirs")
+
+
+@pytest.mark.usefixtures("no_room_for_more_than_4_kib")
+def test_a_write_that_fails_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    private_files.write(path, b"old")
+
+    with pytest.raises(OSError, match="File too large") as caught:
+        private_files.write(path, b"x" * 8192)
+
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "absent" / "state"
+
+    with pytest.raises(FileNotFoundError) as caught:
+        private_files.write(path, b"x")
+
+    assert caught.value.filename == str(path)
