@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -25,6 +26,9 @@ _PASSED_ON = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUA
 START_SECONDS = 60
 STOP_SECONDS = 60
 CONTROL_SECONDS = 300
+_HEALTH_BYTES = 65536  # ours is below 1 KiB; another program's answer may have no end
+# The caller's http_proxy is for the world outside; what is asked on loopback must not go there.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LocalCloud:
@@ -44,15 +48,15 @@ class LocalCloud:
     def health(self) -> dict[str, Any] | None:
         """Return what it says of itself; None when nothing answers. Raises when the port is somebody else's."""
         try:
-            with urllib.request.urlopen(f"{self.url}/_localcloud/health", timeout=5) as answer:  # noqa: S310 (loopback)
-                document = json.load(answer)
-        except (urllib.error.HTTPError, ValueError) as error:
+            with _DIRECT.open(f"{self.url}/_localcloud/health", timeout=5) as answer:
+                document = json.loads(answer.read(_HEALTH_BYTES))
+        except (urllib.error.HTTPError, http.client.HTTPException, ValueError) as error:
             raise self._taken("another program") from error
-        except (urllib.error.URLError, OSError):
+        except OSError:
             if self._listening():
                 raise self._taken("another program") from None
             return None
-        if document.get("program") != "localcloud":
+        if not isinstance(document, dict) or document.get("program") != "localcloud":
             raise self._taken("another program")
         if Path(document["directory"]) != self.directory.resolve():
             raise self._taken(f"the local cloud of {document['directory']} (process {document['pid']})")
@@ -117,13 +121,12 @@ class LocalCloud:
             f"{self.url}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=CONTROL_SECONDS) as answer:  # noqa: S310
+            with _DIRECT.open(request, timeout=CONTROL_SECONDS) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
-            text = json.loads(error.read() or b"{}").get("error", str(error))
             kind = NothingFits if error.code == 400 else Failed
-            raise kind(f"the local cloud refused {verb}: {text}") from None
-        except (urllib.error.URLError, OSError) as error:
+            raise kind(f"the local cloud refused {verb}: {_words(error)}") from None
+        except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"no local cloud answers on {self.url}", hint="lifeboat local up") from error
 
     def _listening(self) -> bool:
@@ -136,6 +139,14 @@ class LocalCloud:
             f"port {self.port} on 127.0.0.1, which the local cloud needs, is taken by {by}",
             hint="stop that program, or choose another port in [endpoint] url of environments/local.toml",
         )
+
+
+def _words(error: urllib.error.HTTPError) -> str:
+    """Return why it refused; where it could not say so in JSON, the status."""
+    try:
+        return str(json.loads(error.read())["error"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return str(error)
 
 
 def _environment() -> dict[str, str]:
