@@ -75,9 +75,13 @@ def main() -> int:
     stopped.wait()
     cloud.stopping.set()
     saver.join(10)
-    control.write()
-    server.close()
-    cloud.end()
+    try:
+        control.close()
+    except Exception:
+        logging.exception("the state was not written at the end; the next start continues from the write before")
+        return 1
+    finally:
+        server.close()
     return 0
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("localcloud.control")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 AUTOSAVE_QUIET_SECONDS = 1.0
+AUTOSAVE_AGAIN_SECONDS = 4.0  # after a failure, such as a full disk
 
 
 class Wrong(Exception):
@@ -38,6 +39,7 @@ class Control:
         self.cloud = cloud
         self.faults: Faults | None = None
         self.started_at = time.time()
+        self.last_save_error: str | None = None
         self._stop = stop
         self._writing = threading.Lock()
 
@@ -80,7 +82,7 @@ class Control:
     # -- verbs ---------------------------------------------------------------------------------------------------
 
     def health(self) -> dict[str, Any]:
-        """Return who is running: process id, folder, start time (seconds since 1970) and network."""
+        """Return who is running (start time in seconds since 1970) and why the state was not written, if it wasn't."""
         return {
             "program": "localcloud",
             "pid": os.getpid(),
@@ -89,6 +91,7 @@ class Control:
             "network": self.cloud.network,
             "started_at": self.started_at,
             "user": self.cloud.user.name,
+            "last_save_error": self.last_save_error,
         }
 
     def save(self, name: str) -> dict[str, Any]:
@@ -219,15 +222,35 @@ class Control:
             if not self.cloud.dirty.wait(0.5):
                 continue
             self.cloud.stopping.wait(AUTOSAVE_QUIET_SECONDS)
-            self.write()
+            try:
+                self.write()
+            except Exception:
+                LOG.exception("the state could not be written")
+                self.cloud.stopping.wait(AUTOSAVE_AGAIN_SECONDS)
 
     def write(self) -> None:
         """Write the state now."""
         with self._writing, self.cloud.gate.alone():
             self._write_state()
 
+    def close(self) -> None:
+        """Write the state for the last time and stop everything that runs, even when the write fails."""
+        try:
+            self.write()
+        finally:
+            self.cloud.end()
+
     def _write_state(self) -> None:
         self.cloud.dirty.clear()
+        try:
+            self._replace_state()
+        except Exception as error:
+            self.cloud.dirty.set()
+            self.last_save_error = f"{type(error).__name__}: {error}"
+            raise
+        self.last_save_error = None
+
+    def _replace_state(self) -> None:
         data = saved_state.dumped(self.cloud)
         path = self.cloud.live / "cloud.state"
         fresh = path.with_suffix(".new")

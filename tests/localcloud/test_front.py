@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 
 import moto
@@ -15,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
-from tests.conftest import RunningCloud, start_cloud, stop_cloud
+from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 
 
 def test_an_unknown_operation_is_refused_at_once_by_name(cloud: RunningCloud) -> None:
@@ -184,6 +185,42 @@ def test_an_injected_fault_after_execution_loses_only_the_answer(cloud: RunningC
 
     names = [t["TopicArn"].rsplit(":", 1)[1] for t in sns.list_topics()["Topics"]]
     assert "answer-lost" in names
+
+
+def test_a_write_of_the_state_that_failed_is_reported_and_done_again(cloud: RunningCloud) -> None:
+    wait_for(lambda: cloud.control("health")["last_save_error"] is None)
+    obstacle = cloud.directory / "live" / "cloud.new"
+    obstacle.mkdir()
+    cloud.client("sns").create_topic(Name="written-late")
+
+    wait_for(lambda: "IsADirectoryError" in str(cloud.control("health")["last_save_error"]))
+    obstacle.rmdir()
+    wait_for(lambda: cloud.control("health")["last_save_error"] is None)
+
+    assert b"written-late" in (cloud.directory / "live" / "cloud.state").read_bytes()
+
+
+def test_a_last_write_that_fails_leaves_no_program_running() -> None:
+    with open_folder() as directory:
+        cloud = start_cloud(directory / "cloud")
+        serving_database(cloud)
+        servers = postgres_of(cloud)
+        (cloud.directory / "live" / "cloud.new").mkdir()
+
+        stop_cloud(cloud)
+
+        assert servers
+        assert not any(server.is_running() for server in servers)
+        assert list((cloud.directory / "live").rglob("postmaster.pid")) == []  # ended in peace, not killed with us
+        assert cloud.process.returncode == 1
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, 20 seconds at most."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_the_trace_holds_one_line_for_each_request_and_no_body(cloud: RunningCloud) -> None:
