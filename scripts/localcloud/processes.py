@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -61,6 +62,8 @@ class Processes:
         # PR_SET_PDEATHSIG fires when the thread that spawned ends, so one long-lived thread spawns them all.
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._frozen: set[psutil.Process] | None = None  # None while nothing is paused
+        self._condition = threading.Condition()
 
     def start(
         self,
@@ -71,7 +74,10 @@ class Processes:
         cwd: Path,
         log: Path,
     ) -> subprocess.Popen[bytes]:
-        """Start a program in a session of its own, its output appended to `log`; it gets SIGTERM when we end."""
+        """Start a program in a session of its own, its output appended to `log`; it gets SIGTERM when we end.
+
+        While all are paused it waits for the end of the pause.
+        """
 
         def spawn() -> subprocess.Popen[bytes]:
             with log.open("ab") as output:
@@ -87,9 +93,11 @@ class Processes:
                     **user.arguments(),
                 )
 
-        process = self._spawner.submit(spawn).result()
-        self._running = {pid: p for pid, p in self._running.items() if p.poll() is None}
-        self._running[process.pid] = process
+        with self._condition:
+            self._condition.wait_for(lambda: self._frozen is None)
+            process = self._spawner.submit(spawn).result()
+            self._running = {pid: p for pid, p in self._running.items() if p.poll() is None}
+            self._running[process.pid] = process
         return process
 
     def stop(self, process: subprocess.Popen[bytes], *, with_signal: int = signal.SIGTERM, seconds: float = 15) -> None:
@@ -105,33 +113,46 @@ class Processes:
         for member in family:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
-        self._running.pop(process.pid, None)
+        with self._condition:
+            # `start` may have dropped the ended one already, and a newer program may have its process id.
+            if self._running.get(process.pid) is process:
+                del self._running[process.pid]
 
     def pause(self) -> None:
         """Freeze every program and descendant, so that a copy of their files is what a power cut would leave.
 
         A PostgreSQL backend is the leader of a session of its own, hence the walk instead of a group signal.
         """
-        self._signal_all(signal.SIGSTOP)
+        with self._condition:
+            frozen = self._frozen = set()
+        # A program may fork between the walk and its signal; the next walk sees that child. A stopped one cannot fork.
+        while fresh := {member for process in self._ours() for member in _family(process.pid)} - frozen:
+            for member in fresh:
+                with suppress(psutil.NoSuchProcess):
+                    member.suspend()
+            frozen |= fresh
 
     def resume(self) -> None:
         """Let frozen programs go on."""
-        self._signal_all(signal.SIGCONT)
+        with self._condition:
+            frozen, self._frozen = self._frozen or set(), None
+            self._condition.notify_all()
+        for member in frozen:
+            with suppress(psutil.NoSuchProcess):
+                member.resume()
 
     def stop_all(self) -> None:
         """End everything we started, gently first."""
-        alive = [p for p in self._running.values() if p.poll() is None]
+        alive = [p for p in self._ours() if p.poll() is None]
         for process in alive:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown
         for process in alive:
             self.stop(process, with_signal=signal.SIGTERM, seconds=10)
 
-    def _signal_all(self, number: int) -> None:
-        for process in list(self._running.values()):
-            for member in _family(process.pid):
-                with suppress(psutil.NoSuchProcess):
-                    member.send_signal(number)
+    def _ours(self) -> list[subprocess.Popen[bytes]]:
+        with self._condition:
+            return list(self._running.values())
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import moto
 import psutil
@@ -15,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from localcloud.processes import OsUser, Processes
 
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 
@@ -213,6 +218,40 @@ def test_a_last_write_that_fails_leaves_no_program_running() -> None:
         assert not any(server.is_running() for server in servers)
         assert list((cloud.directory / "live").rglob("postmaster.pid")) == []  # ended in peace, not killed with us
         assert cloud.process.returncode == 1
+
+
+def test_programs_started_at_once_are_all_paused_and_all_stopped(tmp_path: Path) -> None:
+    processes = Processes()
+    ourselves = OsUser(name=None, uid=os.getuid(), gid=os.getgid())
+    forking = "while :; do sleep 0.01; done"
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        return processes.start(
+            ["bash", "-c", forking], user=ourselves, env={}, cwd=tmp_path, log=tmp_path / f"log{number}"
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(start, range(24)))
+        processes.pause()
+        late = pool.submit(start, 24)
+        first = families(started)
+        time.sleep(0.3)
+        second = families(started)
+        held_off = not late.done()
+        processes.resume()
+        started.append(late.result())
+        time.sleep(0.3)
+        third = families(started[:24])
+        processes.stop_all()
+
+    assert first == second
+    assert third != second
+    assert held_off
+    assert all(process.poll() is not None for process in started)
+
+
+def families(started: Sequence[subprocess.Popen[bytes]]) -> list[set[int]]:
+    return [{child.pid for child in psutil.Process(process.pid).children()} for process in started]
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
