@@ -67,9 +67,11 @@ def main() -> int:
         return PORT_TAKEN
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
-    # Programs started while loading the state may call the API at once, so the server runs first.
-    threading.Thread(target=server.run, name="server", daemon=True).start()
-    print(f"localcloud: {control.open()}; listening on {cloud.endpoint}", flush=True)
+    # `health` answers from the start; requests wait for the state, also those of programs that come up with it.
+    with cloud.gate.alone():
+        threading.Thread(target=server.run, name="server", daemon=True).start()
+        found = control.open()
+    print(f"localcloud: {found}; listening on {cloud.endpoint}", flush=True)
     saver = threading.Thread(target=control.keep_saving, name="saver", daemon=True)
     saver.start()
     stopped.wait()

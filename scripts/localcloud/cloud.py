@@ -41,13 +41,17 @@ class Gate:
                 self._inside -= 1
                 self._condition.notify_all()
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until nothing changes the cloud and keep it so."""
+    def close(self) -> None:
+        """Wait until nothing changes the cloud and keep it so for good: who comes later waits until the program ends."""
         with self._condition:
             self._condition.wait_for(lambda: not self._closed)
             self._closed = True
             self._condition.wait_for(lambda: self._inside == 0)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until nothing changes the cloud and keep it so."""
+        self.close()
         try:
             yield
         finally:

@@ -40,6 +40,7 @@ class Control:
         self.faults: Faults | None = None
         self.started_at = time.time()
         self.last_save_error: str | None = None
+        self.ready = threading.Event()  # set from the end of `open` to the begin of `close`
         self._stop = stop
         self._writing = threading.Lock()
 
@@ -82,10 +83,14 @@ class Control:
     # -- verbs ---------------------------------------------------------------------------------------------------
 
     def health(self) -> dict[str, Any]:
-        """Return who is running (start time in seconds since 1970) and why the state was not written, if it wasn't."""
+        """Return who is running, since when (in seconds since 1970), and why the state was not written, if it wasn't.
+
+        Not ready means that it is still loading its state, or that it is ending: AWS requests wait.
+        """
         return {
             "program": "localcloud",
             "pid": os.getpid(),
+            "ready": self.ready.is_set(),
             "directory": str(self.cloud.directory),
             "endpoint": self.cloud.endpoint,
             "network": self.cloud.network,
@@ -175,6 +180,7 @@ class Control:
         """Fire everything that is due daily, or monthly, now; return what was started, in words."""
         if schedule not in SCHEDULES:
             raise Wrong(f"no schedule named {schedule!r}; write one of: {', '.join(SCHEDULES)}")
+        self.ready.wait()
         done = fire(self.cloud, schedule)
         self.cloud.changed()
         return {"schedule": schedule, "fired": done}
@@ -194,7 +200,8 @@ class Control:
     def open(self) -> str:
         """Read the state left by the last run and start what was running; return what was found, in words.
 
-        A damaged state is put aside, never deleted, and the cloud starts empty: `apply` then builds it anew.
+        A damaged state is put aside, never deleted, and the cloud starts empty: `apply` then builds it anew. Call it
+        alone in the gate: what a request changed meanwhile would be lost.
         """
         if self._old.exists() and not self.cloud.live.exists():  # killed in the middle of a load
             self._old.rename(self.cloud.live)
@@ -214,6 +221,7 @@ class Control:
                 found = f"damaged ({error}); put aside as {aside.name}"
         self.cloud.live.mkdir(parents=True, exist_ok=True)
         self.cloud.start()
+        self.ready.set()
         return found
 
     def keep_saving(self) -> None:
@@ -234,11 +242,17 @@ class Control:
             self._write_state()
 
     def close(self) -> None:
-        """Write the state for the last time and stop everything that runs, even when the write fails."""
-        try:
-            self.write()
-        finally:
-            self.cloud.end()
+        """Write the state for the last time and stop everything that runs, even when the write fails.
+
+        Requests that come meanwhile get no answer: one executed after the write would be acknowledged and then lost.
+        """
+        self.ready.clear()
+        with self._writing:
+            self.cloud.gate.close()
+            try:
+                self._write_state()
+            finally:
+                self.cloud.end()
 
     def _write_state(self) -> None:
         self.cloud.dirty.clear()

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import moto
@@ -17,7 +18,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from localcloud.processes import OsUser, Processes
 
@@ -79,6 +80,64 @@ def test_a_restart_forgets_nothing(tmp_path_factory: pytest.TempPathFactory) -> 
 
     assert tables == ["kept"]
     assert opened == b"canary"
+
+
+def test_requests_sent_while_the_cloud_starts_wait_for_its_state() -> None:
+    with open_folder() as directory:
+        cloud = start_cloud(directory / "cloud")
+        cloud.client("sns").create_topic(Name="from-before")
+        serving_database(cloud)  # takes a while to start, and so keeps the state from being loaded at once
+        stop_cloud(cloud)
+
+        with ThreadPoolExecutor(2) as pool:
+            restart = pool.submit(start_cloud, cloud.directory, cloud.port)
+            wait_for(lambda: answers(cloud))
+            loading = not cloud.control("health")["ready"]
+            seen = topics(cloud)
+            ready = cloud.control("health")["ready"]
+            cloud.client("sns").create_topic(Name="at-once")
+            cloud = restart.result()
+        both = topics(cloud)
+        stop_cloud(cloud)
+
+    assert loading
+    assert seen == {"from-before"}
+    assert ready
+    assert both == {"from-before", "at-once"}
+
+
+def test_no_write_that_was_acknowledged_before_the_end_is_lost(tmp_path: Path) -> None:
+    cloud = start_cloud(tmp_path)
+    acknowledged = set()
+
+    def write_on(worker: int) -> None:
+        sns = cloud.client("sns", read_timeout=60)
+        with suppress(BotoCoreError):
+            for number in range(10_000):
+                sns.create_topic(Name=f"topic-{worker}-{number}")
+                acknowledged.add(f"topic-{worker}-{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        for worker in range(4):
+            pool.submit(write_on, worker)
+        wait_for(lambda: len(acknowledged) > 40)
+        stop_cloud(cloud)
+    cloud = start_cloud(tmp_path)
+    kept = topics(cloud)
+    stop_cloud(cloud)
+
+    assert acknowledged - kept == set()
+
+
+def topics(cloud: RunningCloud) -> set[str]:
+    pages = cloud.client("sns").get_paginator("list_topics").paginate()
+    return {topic["TopicArn"].rsplit(":", 1)[1] for page in pages for topic in page["Topics"]}
+
+
+def answers(cloud: RunningCloud) -> bool:
+    with suppress(OSError):
+        return bool(cloud.control("health"))
+    return False
 
 
 def test_a_damaged_state_is_put_aside_and_the_cloud_starts_empty(tmp_path_factory: pytest.TempPathFactory) -> None:
