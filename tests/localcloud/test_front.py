@@ -106,8 +106,7 @@ def test_requests_sent_while_the_cloud_starts_wait_for_its_state() -> None:
     assert both == {"from-before", "at-once"}
 
 
-def test_no_write_that_was_acknowledged_before_the_end_is_lost(tmp_path: Path) -> None:
-    cloud = start_cloud(tmp_path)
+def test_no_write_that_was_acknowledged_before_the_end_is_lost() -> None:
     acknowledged = set()
 
     def write_on(worker: int) -> None:
@@ -117,14 +116,17 @@ def test_no_write_that_was_acknowledged_before_the_end_is_lost(tmp_path: Path) -
                 sns.create_topic(Name=f"topic-{worker}-{number}")
                 acknowledged.add(f"topic-{worker}-{number}")
 
-    with ThreadPoolExecutor(4) as pool:
-        for worker in range(4):
-            pool.submit(write_on, worker)
-        wait_for(lambda: len(acknowledged) > 40)
+    with open_folder() as directory:
+        cloud = start_cloud(directory / "cloud")
+        serving_database(cloud)  # takes a while to stop, in which a request could still be executed
+        with ThreadPoolExecutor(4) as pool:
+            for worker in range(4):
+                pool.submit(write_on, worker)
+            wait_for(lambda: len(acknowledged) > 40)
+            stop_cloud(cloud)
+        cloud = start_cloud(cloud.directory)
+        kept = topics(cloud)
         stop_cloud(cloud)
-    cloud = start_cloud(tmp_path)
-    kept = topics(cloud)
-    stop_cloud(cloud)
 
     assert acknowledged - kept == set()
 
