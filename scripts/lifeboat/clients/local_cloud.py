@@ -64,7 +64,7 @@ class LocalCloud:
 
     def up(self) -> str:
         """Start it unless it runs; return "reused", or what it found in its folder when it started."""
-        if self.health() is not None:
+        if self._ready():
             return "reused"
         self.directory.mkdir(parents=True, exist_ok=True)
         _let_others_pass(self.directory)
@@ -94,6 +94,20 @@ class LocalCloud:
             time.sleep(0.05)
         process.terminate()
         raise Failed(f"the local cloud did not answer on {self.url} within {START_SECONDS} s", hint=f"see {log}")
+
+    def _ready(self) -> bool:
+        """Return whether it runs and has its state, waiting for one that is starting or ending."""
+        deadline = time.monotonic() + START_SECONDS
+        while (health := self.health()) is not None:
+            if health.get("ready", True):
+                return True
+            if time.monotonic() > deadline:
+                raise Failed(
+                    f"the local cloud (process {health['pid']}) has been loading its state for {START_SECONDS} s",
+                    hint=f"see {self.directory / 'logs' / 'localcloud.log'}",
+                )
+            time.sleep(0.1)
+        return False
 
     def down(self) -> bool:
         """Stop it, its databases and hosts; returns whether it ran."""

@@ -232,7 +232,11 @@ def _composite_state(alarms: dict[str, Any], alarm: Any) -> str:
 @on_tick
 def at_every_tick(cloud: Cloud, _schedule: str, _now: datetime) -> list[str]:
     """Evaluate the alarms of all regions: what should have come and did not, breaches too."""
-    return [line for region in REGION_NAMES for line in evaluate(cloud, region)]
+    lines: list[str] = []
+    for region in REGION_NAMES:
+        with cloud.gate.working():
+            lines += evaluate(cloud, region)
+    return lines
 
 
 def install(cloud: Cloud) -> None:
