@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +13,7 @@ from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.errors import Failed, NothingFits, Unreachable, WrongConfiguration
 
 from tests.conftest import free_port
-
-
-@contextmanager
-def saying(answer: bytes) -> Iterator[int]:
-    """Run a server on loopback that says the same to whoever connects; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection, suppress(OSError):
-                    connection.recv(65536)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
-
-
-def http(body: bytes, status: str = "200 OK") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+from tests.loopback_servers import http, saying
 
 
 def cloud_on(port: int, directory: Path) -> LocalCloud:

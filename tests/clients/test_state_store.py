@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
+from typing import Any
 
+import boto3
 import pytest
-from lifeboat.clients.state_store import StateStore, recorded
+from botocore.config import Config
+from lifeboat.clients.state_store import StateStore, recorded, translated
 from lifeboat.errors import IntegrityFailure, Unreachable
 
-from tests.conftest import RunningCloud
+from tests.conftest import RunningCloud, free_port
+from tests.loopback_servers import http, saying
 
 LOCK = {
     "ID": "lock-1",
@@ -25,7 +31,8 @@ def state(serial: int, lineage: str = "a") -> bytes:
 
 @pytest.fixture
 def store(cloud: RunningCloud, request: pytest.FixtureRequest) -> StateStore:
-    name = request.node.name.replace("_", "-")[:60].strip("-")
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower())
+    name = f"{name[:50].strip('-')}-{md5(request.node.name.encode())[:8]}"
     s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
@@ -110,6 +117,91 @@ def test_a_service_that_does_not_answer_is_unreachable_not_empty(store: StateSto
 
     with pytest.raises(Unreachable, match="AccessDenied"):
         store.body()
+
+
+QUESTIONS: dict[str, Callable[[StateStore], object]] = {
+    "bucket_exists": StateStore.bucket_exists,
+    "usable": StateStore.usable,
+    "body": StateStore.body,
+    "versions": StateStore.versions,
+    "digest": StateStore.digest,
+    "locks": StateStore.locks,
+    "the lock file": lambda store: store.unlock("lock-1"),
+    "write": lambda store: store.write(state(1)),
+    "write_digest": lambda store: store.write_digest("a", instead_of=None),
+}
+CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<?xml version='1.0'?><ListVer"
+
+
+def one_try(service: str, port: int) -> Any:
+    return boto3.client(
+        service,
+        region_name="eu-west-1",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, read_timeout=5),
+    )
+
+
+def store_on(port: int, *, table_on: int | None = None) -> StateStore:
+    return StateStore(
+        s3=one_try("s3", port),
+        dynamodb=one_try("dynamodb", table_on or port),
+        bucket="bucket",
+        key="stack.tfstate",
+        table="table",
+        keeps_digest=True,
+    )
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_closed_port_is_unreachable(ask: Callable[[StateStore], object]) -> None:
+    with pytest.raises(Unreachable, match="^cannot .*Could not connect to the endpoint URL"):
+        ask(store_on(free_port()))
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b""], ids=["no HTTP", "nothing"])
+def test_a_server_that_is_not_aws_is_unreachable(ask: Callable[[StateStore], object], answer: bytes) -> None:
+    with saying(answer) as port, pytest.raises(Unreachable, match="^cannot "):
+        ask(store_on(port))
+
+
+@pytest.mark.parametrize("name", ["body", "versions", "digest", "locks"])
+def test_an_answer_that_is_cut_off_is_unreachable_not_absent(name: str) -> None:
+    with saying(CUT) as port, pytest.raises(Unreachable, match="^cannot "):
+        QUESTIONS[name](store_on(port))
+
+
+@pytest.mark.parametrize(("service", "operation"), [("s3", "list_buckets"), ("sts", "get_caller_identity")])
+def test_an_answer_that_cannot_be_parsed_is_unreachable(service: str, operation: str) -> None:
+    with saying(http(b"<?xml version='1.0'?><ListVer")) as port:
+        client = one_try(service, port)
+
+        with pytest.raises(Unreachable, match="^cannot ask: "), translated("ask"):
+            getattr(client, operation)()
+
+
+@pytest.mark.parametrize("ask", [StateStore.locks, QUESTIONS["the lock file"]], ids=["locks", "unlock"])
+def test_a_lock_file_that_cannot_be_read_is_unreachable_though_the_table_answers(
+    ask: Callable[[StateStore], object], store: StateStore, cloud: RunningCloud
+) -> None:
+    there = store_on(free_port(), table_on=cloud.port)
+    there.bucket, there.table = store.bucket, store.table
+
+    with pytest.raises(Unreachable, match=f"^cannot read the lock file of s3://{store.bucket}/stack.tfstate: "):
+        ask(there)
+
+
+@pytest.mark.parametrize("text", [b"[]", b"\xff\xfe", b"nonsense"])
+def test_a_lock_file_that_terraform_did_not_write_is_an_integrity_failure(
+    text: bytes, store: StateStore, cloud: RunningCloud
+) -> None:
+    cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=text)
+
+    with pytest.raises(IntegrityFailure, match="the lock of the state is not what Terraform writes"):
+        store.locks()
 
 
 def test_the_addresses_of_a_state_carry_their_keys() -> None:

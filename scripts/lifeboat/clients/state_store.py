@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import urllib3.exceptions
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
 from lifeboat.model import Address, RemoteLock, StateVersion, state_address
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
+_Found = TypeVar("_Found")
 
 
 @contextmanager
@@ -25,8 +29,20 @@ def translated(what: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response["Error"].get("Code", "?")
         raise Unreachable(f"cannot {what}: {code}: {error.response['Error'].get('Message', '')}") from error
-    except BotoCoreError as error:
+    # Cut or garbled answers come out of boto3 as the last three, which are no BotoCoreError.
+    except (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.HTTPError, OSError) as error:
         raise Unreachable(f"cannot {what}: {error}") from error
+
+
+def _unless_absent(what: str, ask: Callable[[], _Found]) -> _Found | None:
+    """Return what `ask` returns; None only when the service says that it is not there."""
+    with translated(what):
+        try:
+            return ask()
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _ABSENT:
+                return None
+            raise
 
 
 class StateStore:
@@ -45,43 +61,44 @@ class StateStore:
 
     def bucket_exists(self) -> bool:
         """Return whether the bucket is there and ours to read."""
-        try:
-            self._s3.head_bucket(Bucket=self.bucket)
-        except ClientError as error:
-            if error.response["Error"].get("Code") in _ABSENT:
-                return False
-            raise Unreachable(f"cannot look for the state bucket {self.bucket}: {error}") from error
-        except BotoCoreError as error:
-            raise Unreachable(f"cannot look for the state bucket {self.bucket}: {error}") from error
-        return True
+        found = _unless_absent(
+            f"look for the state bucket {self.bucket}", lambda: self._s3.head_bucket(Bucket=self.bucket)
+        )
+        return found is not None
 
     def usable(self) -> bool:
         """Return whether Terraform can keep a state here: a versioned bucket and an active lock table."""
         if not self.bucket_exists():
             return False
-        with translated(f"look at the state backend {self.bucket}, {self.table}"):
+        what = f"look at the state backend {self.bucket}, {self.table}"
+        with translated(what):
             versioned = self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
-            try:
-                table = self._dynamodb.describe_table(TableName=self.table)["Table"]
-            except ClientError as error:
-                if error.response["Error"].get("Code") in _ABSENT:
-                    return False
-                raise
-        return bool(versioned and table["TableStatus"] == "ACTIVE")
+        table = _unless_absent(what, lambda: self._dynamodb.describe_table(TableName=self.table)["Table"])
+        return bool(versioned and table is not None and table["TableStatus"] == "ACTIVE")
 
     def body(self) -> bytes | None:
         """Return the state as it is now; None when there is no object (or no bucket)."""
-        try:
-            with translated(f"read the state s3://{self.bucket}/{self.key}"):
-                try:
-                    answer: bytes = self._s3.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-                except ClientError as error:
-                    if error.response["Error"].get("Code") in _ABSENT:
-                        return None
-                    raise
-        except Unreachable:
-            raise
-        return answer
+        return self._object(f"read the state s3://{self.bucket}/{self.key}", self.key)
+
+    def _object(self, what: str, key: str) -> bytes | None:
+        return _unless_absent(what, lambda: bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
+
+    def _item(self, what: str, lock_id: str) -> dict[str, Any] | None:
+        key = {"LockID": {"S": lock_id}}
+        # botocore takes an answer that is cut off for an empty one, hence as "there is no item". A whole one has the
+        # capacity that was asked for.
+        answer = _unless_absent(
+            what,
+            lambda: self._dynamodb.get_item(
+                TableName=self.table, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL"
+            ),
+        )
+        if answer is None:
+            return None
+        if "ConsumedCapacity" not in answer:
+            raise Unreachable(f"cannot {what}: the answer is cut off")
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
 
     def write(self, body: bytes) -> None:
         """Write the state (root 1's, which has no lock of its own: callers hold the environment's)."""
@@ -111,15 +128,7 @@ class StateStore:
 
     def digest(self) -> str | None:
         """Return the digest that Terraform will hold the state against; None when there is none."""
-        with translated(f"read the state digest in {self.table}"):
-            try:
-                item = self._dynamodb.get_item(
-                    TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{self.key}-md5"}}, ConsistentRead=True
-                ).get("Item")
-            except ClientError as error:
-                if error.response["Error"].get("Code") in _ABSENT:
-                    return None
-                raise
+        item = self._item(f"read the state digest in {self.table}", f"{self.bucket}/{self.key}-md5")
         return None if item is None else str(item["Digest"]["S"])
 
     def write_digest(self, digest: str, *, instead_of: str | None) -> None:
@@ -155,15 +164,7 @@ class StateStore:
     def locks(self) -> list[RemoteLock]:
         """Return what locks the state: the table's item, the lock file, or both (one id each)."""
         found: dict[str, RemoteLock] = {}
-        with translated(f"read the lock in {self.table}"):
-            try:
-                item = self._dynamodb.get_item(
-                    TableName=self.table, Key={"LockID": {"S": f"{self.bucket}/{self.key}"}}, ConsistentRead=True
-                ).get("Item")
-            except ClientError as error:
-                if error.response["Error"].get("Code") not in _ABSENT:
-                    raise
-                item = None
+        item = self._item(f"read the lock in {self.table}", f"{self.bucket}/{self.key}")
         for text in (item["Info"]["S"] if item and "Info" in item else None, self._lock_file()):
             if text is not None:
                 lock = _lock(text)
@@ -187,13 +188,8 @@ class StateStore:
             if text is not None and _lock(text).lock_id == lock_id:
                 self._s3.delete_object(Bucket=self.bucket, Key=f"{self.key}.tflock")
 
-    def _lock_file(self) -> str | None:
-        try:
-            return str(self._s3.get_object(Bucket=self.bucket, Key=f"{self.key}.tflock")["Body"].read().decode())
-        except ClientError as error:
-            if error.response["Error"].get("Code") in _ABSENT:
-                return None
-            raise Unreachable(f"cannot read the lock file of s3://{self.bucket}/{self.key}: {error}") from error
+    def _lock_file(self) -> bytes | None:
+        return self._object(f"read the lock file of s3://{self.bucket}/{self.key}", f"{self.key}.tflock")
 
 
 def recorded(body: bytes | None) -> dict[Address, str]:
@@ -221,11 +217,13 @@ def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
         return None, None
 
 
-def _lock(text: str) -> RemoteLock:
+def _lock(text: str | bytes) -> RemoteLock:
     try:
         document = json.loads(text)
     except ValueError as error:
         raise IntegrityFailure("the lock of the state is not what Terraform writes") from error
+    if not isinstance(document, dict):
+        raise IntegrityFailure("the lock of the state is not what Terraform writes")
     created = document.get("Created", "")
     return RemoteLock(
         lock_id=str(document.get("ID", "")),
