@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,6 +26,7 @@ from lifeboat.errors import (
     OBJECTIVE_MISSED,
     PENDING_CHANGES,
     ApprovalMissing,
+    Failed,
     IntegrityFailure,
     LifeboatError,
     WrongConfiguration,
@@ -248,13 +252,26 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _like_ctrl_c)
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except LifeboatError as problem:
         views.error(problem)
         status = problem.exit_status
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BrokenPipeError:
+        _drop_output()
         status = INTERRUPTED
+    except OSError as error:
+        _drop_output()
+        views.error(_refused_by_the_system(error))
+        status = Failed.exit_status
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        damaged = _damaged_files()
+        if not damaged:
+            raise
+        hint = "move it aside (mv FILE FILE.damaged), then run the same command again"
+        views.error(Failed(f"not JSON, so damaged: {', '.join(damaged)}", hint=hint))
+        status = Failed.exit_status
     except typer.Exit as end:
         status = end.exit_code
     except typer.Abort:
@@ -263,6 +280,39 @@ def main() -> NoReturn:
         problem.show()
         status = WrongConfiguration.exit_status
     sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _refused_by_the_system(error: OSError) -> Failed:
+    """Say which file the operating system refused, and why, as far as it says so."""
+    path = "" if error.filename is None else str(error.filename)
+    if error.errno == errno.ENOSPC:
+        return Failed(
+            f"the disk is full: cannot write {path}" if path else "the disk is full",
+            hint="make room (df -h shows where), then run the same command again",
+        )
+    why = error.strerror or str(error) or type(error).__name__
+    return Failed(f"cannot use {path}: {why}" if path else why)
+
+
+def _damaged_files() -> list[str]:
+    """Return the files of our own that ought to be JSON and are not."""
+    ours = config.found_root(Path.cwd()) / ".lifeboat"
+    damaged = []
+    for pattern in ("*/holder.json", "*/runs/*/run.json", "*/state-root.tfstate"):
+        for path in sorted(ours.glob(pattern)):
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                damaged.append(str(path))
+    return damaged
+
+
+def _drop_output() -> None:
+    """Write out what is still to be printed; where that is impossible, keep Python from failing of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _like_ctrl_c(_number: int, _frame: object) -> NoReturn:

@@ -1,0 +1,100 @@
+"""What the operating system refuses is one line that names the file, not a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import open_folder
+from tests.rehearsal import Rehearsal, checkout, passed
+
+
+@pytest.fixture
+def fresh() -> Iterator[Rehearsal]:
+    with open_folder() as folder:
+        made = checkout(folder / "checkout")
+        yield made
+        made.lifeboat("local", "down")
+
+
+def failed(done: subprocess.CompletedProcess[str], *lines: str) -> None:
+    """Assert status 1, the words, one error only, and nothing that Python printed."""
+    passed(done, 1)
+    for line in lines:
+        assert line in done.stderr, done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("apply",), ("plan",), ("local", "up")])
+def test_a_file_where_our_folder_should_be_is_named(fresh: Rehearsal, command: tuple[str, ...]) -> None:
+    ours = fresh.root / ".lifeboat"
+    ours.write_text("")
+
+    done = fresh.lifeboat(*command)
+    ours.unlink()
+
+    failed(done, f"cannot use {ours}", ": Not a directory")
+
+
+def test_a_folder_where_a_file_should_be_is_named(fresh: Rehearsal) -> None:
+    lock = fresh.root / ".lifeboat" / "local" / "lock"
+    lock.mkdir(parents=True)
+
+    done = fresh.lifeboat("apply")
+
+    failed(done, f"cannot use {lock}: Is a directory")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"run": "x"'])
+def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, body: bytes) -> None:
+    run = fresh.root / ".lifeboat" / "local" / "runs" / "20260101T000000Z-x" / "run.json"
+    run.parent.mkdir(parents=True)
+    run.write_bytes(body)
+
+    done = fresh.lifeboat("apply")
+
+    failed(done, f"not JSON, so damaged: {run}", "move it aside")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("command", [("--help",), ("local", "down"), ("doctor", "-o", "json")])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_called_that(fresh: Rehearsal, command: tuple[str, ...], unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            ["lifeboat", *command],
+            cwd=fresh.root,
+            env=fresh.env(PYTHONUNBUFFERED=unbuffered),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    failed(done, "the disk is full", "df -h")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_told_nothing(fresh: Rehearsal, unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        done = subprocess.run(
+            ["lifeboat", "local", "down"],
+            cwd=fresh.root,
+            env=fresh.env(PYTHONUNBUFFERED=unbuffered),
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert done.stderr == ""
