@@ -6,20 +6,24 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from lifeboat.clients import private_files
 
 
-@pytest.fixture
+@contextmanager
 def no_room_for_more_than_4_kib() -> Iterator[None]:
+    """Limit the size of files for just what is inside: pytest writes files of its own between tests' phases."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_a_file_is_its_owners_alone_whatever_the_umask_and_the_old_mode(tmp_path: Path) -> None:
@@ -47,12 +51,11 @@ def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path) -> None:
     assert (path.is_symlink(), path.read_bytes(), theirs.read_bytes()) == (False, b"ours", b"theirs")
 
 
-@pytest.mark.usefixtures("no_room_for_more_than_4_kib")
 def test_a_write_that_fails_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
     path = tmp_path / "state"
     private_files.write(path, b"old")
 
-    with pytest.raises(OSError, match="File too large") as caught:
+    with no_room_for_more_than_4_kib(), pytest.raises(OSError, match="File too large") as caught:
         private_files.write(path, b"x" * 8192)
 
     assert caught.value.filename == str(path)
