@@ -62,7 +62,6 @@ def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, body: bytes) -> None:
     failed(done, f"not JSON, so damaged: {run}", "move it aside")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize("command", [("--help",), ("local", "down"), ("doctor", "-o", "json")])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_is_called_that(fresh: Rehearsal, command: tuple[str, ...], unbuffered: str) -> None:
