@@ -57,7 +57,7 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 
 .PHONY: test
 test: setup ## Run all tests: real Terraform, provider and PostgreSQL
-	@python -m pytest -n $(WORKERS) --dist loadgroup
+	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate

@@ -37,6 +37,8 @@ ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
 LONGEST = ("stack", "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
 
 
+# Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the group that one worker runs, in an order that keeps all workers busy to the end."""
 

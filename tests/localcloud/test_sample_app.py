@@ -180,7 +180,7 @@ def test_it_finds_the_database_again_when_it_moved_and_the_password_changed(
     assert json.loads(asked(f"{url}/")[1])["notes_total"] == 3
 
 
-def test_the_start_script_can_run_again_and_changes_the_image(machines: Machines, host: str, url: str) -> None:
+def test_the_start_script_can_run_again_and_changes_the_image_and_writes_names_only(machines: Machines, host: str, url: str) -> None:
     (machines.root(host) / "opt/again.sh").write_text(rendered(app_image="app:2"))
 
     ended = machines.shell(host, 'bash "$HOST_ROOT/opt/again.sh"')
@@ -189,6 +189,8 @@ def test_the_start_script_can_run_again_and_changes_the_image(machines: Machines
     assert ended.status == "Success", ended.err
     assert json.loads(asked(f"{url}/version")[1]) == {"version": "2", "image": "app:2"}
     assert machines.shell(host, "docker ps -a -q | wc -l").out.strip() == "1"
+    settings = (machines.root(host) / "etc/app/app.env").read_text()
+    assert settings == "AWS_REGION=eu-west-1\nAPP_IMAGE=app:2\nAPP_SECRET_NAME=app-test/database\nPORT=8080\n"
 
 
 def test_an_instance_of_a_recovery_image_replaces_the_container_that_came_along(machines: Machines, host: str) -> None:
@@ -200,12 +202,6 @@ def test_an_instance_of_a_recovery_image_replaces_the_container_that_came_along(
 
     assert (health(there)[1]["image"], health(there)[1]["instance_id"]) == ("app:1", second)
     assert machines.shell(second, "docker ps -a -q | wc -l").out.strip() == "1"
-
-
-def test_the_settings_on_disk_hold_names_only(machines: Machines, host: str) -> None:
-    settings = (machines.root(host) / "etc/app/app.env").read_text()
-
-    assert settings == "AWS_REGION=eu-west-1\nAPP_IMAGE=app:2\nAPP_SECRET_NAME=app-test/database\nPORT=8080\n"
 
 
 def test_the_start_script_fails_loudly_for_an_image_that_does_not_exist(machines: Machines, host: str) -> None:
