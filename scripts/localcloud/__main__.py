@@ -37,6 +37,7 @@ def main() -> int:
     from localcloud.cloud import Cloud
     from localcloud.control import Control
     from localcloud.front import Front
+    from localcloud.web import Channel
 
     directory = options.directory.resolve()
     logs = directory / "logs"
@@ -65,6 +66,7 @@ def main() -> int:
             raise
         print(f"port {options.port} on 127.0.0.1 is taken by another program", file=sys.stderr)
         return PORT_TAKEN
+    server.channel_class = Channel
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     # `health` answers from the start; requests wait for the state, also those of programs that come up with it.

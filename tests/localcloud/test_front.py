@@ -39,6 +39,16 @@ def test_an_unknown_operation_is_refused_at_once_by_name(cloud: RunningCloud) ->
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+@pytest.mark.parametrize("body", [b"", b"something"])
+def test_an_upload_is_answered_with_content_and_without(cloud: RunningCloud, body: bytes) -> None:
+    s3, name = cloud.client("s3", read_timeout=20), f"empty-{len(body)}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    s3.put_object(Bucket=name, Key="a", Body=body)
+
+    assert s3.get_object(Bucket=name, Key="a")["Body"].read() == body
+
+
 def test_a_call_sent_again_after_its_answer_got_lost_is_not_executed_twice(cloud: RunningCloud) -> None:
     def allocate(attempt: int) -> str:
         request = AWSRequest(
