@@ -36,7 +36,7 @@ def _works(rehearsal: Rehearsal) -> list[tuple[str, Callable[[], object]]]:
         ("terraform plan of the stack, bare", lambda: passed(rehearsal.run(*bare, **env))),
         ("lifeboat plan, both roots", lambda: passed(rehearsal.lifeboat("plan", "--detailed-exitcode"))),
         ("make apply without changes", lambda: passed(rehearsal.run("make", "apply"))),
-        ("local save", lambda: passed(rehearsal.lifeboat("local", "save", "bench"))),
+        ("local save", lambda: passed(rehearsal.lifeboat("local", "save", "bench", "--replace"))),
         ("local load", lambda: passed(rehearsal.lifeboat("local", "load", "bench"))),
         ("local tick daily", lambda: passed(rehearsal.lifeboat("local", "tick", "daily"))),
     ]

@@ -202,7 +202,7 @@ def local_reset(env: Env = "local", yes: Yes = False) -> int:
 @local.command("env")
 def local_env(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Print export lines for aws, psql, curl and terraform: eval "$(lifeboat local env)"."""
-    variables = local_command.environment(_site(env))
+    variables = local_command.environment(_site(env), views.Teller())
     if output is Output.JSON:
         views.document(variables)
     else:
@@ -211,9 +211,24 @@ def local_env(env: Env = "local", output: Out = Output.TABLE) -> int:
 
 
 @local.command("save")
-def local_save(name: Annotated[str, typer.Argument(help="Name of the save.")], env: Env = "local") -> int:
+def local_save(
+    name: Annotated[str, typer.Argument(help="Name of the save.")],
+    env: Env = "local",
+    replace: Annotated[bool, typer.Option("--replace", help="Give up an older save of that name.")] = False,
+) -> int:
     """Keep a copy of the whole local cloud, databases and hosts included."""
-    views.document(local_command.ask(_site(env), "save", name=name))
+    views.document(local_command.ask(_site(env), "save", name=name, replace=replace))
+    return DONE
+
+
+@local.command("saves")
+def local_saves(env: Env = "local", output: Out = Output.TABLE) -> int:
+    """List the saves, by name."""
+    found = local_command.saves(_site(env))
+    if output is Output.JSON:
+        views.document(found)
+    else:
+        views.lines(found or ["there are no saves"])
     return DONE
 
 

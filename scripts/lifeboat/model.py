@@ -136,10 +136,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What Terraform would do; `outputs_change` when only outputs would."""
+    """What Terraform would do; `outputs_change` when only outputs would.
+
+    `gone` are the addresses of what the state knows and AWS no longer has.
+    """
 
     changes: tuple[Change, ...]
     outputs_change: bool = False
+    gone: tuple[Address, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -192,6 +196,14 @@ class StateVersion:
     md5: str
     serial: int | None
     lineage: str | None
+    written_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteMarker:
+    """What S3 puts over the versions of an object that was deleted."""
+
+    version_id: str
     written_at: datetime
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import provider_mirror
@@ -21,6 +22,12 @@ from lifeboat.config import Project
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
+_NO_CONFIGURATION = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "ca_bundle": (None, None, None, None),
+}
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 
@@ -42,10 +49,14 @@ class Site:
             read_timeout=_READ_SECONDS,
             retries={"mode": "standard", "max_attempts": 4},
             s3={"addressing_style": "path" if endpoint else "auto"},
+            # What answers on loopback is not asked through the caller's proxy.
+            proxies=None if endpoint is None else {},
         )
         if endpoint is None:
             return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
-        return boto3.client(  # type: ignore[call-overload]
+        # Nothing of the caller's AWS configuration counts here, not even a profile that does not exist.
+        session = botocore.session.Session(session_vars=_NO_CONFIGURATION)
+        return boto3.Session(botocore_session=session).client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=endpoint.url,
@@ -70,6 +81,17 @@ class Site:
             "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
             "AWS_SESSION_TOKEN": session["SessionToken"],
         }
+
+    def shell(self, command: str) -> str:
+        """Return a command for the operator's shell, with what it needs before it to reach this environment."""
+        if self.project.environment.endpoint is None:
+            return command
+        return f'eval "$(lifeboat local env -e {self.project.env})" && {command}'
+
+    def by_hand(self, root: Path) -> str:
+        """Return how to call Terraform for this environment in the operator's shell, up to its subcommand."""
+        data = self.project.work / "terraform" / root.name
+        return self.shell(f"TF_DATA_DIR={data} terraform -chdir={root}")
 
     def stack_store(self) -> StateStore:
         """Return the state of the stack."""
@@ -123,6 +145,7 @@ class Site:
             env=self.terraform_env(),
             variables={**self.variables(teardown=teardown), "lock_mode": self.project.environment.state.lock_mode},
             state=state or self.root_state_file,
+            by_hand=self.by_hand(self.project.state_root),
         )
 
     def stack_terraform(self, *, teardown: bool = False, credentials: Mapping[str, str] | None = None) -> Terraform:
@@ -133,6 +156,7 @@ class Site:
             env={**self.terraform_env(), **(credentials or {})},
             variables=self.variables(teardown=teardown),
             var_files=self.project.var_files,
+            by_hand=self.by_hand(self.project.stack_root),
         )
 
     def offline_stack(self) -> Terraform:
@@ -221,15 +245,21 @@ class Site:
             "AWS_SESSION_TOKEN": "",
             "AWS_PROFILE": "",
             "AWS_CA_BUNDLE": "",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": self._no_proxy(endpoint.url),
+            "no_proxy": self._no_proxy(endpoint.url),
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def _no_proxy(self, url: str) -> str:
+        """Return the caller's exceptions from its proxy, and with them everything that is on loopback."""
+        local = self.project.environment.local_cloud
+        ours = [urlsplit(url).hostname or "", "localhost", *([] if local is None else [f"{local.network}.0.0/16"])]
+        theirs = self.caller_env.get("NO_PROXY") or self.caller_env.get("no_proxy") or ""
+        return ",".join([*(name for name in theirs.split(",") if name and name not in ours), *ours])
 
 
 def site(project: Project) -> Site:
     """Return the site of a project, seen through this process's environment variables."""
     return Site(project, dict(os.environ))
-
-
-def program() -> str:
-    """Return how to call this lifeboat again."""
-    return Path(sys.argv[0]).name

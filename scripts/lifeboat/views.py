@@ -93,7 +93,7 @@ def plan(name: str, found: Plan) -> None:
     for change in found.changes:
         console.print(escape(f"  {marks[change.action]:>3} {change.address}"))
     console.print(f"[bold]{escape(name)}[/bold]: {plans.headline(found)}")
-    for line in plans.lost_by_name(found.changes):
+    for line in plans.lost_by_name(found):
         console.print(f"  [red]{escape(line)}[/red]")
 
 

@@ -29,7 +29,27 @@ AUTOSAVE_AGAIN_SECONDS = 4.0  # after a failure, such as a full disk
 
 
 class Wrong(Exception):
-    """The caller asked for something impossible; the text says what and what to do."""
+    """The caller asked for something impossible; the text says what and what to do, `kind` of which sort it is."""
+
+    kind = "usage"
+
+
+class Missing(Wrong):
+    """There is no such save."""
+
+    kind = "missing"
+
+
+class Exists(Wrong):
+    """What would be written is there already."""
+
+    kind = "exists"
+
+
+class Damaged(Wrong):
+    """A save cannot be loaded; all is as it was."""
+
+    kind = "damaged"
 
 
 class Control:
@@ -56,7 +76,7 @@ class Control:
             body = environ["wsgi.input"].read() or b"{}"
             result = self._do(verb, json.loads(body))
         except (Wrong, TypeError, ValueError) as error:
-            return _json(400, {"error": str(error)})
+            return _json(400, {"error": str(error), "kind": getattr(error, "kind", Wrong.kind)})
         except Exception as error:
             LOG.exception("control request %s failed", verb)
             return _json(500, {"error": f"{type(error).__name__}: {error}"})
@@ -66,11 +86,9 @@ class Control:
         if verb == "health":
             return self.health()
         if verb == "save":
-            return self.save(str(asked.get("name", "")))
+            return self.save(str(asked.get("name", "")), replace=asked.get("replace") is True)
         if verb == "load":
             return self.load(str(asked.get("name", "")))
-        if verb == "saves":
-            return {"saves": sorted(p.name for p in (self.cloud.directory / "saves").glob("*") if p.is_dir())}
         if verb == "tick":
             return self.tick(str(asked.get("schedule", "")))
         if verb == "faults":
@@ -99,11 +117,13 @@ class Control:
             "last_save_error": self.last_save_error,
         }
 
-    def save(self, name: str) -> dict[str, Any]:
-        """Copy the whole state, files included, to saves/NAME; an older save of that name gives way at the end."""
+    def save(self, name: str, *, replace: bool = False) -> dict[str, Any]:
+        """Copy the whole state, files included, to saves/NAME; an older save gives way at the end, if it is to."""
         _named(name)
         started = time.monotonic()
         target = self.cloud.directory / "saves" / name
+        if target.exists() and not replace:
+            raise Exists(f"there is a save named {name} already")
         fresh = target.with_name(f".{name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +152,7 @@ class Control:
         started = time.monotonic()
         source = self.cloud.directory / "saves" / name
         if not (source / "cloud.state").is_file():
-            raise Wrong(f"there is no save named {name} in {source.parent}")
+            raise Missing(f"there is no save named {name} in {source.parent}")
         fresh, old = self._fresh, self._old
         with self._writing:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -141,7 +161,7 @@ class Control:
                 state = saved_state.verified((fresh / "cloud.state").read_bytes())
             except saved_state.DamagedState as error:
                 shutil.rmtree(fresh, ignore_errors=True)
-                raise Wrong(f"the save {name} cannot be loaded: {error}") from error
+                raise Damaged(f"the save {name} cannot be loaded: {error}") from error
             with self.cloud.gate.alone():
                 self._write_state()  # what to go back to
                 self.cloud.end()
@@ -155,7 +175,7 @@ class Control:
                     LOG.exception("the save %s could not be loaded", name)
                     self._go_back()
                     reason = f"{type(error).__name__}: {error}"
-                    raise Wrong(f"the save {name} could not be loaded, all is as it was: {reason}") from error
+                    raise Damaged(f"the save {name} could not be loaded, all is as it was: {reason}") from error
             shutil.rmtree(old, ignore_errors=True)
         return {"loaded": name, "seconds": round(time.monotonic() - started, 2)}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lifeboat.clients import probe
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.errors import Failed, NothingFits, Unreachable, WrongConfiguration
+from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Refused, Unreachable, WrongConfiguration
 
 from tests.conftest import free_port
 from tests.loopback_servers import http, saying
@@ -63,7 +63,11 @@ def test_a_port_on_which_nobody_listens_is_free(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (http(b'{"error": "no such save"}', "400 Bad Request"), NothingFits, "refused load: no such save"),
+        (http(b'{"error": "no", "kind": "usage"}', "400 Bad Request"), WrongConfiguration, "refused load: no"),
+        (http(b'{"error": "no", "kind": "missing"}', "400 Bad Request"), NothingFits, "refused load: no"),
+        (http(b'{"error": "no", "kind": "exists"}', "400 Bad Request"), Refused, "refused load: no"),
+        (http(b'{"error": "no", "kind": "damaged"}', "400 Bad Request"), IntegrityFailure, "refused load: no"),
+        (http(b'{"error": "no"}', "400 Bad Request"), Failed, "refused load: no"),
         (http(b"<html>", "500 Oh"), Failed, "refused load: HTTP Error 500: Oh"),
         (http(b"[]", "500 Oh"), Failed, "refused load: HTTP Error 500: Oh"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", Unreachable, "no local cloud answers"),

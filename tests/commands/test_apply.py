@@ -276,6 +276,6 @@ def test_ctrl_c_leaves_something_that_the_next_apply_goes_on_from(stack: Rehears
 
 @pytest.mark.parametrize("schedule", ["hourly", ""])
 def test_an_unknown_schedule_is_answered_with_the_known_ones(saved: Rehearsal, schedule: str) -> None:
-    done = passed(saved.lifeboat("local", "tick", schedule), 6)
+    done = passed(saved.lifeboat("local", "tick", schedule), 2)
 
     assert "write one of: daily, monthly" in done.stderr

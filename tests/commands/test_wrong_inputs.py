@@ -98,6 +98,13 @@ def test_a_retention_that_cannot_meet_the_rpo(fresh: Rehearsal) -> None:
     refused(fresh.lifeboat("apply"), 2, "retention_days")
 
 
+def test_an_input_that_no_variable_takes(fresh: Rehearsal) -> None:
+    fresh.edit("environments/local.tfvars", r"\Z", "\nretention_day = 21\n")
+
+    refused(fresh.lifeboat("apply"), 2, "retention_day")
+    refused(fresh.lifeboat("plan", "-e", "local", "--offline"), 2, "retention_day")
+
+
 def test_windows_that_overlap(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.tfvars", r"backup_window\s*=.*", 'backup_window = "03:00-04:00"')
     fresh.edit("environments/local.tfvars", r"maintenance_window\s*=.*", 'maintenance_window = "sun:03:30-sun:04:30"')
@@ -155,8 +162,9 @@ def test_an_order_that_does_not_exist(fresh: Rehearsal) -> None:
 def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> None:
     refused(fresh.lifeboat("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
     passed(fresh.lifeboat("local", "up"))
-    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x")
-    refused(fresh.lifeboat("local", "save", "../x"), 6, "cannot name a save")
+    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x", "lifeboat local saves")
+    assert passed(fresh.lifeboat("local", "saves")).stdout == "there are no saves\n"
+    refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save")
 
 
 def test_production_is_not_destroyed(fresh: Rehearsal) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lifeboat.decisions.plans import HOLDS_DATA, PROTECTED, headline, judged, lost_by_name
+from lifeboat.decisions.plans import HOLDS_DATA, PROTECTED, RESTORED_FIRST, headline, judged, lost_by_name
 from lifeboat.model import Action, Address, Change, Plan
 
 
@@ -57,7 +57,29 @@ def test_the_headline_of_an_empty_plan_and_of_outputs_alone() -> None:
     assert headline(Plan(changes=(), outputs_change=True)) == "only outputs change"
 
 
-def test_deletes_and_replacements_are_told_by_name_with_the_reason() -> None:
+def test_deletes_replacements_and_what_is_gone_are_told_by_name_with_the_reason() -> None:
     changes = (change("a", Action.CREATE), change("b", Action.DELETE), change("c", Action.REPLACE, "tainted"))
 
-    assert lost_by_name(changes) == ["delete b.x", "replace c.x (tainted)"]
+    told = lost_by_name(Plan(changes=changes, gone=(Address("a.x"),)))
+
+    assert told == ["gone from AWS: a.x", "delete b.x", "replace c.x (tainted)"]
+
+
+def test_a_database_that_is_gone_is_not_made_anew() -> None:
+    made = change("aws_db_instance", Action.CREATE)
+
+    judgement = judged(Plan(changes=(made,), gone=(made.address,)))
+
+    assert judgement.refused == ((made, RESTORED_FIRST["aws_db_instance"]),)
+    assert judgement.to_agree == ()
+
+
+@pytest.mark.parametrize("resource_type", sorted((set(PROTECTED) | set(HOLDS_DATA)) - set(RESTORED_FIRST)))
+def test_what_else_is_gone_is_made_anew_when_somebody_agrees(resource_type: str) -> None:
+    made = change(resource_type, Action.CREATE)
+
+    gone = judged(Plan(changes=(made,), gone=(made.address,)))
+    new = judged(Plan(changes=(made,)))
+
+    assert [c for c, _ in gone.to_agree] == [made]
+    assert (new.refused, new.to_agree, gone.refused) == ((), (), ())

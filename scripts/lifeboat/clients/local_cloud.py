@@ -20,7 +20,16 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from lifeboat.errors import CleanUpIncomplete, Failed, NothingFits, Unreachable, WrongConfiguration
+from lifeboat.errors import (
+    CleanUpIncomplete,
+    Failed,
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    Refused,
+    Unreachable,
+    WrongConfiguration,
+)
 
 _PASSED_ON = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PG_BIN"}
 START_SECONDS = 60
@@ -29,6 +38,18 @@ CONTROL_SECONDS = 300
 _HEALTH_BYTES = 65536  # ours is below 1 KiB; another program's answer may have no end
 # The caller's http_proxy is for the world outside; what is asked on loopback must not go there.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+_REFUSALS: dict[str, type[LifeboatError]] = {
+    "usage": WrongConfiguration,
+    "missing": NothingFits,
+    "exists": Refused,
+    "damaged": IntegrityFailure,
+}
+_HINTS = {
+    "missing": "lifeboat local saves lists them",
+    "exists": "choose another name, or add --replace",
+    "damaged": "lifeboat local saves lists the others",
+}
 
 
 class LocalCloud:
@@ -130,7 +151,7 @@ class LocalCloud:
             raise CleanUpIncomplete(f"could not delete all of {self.directory}", hint=f"rm -r {self.directory}")
 
     def ask(self, verb: str, **asked: Any) -> dict[str, Any]:
-        """Send one control request and return its answer; what it refuses is NothingFits with its words."""
+        """Send one control request and return its answer; what it refuses raises the error of that kind, in its words."""
         request = urllib.request.Request(  # noqa: S310  (loopback)
             f"{self.url}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
         )
@@ -138,8 +159,10 @@ class LocalCloud:
             with _DIRECT.open(request, timeout=CONTROL_SECONDS) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
-            kind = NothingFits if error.code == 400 else Failed
-            raise kind(f"the local cloud refused {verb}: {_words(error)}") from None
+            kind, words = _refusal(error)
+            raise _REFUSALS.get(kind, Failed)(
+                f"the local cloud refused {verb}: {words}", hint=_HINTS.get(kind, "")
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"no local cloud answers on {self.url}", hint="lifeboat local up") from error
 
@@ -155,12 +178,13 @@ class LocalCloud:
         )
 
 
-def _words(error: urllib.error.HTTPError) -> str:
-    """Return why it refused; where it could not say so in JSON, the status."""
+def _refusal(error: urllib.error.HTTPError) -> tuple[str, str]:
+    """Return the kind of a refusal and its words; where it could not say so in JSON, the status."""
     try:
-        return str(json.loads(error.read())["error"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return str(error)
+        document = json.loads(error.read())
+        return str(document.get("kind", "")), str(document["error"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        return "", str(error)
 
 
 def _environment() -> dict[str, str]:

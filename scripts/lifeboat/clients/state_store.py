@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
-from lifeboat.model import Address, RemoteLock, StateVersion, state_address
+from lifeboat.model import Address, DeleteMarker, RemoteLock, StateVersion, state_address
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
 _Found = TypeVar("_Found")
@@ -108,10 +108,22 @@ class StateStore:
     def versions(self, newest: int = 5) -> list[StateVersion]:
         """Return the newest versions of the state, newest first."""
         with translated(f"list versions of s3://{self.bucket}/{self.key}"):
-            answer = self._s3.list_object_versions(Bucket=self.bucket, Prefix=self.key)
-            found = [v for v in answer.get("Versions", []) if v["Key"] == self.key]
-            found.sort(key=lambda v: (v["IsLatest"], v["LastModified"]), reverse=True)
-            return [self._version(v) for v in found[:newest]]
+            return [self._version(v) for v in self._entries("Versions")[:newest]]
+
+    def delete_markers(self) -> list[DeleteMarker]:
+        """Return what hides the state that was deleted, newest first; nothing while there is a state."""
+        with translated(f"list versions of s3://{self.bucket}/{self.key}"):
+            return [
+                DeleteMarker(version_id=marker["VersionId"], written_at=marker["LastModified"])
+                for marker in self._entries("DeleteMarkers")
+                if marker["IsLatest"]
+            ]
+
+    def _entries(self, kind: str) -> list[dict[str, Any]]:
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=self.key)
+        # The prefix is also that of the lock file.
+        found = [entry for page in pages for entry in page.get(kind, []) if entry["Key"] == self.key]
+        return sorted(found, key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
 
     def _version(self, version: dict[str, Any]) -> StateVersion:
         body = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])["Body"].read()

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from python_terraform import IsFlagged
 from python_terraform import Terraform as _PythonTerraform
 
 from lifeboat.clients.redaction import redacted
-from lifeboat.errors import Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
 from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
 
 MINIMUM = (1, 11, 0)
@@ -32,11 +32,14 @@ _WRONG_INPUT = {
     "No value for required variable",
     "Resource precondition failed",
     "Value for undeclared variable",
+    "Values for undeclared variables",
     "Unsupported argument",
     "Invalid expression",
     "Argument or block definition required",
     "Missing required argument",
 }
+_DIGEST = re.compile(r"state data in S3 does not have the expected content")
+_UNDECLARED = ("Value for undeclared variable", "Values for undeclared variables")
 _LOCK_FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(.+?)\s*$", re.MULTILINE)
 _NO_PROVIDER = re.compile(
     r"(Failed to query available provider packages|Failed to install provider|"
@@ -64,8 +67,10 @@ class Running:
     process: subprocess.Popen[bytes]
     events: Path
     deadline: float
+    by_hand: str = "terraform"
     diagnostics: list[Diagnostic] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    gone: list[Address] = field(default_factory=list)
     outputs_change: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
     seen: list[Progress] = field(default_factory=list)
@@ -121,13 +126,18 @@ class Running:
         try:
             self.process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.kill()
+
+    def kill(self) -> None:
+        """End Terraform and its providers at once; what they were making is neither finished nor recorded."""
+        self.stopped = True
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
 
     def failure(self) -> Exception:
         """Return the error that Terraform's diagnostics amount to; an apply that began has stopped part-way."""
-        error = failure(self.what, self.diagnostics, self.events)
+        error = failure(self.what, self.diagnostics, self.events, by_hand=self.by_hand)
         if not self.what.startswith("terraform apply") or isinstance(error, Locked):
             return error
         return StoppedPartWay(
@@ -146,6 +156,8 @@ class Running:
             change = _change(event["change"])
             if change is not None:
                 self.changes.append(change)
+        elif kind == "resource_drift" and event["change"]["action"] == "delete":
+            self.gone.append(Address(event["change"]["resource"]["addr"]))
         elif kind == "outputs":
             self.outputs = event.get("outputs", {})
             self.outputs_change = any(o.get("action") not in (None, "noop") for o in self.outputs.values())
@@ -157,9 +169,21 @@ class Running:
                 self.seen.append(seen)
                 yield seen
 
-    def plan(self) -> Plan:
-        """Return what a finished `plan` found."""
-        return Plan(changes=tuple(self.changes), outputs_change=self.outputs_change)
+    def planned(self) -> Plan:
+        """Wait for a `plan` and return what it found, by address; raises what it failed of.
+
+        An input that no variable takes is a mistake too: Terraform only warns, and goes on with the default.
+        """
+        if self.finish() != 0:
+            raise self.failure()
+        unknown = [d for d in self.diagnostics if d.summary.startswith(_UNDECLARED)]
+        if unknown:
+            raise _refused_inputs(unknown)
+        return Plan(
+            changes=tuple(sorted(self.changes, key=lambda change: change.address)),
+            outputs_change=self.outputs_change,
+            gone=tuple(sorted(self.gone)),
+        )
 
 
 class Terraform:
@@ -174,6 +198,7 @@ class Terraform:
         variables: Mapping[str, str],
         var_files: Sequence[Path] = (),
         state: Path | None = None,
+        by_hand: str = "terraform",
         redact: Callable[[str], str] = redacted,
     ) -> None:
         self.root = root
@@ -188,6 +213,7 @@ class Terraform:
         }
         self._variables = [f"{key}={value}" for key, value in variables.items()]
         self._var_files = [str(path) for path in var_files]
+        self._by_hand = by_hand
         self._redact = redact
         self._arguments = _Arguments(
             working_dir=str(root), terraform_bin_path=env.get("LIFEBOAT_TERRAFORM", "terraform")
@@ -274,7 +300,8 @@ class Terraform:
         finally:
             os.close(descriptor)
         name = f"terraform {command} ({self.root.name})"
-        return Running(what=name, process=process, events=events, deadline=time.monotonic() + seconds)
+        deadline = time.monotonic() + seconds
+        return Running(what=name, process=process, events=events, deadline=deadline, by_hand=self._by_hand)
 
     def _run(self, command: str, *arguments: str, seconds: float, **options: Any) -> str:
         argv = self._arguments.generate_cmd_string(command, *arguments, **options)
@@ -295,7 +322,7 @@ class Terraform:
             raise TerraformFailed(f"{what} did not end within {seconds:.0f} s") from error
         if done.returncode != 0:
             text = self._redact((done.stderr + done.stdout).decode(errors="replace")).strip()
-            raise failure(what, [Diagnostic(severity="error", summary=text)], None)
+            raise failure(what, [Diagnostic(severity="error", summary=text)], None, by_hand=self._by_hand)
         return done.stdout.decode()
 
 
@@ -316,7 +343,12 @@ def version(program: str = "terraform") -> tuple[int, int, int] | None:
             capture_output=True,
             timeout=30,
             check=False,
-            env={**os.environ, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull},
+            # The caller's TF_CLI_ARGS would go with it.
+            env={
+                **{key: value for key, value in os.environ.items() if not key.startswith("TF_")},
+                "CHECKPOINT_DISABLE": "1",
+                "TF_CLI_CONFIG_FILE": os.devnull,
+            },
         )
         found = json.loads(done.stdout)["terraform_version"]
     except (FileNotFoundError, PermissionError, json.JSONDecodeError, KeyError, subprocess.TimeoutExpired):
@@ -325,8 +357,11 @@ def version(program: str = "terraform") -> tuple[int, int, int] | None:
     return None if numbers is None else (int(numbers[1]), int(numbers[2]), int(numbers[3]))
 
 
-def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -> Exception:
-    """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure."""
+def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *, by_hand: str) -> Exception:
+    """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure.
+
+    `by_hand` is how the operator's shell calls this Terraform, for the hint.
+    """
     errors = [d for d in diagnostics if d.severity == "error"]
     text = "\n".join(f"{d.summary}\n{d.detail}" for d in errors)
     found = dict(_LOCK_FIELD.findall(text))
@@ -334,7 +369,12 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -
         return Locked(
             f"the state is locked by {found.get('Who', 'an unknown holder')}"
             f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found['ID']})",
-            hint="wait for it; if that process is surely dead: terraform force-unlock with this lock id",
+            hint=f"wait for it; if that process is surely dead: {by_hand} force-unlock -force {found['ID']}",
+        )
+    if _DIGEST.search(text):
+        return IntegrityFailure(
+            "the state and its digest in the lock table disagree, so Terraform refuses to read it",
+            hint="lifeboat apply repairs what a killed apply of this machine left, and names the versions otherwise",
         )
     if _NO_PROVIDER.search(text):
         return Unreachable(
@@ -342,13 +382,17 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -
             hint="set TF_PLUGIN_MIRROR to a folder that holds registry.terraform.io/hashicorp/aws, or allow access to the registry",
         )
     if errors and all(d.summary in _WRONG_INPUT for d in errors):
-        lines = [f"  {d.detail.strip().split(chr(10) + chr(10))[0]}" for d in errors]
-        return WrongConfiguration(
-            redacted("the environment's inputs are refused:\n" + "\n".join(dict.fromkeys(lines))),
-            hint="edit environments/<env>.tfvars, then run the same command again",
-        )
+        return _refused_inputs(errors)
     lines = [_line(d) for d in errors] or ["it ended without saying why" + (f"; see {events}" if events else "")]
     return TerraformFailed(redacted(f"{what} failed:\n" + "\n".join(lines)))
+
+
+def _refused_inputs(diagnostics: Iterable[Diagnostic]) -> WrongConfiguration:
+    lines = [f"  {d.detail.strip().split(chr(10) + chr(10))[0]}" for d in diagnostics]
+    return WrongConfiguration(
+        redacted("the environment's inputs are refused:\n" + "\n".join(dict.fromkeys(lines))),
+        hint="edit environments/<env>.tfvars, then run the same command again",
+    )
 
 
 def _line(diagnostic: Diagnostic) -> str:

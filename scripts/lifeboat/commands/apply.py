@@ -13,8 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lifeboat.clients import probe, run_files, state_store
 from lifeboat.clients.run_files import Run
 from lifeboat.clients.state_store import StateStore
@@ -22,7 +20,7 @@ from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.commands import preflight, repair
 from lifeboat.decisions import plans, protection
 from lifeboat.errors import ApprovalMissing, IntegrityFailure, Interrupted, LifeboatError, Refused
-from lifeboat.model import Action, AssetRow, Plan, Protection, Recovery, RunId
+from lifeboat.model import Action, AssetRow, Change, Plan, Protection, Recovery, RunId
 from lifeboat.site import Site
 from lifeboat.views import Teller
 
@@ -163,6 +161,8 @@ class Apply:
             if ready:
                 plan_stack = self._prepare_stack(lost)
             self._wait([plan_state] if check is None else [check, plan_state])
+            if check is not None:
+                check.planned()
             if plan_stack is not None:
                 self._wait([plan_stack])
             repair.forget_adoptions(self.state)
@@ -258,19 +258,17 @@ class Apply:
         stamp.write_text(digest)
 
     def _judged(self, running: Running, name: str) -> Plan:
-        if running.finish() != 0:
-            raise running.failure()
-        plan = running.plan()
+        plan = running.planned()
         if not plan.empty:
             self.tell.say(f"{name}: {plans.headline(plan)}")
         judgement = plans.judged(plan)
-        for line in plans.lost_by_name(plan.changes):
+        for line in plans.lost_by_name(plan):
             self.tell.warn(f"  {line}")
         if judgement.refused and not self.teardown:
             lines = [f"  {change.action.value} {change.address}: {why}" for change, why in judgement.refused]
             raise Refused(
                 f"this plan of the {name} would lose what must not be lost:\n" + "\n".join(lines),
-                hint="change the configuration so that it stays; if it truly must go: terraform state rm, then by hand",
+                hint=_instead(self.site, plan, [change for change, _ in judgement.refused]),
             )
         if judgement.to_agree and not self.teardown:
             self.agree([f"{change.action.value} {change.address}: {why}" for change, why in judgement.to_agree])
@@ -332,12 +330,23 @@ class Apply:
             self.tell.warn(f"and then: {error.summary}")
 
     def _interrupt(self) -> None:
-        self.tell.warn("stopping: Terraform finishes what it is making and saves its state; this takes up to 90 s")
-        for one in self.running:
-            if not one.ended:
+        self.tell.warn(
+            "stopping: Terraform finishes what it is making and saves its state, for up to 90 s; asked once more, it is"
+            " killed, and the next apply repairs what that leaves"
+        )
+        alive = [one for one in self.running if not one.ended]
+        try:
+            for one in alive:
                 one.stop()
-        if self.root_applied:
-            self._give_root_state(self.site.root_store())
+            if self.root_applied:
+                self._give_root_state(self.site.root_store())
+        except KeyboardInterrupt:
+            for one in alive:
+                one.kill()
+            raise Interrupted(
+                "killed on request; what Terraform was making may exist and not be in its state",
+                hint=f"lifeboat apply -e {self.site.project.env} repairs that and goes on",
+            ) from None
 
     # -- taking it down -----------------------------------------------------------------------------------------
 
@@ -370,19 +379,19 @@ class Apply:
             with self.stages.timed("plan"):
                 self._init(self.stack, self.site.backend())
                 repair.adopt_stack(self.site, self.tell, self.stack, lost)
-                plan = self._ended(self._start_destroy_plan()).plan()
+                plan = self._start_destroy_plan().planned()
                 repair.forget_adoptions(self.stack)
             self.agree(preview(self.site, plan))
             # The policies in force let nobody take the protection off but the break-glass role.
             own = self.stack
             self.stack = self.site.stack_terraform(teardown=True, credentials=self.site.as_break_glass())
             with self.stages.timed("take the protection off"):
-                running = self._ended(self._start_plan(self.stack, "stack"))
-                self._wait([self._start_apply(self.stack, "stack")], total=len(running.changes))
+                unlocking = self._start_plan(self.stack, "stack").planned()
+                self._wait([self._start_apply(self.stack, "stack")], total=len(unlocking.changes))
                 self.tell.resources_end()
             self.stack = own
             with self.stages.timed("destroy"):
-                plan = self._ended(self._start_destroy_plan()).plan()
+                plan = self._start_destroy_plan().planned()
                 self._wait([self._start_apply(self.stack, "stack")], total=len(plan.changes))
         else:
             self.agree(preview(self.site, plan))
@@ -402,11 +411,6 @@ class Apply:
             seconds=self.settings.plan_minutes * 60,
         )
         return self._under_way(running)
-
-    def _ended(self, running: Running) -> Running:
-        if running.finish() != 0:
-            raise running.failure()
-        return running
 
     # -- the state of root 1 ---------------------------------------------------------------------------------------
 
@@ -454,12 +458,12 @@ def read_outputs(site: Site, store: StateStore) -> tuple[Recovery, list[AssetRow
     body = store.body()
     if body is None:
         raise IntegrityFailure(f"there is no state s3://{store.bucket}/{store.key}", hint="lifeboat apply")
-    outputs = json.loads(body)["outputs"]
     try:
+        outputs = json.loads(body)["outputs"]
         recovery = Recovery.model_validate(outputs["recovery"]["value"])
         root = json.loads(site.root_state_file.read_bytes())["outputs"]
         more = [Protection.model_validate(entry) for entry in root["protection"]["value"]]
-    except (KeyError, ValidationError, FileNotFoundError) as error:
+    except (KeyError, ValueError, FileNotFoundError) as error:  # a pydantic ValidationError is a ValueError
         raise IntegrityFailure(f"the stack's output is not what this lifeboat understands: {error}") from error
     objective = timedelta(hours=recovery.objectives.rpo_hours)
     return recovery, protection.table([*recovery.protection, *more], rpo=objective)
@@ -471,6 +475,14 @@ def write_private(path: Path, body: bytes) -> None:
     fresh.touch(mode=0o600)
     fresh.write_bytes(body)
     fresh.replace(path)
+
+
+def _instead(site: Site, plan: Plan, refused: Sequence[Change]) -> str:
+    """Return what to do instead of an apply that was refused."""
+    if not all(change.address in plan.gone for change in refused):
+        return "change the configuration so that it stays; if it truly must go: terraform state rm, then by hand"
+    snapshots = "aws rds describe-db-snapshots --query 'DBSnapshots[].[DBSnapshotIdentifier,SnapshotCreateTime]'"
+    return f"restore it under the same name, then apply again; its snapshots: {site.shell(snapshots)}"
 
 
 def nobody_agrees(lines: Sequence[str]) -> None:

@@ -14,10 +14,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.commands import apply
-from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
+from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
 from lifeboat.views import Teller
+
+_STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
+# What would point the tools elsewhere, or change what they do, in a shell that takes over our variables.
+_LED_ASTRAY = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_ROLE_ARN"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "TF_CLI_ARGS", "TF_CLI_ARGS_init", "TF_CLI_ARGS_apply", "TF_WORKSPACE"),
+    *_STACKS,
+)
 
 
 def cloud_of(site: Site) -> LocalCloud:
@@ -67,6 +75,12 @@ def ask(site: Site, verb: str, **asked: Any) -> dict[str, Any]:
         return cloud.ask(verb, **asked)
 
 
+def saves(site: Site) -> list[str]:
+    """Return the names of all saves; they are files, so the local cloud need not run."""
+    folder = cloud_of(site).directory / "saves"
+    return sorted(path.parent.name for path in folder.glob("*/cloud.state") if not path.parent.name.startswith("."))
+
+
 def logs(site: Site, *, newest: int) -> list[str]:
     """Return the newest lines of the local cloud's log and of every program's on its hosts and databases."""
     directory = cloud_of(site).directory
@@ -80,27 +94,23 @@ def logs(site: Site, *, newest: int) -> list[str]:
     return lines
 
 
-def environment(site: Site) -> dict[str, str]:
+def environment(site: Site, tell: Teller) -> dict[str, str]:
     """Return what plain aws, psql, curl and terraform need to reach the running local cloud, by variable name.
 
-    The database password is read from its secret at this moment; it is in no file.
+    The database password is read from its secret at this moment; it is in no file. Where the stack's state cannot be
+    read, what it would tell is left out with a warning: the rest is what it takes to look for that state.
     """
     cloud = cloud_of(site)
     if cloud.health() is None:
         raise Unreachable(f"no local cloud answers on {cloud.url}", hint="lifeboat local up")
     store = site.stack_store()
-    if not store.bucket_exists() or store.body() is None:
-        raise NothingFits("nothing is applied on this local cloud yet", hint="lifeboat apply")
-    recovery, _ = apply.read_outputs(site, store)
     terraform = site.terraform_env()
     variables = {key: value for key, value in site.aws_env().items() if value}
+    variables |= _of_the_stack(site, tell)
     variables |= {
-        "APP_URL": recovery.app.url,
-        "DATABASE_URL": _database_url(site, recovery),
         "STATE_BUCKET": store.bucket,
         "STATE_KEY": store.key,
         "LOCK_TABLE": store.table,
-        "DUMP_BUCKET": recovery.dumps.bucket,
         "CHECKPOINT_DISABLE": "1",
         "TF_DATA_DIR": str(site.project.work / "terraform" / "stack"),
         "TF_CLI_ARGS_plan": " ".join(f"-var-file={path}" for path in site.project.var_files),
@@ -114,7 +124,20 @@ def environment(site: Site) -> dict[str, str]:
 def exports(variables: dict[str, str]) -> list[str]:
     """Return shell lines that set the variables, and unset those that would point elsewhere."""
     lines = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
-    return [*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE"]
+    return [*lines, f"unset {' '.join(name for name in _LED_ASTRAY if name not in variables)}"]
+
+
+def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
+    try:
+        recovery, _ = apply.read_outputs(site, site.stack_store())
+        return {
+            "APP_URL": recovery.app.url,
+            "DATABASE_URL": _database_url(site, recovery),
+            "DUMP_BUCKET": recovery.dumps.bucket,
+        }
+    except LifeboatError as error:
+        tell.warn(f"{', '.join(_STACKS)} are not set: {error.summary}")
+        return {}
 
 
 def _database_url(site: Site, recovery: Recovery) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeboat.clients.terraform import Terraform
-from lifeboat.commands import preflight
-from lifeboat.errors import NothingFits
+from lifeboat.clients.terraform import Running
+from lifeboat.commands import preflight, repair
+from lifeboat.errors import NothingFits, Unreachable
 from lifeboat.model import Plan
 from lifeboat.site import Site
 from lifeboat.views import Teller
@@ -50,14 +50,16 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             )
             terraform = site.offline_stack()
             terraform.init(None, seconds=300)
-            return Planned(plans=(("stack", _planned(terraform, Path(folder), minutes)),), offline=True)
+            events = Path(folder) / "stack.jsonl"
+            running = terraform.plan(out=Path(folder) / "stack.plan", events=events, seconds=minutes * 60)
+            return Planned(plans=_planned([("stack", running)]), offline=True)
         return Planned(plans=_both(site, Path(folder), minutes), offline=False)
 
 
 def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
     cloud = site.local_cloud()
     if cloud is not None and cloud.health() is None:
-        raise NothingFits(
+        raise Unreachable(
             f"the local cloud of {site.project.env} does not run, so there is nothing to plan against",
             hint="lifeboat local up (goes on from where it was), or lifeboat apply",
         )
@@ -67,6 +69,8 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
             f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",
             hint=f"lifeboat apply -e {site.project.env} makes it; lifeboat plan --offline checks the configuration alone",
         )
+    repair.require_state(site, site.root_store())
+    repair.require_state(site, site.stack_store())
     # The bucket's state of root 1 counts, not what an earlier apply left on this machine.
     body = site.root_store().body()
     root_state = folder / "state.tfstate"
@@ -80,24 +84,14 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
         (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
         for name, terraform in (("state backend", state), ("stack", stack))
     ]
+    return _planned(running)
+
+
+def _planned(running: Sequence[tuple[str, Running]]) -> tuple[tuple[str, Plan], ...]:
     try:
-        for _, one in running:
-            if one.finish() != 0:
-                raise one.failure()
+        return tuple((name, one.planned()) for name, one in running)
     finally:
         # It runs in a session of its own: nobody else would end it, and it holds the lock on the state.
         for _, one in running:
             if not one.ended:
                 one.stop()
-    return tuple((name, one.plan()) for name, one in running)
-
-
-def _planned(terraform: Terraform, folder: Path, minutes: int) -> Plan:
-    running = terraform.plan(out=folder / "plan", events=folder / "plan.jsonl", seconds=minutes * 60)
-    try:
-        if running.finish() != 0:
-            raise running.failure()
-    finally:
-        if not running.ended:
-            running.stop()
-    return running.plan()

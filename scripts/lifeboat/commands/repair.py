@@ -34,23 +34,41 @@ class Lost:
 
 def run(site: Site, tell: Teller, this_run: Run) -> Lost:
     """Free locks and mend the digest that killed runs of this machine left; raises where a person must decide."""
-    for root in (site.project.state_root, site.project.stack_root):
-        left = root / "errored.tfstate"
-        if left.exists():
-            raise Refused(
-                f"Terraform could not save its state and left it in {left}",
-                hint=f"look at it, then: terraform -chdir={root} state push errored.tfstate && rm {left}",
-            )
+    _require_pushed(site)
     lost = Lost(runs=run_files.unfinished(site.project.work, but=this_run.run))
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
     store = site.stack_store()
     if not store.bucket_exists():
         return lost
-    _unlock(store, lost.runs, tell)
+    if not site.root_state_file.exists():
+        require_state(site, site.root_store())
+    require_state(site, store)
+    _unlock(site, lost.runs, tell)
     if store.keeps_digest:
-        _mend_digest(store, lost.runs, tell)
+        _mend_digest(site, lost.runs, tell)
     return lost
+
+
+def require_state(site: Site, store: StateStore) -> None:
+    """Raise Refused where the state was deleted: to Terraform that is "nothing is there yet", so it would make it all."""
+    if not store.bucket_exists() or store.body() is not None:
+        return
+    versions = store.versions(newest=1)
+    if not versions:
+        return
+    deleted = "".join(f", deleted at {marker.written_at:%Y-%m-%d %H:%M:%S}Z" for marker in store.delete_markers())
+    newest = versions[0]
+    what = "not a Terraform state" if newest.serial is None else f"serial {newest.serial}"
+    copy = (
+        f"aws s3api copy-object --bucket {store.bucket} --key {store.key}"
+        f" --copy-source '{store.bucket}/{store.key}?versionId={newest.version_id}'"
+    )
+    raise Refused(
+        f"the state s3://{store.bucket}/{store.key} is gone{deleted}; its newest version, written at"
+        f" {newest.written_at:%Y-%m-%d %H:%M:%S}Z, is {what}",
+        hint=f"put that version on top again, which removes nothing: {site.shell(copy)}",
+    )
 
 
 def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
@@ -98,31 +116,62 @@ def forget_adoptions(terraform: Terraform) -> None:
     (terraform.root / ADOPTION_FILE).unlink(missing_ok=True)
 
 
+def _require_pushed(site: Site) -> None:
+    """Raise Refused where Terraform could not save this environment's state and left it beside its configuration."""
+    for root, store in ((site.project.state_root, site.root_store()), (site.project.stack_root, site.stack_store())):
+        left = root / "errored.tfstate"
+        if not left.exists():
+            continue
+        left.chmod(0o600)  # it holds what the state holds
+        theirs = state_store.serial_and_lineage(left.read_bytes())
+        ours = state_store.serial_and_lineage(store.body() or b"")
+        if None not in (theirs[1], ours[1]) and theirs[1] != ours[1]:
+            continue  # the roots are shared: it is another environment's
+        # Root 1's working state is a file.
+        first = root == site.project.state_root
+        keep = f"cp {left} {site.root_state_file}" if first else f"{site.by_hand(root)} state push errored.tfstate"
+        raise Refused(
+            f"Terraform could not save its state (serial {theirs[0]}) and left it in {left}",
+            hint=f"look at it, then: {keep} && rm {left}",
+        )
+
+
 def _begun(lost: Lost, name: str) -> set[Address]:
     files = [run.folder / f"{name}-apply.jsonl" for run in lost.runs]
     return {address for path in files if path.exists() for address in interrupted.unfinished(recorded_progress(path))}
 
 
+# -- what an operator types ----------------------------------------------------------------------------------------
+
+
+def listing(site: Site, store: StateStore) -> str:
+    """Return the command that lists a state's versions."""
+    return site.shell(f"aws s3api list-object-versions --bucket {store.bucket} --prefix {store.key}")
+
+
 # -- locks and digest ---------------------------------------------------------------------------------------------
 
 
-def _unlock(store: StateStore, runs: Iterable[Unfinished], tell: Teller) -> None:
+def _unlock(site: Site, runs: Iterable[Unfinished], tell: Teller) -> None:
+    store = site.stack_store()
     now, user, host = datetime.now(UTC), run_files.user_name(), socket.gethostname()
     runs = list(runs)
     for lock in store.locks():
         ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, started=r.started, now=now)]
         if not ours:
+            unlock = f"{site.by_hand(site.project.stack_root)} force-unlock -force {lock.lock_id}"
             age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
             raise Locked(
                 f"the state is locked by {lock.who} for {age} ({lock.operation}, lock {lock.lock_id})",
-                hint="wait for it; if that process is surely dead: terraform force-unlock with this lock id",
+                hint=f"wait for it; if that process is surely dead: {unlock}",
             )
         # We hold this machine's lock on the environment, which a living Terraform of that run would still hold.
         store.unlock(lock.lock_id)
         tell.say(f"removed the lock {lock.lock_id} that run {ours[-1].run} left")
 
 
-def _mend_digest(store: StateStore, runs: list[Unfinished], tell: Teller) -> None:
+def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
+    store = site.stack_store()
     versions = store.versions()
     digest = store.digest()
     if not versions or versions[0].md5 == digest:
@@ -132,7 +181,7 @@ def _mend_digest(store: StateStore, runs: list[Unfinished], tell: Teller) -> Non
         why = repair.why if repair.write is None else "no run of this machine was cut off"
         raise IntegrityFailure(
             f"the state s3://{store.bucket}/{store.key} and its digest disagree, and {why}",
-            hint="look at the versions with aws s3api list-object-versions before anything else",
+            hint=f"look at the versions before anything else: {listing(site, store)}",
         )
     store.write_digest(repair.write, instead_of=digest)
     tell.say(f"repaired the state's digest: {repair.why}")
@@ -177,9 +226,7 @@ def _require_no_second(site: Site, half_replaced: Iterable[Wanted]) -> None:
 
 def _everything(site: Site, terraform: Terraform) -> list[Wanted]:
     folder: Path = site.project.work
-    running = terraform.plan(out=folder / "adopt.plan", events=folder / "adopt.jsonl", seconds=300)
-    if running.finish() != 0:
-        raise running.failure()
+    terraform.plan(out=folder / "adopt.plan", events=folder / "adopt.jsonl", seconds=300).planned()
     planned = adoption.planned_creates(terraform.planned(folder / "adopt.plan"))
     (folder / "adopt.plan").unlink()
     return adoption.unrecorded(planned, None, set())

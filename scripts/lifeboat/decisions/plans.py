@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifeboat.model import Action, Change, Plan
@@ -32,6 +31,10 @@ HOLDS_DATA = {
     "aws_s3_bucket_replication_configuration": "nothing is copied to the other region until it is back",
     "aws_s3_bucket_versioning": "what is overwritten is lost until it is back",
 }
+# Types that come back empty when they are only made anew: what is lost must be restored under the same name first.
+RESTORED_FIRST = {
+    "aws_db_instance": "it is gone from AWS, and this plan would put an empty database in its place",
+}
 _LOSES = (Action.DELETE, Action.REPLACE)
 
 
@@ -46,10 +49,16 @@ class Judgement:
 def judged(plan: Plan) -> Judgement:
     """Return what a plan may not do and what it may do only when somebody agrees."""
     losing = [change for change in plan.changes if change.action in _LOSES]
-    return Judgement(
-        refused=tuple((c, PROTECTED[c.resource_type]) for c in losing if c.resource_type in PROTECTED),
-        to_agree=tuple((c, HOLDS_DATA[c.resource_type]) for c in losing if c.resource_type in HOLDS_DATA),
-    )
+    refused = [(c, PROTECTED[c.resource_type]) for c in losing if c.resource_type in PROTECTED]
+    to_agree = [(c, HOLDS_DATA[c.resource_type]) for c in losing if c.resource_type in HOLDS_DATA]
+    for change in plan.changes:
+        if change.address not in plan.gone or change.action is not Action.CREATE:
+            continue
+        if change.resource_type in RESTORED_FIRST:
+            refused.append((change, RESTORED_FIRST[change.resource_type]))
+        elif change.resource_type in PROTECTED or change.resource_type in HOLDS_DATA:
+            to_agree.append((change, "it is gone from AWS, and this plan would put a new, empty one in its place"))
+    return Judgement(refused=tuple(refused), to_agree=tuple(to_agree))
 
 
 def headline(plan: Plan) -> str:
@@ -69,10 +78,10 @@ def headline(plan: Plan) -> str:
     return ", ".join(shown) or "only outputs change"
 
 
-def lost_by_name(changes: Iterable[Change]) -> list[str]:
-    """Return one line for each delete and replacement."""
-    return [
+def lost_by_name(plan: Plan) -> list[str]:
+    """Return one line for each delete and replacement, and for each thing that is gone already."""
+    return [f"gone from AWS: {address}" for address in plan.gone] + [
         f"{change.action.value} {change.address}" + (f" ({change.reason.replace('_', ' ')})" if change.reason else "")
-        for change in changes
+        for change in plan.changes
         if change.action in _LOSES
     ]

@@ -1,0 +1,178 @@
+"""What was deleted behind Terraform's back is not quietly made anew, and what lifeboat says to type then works."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.rehearsal import Rehearsal, passed
+
+
+def advised(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the command that an error told to type next."""
+    hint = done.stderr.split("  next: ", 1)[1].strip()
+    return hint.split(": ", 1)[-1]
+
+
+def delete_state(stack: Rehearsal) -> None:
+    env = stack.exported()
+    stack.client("s3").delete_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])
+
+
+def delete_digest(stack: Rehearsal) -> None:
+    env = stack.exported()
+    key = {"LockID": {"S": f"{env['STATE_BUCKET']}/{env['STATE_KEY']}-md5"}}
+    stack.client("dynamodb").delete_item(TableName=env["LOCK_TABLE"], Key=key)
+
+
+@pytest.mark.parametrize("digest", ["there", "gone"])
+def test_a_deleted_state_is_refused_and_the_command_that_is_named_brings_it_back(stack: Rehearsal, digest: str) -> None:
+    if digest == "gone":
+        delete_digest(stack)
+    delete_state(stack)
+
+    applied, planned = stack.lifeboat("apply", "--yes"), stack.lifeboat("plan")
+    mended = stack.run("bash", "-c", advised(planned))
+    again = stack.lifeboat("plan", "--detailed-exitcode")
+
+    for done in (applied, planned):
+        passed(done, 3)
+        assert "is gone, deleted at" in done.stderr
+        assert "is serial" in done.stderr
+    passed(mended)
+    passed(again)
+
+
+def test_a_deleted_database_is_not_replaced_by_an_empty_one(stack: Rehearsal) -> None:
+    rds = stack.client("rds")
+    name = rds.describe_db_instances()["DBInstances"][0]["DBInstanceIdentifier"]
+    rds.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False)
+    rds.delete_db_instance(DBInstanceIdentifier=name, FinalDBSnapshotIdentifier="last")
+    rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1})
+
+    planned, applied = stack.lifeboat("plan"), stack.lifeboat("apply", "--yes")
+    snapshots = stack.run("bash", "-c", advised(applied))
+
+    assert 'gone from AWS: module.database.aws_db_instance.this["g1"]' in passed(planned).stdout
+    assert "would put an empty database in its place" in passed(applied, 3).stderr
+    assert "last" in passed(snapshots).stdout
+    assert rds.describe_db_instances()["DBInstances"] == []
+
+
+def test_a_terminated_instance_is_not_launched_anew_unasked(stack: Rehearsal) -> None:
+    ec2 = stack.client("ec2")
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    found = ec2.describe_instances(Filters=running)["Reservations"][0]["Instances"][0]["InstanceId"]
+    ec2.terminate_instances(InstanceIds=[found])
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=[found], WaiterConfig={"Delay": 1})
+
+    applied = stack.lifeboat("apply")
+
+    assert "would put a new, empty one in its place" in passed(applied, 7).stderr
+    assert ec2.describe_instances(Filters=running)["Reservations"] == []
+
+
+def test_a_state_that_is_unreadable_leaves_the_variables_to_look_for_it(stack: Rehearsal) -> None:
+    env = stack.exported()
+    stack.client("s3").put_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"], Body=b"not a state")
+
+    done = passed(stack.lifeboat("local", "env", "-o", "json"))
+    planned = stack.lifeboat("plan")
+
+    variables = json.loads(done.stdout)
+    assert (variables["STATE_BUCKET"], "DATABASE_URL" in variables) == (env["STATE_BUCKET"], False)
+    assert "APP_URL, DATABASE_URL, DUMP_BUCKET are not set" in done.stderr
+    assert "digest in the lock table disagree" in passed(planned, 11).stderr
+
+
+def test_a_state_that_terraform_could_not_save_is_pushed_by_the_command_that_is_named(stack: Rehearsal) -> None:
+    env = stack.exported()
+    body = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
+    newer = {**json.loads(body), "serial": json.loads(body)["serial"] + 1}
+    left = stack.root / "terraform" / "stack" / "errored.tfstate"
+    left.write_text(json.dumps(newer))
+    left.chmod(0o644)
+
+    refused = stack.lifeboat("apply")
+    mode = left.stat().st_mode & 0o777
+    pushed = stack.run("bash", "-c", advised(refused))
+    again = stack.lifeboat("apply")
+
+    assert f"(serial {newer['serial']})" in passed(refused, 3).stderr
+    assert mode == 0o600
+    passed(pushed)
+    assert not left.exists()
+    assert "no changes" in passed(again).stdout
+
+
+def test_asked_twice_to_stop_it_kills_terraform_and_the_next_apply_repairs(stack: Rehearsal) -> None:
+    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
+    first = stack.start("lifeboat", "apply")
+    _until_terraform_applies(first.pid)
+    for child in psutil.Process(first.pid).children(recursive=True):
+        child.suspend()  # so that it cannot stop when it is asked to
+    first.send_signal(signal.SIGINT)
+    time.sleep(2)
+    first.send_signal(signal.SIGINT)
+    printed, _ = first.communicate(timeout=60)
+
+    again = stack.lifeboat("apply")
+
+    assert first.returncode == 130, printed
+    assert "killed on request" in printed
+    passed(again)
+    assert stack.client("rds").describe_db_instances()["DBInstances"][0]["BackupRetentionPeriod"] == 21
+
+
+def _until_terraform_applies(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # a zombie is one to psutil
+                if child.cmdline()[:2] == ["terraform", "apply"]:
+                    time.sleep(3)
+                    return
+        time.sleep(0.1)
+    raise AssertionError("no terraform apply was started")
+
+
+def test_nothing_of_the_callers_own_configuration_reaches_the_local_environment(saved: Rehearsal) -> None:
+    nowhere = "http://127.0.0.1:9"
+    theirs = {
+        "AWS_PROFILE": "no-such-profile",
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "HTTP_PROXY": nowhere,
+        "HTTPS_PROXY": nowhere,
+        "http_proxy": nowhere,
+        "TF_CLI_ARGS": "-no-such-flag",
+        "TF_WORKSPACE": "elsewhere",
+        "AWS_ENDPOINT_URL": nowhere,
+    }
+    script = (
+        'eval "$(lifeboat local env)" && aws sts get-caller-identity --query Account --output text'
+        ' && curl -sf "$APP_URL" && terraform -chdir=terraform/stack plan -detailed-exitcode'
+    )
+
+    planned = saved.lifeboat("plan", "--detailed-exitcode", **theirs)
+    typed = saved.run("bash", "-c", script, **theirs)
+
+    passed(planned)
+    passed(typed)
+
+
+def test_a_save_is_not_overwritten_unless_it_is_to_be(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("local", "save", "twice"))
+
+    refused = stack.lifeboat("local", "save", "twice")
+    replaced = stack.lifeboat("local", "save", "twice", "--replace")
+    listed = stack.lifeboat("local", "saves")
+
+    assert "there is a save named twice already" in passed(refused, 3).stderr
+    passed(replaced)
+    assert passed(listed).stdout.split() == ["applied", "twice"]
