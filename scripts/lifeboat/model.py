@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NewType, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -183,6 +183,22 @@ def state_address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> A
     key = instance.get("index_key")
     suffix = "" if key is None else f"[{json.dumps(key)}]"
     return Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
+
+
+class Teller(Protocol):
+    """Who is told of progress while something works."""
+
+    def say(self, text: str) -> None:
+        """Tell one thing that happened."""
+
+    def warn(self, text: str) -> None:
+        """Tell one thing to look at."""
+
+    def resources(self, done: int, total: int, slowest: str) -> None:
+        """Tell how many resources are done and which one takes longest."""
+
+    def resources_end(self) -> None:
+        """Tell that no more resources follow."""
 
 
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------

@@ -92,6 +92,18 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
         os.close(descriptor)
 
 
+@contextmanager
+def ending(run: Run, cut_off: Callable[[], bool]) -> Iterator[None]:
+    """Write down how a run ended; one whose Terraform was `cut_off` has not, so that the next run repairs it."""
+    try:
+        yield
+    except BaseException as error:
+        if not cut_off():
+            mark_ended(run.folder, f"failed: {type(error).__name__}")
+        raise
+    mark_ended(run.folder, "done")
+
+
 def user_name() -> str:
     """Return who we are as Terraform writes it into its lock: by the user id, whatever the environment says."""
     try:

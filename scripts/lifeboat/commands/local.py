@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.commands import apply
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
+from lifeboat.stack import outputs, rehearsal
 from lifeboat.views import Teller
 
 _STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
@@ -43,7 +43,7 @@ def up(site: Site, tell: Teller) -> str:
     """Start the local cloud, going on from where it was."""
     cloud = cloud_of(site)
     with run_files.alone(site.project.work, "local up"):
-        apply.start_cloud(site, tell, but=RunId(""))
+        rehearsal.start(site, tell, but=RunId(""))
     return f"the local cloud listens on {cloud.url}"
 
 
@@ -129,7 +129,7 @@ def exports(variables: dict[str, str]) -> list[str]:
 
 def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
     try:
-        recovery, _ = apply.read_outputs(site, site.stack_store())
+        recovery = outputs.recovery(site.stack_store())
         return {
             "APP_URL": recovery.app.url,
             "DATABASE_URL": _database_url(site, recovery),
