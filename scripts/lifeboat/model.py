@@ -201,6 +201,36 @@ class Teller(Protocol):
         """Tell that no more resources follow."""
 
 
+# -- journals --------------------------------------------------------------------------------------------------------
+
+
+class EventKind(StrEnum):
+    """What a line of a journal tells of."""
+
+    BEGUN = "begun"  # an attempt at the run
+    NOTE = "note"  # something learnt or decided
+    HOLDS = "holds"  # a step had nothing to do
+    DOING = "doing"  # a step found a gap and begins to close it
+    INTENT = "intent"  # a side effect is about to happen
+    RESULT = "result"  # what came of it
+    DONE = "done"  # a step's gap is closed
+    LEFT_OPEN = "left-open"  # a step could not be done and did not stop the run
+    STOPPED = "stopped"  # a step stopped the run
+    ENDED = "ended"  # the run is over; nothing can follow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a journal; `seq` counts from 1 without gaps."""
+
+    seq: int
+    at: datetime
+    kind: EventKind
+    step: str = ""
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------
 
 
