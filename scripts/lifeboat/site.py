@@ -16,7 +16,8 @@ from botocore.config import Config
 from lifeboat.clients import provider_mirror
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.clients.state_store import StateStore, translated
+from lifeboat.clients.sdk import translated
+from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
 

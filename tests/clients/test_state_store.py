@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from lifeboat.clients.state_store import StateStore, recorded, translated
+from lifeboat.clients.sdk import translated
+from lifeboat.clients.state_store import StateStore, recorded
 from lifeboat.errors import IntegrityFailure, Unreachable
 
 from tests.conftest import RunningCloud, free_port

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
+from lifeboat.clients.sdk import translated
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
@@ -143,10 +142,8 @@ def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
 def _database_url(site: Site, recovery: Recovery) -> str:
     database = recovery.database
     secrets = site.client("secretsmanager", recovery.region)
-    try:
+    with translated("read the database's password secret"):
         secret = json.loads(secrets.get_secret_value(SecretId=database.password_secret_arn)["SecretString"])
-    except (ClientError, BotoCoreError) as error:
-        raise Unreachable(f"cannot read the database's password secret: {error}") from error
     user, password = quote(secret["username"], safe=""), quote(secret["password"], safe="")
     return f"postgresql://{user}:{password}@{database.address}:{database.port}/{database.name}?sslmode=require"
 
