@@ -49,6 +49,12 @@ class TerraformFailed(LifeboatError):
     exit_status = 1
 
 
+class StepTookTooLong(LifeboatError):
+    """A step of a recovery was not done when its time was over."""
+
+    exit_status = 1
+
+
 class WrongConfiguration(LifeboatError):
     """The environment's files, an option or a prerequisite is wrong; every mistake is listed."""
 

@@ -231,6 +231,26 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A share of a recovery's time: a step by its name, or what was between steps."""
+
+    name: str
+    took: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The measured recovery time; `answered_at` is None while the application does not answer."""
+
+    failed_at: datetime
+    answered_at: datetime | None
+    took: timedelta
+    objective: timedelta
+    met: bool
+    parts: tuple[Part, ...]
+
+
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------
 
 

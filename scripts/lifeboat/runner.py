@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from lifeboat.errors import Interrupted, LifeboatError, StoppedPartWay
+from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
 from lifeboat.model import Event, EventKind
 
 Context = TypeVar("Context")
@@ -101,10 +101,6 @@ class Turn:
     def note(self, text: str, **data: Any) -> None:
         """Write down something that was learnt or decided."""
         self._journal.write(EventKind.NOTE, step=self._step, text=text, **data)
-
-
-class StepTookTooLong(LifeboatError):
-    """A step was not done when its time was over."""
 
 
 class Check(Protocol[Context]):  # type: ignore[misc]
@@ -218,19 +214,19 @@ class Runner:
             self.journal.write(EventKind.HOLDS, step=step.name)
             return "holds"
         if step.do is None:
-            raise LifeboatError(gap.text)
+            raise Failed(gap.text)
         self.journal.write(EventKind.DOING, step=step.name, text=gap.text)
         turn = Turn(step.name, limit=step.limit, journal=self.journal, clock=self.clock, fence=self.fence)
         step.do(context, turn)
         still = step.check(context)
         if still is not None:
-            raise LifeboatError(f"done, and yet: {still.text}")
+            raise Failed(f"done, and yet: {still.text}")
         self.journal.write(EventKind.DONE, step=step.name)
         return "done"
 
     def _stopped(self, title: str, error: LifeboatError) -> LifeboatError:
         changed = any(event.kind is EventKind.INTENT for event in self.journal.events)
-        if not changed:
+        if not changed or isinstance(error, Locked):
             return error
         hint = f"{error.hint}\n        then: {self._resume()}" if error.hint else self._resume()
         return StoppedPartWay(f"{title}: {error.summary}", hint=hint)
