@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import median
 
 from lifeboat.model import Event, EventKind, Part, Timing
@@ -45,7 +46,7 @@ def expected(journals: Iterable[Sequence[Event]]) -> dict[str, timedelta]:
     for events in journals:
         done = {event.step for event in events if event.kind is EventKind.DONE}
         spans: dict[str, float] = {}
-        for before, event in zip(events, events[1:], strict=False):
+        for before, event in pairwise(events):
             if event.step in done and event.kind is not EventKind.BEGUN:
                 spans[event.step] = spans.get(event.step, 0.0) + (event.at - before.at).total_seconds()
         for step, seconds in spans.items():
