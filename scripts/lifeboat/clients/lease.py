@@ -23,8 +23,7 @@ from lifeboat.clients.sdk import translated
 from lifeboat.errors import LifeboatError, Locked
 from lifeboat.model import RunId
 
-SECONDS = 60.0
-_RENEW_SECONDS = 15.0
+SECONDS = 60.0  # without a renewal, after which it is anybody's; four are tried in that time
 _REFUSED = "ConditionalCheckFailedException"
 
 
@@ -45,12 +44,13 @@ class _Held:
 class Lease:
     """One holder's lease. Its `counter` is higher than that of every holder before it: the fencing number."""
 
-    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId) -> None:
+    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId, seconds: float = SECONDS) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._key = {"LockID": {"S": f"lifeboat/{name}"}}
         self._token = uuid4().hex
         self._run = run
+        self._seconds = seconds
         self._ended = threading.Event()
         self._good_until = 0.0
         self._lost = ""
@@ -72,7 +72,7 @@ class Lease:
     def require(self) -> None:
         """Raise Locked when somebody else has the lease, or could have it because it was not renewed in time."""
         if not self._lost and time.monotonic() > self._good_until:
-            self._lost = f"it could not be renewed for {SECONDS:.0f} s"
+            self._lost = f"it could not be renewed for {self._seconds:.0f} s"
         if self._lost:
             raise Locked(
                 f"the lease on this environment is lost: {self._lost}",
@@ -98,7 +98,7 @@ class Lease:
                     if sdk.code(second) != _REFUSED:
                         raise
                     raise self._locked(self._found()) from None
-            self._good_until = started + SECONDS
+            self._good_until = started + self._seconds
 
     def _take(self, condition: str, values: dict[str, Any]) -> int:
         now = time.time()
@@ -119,7 +119,7 @@ class Lease:
                 ":token": {"S": self._token},
                 ":holder": {"S": json.dumps(facts)},
                 ":since": _number(now),
-                ":expires": _number(now + SECONDS),
+                ":expires": _number(now + self._seconds),
                 ":one": {"N": "1"},
                 **values,
             },
@@ -150,16 +150,16 @@ class Lease:
         return Locked(
             f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: run {held.run}",
             hint=f"wait until it is done; lifeboat logs {held.run} shows what it does. A holder that died gives way"
-            f" after {SECONDS:.0f} s",
+            f" after {self._seconds:.0f} s",
         )
 
     def _keep(self) -> None:
-        while not self._ended.wait(_RENEW_SECONDS):
+        while not self._ended.wait(self._seconds / 4):
             started = time.monotonic()
             try:
                 with translated(f"renew the lease in {self._table}"):
                     try:
-                        self._set(time.time() + SECONDS)
+                        self._set(time.time() + self._seconds)
                     except ClientError as error:
                         if sdk.code(error) != _REFUSED:
                             raise
@@ -170,7 +170,7 @@ class Lease:
                         return
             except LifeboatError:
                 continue  # until it is too late, which `require` sees by the clock
-            self._good_until = started + SECONDS
+            self._good_until = started + self._seconds
 
     def _release(self) -> None:
         # The item stays, so that the counter goes on growing.
