@@ -252,6 +252,15 @@ def local_tick(
     return DONE
 
 
+@local.command("break")
+def local_break(
+    what: Annotated[str, typer.Argument(help="instance, instance-gone, database or state")], env: Env = "local"
+) -> int:
+    """Let a disaster happen to the local cloud, for a rehearsal: `lifeboat local break instance`, then `make recover`."""
+    views.lines(local_command.ask(_site(env), "break", what=what)["done"])
+    return DONE
+
+
 @local.command("logs")
 def local_logs(
     env: Env = "local",

@@ -46,7 +46,6 @@ _REFUSALS: dict[str, type[LifeboatError]] = {
     "damaged": IntegrityFailure,
 }
 _HINTS = {
-    "missing": "lifeboat local saves lists them",
     "exists": "choose another name, or add --replace",
     "damaged": "lifeboat local saves lists the others",
 }

@@ -61,6 +61,15 @@ def check_state(call: Call, proceed: Callable[[], Answer]) -> Answer:
     return proceed()
 
 
+BROKEN = "hosts.broken"  # instances whose machine is dead: until they are stopped and started, on another machine
+
+
+def break_machine(cloud: Cloud, instance: Any) -> None:
+    """Let the machine under an instance die; EC2 does not change the instance's state for that."""
+    cloud.store(BROKEN)[instance.id] = True
+    hosts.of(cloud).power_off(instance.id)
+
+
 class Lifecycle:
     """What happens to hosts when moto's records of instances change."""
 
@@ -92,6 +101,8 @@ class Lifecycle:
 
     def power_on(self, instance: Any) -> None:
         """Start the host; without a root file system the instance runs too, but never passes its status checks."""
+        if instance.id in self.cloud.store(BROKEN):
+            return
         image = self.cloud.moto("ec2", instance.region_name).amis.get(instance.image_id)
         files = machine_images.image_files(self.cloud, image)
         try:
@@ -103,8 +114,9 @@ class Lifecycle:
             set_state(instance, "running")
 
     def stop(self, instance: Any) -> None:
-        """Shut a host down in the background: stopping, then stopped."""
+        """Shut a host down in the background: stopping, then stopped; the next start is on another machine."""
         set_state(instance, "stopping")
+        self.cloud.store(BROKEN).pop(instance.id, None)
 
         def work() -> None:
             with self.hosts.turn(instance.id):
