@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +16,14 @@ from botocore.config import Config
 
 from lifeboat.clients import provider_mirror
 from lifeboat.clients.inventory import Inventory
+from lifeboat.clients.journal import Journal, JournalBucket
+from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
+from lifeboat.model import RunId
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -112,6 +116,26 @@ class Site:
             table=state.lock_table,
             keeps_digest=state.lock_mode != "lockfile",
         )
+
+    def lease(self, run: RunId) -> Lease:
+        """Return the lease on this environment, for one run."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return Lease(
+            dynamodb=self.client("dynamodb", application.region),
+            table=state.lock_table,
+            name=self.project.env,
+            run=run,
+        )
+
+    def journals(self) -> JournalBucket:
+        """Return the journals of this environment's runs."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return JournalBucket(s3=self.client("s3", application.region), bucket=state.bucket)
+
+    def journal(self, run: RunId) -> Journal:
+        """Return the journal of one run, not yet read."""
+        path = self.project.work / "journals" / run / "journal.jsonl"
+        return Journal(run=run, path=path, bucket=self.journals(), now=lambda: datetime.now(UTC))
 
     def inventory(self) -> Inventory:
         """Return the look-up of things that exist, by name and tag."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lifeboat.clients import probe, run_files
@@ -53,6 +54,14 @@ def _apply(work: Applying, agree: Agree) -> Applied:
     with stages.timed("local cloud"):
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
+    ready = site.root_store().usable()
+    # Where there is no lock table yet, there is nothing either that two could change at once.
+    with site.lease(work.run.run).held() if ready else nullcontext():
+        return _both_roots(work, agree, check)
+
+
+def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
+    site, stages = work.site, work.stages
     root_store, stack_store = site.root_store(), site.stack_store()
     with stages.timed("repair"):
         ready = root_store.usable()

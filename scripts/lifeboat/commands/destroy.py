@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lifeboat.clients import run_files
@@ -59,6 +60,20 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
     with stages.timed("local cloud"):
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
+    ready = site.root_store().usable()
+    with site.lease(work.run.run).held() if ready else nullcontext():
+        plan = _destroy_if_there(work, agree)
+    if local is not None:
+        with stages.timed("local cloud down"):
+            local.down()
+            local.forget()
+            site.root_state_file.unlink(missing_ok=True)
+    left = () if local is not None else (f"the state backend ({site.project.environment.state.bucket})",)
+    return Destroyed(stack_plan=plan, stages=stages.ended, left=left)
+
+
+def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
+    site, local = work.site, work.site.local_cloud()
     lost = repair.run(site, work.tell, work.run)
     store = site.stack_store()
     if local is None and store.body() is None:
@@ -72,13 +87,7 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
     else:
         agree(preview(site, plan))
     repair.done(site, work.run)
-    if local is not None:
-        with stages.timed("local cloud down"):
-            local.down()
-            local.forget()
-            site.root_state_file.unlink(missing_ok=True)
-    left = () if local is not None else (f"the state backend ({site.project.environment.state.bucket})",)
-    return Destroyed(stack_plan=plan, stages=stages.ended, left=left)
+    return plan
 
 
 def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
