@@ -40,6 +40,10 @@ child=$!
 exec 2>/dev/null
 trap end TERM INT
 wait "$child"
+code=$?
+# A save stops all programs for a moment, which ends the wait of a shell with job control, but not the job.
+while kill -0 "$child"; do sleep 0.05; wait "$child"; code=$?; done
+exit "$code"
 """
 
 
@@ -148,6 +152,8 @@ class JobRun:
         """Start before_script and script in one shell; call it inside the gate."""
         self._section("step_script", 'Executing "step_script" stage of the job script')
         self._start("script", [*self._job["before_script"], *self._job["script"]])
+        if self._cancelled.is_set():  # while the workspace was being made
+            self.kill()
 
     def wait_for_script(self) -> Outcome:
         """Wait for its end, for at most the job's timeout, and end all that it left running."""
@@ -214,8 +220,6 @@ class JobRun:
             os.close(write)
         self._reader = threading.Thread(target=self._read, args=(read,), name=f"log of {self._mark}", daemon=True)
         self._reader.start()
-        if self._cancelled.is_set():
-            self.kill()
 
     def _read(self, source: int) -> None:
         with os.fdopen(source, "rb", buffering=0) as output:
@@ -248,7 +252,10 @@ class JobRun:
         """End the script, without waiting for that; after_script still runs (doc/ci/yaml, after_script)."""
         if not self._cancelled.is_set():
             self._cancelled.set()
-            threading.Thread(target=self.kill, name=f"cancel {self._mark}", daemon=True).start()
+            process = self._process
+            if process is not None:
+                stop = self.cloud.processes.stop
+                threading.Thread(target=stop, args=(process,), name=f"cancel {self._mark}", daemon=True).start()
 
     def kill(self) -> None:
         """End the programs of the job."""
