@@ -126,6 +126,19 @@ def test_a_job_reaches_aws_as_the_role_of_a_runner_would(local: LocalGitLab) -> 
     assert [topic["TopicArn"].rsplit(":", 1)[-1] for topic in topics] == ["from-a-job"]
 
 
+def test_a_log_has_a_limit_and_the_job_does_not(local: LocalGitLab) -> None:
+    pipeline = local.pipeline(
+        "job:\n  script: ['head -c 5000000 /dev/zero | tr \"\\0\" x', touch done, test -e done]\n"
+    )
+
+    job = local.ended(pipeline, "job")
+    log = local.log(job)
+
+    assert job.status == "success"
+    assert len(log) < 4 * 1024 * 1024 + 1000
+    assert "Job's log exceeded limit of 4194304 bytes." in log
+
+
 def test_a_job_over_its_time_is_ended(local: LocalGitLab) -> None:
     pipeline = local.pipeline(
         "job:\n  timeout: 1 second\n  script: [echo begun, sleep 60]\n  after_script: [echo late]\n"

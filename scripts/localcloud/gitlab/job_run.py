@@ -23,6 +23,7 @@ from localcloud.processes import OsUser
 
 MARK = "LOCALCLOUD_JOB"
 REGION = "eu-west-1"
+LOG_BYTES = 4 * 1024 * 1024  # gitlab-runner's output_limit
 AFTER_SCRIPT_SECONDS = 300  # doc/ci/yaml, after_script
 DRAIN_SECONDS = 2  # for output of programs that a job left behind, which are ended then
 PASSED_ON = ("LANG", "NO_PROXY", "no_proxy", "PG_BIN", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_MIRROR")
@@ -73,6 +74,7 @@ class JobRun:
         self._reader: threading.Thread | None = None
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
+        self._full = False
         trace.parent.mkdir(parents=True, exist_ok=True)
         self._log = trace.open("wb")
 
@@ -84,9 +86,14 @@ class JobRun:
 
     def _write(self, data: bytes) -> None:
         with self._lock:
-            if not self._log.closed:
-                self._log.write(self._mask.hide(data))
-                self._log.flush()
+            if self._log.closed or self._full:
+                return
+            shown = self._mask.hide(data)
+            if self._log.tell() + len(shown) > LOG_BYTES:
+                self._full = True
+                shown = f"\n{RED}Job's log exceeded limit of {LOG_BYTES} bytes.{END}\n".encode()
+            self._log.write(shown)
+            self._log.flush()
 
     def close(self) -> None:
         """End the log and delete the workspace."""
