@@ -13,17 +13,21 @@ import boto3
 from botocore.config import Config
 
 from lifeboat.clients import provider_mirror
+from lifeboat.clients.hosts import Hosts
+from lifeboat.clients.images import Images
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
+from lifeboat.model import Owner
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
+_ATTEMPTS = 5  # the first one included
 
 
 class Site:
@@ -37,11 +41,14 @@ class Site:
 
     def client(self, service: str, region: str) -> Any:
         """Return a boto3 client of this environment."""
+        return self._client(service, region, attempts=_ATTEMPTS)
+
+    def _client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             s3={"addressing_style": "path" if endpoint else "auto"},
         )
         if endpoint is None:
@@ -100,6 +107,23 @@ class Site:
             dr_region=application.dr_region,
             application=application.name,
             environment=self.project.env,
+        )
+
+    def owner(self) -> Owner:
+        """Return whose images and snapshots are this environment's."""
+        application = self.project.environment.application
+        return Owner(account_id=application.account_id, application=application.name, environment=self.project.env)
+
+    def images(self) -> Images:
+        """Return the machine images and snapshots, of both regions."""
+        return Images(client=self.client, owner=self.owner())
+
+    def hosts(self, region: str) -> Hosts:
+        """Return the application's instances in a region."""
+        return Hosts(
+            ec2=self.client("ec2", region),
+            ssm=self.client("ssm", region),
+            sender=self._client("ssm", region, attempts=1),
         )
 
     def local_cloud(self) -> LocalCloud | None:
