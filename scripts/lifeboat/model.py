@@ -157,6 +157,7 @@ class Tag(StrEnum):
     IMAGE_NAME = "lifeboat:image-name"  # on a snapshot: the image that it was made for and goes with
     DLM_POLICY = "aws:dlm:lifecycle-policy-id"
     DLM_SCHEDULE = "aws:dlm:lifecycle-schedule-name"
+    AWS_BACKUP = "aws:backup:source-resource"
 
 
 @dataclass(frozen=True, kw_only=True)

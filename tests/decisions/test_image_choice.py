@@ -249,6 +249,8 @@ def test_a_snapshot_that_is_not_there_is_named() -> None:
         (BAKED, None, "baked"),
         ({**OURS, Tag.DLM_POLICY: "policy-1", Tag.DLM_SCHEDULE: "monthly"}, None, "DLM monthly"),
         ({**OURS, Tag.DLM_POLICY: "policy-1", Tag.DLM_SCHEDULE: "monthly"}, ImageId("ami-7"), "DLM monthly, copied"),
+        ({**OURS, Tag.AWS_BACKUP: "arn"}, None, "AWS Backup"),
+        ({**OURS, Tag.AWS_BACKUP: "arn"}, ImageId("ami-7"), "AWS Backup, copied"),
         (BAKED, ImageId("ami-7"), "copied"),
         ({**OURS, Tag.SOURCE_SNAPSHOT: "snap-1"}, None, "from-snapshot"),
         (OURS, None, "made elsewhere"),
@@ -358,6 +360,7 @@ def use(number: int) -> ImageUse:
     ("stays", "why"),
     [
         (image(7, tags={**OURS, Tag.DLM_POLICY: "policy-1"}), "DLM keeps and expires it (policy policy-1)"),
+        (image(7, tags={**OURS, Tag.AWS_BACKUP: "arn"}), "AWS Backup keeps and expires it"),
         (image(7, tags=OURS), "lifeboat did not make it"),
         (image(7, owner_id="999999999999"), "it is not ours: it belongs to account 999999999999"),
         (image(7, state="pending"), "it is pending, which may change"),

@@ -449,14 +449,21 @@ def start_cloud(site: Site, tell: Teller, *, but: RunId) -> None:
             run_files.mark_ended(lost.folder, "its local cloud is gone")
 
 
-def read_outputs(site: Site, store: StateStore) -> tuple[Recovery, list[AssetRow]]:
-    """Return the stack's output and the protection table; raises IntegrityFailure when the output is not what we know."""
+def read_recovery(store: StateStore) -> Recovery:
+    """Return the stack's output; raises IntegrityFailure when there is no state, or the output is not what we know."""
     body = store.body()
     if body is None:
         raise IntegrityFailure(f"there is no state s3://{store.bucket}/{store.key}", hint="lifeboat apply")
-    outputs = json.loads(body)["outputs"]
     try:
-        recovery = Recovery.model_validate(outputs["recovery"]["value"])
+        return Recovery.model_validate(json.loads(body)["outputs"]["recovery"]["value"])
+    except (KeyError, ValidationError) as error:
+        raise IntegrityFailure(f"the stack's output is not what this lifeboat understands: {error}") from error
+
+
+def read_outputs(site: Site, store: StateStore) -> tuple[Recovery, list[AssetRow]]:
+    """Return the stack's output and the protection table; raises IntegrityFailure when the output is not what we know."""
+    recovery = read_recovery(store)
+    try:
         root = json.loads(site.root_state_file.read_bytes())["outputs"]
         more = [Protection.model_validate(entry) for entry in root["protection"]["value"]]
     except (KeyError, ValidationError, FileNotFoundError) as error:

@@ -181,11 +181,13 @@ def _remarks(image: Image, wanted: WantedImage) -> tuple[str, ...]:
 
 def source(image: Image) -> str:
     """Return where an image comes from, in the words of the list."""
-    schedule = f"DLM {image.tags.get(Tag.DLM_SCHEDULE, '')}".strip() if Tag.DLM_POLICY in image.tags else ""
+    maker = "AWS Backup" if Tag.AWS_BACKUP in image.tags else ""
+    if Tag.DLM_POLICY in image.tags:
+        maker = f"DLM {image.tags.get(Tag.DLM_SCHEDULE, '')}".strip()
     if image.copied_from is not None:
-        return f"{schedule}, copied" if schedule else "copied"
-    if schedule:
-        return schedule
+        return f"{maker}, copied" if maker else "copied"
+    if maker:
+        return maker
     if Tag.SOURCE_SNAPSHOT in image.tags:
         return "from-snapshot"
     return "baked" if Tag.SOURCE_INSTANCE in image.tags else "made elsewhere"
@@ -381,6 +383,8 @@ def _not_for_us(image: Image, owner: Owner) -> str | None:
         return foreign[0]
     if Tag.DLM_POLICY in image.tags:
         return f"DLM keeps and expires it (policy {image.tags[Tag.DLM_POLICY]})"
+    if Tag.AWS_BACKUP in image.tags:
+        return "AWS Backup keeps and expires it"
     ours = (Tag.SOURCE_INSTANCE, Tag.SOURCE_SNAPSHOT, Tag.COPIED_FROM)
     if not any(tag in image.tags for tag in ours):
         return "lifeboat did not make it"
