@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -15,11 +17,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from lifeboat import config, views
+from lifeboat.commands import ami as ami_command
+from lifeboat.commands import app as app_command
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
 from lifeboat.commands import local as local_command
 from lifeboat.commands import plan as plan_command
+from lifeboat.decisions import durations
 from lifeboat.errors import (
     DONE,
     INTERRUPTED,
@@ -29,8 +34,10 @@ from lifeboat.errors import (
     Failed,
     IntegrityFailure,
     LifeboatError,
+    Unreachable,
     WrongConfiguration,
 )
+from lifeboat.model import ImageId, Machine, SnapshotId
 from lifeboat.site import Site, site
 
 app = typer.Typer(
@@ -42,11 +49,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+_IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
+_SNAPSHOT_ID = re.compile(r"snap-[0-9a-f]{8,17}")
 # What Typer raises for a wrong option or argument; it exports only this subclass of it.
 _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
+
+ami = typer.Typer(
+    help="Machine images to recover the instance from: bake, list, choose, copy, register, prune.", no_args_is_help=True
+)
+app.add_typer(ami, name="ami")
+
+application = typer.Typer(
+    help="The application on its living instance, over SSM: roll back, restart, redeploy.", no_args_is_help=True
+)
+app.add_typer(application, name="app")
 
 
 class Output(StrEnum):
@@ -60,6 +79,41 @@ Env = Annotated[
     str, typer.Option("--env", "-e", help="Environment: the name of a file in environments/.", envvar="ENV")
 ]
 Out = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+
+
+def _duration(text: str) -> timedelta:
+    found = durations.parsed(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no length of time; write 45s, 90m, 4h or 7d")
+    return found
+
+
+def _image(text: str) -> ImageId | None:
+    """Return the image that is named; None for the newest one."""
+    return None if text == "latest" else ImageId(_matching(text, _IMAGE_ID, "latest or an image id: ami-…"))
+
+
+def _snapshot(text: str) -> SnapshotId | None:
+    """Return the snapshot that is named; None for the newest one."""
+    return None if text == "latest" else SnapshotId(_matching(text, _SNAPSHOT_ID, "latest or a snapshot id: snap-…"))
+
+
+def _machine(text: str | None) -> Machine | None:
+    """Return the machine that is named as architecture and root device; None when none is named."""
+    if text is None:
+        return None
+    wanted = "an architecture and a root device: x86_64:/dev/xvda"
+    architecture, _, device = _matching(text, re.compile(r"(x86_64|arm64):/dev/[a-z0-9]{2,12}"), wanted).partition(":")
+    return Machine(architecture=architecture, root_device_name=device)
+
+
+def _matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:
+    if not pattern.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not {wanted}")
+    return text
+
+
+Within = Annotated[str, typer.Option("--within", metavar="TIME", help="When to give up waiting: 45s, 90m, 4h.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what would be asked. Safety checks stay in force.")]
 
 
@@ -268,6 +322,220 @@ def local_logs(
 ) -> int:
     """Print the newest lines of the local cloud's logs and of everything that runs on it."""
     views.lines(local_command.logs(_site(env), newest=lines))
+    return DONE
+
+
+# -- ami ---------------------------------------------------------------------------------------------------------------
+
+
+@ami.command("bake")
+def ami_bake(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    no_reboot: Annotated[
+        bool,
+        typer.Option(
+            "--no-reboot", help="Leave the instance running: its disks are then as after a power cut, mostly sound."
+        ),
+    ] = False,
+    within: Within = "1h",
+    yes: Yes = False,
+) -> int:
+    """Make an image of the running instance and wait until it is available. Prints its id.
+
+    The image says which container image ran, which commit and which state serial it belongs to. The instance is
+    rebooted for it, which is asked first. A bake that was cut off is waited for, not made twice.
+
+    Example: lifeboat ami bake --no-reboot -e production
+    """
+    here = _site(env)
+    guest = ami_command.Guest.RUNNING if no_reboot else ami_command.Guest.REBOOTED
+    rehearsal = here.local_cloud() is not None and not sys.stdin.isatty()
+    done = ami_command.bake(here, views.Teller(), _asking(yes=yes or rehearsal), guest, _duration(within))
+    if output is Output.JSON:
+        health = None if done.health is None else views.health_document(done.health)
+        views.document({"image": views.image_document(done.image), "health": health})
+    else:
+        views.lines([done.image.id])
+    return DONE
+
+
+@ami.command("list")
+def ami_list(env: Env = "local", output: Out = Output.TABLE) -> int:
+    """List the images of both regions: age, where from, where copied, what they run, when last proven, usable or why not.
+
+    Example: lifeboat ami list -e production -o json
+    """
+    found = ami_command.listed(_site(env))
+    if output is Output.JSON:
+        views.document(views.images_document(found.rows))
+    elif found.rows:
+        views.images(found.rows, found.now)
+    else:
+        views.lines([f"there are no images of {env}; lifeboat ami bake -e {env} makes one"])
+    if found.unknown:
+        raise Unreachable("\n".join(found.unknown), hint="what is shown is of the other region only")
+    return DONE
+
+
+@ami.command("latest")
+def ami_latest(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    max_age: Annotated[
+        str | None,
+        typer.Option("--max-age", metavar="TIME", help="Refuse images whose content is older: 24h, 30d."),
+    ] = None,
+) -> int:
+    """Print the id of the image that a recovery would start from; ends with 6, and every reason, when there is none.
+
+    Example: make recover ENV=production AMI=$(lifeboat ami latest --max-age 31d -e production)
+    """
+    image, choice = ami_command.latest(_site(env), None if max_age is None else _duration(max_age))
+    if output is Output.JSON:
+        views.document(views.choice_document(choice))
+        return DONE
+    tell = views.Teller()
+    tell.say(f"{image.name}: {choice.why}")
+    for remark in choice.remarks:
+        tell.warn(remark)
+    views.lines([image.id])
+    return DONE
+
+
+@ami.command("copy")
+def ami_copy(
+    image: Annotated[str, typer.Argument(help="An image id, or latest.")] = "latest",
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    within: Within = "2h",
+) -> int:
+    """Copy an image to the DR region under the key of that region, tags included. Prints the copy's id.
+
+    Asked again, it returns the copy that exists. An image of the DR region is copied back to the primary one.
+
+    Example: lifeboat ami copy latest -e production
+    """
+    made = ami_command.copy(_site(env), views.Teller(), _image(image), _duration(within))
+    if output is Output.JSON:
+        views.document(views.image_document(made))
+    else:
+        views.lines([made.id])
+    return DONE
+
+
+@ami.command("from-snapshot")
+def ami_from_snapshot(
+    snapshot: Annotated[str, typer.Argument(help="A snapshot id of the root volume, or latest.")] = "latest",
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Region of the snapshot; the primary one by default.")
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option("--machine", metavar="ARCH:DEVICE", help="x86_64:/dev/xvda, where nothing tells it any more."),
+    ] = None,
+) -> int:
+    """Make an image of an EBS snapshot of the root volume, such as DLM takes each day. Prints its id.
+
+    So a snapshot alone is enough to recover the instance. Architecture and root device are taken from the volume's
+    instance, from other images, or from the stack; name them with --machine where all of that is gone.
+
+    Example: lifeboat ami from-snapshot latest --region eu-central-1 -e production
+    """
+    here = _site(env)
+    want = ami_command.snapshot_wanted(here, _snapshot(snapshot), region)
+    made = ami_command.from_snapshot(here, views.Teller(), want, _machine(machine))
+    if output is Output.JSON:
+        views.document(views.image_document(made))
+    else:
+        views.lines([made.id])
+    return DONE
+
+
+@ami.command("prune")
+def ami_prune(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    keep: Annotated[int, typer.Option("--keep", help="Newest usable images to keep in each region.", min=1)] = 3,
+    yes: Yes = False,
+) -> int:
+    """Show which images of ours nothing needs, ask, then deregister them and delete the snapshots made for them.
+
+    What stays, whatever is said: images that an instance, a launch template, a tfvars file or a recovery file uses, the
+    newest ones, the newest proven to boot, DLM's, and everything that lifeboat did not make.
+
+    Example: lifeboat ami prune --keep 5 -e production
+    """
+    table = output is Output.TABLE
+    done = ami_command.prune(_site(env), views.pruning if table else lambda _: None, _asking(yes=yes), keep)
+    if table:
+        views.lines([f"{len(done.removed)} images and {len(done.snapshots)} snapshots removed"])
+    else:
+        views.document(views.pruning_document(done))
+    return DONE
+
+
+# -- app ---------------------------------------------------------------------------------------------------------------
+
+
+@application.command("rollback")
+def app_rollback(env: Env = "local", output: Out = Output.TABLE, within: Within = "5m") -> int:
+    """Run the image that ran before the present one; ends with 3 when the host knows of none.
+
+    It is taken from the host's own disk where it is there, so the registry may be down.
+
+    Example: lifeboat app rollback -e production
+    """
+    return _shown(app_command.rollback(_site(env), views.Teller(), _duration(within)), output)
+
+
+@application.command("restart")
+def app_restart(env: Env = "local", output: Out = Output.TABLE, within: Within = "5m") -> int:
+    """Restart the application's container and wait until it is well.
+
+    Example: lifeboat app restart --within 2m -e production
+    """
+    return _shown(app_command.restart(_site(env), views.Teller(), _duration(within)), output)
+
+
+@application.command("redeploy")
+def app_redeploy(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", help="A tag of the image that runs, such as 2, or another one: registry/app:2."),
+    ] = None,
+    within: Within = "5m",
+) -> int:
+    """Fetch an image and run it in place of the old one; without --image, the one that runs once more.
+
+    The next instance starts with the image of the tfvars: change instance.app_image there as well.
+
+    Example: lifeboat app redeploy --image 1.4.2 -e production
+    """
+    return _shown(app_command.redeploy(_site(env), views.Teller(), image, _duration(within)), output)
+
+
+def _shown(done: app_command.Done, output: Output) -> int:
+    if output is Output.JSON:
+        views.document(
+            {
+                "instance": done.instance,
+                "image": done.image,
+                "why": done.why,
+                "before": done.before.running,
+                "url": done.url,
+                "health": views.health_document(done.health),
+                "seconds": round(done.seconds, 1),
+            }
+        )
+    else:
+        answers = done.health.image or "the application, which does not say its image,"
+        before = "" if done.before.running in (None, done.image) else f"; before, {done.before.running} ran"
+        views.lines([f"{answers} answers at {done.url} on {done.instance}, after {done.seconds:.0f} s{before}"])
     return DONE
 
 

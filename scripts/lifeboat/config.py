@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lifeboat.errors import WrongConfiguration
+from lifeboat.model import ContainerImage, ImageId, ImageUse
 
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
 # S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
@@ -153,6 +155,23 @@ def environments(root: Path) -> list[str]:
     """Return the names that ENV may have: those with both files in environments/."""
     folder = root / "environments"
     return sorted(p.stem for p in folder.glob("*.toml") if (folder / f"{p.stem}.tfvars").is_file())
+
+
+def images_named(root: Path) -> list[ImageUse]:
+    """Return every machine image that a file of an environment names, recovery files and comments included."""
+    folder = root / "environments"
+    return [
+        ImageUse(image=ImageId(name), by=str(path.relative_to(root)))
+        for path in sorted([*folder.glob("*.tfvars"), *folder.glob("*.tfvars.json")])
+        for name in dict.fromkeys(re.findall(r"\bami-[0-9a-f]{8,17}\b", path.read_text()))
+    ]
+
+
+def app_image_named(project: Project) -> ContainerImage | None:
+    """Return the container image that the environment's tfvars name (instance.app_image); None when they do not."""
+    text = "\n".join(path.read_text() for path in project.var_files if path.suffix == ".tfvars")
+    found = re.findall(r'^\s*app_image\s*=\s*"([^"]+)"', text, flags=re.MULTILINE)
+    return ContainerImage(found[-1]) if found else None
 
 
 def load(root: Path, env: str) -> Project:

@@ -15,6 +15,8 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import provider_mirror
+from lifeboat.clients.hosts import Hosts
+from lifeboat.clients.images import Images
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
@@ -23,7 +25,7 @@ from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform
 from lifeboat.config import Project
-from lifeboat.model import RunId
+from lifeboat.model import Owner, RunId
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -35,6 +37,7 @@ _NO_CONFIGURATION = {
 }
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
+_ATTEMPTS = 5  # the first one included
 
 
 class Site:
@@ -48,11 +51,14 @@ class Site:
 
     def client(self, service: str, region: str) -> Any:
         """Return a boto3 client of this environment."""
+        return self._client(service, region, attempts=_ATTEMPTS)
+
+    def _client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             s3={"addressing_style": "path" if endpoint else "auto"},
             # What answers on loopback is not asked through the caller's proxy.
             proxies=None if endpoint is None else {},
@@ -146,6 +152,23 @@ class Site:
             dr_region=application.dr_region,
             application=application.name,
             environment=self.project.env,
+        )
+
+    def owner(self) -> Owner:
+        """Return whose images and snapshots are this environment's."""
+        application = self.project.environment.application
+        return Owner(account_id=application.account_id, application=application.name, environment=self.project.env)
+
+    def images(self) -> Images:
+        """Return the machine images and snapshots, of both regions."""
+        return Images(client=self.client, owner=self.owner())
+
+    def hosts(self, region: str) -> Hosts:
+        """Return the application's instances in a region."""
+        return Hosts(
+            ec2=self.client("ec2", region),
+            ssm=self.client("ssm", region),
+            sender=self._client("ssm", region, attempts=1),
         )
 
     def local_cloud(self) -> LocalCloud | None:

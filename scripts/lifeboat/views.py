@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -16,9 +18,23 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from lifeboat.decisions import plans
+from lifeboat.decisions.durations import said
 from lifeboat.decisions.protection import span
 from lifeboat.errors import EXIT_STATUSES, LifeboatError
-from lifeboat.model import Action, AssetRow, Plan, Prerequisite, Recovery
+from lifeboat.model import (
+    Action,
+    AssetRow,
+    Choice,
+    Health,
+    Image,
+    ImageRow,
+    Judged,
+    Plan,
+    Prerequisite,
+    Pruning,
+    Recovery,
+    Tag,
+)
 
 _PLAIN_EVERY_SECONDS = 15.0
 _WIDTH_WITHOUT_TERMINAL = 140
@@ -46,6 +62,23 @@ class Teller:
     def warn(self, text: str) -> None:
         """Tell one thing to look at."""
         self._console.print(f"[yellow]{escape(text)}[/yellow]")
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Give a function that shows what is waited for: a line that changes on a terminal, one now and then elsewhere."""
+        if self._console.is_terminal:
+            with self._console.status("") as status:
+                yield lambda text: status.update(escape(text))
+            return
+        last = time.monotonic()
+
+        def plain(text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _PLAIN_EVERY_SECONDS:
+                last = time.monotonic()
+                self._console.print(escape(f"  {text}"))
+
+        yield plain
 
     def resources(self, done: int, total: int, slowest: str) -> None:
         """Show how many resources are done and which one takes longest."""
@@ -155,6 +188,107 @@ def application(recovery: Recovery, answers: str | None) -> None:
     console.print(
         f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}"
     )
+
+
+def images(rows: Sequence[ImageRow], now: datetime) -> None:
+    """Print the machine images, newest first: what each comes from, where it is, and whether it can be used."""
+    table = Table()
+    for heading in ("image", "name", "age", "source", "regions", "runs", "proven to boot", "usable"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        image = row.image
+        places = [(image, row.why_not), *((judged.what, judged.why or None) for judged in row.copies)]
+        table.add_row(
+            image.id,
+            escape(image.name),
+            said(row.age),
+            row.source,
+            "\n".join(f"{place.region}" + ("" if place is image else f" {place.id}") for place, _ in places),
+            escape(image.tags.get(Tag.IMAGE_TAG, "unknown")),
+            "\n".join(_proven(place, now) for place, _ in places),
+            "\n".join("[green]yes[/green]" if why is None else f"[red]no: {escape(why)}[/red]" for _, why in places),
+        )
+        table.add_section()
+    _console(stderr=False).print(table)
+
+
+def _proven(image: Image, now: datetime) -> str:
+    return "never" if image.proven_at is None else f"{said(now - image.proven_at)} ago"
+
+
+def images_document(rows: Sequence[ImageRow]) -> list[dict[str, Any]]:
+    """Return the machine images for JSON; `why_not` is null for one that can be used."""
+    return [
+        {
+            **image_document(row.image),
+            "source": row.source,
+            "age_seconds": round(row.age.total_seconds()),
+            "why_not": row.why_not,
+            "copies": [{**image_document(judged.what), "why_not": judged.why or None} for judged in row.copies],
+        }
+        for row in rows
+    ]
+
+
+def image_document(image: Image) -> dict[str, Any]:
+    """Return one machine image for JSON; times are RFC 3339."""
+    return {
+        "id": image.id,
+        "region": image.region,
+        "name": image.name,
+        "state": image.state,
+        "taken_at": image.taken_at.isoformat(),
+        "proven_at": None if image.proven_at is None else image.proven_at.isoformat(),
+        "deprecated_at": None if image.deprecated_at is None else image.deprecated_at.isoformat(),
+        "architecture": image.architecture,
+        "copied_from": image.copied_from,
+        "snapshots": list(image.snapshot_ids),
+        "tags": dict(image.tags),
+    }
+
+
+def choice_document(choice: Choice[Image]) -> dict[str, Any]:
+    """Return a chosen image for JSON, with the reasons for it and against each other one."""
+    return {
+        "chosen": None if choice.chosen is None else image_document(choice.chosen),
+        "why": choice.why,
+        "remarks": list(choice.remarks),
+        "rejected": [_judged_image(judged) for judged in choice.rejected],
+    }
+
+
+def _judged_image(judged: Judged[Image]) -> dict[str, str]:
+    return {"id": judged.what.id, "region": judged.what.region, "name": judged.what.name, "why": judged.why}
+
+
+def pruning(found: Pruning) -> None:
+    """Print which images and snapshots go and which stay, each with the reason."""
+    table = Table()
+    for heading in ("", "what", "region", "name", "why"):
+        table.add_column(heading, overflow="fold")
+    for judged in found.removed:
+        table.add_row(
+            "[red]goes[/red]", judged.what.id, judged.what.region, escape(judged.what.name), escape(judged.why)
+        )
+    for doomed in found.snapshots:
+        table.add_row("[red]goes[/red]", doomed.what.id, doomed.what.region, "", escape(doomed.why))
+    for judged in found.kept:
+        table.add_row("stays", judged.what.id, judged.what.region, escape(judged.what.name), escape(judged.why))
+    _console(stderr=False).print(table)
+
+
+def pruning_document(found: Pruning) -> dict[str, Any]:
+    """Return for JSON which images and snapshots go and which stay."""
+    return {
+        "removed": [_judged_image(judged) for judged in found.removed],
+        "kept": [_judged_image(judged) for judged in found.kept],
+        "snapshots": [{"id": j.what.id, "region": j.what.region, "why": j.why} for j in found.snapshots],
+    }
+
+
+def health_document(health: Health) -> dict[str, Any]:
+    """Return for JSON what the application's health page answered."""
+    return asdict(health)
 
 
 def timings(stages: Iterable[tuple[str, float]]) -> None:

@@ -1,0 +1,192 @@
+"""`lifeboat app …`: roll back, restart or redeploy the application on its living instance, and see that it is well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from lifeboat import config
+from lifeboat.clients import probe, run_files
+from lifeboat.clients.hosts import Hosts
+from lifeboat.clients.waiting import Patience, until
+from lifeboat.decisions import deployments
+from lifeboat.decisions.deployments import Deployment, Expected
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, Refused, Unreachable, WrongConfiguration
+from lifeboat.model import ContainerImage, Deployed, Health, HostScript, InstanceId, Recovery
+from lifeboat.site import Site
+from lifeboat.stack import outputs
+from lifeboat.views import Teller
+
+SCRIPT_SECONDS = 600.0  # a pull over a slow line; the container itself starts in seconds
+LOOK_SECONDS = 60.0
+LOCK_PATIENCE = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What was done to the application: which image runs, why, what ran before, and what the application answers."""
+
+    instance: InstanceId
+    image: ContainerImage
+    why: str
+    before: Deployed
+    health: Health
+    url: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verb:
+    """One thing to do to the application: what to run, and the script that does it."""
+
+    name: str
+    decide: Callable[[Deployed], Deployment]
+    script: Callable[[ContainerImage, str], HostScript]
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """A script for one instance."""
+
+    instance: InstanceId
+    script: HostScript
+
+
+def restart(site: Site, tell: Teller, within: timedelta) -> Done:
+    """Restart the application's container and wait until it is healthy."""
+    verb = _Verb(
+        name="restart",
+        decide=deployments.restart,
+        script=lambda _image, token: deployments.restarting(token),
+        hint="lifeboat app redeploy",
+    )
+    return _done(site, tell, verb, within)
+
+
+def rollback(site: Site, tell: Teller, within: timedelta) -> Done:
+    """Run the image that ran before and wait until it is healthy; raises Refused when there is none."""
+    verb = _Verb(
+        name="rollback",
+        decide=deployments.rollback,
+        script=deployments.rolling_back,
+        hint="lifeboat app redeploy --image IMAGE",
+    )
+    return _done(site, tell, verb, within)
+
+
+def redeploy(site: Site, tell: Teller, image: str | None, within: timedelta) -> Done:
+    """Fetch an image (None: the one that runs) and run it in place of the old one; wait until it is healthy."""
+
+    def decide(deployed: Deployed) -> Deployment:
+        named = None if image is None else deployments.named(image, deployed)
+        if image is not None and named is None:
+            raise WrongConfiguration(
+                f"{image!r} is no container image", hint="lifeboat app redeploy --image registry.example.com/app:2"
+            )
+        return deployments.redeployment(deployed, named)
+
+    verb = _Verb(
+        name="redeploy",
+        decide=decide,
+        script=deployments.redeploying,
+        hint="lifeboat app redeploy --image IMAGE",
+    )
+    return _done(site, tell, verb, within)
+
+
+def _done(site: Site, tell: Teller, verb: _Verb, within: timedelta) -> Done:
+    recovery = outputs.recovery(site.stack_store())
+    instance, hosts = InstanceId(recovery.app.instance_id), site.hosts(recovery.region)
+    with run_files.held(site.project.work, f"app-{verb.name}", patience=LOCK_PATIENCE, tell=tell.say) as this_run:
+        ended = "failed"
+        try:
+            began = time.monotonic()
+            before = deployed_on(site, hosts, instance)
+            deployment = verb.decide(before)
+            if deployment.image is None:
+                raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
+            script = verb.script(deployment.image, str(uuid4()))
+            this_run.note(order={"script": script.name, "instance": instance, "image": deployment.image})
+            tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
+            _run(site, hosts, _Order(instance=instance, script=script), tell)
+            this_run.note(ran=script.name)
+            expected = Expected(image=deployment.image, instance=instance)
+            health = wait_healthy(recovery, tell, expected, within)
+            this_run.note(answered=health.text)
+            ended = "done"
+        except LifeboatError as error:
+            ended = f"failed: {type(error).__name__}"
+            raise
+        finally:
+            # Nothing of it is repaired by the next run: the host itself says what runs there.
+            run_files.mark_ended(this_run.folder, ended)
+    named = config.app_image_named(site.project)
+    if named not in (None, deployment.image):
+        tell.warn(
+            f"the next instance starts with {named}, as environments/{site.project.env}.tfvars says:"
+            " change instance.app_image there too"
+        )
+    return Done(
+        instance=instance,
+        image=deployment.image,
+        why=deployment.why,
+        before=before,
+        health=health,
+        url=health_url(recovery),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _run(site: Site, hosts: Hosts, order: _Order, tell: Teller) -> None:
+    """Run a script that changes the host; where it fails, say what runs there now."""
+    try:
+        with tell.waiting() as show:
+            hosts.run(order.instance, order.script, Patience(seconds=SCRIPT_SECONDS, tell=show))
+    except Failed as error:
+        now = deployed_on(site, hosts, order.instance).running
+        state = "nothing runs there now" if now is None else f"{now} runs there now"
+        hint = "lifeboat app rollback" if now is None else error.hint
+        raise Failed(f"{error.summary}\n{state}", hint=hint) from error
+
+
+def deployed_on(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
+    """Return what is deployed on an instance; raises Unreachable, naming the recovery, when it is dead."""
+    recover = f"lifeboat recover -e {site.project.env}"
+    why = deployments.unreachable(hosts.standing(instance))
+    if why is not None:
+        raise Unreachable(f"{why}, so nothing can be done on it", hint=recover)
+    patience = Patience(seconds=LOOK_SECONDS, tell=lambda _: None)
+    try:
+        return deployments.deployed(hosts.run(instance, deployments.looking(str(uuid4())), patience))
+    except Unreachable as error:
+        raise Unreachable(error.summary, hint=error.hint or recover) from error
+
+
+def health_url(recovery: Recovery) -> str:
+    """Return the address of the application's health page."""
+    return f"{recovery.app.url.rstrip('/')}{deployments.HEALTH_PAGE}"
+
+
+def wait_healthy(recovery: Recovery, tell: Teller, expected: Expected, within: timedelta) -> Health:
+    """Wait until the application says at its address that it is well; raises IntegrityFailure with its last answer."""
+    url, why = health_url(recovery), "it was not asked"
+
+    def ask() -> tuple[Health | None, str]:
+        nonlocal why
+        health = probe.health(url)
+        unwell = deployments.unwell(health, expected)
+        why = unwell or ""
+        return (health if unwell is None else None), f"{url}: {why}"
+
+    with tell.waiting() as show:
+        found = until(Patience(seconds=within.total_seconds(), tell=show), ask)
+    if found is None:
+        raise IntegrityFailure(
+            f"{url} is not well after {within.total_seconds():.0f} s: {why}",
+            hint="lifeboat app rollback goes back to the image that ran before; lifeboat app restart tries this one again",
+        )
+    return found

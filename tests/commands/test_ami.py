@@ -1,0 +1,361 @@
+"""`lifeboat ami …` on an applied stack: images that say what they hold, boot, are found, copied, and pruned with care."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.localcloud.machines import until
+from tests.rehearsal import Rehearsal, passed
+
+HERE, DR = "eu-west-1", "eu-central-1"
+BASE_IMAGE = "ami-0f000000000000001"
+# Each is a word of `lifeboat ami` with the arguments that its `--help` gives as an example.
+VERBS = ("bake", "list", "latest", "copy", "from-snapshot", "prune")
+
+
+def recovery(stack: Rehearsal) -> dict[str, Any]:
+    """Return the stack's output, read from its state."""
+    env = stack.exported()
+    body = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
+    document: dict[str, Any] = json.loads(body)["outputs"]["recovery"]["value"]
+    return document
+
+
+def bake(stack: Rehearsal) -> str:
+    """Bake an image without a reboot and return its id."""
+    done = passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    time.sleep(1)  # two bakes of one second would have one name
+    return done.stdout.strip()
+
+
+def listed(stack: Rehearsal) -> list[dict[str, Any]]:
+    document: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
+    return document
+
+
+def image(stack: Rehearsal, image_id: str, region: str = HERE) -> dict[str, Any]:
+    found: dict[str, Any] = stack.client("ec2", region).describe_images(ImageIds=[image_id])["Images"][0]
+    return found
+
+
+def tags_of(thing: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
+
+
+def healthy(url: str, stack: Rehearsal) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(passed(stack.run("curl", "-sf", f"{url}/healthz")).stdout)
+    return document
+
+
+# -- baking, listing, choosing -----------------------------------------------------------------------------------------
+
+
+def test_a_baked_image_says_what_it_holds_and_is_the_latest(stack: Rehearsal) -> None:
+    known = recovery(stack)
+    serial = json.loads(
+        stack.client("s3").get_object(Bucket=stack.exported()["STATE_BUCKET"], Key="stack.tfstate")["Body"].read()
+    )["serial"]
+    none = stack.lifeboat("ami", "latest")
+    stack.run("git", "init", "--quiet")
+    stack.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "one")
+    commit = stack.run("git", "rev-parse", "HEAD").stdout.strip()
+
+    done = passed(stack.lifeboat("ami", "bake"))
+    made = done.stdout.strip()
+    latest = passed(stack.lifeboat("ami", "latest"))
+
+    passed(none, 6)
+    assert "there is no image of app-local (local) in eu-west-1" in none.stderr
+    assert "lifeboat ami from-snapshot latest" in none.stderr
+    described = image(stack, made)
+    tags = tags_of(described)
+    assert {name: value for name, value in tags.items() if name != "lifeboat:taken-at"} == {
+        "application": "app-local",
+        "environment": "local",
+        "managed-by": "lifeboat",
+        "lifeboat:source-instance": known["app"]["instance_id"],
+        "lifeboat:image-tag": "app:1",
+        "lifeboat:git-sha": commit,
+        "lifeboat:state-serial": str(serial),
+    }
+    snapshot = described["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    found = stack.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
+    assert tags_of(found) == {**tags, "lifeboat:image-name": described["Name"]}
+    assert latest.stdout.strip() == made
+    assert "no recovery or drill has proven yet that" in latest.stderr
+    assert healthy(known["app"]["url"], stack)["instance_id"] == known["app"]["instance_id"]
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_a_bake_that_was_killed_is_waited_for_and_not_made_twice(stack: Rehearsal) -> None:
+    instance = recovery(stack)["app"]["instance_id"]
+    # What ignores the end signal makes the reboot, and so the image, take seconds.
+    stubborn = "setsid bash -c 'trap \"\" TERM; sleep 100' >/dev/null 2>&1 &"
+    stack.client("ssm").send_command(
+        InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": [stubborn]}
+    )
+    time.sleep(1)
+    first = stack.start("lifeboat", "ami", "bake")
+    assert first.stdout is not None
+    told = first.stdout.readline()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+
+    second = passed(stack.lifeboat("ami", "bake"))
+
+    made = second.stdout.strip()
+    assert told.startswith(f"baking {made} (app-local-local-")
+    assert f"{made} is being made of {instance}" in second.stderr
+    assert [row["id"] for row in listed(stack)] == [made]
+
+
+def test_the_list_tells_images_of_every_kind_and_where_they_are(stack: Rehearsal) -> None:
+    baked = bake(stack)
+    passed(stack.lifeboat("local", "tick", "monthly"))
+    copy = passed(stack.lifeboat("ami", "copy", baked)).stdout.strip()
+    registered = passed(stack.lifeboat("ami", "from-snapshot")).stdout.strip()
+    stack.client("ec2").create_tags(
+        Resources=[baked], Tags=[{"Key": "lifeboat:proven-at", "Value": "2026-01-02T03:04:05Z"}]
+    )
+    stack.client("ec2").disable_image(ImageId=registered)
+
+    table = passed(stack.lifeboat("ami", "list")).stdout
+    rows = {row["id"]: row for row in listed(stack)}
+
+    assert {row["source"] for row in rows.values()} == {"baked", "DLM monthly", "AWS Backup", "from-snapshot"}
+    assert rows[baked]["proven_at"] == "2026-01-02T03:04:05+00:00"
+    assert [(c["id"], c["region"], c["why_not"]) for c in rows[baked]["copies"]] == [(copy, DR, None)]
+    assert [c["region"] for row in rows.values() if row["source"].startswith("DLM") for c in row["copies"]] == [DR]
+    assert rows[registered]["why_not"] == "it is disabled"
+    for word in (baked, copy, "DLM monthly", "app:1", "no: it is disabled"):
+        assert word in table
+
+
+def test_a_region_that_does_not_answer_is_named_and_the_other_is_shown(stack: Rehearsal) -> None:
+    made = bake(stack)
+    cloud = f"http://127.0.0.1:{stack.port}/_localcloud/faults"
+    fault = {"service": "ec2", "operation": "DescribeImages", "first": 2, "code": "AuthFailure", "status": 403}
+
+    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", json.dumps({"add": fault}), cloud)
+    done = stack.lifeboat("ami", "list", "-o", "json")
+    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", '{"clear": true}', cloud)
+
+    passed(done, 8)
+    assert [row["id"] for row in json.loads(done.stdout)] == [made]
+    assert "cannot list the images in eu-central-1: AuthFailure" in done.stderr
+
+
+# -- copying -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_boots_in_the_other_region_under_the_key_there_and_is_made_once(stack: Rehearsal) -> None:
+    key = recovery(stack)["image_copies_key_arn"]
+    made = bake(stack)
+
+    first = passed(stack.lifeboat("ami", "copy"))
+    again = passed(stack.lifeboat("ami", "copy", made))
+
+    copy = first.stdout.strip()
+    assert again.stdout.strip() == copy
+    assert f"{copy} in eu-central-1 is a copy of {made} already" in again.stderr
+    described = image(stack, copy, DR)
+    ebs = described["BlockDeviceMappings"][0]["Ebs"]
+    ec2 = stack.client("ec2", DR)
+    assert ec2.describe_snapshots(SnapshotIds=[ebs["SnapshotId"]])["Snapshots"][0]["KmsKeyId"] == key
+    assert tags_of(described) == {**tags_of(image(stack, made)), "lifeboat:copied-from": made}
+    instance = ec2.run_instances(ImageId=copy, InstanceType="t3.small", MinCount=1, MaxCount=1)["Instances"][0]
+    root = stack.root / ".lifeboat/local/cloud/live/hosts" / instance["InstanceId"] / "root"
+    until((root / "etc/app/app.env").exists)
+
+
+def test_a_copy_whose_key_is_disabled_is_told_and_one_of_it_refused(stack: Rehearsal) -> None:
+    made = bake(stack)
+    copy = passed(stack.lifeboat("ami", "copy", made)).stdout.strip()
+    key = recovery(stack)["image_copies_key_arn"]
+    stack.client("kms", DR).disable_key(KeyId=key)
+
+    rows = listed(stack)
+    back = stack.lifeboat("ami", "copy", copy)
+
+    assert rows[0]["copies"][0]["why_not"] == f"its key {key} is disabled"
+    passed(back, 6)
+    assert f"{copy} cannot be used: its key {key} is disabled" in back.stderr
+
+
+# -- from a snapshot -----------------------------------------------------------------------------------------------------
+
+
+def test_a_dlm_snapshot_alone_is_enough_to_recover_the_instance(stack: Rehearsal) -> None:
+    known = recovery(stack)
+    before = healthy(known["app"]["url"], stack)
+    passed(stack.lifeboat("local", "tick", "daily"))
+    ec2 = stack.client("ec2")
+    for row in listed(stack):  # AWS Backup's, which a snapshot alone is without
+        ec2.deregister_image(ImageId=row["id"]) if row["source"] != "AWS Backup" else None
+    ec2.terminate_instances(InstanceIds=[known["app"]["instance_id"]])
+
+    made = passed(stack.lifeboat("ami", "from-snapshot")).stdout.strip()
+    (stack.root / "environments/local.recovery.tfvars.json").write_text(json.dumps({"ami_id": made}))
+    passed(stack.lifeboat("apply", "--yes"))
+    after = healthy(known["app"]["url"], stack)
+
+    assert tags_of(image(stack, made))["lifeboat:source-snapshot"].startswith("snap-")
+    assert after["instance_id"] != before["instance_id"] == known["app"]["instance_id"]
+    assert (after["status"], after["database_generation"]) == ("ok", before["database_generation"])
+    assert recovery(stack)["app"]["ami_id"] == made
+    assert [row["why_not"] for row in listed(stack) if row["id"] == made] == [None]
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_a_snapshot_in_the_other_region_becomes_an_image_there(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("local", "tick", "daily"))
+
+    done = passed(stack.lifeboat("ami", "from-snapshot", "--region", DR, "--machine", "x86_64:/dev/xvda", "-o", "json"))
+
+    made = json.loads(done.stdout)
+    assert (made["region"], made["state"], made["architecture"]) == (DR, "available", "x86_64")
+
+
+# -- pruning -----------------------------------------------------------------------------------------------------------
+
+
+def test_pruning_shows_asks_and_removes_only_what_nothing_needs(stack: Rehearsal) -> None:
+    ec2 = stack.client("ec2")
+    proven, in_template, in_file, in_recovery, spare, newest = (bake(stack) for _ in range(6))
+    ec2.create_tags(Resources=[proven], Tags=[{"Key": "lifeboat:proven-at", "Value": "2026-01-02T03:04:05Z"}])
+    ec2.create_launch_template(LaunchTemplateName="spare", LaunchTemplateData={"ImageId": in_template})
+    (stack.root / "environments/staging.tfvars").open("a").write(f"\n# before: {in_file}\n")
+    (stack.root / "environments/local.recovery.tfvars.json").write_text(json.dumps({"ami_id": in_recovery}))
+    snapshots = {name: image(stack, name)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] for name in (spare, newest)}
+
+    asked = stack.lifeboat("ami", "prune", "--keep", "1")
+    still_there = image(stack, spare)["State"]
+    done = passed(stack.lifeboat("ami", "prune", "--keep", "1", "--yes", "-o", "json"))
+    again = passed(stack.lifeboat("ami", "prune", "--keep", "1", "--yes"))
+
+    passed(asked, 7)
+    assert f"deregister {spare} in eu-west-1" in asked.stderr
+    assert "goes" in asked.stdout
+    assert still_there == "available"
+    document = json.loads(done.stdout)
+    assert {row["id"]: row["why"] for row in document["kept"]} == {
+        proven: "the newest in eu-west-1 that is proven to boot",
+        in_template: "used by launch template spare, version 1",
+        in_file: "used by environments/staging.tfvars",
+        in_recovery: "used by environments/local.recovery.tfvars.json",
+        newest: "one of the newest 1 in eu-west-1",
+    }
+    assert [row["id"] for row in document["removed"]] == [spare]
+    assert [row["id"] for row in document["snapshots"]] == [snapshots[spare]]
+    left = {s["SnapshotId"] for s in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+    assert left & set(snapshots.values()) == {snapshots[newest]}
+    assert "0 images and 0 snapshots removed" in again.stdout
+
+
+def test_pruning_that_is_cut_short_says_what_is_left_and_goes_on_the_next_time(stack: Rehearsal) -> None:
+    ec2 = stack.client("ec2")
+    spare, newest = bake(stack), bake(stack)
+    snapshot = image(stack, spare)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    cloud = f"http://127.0.0.1:{stack.port}/_localcloud/faults"
+    fault = {"service": "ec2", "operation": "DeleteSnapshot", "code": "UnauthorizedOperation", "status": 403}
+
+    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", json.dumps({"add": fault}), cloud)
+    cut = stack.lifeboat("ami", "prune", "--keep", "1", "--yes")
+    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", '{"clear": true}', cloud)
+
+    passed(cut, 12)
+    assert f"cannot delete {snapshot} in eu-west-1: UnauthorizedOperation" in cut.stderr
+    assert "only the role app-local-break-glass may delete copies" in cut.stderr
+    assert [row["id"] for row in listed(stack)] == [newest]
+    assert ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("copy", "ami-0123456789abcdef0"), 6, "there is no image ami-0123456789abcdef0 in eu-west-1"),
+        (
+            ("copy", BASE_IMAGE),
+            6,
+            f"{BASE_IMAGE} cannot be used: it is not ours: it belongs to account 137112412989",
+        ),
+        (("copy", "app-production"), 2, "'app-production' is not latest or an image id: ami-…"),
+        (("latest", "--max-age", "soon"), 2, "'soon' is no length of time; write 45s, 90m, 4h or 7d"),
+        (
+            ("from-snapshot", "snap-0123456789abcdef0"),
+            6,
+            "there is no snapshot snap-0123456789abcdef0 in eu-west-1",
+        ),
+        (("from-snapshot", "vol-1"), 2, "'vol-1' is not latest or a snapshot id: snap-…"),
+        (("from-snapshot", "--region", "us-east-1"), 2, "us-east-1 is neither of the regions of local"),
+        (
+            ("from-snapshot", "--machine", "sparc:/dev/sda"),
+            2,
+            "'sparc:/dev/sda' is not an architecture and a root device",
+        ),
+        (("prune", "--keep", "0"), 2, "0 is not in the range x>=1"),
+    ],
+)
+def test_wrong_input_is_refused_with_its_reason_before_anything_changes(
+    saved: Rehearsal, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = passed(saved.lifeboat("ami", *arguments), status)
+
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert listed(saved) == []
+
+
+def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(stack: Rehearsal) -> None:
+    made = bake(stack)
+    disk = image(stack, made)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    ours = [{"Key": "application", "Value": "app-local"}, {"Key": "environment", "Value": "local"}]
+    other = stack.client("ec2").register_image(
+        Name="for-arm",
+        Architecture="arm64",
+        RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": disk}}],
+        TagSpecifications=[{"ResourceType": "image", "Tags": ours}],
+    )["ImageId"]
+    time.sleep(1)
+
+    latest = json.loads(passed(stack.lifeboat("ami", "latest", "-o", "json")).stdout)
+    too_old = stack.lifeboat("ami", "latest", "--max-age", "1s")
+
+    assert latest["chosen"]["id"] == made
+    assert latest["rejected"] == [
+        {
+            "id": other,
+            "region": HERE,
+            "name": "for-arm",
+            "why": "it is for arm64, and the instance is x86_64",
+        }
+    ]
+    passed(too_old, 6)
+    assert "none of 2 images can be used in eu-west-1" in too_old.stderr
+    assert "old, more than 1s" in too_old.stderr
+
+
+def test_an_instance_that_is_gone_cannot_be_baked_and_the_way_out_is_named(stack: Rehearsal) -> None:
+    instance = recovery(stack)["app"]["instance_id"]
+    stack.client("ec2").terminate_instances(InstanceIds=[instance])
+
+    done = passed(stack.lifeboat("ami", "bake"), 8)
+
+    assert f"{instance} is " in done.stderr
+    assert "so no image can be taken of it" in done.stderr
+    assert "next: lifeboat ami from-snapshot latest -e local" in done.stderr
+
+
+def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
+    for verb in VERBS:
+        assert "Example: " in passed(saved.lifeboat("ami", verb, "--help")).stdout
