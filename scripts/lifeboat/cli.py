@@ -464,7 +464,7 @@ def app_rollback(env: Env = "local", output: Out = Output.TABLE, within: Within 
 
     Example: lifeboat app rollback -e production
     """
-    return _shown(app_command.rollback(_site(env), views.Teller(), _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), app_command.ROLLBACK, _duration(within)), output)
 
 
 @application.command("restart")
@@ -473,7 +473,7 @@ def app_restart(env: Env = "local", output: Out = Output.TABLE, within: Within =
 
     Example: lifeboat app restart --within 2m -e production
     """
-    return _shown(app_command.restart(_site(env), views.Teller(), _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), app_command.RESTART, _duration(within)), output)
 
 
 @application.command("redeploy")
@@ -492,7 +492,9 @@ def app_redeploy(
 
     Example: lifeboat app redeploy --image 1.4.2 -e production
     """
-    return _shown(app_command.redeploy(_site(env), views.Teller(), image, _duration(within)), output)
+    return _shown(
+        app_command.run(_site(env), views.Teller(), app_command.redeployment(image), _duration(within)), output
+    )
 
 
 def _shown(done: app_command.Done, output: Output) -> int:

@@ -192,7 +192,11 @@ def bake(site: Site, tell: Teller, agree: apply.Agree, guest: Guest, within: tim
         made = going.id
     else:
         if rebooted:
-            agree([f"reboot {instance} for a consistent image; the application is away meanwhile (--no-reboot: not)"])
+            agree(
+                [
+                    f"reboot {instance} for a consistent image; the application is away meanwhile (--no-reboot leaves it running)"
+                ]
+            )
         order = decisions.baking(_bake_source(site, recovery, standing))
         make = images.bake if guest is Guest.REBOOTED else images.bake_running
         made = make(order, instance)
