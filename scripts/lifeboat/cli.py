@@ -49,8 +49,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
-_SNAPSHOT_ID = re.compile(r"snap-[0-9a-f]{8,17}")
+_IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+_SNAPSHOT_ID = re.compile(r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 # What Typer raises for a wrong option or argument; it exports only this subclass of it.
 _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
