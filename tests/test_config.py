@@ -90,6 +90,37 @@ def test_a_recovery_file_is_read_after_the_committed_inputs(tmp_path: Path) -> N
     assert files == ["x.tfvars", "x.recovery.tfvars.json"]
 
 
+def test_every_machine_image_that_a_file_names_is_in_use_even_in_a_comment(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    folder = root / "environments"
+    (folder / "x.tfvars").write_text('ami_id = "ami-0123456789abcdef0" # before: ami-01234567\nbad = "ami-xyz"\n')
+    (folder / "x.recovery.tfvars.json").write_text('{"ami_id": "ami-0aaaaaaaaaaaaaaaa"}')
+
+    found = [(use.image, use.by) for use in config.images_named(root)]
+
+    assert found == [
+        ("ami-0aaaaaaaaaaaaaaaa", "environments/x.recovery.tfvars.json"),
+        ("ami-0123456789abcdef0", "environments/x.tfvars"),
+        ("ami-01234567", "environments/x.tfvars"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ('instance = {\n  app_image = "app:1"\n}\n', "app:1"),
+        ('  app_image="registry.example.com/app:2"', "registry.example.com/app:2"),
+        ('# app_image = "app:0"\n', None),
+        ("", None),
+    ],
+)
+def test_the_container_image_of_the_inputs_is_read(tmp_path: Path, text: str, image: str | None) -> None:
+    root = project(tmp_path, GOOD)
+    (root / "environments" / "x.tfvars").write_text(text)
+
+    assert config.app_image_named(config.load(root, "x")) == image
+
+
 def test_the_checkout_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
     root = project(tmp_path, GOOD)
     inside = root / "terraform" / "stack"

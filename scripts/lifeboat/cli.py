@@ -49,8 +49,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
-_SNAPSHOT_ID = re.compile(r"snap-[0-9a-f]{8,17}")
+_IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+_SNAPSHOT_ID = re.compile(r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 # What Typer raises for a wrong option or argument; it exports only this subclass of it.
 _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
@@ -488,7 +488,7 @@ def app_rollback(env: Env = "local", output: Out = Output.TABLE, within: Within 
 
     Example: lifeboat app rollback -e production
     """
-    return _shown(app_command.rollback(_site(env), views.Teller(), _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), app_command.ROLLBACK, _duration(within)), output)
 
 
 @application.command("restart")
@@ -497,7 +497,7 @@ def app_restart(env: Env = "local", output: Out = Output.TABLE, within: Within =
 
     Example: lifeboat app restart --within 2m -e production
     """
-    return _shown(app_command.restart(_site(env), views.Teller(), _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), app_command.RESTART, _duration(within)), output)
 
 
 @application.command("redeploy")
@@ -516,7 +516,9 @@ def app_redeploy(
 
     Example: lifeboat app redeploy --image 1.4.2 -e production
     """
-    return _shown(app_command.redeploy(_site(env), views.Teller(), image, _duration(within)), output)
+    return _shown(
+        app_command.run(_site(env), views.Teller(), app_command.redeployment(image), _duration(within)), output
+    )
 
 
 def _shown(done: app_command.Done, output: Output) -> int:

@@ -191,23 +191,22 @@ def application(recovery: Recovery, answers: str | None) -> None:
 
 
 def images(rows: Sequence[ImageRow], now: datetime) -> None:
-    """Print the machine images, newest first: what each comes from, where it is, and whether it can be used."""
+    """Print the machine images, newest first, each with its copies below it: where from, where, and whether usable."""
     table = Table()
-    for heading in ("image", "name", "age", "source", "regions", "runs", "proven to boot", "usable"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("image", "region", "age", "source", "name", "runs", "proven to boot", "usable"):
+        # An id that is broken over two lines cannot be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("image", "region", "age"))
+
+    def add(image: Image, source: str, why_not: str | None) -> None:
+        usable = "[green]yes[/green]" if why_not is None else f"[red]no: {escape(why_not)}[/red]"
+        runs = escape(image.tags.get(Tag.IMAGE_TAG, "unknown"))
+        age = said(now - image.taken_at)
+        table.add_row(image.id, image.region, age, source, escape(image.name), runs, _proven(image, now), usable)
+
     for row in rows:
-        image = row.image
-        places = [(image, row.why_not), *((judged.what, judged.why or None) for judged in row.copies)]
-        table.add_row(
-            image.id,
-            escape(image.name),
-            said(row.age),
-            row.source,
-            "\n".join(f"{place.region}" + ("" if place is image else f" {place.id}") for place, _ in places),
-            escape(image.tags.get(Tag.IMAGE_TAG, "unknown")),
-            "\n".join(_proven(place, now) for place, _ in places),
-            "\n".join("[green]yes[/green]" if why is None else f"[red]no: {escape(why)}[/red]" for _, why in places),
-        )
+        add(row.image, row.source, row.why_not)
+        for copy in row.copies:
+            add(copy.what, "its copy", copy.why or None)
         table.add_section()
     _console(stderr=False).print(table)
 

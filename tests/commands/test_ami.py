@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,12 +20,18 @@ BASE_IMAGE = "ami-0f000000000000001"
 VERBS = ("bake", "list", "latest", "copy", "from-snapshot", "prune")
 
 
-def recovery(stack: Rehearsal) -> dict[str, Any]:
-    """Return the stack's output, read from its state."""
+def state(stack: Rehearsal) -> dict[str, Any]:
+    """Return the stack's state."""
     env = stack.exported()
     body = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
-    document: dict[str, Any] = json.loads(body)["outputs"]["recovery"]["value"]
+    document: dict[str, Any] = json.loads(body)
     return document
+
+
+def recovery(stack: Rehearsal) -> dict[str, Any]:
+    """Return the stack's output, read from its state."""
+    found: dict[str, Any] = state(stack)["outputs"]["recovery"]["value"]
+    return found
 
 
 def bake(stack: Rehearsal) -> str:
@@ -53,27 +60,55 @@ def healthy(url: str, stack: Rehearsal) -> dict[str, Any]:
     return document
 
 
+@pytest.fixture
+def bare(saved: Rehearsal) -> Iterator[Rehearsal]:
+    """The applied stack for a test that makes images and changes nothing else; afterwards there are none again."""
+    before = {path: path.read_text() for path in (saved.root / "environments").iterdir()}
+    yield saved
+    for path in (saved.root / "environments").iterdir():
+        if path in before:
+            path.write_text(before[path])
+        else:
+            path.unlink()
+    for region in (HERE, DR):
+        ec2 = saved.client("ec2", region)
+        for template in ec2.describe_launch_templates()["LaunchTemplates"]:
+            ec2.delete_launch_template(LaunchTemplateId=template["LaunchTemplateId"])
+        for found in ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]:
+            ec2.deregister_image(ImageId=found["ImageId"])
+        for snapshot in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]:
+            ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+
+
+@contextmanager
+def fault(stack: Rehearsal, **rule: Any) -> Iterator[None]:
+    """Let calls of the local cloud fail as a rule says."""
+    faults = ("curl", "-sf", "-H", "X-Localcloud: 1", f"http://127.0.0.1:{stack.port}/_localcloud/faults", "-d")
+    passed(stack.run(*faults, json.dumps({"add": rule})))
+    yield
+    passed(stack.run(*faults, json.dumps({"clear": True})))
+
+
 # -- baking, listing, choosing -----------------------------------------------------------------------------------------
 
 
-def test_a_baked_image_says_what_it_holds_and_is_the_latest(stack: Rehearsal) -> None:
-    known = recovery(stack)
-    serial = json.loads(
-        stack.client("s3").get_object(Bucket=stack.exported()["STATE_BUCKET"], Key="stack.tfstate")["Body"].read()
-    )["serial"]
-    none = stack.lifeboat("ami", "latest")
-    stack.run("git", "init", "--quiet")
-    stack.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "one")
-    commit = stack.run("git", "rev-parse", "HEAD").stdout.strip()
+def test_a_baked_image_says_what_it_holds_and_is_the_latest(bare: Rehearsal) -> None:
+    known = recovery(bare)
+    serial = state(bare)["serial"]
+    none = bare.lifeboat("ami", "latest")
+    bare.run("git", "init", "--quiet")
+    bare.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "one")
+    commit = bare.run("git", "rev-parse", "HEAD").stdout.strip()
 
-    done = passed(stack.lifeboat("ami", "bake"))
+    done = passed(bare.lifeboat("ami", "bake"))
     made = done.stdout.strip()
-    latest = passed(stack.lifeboat("ami", "latest"))
+    latest = passed(bare.lifeboat("ami", "latest"))
+    shutil.rmtree(bare.root / ".git")
 
     passed(none, 6)
     assert "there is no image of app-local (local) in eu-west-1" in none.stderr
     assert "lifeboat ami from-snapshot latest" in none.stderr
-    described = image(stack, made)
+    described = image(bare, made)
     tags = tags_of(described)
     assert {name: value for name, value in tags.items() if name != "lifeboat:taken-at"} == {
         "application": "app-local",
@@ -85,34 +120,12 @@ def test_a_baked_image_says_what_it_holds_and_is_the_latest(stack: Rehearsal) ->
         "lifeboat:state-serial": str(serial),
     }
     snapshot = described["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-    found = stack.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
+    found = bare.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]
     assert tags_of(found) == {**tags, "lifeboat:image-name": described["Name"]}
     assert latest.stdout.strip() == made
     assert "no recovery or drill has proven yet that" in latest.stderr
-    assert healthy(known["app"]["url"], stack)["instance_id"] == known["app"]["instance_id"]
-    passed(stack.lifeboat("plan", "--detailed-exitcode"))
-
-
-def test_a_bake_that_was_killed_is_waited_for_and_not_made_twice(stack: Rehearsal) -> None:
-    instance = recovery(stack)["app"]["instance_id"]
-    # What ignores the end signal makes the reboot, and so the image, take seconds.
-    stubborn = "setsid bash -c 'trap \"\" TERM; sleep 100' >/dev/null 2>&1 &"
-    stack.client("ssm").send_command(
-        InstanceIds=[instance], DocumentName="AWS-RunShellScript", Parameters={"commands": [stubborn]}
-    )
-    time.sleep(1)
-    first = stack.start("lifeboat", "ami", "bake")
-    assert first.stdout is not None
-    told = first.stdout.readline()
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-
-    second = passed(stack.lifeboat("ami", "bake"))
-
-    made = second.stdout.strip()
-    assert told.startswith(f"baking {made} (app-local-local-")
-    assert f"{made} is being made of {instance}" in second.stderr
-    assert [row["id"] for row in listed(stack)] == [made]
+    assert healthy(known["app"]["url"], bare)["instance_id"] == known["app"]["instance_id"]
+    passed(bare.lifeboat("plan", "--detailed-exitcode"))
 
 
 def test_the_list_tells_images_of_every_kind_and_where_they_are(stack: Rehearsal) -> None:
@@ -137,14 +150,11 @@ def test_the_list_tells_images_of_every_kind_and_where_they_are(stack: Rehearsal
         assert word in table
 
 
-def test_a_region_that_does_not_answer_is_named_and_the_other_is_shown(stack: Rehearsal) -> None:
-    made = bake(stack)
-    cloud = f"http://127.0.0.1:{stack.port}/_localcloud/faults"
-    fault = {"service": "ec2", "operation": "DescribeImages", "first": 2, "code": "AuthFailure", "status": 403}
+def test_a_region_that_does_not_answer_is_named_and_the_other_is_shown(bare: Rehearsal) -> None:
+    made = bake(bare)
 
-    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", json.dumps({"add": fault}), cloud)
-    done = stack.lifeboat("ami", "list", "-o", "json")
-    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", '{"clear": true}', cloud)
+    with fault(bare, service="ec2", operation="DescribeImages", first=2, code="AuthFailure", status=403):
+        done = bare.lifeboat("ami", "list", "-o", "json")
 
     passed(done, 8)
     assert [row["id"] for row in json.loads(done.stdout)] == [made]
@@ -154,34 +164,36 @@ def test_a_region_that_does_not_answer_is_named_and_the_other_is_shown(stack: Re
 # -- copying -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_copy_boots_in_the_other_region_under_the_key_there_and_is_made_once(stack: Rehearsal) -> None:
-    key = recovery(stack)["image_copies_key_arn"]
-    made = bake(stack)
+def test_a_copy_boots_in_the_other_region_under_the_key_there_and_is_made_once(bare: Rehearsal) -> None:
+    key = recovery(bare)["image_copies_key_arn"]
+    made = bake(bare)
 
-    first = passed(stack.lifeboat("ami", "copy"))
-    again = passed(stack.lifeboat("ami", "copy", made))
+    first = passed(bare.lifeboat("ami", "copy"))
+    again = passed(bare.lifeboat("ami", "copy", made))
 
     copy = first.stdout.strip()
     assert again.stdout.strip() == copy
     assert f"{copy} in eu-central-1 is a copy of {made} already" in again.stderr
-    described = image(stack, copy, DR)
+    described = image(bare, copy, DR)
     ebs = described["BlockDeviceMappings"][0]["Ebs"]
-    ec2 = stack.client("ec2", DR)
+    ec2 = bare.client("ec2", DR)
     assert ec2.describe_snapshots(SnapshotIds=[ebs["SnapshotId"]])["Snapshots"][0]["KmsKeyId"] == key
-    assert tags_of(described) == {**tags_of(image(stack, made)), "lifeboat:copied-from": made}
+    assert tags_of(described) == {**tags_of(image(bare, made)), "lifeboat:copied-from": made}
     instance = ec2.run_instances(ImageId=copy, InstanceType="t3.small", MinCount=1, MaxCount=1)["Instances"][0]
-    root = stack.root / ".lifeboat/local/cloud/live/hosts" / instance["InstanceId"] / "root"
+    root = bare.root / ".lifeboat/local/cloud/live/hosts" / instance["InstanceId"] / "root"
     until((root / "etc/app/app.env").exists)
+    ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
 
 
-def test_a_copy_whose_key_is_disabled_is_told_and_one_of_it_refused(stack: Rehearsal) -> None:
-    made = bake(stack)
-    copy = passed(stack.lifeboat("ami", "copy", made)).stdout.strip()
-    key = recovery(stack)["image_copies_key_arn"]
-    stack.client("kms", DR).disable_key(KeyId=key)
+def test_a_copy_whose_key_is_disabled_is_told_and_one_of_it_refused(bare: Rehearsal) -> None:
+    made = bake(bare)
+    copy = passed(bare.lifeboat("ami", "copy", made)).stdout.strip()
+    key = recovery(bare)["image_copies_key_arn"]
+    bare.client("kms", DR).disable_key(KeyId=key)
 
-    rows = listed(stack)
-    back = stack.lifeboat("ami", "copy", copy)
+    rows = listed(bare)
+    back = bare.lifeboat("ami", "copy", copy)
+    bare.client("kms", DR).enable_key(KeyId=key)
 
     assert rows[0]["copies"][0]["why_not"] == f"its key {key} is disabled"
     passed(back, 6)
@@ -191,53 +203,50 @@ def test_a_copy_whose_key_is_disabled_is_told_and_one_of_it_refused(stack: Rehea
 # -- from a snapshot -----------------------------------------------------------------------------------------------------
 
 
-def test_a_dlm_snapshot_alone_is_enough_to_recover_the_instance(stack: Rehearsal) -> None:
+def test_a_dlm_snapshot_alone_is_enough_to_recover_an_instance_that_is_gone(stack: Rehearsal) -> None:
     known = recovery(stack)
     before = healthy(known["app"]["url"], stack)
     passed(stack.lifeboat("local", "tick", "daily"))
-    ec2 = stack.client("ec2")
-    for row in listed(stack):  # AWS Backup's, which a snapshot alone is without
-        ec2.deregister_image(ImageId=row["id"]) if row["source"] != "AWS Backup" else None
-    ec2.terminate_instances(InstanceIds=[known["app"]["instance_id"]])
+    stack.client("ec2").terminate_instances(InstanceIds=[known["app"]["instance_id"]])
 
+    too_late = stack.lifeboat("ami", "bake")
     made = passed(stack.lifeboat("ami", "from-snapshot")).stdout.strip()
+    elsewhere = passed(
+        stack.lifeboat("ami", "from-snapshot", "--region", DR, "--machine", "x86_64:/dev/xvda", "-o", "json")
+    )
     (stack.root / "environments/local.recovery.tfvars.json").write_text(json.dumps({"ami_id": made}))
     passed(stack.lifeboat("apply", "--yes"))
     after = healthy(known["app"]["url"], stack)
 
+    passed(too_late, 8)
+    assert f"{known['app']['instance_id']} is " in too_late.stderr
+    assert "so no image can be taken of it" in too_late.stderr
+    assert "next: lifeboat ami from-snapshot latest -e local" in too_late.stderr
     assert tags_of(image(stack, made))["lifeboat:source-snapshot"].startswith("snap-")
     assert after["instance_id"] != before["instance_id"] == known["app"]["instance_id"]
     assert (after["status"], after["database_generation"]) == ("ok", before["database_generation"])
     assert recovery(stack)["app"]["ami_id"] == made
-    assert [row["why_not"] for row in listed(stack) if row["id"] == made] == [None]
+    there = json.loads(elsewhere.stdout)
+    assert (there["region"], there["state"], there["architecture"]) == (DR, "available", "x86_64")
     passed(stack.lifeboat("plan", "--detailed-exitcode"))
-
-
-def test_a_snapshot_in_the_other_region_becomes_an_image_there(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("local", "tick", "daily"))
-
-    done = passed(stack.lifeboat("ami", "from-snapshot", "--region", DR, "--machine", "x86_64:/dev/xvda", "-o", "json"))
-
-    made = json.loads(done.stdout)
-    assert (made["region"], made["state"], made["architecture"]) == (DR, "available", "x86_64")
 
 
 # -- pruning -----------------------------------------------------------------------------------------------------------
 
 
-def test_pruning_shows_asks_and_removes_only_what_nothing_needs(stack: Rehearsal) -> None:
-    ec2 = stack.client("ec2")
-    proven, in_template, in_file, in_recovery, spare, newest = (bake(stack) for _ in range(6))
+def test_pruning_shows_asks_and_removes_only_what_nothing_needs(bare: Rehearsal) -> None:
+    ec2 = bare.client("ec2")
+    proven, in_template, in_file, in_recovery, spare, newest = (bake(bare) for _ in range(6))
     ec2.create_tags(Resources=[proven], Tags=[{"Key": "lifeboat:proven-at", "Value": "2026-01-02T03:04:05Z"}])
     ec2.create_launch_template(LaunchTemplateName="spare", LaunchTemplateData={"ImageId": in_template})
-    (stack.root / "environments/staging.tfvars").open("a").write(f"\n# before: {in_file}\n")
-    (stack.root / "environments/local.recovery.tfvars.json").write_text(json.dumps({"ami_id": in_recovery}))
-    snapshots = {name: image(stack, name)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] for name in (spare, newest)}
+    (bare.root / "environments/staging.tfvars").open("a").write(f"\n# before: {in_file}\n")
+    (bare.root / "environments/local.recovery.tfvars.json").write_text(json.dumps({"ami_id": in_recovery}))
+    snapshots = {name: image(bare, name)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] for name in (spare, newest)}
 
-    asked = stack.lifeboat("ami", "prune", "--keep", "1")
-    still_there = image(stack, spare)["State"]
-    done = passed(stack.lifeboat("ami", "prune", "--keep", "1", "--yes", "-o", "json"))
-    again = passed(stack.lifeboat("ami", "prune", "--keep", "1", "--yes"))
+    asked = bare.lifeboat("ami", "prune", "--keep", "1")
+    still_there = image(bare, spare)["State"]
+    done = passed(bare.lifeboat("ami", "prune", "--keep", "1", "--yes", "-o", "json"))
+    again = passed(bare.lifeboat("ami", "prune", "--keep", "1", "--yes"))
 
     passed(asked, 7)
     assert f"deregister {spare} in eu-west-1" in asked.stderr
@@ -258,21 +267,18 @@ def test_pruning_shows_asks_and_removes_only_what_nothing_needs(stack: Rehearsal
     assert "0 images and 0 snapshots removed" in again.stdout
 
 
-def test_pruning_that_is_cut_short_says_what_is_left_and_goes_on_the_next_time(stack: Rehearsal) -> None:
-    ec2 = stack.client("ec2")
-    spare, newest = bake(stack), bake(stack)
-    snapshot = image(stack, spare)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-    cloud = f"http://127.0.0.1:{stack.port}/_localcloud/faults"
-    fault = {"service": "ec2", "operation": "DeleteSnapshot", "code": "UnauthorizedOperation", "status": 403}
+def test_pruning_that_is_cut_short_says_what_is_left(bare: Rehearsal) -> None:
+    ec2 = bare.client("ec2")
+    spare, newest = bake(bare), bake(bare)
+    snapshot = image(bare, spare)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
 
-    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", json.dumps({"add": fault}), cloud)
-    cut = stack.lifeboat("ami", "prune", "--keep", "1", "--yes")
-    stack.run("curl", "-sf", "-H", "X-Localcloud: 1", "-d", '{"clear": true}', cloud)
+    with fault(bare, service="ec2", operation="DeleteSnapshot", code="UnauthorizedOperation", status=403):
+        cut = bare.lifeboat("ami", "prune", "--keep", "1", "--yes")
 
     passed(cut, 12)
     assert f"cannot delete {snapshot} in eu-west-1: UnauthorizedOperation" in cut.stderr
     assert "only the role app-local-break-glass may delete copies" in cut.stderr
-    assert [row["id"] for row in listed(stack)] == [newest]
+    assert [row["id"] for row in listed(bare)] == [newest]
     assert ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
 
 
@@ -302,7 +308,7 @@ def test_pruning_that_is_cut_short_says_what_is_left_and_goes_on_the_next_time(s
             2,
             "'sparc:/dev/sda' is not an architecture and a root device",
         ),
-        (("prune", "--keep", "0"), 2, "0 is not in the range x>=1"),
+        (("prune", "--keep", "0"), 2, "Invalid value for '--keep'"),
     ],
 )
 def test_wrong_input_is_refused_with_its_reason_before_anything_changes(
@@ -315,11 +321,11 @@ def test_wrong_input_is_refused_with_its_reason_before_anything_changes(
     assert listed(saved) == []
 
 
-def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(stack: Rehearsal) -> None:
-    made = bake(stack)
-    disk = image(stack, made)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(bare: Rehearsal) -> None:
+    made = bake(bare)
+    disk = image(bare, made)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     ours = [{"Key": "application", "Value": "app-local"}, {"Key": "environment", "Value": "local"}]
-    other = stack.client("ec2").register_image(
+    other = bare.client("ec2").register_image(
         Name="for-arm",
         Architecture="arm64",
         RootDeviceName="/dev/xvda",
@@ -328,8 +334,8 @@ def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(stack:
     )["ImageId"]
     time.sleep(1)
 
-    latest = json.loads(passed(stack.lifeboat("ami", "latest", "-o", "json")).stdout)
-    too_old = stack.lifeboat("ami", "latest", "--max-age", "1s")
+    latest = json.loads(passed(bare.lifeboat("ami", "latest", "-o", "json")).stdout)
+    too_old = bare.lifeboat("ami", "latest", "--max-age", "1s")
 
     assert latest["chosen"]["id"] == made
     assert latest["rejected"] == [
@@ -343,17 +349,6 @@ def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(stack:
     passed(too_old, 6)
     assert "none of 2 images can be used in eu-west-1" in too_old.stderr
     assert "old, more than 1s" in too_old.stderr
-
-
-def test_an_instance_that_is_gone_cannot_be_baked_and_the_way_out_is_named(stack: Rehearsal) -> None:
-    instance = recovery(stack)["app"]["instance_id"]
-    stack.client("ec2").terminate_instances(InstanceIds=[instance])
-
-    done = passed(stack.lifeboat("ami", "bake"), 8)
-
-    assert f"{instance} is " in done.stderr
-    assert "so no image can be taken of it" in done.stderr
-    assert "next: lifeboat ami from-snapshot latest -e local" in done.stderr
 
 
 def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ ONE, TWO = (
     ContainerImage("registry.example.com:5000/team/app:1"),
     ContainerImage("registry.example.com:5000/team/app:2"),
 )
+START_SCRIPT = Path(__file__).parents[2] / "modules/app-instance/templates/user_data.sh.tftpl"
 EMPTY = Deployed(running=None, configured=None, previous=None)
 DIGEST = "sha256:" + "0" * 64
 SCRIPTS = [
@@ -178,6 +181,19 @@ def test_a_script_is_sound_shell_and_holds_nothing_that_ssm_or_an_image_could_ch
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "{{" not in script.text
     assert ONE not in script.text
+
+
+def test_a_redeployment_starts_the_container_as_the_start_script_of_the_instance_does() -> None:
+    def how(script: str) -> list[str]:
+        found = [line for line in script.splitlines() if line.startswith(("docker rm", "docker run"))]
+        names = {"${app_port}": "PORT", "$port": "PORT", '"$app_image"': "IMAGE", '"$1"': "IMAGE"}
+        return [re.sub("|".join(map(re.escape, names)), lambda name: names[name[0]], line) for line in found]
+
+    at_boot = how(START_SCRIPT.read_text())
+
+    assert len(at_boot) == 2
+    assert how(deployments.redeploying(ONE, "t").text) == at_boot
+    assert how(deployments.rolling_back(ONE, "t").text) == at_boot
 
 
 @pytest.mark.parametrize(

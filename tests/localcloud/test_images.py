@@ -207,6 +207,15 @@ def test_an_image_of_what_does_not_exist_is_refused(machines: Machines) -> None:
         machines.ec2.copy_snapshot(SourceSnapshotId="snap-0123456789abcdef0", SourceRegion="eu-west-1")
 
 
+def test_an_image_is_known_in_its_own_region_only(cloud: RunningCloud, image: str) -> None:
+    other = cloud.client("ec2", "eu-central-1")
+
+    with pytest.raises(ClientError, match="InvalidAMIID.NotFound"):
+        other.run_instances(ImageId=image, MinCount=1, MaxCount=1)
+    with pytest.raises(ClientError, match="InvalidAMIID.NotFound"):
+        other.copy_image(SourceImageId=image, SourceRegion="eu-central-1", Name="not-from-here")
+
+
 def test_a_copy_under_a_key_that_cannot_be_used_is_refused(cloud: RunningCloud, machines: Machines, image: str) -> None:
     kms = cloud.client("kms", "eu-central-1")
     ec2 = cloud.client("ec2", "eu-central-1")

@@ -98,21 +98,23 @@ def chosen(site: Site, want: WantedImage) -> Choice[Image]:
     return decisions.choose(found, want)
 
 
-def require(site: Site, choice: Choice[Image]) -> Image:
-    """Return the image that was chosen; raises NothingFits with the reason against each of those that there are."""
+def require(site: Site, want: WantedImage, choice: Choice[Image]) -> Image:
+    """Return the image that was chosen; raises NothingFits with the reason, against each image where none was named."""
     if choice.chosen is None:
         env = site.project.env
+        bake = f"lifeboat ami bake -e {env}, or, without a living instance: lifeboat ami from-snapshot latest -e {env}"
         raise NothingFits(
-            "\n".join([choice.why, *_reasons(choice.rejected)]),
-            hint=f"lifeboat ami bake -e {env}, or, without a living instance: lifeboat ami from-snapshot latest -e {env}",
+            "\n".join([choice.why, *([] if want.image else _reasons(choice.rejected))]),
+            hint=f"lifeboat ami list -e {env}" if want.image else bake,
         )
     return choice.chosen
 
 
 def latest(site: Site, max_age: timedelta | None) -> tuple[Image, Choice[Image]]:
     """Return the newest image that a recovery can start from, and the whole choice; raises NothingFits without one."""
-    choice = chosen(site, wanted(site, max_age=max_age))
-    return require(site, choice), choice
+    want = wanted(site, max_age=max_age)
+    choice = chosen(site, want)
+    return require(site, want, choice), choice
 
 
 def _reasons(rejected: Sequence[Judged[Image]]) -> list[str]:
@@ -193,7 +195,11 @@ def bake(site: Site, tell: Teller, agree: apply.Agree, guest: Guest, within: tim
         made = going.id
     else:
         if rebooted:
-            agree([f"reboot {instance} for a consistent image; the application is away meanwhile (--no-reboot: not)"])
+            agree(
+                [
+                    f"reboot {instance} for a consistent image; the application is away meanwhile (--no-reboot leaves it running)"
+                ]
+            )
         order = decisions.baking(_bake_source(site, recovery, standing))
         make = images.bake if guest is Guest.REBOOTED else images.bake_running
         made = make(order, instance)
@@ -250,7 +256,7 @@ def copy(site: Site, tell: Teller, which: ImageId | None, within: timedelta) -> 
     if which is not None and images.image(which, primary) is None and images.image(which, dr) is not None:
         home = dr
     want = replace(wanted(site, image=which), region=home, architecture=None)
-    original, target = require(site, chosen(site, want)), dr if home == primary else primary
+    original, target = require(site, want, chosen(site, want)), dr if home == primary else primary
     there = decisions.copy_in(images.ours(target), original, target)
     if there is not None:
         tell.say(f"{there.id} in {target} is a copy of {original.id} already")

@@ -22,7 +22,6 @@ from lifeboat.views import Teller
 
 SCRIPT_SECONDS = 600.0  # a pull over a slow line; the container itself starts in seconds
 LOOK_SECONDS = 60.0
-LOCK_PATIENCE = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Verb:
+class Verb:
     """One thing to do to the application: what to run, and the script that does it."""
 
     name: str
@@ -49,37 +48,31 @@ class _Verb:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Order:
-    """A script for one instance."""
+class Work:
+    """Where a verb is done, for how long it may take the application to be well, and where its steps are written down."""
 
-    instance: InstanceId
-    script: HostScript
-
-
-def restart(site: Site, tell: Teller, within: timedelta) -> Done:
-    """Restart the application's container and wait until it is healthy."""
-    verb = _Verb(
-        name="restart",
-        decide=deployments.restart,
-        script=lambda _image, token: deployments.restarting(token),
-        hint="lifeboat app redeploy",
-    )
-    return _done(site, tell, verb, within)
+    site: Site
+    tell: Teller
+    within: timedelta
+    note: Callable[..., None]
 
 
-def rollback(site: Site, tell: Teller, within: timedelta) -> Done:
-    """Run the image that ran before and wait until it is healthy; raises Refused when there is none."""
-    verb = _Verb(
-        name="rollback",
-        decide=deployments.rollback,
-        script=deployments.rolling_back,
-        hint="lifeboat app redeploy --image IMAGE",
-    )
-    return _done(site, tell, verb, within)
+RESTART = Verb(
+    name="restart",
+    decide=deployments.restart,
+    script=lambda _image, token: deployments.restarting(token),
+    hint="lifeboat app redeploy",
+)
+ROLLBACK = Verb(
+    name="rollback",
+    decide=deployments.rollback,
+    script=deployments.rolling_back,
+    hint="lifeboat app redeploy --image IMAGE",
+)
 
 
-def redeploy(site: Site, tell: Teller, image: str | None, within: timedelta) -> Done:
-    """Fetch an image (None: the one that runs) and run it in place of the old one; wait until it is healthy."""
+def redeployment(image: str | None) -> Verb:
+    """Return the verb that fetches an image (None: the one that runs) and runs it in place of the old one."""
 
     def decide(deployed: Deployed) -> Deployment:
         named = None if image is None else deployments.named(image, deployed)
@@ -89,34 +82,20 @@ def redeploy(site: Site, tell: Teller, image: str | None, within: timedelta) -> 
             )
         return deployments.redeployment(deployed, named)
 
-    verb = _Verb(
+    return Verb(
         name="redeploy",
         decide=decide,
         script=deployments.redeploying,
         hint="lifeboat app redeploy --image IMAGE",
     )
-    return _done(site, tell, verb, within)
 
 
-def _done(site: Site, tell: Teller, verb: _Verb, within: timedelta) -> Done:
-    recovery = outputs.recovery(site.stack_store())
-    instance, hosts = InstanceId(recovery.app.instance_id), site.hosts(recovery.region)
-    with run_files.held(site.project.work, f"app-{verb.name}", patience=LOCK_PATIENCE, tell=tell.say) as this_run:
-        ended = "failed"
+def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
+    """Hold the environment, do one thing to the application and wait until it is healthy; it is written down as a run."""
+    with run_files.held(site.project.work, f"app-{verb.name}", patience=timedelta(0), tell=tell.say) as this_run:
+        ended = "interrupted"
         try:
-            began = time.monotonic()
-            before = deployed_on(site, hosts, instance)
-            deployment = verb.decide(before)
-            if deployment.image is None:
-                raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
-            script = verb.script(deployment.image, str(uuid4()))
-            this_run.note(order={"script": script.name, "instance": instance, "image": deployment.image})
-            tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
-            _run(site, hosts, _Order(instance=instance, script=script), tell)
-            this_run.note(ran=script.name)
-            expected = Expected(image=deployment.image, instance=instance)
-            health = wait_healthy(recovery, tell, expected, within)
-            this_run.note(answered=health.text)
+            done = perform(Work(site=site, tell=tell, within=within, note=this_run.note), verb)
             ended = "done"
         except LifeboatError as error:
             ended = f"failed: {type(error).__name__}"
@@ -125,11 +104,43 @@ def _done(site: Site, tell: Teller, verb: _Verb, within: timedelta) -> Done:
             # Nothing of it is repaired by the next run: the host itself says what runs there.
             run_files.mark_ended(this_run.folder, ended)
     named = config.app_image_named(site.project)
-    if named not in (None, deployment.image):
+    if named not in (None, done.image):
         tell.warn(
             f"the next instance starts with {named}, as environments/{site.project.env}.tfvars says:"
             " change instance.app_image there too"
         )
+    return done
+
+
+def perform(work: Work, verb: Verb) -> Done:
+    """Do one thing to the application on its instance and wait until it is healthy; the caller holds the environment.
+
+    Raises Refused where the host has nothing to do it with, Unreachable on a dead instance, Failed where the script
+    did, IntegrityFailure where the application is not well in time.
+    """
+    site, began = work.site, time.monotonic()
+    recovery = outputs.recovery(site.stack_store())
+    instance, hosts = InstanceId(recovery.app.instance_id), site.hosts(recovery.region)
+    before = deployed_on(site, hosts, instance)
+    deployment = verb.decide(before)
+    if deployment.image is None:
+        raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
+    script = verb.script(deployment.image, str(uuid4()))
+    work.note(order={"script": script.name, "instance": instance, "image": deployment.image, "token": script.token})
+    work.tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
+    try:
+        with work.tell.waiting() as show:
+            hosts.run(instance, script, Patience(seconds=SCRIPT_SECONDS, tell=show))
+    except Failed as error:
+        now = deployed_on(site, hosts, instance).running
+        state = "nothing runs there now" if now is None else f"{now} runs there now"
+        raise Failed(
+            f"{error.summary}\n{state}", hint="lifeboat app rollback" if now is None else error.hint
+        ) from error
+    work.note(ran=script.name)
+    expected = Expected(image=deployment.image, instance=instance)
+    health = wait_healthy(recovery, work.tell, expected, work.within)
+    work.note(answered=health.text)
     return Done(
         instance=instance,
         image=deployment.image,
@@ -139,18 +150,6 @@ def _done(site: Site, tell: Teller, verb: _Verb, within: timedelta) -> Done:
         url=health_url(recovery),
         seconds=time.monotonic() - began,
     )
-
-
-def _run(site: Site, hosts: Hosts, order: _Order, tell: Teller) -> None:
-    """Run a script that changes the host; where it fails, say what runs there now."""
-    try:
-        with tell.waiting() as show:
-            hosts.run(order.instance, order.script, Patience(seconds=SCRIPT_SECONDS, tell=show))
-    except Failed as error:
-        now = deployed_on(site, hosts, order.instance).running
-        state = "nothing runs there now" if now is None else f"{now} runs there now"
-        hint = "lifeboat app rollback" if now is None else error.hint
-        raise Failed(f"{error.summary}\n{state}", hint=hint) from error
 
 
 def deployed_on(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
