@@ -43,11 +43,10 @@ _MEMBERS = ("SetIdentifier", "Weight", "AliasTarget", "MultiValueAnswer")
 @operation("route53", "ChangeResourceRecordSets")
 def _change(call: Call, *, HostedZoneId: str, ChangeBatch: dict[str, Any], **_: Any) -> dict[str, Any]:
     changes: list[dict[str, Any]] = ChangeBatch.get("Changes") or []
+    for member in NOT_ANSWERED:
+        if any(member in change.get("ResourceRecordSet", {}) for change in changes):
+            raise Refused(NOT_BUILT, f"The local cloud does not implement route53 records with {member}.")
     require_whole(changes)
-    for change in changes:
-        for member in NOT_ANSWERED:
-            if member in change["ResourceRecordSet"]:
-                raise Refused(NOT_BUILT, f"The local cloud does not implement route53 records with {member}.")
     values = [(c["Action"], len(c["ResourceRecordSet"].get("ResourceRecords") or [])) for c in changes]
     if sum(count * (2 if action == "UPSERT" else 1) for action, count in values) > MOST_RECORDS:
         raise Refused("InvalidChangeBatch", f"[Number of records limit of {MOST_RECORDS} exceeded.]")
