@@ -17,7 +17,7 @@ from localcloud.services.route53_rules import Wrong, changed_by, require_whole, 
 from localcloud.zone_answers import HostedZone, Zones, name_of
 
 from tests.conftest import RunningCloud
-from tests.localcloud.test_names import Names, alias, record
+from tests.localcloud.zones import Names, alias, record
 
 
 @pytest.fixture(scope="module")

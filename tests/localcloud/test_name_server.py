@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
 
 import dns.exception
 import dns.flags
@@ -22,69 +20,9 @@ import dns.update
 import pytest
 
 from tests.conftest import RunningCloud, free_port, open_folder, own_network, start_cloud, stop_cloud
-from tests.localcloud.machines import until
+from tests.localcloud.zones import SECONDS, Names, alias, record
 
-SECONDS = 5
 MANY = [f"10.9.{number // 250}.{number % 250}" for number in range(100)]
-
-
-def record(name: str, kind: str, *values: str, ttl: int = 60, **more: Any) -> dict[str, Any]:
-    return {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": v} for v in values], **more}
-
-
-def alias(name: str, kind: str, zone: str, target: str) -> dict[str, Any]:
-    where = {"HostedZoneId": zone, "DNSName": target, "EvaluateTargetHealth": False}
-    return {"Name": name, "Type": kind, "AliasTarget": where}
-
-
-@dataclass(frozen=True)
-class Names:
-    """The zones of one cloud, and its name server."""
-
-    cloud: RunningCloud
-
-    @property
-    def route53(self) -> Any:
-        return self.cloud.client("route53")
-
-    @property
-    def place(self) -> tuple[str, int]:
-        return f"{self.cloud.network}.192.53", self.cloud.port
-
-    def zone(self, name: str, **more: Any) -> str:
-        made = self.route53.create_hosted_zone(Name=name, CallerReference=f"{name} {time.monotonic_ns()}", **more)
-        return str(made["HostedZone"]["Id"]).removeprefix("/hostedzone/")
-
-    def change(self, zone: str, *changes: tuple[str, dict[str, Any]]) -> str:
-        """Send a batch, and return the id of the change."""
-        batch = {"Changes": [{"Action": action, "ResourceRecordSet": one} for action, one in changes]}
-        sent = self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-        return str(sent["ChangeInfo"]["Id"])
-
-    def create(self, zone: str, *records: dict[str, Any]) -> None:
-        """Create records and wait until the name server has them."""
-        self.in_sync(self.change(zone, *(("CREATE", one) for one in records)))
-
-    def in_sync(self, change: str) -> None:
-        until(lambda: self.route53.get_change(Id=change)["ChangeInfo"]["Status"] == "INSYNC")
-
-    def ask(self, name: str, kind: str = "A", **query: Any) -> dns.message.Message:
-        asked = dns.message.make_query(name, kind, **query)
-        return dns.query.udp(asked, self.place[0], port=self.place[1], timeout=SECONDS)
-
-    def over_tcp(self, name: str, kind: str = "A", **query: Any) -> dns.message.Message:
-        asked = dns.message.make_query(name, kind, **query)
-        return dns.query.tcp(asked, self.place[0], port=self.place[1], timeout=SECONDS)
-
-    def values(self, name: str, kind: str = "A") -> list[str]:
-        """Return the answer section as lines, sorted."""
-        return sorted(line for rrset in self.ask(name, kind).answer for line in rrset.to_text().splitlines())
-
-    def raw(self, wire: bytes) -> bytes:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(1)
-            asking.sendto(wire, self.place)
-            return asking.recv(65535)
 
 
 @pytest.fixture(scope="module")
