@@ -20,9 +20,10 @@ from lifeboat.clients.run_files import Run
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.commands import preflight, repair
-from lifeboat.decisions import plans, protection
+from lifeboat.decisions import names, plans, protection
 from lifeboat.errors import ApprovalMissing, IntegrityFailure, Interrupted, LifeboatError, Refused
-from lifeboat.model import Action, AssetRow, Plan, Protection, Recovery, RunId
+from lifeboat.model import Action, App, AssetRow, Plan, Protection, PublicAnswer, Recovery, RunId
+from lifeboat.runbooks import public_name
 from lifeboat.site import Site
 from lifeboat.views import Teller
 
@@ -60,6 +61,8 @@ class Applied:
     recovery: Recovery
     rows: list[AssetRow]
     answers: str | None
+    public: PublicAnswer | None  # None where the application has no public name, or does not answer at all
+    unproven: tuple[str, ...]  # what keeps clients of the public name from the instance that was applied
     stages: list[tuple[str, float]]
 
     @property
@@ -199,14 +202,27 @@ class Apply:
         with self.stages.timed("wait for the application"):
             patience = PROBE_SECONDS if stack_plan.empty else PROBE_SECONDS_AFTER_CHANGES
             answers = probe.answer(recovery.app.url, seconds=patience)
+        public, unproven = None, tuple[str, ...]()
+        if answers is not None and recovery.app.dns_name is not None:
+            with self.stages.timed("wait for its public name"):
+                public, unproven = self._proven(recovery.app, min(patience, public_name.SEEN_SECONDS))
         return Applied(
             state_plan=state_plan,
             stack_plan=stack_plan,
             recovery=recovery,
             rows=rows,
             answers=answers,
+            public=public,
+            unproven=unproven,
             stages=self.stages.ended,
         )
+
+    def _proven(self, app: App, seconds: float) -> tuple[PublicAnswer, tuple[str, ...]]:
+        """Return what a client of the public name meets, and what is wrong with it."""
+        _, instance_id = public_name.told(self.site, app, seconds=seconds)
+        wanted = (app.address,)
+        found = public_name.seen(self.site, app, addresses=wanted, instance_id=instance_id, seconds=seconds)
+        return found, names.differences(found, addresses=wanted, instance_id=instance_id)
 
     def _planned_stack(self, running: Running) -> Plan:
         repair.forget_adoptions(self.stack)

@@ -96,6 +96,7 @@ def environment(site: Site) -> dict[str, str]:
     variables = {key: value for key, value in site.aws_env().items() if value}
     variables |= {
         "APP_URL": recovery.app.url,
+        **_public_name(site, recovery),
         "DATABASE_URL": _database_url(site, recovery),
         "STATE_BUCKET": store.bucket,
         "STATE_KEY": store.key,
@@ -115,6 +116,14 @@ def exports(variables: dict[str, str]) -> list[str]:
     """Return shell lines that set the variables, and unset those that would point elsewhere."""
     lines = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
     return [*lines, "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE"]
+
+
+def _public_name(site: Site, recovery: Recovery) -> dict[str, str]:
+    resolver = site.project.environment.dns.resolver
+    if recovery.app.dns_name is None or resolver is None:
+        return {}
+    named = recovery.app.url.replace(recovery.app.address, recovery.app.dns_name)
+    return {"APP_NAME_URL": named, "NAME_SERVER": resolver}
 
 
 def _database_url(site: Site, recovery: Recovery) -> str:
