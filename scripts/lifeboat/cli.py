@@ -102,6 +102,7 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
                 "application": done.recovery.app.model_dump(),
                 "answers": done.answers,
                 "public_name": views.public_document(done.public),
+                "unproven": list(done.unproven),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }

@@ -200,7 +200,7 @@ def positive(*addresses: str, flags: int = 0, ttl: int = 60) -> Callable[[dns.me
     return reply
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rcode=st.integers(0, 22), authoritative=st.booleans())
 def test_only_a_clear_no_means_that_a_name_does_not_exist(rcode: int, authoritative: bool) -> None:
     def reply(query: dns.message.Message) -> dns.message.Message:

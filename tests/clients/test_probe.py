@@ -170,6 +170,21 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for() -> None:
     assert time.monotonic() - started < 2.5
 
 
+def test_who_is_asked_once_has_time_to_answer() -> None:
+    def slow(_: BaseHTTPRequestHandler) -> tuple[int, str]:
+        time.sleep(0.8)
+        return 200, WELL
+
+    with application(slow) as server:
+        at_address = probe.health("127.0.0.1", door(server.server_port), seconds=0)
+        through_name = probe.through_name(
+            lambda _: resolved("127.0.0.1"), door(server.server_port), seconds=0, good=lambda _: False
+        )
+
+    assert at_address.status == 200
+    assert [health.status for health in through_name.healths] == [200]
+
+
 def test_it_is_asked_again_until_it_is_well_and_no_longer() -> None:
     answers = iter([(503, "starting"), (503, "starting"), (200, WELL), (500, "asked once too often")])
     slept: list[float] = []

@@ -117,6 +117,7 @@ def test_apply_shows_the_public_name_with_the_instance_behind_it(saved: Rehearsa
     done = passed(saved.lifeboat("apply", "-o", "json"))
 
     document = json.loads(done.stdout)
+    assert document["unproven"] == []
     assert document["public_name"]["name"] == NAME
     assert document["public_name"]["addresses"] == [document["application"]["address"]]
     assert [h["instance_id"] for h in document["public_name"]["healths"]] == [document["application"]["instance_id"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import dns.exception
@@ -63,7 +64,7 @@ class Names:
         """Return where this machine's resolver says that a name leads, which may be as old as its TTL."""
         if self._resolver is not None:
             return _followed(name, self._from_resolver, seconds)
-        return _followed(name, self._from_system, seconds, cached=True)
+        return replace(_followed(name, self._from_system, seconds), cached=True)
 
     # -- whom to ask ---------------------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Names:
         return self._own
 
 
-def _followed(name: str, ask: _Ask, seconds: float, *, cached: bool = False) -> Resolved:
+def _followed(name: str, ask: _Ask, seconds: float) -> Resolved:
     """Return the addresses at the end of a name's CNAMEs, asking anew wherever they leave what one server knows."""
     deadline = time.monotonic() + seconds
     try:
@@ -126,7 +127,6 @@ def _followed(name: str, ask: _Ask, seconds: float, *, cached: bool = False) -> 
                     addresses=tuple(sorted(rdata.address for rdata in chain.answer)),
                     ttl=timedelta(seconds=min(ttl, chain.minimum_ttl)),
                     server=server,
-                    cached=cached,
                 )
             if chain.canonical_name != current:
                 break

@@ -19,6 +19,7 @@ from lifeboat.errors import LifeboatError
 from lifeboat.model import Door, Health, PublicAnswer, Resolved
 
 _ANSWER_SECONDS = 5.0
+_LEAST_SECONDS = 0.5
 _SHOWN = 120
 _BODY_BYTES = 65536
 _POLL_SECONDS = 0.5
@@ -52,12 +53,13 @@ def health(
 ) -> Health:
     """Return the first answer at an address that is `good`, or the last one when none is within `seconds`.
 
-    No proxy and no resolver is asked: the connection goes to `address`, with the door's name as Host and for TLS.
+    With 0 seconds it is asked once, and has the usual time to answer. No proxy and no resolver is asked: the
+    connection goes to `address`, with the door's name as Host and for TLS.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (seconds or _ANSWER_SECONDS)
     while True:
-        found = _asked(address, door, min(_ANSWER_SECONDS, max(0.1, deadline - time.monotonic())))
-        if good(found) or time.monotonic() + _POLL_SECONDS > deadline:
+        found = _asked(address, door, _left(deadline))
+        if good(found) or not seconds or time.monotonic() + _POLL_SECONDS > deadline:
             return found
         sleep(_POLL_SECONDS)
 
@@ -73,11 +75,12 @@ def through_name(
     """Return the first answer through the door's name that is `good`, or the last one when none is within `seconds`.
 
     The name is resolved anew each time, and every address that it has is asked: a client may be given any of them.
+    With 0 seconds this is done once.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (seconds or _ANSWER_SECONDS)
     while True:
         found = _through_name(resolve, door, deadline)
-        if good(found) or time.monotonic() + _POLL_SECONDS > deadline:
+        if good(found) or not seconds or time.monotonic() + _POLL_SECONDS > deadline:
             return found
         sleep(_POLL_SECONDS)
 
@@ -88,9 +91,13 @@ def _through_name(resolve: Callable[[str], Resolved], door: Door, deadline: floa
         resolved = resolve(name)
     except LifeboatError as error:
         return PublicAnswer(name=name, resolved=None, healths=(), problem=error.summary)
-    left = min(_ANSWER_SECONDS, max(0.1, deadline - time.monotonic()))
-    healths = tuple(_asked(address, door, left) for address in resolved.addresses)
+    healths = tuple(_asked(address, door, _left(deadline)) for address in resolved.addresses)
     return PublicAnswer(name=name, resolved=resolved, healths=healths)
+
+
+def _left(deadline: float) -> float:
+    """Return how long one question may take: what is left, but never so little that nobody far away could answer."""
+    return min(_ANSWER_SECONDS, max(_LEAST_SECONDS, deadline - time.monotonic()))
 
 
 def _asked(address: str, door: Door, seconds: float) -> Health:
