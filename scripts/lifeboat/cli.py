@@ -21,6 +21,7 @@ from lifeboat.commands import ami as ami_command
 from lifeboat.commands import app as app_command
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
+from lifeboat.commands import dns as dns_command
 from lifeboat.commands import doctor as doctor_command
 from lifeboat.commands import local as local_command
 from lifeboat.commands import plan as plan_command
@@ -39,6 +40,8 @@ from lifeboat.errors import (
 )
 from lifeboat.model import ImageId, Machine, SnapshotId
 from lifeboat.site import Site, site
+from lifeboat.stack import application as stack_application
+from lifeboat.stack import machine_images
 
 app = typer.Typer(
     name="lifeboat",
@@ -56,6 +59,8 @@ _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
+dns = typer.Typer(help="The public name of the application.", no_args_is_help=True)
+app.add_typer(dns, name="dns")
 
 ami = typer.Typer(
     help="Machine images to recover the instance from: bake, list, choose, copy, register, prune.", no_args_is_help=True
@@ -152,6 +157,8 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
                 "changed": done.changed,
                 "application": done.recovery.app.model_dump(),
                 "answers": done.answers,
+                "public_name": views.public_document(done.public),
+                "unproven": list(done.unproven),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }
@@ -159,12 +166,18 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
     else:
         views.lines([] if done.changed else ["no changes: the environment is what its files say"])
         views.protection(done.rows, done.recovery)
-        views.application(done.recovery, done.answers)
+        views.application(done.recovery, done.answers, done.public)
         views.timings(done.stages)
     if done.answers is None:
         raise IntegrityFailure(
             f"everything is applied, but {done.recovery.app.url} does not answer with 200 from here",
             hint="lifeboat local logs" if here.local_cloud() else f"curl -v {done.recovery.app.url}",
+        )
+    if done.unproven:
+        raise IntegrityFailure(
+            "everything is applied, but the application does not answer through its public name:\n"
+            + "\n".join(f"  {finding}" for finding in done.unproven),
+            hint=f"lifeboat dns show -e {env}",
         )
     # What is stored but copied on no schedule yet is shown as unknown; what nothing protects misses the objective.
     missed = [row.asset for row in done.rows if not row.meets and (row.rpo is not None or not row.ways)]
@@ -391,7 +404,7 @@ def ami_latest(
 
     Example: make recover ENV=production AMI=$(lifeboat ami latest --max-age 31d -e production)
     """
-    image, choice = ami_command.latest(_site(env), None if max_age is None else _duration(max_age))
+    image, choice = machine_images.latest(_site(env), None if max_age is None else _duration(max_age))
     if output is Output.JSON:
         views.document(views.choice_document(choice))
         return DONE
@@ -488,7 +501,7 @@ def app_rollback(env: Env = "local", output: Out = Output.TABLE, within: Within 
 
     Example: lifeboat app rollback -e production
     """
-    return _shown(app_command.run(_site(env), views.Teller(), app_command.ROLLBACK, _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), stack_application.ROLLBACK, _duration(within)), output)
 
 
 @application.command("restart")
@@ -497,7 +510,7 @@ def app_restart(env: Env = "local", output: Out = Output.TABLE, within: Within =
 
     Example: lifeboat app restart --within 2m -e production
     """
-    return _shown(app_command.run(_site(env), views.Teller(), app_command.RESTART, _duration(within)), output)
+    return _shown(app_command.run(_site(env), views.Teller(), stack_application.RESTART, _duration(within)), output)
 
 
 @application.command("redeploy")
@@ -517,11 +530,11 @@ def app_redeploy(
     Example: lifeboat app redeploy --image 1.4.2 -e production
     """
     return _shown(
-        app_command.run(_site(env), views.Teller(), app_command.redeployment(image), _duration(within)), output
+        app_command.run(_site(env), views.Teller(), stack_application.redeployment(image), _duration(within)), output
     )
 
 
-def _shown(done: app_command.Done, output: Output) -> int:
+def _shown(done: stack_application.Done, output: Output) -> int:
     if output is Output.JSON:
         views.document(
             {
@@ -538,6 +551,92 @@ def _shown(done: app_command.Done, output: Output) -> int:
         answers = done.health.image or "the application, which does not say its image,"
         before = "" if done.before.running in (None, done.image) else f"; before, {done.before.running} ran"
         views.lines([f"{answers} answers at {done.url} on {done.instance}, after {done.seconds:.0f} s{before}"])
+    return DONE
+
+
+# -- dns ---------------------------------------------------------------------------------------------------------------
+
+
+HostedZone = Annotated[
+    str | None, typer.Option("--zone", help="Id of the hosted zone, where several have the name.", metavar="ID")
+]
+UntilApply = Annotated[
+    bool, typer.Option("--until-apply", help="Go on although Terraform keeps the record and would change it back.")
+]
+Unanswered = Annotated[
+    bool, typer.Option("--unanswered", help="Go on although the application is not well at that address.")
+]
+Preview = Annotated[bool, typer.Option("--preview", help="Show what would be changed; change nothing.")]
+
+
+@dns.command("show")
+def dns_show(env: Env = "local", output: Out = Output.TABLE, zone: HostedZone = None) -> int:
+    """Show the record, what Terraform keeps, what DNS answers, and which instance answers there."""
+    shown = dns_command.show(_site(env), zone=zone)
+    if output is Output.JSON:
+        views.document(dns_command.shown_document(shown))
+    else:
+        views.pairs(dns_command.shown_rows(shown))
+        views.findings(shown.findings)
+    return DONE
+
+
+@dns.command("switch")
+def dns_switch(
+    *,
+    to: Annotated[str, typer.Option("--to", help="IPv4 address that the name shall lead to.", metavar="ADDRESS")],
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    zone: HostedZone = None,
+    until_apply: UntilApply = False,
+    unanswered: Unanswered = False,
+    preview: Preview = False,
+    yes: Yes = False,
+) -> int:
+    """Lead the public name to another address; the record is saved first, and revert puts it back."""
+    here = _site(env)
+    if preview:
+        return _moved(dns_command.preview(dns_command.switch_decided(here, to=to, zone=zone)), output, env)
+    orders = _orders(until_apply=until_apply, unanswered=unanswered, yes=yes)
+    return _moved(dns_command.switch(here, to=to, zone=zone, orders=orders), output, env)
+
+
+@dns.command("revert")
+def dns_revert(
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    zone: HostedZone = None,
+    until_apply: UntilApply = False,
+    unanswered: Unanswered = False,
+    preview: Preview = False,
+    yes: Yes = False,
+) -> int:
+    """Put back what the last switch replaced, provided the record is what that switch made it."""
+    here = _site(env)
+    if preview:
+        return _moved(dns_command.preview(dns_command.revert_decided(here, zone=zone)), output, env)
+    orders = _orders(until_apply=until_apply, unanswered=unanswered, yes=yes)
+    return _moved(dns_command.revert(here, zone=zone, orders=orders), output, env)
+
+
+def _orders(*, until_apply: bool, unanswered: bool, yes: bool) -> dns_command.Orders:
+    asked = {dns_command.Allowed.UNTIL_APPLY: until_apply, dns_command.Allowed.UNANSWERED: unanswered}
+    allowed = frozenset(option for option, given in asked.items() if given)
+    return dns_command.Orders(allowed=allowed, agree=_asking(yes=yes), tell=views.Teller().say)
+
+
+def _moved(done: dns_command.Done, output: Output, env: str) -> int:
+    if output is Output.JSON:
+        views.document(dns_command.done_document(done))
+    else:
+        views.lines(dns_command.done_lines(done))
+    if done.findings:
+        raise IntegrityFailure(
+            "the application does not answer through its public name:\n"
+            + "\n".join(f"  {finding}" for finding in done.findings),
+            hint=f"lifeboat dns show -e {env}; lifeboat dns revert -e {env} puts the record back",
+        )
     return DONE
 
 

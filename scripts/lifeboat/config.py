@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lifeboat.errors import WrongConfiguration
 from lifeboat.model import ContainerImage, ImageId, ImageUse
@@ -15,6 +17,21 @@ from lifeboat.model import ContainerImage, ImageId, ImageUse
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
 # S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,19}[a-z0-9]$")]
+
+
+def _address_and_port(text: str) -> str:
+    address, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+        good = 1 <= int(port) <= 65535
+    except ValueError:
+        good = False
+    if not good or (":" in address) != address.startswith("["):
+        raise ValueError("write an address and a port, such as 192.0.2.53:53 or [2001:db8::53]:53")
+    return text
+
+
+Place = Annotated[str, AfterValidator(_address_and_port)]
 
 
 class _Table(BaseModel):
@@ -29,6 +46,8 @@ class Application(_Table):
     region: Region
     dr_region: Region
     disposable: bool = False
+    # Answers 200 when the application is well; JSON with instance_id proves which instance it was that answered.
+    health_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")] = "/healthz"
 
     @model_validator(mode="after")
     def _two_regions(self) -> Application:
@@ -65,6 +84,20 @@ class TerraformSettings(_Table):
     parallelism: Annotated[int, Field(ge=1, le=100)] = 20
 
 
+class Dns(_Table):
+    """Whom to ask for names; without a resolver, the zone's own name servers, whose answers no cache has kept."""
+
+    resolver: Place | None = None
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The resolver's address and port."""
+        if self.resolver is None:
+            return None
+        address, _, port = self.resolver.rpartition(":")
+        return address.strip("[]"), int(port)
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -80,6 +113,7 @@ class Environment(_Table):
     state: State
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
+    dns: Dns = Dns()
     local_cloud: LocalCloud | None = None
 
     @model_validator(mode="after")
@@ -99,6 +133,16 @@ class Environment(_Table):
     def _a_local_cloud_has_an_endpoint(self) -> Environment:
         if self.local_cloud is not None and self.endpoint is None:
             raise ValueError("[local_cloud] needs [endpoint] url, the address that it will listen on")
+        return self
+
+    @model_validator(mode="after")
+    def _a_local_cloud_resolves_its_names(self) -> Environment:
+        if self.local_cloud is not None and self.endpoint is not None:
+            place = f"{self.local_cloud.network}.192.53:{urlsplit(self.endpoint.url).port}"
+            if self.dns.resolver != place:
+                raise ValueError(
+                    f'[local_cloud] needs [dns] resolver = "{place}": its network, and its endpoint\'s port'
+                )
         return self
 
 

@@ -97,6 +97,30 @@ class Unreachable(LifeboatError):
     exit_status = 8
 
 
+class NamesUnreachable(LifeboatError):
+    """No name server answered: nothing is known about the name."""
+
+    exit_status = 8
+
+
+class NameServerFailed(LifeboatError):
+    """Name servers answered that they cannot say: nothing is known about the name."""
+
+    exit_status = 8
+
+
+class NoSuchName(LifeboatError):
+    """A name server that must know it says that the name does not exist."""
+
+    exit_status = 11
+
+
+class NoAddress(LifeboatError):
+    """A name server that must know it says that the name exists and has no address."""
+
+    exit_status = 11
+
+
 class IntegrityFailure(LifeboatError):
     """Two things that must agree do not: state and digest, data and fingerprint."""
 

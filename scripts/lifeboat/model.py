@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ InstanceId = NewType("InstanceId", str)
 ContainerImage = NewType("ContainerImage", str)  # registry.example.com/app:1
 
 _Thing = TypeVar("_Thing")
+ZoneId = NewType("ZoneId", str)  # of a Route 53 hosted zone
 
 
 # -- the stack's output ------------------------------------------------------------------------------------------
@@ -362,16 +364,6 @@ class Deployed:
     previous: ContainerImage | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """What the application's health page answered; `status` None when nobody answers, `image` when it does not say."""
-
-    status: int | None
-    text: str
-    image: str | None = None
-    instance: str | None = None
-
-
 # -- Terraform -------------------------------------------------------------------------------------------------------
 
 
@@ -462,6 +454,9 @@ class Teller(Protocol):
 
     def resources_end(self) -> None:
         """Tell that no more resources follow."""
+
+    def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Give what shows how far a wait is, for as long as it lasts."""
 
 
 # -- journals --------------------------------------------------------------------------------------------------------
@@ -600,6 +595,105 @@ class Adoption:
 
     address: Address
     import_id: str
+
+
+# -- the public name ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """The addresses of a name, how long they may be kept, and who said so; `cached` when that may be as old as the TTL."""
+
+    name: str
+    addresses: tuple[str, ...]
+    ttl: timedelta
+    server: str
+    cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A public hosted zone; `absence_ttl` is how long clients remember that a name in it does not exist."""
+
+    zone: ZoneId
+    name: str
+    servers: tuple[str, ...]
+    absence_ttl: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameRecord:
+    """A record set: `name` without a last dot, `values` in order so that equal means equal.
+
+    `special` says what it is when it is more than values with a TTL.
+    """
+
+    zone: ZoneId
+    name: str
+    kind: str
+    ttl: timedelta
+    values: tuple[str, ...]
+    special: str = ""
+
+
+def content(record: NameRecord | None) -> str:
+    """Return what a record set says, in words."""
+    if record is None:
+        return "no record"
+    return f"{record.kind} {record.special or ', '.join(record.values)} (TTL {record.ttl.total_seconds():.0f} s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedRecord:
+    """A record set that Terraform keeps as its state says: the next apply puts it back to that."""
+
+    address: Address
+    record: NameRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """A change of a record, as it was saved before it was made; `before` is None where there was no record."""
+
+    at: datetime
+    who: str
+    why: Literal["switch", "revert"]
+    before: NameRecord | None
+    after: NameRecord | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where the application is asked for its health; `name` is the host that is asked for, None for the bare address."""
+
+    scheme: Literal["http", "https"]
+    port: int
+    path: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What the application answered at one address: `status` is None when it did not, and `says` tells what or why.
+
+    `instance_id` and `image` are what the answer says of itself; None where it does not say.
+    """
+
+    address: str
+    status: int | None
+    says: str
+    instance_id: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicAnswer:
+    """What a client of the public name meets: the health at each address, or why the name led nowhere."""
+
+    name: str
+    resolved: Resolved | None
+    healths: tuple[Health, ...]
+    problem: str = ""
 
 
 # -- what the protection table says ------------------------------------------------------------------------------

@@ -21,9 +21,12 @@ from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
+from lifeboat.clients.names import Names
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
+from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
 from lifeboat.model import Owner, RunId
 
@@ -170,6 +173,27 @@ class Site:
             ssm=self.client("ssm", region),
             sender=self._client("ssm", region, attempts=1),
         )
+
+    # -- the public name ---------------------------------------------------------------------------------------------
+
+    def names(self) -> Names:
+        """Return who answers for names: the environment's resolver, else the zones' own name servers."""
+        return Names(resolver=self.project.environment.dns.server)
+
+    def zones(self) -> Zones:
+        """Return the hosted zones of the account (Route 53 has no regions)."""
+        return Zones(self.client("route53", self.project.environment.application.region))
+
+    def switches(self) -> Switches:
+        """Return the records that were replaced, here and in the state bucket."""
+        environment = self.project.environment
+        return Switches(
+            folder=self.project.work / "dns",
+            s3=self.client("s3", environment.application.region),
+            bucket=environment.state.bucket,
+        )
+
+    # -- the local cloud ---------------------------------------------------------------------------------------------
 
     def local_cloud(self) -> LocalCloud | None:
         """Return the local cloud; None where the environment is AWS itself."""

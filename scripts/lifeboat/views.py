@@ -29,9 +29,11 @@ from lifeboat.model import (
     Image,
     ImageRow,
     Judged,
+    NameRecord,
     Plan,
     Prerequisite,
     Pruning,
+    PublicAnswer,
     Recovery,
     Tag,
 )
@@ -181,10 +183,12 @@ def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
     ]
 
 
-def application(recovery: Recovery, answers: str | None) -> None:
-    """Print where the application is and what it answered."""
+def application(recovery: Recovery, answers: str | None, public: PublicAnswer | None) -> None:
+    """Print where the application is and what it answered, by its address and through its public name."""
     console = _console(stderr=False)
     console.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
+    if public is not None:
+        console.print(f"public name: {escape(public.name)}  ({escape(_met(public))})")
     console.print(
         f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}"
     )
@@ -288,6 +292,68 @@ def pruning_document(found: Pruning) -> dict[str, Any]:
 def health_document(health: Health) -> dict[str, Any]:
     """Return for JSON what the application's health page answered."""
     return asdict(health)
+
+
+def _met(public: PublicAnswer) -> str:
+    if public.resolved is None:
+        return public.problem
+    healths = ", ".join(health_words(health) for health in public.healths)
+    return f"TTL {public.resolved.ttl.total_seconds():.0f} s, {healths}"
+
+
+def health_words(health: Health) -> str:
+    """Return who answered at an address, and how."""
+    if health.status is None:
+        return f"{health.address}: {health.says}"
+    by = f" from {health.instance_id}" if health.instance_id else ""
+    image = f", {health.image}" if health.image else ""
+    return f"{health.address}: HTTP {health.status}{by}{image}"
+
+
+def public_document(public: PublicAnswer | None) -> dict[str, Any] | None:
+    """Return what a client of the public name meets, for JSON."""
+    if public is None:
+        return None
+    found = public.resolved
+    return {
+        "name": public.name,
+        "addresses": [] if found is None else list(found.addresses),
+        "ttl_seconds": None if found is None else found.ttl.total_seconds(),
+        "said_by": None if found is None else found.server,
+        "healths": [asdict(health) for health in public.healths],
+        "problem": public.problem,
+    }
+
+
+def record_document(record: NameRecord | None) -> dict[str, Any] | None:
+    """Return a record set for JSON."""
+    if record is None:
+        return None
+    return {
+        "zone": record.zone,
+        "name": record.name,
+        "type": record.kind,
+        "ttl_seconds": record.ttl.total_seconds(),
+        "values": list(record.values),
+        "special": record.special,
+    }
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print what is known of one thing, a line for each fact."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    _console(stderr=False).print(table)
+
+
+def findings(found: Iterable[str]) -> None:
+    """Print what is wrong, each on a line of its own."""
+    console = _console(stderr=False)
+    for finding in found:
+        console.print(f"[yellow]! {escape(finding)}[/yellow]")
 
 
 def timings(stages: Iterable[tuple[str, float]]) -> None:

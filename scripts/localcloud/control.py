@@ -118,6 +118,7 @@ class Control:
             "directory": str(self.cloud.directory),
             "endpoint": self.cloud.endpoint,
             "network": self.cloud.network,
+            "name_server": "{}:{}".format(*self.cloud.name_server),
             "started_at": self.started_at,
             "user": self.cloud.user.name,
             "last_save_error": self.last_save_error,

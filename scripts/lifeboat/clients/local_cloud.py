@@ -173,7 +173,7 @@ class LocalCloud:
     def _taken(self, by: str) -> WrongConfiguration:
         return WrongConfiguration(
             f"port {self.port} on 127.0.0.1, which the local cloud needs, is taken by {by}",
-            hint="stop that program, or choose another port in [endpoint] url of environments/local.toml",
+            hint="stop that program, or choose another port in [endpoint] url and [dns] resolver of environments/local.toml",
         )
 
 

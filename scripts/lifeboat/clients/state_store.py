@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from lifeboat.clients.sdk import translated, unless_absent
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
-from lifeboat.model import Address, DeleteMarker, RemoteLock, StateVersion, state_address
+from lifeboat.model import (
+    Address,
+    DeleteMarker,
+    ManagedRecord,
+    NameRecord,
+    RemoteLock,
+    StateVersion,
+    ZoneId,
+    state_address,
+)
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
 _Found = TypeVar("_Found")
@@ -197,6 +206,29 @@ def recorded(body: bytes | None) -> dict[Address, str]:
         if resource["mode"] == "managed"
         for instance in resource["instances"]
     }
+
+
+def name_records(body: bytes | None) -> list[ManagedRecord]:
+    """Return the simple DNS record sets that Terraform keeps, as its state says they are."""
+    if body is None:
+        return []
+    resources = [r for r in json.loads(body).get("resources", []) if r["type"] == "aws_route53_record"]
+    return [
+        ManagedRecord(
+            address=state_address(resource, instance),
+            record=NameRecord(
+                zone=ZoneId(values["zone_id"]),
+                name=str(values["fqdn"]).rstrip(".").lower(),
+                kind=values["type"],
+                ttl=timedelta(seconds=values["ttl"]),
+                values=tuple(sorted(values["records"])),
+            ),
+        )
+        for resource in resources
+        if resource["mode"] == "managed"
+        for instance in resource["instances"]
+        if (values := instance["attributes"]).get("records") and not values.get("set_identifier")
+    ]
 
 
 def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:

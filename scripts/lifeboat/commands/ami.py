@@ -13,7 +13,7 @@ from lifeboat import config
 from lifeboat.clients import programs, run_files, state_store
 from lifeboat.clients.images import Images
 from lifeboat.clients.waiting import Patience
-from lifeboat.commands import app, apply
+from lifeboat.commands import apply
 from lifeboat.decisions import deployments
 from lifeboat.decisions import images as decisions
 from lifeboat.decisions.deployments import Expected
@@ -28,7 +28,6 @@ from lifeboat.errors import (
 )
 from lifeboat.model import (
     BakeSource,
-    Choice,
     ContainerImage,
     Health,
     HostStanding,
@@ -36,7 +35,6 @@ from lifeboat.model import (
     ImageId,
     ImageRow,
     InstanceId,
-    Judged,
     Machine,
     Pruning,
     Recovery,
@@ -46,7 +44,7 @@ from lifeboat.model import (
     WantedSnapshot,
 )
 from lifeboat.site import Site
-from lifeboat.stack import outputs
+from lifeboat.stack import application, machine_images, outputs
 from lifeboat.views import Teller
 
 LOOK_SECONDS = 60.0
@@ -59,82 +57,6 @@ class Guest(StrEnum):
 
     REBOOTED = "rebooted"
     RUNNING = "running"
-
-
-# -- choosing ----------------------------------------------------------------------------------------------------------
-
-
-def wanted(site: Site, *, image: ImageId | None = None, max_age: timedelta | None = None) -> WantedImage:
-    """Return what a recovery of this environment wants: an image of ours, in its region, for its kind of machine."""
-    machine = None
-    store = site.stack_store()
-    if store.bucket_exists() and store.body() is not None:
-        machine = _machine(site, outputs.recovery(store))
-    return WantedImage(
-        owner=site.owner(),
-        region=site.project.environment.application.region,
-        now=datetime.now(UTC),
-        image=image,
-        architecture=None if machine is None else machine.architecture,
-        max_age=max_age,
-    )
-
-
-def chosen(site: Site, want: WantedImage) -> Choice[Image]:
-    """Look at our images, and at the one that is asked for wherever it is, and choose; changes nothing."""
-    images = site.images()
-    found = images.ours(want.region)
-    if want.image is not None and want.image not in {image.id for image in found}:
-        for region in _regions(site):
-            here = region == want.region
-            try:
-                named = images.image(want.image, region)
-            except Unreachable:
-                if here:
-                    raise
-                continue  # only where else it might be stays unknown
-            if named is not None:
-                found.append(named)
-    return decisions.choose(found, want)
-
-
-def require(site: Site, want: WantedImage, choice: Choice[Image]) -> Image:
-    """Return the image that was chosen; raises NothingFits with the reason, against each image where none was named."""
-    if choice.chosen is None:
-        env = site.project.env
-        bake = f"lifeboat ami bake -e {env}, or, without a living instance: lifeboat ami from-snapshot latest -e {env}"
-        raise NothingFits(
-            "\n".join([choice.why, *([] if want.image else _reasons(choice.rejected))]),
-            hint=f"lifeboat ami list -e {env}" if want.image else bake,
-        )
-    return choice.chosen
-
-
-def latest(site: Site, max_age: timedelta | None) -> tuple[Image, Choice[Image]]:
-    """Return the newest image that a recovery can start from, and the whole choice; raises NothingFits without one."""
-    want = wanted(site, max_age=max_age)
-    choice = chosen(site, want)
-    return require(site, want, choice), choice
-
-
-def _reasons(rejected: Sequence[Judged[Image]]) -> list[str]:
-    lines = [f"  {judged.what.id} ({judged.what.region}): {judged.why}" for judged in rejected[:_SHOWN_REASONS]]
-    more = len(rejected) - len(lines)
-    return [*lines, f"  and {more} older ones"] if more else lines
-
-
-def _regions(site: Site) -> tuple[str, str]:
-    application = site.project.environment.application
-    return application.region, application.dr_region
-
-
-def _machine(site: Site, recovery: Recovery) -> Machine | None:
-    """Return the machine that the stack's instance is, or that its image is for; None when both are gone."""
-    standing = site.hosts(recovery.region).standing(InstanceId(recovery.app.instance_id))
-    if standing.machine is not None:
-        return standing.machine
-    image = site.images().image(ImageId(recovery.app.ami_id), recovery.region)
-    return None if image is None else image.machine
 
 
 # -- listing -----------------------------------------------------------------------------------------------------------
@@ -153,17 +75,17 @@ def listed(site: Site) -> Listed:
     """Return our images of both regions; a region that does not answer is named, and the other one is shown."""
     images, unknown = site.images(), []
     found: list[Image] = []
-    for region in _regions(site):
+    for region in machine_images.regions(site):
         try:
             found += images.ours(region)
         except Unreachable as error:
             unknown.append(error.summary)
-    if len(unknown) == len(_regions(site)):
+    if len(unknown) == len(machine_images.regions(site)):
         raise Unreachable("\n".join(unknown))
     # Where the stack cannot be asked what its machine is, an image of another architecture is not told from the others.
-    want = WantedImage(owner=site.owner(), region=_regions(site)[0], now=datetime.now(UTC))
+    want = WantedImage(owner=site.owner(), region=machine_images.regions(site)[0], now=datetime.now(UTC))
     with suppress(Unreachable, IntegrityFailure):
-        want = wanted(site)
+        want = machine_images.wanted(site)
     return Listed(rows=decisions.rows(found, want), unknown=unknown, now=want.now)
 
 
@@ -209,7 +131,7 @@ def bake(site: Site, tell: Teller, agree: apply.Agree, guest: Guest, within: tim
     if rebooted:
         tell.say(f"{image.id} is available; waiting for the application to answer again after the reboot")
         expected = Expected(instance=instance)
-        health = app.wait_healthy(recovery, tell, expected, timedelta(seconds=BACK_SECONDS))
+        health = application.wait_healthy(site, tell, expected, timedelta(seconds=BACK_SECONDS))
     return Baked(image=image, health=health)
 
 
@@ -251,12 +173,15 @@ def copy(site: Site, tell: Teller, which: ImageId | None, within: timedelta) -> 
 
     An image of the DR region is copied to the primary one: that is the way back after a failover.
     """
-    images, (primary, dr) = site.images(), _regions(site)
+    images, (primary, dr) = site.images(), machine_images.regions(site)
     home = primary
     if which is not None and images.image(which, primary) is None and images.image(which, dr) is not None:
         home = dr
-    want = replace(wanted(site, image=which), region=home, architecture=None)
-    original, target = require(site, want, chosen(site, want)), dr if home == primary else primary
+    want = replace(machine_images.wanted(site, image=which), region=home, architecture=None)
+    original, target = (
+        machine_images.require(site, want, machine_images.chosen(site, want)),
+        dr if home == primary else primary,
+    )
     there = decisions.copy_in(images.ours(target), original, target)
     if there is not None:
         tell.say(f"{there.id} in {target} is a copy of {original.id} already")
@@ -287,7 +212,7 @@ def from_snapshot(site: Site, tell: Teller, want: WantedSnapshot, told: Machine 
     images = site.images()
     found = images.snapshots(want.region)
     if want.snapshot is not None and want.snapshot not in {snapshot.id for snapshot in found}:
-        named = [images.snapshot(want.snapshot, region) for region in _regions(site)]
+        named = [images.snapshot(want.snapshot, region) for region in machine_images.regions(site)]
         found += [snapshot for snapshot in named if snapshot is not None]
     choice = decisions.choose_snapshot(found, want)
     if choice.chosen is None:
@@ -305,7 +230,9 @@ def from_snapshot(site: Site, tell: Teller, want: WantedSnapshot, told: Machine 
 
 def _machine_of(site: Site, images: Images, snapshot: Snapshot) -> Machine:
     """Return the machine of a snapshot: of its volume's instance, else of the newest image of ours, else the stack's."""
-    machine = images.machine_of(snapshot) or _machine_of_others(images, _regions(site)) or _stacks_machine(site)
+    machine = (
+        images.machine_of(snapshot) or _machine_of_others(images, machine_images.regions(site)) or _stacks_machine(site)
+    )
     if machine is None:
         raise WrongConfiguration(
             f"nothing that still exists says what machine {snapshot.id} is of",
@@ -325,7 +252,7 @@ def _machine_of_others(images: Images, regions: Sequence[str]) -> Machine | None
 
 def _stacks_machine(site: Site) -> Machine | None:
     with suppress(Unreachable, IntegrityFailure):
-        return _machine(site, outputs.recovery(site.stack_store()))
+        return machine_images.machine(site, outputs.recovery(site.stack_store()))
     return None
 
 
@@ -337,9 +264,12 @@ def prune(site: Site, show: Callable[[Pruning], None], agree: apply.Agree, keep:
     images = site.images()
     # Held against a recovery or an apply, which may choose an image while this decides that nobody needs it.
     with run_files.alone(site.project.work, "ami prune"):
-        snapshots = [s for region in _regions(site) for s in images.snapshots(region)]
-        found = [i for region in _regions(site) for i in images.ours(region)]
-        uses = [*config.images_named(site.project.root), *(u for r in _regions(site) for u in images.uses(r))]
+        snapshots = [s for region in machine_images.regions(site) for s in images.snapshots(region)]
+        found = [i for region in machine_images.regions(site) for i in images.ours(region)]
+        uses = [
+            *config.images_named(site.project.root),
+            *(u for r in machine_images.regions(site) for u in images.uses(r)),
+        ]
         keeping = Keeping(newest=keep, now=datetime.now(UTC), owner=site.owner())
         pruning = decisions.prunable(found, snapshots, uses, keeping)
         show(pruning)
@@ -373,7 +303,7 @@ def _remove(images: Images, pruning: Pruning) -> None:
 
 def snapshot_wanted(site: Site, snapshot: SnapshotId | None, region: str | None) -> WantedSnapshot:
     """Return which snapshot is wanted; the region is the primary one unless the other is named."""
-    regions = _regions(site)
+    regions = machine_images.regions(site)
     if region is not None and region not in regions:
         raise WrongConfiguration(
             f"{region} is neither of the regions of {site.project.env}", hint=f"--region {' or '.join(regions)}"

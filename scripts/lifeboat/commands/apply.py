@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from lifeboat.clients import probe, run_files
 from lifeboat.clients.terraform import Running
-from lifeboat.decisions import plans
+from lifeboat.decisions import names, plans
 from lifeboat.errors import ApprovalMissing, Refused
-from lifeboat.model import AssetRow, Change, Plan, Recovery, Teller
+from lifeboat.model import App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import outputs, preflight, rehearsal, repair
+from lifeboat.stack import outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
@@ -30,6 +30,8 @@ class Applied:
     recovery: Recovery
     rows: list[AssetRow]
     answers: str | None
+    public: PublicAnswer | None  # None where the application has no public name, or does not answer at all
+    unproven: tuple[str, ...]  # what keeps clients of the public name from the instance that was applied
     stages: list[tuple[str, float]]
 
     @property
@@ -109,14 +111,28 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
     with stages.timed("wait for the application"):
         patience = PROBE_SECONDS if stack_plan.empty else PROBE_SECONDS_AFTER_CHANGES
         answers = probe.answer(recovery.app.url, seconds=patience)
+    public, unproven = None, tuple[str, ...]()
+    if answers is not None and recovery.app.dns_name is not None:
+        with stages.timed("wait for its public name"):
+            public, unproven = _proven(site, recovery.app, min(patience, public_name.SEEN_SECONDS))
     return Applied(
         state_plan=state_plan,
         stack_plan=stack_plan,
         recovery=recovery,
         rows=rows,
         answers=answers,
+        public=public,
+        unproven=unproven,
         stages=stages.ended,
     )
+
+
+def _proven(site: Site, app: App, seconds: float) -> tuple[PublicAnswer, tuple[str, ...]]:
+    """Return what a client of the public name meets, and what is wrong with it."""
+    _, instance_id = public_name.told(site, app, seconds=seconds)
+    wanted = (app.address,)
+    found = public_name.seen(site, app, addresses=wanted, instance_id=instance_id, seconds=seconds)
+    return found, names.differences(found, addresses=wanted, instance_id=instance_id)
 
 
 def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:

@@ -131,12 +131,21 @@ def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
         recovery = outputs.recovery(site.stack_store())
         return {
             "APP_URL": recovery.app.url,
+            **_public_name(site, recovery),
             "DATABASE_URL": _database_url(site, recovery),
             "DUMP_BUCKET": recovery.dumps.bucket,
         }
     except LifeboatError as error:
         tell.warn(f"{', '.join(_STACKS)} are not set: {error.summary}")
         return {}
+
+
+def _public_name(site: Site, recovery: Recovery) -> dict[str, str]:
+    resolver = site.project.environment.dns.resolver
+    if recovery.app.dns_name is None or resolver is None:
+        return {}
+    named = recovery.app.url.replace(recovery.app.address, recovery.app.dns_name)
+    return {"APP_NAME_URL": named, "NAME_SERVER": resolver}
 
 
 def _database_url(site: Site, recovery: Recovery) -> str:

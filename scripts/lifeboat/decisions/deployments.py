@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lifeboat.model import ContainerImage, Deployed, Health, HostScript, HostStanding, InstanceId
 
-HEALTH_PAGE = "/healthz"
 # An image reference as Docker writes it (distribution's reference grammar); nothing in it means anything to a shell.
 _PART = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
@@ -185,11 +184,11 @@ class Expected:
 def unwell(health: Health, expected: Expected) -> str | None:
     """Return why an answer is not the one waited for; None when it is."""
     if health.status is None:
-        return f"nobody answers: {health.text}"
+        return f"nobody answers: {health.says}"
     if health.status != 200:
-        return f"HTTP {health.status}: {health.text}"
+        return f"HTTP {health.status}: {health.says}"
     if None not in (expected.image, health.image) and health.image != expected.image:
         return f"{health.image} answers, not {expected.image}"
-    if None not in (expected.instance, health.instance) and health.instance != expected.instance:
-        return f"{health.instance} answers, not {expected.instance}"
+    if None not in (expected.instance, health.instance_id) and health.instance_id != expected.instance:
+        return f"{health.instance_id} answers, not {expected.instance}"
     return None
