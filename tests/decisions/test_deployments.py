@@ -216,13 +216,16 @@ def test_an_instance_is_reached_only_when_it_runs_and_its_agent_answers(
 @pytest.mark.parametrize(
     ("health", "why"),
     [
-        (Health(status=200, text="ok", image="app:2", instance="i-1"), None),
-        (Health(status=200, text="ok"), None),
-        (Health(status=None, text="refused"), "nobody answers: refused"),
-        (Health(status=503, text="waiting", image="app:2"), "HTTP 503: waiting"),
-        (Health(status=204, text=""), "HTTP 204: "),
-        (Health(status=200, text="ok", image="app:1", instance="i-1"), "app:1 answers, not app:2"),
-        (Health(status=200, text="ok", image="app:2", instance="i-0"), "i-0 answers, not i-1"),
+        (Health(address="10.0.0.7", status=200, says="ok", image="app:2", instance_id="i-1"), None),
+        (Health(address="10.0.0.7", status=200, says="ok"), None),
+        (Health(address="10.0.0.7", status=None, says="refused"), "nobody answers: refused"),
+        (Health(address="10.0.0.7", status=503, says="waiting", image="app:2"), "HTTP 503: waiting"),
+        (Health(address="10.0.0.7", status=204, says=""), "HTTP 204: "),
+        (
+            Health(address="10.0.0.7", status=200, says="ok", image="app:1", instance_id="i-1"),
+            "app:1 answers, not app:2",
+        ),
+        (Health(address="10.0.0.7", status=200, says="ok", image="app:2", instance_id="i-0"), "i-0 answers, not i-1"),
     ],
 )
 def test_the_application_is_well_when_the_right_one_says_so(health: Health, why: str | None) -> None:
@@ -232,4 +235,7 @@ def test_the_application_is_well_when_the_right_one_says_so(health: Health, why:
 
 
 def test_anybody_may_answer_where_nobody_is_expected() -> None:
-    assert deployments.unwell(Health(status=200, text="ok", image="x", instance="y"), Expected()) is None
+    assert (
+        deployments.unwell(Health(address="10.0.0.7", status=200, says="ok", image="x", instance_id="y"), Expected())
+        is None
+    )
