@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -107,7 +107,7 @@ def own_network(port: int) -> str:
     return f"127.{100 + (worker % 3) * 50 + next(_NETWORKS) % 50}"
 
 
-def start_cloud(directory: Path, port: int | None = None) -> RunningCloud:
+def start_cloud(directory: Path, port: int | None = None, options: Sequence[str] = ()) -> RunningCloud:
     """Start a local cloud on a folder and wait until it answers."""
     port = port or free_port()
     directory.mkdir(parents=True, exist_ok=True)
@@ -116,6 +116,7 @@ def start_cloud(directory: Path, port: int | None = None) -> RunningCloud:
             [
                 *(sys.executable, "-m", "localcloud", "serve"),
                 *("--directory", str(directory), "--port", str(port), "--network", own_network(port)),
+                *options,
             ],
             stdout=output,
             stderr=subprocess.STDOUT,

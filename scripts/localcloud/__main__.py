@@ -6,6 +6,7 @@ import argparse
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ for _name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"):
     os.environ.pop(_name, None)
 
 PORT_TAKEN = 8
+GITLAB_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
 
 def main() -> int:
@@ -29,6 +31,8 @@ def main() -> int:
     serve.add_argument("--directory", type=Path, required=True, help="folder of its state, made when missing")
     serve.add_argument("--port", type=int, default=4566, help="port on 127.0.0.1")
     serve.add_argument("--network", default="127.77", help="first two numbers of its loopback network")
+    serve.add_argument("--repository", type=Path, help="checkout whose .gitlab-ci.yml the local GitLab runs")
+    serve.add_argument("--gitlab-project", help="path of its project there; demo/app unless it was said before")
     options = parser.parse_args()
 
     from waitress.server import create_server
@@ -37,8 +41,14 @@ def main() -> int:
     from localcloud.cloud import Cloud
     from localcloud.control import Control
     from localcloud.front import Front
+    from localcloud.gitlab.server import GitLab
     from localcloud.web import Channel
 
+    repository = options.repository.resolve() if options.repository else None
+    if repository is not None and not repository.is_dir():
+        parser.error(f"--repository {repository} is no folder")
+    if options.gitlab_project is not None and not GITLAB_PATH.fullmatch(options.gitlab_project):
+        parser.error(f"--gitlab-project {options.gitlab_project} is no path of a project: write group/project")
     directory = options.directory.resolve()
     logs = directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -52,9 +62,11 @@ def main() -> int:
     stopped = threading.Event()
     control = Control(cloud, stopped.set)
     services.install(cloud)
+    gitlab = control.gitlab = GitLab(cloud, repository=repository, project=options.gitlab_project)
+    gitlab.install()
     try:
         server = create_server(
-            Front(cloud, control),
+            Front(cloud, control, gitlab),
             host="127.0.0.1",
             port=options.port,
             threads=48,

@@ -21,6 +21,7 @@ from localcloud.schedules import SCHEDULES, fire
 
 if TYPE_CHECKING:
     from localcloud.faults import Faults
+    from localcloud.gitlab.server import GitLab
 
 LOG = logging.getLogger("localcloud.control")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -58,6 +59,7 @@ class Control:
     def __init__(self, cloud: Cloud, stop: Callable[[], None]) -> None:
         self.cloud = cloud
         self.faults: Faults | None = None
+        self.gitlab: GitLab | None = None
         self.started_at = time.time()
         self.last_save_error: str | None = None
         self.ready = threading.Event()  # set from the end of `open` to the begin of `close`
@@ -93,6 +95,8 @@ class Control:
             return self.tick(str(asked.get("schedule", "")))
         if verb == "faults":
             return self.change_faults(asked)
+        if verb == "gitlab":
+            return self.turn_gitlab(asked)
         if verb == "stop":
             threading.Thread(target=self._stop, name="stop").start()
             return {"stopping": True}
@@ -214,6 +218,13 @@ class Control:
         if "add" in asked:
             self.faults.add(asked["add"])
         return {"faults": self.faults.listed()}
+
+    def turn_gitlab(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Turn what the API of a real GitLab does not offer (gitlab/knobs.py); return how all of it stands."""
+        if self.gitlab is None:
+            raise Wrong("this cloud has no GitLab")
+        self.ready.wait()
+        return self.gitlab.turn(asked)
 
     # -- what survives a restart ---------------------------------------------------------------------------------
 

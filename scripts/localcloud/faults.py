@@ -15,7 +15,9 @@ from localcloud.operations import Call, Refused
 class Fault:
     """A rule: the calls it hits (`service`, `operation` as a regular expression), when, and how often.
 
-    `when` is "before" (the call is not executed) or "after" (it is executed and its answer is lost).
+    `when` is "before" (the call is not executed), "after" (it is executed and its answer is lost: the caller gets an
+    error instead) or "cut" (it is executed and the connection breaks within its answer). With a status below 400 a
+    rule only delays.
     """
 
     service: str
@@ -39,8 +41,8 @@ class Faults:
     def add(self, rule: dict[str, Any]) -> None:
         """Add a rule; unknown keys raise TypeError."""
         fault = Fault(**rule)
-        if fault.when not in ("before", "after"):
-            raise ValueError(f"when is {fault.when!r}; write before or after")
+        if fault.when not in ("before", "after", "cut"):
+            raise ValueError(f"when is {fault.when!r}; write before, after or cut")
         re.compile(fault.operation)
         with self._lock:
             self._rules.append(fault)
@@ -63,7 +65,17 @@ class Faults:
         """Raise Refused for a call that was executed."""
         self._apply(call, "after")
 
+    def cuts(self, call: Call) -> bool:
+        """Return whether the answer of a call that was executed breaks off on its way."""
+        return bool(self._due(call, "cut"))
+
     def _apply(self, call: Call, when: str) -> None:
+        for rule in self._due(call, when):
+            time.sleep(rule.delay_seconds)
+            if rule.status >= 400:
+                raise Refused(rule.code, "fault asked for by the rehearsal", rule.status)
+
+    def _due(self, call: Call, when: str) -> list[Fault]:
         due: list[Fault] = []
         with self._lock:
             for rule in self._rules:
@@ -71,7 +83,4 @@ class Faults:
                     rule.seen += 1
                     if rule.first <= rule.seen < rule.first + rule.times:
                         due.append(rule)
-        for rule in due:
-            time.sleep(rule.delay_seconds)
-            if rule.status >= 400:
-                raise Refused(rule.code, "fault asked for by the rehearsal", rule.status)
+        return due

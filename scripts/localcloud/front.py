@@ -28,6 +28,9 @@ from werkzeug.exceptions import HTTPException
 from localcloud.cloud import ACCOUNT_ID, Cloud
 from localcloud.control import Control
 from localcloud.faults import Faults
+from localcloud.gitlab import door
+from localcloud.gitlab.requests import PREFIX as GITLAB
+from localcloud.gitlab.server import GitLab
 from localcloud.operations import AROUND, HANDLERS, Answer, Call, Refused
 
 LOG = logging.getLogger("localcloud.front")
@@ -108,9 +111,10 @@ class Trace:
 class Front:
     """The application that the web server calls."""
 
-    def __init__(self, cloud: Cloud, control: Control) -> None:
+    def __init__(self, cloud: Cloud, control: Control, gitlab: GitLab) -> None:
         self.cloud = cloud
         self.control = control
+        self.gitlab = gitlab
         self.faults = Faults()
         control.faults = self.faults
         self.replies = Replies()
@@ -119,8 +123,17 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "/"))
-        answer = self.control.answer(environ) if path.startswith("/_localcloud/") else self._aws(environ)
+        if path.startswith("/_localcloud/"):
+            answer = self.control.answer(environ)
+        elif path.startswith(f"{GITLAB}/"):
+            answer = self._gitlab(environ)
+        else:
+            answer = self._aws(environ)
         headers = [(k, v) for k, v in answer.headers if k.lower() not in ("content-length", "connection")]
+        if answer.cut:
+            headers.append(("Content-Length", str(len(answer.body) + 1)))
+            start_response(f"{max(answer.status, 200)} -", headers)
+            return [answer.body[: len(answer.body) // 2]]
         if environ.get("REQUEST_METHOD") == "HEAD":
             length = answer.header("content-length")
             if length is not None:
@@ -131,6 +144,27 @@ class Front:
             headers.append(("Content-Length", str(len(answer.body))))
         start_response(f"{answer.status} -", headers)
         return [answer.body]
+
+    # -- one request to GitLab -----------------------------------------------------------------------------------
+
+    def _gitlab(self, environ: dict[str, Any]) -> Answer:
+        started = time.monotonic()
+        call = Call(
+            cloud=self.cloud,
+            service="gitlab",
+            operation="",
+            region="global",
+            account_id=ACCOUNT_ID,
+            method=str(environ["REQUEST_METHOD"]),
+            path=str(environ.get("REQUEST_URI", environ["PATH_INFO"])).split("?", 1)[0],
+            query=str(environ.get("QUERY_STRING", "")),
+            headers=_headers(environ),
+            body=environ["wsgi.input"].read(),
+            environ=environ,
+        )
+        answer = door.answer(self.gitlab, self.faults, call)
+        self._traced(call, answer, started)
+        return answer
 
     # -- one AWS request -----------------------------------------------------------------------------------------
 
@@ -170,19 +204,22 @@ class Front:
         answer = self.replies.once(headers.get("amz-sdk-invocation-id"), execute)
         if answer.status < 400 and not READING.match(operation):
             self.cloud.changed()
+        self._traced(call, answer, started)
+        return answer
+
+    def _traced(self, call: Call, answer: Answer, started: float) -> None:
         self.trace.write(
             {
                 "at": time.time(),
-                "service": service,
-                "operation": operation or f"{call.method} {call.path}",
-                "region": scope.region,
+                "service": call.service,
+                "operation": call.operation or f"{call.method} {call.path}",
+                "region": call.region,
                 "status": answer.status,
                 "ms": round((time.monotonic() - started) * 1000, 1),
-                "attempt": headers.get("amz-sdk-request", ""),
-                "invocation": headers.get("amz-sdk-invocation-id", ""),
+                "attempt": call.headers.get("amz-sdk-request", ""),
+                "invocation": call.headers.get("amz-sdk-invocation-id", ""),
             }
         )
-        return answer
 
     def _execute(self, call: Call, uri_params: dict[str, Any]) -> Answer:
         try:
@@ -191,6 +228,7 @@ class Front:
             self.faults.before(call)
             answer = self._through_watches(call, uri_params)
             self.faults.after(call)
+            answer.cut = self.faults.cuts(call)
         except Refused as refusal:
             return refused(call, refusal)
         except Exception as error:

@@ -22,11 +22,12 @@ class Refused(Exception):
 
 @dataclass
 class Answer:
-    """One HTTP answer as it goes back to the SDK."""
+    """One HTTP answer as it goes back to the SDK; a cut one breaks off before its end."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    cut: bool = False
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case."""

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,15 +72,15 @@ class Processes:
         user: OsUser,
         env: Mapping[str, str],
         cwd: Path,
-        log: Path,
+        log: Path | int,
     ) -> subprocess.Popen[bytes]:
         """Start a program in a session of its own, its output appended to `log`; it gets SIGTERM when we end.
 
-        While all are paused it waits for the end of the pause.
+        `log` may also be an open file descriptor. While all are paused it waits for the end of the pause.
         """
 
         def spawn() -> subprocess.Popen[bytes]:
-            with log.open("ab") as output:
+            with log.open("ab") if isinstance(log, Path) else nullcontext(log) as output:
                 return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
                     list(argv),
                     stdin=subprocess.DEVNULL,

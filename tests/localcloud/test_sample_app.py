@@ -180,7 +180,9 @@ def test_it_finds_the_database_again_when_it_moved_and_the_password_changed(
     assert json.loads(asked(f"{url}/")[1])["notes_total"] == 3
 
 
-def test_the_start_script_can_run_again_and_writes_names_only(machines: Machines, host: str, url: str) -> None:
+def test_the_start_script_can_run_again_and_changes_the_image_and_writes_names_only(
+    machines: Machines, host: str, url: str
+) -> None:
     (machines.root(host) / "opt/again.sh").write_text(rendered(app_image="app:2"))
 
     ended = machines.shell(host, 'bash "$HOST_ROOT/opt/again.sh"')

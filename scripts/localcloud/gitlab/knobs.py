@@ -1,0 +1,62 @@
+"""What tests and drills may turn that the API of a real GitLab does not offer: POST /_localcloud/gitlab."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from localcloud.gitlab.records import SETTINGS
+
+if TYPE_CHECKING:
+    from localcloud.gitlab.server import GitLab
+
+CHOICES = {"edition": ("premium", "free"), "refusal_of_stale_jobs": ("unplayable", "forbidden")}
+
+
+def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
+    """Turn the knobs asked for and return how all of them stand; ValueError says what is wrong.
+
+    `runner` is online or offline; `archive` is a pipeline's id; `expire` is the name of a user whose tokens expire
+    now; `settings` changes limits, `version`, `edition`, or what an archived or outdated job answers to its play.
+    """
+    unknown = sorted(set(asked) - {"runner", "archive", "expire", "settings"})
+    if unknown:
+        raise ValueError(f"no such knob: {', '.join(unknown)}")
+    records = gitlab.records
+    if "runner" in asked:
+        if asked["runner"] not in ("online", "offline"):
+            raise ValueError(f"runner is {asked['runner']!r}; write online or offline")
+        for runner in records.table("runners").values():
+            runner["online"] = asked["runner"] == "online"
+    if "archive" in asked:
+        pipeline = records.table("pipelines").get(int(asked["archive"]))
+        if pipeline is None:
+            raise ValueError(f"there is no pipeline {asked['archive']}")
+        pipeline["archived"] = True
+    if "expire" in asked:
+        users = {user["id"] for user in records.table("users").values() if user["username"] == asked["expire"]}
+        if not users:
+            raise ValueError(f"there is no user {asked['expire']}")
+        for token in records.table("tokens").values():
+            if token["user_id"] in users:
+                token["expires_at"] = records.now().date() - timedelta(days=1)
+    for name, value in dict(asked.get("settings", {})).items():
+        _set(gitlab, name, value)
+    gitlab.runner.take()
+    return {
+        "runners": {
+            r["description"]: "online" if r["online"] else "offline" for r in records.table("runners").values()
+        },
+        "archived": [p["id"] for p in records.table("pipelines").values() if p["archived"]],
+        "settings": records.settings,
+    }
+
+
+def _set(gitlab: GitLab, name: str, value: Any) -> None:
+    if name not in SETTINGS:
+        raise ValueError(f"no such setting: {name}; there are {', '.join(SETTINGS)}")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ValueError(f"{name} is {value!r}; write one of: {', '.join(CHOICES[name])}")
+    if not isinstance(value, type(SETTINGS[name])):
+        raise ValueError(f"{name} must be a {type(SETTINGS[name]).__name__}")
+    gitlab.records.settings[name] = value
