@@ -7,12 +7,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NewType, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Address = NewType("Address", str)  # of a Terraform resource: module.database.aws_db_instance.this["g1"]
 RunId = NewType("RunId", str)
+
+
+class Secret:
+    """A text that nothing shows: however it is printed, formatted or compared in a failed test, it says (hidden)."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that must send it."""
+        return self._text
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written down")
 
 
 # -- the stack's output ------------------------------------------------------------------------------------------
