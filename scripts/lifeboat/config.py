@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lifeboat.errors import WrongConfiguration
+from lifeboat.gitlab_config import GitLabSettings
 
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
 # S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
@@ -79,6 +80,7 @@ class Environment(_Table):
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
     local_cloud: LocalCloud | None = None
+    gitlab: GitLabSettings | None = None
 
     @model_validator(mode="after")
     def _the_names_are_those_that_terraform_gives(self) -> Environment:

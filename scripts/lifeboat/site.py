@@ -131,7 +131,7 @@ class Site:
         return LocalCloud(
             url=environment.endpoint.url,
             directory=directory,
-            command=environment.local_cloud.command,
+            command=[str(self.project.root) if word == "{root}" else word for word in environment.local_cloud.command],
             network=environment.local_cloud.network,
         )
 
