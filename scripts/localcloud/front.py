@@ -132,7 +132,7 @@ class Front:
         headers = [(k, v) for k, v in answer.headers if k.lower() not in ("content-length", "connection")]
         if answer.cut:
             headers.append(("Content-Length", str(len(answer.body) + 1)))
-            start_response(f"{max(answer.status, 200)} -", headers)
+            start_response(f"{200 if answer.status == 204 else answer.status} -", headers)  # 204 has no body to cut
             return [answer.body[: len(answer.body) // 2]]
         if environ.get("REQUEST_METHOD") == "HEAD":
             length = answer.header("content-length")

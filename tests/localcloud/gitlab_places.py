@@ -8,10 +8,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,6 +26,11 @@ REAL = {name: os.environ.get(f"LIFEBOAT_GITLAB_{name.upper()}", "") for name in 
 # A real project takes part when all three are given. What needs knobs that it lacks is collected for the local one only.
 PLACES = ["local", *(["real"] if all(REAL.values()) else [])]
 ENDED = ("success", "failed", "canceled", "skipped")
+MANUAL = """
+deploy:
+  script: ['echo "to ${HOST:-nowhere} as $CI_JOB_NAME with ${EXTRA:-nothing}"']
+  when: manual
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Said:
 
     status: int
     body: Any
-    headers: dict[str, str]
+    headers: Message
     text: str
 
 
@@ -91,9 +98,9 @@ def http(url: str, method: str = "GET", *, headers: dict[str, str] | None = None
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read().decode()
-            status, seen = answer.status, dict(answer.headers)
+            status, seen = answer.status, answer.headers
     except urllib.error.HTTPError as error:
-        text, status, seen = error.read().decode(), error.code, dict(error.headers)
+        text, status, seen = error.read().decode(), error.code, error.headers
     try:
         document = json.loads(text)
     except ValueError:
@@ -133,7 +140,7 @@ class LocalGitLab:
 
     def write(self, text: str) -> None:
         """Replace the repository's .gitlab-ci.yml."""
-        (self.repository / ".gitlab-ci.yml").write_text(text)
+        (self.repository / ".gitlab-ci.yml").write_text(dedent(text))
 
     def commit(self) -> str:
         """Commit the repository as it is; return the commit's id."""
@@ -178,14 +185,23 @@ class LocalGitLab:
 
 
 @contextmanager
+def gitlab_on(folder: Path, port: int | None = None, options: Sequence[str] = ()) -> Iterator[LocalGitLab]:
+    """Run a local GitLab on a folder: its cloud, and the repository unless `options` are given."""
+    repository = folder / "repository"
+    repository.mkdir(exist_ok=True)
+    cloud = start_cloud(folder / "cloud", port, options or ["--repository", str(repository)])
+    try:
+        yield LocalGitLab(cloud=cloud, repository=repository)
+    finally:
+        if cloud.process.poll() is None:
+            stop_cloud(cloud)
+
+
+@contextmanager
 def local_gitlab() -> Iterator[LocalGitLab]:
     """Run a local GitLab on an empty repository."""
-    with open_folder() as folder:
-        repository = folder / "repository"
-        repository.mkdir()
-        cloud = start_cloud(folder / "cloud", options=["--repository", str(repository)])
-        yield LocalGitLab(cloud=cloud, repository=repository)
-        stop_cloud(cloud)
+    with open_folder() as folder, gitlab_on(folder) as running:
+        yield running
 
 
 def refused(call: Callable[[], Any]) -> gitlab.GitlabError:
@@ -195,3 +211,19 @@ def refused(call: Callable[[], Any]) -> gitlab.GitlabError:
     except gitlab.GitlabError as error:
         return error
     raise AssertionError("the call was not refused")
+
+
+def statuses(pipeline: Any) -> dict[str, str]:
+    """Return the status of each job of a pipeline."""
+    return {job.name: job.status for job in pipeline.jobs.list(get_all=True)}
+
+
+def deploying(environment: str) -> str:
+    """Return a .gitlab-ci.yml with a manual job that deploys to an environment."""
+    return f"""
+    deploy:
+      script: [echo deployed]
+      environment: {{name: $WHERE}}
+      variables: {{WHERE: {environment}}}
+      when: manual
+    """

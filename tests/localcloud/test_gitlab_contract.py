@@ -9,15 +9,9 @@ from typing import Any
 import gitlab
 import pytest
 
-from tests.localcloud.gitlab_places import PLACES, REAL, LocalGitLab, Place, filtered, http, local_gitlab, refused
+from tests.localcloud.gitlab_places import PLACES, REAL, Place, filtered, http, refused
 
 _NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[LocalGitLab]:
-    with local_gitlab() as running:
-        yield running
 
 
 @pytest.fixture(params=PLACES)

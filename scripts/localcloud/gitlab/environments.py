@@ -92,7 +92,8 @@ def _levels(request: Request, given: list[Any], parameter: str) -> list[Record]:
         # ee/app/models/protected_environments/deploy_access_level.rb, ALLOWED_ACCESS_LEVELS
         if len(level) != 1 or level.get("access_level", ADMIN) not in (DEVELOPER, MAINTAINER, ADMIN):
             raise message(422, {f"{parameter}.access_level": ["is not included in the list"]})
-        if "user_id" in level and request.records.role(request.records.table("users").get(level["user_id"], {})) == 0:
+        user = request.records.table("users").get(level.get("user_id", 0))
+        if "user_id" in level and (user is None or request.records.role(user) == 0):
             raise message(422, {f"{parameter}.user": ["must have access to the project"]})
         made.append({"id": number, **level, "required_approvals": int(one.get("required_approvals") or 1)})
     return made

@@ -23,6 +23,7 @@ from localcloud.processes import OsUser
 
 MARK = "LOCALCLOUD_JOB"
 REGION = "eu-west-1"
+LOG_BYTES = 4 * 1024 * 1024  # gitlab-runner's output_limit
 AFTER_SCRIPT_SECONDS = 300  # doc/ci/yaml, after_script
 DRAIN_SECONDS = 2  # for output of programs that a job left behind, which are ended then
 PASSED_ON = ("LANG", "NO_PROXY", "no_proxy", "PG_BIN", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_MIRROR")
@@ -40,6 +41,10 @@ child=$!
 exec 2>/dev/null
 trap end TERM INT
 wait "$child"
+code=$?
+# A save stops all programs for a moment, which ends the wait of a shell with job control, but not the job.
+while kill -0 "$child"; do sleep 0.05; wait "$child"; code=$?; done
+exit "$code"
 """
 
 
@@ -69,6 +74,7 @@ class JobRun:
         self._reader: threading.Thread | None = None
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
+        self._full = False
         trace.parent.mkdir(parents=True, exist_ok=True)
         self._log = trace.open("wb")
 
@@ -80,9 +86,14 @@ class JobRun:
 
     def _write(self, data: bytes) -> None:
         with self._lock:
-            if not self._log.closed:
-                self._log.write(self._mask.hide(data))
-                self._log.flush()
+            if self._log.closed or self._full:
+                return
+            shown = self._mask.hide(data)
+            if self._log.tell() + len(shown) > LOG_BYTES:
+                self._full = True
+                shown = f"\n{RED}Job's log exceeded limit of {LOG_BYTES} bytes.{END}\n".encode()
+            self._log.write(shown)
+            self._log.flush()
 
     def close(self) -> None:
         """End the log and delete the workspace."""
@@ -148,6 +159,8 @@ class JobRun:
         """Start before_script and script in one shell; call it inside the gate."""
         self._section("step_script", 'Executing "step_script" stage of the job script')
         self._start("script", [*self._job["before_script"], *self._job["script"]])
+        if self._cancelled.is_set():  # while the workspace was being made
+            self.kill()
 
     def wait_for_script(self) -> Outcome:
         """Wait for its end, for at most the job's timeout, and end all that it left running."""
@@ -214,8 +227,6 @@ class JobRun:
             os.close(write)
         self._reader = threading.Thread(target=self._read, args=(read,), name=f"log of {self._mark}", daemon=True)
         self._reader.start()
-        if self._cancelled.is_set():
-            self.kill()
 
     def _read(self, source: int) -> None:
         with os.fdopen(source, "rb", buffering=0) as output:
@@ -248,7 +259,10 @@ class JobRun:
         """End the script, without waiting for that; after_script still runs (doc/ci/yaml, after_script)."""
         if not self._cancelled.is_set():
             self._cancelled.set()
-            threading.Thread(target=self.kill, name=f"cancel {self._mark}", daemon=True).start()
+            process = self._process
+            if process is not None:
+                stop = self.cloud.processes.stop
+                threading.Thread(target=stop, args=(process,), name=f"cancel {self._mark}", daemon=True).start()
 
     def kill(self) -> None:
         """End the programs of the job."""

@@ -152,8 +152,10 @@ def retry(request: Request) -> Answer:
     """POST …/retry: 201 with the new job."""
     job = _job(request)
     _may_write(request, job)
-    # An outdated deployment may still be retried once it has completed: a rollback.
-    if not retryable(request.records, job) or outdated(request.records, job):
+    # An outdated deployment may still be retried once it has completed: a rollback, unless the project forbids it.
+    if outdated(request.records, job):
+        raise forbidden()
+    if not retryable(request.records, job):
         raise forbidden("Job is not retryable")
     made = _retried(request, job)
     request.gitlab.processing.settle()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from localcloud.gitlab.ci_yaml import CiError
+from localcloud.gitlab.creation import Wanted, create
 from localcloud.gitlab.records import SETTINGS
 
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
     """Turn the knobs asked for and return how all of them stand; ValueError says what is wrong.
 
     `runner` is online or offline; `archive` is a pipeline's id; `expire` is the name of a user whose tokens expire
-    now; `settings` changes limits, `version`, `edition`, or what an archived or outdated job answers to its play.
+    now; `push` is a branch that somebody pushes to, which starts a pipeline; `settings` changes limits, `version`,
+    `edition`, or what an archived or outdated job answers to its play.
     """
-    unknown = sorted(set(asked) - {"runner", "archive", "expire", "settings"})
+    unknown = sorted(set(asked) - {"runner", "archive", "expire", "push", "settings"})
     if unknown:
         raise ValueError(f"no such knob: {', '.join(unknown)}")
     records = gitlab.records
@@ -29,10 +32,10 @@ def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
         for runner in records.table("runners").values():
             runner["online"] = asked["runner"] == "online"
     if "archive" in asked:
-        pipeline = records.table("pipelines").get(int(asked["archive"]))
-        if pipeline is None:
+        old = records.table("pipelines").get(int(asked["archive"]))
+        if old is None:
             raise ValueError(f"there is no pipeline {asked['archive']}")
-        pipeline["archived"] = True
+        old["archived"] = True
     if "expire" in asked:
         users = {user["id"] for user in records.table("users").values() if user["username"] == asked["expire"]}
         if not users:
@@ -42,14 +45,31 @@ def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
                 token["expires_at"] = records.now().date() - timedelta(days=1)
     for name, value in dict(asked.get("settings", {})).items():
         _set(gitlab, name, value)
+    pipeline = _push(gitlab, str(asked["push"])) if "push" in asked else None
     gitlab.runner.take()
     return {
+        "pipeline": pipeline,
         "runners": {
             r["description"]: "online" if r["online"] else "offline" for r in records.table("runners").values()
         },
         "archived": [p["id"] for p in records.table("pipelines").values() if p["archived"]],
         "settings": records.settings,
     }
+
+
+def _push(gitlab: GitLab, branch: str) -> int:
+    """Start the pipeline of a push by the owner; return its id."""
+    records = gitlab.records
+    if records.branch(branch) is None:
+        raise ValueError(f"there is no branch {branch}")
+    owner = next(user for user in records.table("users").values() if user["username"] == "owner")
+    wanted = Wanted(ref=branch, user=owner, source="push", variables=[], inputs={})
+    try:
+        made = create(records, gitlab.repository, wanted, gitlab.base)
+    except CiError as wrong:
+        raise ValueError(f"the push starts no pipeline: {wrong}") from wrong
+    gitlab.processing.settle()
+    return int(made["id"])
 
 
 def _set(gitlab: GitLab, name: str, value: Any) -> None:

@@ -1,0 +1,96 @@
+"""Plan the stack into a folder, or apply exactly the plan in it: what a pipeline's plan and apply jobs run.
+
+    python scripts/ci/saved_plan.py plan|apply ENVIRONMENT FOLDER
+
+The summary beside the plan holds counts alone, as GitLab's terraform report wants them; the plan itself may hold
+secrets. Terraform refuses a plan that was made from another state.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from lifeboat import config
+from lifeboat.clients.terraform import Running, Terraform
+from lifeboat.decisions import plans
+from lifeboat.errors import LifeboatError, NothingFits, Refused, WrongConfiguration
+from lifeboat.model import Action, Plan
+from lifeboat.site import Site, site
+
+ROOT = Path(__file__).parents[2]
+INIT_SECONDS = 300
+COUNTED = {"create": (Action.CREATE,), "update": (Action.UPDATE,), "delete": (Action.DELETE, Action.REPLACE)}
+
+
+def main(arguments: list[str]) -> int:
+    """Do one of the two; returns lifeboat's exit status for what went wrong."""
+    try:
+        if len(arguments) != 3 or arguments[0] not in ("plan", "apply"):
+            raise WrongConfiguration("usage: saved_plan.py plan|apply ENVIRONMENT FOLDER")
+        order, name, folder = arguments
+        here = site(config.load(ROOT, name))
+        (plan if order == "plan" else apply)(here, Path(folder).resolve())
+    except LifeboatError as error:
+        say(f"error: {error.summary}")
+        if error.hint:
+            say(f"hint: {error.hint}")
+        return error.exit_status
+    return 0
+
+
+def plan(here: Site, folder: Path) -> None:
+    """Save a plan and its summary; Refused when it would lose what must not be lost."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stack = _stack(here)
+    seconds = here.project.environment.terraform.plan_minutes * 60
+    found = _finished(stack.plan(out=folder / "stack.plan", events=folder / "events.jsonl", seconds=seconds))
+    (folder / "events.jsonl").unlink()  # it may hold what the plan holds
+    say(f"stack: {plans.headline(found)}")
+    judgement = plans.judged(found)
+    for change, why in (*judgement.refused, *judgement.to_agree):
+        say(f"  {change.action.value} {change.address}: {why}")
+    if judgement.refused:
+        (folder / "stack.plan").unlink()
+        raise Refused("this plan would lose what must not be lost, so it is not kept")
+    summary = {name: sum(found.count(action) for action in actions) for name, actions in COUNTED.items()}
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def apply(here: Site, folder: Path) -> None:
+    """Apply the saved plan."""
+    saved = folder / "stack.plan"
+    if not saved.is_file():
+        raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
+    stack, settings = _stack(here), here.project.environment.terraform
+    running = stack.apply(
+        saved,
+        events=folder / "events.jsonl",
+        seconds=settings.apply_minutes * 60,
+        parallelism=settings.parallelism,
+    )
+    _finished(running)
+    say("stack: applied as planned")
+
+
+def _stack(here: Site) -> Terraform:
+    stack = here.stack_terraform()
+    stack.init(here.backend(), seconds=INIT_SECONDS)
+    return stack
+
+
+def _finished(running: Running) -> Plan:
+    if running.finish() != 0:
+        raise running.failure()
+    return running.plan()
+
+
+def say(line: str) -> None:
+    """Print a line at once, in order with what Terraform prints."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

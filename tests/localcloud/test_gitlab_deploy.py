@@ -1,0 +1,277 @@
+"""The repository's own .gitlab-ci.yml: sound for GitLab, and really deploying the sample application to a host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.conftest import open_folder
+from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, statuses
+from tests.localcloud.machines import Machines, asked, until
+from tests.localcloud.test_sample_app import rendered
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / ".gitlab-ci.yml").read_text()
+HEADER, PIPELINE = yaml.safe_load_all(TEXT)
+JOBS = {
+    name: job
+    for name, job in PIPELINE.items()
+    if isinstance(job, dict) and "script" in job and not name.startswith(".")
+}
+# GitLab's own schema of the file, as check-jsonschema ships it.
+SCHEMA = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/gitlab-ci.json").read_text())
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", [HEADER, PIPELINE], ids=["header", "pipeline"])
+def test_each_document_is_what_gitlabs_schema_wants(document: dict[str, Any]) -> None:
+    jsonschema.Draft7Validator(SCHEMA).validate(document)
+
+
+def test_the_schema_would_notice_a_mistake() -> None:
+    wrong = {**PIPELINE, "apply": {**PIPELINE["apply"], "when": "manuel"}}
+
+    assert not jsonschema.Draft7Validator(SCHEMA).is_valid(wrong)
+
+
+def test_all_that_touches_an_environment_goes_one_after_the_other_and_is_never_interrupted() -> None:
+    changing = {name: JOBS[name] for name in ("apply", "sync", "deploy_application", "rollback_application")}
+
+    groups = {name: job["resource_group"] for name, job in changing.items()}
+
+    assert groups["apply"] == groups["sync"] == "terraform-$ENVIRONMENT"
+    assert groups["deploy_application"] == groups["rollback_application"] == "deploy-$ENVIRONMENT"
+    assert PIPELINE["default"]["interruptible"] is False
+    assert not any(job.get("interruptible") for job in changing.values())
+
+
+def test_only_deployments_are_deployments() -> None:
+    actions = {name: job["environment"].get("action", "start") for name, job in JOBS.items() if "environment" in job}
+
+    assert {name for name, action in actions.items() if action == "start"} == {
+        "deploy_application",
+        "rollback_application",
+    }
+
+
+def test_aws_is_reached_by_signed_tokens_alone() -> None:
+    assert PIPELINE[".on_aws"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "https://sts.amazonaws.com"}}
+    assert "AWS_SECRET_ACCESS_KEY" not in TEXT
+    for name, job in JOBS.items():
+        uses_aws = "AWS_ROLE_ARN" in job.get("variables", {})
+        assert uses_aws == (".on_aws" in job.get("extends", "")), name
+
+
+def test_the_plan_is_kept_for_maintainers_and_a_day() -> None:
+    kept = {name: job["artifacts"] for name, job in JOBS.items() if "artifacts" in job}
+
+    assert set(kept) == {"plan"}
+    assert (kept["plan"]["access"], kept["plan"]["expire_in"]) == ("maintainer", "1 day")
+    assert kept["plan"]["reports"] == {"terraform": "plan/summary.json"}
+
+
+# -- its pipelines -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The local GitLab on this repository, and the instance that it deploys to."""
+
+    gitlab: LocalGitLab
+    machines: Machines
+    instance: str
+
+    @property
+    def address(self) -> str:
+        return str(self.machines.described(self.instance)["PrivateIpAddress"])
+
+    @property
+    def serving(self) -> str:
+        """Return the image that answers."""
+        status, text = asked(f"http://{self.address}:8080/version")
+        return str(json.loads(text)["image"]) if status == 200 else f"HTTP {status}"
+
+    @property
+    def previous(self) -> Path:
+        return self.machines.root(self.instance) / "var/lib/app/previous"
+
+    def play(self, name: str, **inputs: str) -> Any:
+        """Play a job in a new pipeline for the environment `local` and return it when it has ended."""
+        pipeline = self.gitlab.pipeline(inputs={"environment": "local", **inputs})
+        self.gitlab.job(pipeline, name).play()
+        return self.gitlab.ended(pipeline, name, seconds=120)
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    with open_folder() as folder, gitlab_on(folder, options=["--repository", str(ROOT)]) as gitlab:
+        machines = Machines(gitlab.cloud)
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "application", "Value": "app-test"}]}]
+        made = Deployment(
+            gitlab=gitlab, machines=machines, instance=machines.launch(rendered(), TagSpecifications=tags)
+        )
+        until(lambda: made.serving == "app:1")
+        # There is no database here; /version needs none.
+        values = {"EC2_INSTANCE_ID": made.instance, "EC2_INSTANCE_IP": made.address, "HEALTH_PATH": "/version"}
+        values["ON_HOST_POLL_SECONDS"] = "0.3"
+        for key, value in values.items():
+            gitlab.place().create(key, value, "local", raw=True)
+        gitlab.project().branches.create({"branch": "hot-fix", "ref": "main"})
+        yield made
+
+
+def test_what_a_recovery_starts_deploys_and_does_nothing_else(deployment: Deployment) -> None:
+    pipeline = deployment.gitlab.pipeline(inputs={"environment": "local"})
+
+    assert statuses(pipeline) == {"deploy_application": "manual", "rollback_application": "manual"}
+
+
+def test_a_push_plans_and_leaves_the_rest_to_people(deployment: Deployment) -> None:
+    gitlab = deployment.gitlab
+    gitlab.turn(runner="offline")
+
+    number = gitlab.turn(push="main")["pipeline"]
+    found = statuses(gitlab.project().pipelines.get(number))
+    on_branch = statuses(gitlab.project().pipelines.get(gitlab.turn(push="hot-fix")["pipeline"]))
+    gitlab.project().pipelines.get(number).cancel()
+    gitlab.project().pipelines.get(number + 1).cancel()
+    gitlab.turn(runner="online")
+
+    assert found == {
+        "configuration": "pending",
+        "plan": "created",
+        "apply": "created",
+        "sync": "created",
+        "deploy_application": "manual",
+        "rollback_application": "manual",
+    }
+    assert set(on_branch) == {"configuration", "plan"}
+
+
+def test_the_local_gitlab_finds_the_file_sound(deployment: Deployment) -> None:
+    found = deployment.gitlab.project().ci_lint.get(include_jobs=True)
+
+    assert (found.valid, found.errors, found.warnings) == (True, [], [])
+    assert {job["name"] for job in found.jobs} == set(JOBS)
+
+
+# -- deploying ---------------------------------------------------------------------------------------------------------
+
+
+def test_playing_deploy_application_replaces_the_application_on_the_host(deployment: Deployment) -> None:
+    job = deployment.play("deploy_application", image="app:2")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "success", log
+    assert f"EC2_INSTANCE_IP={deployment.address}" in log
+    assert f"instance {deployment.instance} at {deployment.address}" in log
+    assert "app:2 answers on" in log
+    assert deployment.serving == "app:2"
+    assert deployment.previous.read_text() == "app:1\n"
+    settings = (deployment.machines.root(deployment.instance) / "etc/app/app.env").read_text()
+    assert "APP_IMAGE=app:2\n" in settings
+    done = deployment.gitlab.project().deployments.list(environment="local", status="success")
+    assert [d.deployable["name"] for d in done] == ["deploy_application"]
+
+
+def test_deploying_again_keeps_the_image_and_what_to_go_back_to(deployment: Deployment) -> None:
+    before = deployment.serving
+
+    job = deployment.play("deploy_application")
+
+    assert job.status == "success", deployment.gitlab.log(job)
+    assert (deployment.serving, deployment.previous.read_text()) == (before, "app:1\n")
+
+
+def test_playing_rollback_application_goes_back_to_the_image_before(deployment: Deployment) -> None:
+    job = deployment.play("rollback_application")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "success", log
+    assert "going back from app:2 to app:1" in log
+    assert deployment.serving == "app:1"
+    # And from there forward again, since that image worked.
+    assert deployment.previous.read_text() == "app:2\n"
+
+
+def test_a_rollback_to_an_image_that_is_named_goes_there(deployment: Deployment) -> None:
+    job = deployment.play("rollback_application", rollback_image="app:2")
+
+    assert job.status == "success", deployment.gitlab.log(job)
+    assert deployment.serving == "app:2"
+
+
+def test_a_rollback_with_nothing_to_go_back_to_is_refused(deployment: Deployment) -> None:
+    before = deployment.serving
+    deployment.previous.unlink()
+
+    nothing = deployment.play("rollback_application")
+    same = deployment.play("rollback_application", rollback_image=before)
+
+    for job in (nothing, same):
+        log = deployment.gitlab.log(job)
+        assert (job.status, job.failure_reason) == ("failed", "script_failure")
+        assert "error: there is nothing to go back to" in log
+        assert "Job failed: exit status 3" in log
+    assert deployment.serving == before
+
+
+def test_an_image_that_does_not_exist_stops_nothing(deployment: Deployment) -> None:
+    before = deployment.serving
+
+    job = deployment.play("deploy_application", image="app:99")
+
+    assert job.status == "failed"
+    assert "manifest for app:99 not found" in deployment.gitlab.log(job)
+    assert deployment.serving == before
+
+
+def test_an_application_that_never_gets_healthy_fails_the_job_and_says_its_last_words(deployment: Deployment) -> None:
+    variables = deployment.gitlab.project().variables
+    variables.update("HEALTH_PATH", {"value": "/healthz"}, filter={"environment_scope": "local"})
+    variables.create({"key": "HEALTH_SECONDS", "value": "2"})
+
+    job = deployment.play("deploy_application", image="app:1")
+    log = deployment.gitlab.log(job)
+    variables.update("HEALTH_PATH", {"value": "/version"}, filter={"environment_scope": "local"})
+    variables.delete("HEALTH_SECONDS")
+
+    assert job.status == "failed"
+    assert "error: app:1 did not answer on" in log
+    assert "within 2 s; it runs on. Its last lines:" in log
+    assert deployment.previous.read_text() == "app:2\n"
+    back = deployment.play("rollback_application")
+    assert (back.status, deployment.serving) == ("success", "app:2")
+
+
+def test_without_an_instance_id_the_instance_is_found_by_its_tag(deployment: Deployment) -> None:
+    variables = deployment.gitlab.project().variables
+    scope = {"environment_scope": "local"}
+    for key in ("EC2_INSTANCE_ID", "EC2_INSTANCE_IP"):
+        variables.delete(key, filter=scope)
+    variables.create({"key": "APPLICATION", "value": "app-test", **scope})
+
+    found = deployment.play("deploy_application", image="app:1")
+    second = deployment.machines.launch(
+        TagSpecifications=[
+            {"ResourceType": "instance", "Tags": [{"Key": "application", "Value": "app-test"}]},
+        ]
+    )
+    two = deployment.play("deploy_application", image="app:2")
+    deployment.machines.ec2.terminate_instances(InstanceIds=[second])
+
+    assert found.status == "success", deployment.gitlab.log(found)
+    assert f"instance {deployment.instance} at " in deployment.gitlab.log(found)
+    assert two.status == "failed"
+    assert "error: 2 running instances have the tag application=app-test, not one" in deployment.gitlab.log(two)
+    assert deployment.serving == "app:1"
