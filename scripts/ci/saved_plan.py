@@ -21,7 +21,11 @@ from lifeboat.site import Site, site
 
 ROOT = Path(__file__).parents[2]
 INIT_SECONDS = 300
-COUNTED = {"create": (Action.CREATE,), "update": (Action.UPDATE,), "delete": (Action.DELETE, Action.REPLACE)}
+COUNTED = {
+    "create": (Action.CREATE, Action.REPLACE),
+    "update": (Action.UPDATE,),
+    "delete": (Action.DELETE, Action.REPLACE),
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -21,17 +21,17 @@ MIXED = st.one_of(st.text(), st.text(alphabet=NARROW), st.text(alphabet=NARROW +
 
 @given(MIXED)
 def test_without_raw_a_value_is_maskable_with_eight_or_more_of_the_narrow_letters_alone(value: str) -> None:
-    assert can_be_masked(value, raw=False) == (len(value) >= 8 and set(value) <= set(NARROW))
+    assert can_be_masked({"value": value, "raw": False}) == (len(value) >= 8 and set(value) <= set(NARROW))
 
 
 @given(MIXED)
 def test_with_raw_a_value_is_maskable_with_eight_or_more_letters_and_no_blank(value: str) -> None:
-    assert can_be_masked(value, raw=True) == (len(value) >= 8 and re.search(r"\s", value) is None)
+    assert can_be_masked({"value": value, "raw": True}) == (len(value) >= 8 and re.search(r"\s", value) is None)
 
 
 @given(MIXED)
 def test_what_is_maskable_without_raw_is_so_with_it(value: str) -> None:
-    assert can_be_masked(value, raw=True) or not can_be_masked(value, raw=False)
+    assert can_be_masked({"value": value, "raw": True}) or not can_be_masked({"value": value, "raw": False})
 
 
 SECRETS = st.lists(st.text(alphabet="abAB", min_size=8, max_size=12), min_size=1, max_size=3)

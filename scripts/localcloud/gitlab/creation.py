@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from localcloud.gitlab import ci_file, ci_rules, job_variables
@@ -40,6 +40,7 @@ class Chosen:
     """A job that the rules let in, and what they say of it."""
 
     job: CiJob
+    stage_idx: int
     when: str
     allow_failure: bool
     variables: dict[str, Any]
@@ -66,8 +67,8 @@ def create(records: Records, repository: Repository | None, wanted: Wanted, base
         pipeline["name"] = _expanded(name, job_variables.for_rules(records, pipeline, base, of_file))
     pipeline = records.add("pipelines", **{key: value for key, value in pipeline.items() if key != "id"})
     pipeline["iid"] = pipeline["id"]
-    for one in sorted(chosen, key=lambda c: file.stages.index(c.job.stage)):
-        _add_job(records, pipeline, file, one, base)
+    for one in sorted(chosen, key=lambda c: c.stage_idx):
+        _add_job(records, pipeline, one, base)
     return pipeline
 
 
@@ -83,7 +84,10 @@ def simulated(records: Records, pipeline: Record, file: CiFile, base: str) -> li
     chosen = []
     for job in file.jobs.values():
         own = of_file | of_workflow | asdict(job)["variables"]
-        one = _chosen(job, own, job_variables.for_rules(records, pipeline, base, of_the_file(own)))
+        place = Chosen(
+            job=job, stage_idx=file.stages.index(job.stage), when=job.when, allow_failure=False, variables=own
+        )
+        one = _ruled(place, job_variables.for_rules(records, pipeline, base, of_the_file(own)))
         if one is not None:
             chosen.append(one)
     if not chosen:
@@ -132,27 +136,25 @@ def _first(rules: list[Rule], seen: dict[str, str]) -> Rule | None:
     return next((r for r in rules if r.condition is None or ci_rules.holds(r.condition, seen)), None)
 
 
-def _chosen(job: CiJob, variables: dict[str, Any], seen: dict[str, str]) -> Chosen | None:
+def _ruled(place: Chosen, seen: dict[str, str]) -> Chosen | None:
     """Apply a job's rules; `when: manual` may fail by default in a job, but not in a rule (doc/ci/yaml, allow_failure)."""
+    job = place.job
     if job.rules is None:
         allowed = job.when == "manual" if job.allow_failure is None else job.allow_failure
-        made = Chosen(job=job, when=job.when, allow_failure=allowed, variables=variables)
-        return None if job.when == "never" else made
+        return None if job.when == "never" else replace(place, allow_failure=allowed)
     rule = _first(job.rules, seen)
-    if rule is None:
-        return None
-    when = rule.when or job.when
-    if when == "never":
+    when = None if rule is None else rule.when or job.when
+    if rule is None or when is None or when == "never":
         return None
     allowed = next((a for a in (rule.allow_failure, job.allow_failure) if a is not None), False)
-    return Chosen(job=job, when=when, allow_failure=allowed, variables=variables | asdict(rule)["variables"])
+    return replace(place, when=when, allow_failure=allowed, variables=place.variables | asdict(rule)["variables"])
 
 
 def _expanded(text: str, seen: dict[str, str]) -> str:
     return job_variables.replaced(text, lambda name: seen.get(name, ""))
 
 
-def _add_job(records: Records, pipeline: Record, file: CiFile, one: Chosen, base: str) -> Record:
+def _add_job(records: Records, pipeline: Record, one: Chosen, base: str) -> Record:
     job, kept = one.job, asdict(one.job)
     seen = job_variables.for_rules(records, pipeline, base, of_the_file(one.variables))
     seen |= {"CI_JOB_NAME": job.name, "CI_JOB_STAGE": job.stage}
@@ -168,7 +170,7 @@ def _add_job(records: Records, pipeline: Record, file: CiFile, one: Chosen, base
             "pipeline_id": pipeline["id"],
             "name": job.name,
             "stage": job.stage,
-            "stage_idx": file.stages.index(job.stage),
+            "stage_idx": one.stage_idx,
             "when": one.when,
             "allow_failure": one.allow_failure,
             "exit_codes": job.exit_codes,
@@ -199,7 +201,6 @@ def add_job(records: Records, definition: Record) -> Record:
         **definition,
         status="created",
         retried=False,
-        blocked=False,
         enqueue_at_once=False,
         failure_reason=None,
         exit_code=None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 MASKED = b"[MASKED]"
 # app/models/concerns/ci/maskable.rb: the first for raw=false, the second for raw=true. \Z is Ruby's \z, and Ruby's \S
@@ -12,9 +13,10 @@ MASKABLE_EXPANDED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}\Z")
 MASKABLE_RAW = re.compile(r"\S{8,}\Z", re.ASCII)
 
 
-def can_be_masked(value: str, *, raw: bool) -> bool:
-    """Return whether GitLab accepts `masked` for a value."""
-    return (MASKABLE_RAW if raw else MASKABLE_EXPANDED).match(value) is not None
+def can_be_masked(variable: Mapping[str, Any]) -> bool:
+    """Return whether GitLab accepts `masked` for a variable's value, which depends on whether it is raw."""
+    pattern = MASKABLE_RAW if variable["raw"] else MASKABLE_EXPANDED
+    return pattern.match(variable["value"]) is not None
 
 
 class Mask:

@@ -97,25 +97,26 @@ class Processing:
             allowed = ("success",)
         if before not in allowed:
             self.finish(job, "skipped")
-        elif self._needs_approval(job):
+        elif (deployment := self._unapproved(job)) is not None:
             # ee/app/services/ee/ci/process_build_service.rb: blocked until approved, then played by hand
-            self.records.deployment_of(job)["status"] = "blocked"  # type: ignore[index]
-            job.update(status="manual", blocked=True)
+            deployment["status"] = "blocked"
+            job["status"] = "manual"
         elif job["when"] == "manual" and not job["enqueue_at_once"]:
             job["status"] = "manual"
         else:
             self.enqueue(job)
 
-    def _needs_approval(self, job: Record) -> bool:
+    def _unapproved(self, job: Record) -> Record | None:
+        """Return the deployment of a job when it lacks approvals."""
         deployment, guard = self.records.deployment_of(job), self.records.guard(job["environment"])
         if deployment is None or guard is None:
-            return False
+            return None
         granted = [a for a in deployment["approvals"] if a["status"] == "approved"]
-        return len(granted) < int(guard["required_approval_count"])
+        return deployment if len(granted) < guard["required_approval_count"] else None
 
     def enqueue(self, job: Record) -> None:
         """Let a job wait for its resource or for a runner; later jobs that were skipped get another chance."""
-        job.update(blocked=False, queued_at=self.records.now())
+        job["queued_at"] = self.records.now()
         job["status"] = "waiting_for_resource" if job["resource_group"] else "pending"
         self._sync(job)
         self._reset_skipped(job)

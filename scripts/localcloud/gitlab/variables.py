@@ -122,7 +122,7 @@ def _mistakes(request: Request, owned: Owned, variable: Record, others: list[Rec
         wrong.setdefault("key", []).append(f"is too long (maximum is {LONGEST} characters)")
     if not KEY.match(key):
         wrong.setdefault("key", []).append("can contain only letters, digits and '_'.")
-    if variable["masked"] and not masking.can_be_masked(variable["value"], raw=variable["raw"]):
+    if variable["masked"] and not masking.can_be_masked(variable):
         wrong["value"] = ["is invalid"]
     if len(variable["description"] or "") > LONGEST:
         wrong["description"] = [f"is too long (maximum is {LONGEST} characters)"]
