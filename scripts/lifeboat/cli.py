@@ -7,14 +7,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import config, views
+from lifeboat import cli_gitlab, config, views
+from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
@@ -25,13 +24,11 @@ from lifeboat.errors import (
     INTERRUPTED,
     OBJECTIVE_MISSED,
     PENDING_CHANGES,
-    ApprovalMissing,
     Failed,
     IntegrityFailure,
     LifeboatError,
     WrongConfiguration,
 )
-from lifeboat.site import Site, site
 
 app = typer.Typer(
     name="lifeboat",
@@ -47,39 +44,7 @@ _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
-
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-Env = Annotated[
-    str, typer.Option("--env", "-e", help="Environment: the name of a file in environments/.", envvar="ENV")
-]
-Out = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Agree to what would be asked. Safety checks stay in force.")]
-
-
-def _site(env: str) -> Site:
-    return site(config.load(config.found_root(Path.cwd()), env))
-
-
-def _asking(*, yes: bool) -> apply_command.Agree:
-    def agree(lines: Sequence[str]) -> None:
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            apply_command.nobody_agrees(lines)
-        views.lines(["These changes need your agreement:", *(f"  {line}" for line in lines)])
-        if typer.prompt("Type yes to go on", default="no") != "yes":
-            raise ApprovalMissing(
-                "not agreed to; nothing of the stack was changed", hint="run it again when it is right"
-            )
-
-    return agree
+app.add_typer(cli_gitlab.gitlab, name="gitlab")
 
 
 @app.command()
@@ -89,9 +54,9 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
     Starts the local cloud where there is one, makes the state backend when it is missing, repairs what a killed apply
     left, refuses to lose anything protected, and compares state and digest at the end.
     """
-    here = _site(env)
+    here = site_of(env)
     tell = views.Teller()
-    done = apply_command.run(here, tell, _asking(yes=yes))
+    done = apply_command.run(here, tell, asking(yes=yes))
     if output is Output.JSON:
         views.document(
             {
@@ -135,7 +100,7 @@ def plan(
     ] = False,
 ) -> int:
     """Show what an apply would change; change nothing."""
-    here = _site(env)
+    here = site_of(env)
     alone = offline or (here.project.environment.endpoint is None and plan_command.dummy_credentials(here.caller_env))
     done = plan_command.run(here, views.Teller(), offline=alone)
     if output is Output.JSON:
@@ -151,9 +116,9 @@ def plan(
 @app.command()
 def destroy(env: Env = "local", yes: Yes = False) -> int:
     """Take a disposable environment down: the stack, then its local cloud with all data. Refused for any other."""
-    here = _site(env)
+    here = site_of(env)
     rehearsal = here.local_cloud() is not None and not sys.stdin.isatty()
-    done = destroy_command.run(here, views.Teller(), _asking(yes=yes or rehearsal))
+    done = destroy_command.run(here, views.Teller(), asking(yes=yes or rehearsal))
     left = f"still there: {', '.join(done.left)}" if done.left else "nothing is left running"
     views.lines([f"{env} is gone: {len(done.stack_plan.changes)} resources destroyed; {left}"])
     views.timings(done.stages)
@@ -163,11 +128,9 @@ def destroy(env: Env = "local", yes: Yes = False) -> int:
 @app.command()
 def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Look at everything lifeboat needs on this machine, with the command that fixes what is missing."""
-    rows = doctor_command.run(_site(env))
+    rows = doctor_command.run(site_of(env))
     if output is Output.JSON:
-        views.document(
-            [{"name": r.name, "found": r.found, "wanted": r.wanted, "good": r.good, "fix": r.fix} for r in rows]
-        )
+        views.document(views.prerequisites_document(rows))
     else:
         views.prerequisites(rows)
     bad = [row.name for row in rows if not row.good]
@@ -179,22 +142,22 @@ def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
 @local.command("up")
 def local_up(env: Env = "local") -> int:
     """Start the local cloud; it goes on from where it was stopped."""
-    views.lines([local_command.up(_site(env), views.Teller())])
+    views.lines([local_command.up(site_of(env), views.Teller())])
     return DONE
 
 
 @local.command("down")
 def local_down(env: Env = "local") -> int:
     """Stop the local cloud, its databases and its hosts; nothing is forgotten."""
-    views.lines([local_command.down(_site(env))])
+    views.lines([local_command.down(site_of(env))])
     return DONE
 
 
 @local.command("reset")
 def local_reset(env: Env = "local", yes: Yes = False) -> int:
     """Stop the local cloud and delete its whole state, saves included."""
-    here = _site(env)
-    _asking(yes=yes)([f"delete {local_command.cloud_of(here).directory} with every database, image and save in it"])
+    here = site_of(env)
+    asking(yes=yes)([f"delete {local_command.cloud_of(here).directory} with every database, image and save in it"])
     views.lines([local_command.reset(here)])
     return DONE
 
@@ -202,7 +165,7 @@ def local_reset(env: Env = "local", yes: Yes = False) -> int:
 @local.command("env")
 def local_env(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Print export lines for aws, psql, curl and terraform: eval "$(lifeboat local env)"."""
-    variables = local_command.environment(_site(env), views.Teller())
+    variables = local_command.environment(site_of(env), views.Teller())
     if output is Output.JSON:
         views.document(variables)
     else:
@@ -217,14 +180,14 @@ def local_save(
     replace: Annotated[bool, typer.Option("--replace", help="Give up an older save of that name.")] = False,
 ) -> int:
     """Keep a copy of the whole local cloud, databases and hosts included."""
-    views.document(local_command.ask(_site(env), "save", name=name, replace=replace))
+    views.document(local_command.ask(site_of(env), "save", name=name, replace=replace))
     return DONE
 
 
 @local.command("saves")
 def local_saves(env: Env = "local", output: Out = Output.TABLE) -> int:
     """List the saves, by name."""
-    found = local_command.saves(_site(env))
+    found = local_command.saves(site_of(env))
     if output is Output.JSON:
         views.document(found)
     else:
@@ -235,7 +198,7 @@ def local_saves(env: Env = "local", output: Out = Output.TABLE) -> int:
 @local.command("load")
 def local_load(name: Annotated[str, typer.Argument(help="Name of the save.")], env: Env = "local") -> int:
     """Go back to a save. What happened since is gone; save it first if it matters."""
-    views.document(local_command.ask(_site(env), "load", name=name))
+    views.document(local_command.ask(site_of(env), "load", name=name))
     return DONE
 
 
@@ -244,7 +207,7 @@ def local_tick(
     schedule: Annotated[str, typer.Argument(help="daily or monthly")], env: Env = "local", output: Out = Output.TABLE
 ) -> int:
     """Fire every schedule that is due daily, or monthly: DLM, AWS Backup, RDS, EventBridge Scheduler."""
-    done = local_command.ask(_site(env), "tick", schedule=schedule)
+    done = local_command.ask(site_of(env), "tick", schedule=schedule)
     if output is Output.JSON:
         views.document(done)
     else:
@@ -258,7 +221,7 @@ def local_logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="Newest lines of each log.", min=1)] = 20,
 ) -> int:
     """Print the newest lines of the local cloud's logs and of everything that runs on it."""
-    views.lines(local_command.logs(_site(env), newest=lines))
+    views.lines(local_command.logs(site_of(env), newest=lines))
     return DONE
 
 

@@ -38,6 +38,7 @@ OutputPath = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+
 SecretId = Annotated[
     str, StringConstraints(pattern=r"^(output:[a-z0-9_]+(\.[a-z0-9_]+)*|arn:[!-~]+|[A-Za-z0-9/_+=.@!-]+)$")
 ]
+InputName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 SOURCES = ("output", "file", "secret", "composed")
 # GitLab allows 255 characters, of which the marker of who keeps the variable takes some.
 LONGEST_DESCRIPTION = 180
@@ -99,6 +100,10 @@ class GitLabSettings(_Table):
     default_branch: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] = "main"
     deploy_job: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "deploy_application"
     rollback_job: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "rollback_application"
+    # What pipelines that lifeboat starts are given (spec:inputs), and the inputs that take an image.
+    inputs: dict[InputName, str] = {}
+    image_input: InputName = "image"
+    rollback_image_input: InputName = "rollback_image"
     token_env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     token_file: str | None = None
     token_entry: Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*$")] | None = None

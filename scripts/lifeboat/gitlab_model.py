@@ -231,6 +231,7 @@ class Pipeline:
     source: str
     status: str
     web_url: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,5 +263,4 @@ class Deployment:
     status: str
     job: JobId | None
     sha: str
-    web_url: str = ""
     missing_approvals: int = 0

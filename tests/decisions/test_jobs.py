@@ -26,7 +26,15 @@ from lifeboat.model import Secret
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-PIPELINE = Pipeline(id=PipelineId(7), ref="main", sha="a" * 40, source="push", status="manual", web_url="https://g/7")
+PIPELINE = Pipeline(
+    id=PipelineId(7),
+    ref="main",
+    sha="a" * 40,
+    source="push",
+    status="manual",
+    web_url="https://g/7",
+    created_at=NOON - MINUTE,
+)
 # Every status that GitLab documents for a job (doc/api/jobs.md).
 STATUSES = (
     *("created", "waiting_for_resource", "preparing", "waiting_for_callback", "pending", "running", "canceling"),
@@ -137,10 +145,20 @@ def test_a_job_before_its_turn_waits_only_for_what_runs(others: list[Job], expec
 def test_protected_variables_are_named_where_a_ref_is_not() -> None:
     variables = [
         Variable(name=VariableName(key=key, scope=scope), value=Secret("v"), protected=protected)
-        for key, scope, protected in [("IP", "*", True), ("IP", "x", True), ("URL", "*", False), ("OTHER", "*", True)]
+        for key, scope, protected in [("IP", "*", True), ("IP", "x", True), ("URL", "x", False), ("OTHER", "x", True)]
     ]
 
-    assert jobs.unseen(variables, ["IP", "URL"]) == ("IP",)
+    found = jobs.unseen(variables, [VariableName(key=key, scope="x") for key in ("IP", "URL")])
+
+    assert [str(name) for name in found] == ["IP (x)"]
+
+
+def test_a_rejected_deployment_is_not_tried_again() -> None:
+    rejected = job(status="failed", started_at=NOON, failure_reason="deployment_rejected")
+
+    assert jobs.next_step(rejected, [], None) == Next(
+        step=Step.REFUSE, why="somebody rejected its deployment, so GitLab runs it no more"
+    )
 
 
 # -- why it cannot be played -------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lifeboat.clients.gitlab_api import GitLabApi, Order
-from lifeboat.errors import GitLabRefused, RoleMissing
+from lifeboat.errors import GitLabRefused, LifeboatError, RoleMissing
 from lifeboat.gitlab_model import Deployment, DeploymentId, Job, JobId, Pipeline, PipelineId, Role
 
 PIPELINES_LOOKED_AT = 30
@@ -30,10 +31,10 @@ class GitLabPipelines:
         asked = {"ref": ref, "order_by": "id", "sort": "desc", "per_page": PIPELINES_LOOKED_AT}
         return self._api.newest(order, _pipeline, **asked)
 
-    def start(self, ref: str) -> Pipeline:
-        """Start a pipeline of a ref."""
+    def start(self, ref: str, inputs: Mapping[str, str]) -> Pipeline:
+        """Start a pipeline of a ref with inputs, which need no right to set variables."""
         order = Order(what=f"start a pipeline of {ref}", path="pipeline", role=Role.DEVELOPER)
-        return self._api.post(order, _pipeline, {"ref": ref})
+        return self._api.post(order, _pipeline, {"ref": ref, **({"inputs": dict(inputs)} if inputs else {})})
 
     def jobs(self, pipeline: PipelineId) -> list[Job]:
         """Return the newest try of each job of a pipeline."""
@@ -48,12 +49,12 @@ class GitLabPipelines:
         """Return a job's whole log so far; GitLab gives no part of one."""
         return self._api.text(Order(what=f"read the log of job {job}", path=f"jobs/{job}/trace"))
 
-    def play(self, job: JobId) -> str | None:
-        """Play a job; return what GitLab says when it will not, None when it did. The answer may carry another try's id."""
+    def play(self, job: JobId) -> LifeboatError | None:
+        """Play a job; return why GitLab will not, None when it did. Its answer carries the id of the old try."""
         return self._ordered(Order(what=f"play job {job}", path=f"jobs/{job}/play", role=Role.DEVELOPER))
 
-    def retry(self, job: JobId) -> str | None:
-        """Run an ended job again; return what GitLab says when it will not, None when it did."""
+    def retry(self, job: JobId) -> LifeboatError | None:
+        """Run an ended job again; return why GitLab will not, None when it did."""
         return self._ordered(Order(what=f"retry job {job}", path=f"jobs/{job}/retry", role=Role.DEVELOPER))
 
     def deployments(self, environment: str) -> list[Deployment]:
@@ -62,15 +63,15 @@ class GitLabPipelines:
         asked = {"environment": environment, "order_by": "id", "sort": "desc", "per_page": DEPLOYMENTS_LOOKED_AT}
         return self._api.newest(order, _deployment, **asked)
 
-    def _ordered(self, order: Order) -> str | None:
+    def _ordered(self, order: Order) -> LifeboatError | None:
         try:
             self._api.post(order, lambda record: int(record["id"]), {})
         except GitLabRefused as refusal:
             if refusal.status == 400 and _UNPLAYABLE in refusal.body:
-                return _UNPLAYABLE
+                return refusal
             raise
         except RoleMissing as refusal:
-            return refusal.summary  # newer GitLabs answer 403 where older ones say that a job is unplayable
+            return refusal  # newer GitLabs answer 403 where older ones say that a job is unplayable
         return None
 
 
@@ -82,6 +83,7 @@ def _pipeline(record: dict[str, Any]) -> Pipeline:
         source=str(record.get("source") or ""),
         status=str(record["status"]),
         web_url=str(record["web_url"]),
+        created_at=_required_time(record["created_at"]),
     )
 
 

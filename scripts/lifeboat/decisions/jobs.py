@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lifeboat.gitlab_model import ENDED, WAITING, Deployment, Job, ProjectFacts, RunnerFacts, Variable
+from lifeboat.gitlab_model import ENDED, WAITING, Deployment, Job, ProjectFacts, RunnerFacts, Variable, VariableName
 
 _UNDER_WAY = (*WAITING, "running", "canceling")
 
@@ -80,14 +80,15 @@ class Next:
     why: str
 
 
-def next_step(job: Job, jobs: Iterable[Job], since: datetime | None) -> Next:
-    """Return what to do so that the job runs with today's variables, once.
-
-    `since` (GitLab's clock) is when this run may first have played it: what began after it is that play, and is
-    followed. None when this run surely has not.
-    """
+def is_ours(job: Job, since: datetime | None) -> bool:
+    """Return whether a job began after this run may first have played it (GitLab's clock; None: it surely has not)."""
     began = job.started_at or (job.created_at if job.status in ENDED else None)
-    ours = since is not None and began is not None and began >= since
+    return since is not None and began is not None and began >= since
+
+
+def next_step(job: Job, jobs: Iterable[Job], since: datetime | None) -> Next:
+    """Return what to do so that the job runs with today's variables, once: what this run has played is followed."""
+    ours = is_ours(job, since)
     if job.status in WAITING:
         return Next(step=Step.FOLLOW, why="it is waiting for a runner, which reads the variables when it begins")
     if job.status == "running":
@@ -97,6 +98,8 @@ def next_step(job: Job, jobs: Iterable[Job], since: datetime | None) -> Next:
     if job.status in ("success", "failed", "canceled"):
         if ours:
             return Next(step=Step.FOLLOW, why="this run has played it already")
+        if job.failure_reason == "deployment_rejected":
+            return Next(step=Step.REFUSE, why="somebody rejected its deployment, so GitLab runs it no more")
         return Next(step=Step.RETRY, why=f"it ran before ({job.status}), so it is run again")
     if job.status == "manual":
         return Next(step=Step.PLAY, why="it is ready to be played")
@@ -117,10 +120,10 @@ def _before_its_turn(job: Job, jobs: Iterable[Job]) -> Next:
     return Next(step=Step.REFUSE, why=why)
 
 
-def unseen(variables: Iterable[Variable], keys: Iterable[str]) -> tuple[str, ...]:
-    """Return which of these keys a job on an unprotected ref would find empty."""
-    wanted = set(keys)
-    return tuple(sorted({v.name.key for v in variables if v.protected and v.name.key in wanted}))
+def unseen(variables: Iterable[Variable], names: Iterable[VariableName]) -> tuple[VariableName, ...]:
+    """Return which of these variables a job on an unprotected ref would find empty."""
+    wanted = set(names)
+    return tuple(v.name for v in variables if v.protected and v.name in wanted)
 
 
 # -- why it cannot be played -------------------------------------------------------------------------------------------
