@@ -16,6 +16,7 @@ _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 def _https(url: str) -> str:
     parts = urlsplit(url)
+    _ = parts.port  # raises ValueError for what is no number
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
         raise ValueError("write the address alone: https://gitlab.example.com, with no user, query or fragment")
     if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):

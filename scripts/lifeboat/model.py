@@ -42,6 +42,12 @@ class Secret:
     def __repr__(self) -> str:
         return "(hidden)"
 
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __deepcopy__(self, _: object) -> Secret:
+        return self
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not written down")
 

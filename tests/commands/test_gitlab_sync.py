@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifeboat.clients.gitlab_api import Patience
 from lifeboat.commands import gitlab_sync
 from lifeboat.commands.gitlab_sync import Prune, Way
 from lifeboat.commands.gitlab_writes import OnFailure
@@ -488,6 +489,23 @@ def test_a_failure_puts_back_what_was_written_before_it(lab: GitLabSite) -> None
         "  all that was written before it is put back: GitLab is as it was (2 variables)"
     )
     assert lab.variables() == before
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_put_back_over_them(lab: GitLabSite) -> None:
+    synced(lab)
+    lab.output(lambda r: r["app"].update(address="10.0.0.8", url="http://10.0.0.8:8080"))
+    lab.fail("UpdateVariable", first=3, times=9, status=502)
+
+    def meddle(text: str) -> None:
+        if text.endswith("update APP_URL (x)"):  # the second update, which the third must not take back
+            lab.place.project.variables.update("APP_URL", {"value": "theirs"}, filter={"environment_scope": "x"})
+
+    patience = Patience(tell=meddle, sleep=lab.slept.append)
+    problem = refused(LifeboatError, lambda: gitlab_sync.sync(lab.site(), patience, lambda _: None, Way()))
+
+    assert problem.exit_status == 1
+    assert problem.summary.splitlines()[-1] == "  NOT put back: APP_URL (x): somebody else has changed it since"
+    assert (lab.value("APP_URL"), lab.value("EC2_INSTANCE_IP")) == ("theirs", "10.0.0.7")
 
 
 def test_with_no_undo_what_was_written_stays_and_is_named(lab: GitLabSite) -> None:

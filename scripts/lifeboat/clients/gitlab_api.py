@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import gitlab
 import requests
+import urllib3.exceptions
 from gitlab.exceptions import GitlabError
 
 from lifeboat.clients.redaction import redacted
@@ -108,12 +109,20 @@ class _Session(requests.Session):
         """Read an answer to its end, which a limit on each read alone would let take for ever."""
         deadline = time.monotonic() + self._seconds * _WHOLE_ANSWER_READS
         read = bytearray()
-        for chunk in answer.iter_content(1 << 16):
-            read += chunk
-            if len(read) > _LARGEST_ANSWER or time.monotonic() > deadline:
-                answer.close()
-                raise requests.exceptions.ReadTimeout("the answer takes too long, or is too large")
-        answer._content = bytes(read)  # what iter_content leaves unset, and .content would read
+        try:
+            # iter_content would wait until a whole chunk is there.
+            while chunk := answer.raw.read1(1 << 16, decode_content=True):
+                read += chunk
+                if len(read) > _LARGEST_ANSWER or time.monotonic() > deadline:
+                    raise requests.exceptions.ReadTimeout("the answer takes too long, or is too large")
+        except urllib3.exceptions.HTTPError as error:
+            answer.close()
+            raise requests.exceptions.ChunkedEncodingError("the answer is cut off") from error
+        except requests.exceptions.ReadTimeout:
+            answer.close()
+            raise
+        answer.raw.release_conn()
+        answer._content = bytes(read)  # what .content returns, and would read itself
         return answer
 
 
