@@ -87,7 +87,8 @@ def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored
             hint="another environment's values would reach this one's jobs",
         )
     scopes = own_scopes(site) if reach is Reach.OWN else None
-    done = variable_exports.put_back(found, site.gitlab(patience).variables(), scopes)
+    pointers = {wish.name for wish in gitlab_values.wishes(site) if wish.pointer}
+    done = variable_exports.put_back(found, site.gitlab(patience).variables(), scopes, pointers)
     return Restored(key=name, done=done)
 
 

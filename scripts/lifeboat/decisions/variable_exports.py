@@ -30,14 +30,22 @@ class PutBack:
     shared: tuple[VariableName, ...]
 
 
-def put_back(export: Export, current: Iterable[Variable], own_scopes: Collection[str] | None) -> PutBack:
+def put_back(
+    export: Export,
+    current: Iterable[Variable],
+    own_scopes: Collection[str] | None,
+    pointers: Collection[VariableName],
+) -> PutBack:
     """Return how GitLab becomes again what the export says (own_scopes: None for every scope that it holds).
 
     Nothing is deleted: what came after the export stays, and is told.
     """
     current = list(current)
     have = {variable.name: variable for variable in current}
-    targets = [_target(variable, have.get(variable.name)) for variable in export.variables]
+    targets = [
+        replace(_target(variable, have.get(variable.name)), pointer=variable.name in pointers)
+        for variable in export.variables
+    ]
     whole = variable_changes.planned(targets, current, export.environment)
     own = [c for c in whole.changes if own_scopes is None or c.name.scope in own_scopes]
     shared = tuple(c.name for c in whole.writes if c not in own)
