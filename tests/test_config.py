@@ -201,3 +201,144 @@ def test_a_health_path_begins_with_a_slash(tmp_path: Path, path: str) -> None:
 
     with pytest.raises(WrongConfiguration, match="application.health_path"):
         config.load(root, "x")
+
+
+# -- GitLab ------------------------------------------------------------------------------------------------------------
+
+GITLAB = GOOD + '[gitlab]\nurl = "https://gitlab.example.com/"\nproject = "group/app"\ntoken_env = "GITLAB_TOKEN"\n'
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(WrongConfiguration) as mistake:
+        config.load(project(tmp_path, text), "x")
+    assert mistake.value.exit_status == 2
+    return [line.strip() for line in mistake.value.summary.splitlines()[1:]]
+
+
+def test_gitlab_has_sensible_defaults(tmp_path: Path) -> None:
+    settings = config.load(project(tmp_path, GITLAB), "x").environment.gitlab
+
+    assert settings is not None
+    assert (settings.url, settings.default_branch) == ("https://gitlab.example.com", "main")
+    assert (settings.deploy_job, settings.rollback_job) == ("deploy_application", "rollback_application")
+    assert settings.variables == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://gitlab.example.com", "the token would travel unencrypted"),
+        ("http://10.0.0.5", "the token would travel unencrypted"),
+        ("http://127.0.0.1.example.com", "the token would travel unencrypted"),
+        ("http://localhost.example.com", "the token would travel unencrypted"),
+        ("https://user:word@gitlab.example.com", "write the address alone"),
+        ("https://gitlab.example.com?x=1", "write the address alone"),
+        ("ftp://gitlab.example.com", "begins with https://"),
+        ("gitlab.example.com", "write the address alone"),
+        ("https://[::1", "Invalid IPv6 URL"),
+        ("https://gitlab.example.com:port", "Port could not be cast"),
+    ],
+)
+def test_only_an_encrypted_address_takes_a_token(tmp_path: Path, url: str, words: str) -> None:
+    found = mistakes(tmp_path, GITLAB.replace("https://gitlab.example.com/", url))
+
+    assert len(found) == 1
+    assert found[0].startswith("gitlab.url: ")
+    assert words in found[0]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4566/_gitlab", "http://localhost:8080", "http://[::1]:80"])
+def test_loopback_needs_no_encryption(tmp_path: Path, url: str) -> None:
+    root = project(tmp_path, GITLAB.replace("https://gitlab.example.com/", url))
+
+    assert config.load(root, "x").environment.gitlab is not None
+
+
+def test_all_mistakes_in_the_variables_are_reported_at_once(tmp_path: Path) -> None:
+    text = (
+        GITLAB.replace('token_env = "GITLAB_TOKEN"', 'token_env = "GITLAB_TOKEN"\ntoken_file = "f"')
+        + """
+[[gitlab.variables]]
+key = "1ST"
+output = "a"
+[[gitlab.variables]]
+key = "NO_SOURCE"
+[[gitlab.variables]]
+key = "TWO"
+output = "a.b"
+file = "f"
+[[gitlab.variables]]
+key = "PATH"
+output = "a..b"
+[[gitlab.variables]]
+key = "SHOWN"
+secret = "s"
+hidden = true
+masked = "never"
+[[gitlab.variables]]
+key = "SCOPE"
+output = "a"
+scope = "not%a%scope"
+[[gitlab.variables]]
+key = "KEY_OF_WHAT"
+output = "a"
+secret_key = "k"
+[[gitlab.variables]]
+key = "UNKNOWN"
+output = "a"
+colour = "red"
+"""
+    )
+
+    found = mistakes(tmp_path, text)
+
+    assert [line.split(":")[0] for line in found] == [
+        "gitlab.variables.0.key",
+        "gitlab.variables.1",
+        "gitlab.variables.2",
+        "gitlab.variables.3.output",
+        "gitlab.variables.4",
+        "gitlab.variables.5.scope",
+        "gitlab.variables.6",
+        "gitlab.variables.7.colour",
+    ]
+    assert found[1].endswith("NO_SOURCE needs exactly one of output, file, secret, composed; it says none")
+    assert found[2].endswith("TWO needs exactly one of output, file, secret, composed; it says output and file")
+    assert found[4].endswith('SHOWN: GitLab masks what it hides; leave out masked = "never"')
+    assert found[6].endswith("KEY_OF_WHAT: secret_key goes with secret alone")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GITLAB.replace('token_env = "GITLAB_TOKEN"\n', ""), "name where the token is"),
+        (GITLAB + 'token_file = "f"\n', "name where the token is"),
+        (GITLAB + 'token_entry = "tokens.x"\n', "token_entry goes with token_file alone"),
+        (GITLAB + 'token = "glpat-secret"\n', "gitlab.token: Extra inputs are not permitted"),
+    ],
+)
+def test_the_token_is_in_one_place_and_never_in_the_file(tmp_path: Path, text: str, words: str) -> None:
+    found = "\n".join(mistakes(tmp_path, text))
+
+    assert words in found
+    assert "glpat-secret" not in found
+
+
+def test_a_key_may_be_mapped_once_for_each_scope(tmp_path: Path) -> None:
+    entry = '[[gitlab.variables]]\nkey = "KEY"\noutput = "a"\n'
+
+    found = mistakes(tmp_path, GITLAB + entry + entry + entry + 'scope = "*"\n')
+
+    assert found == ["gitlab: Value error, variables: more than one entry for KEY"]
+
+
+@pytest.mark.parametrize("env", ["local", "staging", "production"])
+def test_our_environments_write_their_pointers_last(env: str) -> None:
+    root = Path(__file__).parent.parent
+
+    settings = config.load(root, env).environment.gitlab
+
+    assert settings is not None
+    assert {v.key for v in settings.variables if v.pointer} == {"EC2_INSTANCE_ID", "EC2_INSTANCE_IP"}
+    assert {v.key: v.source for v in settings.variables}["DATABASE_URL"] == "composed database_url"
+    assert settings.inputs == {"environment": env}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lifeboat.errors import WrongConfiguration
+from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
 
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
@@ -115,6 +116,7 @@ class Environment(_Table):
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
     local_cloud: LocalCloud | None = None
+    gitlab: GitLabSettings | None = None
 
     @model_validator(mode="after")
     def _the_names_are_those_that_terraform_gives(self) -> Environment:

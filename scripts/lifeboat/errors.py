@@ -55,10 +55,25 @@ class StepTookTooLong(LifeboatError):
     exit_status = 1
 
 
+class GitLabRefused(LifeboatError):
+    """GitLab refused an order with a status and a body of its own; the client that gave it knows what they mean."""
+
+    exit_status = 1
+
+    def __init__(self, summary: str, *, status: int, body: str) -> None:
+        super().__init__(summary)
+        self.status = status
+        self.body = body
+
+
 class WrongConfiguration(LifeboatError):
     """The environment's files, an option or a prerequisite is wrong; every mistake is listed."""
 
     exit_status = 2
+
+
+class RoleMissing(WrongConfiguration):
+    """A token or role may not do what is asked; whoever may look less must not take that for "it is not there"."""
 
 
 class Refused(LifeboatError):

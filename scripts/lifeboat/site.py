@@ -14,7 +14,10 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from lifeboat.clients import provider_mirror
+from lifeboat.clients import provider_mirror, token_file
+from lifeboat.clients.gitlab import GitLab
+from lifeboat.clients.gitlab_api import GitLabApi, Patience
+from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.images import Images
 from lifeboat.clients.inventory import Inventory
@@ -23,12 +26,16 @@ from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
 from lifeboat.clients.sdk import translated
+from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
+from lifeboat.clients.variable_exports import VariableExports
 from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
-from lifeboat.model import Owner, RunId
+from lifeboat.errors import WrongConfiguration
+from lifeboat.gitlab_config import GitLabSettings
+from lifeboat.model import Owner, Recovery, RunId, Secret
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -203,8 +210,57 @@ class Site:
         return LocalCloud(
             url=environment.endpoint.url,
             directory=directory,
-            command=environment.local_cloud.command,
+            command=[str(self.project.root) if word == "{root}" else word for word in environment.local_cloud.command],
             network=environment.local_cloud.network,
+        )
+
+    def secrets(self, region: str) -> SecretStore:
+        """Return the secrets of one region."""
+        return SecretStore(self.client("secretsmanager", region))
+
+    # -- GitLab ----------------------------------------------------------------------------------------------------
+
+    @property
+    def gitlab_settings(self) -> GitLabSettings:
+        """What the environment's file says of GitLab; raises WrongConfiguration where it says nothing."""
+        settings = self.project.environment.gitlab
+        if settings is None:
+            raise WrongConfiguration(
+                f"environment {self.project.env} has no [gitlab]",
+                hint=f"write [gitlab] into environments/{self.project.env}.toml; environments/local.toml shows how",
+            )
+        return settings
+
+    @property
+    def gitlab_environment(self) -> str:
+        """The name that this environment has in GitLab."""
+        return self.gitlab_settings.environment or self.project.env
+
+    def gitlab(self, patience: Patience) -> GitLab:
+        """Return the project's variables, settings and protection."""
+        return GitLab(self._gitlab_api(patience))
+
+    def gitlab_pipelines(self, patience: Patience) -> GitLabPipelines:
+        """Return the project's pipelines, jobs and deployments."""
+        return GitLabPipelines(self._gitlab_api(patience))
+
+    def _gitlab_api(self, patience: Patience) -> GitLabApi:
+        settings = self.gitlab_settings
+        limits = (float(settings.request_seconds), patience)
+        return GitLabApi(url=settings.url, project=settings.project, token=self.gitlab_token(), limits=limits)
+
+    def gitlab_token(self) -> Secret:
+        """Return the token from where the environment's file says; it never comes by an option."""
+        settings = self.gitlab_settings
+        if settings.token_file is not None:
+            return token_file.read(self.project.root / settings.token_file, settings.token_entry)
+        name = settings.token_env or ""
+        return token_file.checked(self.caller_env.get(name, ""), f"the environment variable {name}")
+
+    def variable_exports(self, recovery: Recovery) -> VariableExports:
+        """Return where exports of GitLab's variables lie: the dump bucket, versioned, locked, encrypted and copied."""
+        return VariableExports(
+            s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket, environment=self.project.env
         )
 
     # -- Terraform -------------------------------------------------------------------------------------------------
@@ -292,10 +348,12 @@ class Site:
 
     def terraform_env(self) -> dict[str, str]:
         """Return the environment variables of a Terraform process: the caller's, without what would change its meaning."""
+        gitlab = self.project.environment.gitlab
+        withheld = {*_NOT_TERRAFORMS, *([gitlab.token_env] if gitlab is not None and gitlab.token_env else [])}
         env = {
             k: v
             for k, v in self.caller_env.items()
-            if (not k.startswith("TF_") or k in ("TF_CLI_CONFIG_FILE", "TF_LOG")) and k not in _NOT_TERRAFORMS
+            if (not k.startswith("TF_") or k in ("TF_CLI_CONFIG_FILE", "TF_LOG")) and k not in withheld
         }
         configuration = provider_mirror.configuration(self.project.work, self.caller_env)
         if configuration is not None:

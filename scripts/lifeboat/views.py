@@ -21,6 +21,7 @@ from lifeboat.decisions import plans
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.protection import span
 from lifeboat.errors import EXIT_STATUSES, LifeboatError
+from lifeboat.gitlab_model import Job, SyncPlan
 from lifeboat.model import (
     Action,
     AssetRow,
@@ -371,6 +372,53 @@ def prerequisites(rows: Sequence[Prerequisite]) -> None:
         mark = "[green]ok[/green]" if row.good else "[red]bad[/red]"
         table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(row.fix))
     _console(stderr=False).print(table)
+
+
+def prerequisites_document(rows: Sequence[Prerequisite]) -> list[dict[str, Any]]:
+    """Return what doctor found for JSON."""
+    return [asdict(row) for row in rows]
+
+
+def sync_document(plan: SyncPlan) -> dict[str, Any]:
+    """Return a plan of GitLab's variables for JSON, without any value."""
+    return {
+        "writes": len(plan.writes),
+        "differs": plan.differs,
+        "changes": [
+            {
+                "key": change.name.key,
+                "scope": change.name.scope,
+                "action": change.doing.value,
+                "attributes": list(change.attributes),
+                "pointer": change.pointer,
+                "notes": list(change.notes),
+            }
+            for change in plan.changes
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """Return a job that has ended for JSON; durations in seconds."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status,
+        "pipeline": job.pipeline.id,
+        "ref": job.pipeline.ref,
+        "sha": job.pipeline.sha,
+        "queued_seconds": None if job.queued is None else job.queued.total_seconds(),
+        "seconds": None if job.ran is None else job.ran.total_seconds(),
+        "url": job.web_url,
+    }
+
+
+def job_line(job: Job) -> str:
+    """Return a job that has ended in one line."""
+    waited = "" if job.queued is None else f", after {job.queued.total_seconds():.0f} s of waiting"
+    ran = "" if job.ran is None else f" in {job.ran.total_seconds():.0f} s"
+    return f"{job.name} (job {job.id}, pipeline {job.pipeline.id}): {job.status}{ran}{waited}; {job.web_url}"
 
 
 def lines(texts: Iterable[str]) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import deque
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.clients.sdk import translated
+from lifeboat.commands import database_access
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
@@ -94,7 +92,7 @@ def logs(site: Site, *, newest: int) -> list[str]:
 
 
 def environment(site: Site, tell: Teller) -> dict[str, str]:
-    """Return what plain aws, psql, curl and terraform need to reach the running local cloud, by variable name.
+    """Return what plain aws, psql, curl, terraform and GitLab's clients need to reach the running local cloud, by name.
 
     The database password is read from its secret at this moment; it is in no file. Where the stack's state cannot be
     read, what it would tell is left out with a warning: the rest is what it takes to look for that state.
@@ -106,6 +104,7 @@ def environment(site: Site, tell: Teller) -> dict[str, str]:
     terraform = site.terraform_env()
     variables = {key: value for key, value in site.aws_env().items() if value}
     variables |= _of_the_stack(site, tell)
+    variables |= _of_gitlab(site, tell)
     variables |= {
         "STATE_BUCKET": store.bucket,
         "STATE_KEY": store.key,
@@ -132,7 +131,7 @@ def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
         return {
             "APP_URL": recovery.app.url,
             **_public_name(site, recovery),
-            "DATABASE_URL": _database_url(site, recovery),
+            "DATABASE_URL": database_access.database_url(site, recovery).reveal(),
             "DUMP_BUCKET": recovery.dumps.bucket,
         }
     except LifeboatError as error:
@@ -148,13 +147,19 @@ def _public_name(site: Site, recovery: Recovery) -> dict[str, str]:
     return {"APP_NAME_URL": named, "NAME_SERVER": resolver}
 
 
-def _database_url(site: Site, recovery: Recovery) -> str:
-    database = recovery.database
-    secrets = site.client("secretsmanager", recovery.region)
-    with translated("read the database's password secret"):
-        secret = json.loads(secrets.get_secret_value(SecretId=database.password_secret_arn)["SecretString"])
-    user, password = quote(secret["username"], safe=""), quote(secret["password"], safe="")
-    return f"postgresql://{user}:{password}@{database.address}:{database.port}/{database.name}?sslmode=require"
+def _of_gitlab(site: Site, tell: Teller) -> dict[str, str]:
+    """Return what reaches this environment's GitLab; the token is that of its file, since a variable is there already."""
+    settings = site.project.environment.gitlab
+    if settings is None:
+        return {}
+    variables = {"GITLAB_URL": settings.url, "GITLAB_PROJECT": settings.project}
+    if settings.token_file is None:
+        return variables
+    try:
+        return {**variables, "GITLAB_TOKEN": site.gitlab_token().reveal()}
+    except LifeboatError as error:
+        tell.warn(f"GITLAB_TOKEN is not set: {error.summary}")
+        return variables
 
 
 def _tail(path: Path, newest: int) -> list[str]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASKED = b"[MASKED]"
-# app/models/concerns/ci/maskable.rb: the first for raw=false, the second for raw=true. \Z is Ruby's \z.
+# app/models/concerns/ci/maskable.rb: the first for raw=false, the second for raw=true. \Z is Ruby's \z, and Ruby's \S
+# knows ASCII's blanks alone.
 MASKABLE_EXPANDED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}\Z")
-MASKABLE_RAW = re.compile(r"\S{8,}\Z")
+MASKABLE_RAW = re.compile(r"\S{8,}\Z", re.ASCII)
 
 
 def can_be_masked(variable: Mapping[str, Any]) -> bool:
