@@ -16,7 +16,7 @@ from lifeboat import config, views
 from lifeboat.commands import apply as apply_command
 from lifeboat.decisions import durations
 from lifeboat.errors import ApprovalMissing
-from lifeboat.model import ImageId
+from lifeboat.model import Agree, ImageId
 from lifeboat.site import Site, site
 
 _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -64,7 +64,7 @@ def site_of(env: str) -> Site:
     return site(config.load(config.found_root(Path.cwd()), env))
 
 
-def asking(*, yes: bool) -> apply_command.Agree:
+def asking(*, yes: bool) -> Agree:
     """Return how to ask for agreement: on a terminal, or not at all where it was given already."""
 
     def agree(lines: Sequence[str]) -> None:

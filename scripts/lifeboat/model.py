@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -475,6 +475,10 @@ def state_address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> A
     key = instance.get("index_key")
     suffix = "" if key is None else f"[{json.dumps(key)}]"
     return Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
+
+
+# Who is asked for agreement to these lines; raises ApprovalMissing when nobody agrees.
+Agree = Callable[[Sequence[str]], None]
 
 
 class Teller(Protocol):

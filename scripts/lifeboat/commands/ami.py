@@ -13,7 +13,6 @@ from lifeboat import config
 from lifeboat.clients import programs, run_files, state_store
 from lifeboat.clients.images import Images
 from lifeboat.clients.waiting import Patience
-from lifeboat.commands import apply
 from lifeboat.decisions import deployments
 from lifeboat.decisions import images as decisions
 from lifeboat.decisions.deployments import Expected
@@ -27,6 +26,7 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.model import (
+    Agree,
     BakeSource,
     ContainerImage,
     Health,
@@ -100,7 +100,7 @@ class Baked:
     health: Health | None
 
 
-def bake(site: Site, tell: Teller, agree: apply.Agree, guest: Guest, within: timedelta) -> Baked:
+def bake(site: Site, tell: Teller, agree: Agree, guest: Guest, within: timedelta) -> Baked:
     """Make an image of the running instance and wait until it is available; one already under way is waited for."""
     recovery = outputs.recovery(site.stack_store())
     instance, images = InstanceId(recovery.app.instance_id), site.images()
@@ -259,7 +259,7 @@ def _stacks_machine(site: Site) -> Machine | None:
 # -- pruning -----------------------------------------------------------------------------------------------------------
 
 
-def prune(site: Site, show: Callable[[Pruning], None], agree: apply.Agree, keep: int) -> Pruning:
+def prune(site: Site, show: Callable[[Pruning], None], agree: Agree, keep: int) -> Pruning:
     """Deregister the images of ours that nothing needs and delete their own snapshots, once somebody agrees to the list."""
     images = site.images()
     # Held against a recovery or an apply, which may choose an image while this decides that nobody needs it.

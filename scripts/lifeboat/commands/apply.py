@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -10,15 +10,13 @@ from lifeboat.clients import probe, run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import names, plans
 from lifeboat.errors import ApprovalMissing, Refused
-from lifeboat.model import App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
+from lifeboat.model import Agree, App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
 PROBE_SECONDS = 5.0
-
-Agree = Callable[[Sequence[str]], None]  # raises ApprovalMissing when nobody agrees to these lines
 
 
 @dataclass(frozen=True, kw_only=True)

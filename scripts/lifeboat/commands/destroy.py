@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
-from lifeboat.commands.apply import Agree
 from lifeboat.decisions import plans
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
-from lifeboat.model import Plan, Teller
+from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
 from lifeboat.stack import preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,14 +14,13 @@ from lifeboat.clients import probe, run_files
 from lifeboat.decisions import names
 from lifeboat.decisions.names import Move
 from lifeboat.errors import Interrupted, LifeboatError, NothingFits, Refused, WrongConfiguration
-from lifeboat.model import App, Health, PublicAnswer, Resolved, Switch, ZoneId, content
+from lifeboat.model import Agree, App, Health, PublicAnswer, Resolved, Switch, ZoneId, content
 from lifeboat.site import Site
 from lifeboat.stack import outputs, public_name
 from lifeboat.stack.public_name import Situation
 
 HEALTH_SECONDS = 5.0
 
-Agree = Callable[[Sequence[str]], None]  # raises ApprovalMissing when nobody agrees to these lines
 Tell = Callable[[str], None]
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.commands import database_access
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
-from lifeboat.stack import outputs, rehearsal
+from lifeboat.stack import database_access, outputs, rehearsal
 from lifeboat.views import Teller
 
 _STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
