@@ -274,6 +274,20 @@ def test_where_the_zones_servers_cannot_be_reached_the_cache_answers_and_is_mark
     assert (found.addresses, found.cached) == (("10.0.0.1",), True)
 
 
+def test_where_the_zones_servers_cannot_be_found_the_cache_answers_and_is_marked() -> None:
+    def addresses_only(query: dns.message.Message) -> dns.message.Message:
+        if query.question[0].rdtype == dns.rdatatype.A:
+            return positive("10.0.0.1")(query)
+        refusal = dns.message.make_response(query)
+        refusal.set_rcode(dns.rcode.REFUSED)
+        return refusal
+
+    with name_server(addresses_only) as forwarder:
+        found = Names(resolver=None, system=stub(forwarder)).addresses("one.app.test")
+
+    assert (found.addresses, found.cached) == (("10.0.0.1",), True)
+
+
 def test_a_server_that_is_not_responsible_is_not_believed(there: zones.Names) -> None:
     with name_server(positive("10.6.6.6")) as lame:
         asking = Names(resolver=None, system=stub(there.place), port=lame[1])

@@ -50,8 +50,8 @@ class Names:
         """Return where a name leads now.
 
         Raises NoSuchName or NoAddress only when a server that must know says so; NameServerFailed and NamesUnreachable
-        when nobody could say. Where the zone's servers cannot be reached from here, this machine's resolver answers
-        and the result is marked `cached`.
+        when nobody could say. Where the zone's servers cannot be found or reached from here, this machine's resolver
+        answers and the result is marked `cached`.
         """
         if self._resolver is not None:
             return _followed(name, self._from_resolver, seconds)
@@ -73,7 +73,11 @@ class Names:
         return _first_definite([self._resolver], name, kind, deadline, needed=dns.flags.Flag(0))
 
     def _from_authority(self, name: Name, kind: RdataType, deadline: float) -> tuple[QueryMessage, str]:
-        servers = self._servers_of(name, deadline)
+        try:
+            servers = self._servers_of(name, deadline)
+        except NameServerFailed as error:
+            # Some resolvers pass on questions for addresses alone. Nobody who must know has been asked yet.
+            raise NamesUnreachable(error.summary) from error
         return _first_definite(servers, name, kind, deadline, needed=dns.flags.AA)
 
     def _from_system(self, name: Name, kind: RdataType, deadline: float) -> tuple[QueryMessage, str]:
