@@ -373,6 +373,31 @@ def moment(text: str | None) -> datetime | None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Instance:
+    """An EC2 instance; `image` is None where EC2 has forgotten it."""
+
+    id: InstanceId
+    state: str
+    image: ImageId | None
+    kind: str
+    launched_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What one more instance needs, what runs already and what the account allows, in vCPUs."""
+
+    needed: int
+    used: int
+    limit: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether one more fits."""
+        return self.used + self.needed <= self.limit
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostStanding:
     """Whether an instance can be worked with: its state in EC2 ("missing": there is none), and its agent's in SSM."""
 

@@ -20,6 +20,7 @@ from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.images import Images
+from lifeboat.clients.instances import Instances
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
@@ -172,6 +173,13 @@ class Site:
     def images(self) -> Images:
         """Return the machine images and snapshots, of both regions."""
         return Images(client=self.client, owner=self.owner())
+
+    def instances(self) -> Instances:
+        """Return the application's instances of the primary region."""
+        region = self.project.environment.application.region
+        return Instances(
+            ec2=self.client("ec2", region), quotas=self.client("service-quotas", region), owner=self.owner()
+        )
 
     def hosts(self, region: str) -> Hosts:
         """Return the application's instances in a region."""

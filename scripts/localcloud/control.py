@@ -95,6 +95,8 @@ class Control:
             return self.tick(str(asked.get("schedule", "")))
         if verb == "break":
             return self.strike(str(asked.get("what", "")))
+        if verb == "quota":
+            return self.change_quota(str(asked.get("region", "")), float(asked["vcpus"]))
         if verb == "faults":
             return self.change_faults(asked)
         if verb == "gitlab":
@@ -223,6 +225,13 @@ class Control:
             return {"broke": what, "done": disasters.strike(self.cloud, what)}
         except disasters.NothingToBreak as error:
             raise Missing(str(error)) from error
+
+    def change_quota(self, region: str, vcpus: float) -> dict[str, Any]:
+        """Change how many vCPUs of instances may run in a region."""
+        from localcloud.services import quotas
+
+        quotas.change_limit(self.cloud, region, vcpus)
+        return {"region": region, "vcpus": vcpus}
 
     def change_faults(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Add the rule `add`, or drop all with `clear`; return the rules in force."""

@@ -45,6 +45,7 @@ SERVICE_OF_SCOPE = {
     "states": "stepfunctions",
     "tagging": "resourcegroupstaggingapi",
     "eventbridge": "events",
+    "servicequotas": "service-quotas",
 }
 READING = re.compile(r"^(Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Simulate|Validate|Test|Select)")
 # AWS's own answer when the real service is not built here would be a lie, so the code names us.
