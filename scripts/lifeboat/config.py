@@ -174,10 +174,14 @@ class Project(BaseModel):
 
     @property
     def var_files(self) -> list[Path]:
-        """Return the stack's inputs; a recovery's choice (DESIGN: ami_id) overrides the committed ones."""
+        """Return the stack's inputs; what a recovery chose overrides the committed ones."""
         files = [self.root / "environments" / f"{self.env}.tfvars"]
-        recovery = self.root / "environments" / f"{self.env}.recovery.tfvars.json"
-        return [*files, recovery] if recovery.exists() else files
+        return [*files, self.recovery_file] if self.recovery_file.exists() else files
+
+    @property
+    def recovery_file(self) -> Path:
+        """What a recovery chose, for every later apply to read: written by lifeboat, committed by the operator."""
+        return self.root / "environments" / f"{self.env}.recovery.tfvars.json"
 
     @property
     def cloud_directory(self) -> Path | None:
@@ -211,6 +215,13 @@ def images_named(root: Path) -> list[ImageUse]:
         for path in sorted([*folder.glob("*.tfvars"), *folder.glob("*.tfvars.json")])
         for name in dict.fromkeys(re.findall(r"\bami-[0-9a-f]{8,17}\b", path.read_text()))
     ]
+
+
+def image_configured(project: Project) -> ImageId | None:
+    """Return the machine image that the committed tfvars name (ami_id); None when they do not."""
+    text = (project.root / "environments" / f"{project.env}.tfvars").read_text()
+    found = re.findall(r'^\s*ami_id\s*=\s*"(ami-[0-9a-f]+)"', text, flags=re.MULTILINE)
+    return ImageId(found[-1]) if found else None
 
 
 def app_image_named(project: Project) -> ContainerImage | None:

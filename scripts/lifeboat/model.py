@@ -80,6 +80,7 @@ class App(_Output):
     url: str
     address: str
     instance_id: str
+    instance_type: str = ""
     ami_id: str
     security_group_id: str
     dns_name: str | None = None
@@ -523,6 +524,23 @@ class Teller(Protocol):
 
     def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
         """Give what shows how far a wait is, for as long as it lasts."""
+
+
+# -- recoveries ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryRequest:
+    """What an operator asks of a recovery: `image` None is the newest usable one, `failed_at` None the time of asking.
+
+    `allowed` are addresses off the instance's path that the plan may touch all the same; `accepted` images of others.
+    """
+
+    image: ImageId | None = None
+    failed_at: datetime | None = None
+    allowed: tuple[str, ...] = ()
+    accepted: frozenset[ImageId] = frozenset()
+    max_age: timedelta | None = None
 
 
 # -- journals --------------------------------------------------------------------------------------------------------

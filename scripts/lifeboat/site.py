@@ -26,6 +26,7 @@ from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
+from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_store import StateStore
@@ -36,7 +37,7 @@ from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
-from lifeboat.model import Owner, Recovery, RunId, Secret
+from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -291,6 +292,18 @@ class Site:
             data=self.project.work / "terraform" / "stack",
             env={**self.terraform_env(), **(credentials or {})},
             variables=self.variables(teardown=teardown),
+            var_files=self.project.var_files,
+            by_hand=self.by_hand(self.project.stack_root),
+        )
+
+    def stack_terraform_from(self, image: ImageId, run: RunId) -> Terraform:
+        """Return root 2 with the instance launched from this image, whatever the files say, marked as work of a run."""
+        return Terraform(
+            root=self.project.stack_root,
+            data=self.project.work / "terraform" / "stack",
+            env={**self.terraform_env(), RUN_MARK: run},
+            # What is given by -var after the files counts.
+            variables={**self.variables(teardown=False), "ami_id": image},
             var_files=self.project.var_files,
             by_hand=self.by_hand(self.project.stack_root),
         )

@@ -13,6 +13,7 @@ output "recovery" {
       url               = module.app_instance.url
       address           = module.app_instance.address
       instance_id       = module.app_instance.instance_id
+      instance_type     = module.app_instance.instance_type
       ami_id            = module.app_instance.ami_id
       security_group_id = module.app_instance.security_group_id
       dns_name          = module.app_instance.dns_name

@@ -21,6 +21,8 @@ import psutil
 from lifeboat.errors import Locked, Refused
 from lifeboat.model import Holder, RunId
 
+# In the environment of each Terraform of a recovery, so that it can be found from another checkout too.
+RUN_MARK = "LIFEBOAT_RUN"
 NEEDED_BYTES = 1 << 30  # one applied local stack with a few snapshots takes about 0.6 GB
 KEPT_RUNS = 30
 
@@ -194,6 +196,16 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
             time.sleep(0.5)
         else:
             return
+
+
+def terraforms_of(run: RunId) -> list[int]:
+    """Return the processes on this machine that are Terraforms, or their providers, of a run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(RUN_MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
 
 
 def _terraform_works(folder: Path) -> bool:

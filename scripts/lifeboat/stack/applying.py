@@ -16,7 +16,7 @@ from lifeboat.clients.run_files import Run
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.errors import Interrupted, LifeboatError
-from lifeboat.model import Action, Plan, Teller
+from lifeboat.model import Action, Address, Plan, Teller
 from lifeboat.site import Site
 from lifeboat.stack import repair
 
@@ -89,8 +89,10 @@ class Applying:
         repair.adopt_stack(self.site, self.tell, self.stack, lost)
         return self.start_plan(self.stack, "stack")
 
-    def start_plan(self, terraform: Terraform, name: str) -> Running:
+    def start_plan(self, terraform: Terraform, name: str, *, replace: Sequence[Address] = ()) -> Running:
+        """Start a plan that is kept in the run's folder; what is named in `replace` is made anew in any case."""
         running = terraform.plan(
+            replace=replace,
             out=self.run.folder / f"{name}.plan",
             events=self.run.folder / f"{name}-plan.jsonl",
             seconds=self.settings.plan_minutes * 60,
@@ -99,6 +101,7 @@ class Applying:
         return self.under_way(running)
 
     def start_apply(self, terraform: Terraform, name: str) -> Running:
+        """Start the apply of the plan of that name."""
         self.run.note(**{f"{name}_started": time.time()})
         running = terraform.apply(
             self.run.folder / f"{name}.plan",
