@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-import shutil
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gitlab
+import pytest
 
 from tests.localcloud.machines import until
-from tests.rehearsal import ROOT, Rehearsal, passed
+from tests.rehearsal import Rehearsal, passed
 
 ENDED = ("success", "failed", "canceled", "skipped")
 SECONDS = 300
 
 
-def with_a_repository(stack: Rehearsal) -> Path:
-    """Start the stack's cloud again with its checkout as the repository of the local GitLab; return its folder."""
-    shutil.copytree(ROOT / "scripts/ci", stack.root / "scripts/ci", dirs_exist_ok=True)
-    text = (ROOT / ".gitlab-ci.yml").read_text()
-    (stack.root / ".gitlab-ci.yml").write_text(text.replace("default: production", "default: local"))
-    stack.edit("environments/local.toml", r'"serve"\]', f'"serve", "--repository", "{stack.root}"]')
-    passed(stack.lifeboat("local", "down"))
-    passed(stack.lifeboat("local", "up"))
-    return stack.root / ".lifeboat/local/cloud"
+@pytest.fixture
+def cloud(stack: Rehearsal) -> Iterator[Path]:
+    """The folder of the stack's cloud, whose GitLab takes the pipelines of main for the local environment."""
+    file = stack.root / ".gitlab-ci.yml"
+    text = file.read_text()
+    file.write_text(text.replace("default: production", "default: local"))
+    yield stack.root / ".lifeboat/local/cloud"
+    file.write_text(text)
 
 
 def pushed(stack: Rehearsal) -> int:
@@ -37,8 +37,8 @@ def pushed(stack: Rehearsal) -> int:
         return int(json.load(answer)["pipeline"])
 
 
-def test_the_pipeline_applies_the_plan_that_it_showed(stack: Rehearsal) -> None:
-    document = json.loads((with_a_repository(stack) / "gitlab-tokens.json").read_text())
+def test_the_pipeline_applies_the_plan_that_it_showed(stack: Rehearsal, cloud: Path) -> None:
+    document = json.loads((cloud / "gitlab-tokens.json").read_text())
     project = gitlab.Gitlab(document["url"], private_token=document["tokens"]["owner"], timeout=60).projects.get(1)
     stack.edit("environments/local.tfvars", r"on-call@lifeboat\.test", "second-line@lifeboat.test")
     pipeline = project.pipelines.get(pushed(stack))

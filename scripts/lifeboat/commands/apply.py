@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from lifeboat.clients import probe, run_files
+from lifeboat.clients import last_good, probe, run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import names, plans
 from lifeboat.errors import ApprovalMissing, Refused
 from lifeboat.model import Agree, App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, public_name, rehearsal, repair
-from lifeboat.stack.applying import PATIENCE, Applying
+from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
 PROBE_SECONDS = 5.0
@@ -89,7 +90,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
             work.wait(
                 applying,
                 until=lambda: work.backend_usable(applying, state_plan, root_store),
-                total=len(state_plan.changes),
+                total=steps(state_plan),
             )
         with stages.timed("plan of the stack"):
             plan_stack = work.prepare_stack(lost)
@@ -99,7 +100,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
         work.run.note(applying_stack=True)
         applying.append(work.start_apply(work.stack, "stack"))
     with stages.timed("apply"):
-        work.wait(applying, total=len(stack_plan.changes) + len(state_plan.changes))
+        work.wait(applying, total=steps(stack_plan) + steps(state_plan))
         work.give_root_state(root_store)
     with stages.timed("check"):
         work.state_and_digest_agree()
@@ -113,6 +114,8 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
     if answers is not None and recovery.app.dns_name is not None:
         with stages.timed("wait for its public name"):
             public, unproven = _proven(site, recovery.app, min(patience, public_name.SEEN_SECONDS))
+    if answers is not None and not unproven:
+        last_good.remember(site.project.work, datetime.now(UTC))
     return Applied(
         state_plan=state_plan,
         stack_plan=stack_plan,

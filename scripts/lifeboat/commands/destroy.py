@@ -12,7 +12,7 @@ from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
 from lifeboat.stack import preflight, rehearsal, repair
-from lifeboat.stack.applying import PATIENCE, Applying
+from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +102,12 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
     work.stack = site.stack_terraform(teardown=True, credentials=site.as_break_glass())
     with stages.timed("take the protection off"):
         unlocking = work.start_plan(work.stack, "stack").planned()
-        work.wait([work.start_apply(work.stack, "stack")], total=len(unlocking.changes))
+        work.wait([work.start_apply(work.stack, "stack")], total=steps(unlocking))
         work.tell.resources_end()
     work.stack = own
     with stages.timed("destroy"):
         plan = _start_destroy_plan(work).planned()
-        work.wait([work.start_apply(work.stack, "stack")], total=len(plan.changes))
+        work.wait([work.start_apply(work.stack, "stack")], total=steps(plan))
     return plan
 
 

@@ -16,6 +16,7 @@ from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 from lifeboat.stack import outputs, public_name, repair
+from lifeboat.stack.applying import steps
 
 INSTANCE = Address("module.app_instance.aws_instance.this")
 PLAN_LIMIT = timedelta(minutes=20)
@@ -242,7 +243,7 @@ def launch(c: Recovering, turn: Turn) -> None:
     headline = plans.headline(plan) if plan is not None else ""
     with turn.effect("apply the plan", plan=headline, serial=c.serial()) as came:
         applying = work.start_apply(work.stack, "stack")
-        c.wait(applying, total=0 if plan is None else len(plan.changes))
+        c.wait(applying, total=0 if plan is None else steps(plan))
         work.state_and_digest_agree()
         came.update(serial=c.serial(), instance=c.app.instance_id, address=c.app.address)
     repair.done(c.site, work.run)
@@ -331,6 +332,8 @@ def _wait_until(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | N
 def boot_is_noted(c: Recovering) -> Gap | None:
     """Does the image say that a host booted from it and served?"""
     last_good.remember(c.site.project.work, c.now())
+    if not c.has_launched:
+        return None  # nothing booted for this recovery
     found = c.site.images().image(c.image, c.recovery.region)
     if found is None or found.owner_id != c.site.owner().account_id:
         return None  # somebody else's cannot be tagged

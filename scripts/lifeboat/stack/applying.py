@@ -25,6 +25,11 @@ SETTLING = {"aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_replication_
 PATIENCE = timedelta(minutes=15)
 
 
+def steps(plan: Plan) -> int:
+    """Return how many things Terraform will report as done: a replacement is made of two."""
+    return sum(2 if change.action is Action.REPLACE else 1 for change in plan.changes)
+
+
 @dataclass
 class Stages:
     """How long each part took, in seconds, in the order in which they ended."""

@@ -1,0 +1,306 @@
+"""From a dead instance to a green answer, on the applied stack: what changes, what is measured, what is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import gitlab
+import pytest
+
+from tests.rehearsal import Rehearsal, passed
+
+# Names resolve through the local cloud, so the name is asked by the lifeboat command that resolves it.
+IMAGE_FILE = "environments/local.recovery.tfvars.json"
+
+
+def instances(stack: Rehearsal) -> list[dict[str, Any]]:
+    """Return the application's instances that are not terminated."""
+    found = stack.client("ec2").describe_instances(
+        Filters=[
+            {"Name": "tag:application", "Values": ["app-local"]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+        ]
+    )
+    return [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
+
+
+def variables(stack: Rehearsal) -> dict[str, str | None]:
+    """Return GitLab's variables of the environment."""
+    env = stack.exported()
+    project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
+    return {variable.key: variable.value for variable in project.variables.list(get_all=True)}
+
+
+def job_log(stack: Rehearsal, job: str) -> str:
+    env = stack.exported()
+    project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
+    return str(project.jobs.get(int(job.removeprefix("job "))).trace().decode())
+
+
+def notes(stack: Rehearsal) -> Any:
+    with urllib.request.urlopen(stack.exported()["APP_URL"], timeout=10) as answer:
+        return json.load(answer)["notes"]
+
+
+def by_name(stack: Rehearsal) -> dict[str, Any]:
+    """Return what `dns show` finds of the public name."""
+    document: dict[str, Any] = json.loads(passed(stack.lifeboat("dns", "show", "-o", "json")).stdout)
+    return document
+
+
+def runs(stack: Rehearsal) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    return found
+
+
+def broke(stack: Rehearsal, what: str = "instance") -> None:
+    passed(stack.lifeboat("local", "break", what))
+
+
+def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehearsal) -> None:
+    rows, before = notes(stack), instances(stack)[0]["InstanceId"]
+    broke(stack)
+    with pytest.raises(urllib.error.URLError):
+        notes(stack)
+    dead = by_name(stack)
+
+    done = passed(stack.run("make", "recover", "AMI=latest"))
+
+    after = instances(stack)
+    report = json.loads(passed(stack.lifeboat("recover", "-o", "json")).stdout)
+    run = runs(stack)[1]
+    events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
+    deployed = next(event["data"]["deployed_by"] for event in events if "deployed_by" in event["data"])
+    assert dead["findings"]
+    assert by_name(stack)["findings"] == []
+    assert notes(stack) == rows
+    assert [instance["InstanceId"] != before for instance in after] == [True]
+    assert variables(stack)["EC2_INSTANCE_IP"] == after[0]["PublicIpAddress"]
+    assert variables(stack)["EC2_INSTANCE_ID"] == after[0]["InstanceId"]
+    assert f"EC2_INSTANCE_IP={after[0]['PublicIpAddress']}" in job_log(stack, deployed)
+    assert "RTO 0:0" in done.stdout
+    assert "the same as before: it moved along" in done.stdout
+    assert (run["state"], report["met"]) == ("ended", True)
+    assert "no changes" in passed(stack.run("make", "apply")).stdout
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_the_report_adds_up_and_the_image_is_kept_for_every_later_apply(stack: Rehearsal) -> None:
+    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
+    broke(stack, "instance-gone")
+    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 90))
+
+    report = json.loads(passed(stack.lifeboat("recover", "--failed-at", failed_at, "-o", "json")).stdout)
+
+    listed = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
+    assert report["rto_seconds"] == pytest.approx(sum(part["seconds"] for part in report["parts"]), abs=0.01)
+    assert report["parts"][0]["step"] == "before the recovery was started"
+    assert report["parts"][0]["seconds"] >= 90
+    assert report["facts"]["image"] == image
+    assert json.loads((stack.root / IMAGE_FILE).read_text()) == {"ami_id": image}
+    assert [found["id"] for found in listed if found["proven_at"]] == [image]
+    assert [instance["ImageId"] for instance in instances(stack)] == [image]
+    assert "no changes" in passed(stack.lifeboat("apply")).stdout
+
+
+def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None:
+    broke(stack)
+    before, serial = instances(stack), state_serial(stack)
+
+    shown = passed(stack.lifeboat("recover", "--preview"))
+    document = json.loads(passed(stack.lifeboat("recover", "--preview", "-o", "json")).stdout)
+
+    gaps = {step["step"]: step["gap"] for step in document["steps"]}
+    assert "nothing was changed" in shown.stdout
+    assert gaps["instance"] == f"{before[0]['InstanceId']} runs ami-0f000000000000001, but does not serve"
+    assert gaps["variables"]
+    assert sorted(document["plan"]) == [
+        "replace module.app_instance.aws_eip_association.this",
+        "replace module.app_instance.aws_instance.this",
+    ]
+    assert document["refused"] == []
+    assert (instances(stack), state_serial(stack), runs(stack)) == (before, serial, [])
+    assert variables(stack) == {}
+
+
+def state_serial(stack: Rehearsal) -> int:
+    env = stack.exported()
+    body = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
+    return int(json.loads(body)["serial"])
+
+
+def test_what_serves_is_not_replaced_unless_somebody_agrees(stack: Rehearsal) -> None:
+    before = instances(stack)[0]["InstanceId"]
+    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+
+    refused = passed(stack.lifeboat("recover"), 7)
+    after = instances(stack)[0]["InstanceId"]
+
+    assert "which serves: its root volume goes with it" in refused.stderr
+    assert (after, [run["state"] for run in runs(stack)]) == (before, ["idle"])
+    assert not (stack.root / IMAGE_FILE).exists()
+
+
+def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> None:
+    broke(stack)
+    first = stack.start("lifeboat", "recover")
+    _until_it_says(first, "Launch the instance")
+    time.sleep(6)
+    first.send_signal(signal.SIGTERM)
+    printed, _ = first.communicate(timeout=200)
+    state = runs(stack)[0]
+
+    again = stack.lifeboat("recover")
+    resumed = passed(stack.lifeboat("resume"))
+
+    assert first.returncode == 130, printed
+    assert f"lifeboat resume {state['run']}" in printed
+    assert state["state"] == "open"
+    assert f"lifeboat resume {state['run']} goes on with it" in passed(again, 3).stderr
+    assert "interrupted" in resumed.stdout
+    assert len(instances(stack)) == 1
+    assert by_name(stack)["findings"] == []
+
+
+def _until_it_says(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"it never said {words!r}")
+
+
+def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothing(stack: Rehearsal) -> None:
+    broke(stack)
+    before = instances(stack)
+    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
+
+    refused = passed(stack.lifeboat("recover"), 3)
+    after = instances(stack)
+    allowed = stack.lifeboat("recover", "--allow", 'module.database.aws_db_instance.this["g1"]')
+
+    assert 'update module.database.aws_db_instance.this["g1"]' in refused.stderr
+    assert "--allow 'module.database.aws_db_instance.this[\"g1\"]'" in refused.stderr
+    assert [i["State"]["Name"] for i in after] == [i["State"]["Name"] for i in before]
+    passed(allowed)
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_without_gitlab_the_application_is_deployed_over_ssm_and_the_sync_stays_open(stack: Rehearsal) -> None:
+    broke(stack)
+    control(stack, "faults", add={"service": "gitlab", "operation": ".*", "times": 10_000, "status": 503})
+
+    done = stack.lifeboat("recover")
+    control(stack, "faults", clear=True)
+    answered, open_run = by_name(stack), runs(stack)[0]
+    resumed = stack.lifeboat("resume")
+
+    assert "the application is back, but 1 steps are open: Point GitLab at the instance" in passed(done, 4).stderr
+    assert "deployed by: SSM" in done.stdout
+    assert answered["findings"] == []
+    assert open_run["state"] == "open"
+    passed(resumed)
+    assert variables(stack)["EC2_INSTANCE_ID"] == instances(stack)[0]["InstanceId"]
+    assert runs(stack)[0]["state"] == "ended"
+
+
+def control(stack: Rehearsal, verb: str, **asked: Any) -> None:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.port}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+
+
+def test_an_objective_that_is_missed_is_10_and_the_report_says_where_the_time_went(stack: Rehearsal) -> None:
+    broke(stack)
+    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5 * 3600))
+
+    done = passed(stack.lifeboat("recover", "--failed-at", failed_at), 10)
+
+    assert "RTO 5:0" in done.stdout
+    assert "before the recovery was started" in done.stdout
+
+
+def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    broke(stack)
+    first = stack.start("lifeboat", "recover")
+    _until_it_says(first, "Keep the image")
+    time.sleep(0.5)
+    first.kill()
+    first.wait()
+
+    aborted = passed(stack.lifeboat("abort"))
+
+    assert runs(stack)[0]["state"] == "ended"
+    assert "is given up" in aborted.stdout
+    assert "nothing" not in passed(stack.lifeboat("resume"), 6).stdout
+    if not instances(stack)[0]["State"]["Name"] == "running":
+        assert not (stack.root / IMAGE_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--ami", "ami-0123456789abcdef0"], 6, "ami-0123456789abcdef0"),
+        (["--ami", "latest", "--accept-foreign-image"], 2, "goes with an image that is named"),
+        (["--ami", "nonsense"], 2, "is not latest or an image id"),
+        (["--failed-at", "2026-03-01T03:12:00"], 2, "is no time with a zone"),
+        (["--failed-at", "2099-01-01T00:00:00Z"], 2, "is in the future"),
+        (["--max-age", "soon"], 2, "is no length of time"),
+    ],
+)
+def test_wrong_inputs_are_refused_before_anything_is_changed(
+    stack: Rehearsal, arguments: list[str], status: int, words: str
+) -> None:
+    broke(stack)
+    before, serial = instances(stack), state_serial(stack)
+
+    refused = passed(stack.lifeboat("recover", *arguments), status)
+
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (instances(stack), state_serial(stack), variables(stack)) == (before, serial, {})
+
+
+def test_an_image_that_is_not_ours_needs_to_be_accepted(stack: Rehearsal) -> None:
+    ec2 = stack.client("ec2")
+    image = ec2.create_image(InstanceId=instances(stack)[0]["InstanceId"], Name="somebody's", NoReboot=True)["ImageId"]
+    ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 1})
+    broke(stack)
+
+    refused = stack.lifeboat("recover", "--ami", image)
+    accepted = stack.lifeboat("recover", "--ami", image, "--accept-foreign-image")
+
+    assert "it is not ours" in passed(refused, 6).stderr
+    passed(accepted)
+    assert [instance["ImageId"] for instance in instances(stack)] == [image]
+
+
+def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touched(stack: Rehearsal) -> None:
+    broke(stack)
+    control(stack, "quota", region="eu-west-1", vcpus=2)
+
+    refused = passed(stack.lifeboat("recover"), 3)
+
+    assert "the account's quota does not allow one more" in refused.stderr
+    assert [instance["State"]["Name"] for instance in instances(stack)] == ["running"]
+
+
+def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("gitlab", "sync", "--yes"))
+    before = instances(stack)[0]["InstanceId"]
+
+    done = passed(stack.lifeboat("recover"))
+
+    assert [line for line in done.stderr.splitlines() if line.strip().startswith("done (")] == [
+        line for line in done.stderr.splitlines() if line.strip().startswith("done (")
+    ][:2]
+    assert instances(stack)[0]["InstanceId"] == before
