@@ -27,7 +27,7 @@ def test_a_restart_is_a_new_container_process_and_a_healthy_answer(saved: Rehear
 
     done = passed(saved.lifeboat("app", "restart"))
 
-    assert done.stdout.startswith(f"app:1 answers at {app['url']}/healthz on {app['instance_id']}, after ")
+    assert done.stdout.startswith(f"app:1 answers at {app['url']} on {app['instance_id']}, after ")
     assert json.loads(record.read_text())["started"] > before
     assert runs(saved, "restart")[-1]["how"] == "done"
 

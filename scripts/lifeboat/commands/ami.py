@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from uuid import uuid4
 
 from lifeboat import config
@@ -49,7 +50,6 @@ from lifeboat.views import Teller
 
 LOOK_SECONDS = 60.0
 BACK_SECONDS = 300.0  # for the application to answer again after the reboot of a bake
-_SHOWN_REASONS = 10
 
 
 class Guest(StrEnum):
@@ -152,11 +152,9 @@ def _image_tag(site: Site, recovery: Recovery, standing: HostStanding) -> Contai
     """Return the container image that runs on the host; the one that the tfvars name where the host cannot be asked."""
     if deployments.unreachable(standing) is None:
         patience = Patience(seconds=LOOK_SECONDS, tell=lambda _: None)
-        with suppress(LifeboatError):  # an image without this tag is better than none
+        with suppress(LifeboatError):  # an image with the wish of the tfvars in this tag is better than none
             printed = site.hosts(recovery.region).run(standing.instance, deployments.looking(str(uuid4())), patience)
-            running = deployments.deployed(printed).running
-            if running is not None:
-                return running
+            return deployments.deployed(printed).running
     return config.app_image_named(site.project)
 
 
@@ -177,11 +175,9 @@ def copy(site: Site, tell: Teller, which: ImageId | None, within: timedelta) -> 
     home = primary
     if which is not None and images.image(which, primary) is None and images.image(which, dr) is not None:
         home = dr
-    want = replace(machine_images.wanted(site, image=which), region=home, architecture=None)
-    original, target = (
-        machine_images.require(site, want, machine_images.chosen(site, want)),
-        dr if home == primary else primary,
-    )
+    want = WantedImage(owner=site.owner(), region=home, now=datetime.now(UTC), image=which)
+    original = machine_images.require(site, want, machine_images.chosen(site, want))
+    target = dr if home == primary else primary
     there = decisions.copy_in(images.ours(target), original, target)
     if there is not None:
         tell.say(f"{there.id} in {target} is a copy of {original.id} already")
@@ -212,11 +208,10 @@ def from_snapshot(site: Site, tell: Teller, want: WantedSnapshot, told: Machine 
     images = site.images()
     found = images.snapshots(want.region)
     if want.snapshot is not None and want.snapshot not in {snapshot.id for snapshot in found}:
-        named = [images.snapshot(want.snapshot, region) for region in machine_images.regions(site)]
-        found += [snapshot for snapshot in named if snapshot is not None]
+        found += machine_images.anywhere(site, want.region, partial(images.snapshot, want.snapshot))
     choice = decisions.choose_snapshot(found, want)
     if choice.chosen is None:
-        reasons = [f"  {j.what.id} ({j.what.region}): {j.why}" for j in choice.rejected[:_SHOWN_REASONS]]
+        reasons = [] if want.snapshot else machine_images.reasons(choice.rejected)
         raise NothingFits("\n".join([choice.why, *reasons]), hint="lifeboat ami from-snapshot --help")
     snapshot = choice.chosen
     machine = told or _machine_of(site, images, snapshot)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from lifeboat.decisions import images as decisions
 from lifeboat.errors import NothingFits, Unreachable
-from lifeboat.model import Choice, Image, ImageId, InstanceId, Judged, Machine, Recovery, WantedImage
+from lifeboat.model import Choice, Image, ImageId, InstanceId, Judged, Machine, Recovery, Snapshot, WantedImage
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
 _SHOWN_REASONS = 10
+_Thing = TypeVar("_Thing")
 
 
 def wanted(site: Site, *, image: ImageId | None = None, max_age: timedelta | None = None) -> WantedImage:
@@ -35,16 +39,7 @@ def chosen(site: Site, want: WantedImage) -> Choice[Image]:
     images = site.images()
     found = images.ours(want.region)
     if want.image is not None and want.image not in {image.id for image in found}:
-        for region in regions(site):
-            here = region == want.region
-            try:
-                named = images.image(want.image, region)
-            except Unreachable:
-                if here:
-                    raise
-                continue  # only where else it might be stays unknown
-            if named is not None:
-                found.append(named)
+        found += anywhere(site, want.region, partial(images.image, want.image))
     return decisions.choose(found, want)
 
 
@@ -54,7 +49,7 @@ def require(site: Site, want: WantedImage, choice: Choice[Image]) -> Image:
         env = site.project.env
         bake = f"lifeboat ami bake -e {env}, or, without a living instance: lifeboat ami from-snapshot latest -e {env}"
         raise NothingFits(
-            "\n".join([choice.why, *([] if want.image else _reasons(choice.rejected))]),
+            "\n".join([choice.why, *([] if want.image else reasons(choice.rejected))]),
             hint=f"lifeboat ami list -e {env}" if want.image else bake,
         )
     return choice.chosen
@@ -67,7 +62,18 @@ def latest(site: Site, max_age: timedelta | None) -> tuple[Image, Choice[Image]]
     return require(site, want, choice), choice
 
 
-def _reasons(rejected: Sequence[Judged[Image]]) -> list[str]:
+def anywhere(site: Site, here: str, look: Callable[[str], _Thing | None]) -> list[_Thing]:
+    """Return what is found of one id in either region; that the other one does not answer hides only where else it is."""
+    found = [look(here)]
+    for region in regions(site):
+        if region != here:
+            with suppress(Unreachable):
+                found.append(look(region))
+    return [thing for thing in found if thing is not None]
+
+
+def reasons(rejected: Sequence[Judged[Image]] | Sequence[Judged[Snapshot]]) -> list[str]:
+    """Return one line for each that was rejected, the newest ten and how many more there are."""
     lines = [f"  {judged.what.id} ({judged.what.region}): {judged.why}" for judged in rejected[:_SHOWN_REASONS]]
     more = len(rejected) - len(lines)
     return [*lines, f"  and {more} older ones"] if more else lines
