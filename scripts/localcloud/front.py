@@ -125,7 +125,7 @@ class Front:
         path = str(environ.get("PATH_INFO", "/"))
         if path.startswith("/_localcloud/"):
             answer = self.control.answer(environ)
-        elif path.startswith(f"{GITLAB}/"):
+        elif path == GITLAB or path.startswith(f"{GITLAB}/"):
             answer = self._gitlab(environ)
         else:
             answer = self._aws(environ)

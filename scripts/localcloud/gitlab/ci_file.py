@@ -81,7 +81,7 @@ def read(text: str, inputs: Mapping[str, Any] | None = None) -> CiFile:
     named = {name: value for name, value in document.items() if name not in GLOBALS}
     for name in sorted(NOT_PLAYED & set(named)):
         reasons.append(f"the local GitLab does not play the keyword {name}")
-    jobs = {n: v for n, v in named.items() if not str(n).startswith(".") and n not in NOT_PLAYED}
+    jobs = {str(n): v for n, v in named.items() if not str(n).startswith(".") and n not in NOT_PLAYED}
     default = document.get("default") or {}
     reasons += _unknown("default", default, DEFAULTS)
     default = {k: document[k] for k in ("image", "before_script", "after_script") if k in document} | default

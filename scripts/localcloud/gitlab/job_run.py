@@ -96,11 +96,14 @@ class JobRun:
             self._log.flush()
 
     def close(self) -> None:
-        """End the log and delete the workspace."""
+        """End the log."""
         with self._lock:
             if not self._log.closed:
                 self._log.write(self._mask.rest())
                 self._log.close()
+
+    def remove(self) -> None:
+        """Delete the workspace, whatever the job has put there."""
         subprocess.run(["rm", "-rf", str(self.folder)], check=False)
 
     # -- before ------------------------------------------------------------------------------------------------------

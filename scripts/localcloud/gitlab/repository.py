@@ -35,7 +35,7 @@ class Repository:
     def ci_text(self) -> str | None:
         """Return the text of .gitlab-ci.yml; None when there is none."""
         path = self.folder / CI_FILE
-        return path.read_text() if path.is_file() else None
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
     def head(self) -> Commit:
         """Return the checked-out commit; without git, one made up from the content of .gitlab-ci.yml."""

@@ -110,14 +110,17 @@ class Runner:
             outcome = Outcome(status="failed", reason="runner_system_failure")
         with self.cloud.gate.working(), self.gitlab.lock:
             run.close()
-            if outcome is None or life is not self._life:
-                return
-            self._running.pop(number, None)
-            job = self.gitlab.records.table("jobs").get(number)
-            if job is not None and job["status"] in ("running", "canceling"):
-                self._ended(job, outcome)
-            self.gitlab.processing.settle()
-            self.take()
+            if outcome is not None and life is self._life:
+                self._tell(number, outcome)
+        run.remove()
+
+    def _tell(self, number: int, outcome: Outcome) -> None:
+        self._running.pop(number, None)
+        job = self.gitlab.records.table("jobs").get(number)
+        if job is not None and job["status"] in ("running", "canceling"):
+            self._ended(job, outcome)
+        self.gitlab.processing.settle()
+        self.take()
 
     def _ended(self, job: Record, outcome: Outcome) -> None:
         processing = self.gitlab.processing
