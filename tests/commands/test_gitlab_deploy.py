@@ -27,7 +27,7 @@ from lifeboat.errors import (
 )
 from lifeboat.gitlab_model import Job
 
-from tests.gitlab_sites import PASSWORD, GitLabSite
+from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
 from tests.localcloud.machines import until
 
 SECONDS = 60
@@ -60,13 +60,7 @@ def ci(script: str = "echo deployed", **more: str) -> str:
 @pytest.fixture
 def lab(lab: GitLabSite) -> Iterator[GitLabSite]:
     """A site whose project has no pipelines."""
-    owner = lab.local.project("owner")
-    for pipeline in owner.pipelines.list(get_all=True):
-        for job in pipeline.jobs.list(get_all=True):
-            if job.status in ("running", "pending", "waiting_for_resource"):
-                owner.jobs.get(job.id, lazy=True).cancel()
-        until(lambda found=pipeline: owner.pipelines.get(found.id).status not in ("running", "canceling"), SECONDS)
-        pipeline.delete()
+    forget_pipelines(lab)
     yield lab
     lab.local.turn(runner="online")
 

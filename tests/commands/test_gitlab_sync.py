@@ -439,7 +439,7 @@ def test_what_somebody_else_changed_since_the_plan_is_not_overwritten(
     assert problem.summary.startswith(
         f"EC2_INSTANCE_IP (x) was changed by somebody else since the plan was made: {words}"
     )
-    assert problem.summary.endswith("all that was written before it is put back: GitLab is as it was (1 variables)")
+    assert problem.summary.endswith("GitLab is as it was: what was written before is put back")
     assert lab.variables() == theirs
     assert lab.value("APP_URL") == before["APP_URL", "x"]["value"]
 
@@ -486,7 +486,7 @@ def test_a_failure_puts_back_what_was_written_before_it(lab: GitLabSite) -> None
 
     assert problem.summary == (
         "cannot change the variable EC2_INSTANCE_IP (x): GitLab answers 502\n"
-        "  all that was written before it is put back: GitLab is as it was (2 variables)"
+        "  GitLab is as it was: what was written before is put back"
     )
     assert lab.variables() == before
 

@@ -80,7 +80,7 @@ def _ended(problem: LifeboatError, sent: list[_Sent], scribe: Scribe) -> Lifeboa
         lines = "\n".join(f"  NOT put back: {line}" for line in left)
         return Failed(f"{problem.summary}\n{lines}", hint=f"{scribe.again}: it writes what is missing")
     scribe.journal.end(f"failed, put back: {type(problem).__name__}")
-    problem.summary += f"\n  all that was written before it is put back: GitLab is as it was ({len(sent)} variables)"
+    problem.summary += "\n  GitLab is as it was: what was written before is put back"
     return problem
 
 
