@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+import dns.message
 
 
 @contextmanager
@@ -33,3 +35,28 @@ def saying(answer: bytes) -> Iterator[int]:
 def http(body: bytes, status: str = "200 OK") -> bytes:
     """Return a whole HTTP answer with this body."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+@contextmanager
+def name_server(
+    reply: Callable[[dns.message.Message], dns.message.Message | bytes | None],
+) -> Iterator[tuple[str, int]]:
+    """Run a name server over UDP that answers each question as told, None with silence; gives its address and port."""
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.1)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                with suppress(OSError):
+                    wire, asker = server.recvfrom(65535)
+                    said = reply(dns.message.from_wire(wire))
+                    if said is not None:
+                        server.sendto(said if isinstance(said, bytes) else said.to_wire(), asker)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()
+        over.set()
+        thread.join(5)

@@ -97,6 +97,7 @@ def checkout(folder: Path) -> Rehearsal:
     made = Rehearsal(root=folder, port=port)
     made.edit("environments/local.toml", r"127\.0\.0\.1:4566", f"127.0.0.1:{port}")
     made.edit("environments/local.toml", r"^network +=.*$", f'network = "{own_network(port)}"')
+    made.edit("environments/local.toml", r"^resolver +=.*$", f'resolver = "{own_network(port)}.192.53:{port}"')
     return made
 
 

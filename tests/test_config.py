@@ -90,6 +90,37 @@ def test_a_recovery_file_is_read_after_the_committed_inputs(tmp_path: Path) -> N
     assert files == ["x.tfvars", "x.recovery.tfvars.json"]
 
 
+def test_every_machine_image_that_a_file_names_is_in_use_even_in_a_comment(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    folder = root / "environments"
+    (folder / "x.tfvars").write_text('ami_id = "ami-0123456789abcdef0" # before: ami-01234567\nbad = "ami-xyz"\n')
+    (folder / "x.recovery.tfvars.json").write_text('{"ami_id": "ami-0aaaaaaaaaaaaaaaa"}')
+
+    found = [(use.image, use.by) for use in config.images_named(root)]
+
+    assert found == [
+        ("ami-0aaaaaaaaaaaaaaaa", "environments/x.recovery.tfvars.json"),
+        ("ami-0123456789abcdef0", "environments/x.tfvars"),
+        ("ami-01234567", "environments/x.tfvars"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ('instance = {\n  app_image = "app:1"\n}\n', "app:1"),
+        ('  app_image="registry.example.com/app:2"', "registry.example.com/app:2"),
+        ('# app_image = "app:0"\n', None),
+        ("", None),
+    ],
+)
+def test_the_container_image_of_the_inputs_is_read(tmp_path: Path, text: str, image: str | None) -> None:
+    root = project(tmp_path, GOOD)
+    (root / "environments" / "x.tfvars").write_text(text)
+
+    assert config.app_image_named(config.load(root, "x")) == image
+
+
 def test_the_checkout_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
     root = project(tmp_path, GOOD)
     inside = root / "terraform" / "stack"
@@ -103,6 +134,73 @@ def test_outside_a_checkout_the_error_says_what_to_do(tmp_path: Path) -> None:
         config.found_root(tmp_path)
 
     assert mistake.value.hint == "cd into the checkout, then run the command again"
+
+
+LOCAL = """
+[endpoint]
+url = "http://127.0.0.1:4566"
+[local_cloud]
+command = ["x"]
+directory = "x"
+network = "127.77"
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "server"),
+    [
+        ("192.0.2.53:53", ("192.0.2.53", 53)),
+        ("[2001:db8::53]:5353", ("2001:db8::53", 5353)),
+        ("127.77.192.53:4566", ("127.77.192.53", 4566)),
+    ],
+)
+def test_a_resolver_is_an_address_and_a_port(tmp_path: Path, place: str, server: tuple[str, int]) -> None:
+    root = project(tmp_path, GOOD + f'[dns]\nresolver = "{place}"\n')
+
+    assert config.load(root, "x").environment.dns.server == server
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("192.0.2.53", "dns.example.org:53", "192.0.2.53:0", "192.0.2.53:65536", "192.0.2.53:"),
+        *("2001:db8::53:53", "[192.0.2.53]:53", ":53", ""),
+    ],
+)
+def test_what_is_no_address_and_port_is_no_resolver(tmp_path: Path, place: str) -> None:
+    root = project(tmp_path, GOOD + f'[dns]\nresolver = "{place}"\n')
+
+    with pytest.raises(WrongConfiguration, match=r"dns.resolver: .*write an address and a port"):
+        config.load(root, "x")
+
+
+def test_without_a_resolver_there_is_none(tmp_path: Path) -> None:
+    assert config.load(project(tmp_path, GOOD), "x").environment.dns.server is None
+
+
+@pytest.mark.parametrize("place", [None, "127.77.192.53:4567", "127.78.192.53:4566"])
+def test_a_local_cloud_without_its_own_name_server_is_refused_with_its_address(
+    tmp_path: Path, place: str | None
+) -> None:
+    dns = "" if place is None else f'[dns]\nresolver = "{place}"\n'
+    root = project(tmp_path, GOOD + LOCAL + dns)
+
+    with pytest.raises(WrongConfiguration, match=r'\[local_cloud\] needs \[dns\] resolver = "127.77.192.53:4566"'):
+        config.load(root, "x")
+
+
+def test_a_local_cloud_with_its_name_server_is_accepted(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD + LOCAL + '[dns]\nresolver = "127.77.192.53:4566"')
+
+    assert config.load(root, "x").environment.dns.server == ("127.77.192.53", 4566)
+
+
+@pytest.mark.parametrize("path", ["healthz", "", "/well done", "http://x/"])
+def test_a_health_path_begins_with_a_slash(tmp_path: Path, path: str) -> None:
+    root = project(tmp_path, GOOD.replace("[state]", f'health_path = "{path}"\n[state]'))
+
+    with pytest.raises(WrongConfiguration, match="application.health_path"):
+        config.load(root, "x")
 
 
 # -- GitLab ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,11 @@ output "instance_id" {
   value       = aws_instance.this.id
 }
 
+output "instance_type" {
+  description = "Type of the instance; whether the account may run another one, a recovery asks first."
+  value       = aws_instance.this.instance_type
+}
+
 output "instance_arn" {
   description = "ARN of the running instance; what an image policy or a backup plan selects."
   value       = aws_instance.this.arn

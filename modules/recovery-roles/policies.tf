@@ -69,6 +69,7 @@ locals {
       "route53:ListResourceRecordSets",
       "ssm:DescribeInstanceInformation",
       "ssm:GetCommandInvocation",
+      "ssm:ListCommands",
       "tag:GetResources",
     ]
     Resource = ["*"]
@@ -133,9 +134,20 @@ locals {
               "ec2:CreateSnapshots",
               "ec2:CreateTags",
               "ec2:CreateVolume",
+              "ec2:RegisterImage",
               "ec2:RunInstances",
             ]
             Resource = ["*"]
+          },
+          {
+            Sid      = "CopyImagesUnderTheKeys"
+            Effect   = "Allow"
+            Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+            Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
+            Condition = {
+              StringEquals = { "aws:ResourceTag/application" = var.name }
+              StringLike   = { "kms:ViaService" = "ec2.*.amazonaws.com" }
+            }
           },
           {
             Sid       = "HandleInstancesOfTheApplication"
@@ -163,6 +175,12 @@ locals {
             Effect   = "Allow"
             Action   = ["ssm:SendCommand"]
             Resource = ["arn:aws:ssm:*:*:document/AWS-RunShellScript"]
+          },
+          {
+            Sid      = "EndCommands"
+            Effect   = "Allow"
+            Action   = ["ssm:CancelCommand"]
+            Resource = ["*"]
           },
           {
             Sid      = "RestoreFromVaults"

@@ -12,7 +12,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_gitlab, config, views
+from lifeboat import config, views
+from lifeboat.cli_ami import ami
+from lifeboat.cli_app import application
+from lifeboat.cli_dns import dns
+from lifeboat.cli_gitlab import gitlab
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
@@ -44,7 +48,10 @@ _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
-app.add_typer(cli_gitlab.gitlab, name="gitlab")
+app.add_typer(ami, name="ami")
+app.add_typer(application, name="app")
+app.add_typer(gitlab, name="gitlab")
+app.add_typer(dns, name="dns")
 
 
 @app.command()
@@ -63,6 +70,8 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
                 "changed": done.changed,
                 "application": done.recovery.app.model_dump(),
                 "answers": done.answers,
+                "public_name": views.public_document(done.public),
+                "unproven": list(done.unproven),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }
@@ -70,12 +79,18 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
     else:
         views.lines([] if done.changed else ["no changes: the environment is what its files say"])
         views.protection(done.rows, done.recovery)
-        views.application(done.recovery, done.answers)
+        views.application(done.recovery, done.answers, done.public)
         views.timings(done.stages)
     if done.answers is None:
         raise IntegrityFailure(
             f"everything is applied, but {done.recovery.app.url} does not answer with 200 from here",
             hint="lifeboat local logs" if here.local_cloud() else f"curl -v {done.recovery.app.url}",
+        )
+    if done.unproven:
+        raise IntegrityFailure(
+            "everything is applied, but the application does not answer through its public name:\n"
+            + "\n".join(f"  {finding}" for finding in done.unproven),
+            hint=f"lifeboat dns show -e {env}",
         )
     # What is stored but copied on no schedule yet is shown as unknown; what nothing protects misses the objective.
     missed = [row.asset for row in done.rows if not row.meets and (row.rpo is not None or not row.ways)]
@@ -212,6 +227,15 @@ def local_tick(
         views.document(done)
     else:
         views.lines(done["fired"] or [f"nothing is scheduled {schedule}"])
+    return DONE
+
+
+@local.command("break")
+def local_break(
+    what: Annotated[str, typer.Argument(help="instance, instance-gone, database or state")], env: Env = "local"
+) -> int:
+    """Let a disaster happen to the local cloud, for a rehearsal: `lifeboat local break instance`, then `make recover`."""
+    views.lines(local_command.ask(site_of(env), "break", what=what)["done"])
     return DONE
 
 

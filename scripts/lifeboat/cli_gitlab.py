@@ -9,13 +9,16 @@ import typer
 from lifeboat import views
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
 from lifeboat.clients.gitlab_api import Patience
-from lifeboat.commands import gitlab_copies, gitlab_deploy, gitlab_doctor, gitlab_sync
-from lifeboat.commands.gitlab_copies import Reach
-from lifeboat.commands.gitlab_deploy import Approval, Pipelines, Task, Wanted
-from lifeboat.commands.gitlab_sync import Prune, Way
-from lifeboat.commands.gitlab_writes import OnFailure
 from lifeboat.errors import DONE, PENDING_CHANGES, StoppedPartWay, WrongConfiguration
 from lifeboat.gitlab_model import SyncPlan
+from lifeboat.pipeline import copies as copying
+from lifeboat.pipeline import deploy as deploying
+from lifeboat.pipeline import doctor as checking
+from lifeboat.pipeline import sync as syncing
+from lifeboat.pipeline.copies import Reach
+from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted
+from lifeboat.pipeline.sync import Prune, Way
+from lifeboat.pipeline.writes import OnFailure
 
 gitlab = typer.Typer(
     help="The environment's GitLab project: its variables, and the jobs that deploy and roll back.",
@@ -44,7 +47,7 @@ def _show(plan: SyncPlan, output: Output, done: str) -> None:
     if output is Output.JSON:
         views.document(views.sync_document(plan))
         return
-    views.lines(gitlab_sync.lines(plan.changes))
+    views.lines(syncing.lines(plan.changes))
     views.lines(f"! {warning}" for warning in plan.warnings)
     views.lines([f"{len(plan.writes)} {done}" if plan.writes else "no changes: GitLab has what is asked for"])
 
@@ -62,7 +65,7 @@ def plan(
 
     + create, ~ update, ? hidden (cannot be compared, so it is written again), - delete, = same, ! to know.
     """
-    found = gitlab_sync.preview(site_of(env), _patience(), _prune(asked=prune))
+    found = syncing.preview(site_of(env), _patience(), _prune(asked=prune))
     _show(found, output, "to write")
     return PENDING_CHANGES if detailed_exitcode and found.writes else DONE
 
@@ -85,7 +88,7 @@ def sync(
     Example: lifeboat gitlab sync -e production --yes
     """
     way = Way(prune=_prune(asked=prune), on_failure=OnFailure.LEAVE if no_undo else OnFailure.PUT_BACK)
-    _show(gitlab_sync.sync(site_of(env), _patience(), asking(yes=yes), way), output, "written and verified")
+    _show(syncing.sync(site_of(env), _patience(), asking(yes=yes), way), output, "written and verified")
     return DONE
 
 
@@ -101,7 +104,7 @@ def export(
 
     GitLab gives the values of hidden variables to nobody: they are named, and it ends with 4.
     """
-    done = gitlab_copies.export(site_of(env), _patience())
+    done = copying.export(site_of(env), _patience())
     hidden = [str(name) for name in done.export.hidden]
     where = f"s3://{done.bucket}/{done.key}"
     if output is Output.JSON:
@@ -121,7 +124,7 @@ def export(
 @gitlab.command("restore")
 def restore(
     *,
-    name: Annotated[str, typer.Argument(help="Key of an export, its last part, or latest.")] = gitlab_copies.LATEST,
+    name: Annotated[str, typer.Argument(help="Key of an export, its last part, or latest.")] = copying.LATEST,
     env: Env = "local",
     output: Out = Output.TABLE,
     shared: Annotated[
@@ -134,9 +137,9 @@ def restore(
     reach = Reach.SHARED if shared else Reach.OWN
     here = site_of(env)
     if preview:
-        found = gitlab_copies.preview(here, _patience(), name, reach)
+        found = copying.preview(here, _patience(), name, reach)
     else:
-        found = gitlab_copies.restore(here, _patience(), asking(yes=yes), (name, reach))
+        found = copying.restore(here, _patience(), asking(yes=yes), (name, reach))
     tell = views.Teller()
     tell.say(f"from {found.key}")
     if found.done.shared:
@@ -162,7 +165,7 @@ def deploy(
     """
     here = site_of(env)
     wanted = _wanted(ref=ref, image=image, new_pipeline=new_pipeline, wait_approval=wait_approval)
-    return _played(env, gitlab_deploy.deploy_task(here, wanted), output)
+    return _played(env, deploying.deploy_task(here, wanted), output)
 
 
 @gitlab.command("rollback")
@@ -178,7 +181,7 @@ def rollback(
     """Play the rollback job of the newest pipeline, follow its log, and end as the job ends."""
     here = site_of(env)
     wanted = _wanted(ref=ref, image=image, new_pipeline=new_pipeline, wait_approval=wait_approval)
-    return _played(env, gitlab_deploy.rollback_task(here, wanted), output)
+    return _played(env, deploying.rollback_task(here, wanted), output)
 
 
 def _wanted(*, ref: str | None, image: str | None, new_pipeline: bool, wait_approval: bool) -> Wanted:
@@ -191,7 +194,7 @@ def _wanted(*, ref: str | None, image: str | None, new_pipeline: bool, wait_appr
 
 
 def _played(env: str, task: Task, output: Output) -> int:
-    job = gitlab_deploy.run(site_of(env), task, _patience())
+    job = deploying.run(site_of(env), task, _patience())
     if output is Output.JSON:
         views.document(views.job_document(job))
     else:
@@ -202,7 +205,7 @@ def _played(env: str, task: Task, output: Output) -> int:
 @gitlab.command("doctor")
 def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Look at GitLab, the token, the project, its protection, runners and pipeline file; what is wrong, and what mends it."""
-    rows = gitlab_doctor.run(site_of(env), _patience())
+    rows = checking.run(site_of(env), _patience())
     if output is Output.JSON:
         views.document(views.prerequisites_document(rows))
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +14,12 @@ import typer
 
 from lifeboat import config, views
 from lifeboat.commands import apply as apply_command
+from lifeboat.decisions import durations
 from lifeboat.errors import ApprovalMissing
+from lifeboat.model import Agree, ImageId
 from lifeboat.site import Site, site
+
+_IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 class Output(StrEnum):
@@ -30,12 +36,35 @@ Out = Annotated[Output, typer.Option("--output", "-o", help="How to print the re
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what would be asked. Safety checks stay in force.")]
 
 
+Within = Annotated[str, typer.Option("--within", metavar="TIME", help="When to give up waiting: 45s, 90m, 4h.")]
+
+
+def duration(text: str) -> timedelta:
+    """Return the length of time that an option names."""
+    found = durations.parsed(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no length of time; write 45s, 90m, 4h or 7d")
+    return found
+
+
+def image_id(text: str) -> ImageId | None:
+    """Return the image that is named; None for the newest one."""
+    return None if text == "latest" else ImageId(matching(text, _IMAGE_ID, "latest or an image id: ami-…"))
+
+
+def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:
+    """Return the text of an option when it has the form that is wanted."""
+    if not pattern.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not {wanted}")
+    return text
+
+
 def site_of(env: str) -> Site:
     """Return the site of an environment of the checkout that we are in."""
     return site(config.load(config.found_root(Path.cwd()), env))
 
 
-def asking(*, yes: bool) -> apply_command.Agree:
+def asking(*, yes: bool) -> Agree:
     """Return how to ask for agreement: on a terminal, or not at all where it was given already."""
 
     def agree(lines: Sequence[str]) -> None:

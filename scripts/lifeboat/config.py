@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
+from lifeboat.model import ContainerImage, ImageId, ImageUse
 
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
 # S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,19}[a-z0-9]$")]
+
+
+def _address_and_port(text: str) -> str:
+    address, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+        good = 1 <= int(port) <= 65535
+    except ValueError:
+        good = False
+    if not good or (":" in address) != address.startswith("["):
+        raise ValueError("write an address and a port, such as 192.0.2.53:53 or [2001:db8::53]:53")
+    return text
+
+
+Place = Annotated[str, AfterValidator(_address_and_port)]
 
 
 class _Table(BaseModel):
@@ -28,6 +47,8 @@ class Application(_Table):
     region: Region
     dr_region: Region
     disposable: bool = False
+    # Answers 200 when the application is well; JSON with instance_id proves which instance it was that answered.
+    health_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")] = "/healthz"
 
     @model_validator(mode="after")
     def _two_regions(self) -> Application:
@@ -64,6 +85,20 @@ class TerraformSettings(_Table):
     parallelism: Annotated[int, Field(ge=1, le=100)] = 20
 
 
+class Dns(_Table):
+    """Whom to ask for names; without a resolver, the zone's own name servers, whose answers no cache has kept."""
+
+    resolver: Place | None = None
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The resolver's address and port."""
+        if self.resolver is None:
+            return None
+        address, _, port = self.resolver.rpartition(":")
+        return address.strip("[]"), int(port)
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -79,6 +114,7 @@ class Environment(_Table):
     state: State
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
+    dns: Dns = Dns()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 
@@ -99,6 +135,16 @@ class Environment(_Table):
     def _a_local_cloud_has_an_endpoint(self) -> Environment:
         if self.local_cloud is not None and self.endpoint is None:
             raise ValueError("[local_cloud] needs [endpoint] url, the address that it will listen on")
+        return self
+
+    @model_validator(mode="after")
+    def _a_local_cloud_resolves_its_names(self) -> Environment:
+        if self.local_cloud is not None and self.endpoint is not None:
+            place = f"{self.local_cloud.network}.192.53:{urlsplit(self.endpoint.url).port}"
+            if self.dns.resolver != place:
+                raise ValueError(
+                    f'[local_cloud] needs [dns] resolver = "{place}": its network, and its endpoint\'s port'
+                )
         return self
 
 
@@ -128,10 +174,14 @@ class Project(BaseModel):
 
     @property
     def var_files(self) -> list[Path]:
-        """Return the stack's inputs; a recovery's choice (DESIGN: ami_id) overrides the committed ones."""
+        """Return the stack's inputs; what a recovery chose overrides the committed ones."""
         files = [self.root / "environments" / f"{self.env}.tfvars"]
-        recovery = self.root / "environments" / f"{self.env}.recovery.tfvars.json"
-        return [*files, recovery] if recovery.exists() else files
+        return [*files, self.recovery_file] if self.recovery_file.exists() else files
+
+    @property
+    def recovery_file(self) -> Path:
+        """What a recovery chose, for every later apply to read: written by lifeboat, committed by the operator."""
+        return self.root / "environments" / f"{self.env}.recovery.tfvars.json"
 
     @property
     def cloud_directory(self) -> Path | None:
@@ -155,6 +205,30 @@ def environments(root: Path) -> list[str]:
     """Return the names that ENV may have: those with both files in environments/."""
     folder = root / "environments"
     return sorted(p.stem for p in folder.glob("*.toml") if (folder / f"{p.stem}.tfvars").is_file())
+
+
+def images_named(root: Path) -> list[ImageUse]:
+    """Return every machine image that a file of an environment names, recovery files and comments included."""
+    folder = root / "environments"
+    return [
+        ImageUse(image=ImageId(name), by=str(path.relative_to(root)))
+        for path in sorted([*folder.glob("*.tfvars"), *folder.glob("*.tfvars.json")])
+        for name in dict.fromkeys(re.findall(r"\bami-[0-9a-f]{8,17}\b", path.read_text()))
+    ]
+
+
+def image_configured(project: Project) -> ImageId | None:
+    """Return the machine image that the committed tfvars name (ami_id); None when they do not."""
+    text = (project.root / "environments" / f"{project.env}.tfvars").read_text()
+    found = re.findall(r'^\s*ami_id\s*=\s*"(ami-[0-9a-f]+)"', text, flags=re.MULTILINE)
+    return ImageId(found[-1]) if found else None
+
+
+def app_image_named(project: Project) -> ContainerImage | None:
+    """Return the container image that the environment's tfvars name (instance.app_image); None when they do not."""
+    text = "\n".join(path.read_text() for path in project.var_files if path.suffix == ".tfvars")
+    found = re.findall(r'^\s*app_image\s*=\s*"([^"]+)"', text, flags=re.MULTILINE)
+    return ContainerImage(found[-1]) if found else None
 
 
 def load(root: Path, env: str) -> Project:

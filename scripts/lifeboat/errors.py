@@ -49,6 +49,12 @@ class TerraformFailed(LifeboatError):
     exit_status = 1
 
 
+class StepTookTooLong(LifeboatError):
+    """A step of a recovery was not done when its time was over."""
+
+    exit_status = 1
+
+
 class GitLabRefused(LifeboatError):
     """GitLab refused an order with a status and a body of its own; the client that gave it knows what they mean."""
 
@@ -104,6 +110,30 @@ class Unreachable(LifeboatError):
     """A service did not answer, or refused to let us look."""
 
     exit_status = 8
+
+
+class NamesUnreachable(LifeboatError):
+    """No name server answered: nothing is known about the name."""
+
+    exit_status = 8
+
+
+class NameServerFailed(LifeboatError):
+    """Name servers answered that they cannot say: nothing is known about the name."""
+
+    exit_status = 8
+
+
+class NoSuchName(LifeboatError):
+    """A name server that must know it says that the name does not exist."""
+
+    exit_status = 11
+
+
+class NoAddress(LifeboatError):
+    """A name server that must know it says that the name exists and has no address."""
+
+    exit_status = 11
 
 
 class IntegrityFailure(LifeboatError):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, NewType, NoReturn
+from typing import Any, Generic, Literal, NewType, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Address = NewType("Address", str)  # of a Terraform resource: module.database.aws_db_instance.this["g1"]
 RunId = NewType("RunId", str)
+ImageId = NewType("ImageId", str)  # of a machine image: ami-0123456789abcdef0
+SnapshotId = NewType("SnapshotId", str)
+InstanceId = NewType("InstanceId", str)
+ContainerImage = NewType("ContainerImage", str)  # registry.example.com/app:1
+
+_Thing = TypeVar("_Thing")
+ZoneId = NewType("ZoneId", str)  # of a Route 53 hosted zone
 
 
 class Secret:
@@ -72,6 +80,7 @@ class App(_Output):
     url: str
     address: str
     instance_id: str
+    instance_type: str = ""
     ami_id: str
     security_group_id: str
     dns_name: str | None = None
@@ -142,8 +151,280 @@ class Recovery(_Output):
     dlm_policy_ids: list[str]
     backup_plan_ids: list[str]
     topic_arn: str
+    image_copies_key_arn: str | None = None
     roles: dict[str, str] = Field(default_factory=dict)
     protection: list[Protection]
+
+
+# -- choices -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Generic[_Thing]):
+    """One thing that a decision looked at, and why it decided so."""
+
+    what: _Thing
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Generic[_Thing]):
+    """What was chosen (None: nothing fits), why, what to know about it, and why not each of the others, newest first."""
+
+    chosen: _Thing | None
+    why: str
+    rejected: tuple[Judged[_Thing], ...]
+    remarks: tuple[str, ...] = ()
+
+
+# -- machine images ----------------------------------------------------------------------------------------------------
+
+
+class Tag(StrEnum):
+    """The tags that machine images and their snapshots bear."""
+
+    APPLICATION = "application"
+    ENVIRONMENT = "environment"
+    MANAGED_BY = "managed-by"
+    IMAGE_TAG = "lifeboat:image-tag"  # the container image that ran on the host
+    GIT_SHA = "lifeboat:git-sha"
+    STATE_SERIAL = "lifeboat:state-serial"
+    SOURCE_INSTANCE = "lifeboat:source-instance"
+    SOURCE_SNAPSHOT = "lifeboat:source-snapshot"
+    COPIED_FROM = "lifeboat:copied-from"
+    TAKEN_AT = "lifeboat:taken-at"
+    PROVEN_AT = "lifeboat:proven-at"
+    IMAGE_NAME = "lifeboat:image-name"  # on a snapshot: the image that it was made for and goes with
+    DLM_POLICY = "aws:dlm:lifecycle-policy-id"
+    DLM_SCHEDULE = "aws:dlm:lifecycle-schedule-name"
+    AWS_BACKUP = "aws:backup:source-resource"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose images and snapshots are ours: this account's, tagged with this application and environment."""
+
+    account_id: str
+    application: str
+    environment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionKey:
+    """A KMS key and the state that it is in ("Enabled", "Disabled", "PendingDeletion" …; "missing": there is none)."""
+
+    arn: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What RegisterImage must be told about the machine that a root volume belongs to."""
+
+    architecture: str
+    root_device_name: str
+    boot_mode: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A snapshot of a volume; `progress` in percent, `key` None when it is not encrypted."""
+
+    id: SnapshotId
+    region: str
+    owner_id: str
+    state: str
+    progress: int
+    started_at: datetime
+    volume_id: str
+    size_gb: int
+    tags: Mapping[str, str] = field(hash=False)
+    key: EncryptionKey | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A machine image in one region. `snapshots` are those that exist of `snapshot_ids`, and that we may see."""
+
+    id: ImageId
+    region: str
+    name: str
+    owner_id: str
+    state: str
+    architecture: str
+    root_device_type: str
+    root_device_name: str
+    made_at: datetime
+    tags: Mapping[str, str] = field(hash=False)
+    snapshot_ids: tuple[SnapshotId, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    state_reason: str = ""
+    boot_mode: str | None = None
+    deprecated_at: datetime | None = None
+    copied_from: ImageId | None = None
+
+    @property
+    def taken_at(self) -> datetime:
+        """Return when its content was taken, never after it was made: of a copy, or of an old snapshot, it is older."""
+        return min(moment(self.tags.get(Tag.TAKEN_AT)) or self.made_at, self.made_at)
+
+    @property
+    def never_available(self) -> bool:
+        """Whether it is in a state that it never becomes available from (EC2 API reference, Image)."""
+        return self.state in ("failed", "error", "invalid", "deregistered")
+
+    @property
+    def proven_at(self) -> datetime | None:
+        """Return when a host last booted from it and its application answered."""
+        return moment(self.tags.get(Tag.PROVEN_AT))
+
+    @property
+    def machine(self) -> Machine:
+        """Return the machine that it boots on."""
+        return Machine(architecture=self.architecture, root_device_name=self.root_device_name, boot_mode=self.boot_mode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedImage:
+    """Which image is wanted, and for what: `image` None is the newest. None elsewhere: anything will do.
+
+    `accepted` are images of others, or without our tags, that the operator agreed to.
+    """
+
+    owner: Owner
+    region: str
+    now: datetime
+    image: ImageId | None = None
+    architecture: str | None = None
+    max_age: timedelta | None = None
+    accepted: frozenset[ImageId] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedSnapshot:
+    """Which snapshot is wanted: `snapshot` None is the newest."""
+
+    owner: Owner
+    region: str
+    snapshot: SnapshotId | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageUse:
+    """Something that would miss an image: an instance, a launch template, a file of the environment."""
+
+    image: ImageId
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BakeSource:
+    """What an image is baked of. Where something is not known, None, and the image has no such tag."""
+
+    owner: Owner
+    region: str
+    instance: InstanceId
+    now: datetime
+    image_tag: ContainerImage | None = None
+    git_sha: str | None = None
+    state_serial: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOrder:
+    """An image to be made: its name in its region, by which it is found again, and the tags of it and its snapshots."""
+
+    name: str
+    region: str
+    description: str
+    tags: Mapping[str, str] = field(hash=False)
+    snapshot_tags: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRow:
+    """One image as `ami list` shows it, with its copies in other regions; `why_not` None means that it can be used."""
+
+    image: Image
+    source: str
+    age: timedelta
+    why_not: str | None
+    copies: tuple[Judged[Image], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """Which images stay and which go, each with the reason, and the snapshots that go with those."""
+
+    kept: tuple[Judged[Image], ...]
+    removed: tuple[Judged[Image], ...]
+    snapshots: tuple[Judged[Snapshot], ...]
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the UTC time that an RFC 3339 text names; None when it names none, or lacks its zone."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found.astimezone(UTC)
+
+
+# -- the application on its host ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """An EC2 instance; `image` is None where EC2 has forgotten it."""
+
+    id: InstanceId
+    state: str
+    image: ImageId | None
+    kind: str
+    launched_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What one more instance needs, what runs already and what the account allows, in vCPUs."""
+
+    needed: int
+    used: int
+    limit: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether one more fits."""
+        return self.used + self.needed <= self.limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStanding:
+    """Whether an instance can be worked with: its state in EC2 ("missing": there is none), and its agent's in SSM."""
+
+    instance: InstanceId
+    state: str
+    agent: str
+    machine: Machine | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostScript:
+    """Shell for a host with its arguments ($1 …). By its `token` an order whose answer was lost is found again."""
+
+    name: str
+    text: str
+    arguments: tuple[str, ...] = ()
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """What a host says of its application: what runs, what its settings name, and what ran before; None: nothing."""
+
+    running: ContainerImage | None
+    configured: ContainerImage | None
+    previous: ContainerImage | None
 
 
 # -- Terraform -------------------------------------------------------------------------------------------------------
@@ -220,6 +501,96 @@ def state_address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> A
     key = instance.get("index_key")
     suffix = "" if key is None else f"[{json.dumps(key)}]"
     return Address(f"{prefix}{resource['type']}.{resource['name']}{suffix}")
+
+
+# Who is asked for agreement to these lines; raises ApprovalMissing when nobody agrees.
+Agree = Callable[[Sequence[str]], None]
+
+
+class Teller(Protocol):
+    """Who is told of progress while something works."""
+
+    def say(self, text: str) -> None:
+        """Tell one thing that happened."""
+
+    def warn(self, text: str) -> None:
+        """Tell one thing to look at."""
+
+    def resources(self, done: int, total: int, slowest: str) -> None:
+        """Tell how many resources are done and which one takes longest."""
+
+    def resources_end(self) -> None:
+        """Tell that no more resources follow."""
+
+    def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Give what shows how far a wait is, for as long as it lasts."""
+
+
+# -- recoveries ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryRequest:
+    """What an operator asks of a recovery: `image` None is the newest usable one, `failed_at` None the time of asking.
+
+    `allowed` are addresses off the instance's path that the plan may touch all the same; `accepted` images of others.
+    """
+
+    image: ImageId | None = None
+    failed_at: datetime | None = None
+    allowed: tuple[str, ...] = ()
+    accepted: frozenset[ImageId] = frozenset()
+    max_age: timedelta | None = None
+
+
+# -- journals --------------------------------------------------------------------------------------------------------
+
+
+class EventKind(StrEnum):
+    """What a line of a journal tells of."""
+
+    BEGUN = "begun"  # an attempt at the run
+    NOTE = "note"  # something learnt or decided
+    HOLDS = "holds"  # a step had nothing to do
+    DOING = "doing"  # a step found a gap and begins to close it
+    INTENT = "intent"  # a side effect is about to happen
+    RESULT = "result"  # what came of it
+    DONE = "done"  # a step's gap is closed
+    LEFT_OPEN = "left-open"  # a step could not be done and did not stop the run
+    STOPPED = "stopped"  # a step stopped the run
+    ENDED = "ended"  # the run is over; nothing can follow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a journal; `seq` counts from 1 without gaps."""
+
+    seq: int
+    at: datetime
+    kind: EventKind
+    step: str = ""
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A share of a recovery's time: a step by its name, or what was between steps."""
+
+    name: str
+    took: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The measured recovery time; `answered_at` is None while the application does not answer."""
+
+    failed_at: datetime
+    answered_at: datetime | None
+    took: timedelta
+    objective: timedelta
+    met: bool
+    parts: tuple[Part, ...]
 
 
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------
@@ -308,6 +679,105 @@ class Adoption:
 
     address: Address
     import_id: str
+
+
+# -- the public name ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """The addresses of a name, how long they may be kept, and who said so; `cached` when that may be as old as the TTL."""
+
+    name: str
+    addresses: tuple[str, ...]
+    ttl: timedelta
+    server: str
+    cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    """A public hosted zone; `absence_ttl` is how long clients remember that a name in it does not exist."""
+
+    zone: ZoneId
+    name: str
+    servers: tuple[str, ...]
+    absence_ttl: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameRecord:
+    """A record set: `name` without a last dot, `values` in order so that equal means equal.
+
+    `special` says what it is when it is more than values with a TTL.
+    """
+
+    zone: ZoneId
+    name: str
+    kind: str
+    ttl: timedelta
+    values: tuple[str, ...]
+    special: str = ""
+
+
+def content(record: NameRecord | None) -> str:
+    """Return what a record set says, in words."""
+    if record is None:
+        return "no record"
+    return f"{record.kind} {record.special or ', '.join(record.values)} (TTL {record.ttl.total_seconds():.0f} s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedRecord:
+    """A record set that Terraform keeps as its state says: the next apply puts it back to that."""
+
+    address: Address
+    record: NameRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """A change of a record, as it was saved before it was made; `before` is None where there was no record."""
+
+    at: datetime
+    who: str
+    why: Literal["switch", "revert"]
+    before: NameRecord | None
+    after: NameRecord | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where the application is asked for its health; `name` is the host that is asked for, None for the bare address."""
+
+    scheme: Literal["http", "https"]
+    port: int
+    path: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What the application answered at one address: `status` is None when it did not, and `says` tells what or why.
+
+    `instance_id` and `image` are what the answer says of itself; None where it does not say.
+    """
+
+    address: str
+    status: int | None
+    says: str
+    instance_id: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicAnswer:
+    """What a client of the public name meets: the health at each address, or why the name led nowhere."""
+
+    name: str
+    resolved: Resolved | None
+    healths: tuple[Health, ...]
+    problem: str = ""
 
 
 # -- what the protection table says ------------------------------------------------------------------------------

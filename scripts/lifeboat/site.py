@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,16 +18,26 @@ from lifeboat.clients import provider_mirror, token_file
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
+from lifeboat.clients.hosts import Hosts
+from lifeboat.clients.images import Images
+from lifeboat.clients.instances import Instances
 from lifeboat.clients.inventory import Inventory
+from lifeboat.clients.journal import Journal, JournalBucket
+from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
+from lifeboat.clients.names import Names
+from lifeboat.clients.run_files import RUN_MARK
+from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
-from lifeboat.clients.state_store import StateStore, translated
+from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
+from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
-from lifeboat.model import Recovery, Secret
+from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -38,6 +49,7 @@ _NO_CONFIGURATION = {
 }
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
+_ATTEMPTS = 5  # the first one included
 
 
 class Site:
@@ -51,11 +63,14 @@ class Site:
 
     def client(self, service: str, region: str) -> Any:
         """Return a boto3 client of this environment."""
+        return self._client(service, region, attempts=_ATTEMPTS)
+
+    def _client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             s3={"addressing_style": "path" if endpoint else "auto"},
             # What answers on loopback is not asked through the caller's proxy.
             proxies=None if endpoint is None else {},
@@ -120,6 +135,26 @@ class Site:
             keeps_digest=state.lock_mode != "lockfile",
         )
 
+    def lease(self, run: RunId) -> Lease:
+        """Return the lease on this environment, for one run."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return Lease(
+            dynamodb=self.client("dynamodb", application.region),
+            table=state.lock_table,
+            name=self.project.env,
+            run=run,
+        )
+
+    def journals(self) -> JournalBucket:
+        """Return the journals of this environment's runs."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return JournalBucket(s3=self.client("s3", application.region), bucket=state.bucket)
+
+    def journal(self, run: RunId) -> Journal:
+        """Return the journal of one run, not yet read."""
+        path = self.project.work / "journals" / run / "journal.jsonl"
+        return Journal(run=run, path=path, bucket=self.journals(), now=lambda: datetime.now(UTC))
+
     def inventory(self) -> Inventory:
         """Return the look-up of things that exist, by name and tag."""
         application = self.project.environment.application
@@ -130,6 +165,51 @@ class Site:
             application=application.name,
             environment=self.project.env,
         )
+
+    def owner(self) -> Owner:
+        """Return whose images and snapshots are this environment's."""
+        application = self.project.environment.application
+        return Owner(account_id=application.account_id, application=application.name, environment=self.project.env)
+
+    def images(self) -> Images:
+        """Return the machine images and snapshots, of both regions."""
+        return Images(client=self.client, owner=self.owner())
+
+    def instances(self) -> Instances:
+        """Return the application's instances of the primary region."""
+        region = self.project.environment.application.region
+        return Instances(
+            ec2=self.client("ec2", region), quotas=self.client("service-quotas", region), owner=self.owner()
+        )
+
+    def hosts(self, region: str) -> Hosts:
+        """Return the application's instances in a region."""
+        return Hosts(
+            ec2=self.client("ec2", region),
+            ssm=self.client("ssm", region),
+            sender=self._client("ssm", region, attempts=1),
+        )
+
+    # -- the public name ---------------------------------------------------------------------------------------------
+
+    def names(self) -> Names:
+        """Return who answers for names: the environment's resolver, else the zones' own name servers."""
+        return Names(resolver=self.project.environment.dns.server)
+
+    def zones(self) -> Zones:
+        """Return the hosted zones of the account (Route 53 has no regions)."""
+        return Zones(self.client("route53", self.project.environment.application.region))
+
+    def switches(self) -> Switches:
+        """Return the records that were replaced, here and in the state bucket."""
+        environment = self.project.environment
+        return Switches(
+            folder=self.project.work / "dns",
+            s3=self.client("s3", environment.application.region),
+            bucket=environment.state.bucket,
+        )
+
+    # -- the local cloud ---------------------------------------------------------------------------------------------
 
     def local_cloud(self) -> LocalCloud | None:
         """Return the local cloud; None where the environment is AWS itself."""
@@ -212,6 +292,18 @@ class Site:
             data=self.project.work / "terraform" / "stack",
             env={**self.terraform_env(), **(credentials or {})},
             variables=self.variables(teardown=teardown),
+            var_files=self.project.var_files,
+            by_hand=self.by_hand(self.project.stack_root),
+        )
+
+    def stack_terraform_from(self, image: ImageId, run: RunId) -> Terraform:
+        """Return root 2 with the instance launched from this image, whatever the files say, marked as work of a run."""
+        return Terraform(
+            root=self.project.stack_root,
+            data=self.project.work / "terraform" / "stack",
+            env={**self.terraform_env(), RUN_MARK: run},
+            # What is given by -var after the files counts.
+            variables={**self.variables(teardown=False), "ami_id": image},
             var_files=self.project.var_files,
             by_hand=self.by_hand(self.project.stack_root),
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -16,10 +18,26 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from lifeboat.decisions import plans
+from lifeboat.decisions.durations import said
 from lifeboat.decisions.protection import span
 from lifeboat.errors import EXIT_STATUSES, LifeboatError
 from lifeboat.gitlab_model import Job, SyncPlan
-from lifeboat.model import Action, AssetRow, Plan, Prerequisite, Recovery
+from lifeboat.model import (
+    Action,
+    AssetRow,
+    Choice,
+    Health,
+    Image,
+    ImageRow,
+    Judged,
+    NameRecord,
+    Plan,
+    Prerequisite,
+    Pruning,
+    PublicAnswer,
+    Recovery,
+    Tag,
+)
 
 _PLAIN_EVERY_SECONDS = 15.0
 _WIDTH_WITHOUT_TERMINAL = 140
@@ -47,6 +65,23 @@ class Teller:
     def warn(self, text: str) -> None:
         """Tell one thing to look at."""
         self._console.print(f"[yellow]{escape(text)}[/yellow]")
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Give a function that shows what is waited for: a line that changes on a terminal, one now and then elsewhere."""
+        if self._console.is_terminal:
+            with self._console.status("") as status:
+                yield lambda text: status.update(escape(text))
+            return
+        last = time.monotonic()
+
+        def plain(text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _PLAIN_EVERY_SECONDS:
+                last = time.monotonic()
+                self._console.print(escape(f"  {text}"))
+
+        yield plain
 
     def resources(self, done: int, total: int, slowest: str) -> None:
         """Show how many resources are done and which one takes longest."""
@@ -149,13 +184,177 @@ def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
     ]
 
 
-def application(recovery: Recovery, answers: str | None) -> None:
-    """Print where the application is and what it answered."""
+def application(recovery: Recovery, answers: str | None, public: PublicAnswer | None) -> None:
+    """Print where the application is and what it answered, by its address and through its public name."""
     console = _console(stderr=False)
     console.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
+    if public is not None:
+        console.print(f"public name: {escape(public.name)}  ({escape(_met(public))})")
     console.print(
         f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}"
     )
+
+
+def images(rows: Sequence[ImageRow], now: datetime) -> None:
+    """Print the machine images, newest first, each with its copies below it: where from, where, and whether usable."""
+    table = Table()
+    for heading in ("image", "region", "age", "source", "name", "runs", "proven to boot", "usable"):
+        # An id that is broken over two lines cannot be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("image", "region", "age"))
+
+    def add(image: Image, source: str, why_not: str | None) -> None:
+        usable = "[green]yes[/green]" if why_not is None else f"[red]no: {escape(why_not)}[/red]"
+        runs = escape(image.tags.get(Tag.IMAGE_TAG, "unknown"))
+        age = said(now - image.taken_at)
+        table.add_row(image.id, image.region, age, source, escape(image.name), runs, _proven(image, now), usable)
+
+    for row in rows:
+        add(row.image, row.source, row.why_not)
+        for copy in row.copies:
+            add(copy.what, "its copy", copy.why or None)
+        table.add_section()
+    _console(stderr=False).print(table)
+
+
+def _proven(image: Image, now: datetime) -> str:
+    return "never" if image.proven_at is None else f"{said(now - image.proven_at)} ago"
+
+
+def images_document(rows: Sequence[ImageRow]) -> list[dict[str, Any]]:
+    """Return the machine images for JSON; `why_not` is null for one that can be used."""
+    return [
+        {
+            **image_document(row.image),
+            "source": row.source,
+            "age_seconds": round(row.age.total_seconds()),
+            "why_not": row.why_not,
+            "copies": [{**image_document(judged.what), "why_not": judged.why or None} for judged in row.copies],
+        }
+        for row in rows
+    ]
+
+
+def image_document(image: Image) -> dict[str, Any]:
+    """Return one machine image for JSON; times are RFC 3339."""
+    return {
+        "id": image.id,
+        "region": image.region,
+        "name": image.name,
+        "state": image.state,
+        "taken_at": image.taken_at.isoformat(),
+        "proven_at": None if image.proven_at is None else image.proven_at.isoformat(),
+        "deprecated_at": None if image.deprecated_at is None else image.deprecated_at.isoformat(),
+        "architecture": image.architecture,
+        "copied_from": image.copied_from,
+        "snapshots": list(image.snapshot_ids),
+        "tags": dict(image.tags),
+    }
+
+
+def choice_document(choice: Choice[Image]) -> dict[str, Any]:
+    """Return a chosen image for JSON, with the reasons for it and against each other one."""
+    return {
+        "chosen": None if choice.chosen is None else image_document(choice.chosen),
+        "why": choice.why,
+        "remarks": list(choice.remarks),
+        "rejected": [_judged_image(judged) for judged in choice.rejected],
+    }
+
+
+def _judged_image(judged: Judged[Image]) -> dict[str, str]:
+    return {"id": judged.what.id, "region": judged.what.region, "name": judged.what.name, "why": judged.why}
+
+
+def pruning(found: Pruning) -> None:
+    """Print which images and snapshots go and which stay, each with the reason."""
+    table = Table()
+    for heading in ("", "what", "region", "name", "why"):
+        table.add_column(heading, overflow="fold")
+    for judged in found.removed:
+        table.add_row(
+            "[red]goes[/red]", judged.what.id, judged.what.region, escape(judged.what.name), escape(judged.why)
+        )
+    for doomed in found.snapshots:
+        table.add_row("[red]goes[/red]", doomed.what.id, doomed.what.region, "", escape(doomed.why))
+    for judged in found.kept:
+        table.add_row("stays", judged.what.id, judged.what.region, escape(judged.what.name), escape(judged.why))
+    _console(stderr=False).print(table)
+
+
+def pruning_document(found: Pruning) -> dict[str, Any]:
+    """Return for JSON which images and snapshots go and which stay."""
+    return {
+        "removed": [_judged_image(judged) for judged in found.removed],
+        "kept": [_judged_image(judged) for judged in found.kept],
+        "snapshots": [{"id": j.what.id, "region": j.what.region, "why": j.why} for j in found.snapshots],
+    }
+
+
+def health_document(health: Health) -> dict[str, Any]:
+    """Return for JSON what the application's health page answered."""
+    return asdict(health)
+
+
+def _met(public: PublicAnswer) -> str:
+    if public.resolved is None:
+        return public.problem
+    healths = ", ".join(health_words(health) for health in public.healths)
+    return f"TTL {public.resolved.ttl.total_seconds():.0f} s, {healths}"
+
+
+def health_words(health: Health) -> str:
+    """Return who answered at an address, and how."""
+    if health.status is None:
+        return f"{health.address}: {health.says}"
+    by = f" from {health.instance_id}" if health.instance_id else ""
+    image = f", {health.image}" if health.image else ""
+    return f"{health.address}: HTTP {health.status}{by}{image}"
+
+
+def public_document(public: PublicAnswer | None) -> dict[str, Any] | None:
+    """Return what a client of the public name meets, for JSON."""
+    if public is None:
+        return None
+    found = public.resolved
+    return {
+        "name": public.name,
+        "addresses": [] if found is None else list(found.addresses),
+        "ttl_seconds": None if found is None else found.ttl.total_seconds(),
+        "said_by": None if found is None else found.server,
+        "healths": [asdict(health) for health in public.healths],
+        "problem": public.problem,
+    }
+
+
+def record_document(record: NameRecord | None) -> dict[str, Any] | None:
+    """Return a record set for JSON."""
+    if record is None:
+        return None
+    return {
+        "zone": record.zone,
+        "name": record.name,
+        "type": record.kind,
+        "ttl_seconds": record.ttl.total_seconds(),
+        "values": list(record.values),
+        "special": record.special,
+    }
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print what is known of one thing, a line for each fact."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    _console(stderr=False).print(table)
+
+
+def findings(found: Iterable[str]) -> None:
+    """Print what is wrong, each on a line of its own."""
+    console = _console(stderr=False)
+    for finding in found:
+        console.print(f"[yellow]! {escape(finding)}[/yellow]")
 
 
 def timings(stages: Iterable[tuple[str, float]]) -> None:

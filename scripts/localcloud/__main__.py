@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 # moto reads these at import: without the first, no AWS managed policy can be attached to a role.
@@ -24,7 +25,7 @@ GITLAB_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.
 
 
 def main() -> int:
-    """Serve until SIGTERM or a stop request; returns 0, or 8 when the port is taken."""
+    """Serve until SIGTERM or a stop request; returns 0, or 8 when the port (HTTP's or DNS's) is taken."""
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run a local cloud in the foreground")
@@ -42,6 +43,8 @@ def main() -> int:
     from localcloud.control import Control
     from localcloud.front import Front
     from localcloud.gitlab.server import GitLab
+    from localcloud.name_server import NameServer
+    from localcloud.services import route53
     from localcloud.web import Channel
 
     repository = options.repository.resolve() if options.repository else None
@@ -64,19 +67,25 @@ def main() -> int:
     services.install(cloud)
     gitlab = control.gitlab = GitLab(cloud, repository=repository, project=options.gitlab_project)
     gitlab.install()
+    address = "127.0.0.1"
+    server = names = None
     try:
         server = create_server(
             Front(cloud, control, gitlab),
-            host="127.0.0.1",
+            host=address,
             port=options.port,
             threads=48,
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
+        address = cloud.name_server[0]
+        names = NameServer(cloud.name_server, partial(route53.reply, cloud))
     except OSError as error:
+        if server is not None:
+            server.close()
         if error.errno != errno.EADDRINUSE:
             raise
-        print(f"port {options.port} on 127.0.0.1 is taken by another program", file=sys.stderr)
+        print(f"port {options.port} on {address} is taken by another program", file=sys.stderr)
         return PORT_TAKEN
     server.channel_class = Channel
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -84,12 +93,14 @@ def main() -> int:
     # `health` answers from the start; requests wait for the state, also those of programs that come up with it.
     with cloud.gate.alone():
         threading.Thread(target=server.run, name="server", daemon=True).start()
+        names.start()
         found = control.open()
     print(f"localcloud: {found}; listening on {cloud.endpoint}", flush=True)
     saver = threading.Thread(target=control.keep_saving, name="saver", daemon=True)
     saver.start()
     stopped.wait()
     cloud.stopping.set()
+    names.close()  # its place is free by the time the endpoint's port is, so the next cloud on it finds both
     saver.join(10)
     try:
         control.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from localcloud.processes import OsUser, Processes, unprivileged_user
 
@@ -18,6 +19,7 @@ LOG = logging.getLogger("localcloud")
 
 # Which part of the cloud's loopback network (a.b.X.y) each kind of address comes from.
 ADDRESS_RANGES = {"database": range(0, 64), "host": range(64, 128), "elastic": range(128, 192)}
+NAME_SERVER = "192.53"  # after those ranges
 
 
 class Gate:
@@ -92,6 +94,14 @@ class Cloud:
         self._lock = threading.RLock()
         self._starters: list[Callable[[Cloud], None]] = []
         self._enders: list[Callable[[Cloud], None]] = []
+
+    @property
+    def name_server(self) -> tuple[str, int]:
+        """Return where names are resolved: an address of the network, on the endpoint's own port number.
+
+        Two clouds never share it, whatever their networks: 127.0.0.1 on that port belongs to one of them.
+        """
+        return f"{self.network}.{NAME_SERVER}", urlsplit(self.endpoint).port or 80
 
     # -- what survives a restart -------------------------------------------------------------------------------
 

@@ -93,6 +93,10 @@ class Control:
             return self.load(str(asked.get("name", "")))
         if verb == "tick":
             return self.tick(str(asked.get("schedule", "")))
+        if verb == "break":
+            return self.strike(str(asked.get("what", "")))
+        if verb == "quota":
+            return self.change_quota(str(asked.get("region", "")), float(asked["vcpus"]))
         if verb == "faults":
             return self.change_faults(asked)
         if verb == "gitlab":
@@ -116,6 +120,7 @@ class Control:
             "directory": str(self.cloud.directory),
             "endpoint": self.cloud.endpoint,
             "network": self.cloud.network,
+            "name_server": "{}:{}".format(*self.cloud.name_server),
             "started_at": self.started_at,
             "user": self.cloud.user.name,
             "last_save_error": self.last_save_error,
@@ -156,7 +161,7 @@ class Control:
         started = time.monotonic()
         source = self.cloud.directory / "saves" / name
         if not (source / "cloud.state").is_file():
-            raise Missing(f"there is no save named {name} in {source.parent}")
+            raise Missing(f"there is no save named {name}; lifeboat local saves lists them")
         fresh, old = self._fresh, self._old
         with self._writing:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -208,6 +213,25 @@ class Control:
         done = fire(self.cloud, schedule)
         self.cloud.changed()
         return {"schedule": schedule, "fired": done}
+
+    def strike(self, what: str) -> dict[str, Any]:
+        """Let a disaster happen now; return what it did, in words."""
+        from localcloud import disasters
+
+        if what not in disasters.DISASTERS:
+            raise Wrong(f"no disaster named {what!r}; write one of: {', '.join(disasters.DISASTERS)}")
+        self.ready.wait()
+        try:
+            return {"broke": what, "done": disasters.strike(self.cloud, what)}
+        except disasters.NothingToBreak as error:
+            raise Missing(str(error)) from error
+
+    def change_quota(self, region: str, vcpus: float) -> dict[str, Any]:
+        """Change how many vCPUs of instances may run in a region."""
+        from localcloud.services import quotas
+
+        quotas.change_limit(self.cloud, region, vcpus)
+        return {"region": region, "vcpus": vcpus}
 
     def change_faults(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Add the rule `add`, or drop all with `clear`; return the rules in force."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -44,6 +45,7 @@ SERVICE_OF_SCOPE = {
     "states": "stepfunctions",
     "tagging": "resourcegroupstaggingapi",
     "eventbridge": "events",
+    "servicequotas": "service-quotas",
 }
 READING = re.compile(r"^(Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Simulate|Validate|Test|Select)")
 # AWS's own answer when the real service is not built here would be a lie, so the code names us.
@@ -120,6 +122,7 @@ class Front:
         self.replies = Replies()
         self.trace = Trace(cloud)
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._one_step = {service: threading.Lock() for service in ("dynamodb", "s3")}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "/"))
@@ -264,8 +267,11 @@ class Front:
             seen["status"] = int(status.split(" ", 1)[0])
             seen["headers"] = headers
 
+        # A conditional write is one step on AWS; moto looks and writes in two, between which another thread may write.
+        one_step = self._one_step.get(call.service) if not READING.match(call.operation) else None
         try:
-            body = b"".join(self._moto(call.environ, start_response))
+            with one_step or nullcontext():
+                body = b"".join(self._moto(call.environ, start_response))
         except (NotImplementedError, ModuleNotFoundError, KeyError) as error:
             if isinstance(error, KeyError) and error.args != (call.service,):
                 raise

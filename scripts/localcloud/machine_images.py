@@ -11,11 +11,13 @@ from typing import Any
 
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.ec2.models.instances import StateReason
 from moto.ec2.utils import random_ami_id, random_snapshot_id
 
 from localcloud import hosts
 from localcloud.cloud import Cloud
 from localcloud.operations import Refused
+from localcloud.services import kms
 
 BASE_IMAGE = "ami-0f000000000000001"
 BASE_SNAPSHOT = "snap-0f000000000000001"
@@ -24,12 +26,19 @@ BASE_SIZE_GB = 8
 AMAZON = "137112412989"
 REGIONS = ("eu-west-1", "eu-central-1")
 ROOT_DEVICE = "/dev/xvda"
+ARCHITECTURES = ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")
+LONGEST_TOKEN = 64
 SETTLE_SECONDS = 0.3  # for how long a new snapshot or image is pending
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
 
 class Image(Ami):  # type: ignore[misc]
-    """An image that knows its volumes."""
+    """An image that knows its volumes, and what it comes from."""
+
+    source_image_id: str | None = None
+    source_image_region: str | None = None
+    state_reason: StateReason | None = None
+    ena_support: bool = True
 
     def __init__(
         self,
@@ -54,7 +63,6 @@ class Image(Ami):  # type: ignore[misc]
         )
         # moto makes a snapshot of 15 GB that no volume is behind.
         backend.snapshots.pop(self.ebs_snapshot.id)
-        self.ena_support = True
         self.imds_support = "v2.0"
         self.virtualization_type: str = self.virtualization_type or "hvm"
         self.architecture: str = self.architecture or "x86_64"
@@ -146,7 +154,8 @@ def seed(cloud: Cloud) -> None:
                 snapshot.status = "completed"
         for image in backend.amis.values():
             if image.state == "pending":
-                image.state = "available"
+                # Without a snapshot the stop came before there was anything to boot from.
+                image.state = "available" if getattr(image, "root_mapping", True) else "failed"
         if BASE_IMAGE in backend.amis:
             continue
         ebs = {
@@ -174,7 +183,7 @@ def seed(cloud: Cloud) -> None:
 
 # -- making images -----------------------------------------------------------------------------------------------------
 
-_NAMING = threading.Lock()
+_NAMING, _COPYING = threading.Lock(), threading.Lock()
 
 
 def check_name(backend: Any, name: str) -> None:
@@ -211,8 +220,16 @@ def create_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
             root_device_name=instance.root_device_name,
             tags=tags[0],
         )
+        image.source_image_id, image.source_image_region = instance.image_id, region
         image.state = "pending"
         backend.amis[image.id] = image
+    locked = _locked_by(cloud, region, instance)
+    if locked is not None:
+        # The request itself is accepted: that the blocks cannot be read is found out when they are.
+        settle(cloud, image, "state", "failed")
+        text = f"The KMS key {locked.arn} is in state {locked.key_state}"
+        image.state_reason = StateReason(text, "Client.InvalidKMSKey.InvalidState")
+        return str(image.id)
 
     def take() -> None:
         for device, block in instance.get_block_device_mapping:
@@ -245,17 +262,52 @@ def create_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
         everything = hosts.of(cloud)
         with everything.turn(instance.id):
             everything.power_off(instance.id)
-            take()
-            if instance.state == "running":
-                everything.power_on(instance.id, region, address=host.address, files=None)
-            image.state = "available"
+            try:
+                take()
+                image.state = "available"
+            except Exception:
+                image.state, image.state_reason = "failed", StateReason("Internal error", "Server.InternalError")
+                raise
+            finally:
+                if instance.state == "running":
+                    everything.power_on(instance.id, region, address=host.address, files=None)
 
     cloud.background(reboot_around, name=f"image {image.id}")
     return str(image.id)
 
 
+def _locked_by(cloud: Cloud, region: str, instance: Any) -> Any:
+    """Return the key for want of which an instance's volumes cannot be read; None when all can be."""
+    backend = cloud.moto("ec2", region)
+    for _, block in instance.get_block_device_mapping:
+        volume = backend.get_volume(block.volume_id)
+        key = kms.find(cloud, region, volume.kms_key_id) if volume.encrypted and volume.kms_key_id else None
+        if key is not None and kms.why_unusable(key) is not None:
+            return key
+    return None
+
+
 def copy_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
-    """Copy an image with its snapshots from another region or this one; return the copy's id."""
+    """Copy an image with its snapshots from another region or this one; return the copy's id.
+
+    A request sent again with its ClientToken gets the copy that the first one made.
+    """
+    with _COPYING:
+        token = asked.get("ClientToken")
+        if not token:
+            return _copied_image(cloud, region, asked)
+        if len(token) > LONGEST_TOKEN:
+            raise Refused("InvalidParameterValue", f"ClientToken has more than {LONGEST_TOKEN} characters")
+        tokens, order = cloud.store("ec2-copy-tokens", region), {k: v for k, v in asked.items() if k != "ClientToken"}
+        if token not in tokens:
+            tokens[token] = (_copied_image(cloud, region, asked), order)
+        made, before = tokens[token]
+        if before != order:
+            raise Refused("IdempotentParameterMismatch", f"The client token {token} was used with other parameters")
+        return str(made)
+
+
+def _copied_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
     source_backend = cloud.moto("ec2", asked["SourceRegion"])
     source = source_backend.amis.get(asked["SourceImageId"])
     if not isinstance(source, Image):
@@ -277,6 +329,8 @@ def copy_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
             root_device_name=source.root_device_name,
             tags=tags_of(asked, "image"),
         )
+        image.source_image_id, image.source_image_region = source.id, asked["SourceRegion"]
+        image.ena_support, image.boot_mode = source.ena_support, source.boot_mode
         image.state = "pending"
         backend.amis[image.id] = image
     copied_tags = {t["key"]: t["value"] for t in source.get_tags()} if asked.get("CopyImageTags") else {}
@@ -301,6 +355,9 @@ def register_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
     """Make an image of snapshots; return its id."""
     backend = cloud.moto("ec2", region)
     root_device = asked.get("RootDeviceName")
+    architecture = asked.get("Architecture", "i386")
+    if architecture not in ARCHITECTURES:
+        raise Refused("InvalidParameterValue", f"Value ({architecture}) for parameter architecture is invalid.")
     mappings = [m for m in asked.get("BlockDeviceMappings", []) if "Ebs" in m]
     if not root_device or not any(m["DeviceName"] == root_device for m in mappings):
         raise Refused(
@@ -336,11 +393,13 @@ def register_image(cloud: Cloud, region: str, asked: dict[str, Any]) -> str:
             name=asked["Name"],
             description=asked.get("Description", ""),
             mappings=mappings,
-            architecture=asked.get("Architecture", "x86_64"),
+            architecture=architecture,
             virtualization_type=asked.get("VirtualizationType", "hvm"),
             root_device_name=root_device,
             tags=tags_of(asked, "image"),
         )
+        image.ena_support = bool(asked.get("EnaSupport", False))
+        image.boot_mode = asked.get("BootMode") or image.boot_mode
         backend.amis[image.id] = image
     for mapping in mappings:
         snapshot = backend.snapshots.get(mapping["Ebs"].get("SnapshotId"))

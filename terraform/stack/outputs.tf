@@ -13,6 +13,7 @@ output "recovery" {
       url               = module.app_instance.url
       address           = module.app_instance.address
       instance_id       = module.app_instance.instance_id
+      instance_type     = module.app_instance.instance_type
       ami_id            = module.app_instance.ami_id
       security_group_id = module.app_instance.security_group_id
       dns_name          = module.app_instance.dns_name
@@ -41,6 +42,10 @@ output "recovery" {
     dlm_policy_ids  = values(module.ebs_lifecycle.policy_ids)
     backup_plan_ids = module.backup_plan.plan_ids
     topic_arn       = module.backup_alarms.topic_arn
+
+    # Of the DR region: what copies of images are encrypted with there.
+    image_copies_key_arn = module.ebs_lifecycle.dr_kms_key_arn
+
     roles = merge(
       module.recovery_roles.role_arns,
       [for ci in module.ci_identity : { for role, arn in ci.role_arns : "ci_${role}" => arn }]...

@@ -6,13 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from lifeboat.clients.state_store import StateStore, recorded, translated
+from lifeboat.clients.sdk import translated
+from lifeboat.clients.state_store import StateStore, name_records, recorded
 from lifeboat.errors import IntegrityFailure, Unreachable
+from lifeboat.model import Address, ManagedRecord, NameRecord, ZoneId
 
 from tests.conftest import RunningCloud, free_port
 from tests.loopback_servers import http, saying
@@ -228,3 +231,45 @@ def test_the_addresses_of_a_state_carry_their_keys() -> None:
         'module.database.aws_db_instance.this["g1"]': "db-1",
         "aws_eip.app[0]": "e",
     }
+
+
+def test_the_records_that_terraform_keeps_are_read_from_its_state() -> None:
+    simple = {
+        "zone_id": "Z1",
+        "fqdn": "App.Example.Test.",
+        "type": "A",
+        "ttl": 60,
+        "records": ["192.0.2.2", "192.0.2.1"],
+    }
+    record = {"mode": "managed", "type": "aws_route53_record", "name": "app", "module": "module.app_instance"}
+    others = [
+        {**simple, "records": None, "alias": [{"name": "lb.example.test"}]},
+        {**simple, "set_identifier": "a"},
+    ]
+    body = json.dumps(
+        {
+            "resources": [
+                {**record, "instances": [{"index_key": 0, "attributes": simple}]},
+                {**record, "name": "more", "instances": [{"attributes": values} for values in others]},
+                {**record, "mode": "data", "instances": [{"attributes": simple}]},
+                {**record, "type": "aws_route53_zone", "instances": [{"attributes": {"zone_id": "Z1"}}]},
+            ]
+        }
+    )
+
+    assert name_records(body.encode()) == [
+        ManagedRecord(
+            address=Address("module.app_instance.aws_route53_record.app[0]"),
+            record=NameRecord(
+                zone=ZoneId("Z1"),
+                name="app.example.test",
+                kind="A",
+                ttl=timedelta(seconds=60),
+                values=("192.0.2.1", "192.0.2.2"),
+            ),
+        )
+    ]
+
+
+def test_without_a_state_terraform_keeps_no_record() -> None:
+    assert name_records(None) == []

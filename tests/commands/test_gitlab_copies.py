@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from lifeboat.commands import gitlab_copies, gitlab_sync
-from lifeboat.commands.gitlab_copies import Reach
-from lifeboat.commands.gitlab_sync import Way
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.pipeline import copies, sync
+from lifeboat.pipeline.copies import Reach
+from lifeboat.pipeline.sync import Way
 
 from tests.gitlab_sites import DUMP_BUCKET, GitLabSite
 
@@ -32,14 +32,14 @@ def lab(lab: GitLabSite) -> GitLabSite:
     return lab
 
 
-def exported(lab: GitLabSite) -> gitlab_copies.Exported:
-    return gitlab_copies.export(lab.site(), lab.patience)
+def exported(lab: GitLabSite) -> copies.Exported:
+    return copies.export(lab.site(), lab.patience)
 
 
 def restored(lab: GitLabSite, name: str = "latest", reach: Reach = Reach.OWN) -> list[str]:
     """Restore and return what was written, in words."""
-    found = gitlab_copies.restore(lab.site(), lab.patience, lambda _: None, (name, reach))
-    return gitlab_sync.lines(found.done.plan.writes)
+    found = copies.restore(lab.site(), lab.patience, lambda _: None, (name, reach))
+    return sync.lines(found.done.plan.writes)
 
 
 def document(lab: GitLabSite, key: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_what_was_lost_comes_back_as_it_was_to_the_last_character(lab: GitLabSit
 
 
 def test_what_a_sync_wrote_comes_back_with_its_marker_and_the_sync_has_nothing_to_do(lab: GitLabSite) -> None:
-    gitlab_sync.sync(lab.site(), lab.patience, lambda _: None, Way())
+    sync.sync(lab.site(), lab.patience, lambda _: None, Way())
     before = lab.variables()
     exported(lab)
     lab.clean()
@@ -119,7 +119,7 @@ def test_what_a_sync_wrote_comes_back_with_its_marker_and_the_sync_has_nothing_t
     restored(lab)
 
     assert lab.variables() == before
-    assert gitlab_sync.preview(lab.site(), lab.patience).writes == ()
+    assert sync.preview(lab.site(), lab.patience).writes == ()
 
 
 def test_pointers_are_put_back_last(lab: GitLabSite) -> None:
@@ -139,7 +139,7 @@ def test_variables_that_other_environments_see_are_put_back_only_when_asked(lab:
     for key, scope in (("OWN", "x"), ("SHARED", "*")):
         lab.place.project.variables.update(key, {"value": "overwritten"}, filter={"environment_scope": scope})
 
-    preview = gitlab_copies.preview(lab.site(), lab.patience, "latest", Reach.OWN)
+    preview = copies.preview(lab.site(), lab.patience, "latest", Reach.OWN)
     own = restored(lab)
     left = lab.value("SHARED", "*")
     shared = restored(lab, reach=Reach.SHARED)
@@ -157,7 +157,7 @@ def test_what_came_later_stays_and_is_told(lab: GitLabSite) -> None:
     lab.place.create("LATER", "some-value", scope="x")
     lab.place.project.variables.delete("SECRET", filter={"environment_scope": "x"})
 
-    found = gitlab_copies.preview(lab.site(), lab.patience, "latest", Reach.OWN).done.plan
+    found = copies.preview(lab.site(), lab.patience, "latest", Reach.OWN).done.plan
 
     assert found.writes == ()
     assert found.warnings == (
@@ -194,18 +194,18 @@ def test_the_latest_export_is_the_newest_one_and_the_others_stay(lab: GitLabSite
     restored(lab, "20200101T000000Z.json")
 
     assert (latest, lab.value("KEY")) == ("newest-value", "older-value")
-    assert gitlab_copies.exports(lab.site()) == ["gitlab/x/20200101T000000Z.json", newest.key]
+    assert copies.exports(lab.site()) == ["gitlab/x/20200101T000000Z.json", newest.key]
 
 
 def test_an_export_never_replaces_another(lab: GitLabSite) -> None:
     lab.place.create("KEY", "some-value", scope="x")
     first = exported(lab)
-    store = lab.site().variable_exports(gitlab_copies.gitlab_values.outputs(lab.site()).recovery)
+    store = lab.site().variable_exports(copies.values.outputs(lab.site()).recovery)
 
     problem = refused(Refused, lambda: store.put(first.export))
 
     assert problem.summary.startswith(f"s3://{DUMP_BUCKET}/{first.key} exists already")
-    assert len(gitlab_copies.exports(lab.site())) == 1
+    assert len(copies.exports(lab.site())) == 1
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_project_without_variables_has_nothing_to_export(lab: GitLabSite) -> N
     problem = refused(NothingFits, lambda: exported(lab))
 
     assert problem.summary == "demo/app has no variable that jobs of x could see"
-    assert gitlab_copies.exports(lab.site()) == []
+    assert copies.exports(lab.site()) == []
 
 
 def test_a_restore_that_fails_leaves_the_variables_as_they_were(lab: GitLabSite) -> None:

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 from lifeboat.clients.gitlab_api import Patience
-from lifeboat.commands import gitlab_deploy, gitlab_sync
-from lifeboat.commands.gitlab_deploy import Approval, Pipelines, Task, Wanted, play_and_follow
-from lifeboat.commands.gitlab_sync import Way
 from lifeboat.errors import (
     ApprovalMissing,
     Failed,
@@ -26,6 +23,9 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Job
+from lifeboat.pipeline import deploy, sync
+from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted, play_and_follow
+from lifeboat.pipeline.sync import Way
 
 from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
 from tests.localcloud.machines import until
@@ -98,7 +98,7 @@ def tries(lab: GitLabSite, name: str = "deploy_application") -> list[str]:
 
 def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite) -> None:
     pipeline = lab.local.pipeline(CI)
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
 
     done = deployed(lab)
 
@@ -111,10 +111,10 @@ def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite
 
 def test_a_second_deploy_is_a_new_try_with_the_variables_of_now(lab: GitLabSite) -> None:
     lab.local.pipeline(CI)
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     first = deployed(lab)
     lab.output(lambda r: r["app"].update(address="10.0.0.8"))
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     lab.told.clear()
 
     second = deployed(lab)
@@ -140,7 +140,7 @@ def test_the_rollback_job_is_played_by_its_own_name(lab: GitLabSite) -> None:
     lab.local.pipeline(CI)
     site = lab.site()
 
-    done = gitlab_deploy.run(site, gitlab_deploy.rollback_task(site, Wanted()), patience(lab))
+    done = deploy.run(site, deploy.rollback_task(site, Wanted()), patience(lab))
 
     assert done.name == "rollback_application"
     assert "  | going back" in lab.told
@@ -190,7 +190,7 @@ def test_inputs_of_a_new_pipeline_carry_the_image(lab: GitLabSite) -> None:
     """)
     site = lab.site()
 
-    done = gitlab_deploy.run(site, gitlab_deploy.deploy_task(site, Wanted(image="app:7")), patience(lab))
+    done = deploy.run(site, deploy.deploy_task(site, Wanted(image="app:7")), patience(lab))
 
     assert done.status == "success"
     assert "  | image app:7" in lab.told
@@ -254,7 +254,7 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
     pipeline = lab.local.pipeline(ci('echo "to ${EC2_INSTANCE_IP:-nowhere}"; sleep 1'))
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
 
     deployed(lab)
 
@@ -422,7 +422,7 @@ def test_a_ref_whose_jobs_would_not_see_protected_variables_is_refused(lab: GitL
     if not any(b.name == "hot-fix" for b in project.branches.list()):
         project.branches.create({"branch": "hot-fix", "ref": "main"})
     lab.write('[[gitlab.variables]]\nkey = "EC2_INSTANCE_IP"\noutput = "app.address"\nprotected = true\n')
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     lab.local.pipeline(ci(), ref="hot-fix")
 
     problem = refused(Refused, lambda: deployed(lab, ref="hot-fix"))
@@ -530,7 +530,7 @@ def test_a_hidden_value_whose_answer_was_lost_is_the_wanted_one_for_a_job(
     lab.local.pipeline(ci('printf %s "$TOKEN" | sha256sum'))
     lab.fail(operation, when=when, status=504 if when != "cut" else 200)
 
-    gitlab_sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+    sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     deployed(lab)
 
     digest = hashlib.sha256(b"http://10.0.0.7:8080").hexdigest()

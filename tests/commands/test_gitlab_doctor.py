@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
-from lifeboat.commands import gitlab_doctor
 from lifeboat.errors import Unreachable, WrongConfiguration
+from lifeboat.pipeline import doctor
 
 from tests.commands.test_gitlab_deploy import CI
 from tests.conftest import free_port
@@ -23,7 +23,7 @@ def lab(lab: GitLabSite) -> Iterator[GitLabSite]:
 
 
 def rows(lab: GitLabSite, **env: str) -> dict[str, tuple[bool, str]]:
-    return {row.name: (row.good, row.found) for row in gitlab_doctor.run(lab.site(**env), lab.patience)}
+    return {row.name: (row.good, row.found) for row in doctor.run(lab.site(**env), lab.patience)}
 
 
 def test_a_project_that_is_ready_has_nothing_to_mend(lab: GitLabSite) -> None:
@@ -116,7 +116,7 @@ def test_a_gitlab_that_is_not_there_is_one_clear_error(lab: GitLabSite) -> None:
     )
 
     with pytest.raises(Unreachable, match="does not answer"):
-        gitlab_doctor.run(lab.site(), lab.patience)
+        doctor.run(lab.site(), lab.patience)
 
 
 def test_an_environment_without_gitlab_says_what_to_write(lab: GitLabSite) -> None:
@@ -124,6 +124,6 @@ def test_an_environment_without_gitlab_says_what_to_write(lab: GitLabSite) -> No
     path.write_text(path.read_text().partition("[gitlab]")[0])
 
     with pytest.raises(WrongConfiguration) as caught:
-        gitlab_doctor.run(lab.site(), lab.patience)
+        doctor.run(lab.site(), lab.patience)
 
     assert caught.value.summary == "environment x has no [gitlab]"

@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 from lifeboat.clients.gitlab_api import Patience
-from lifeboat.commands import gitlab_sync
-from lifeboat.commands.gitlab_sync import Prune, Way
-from lifeboat.commands.gitlab_writes import OnFailure
 from lifeboat.errors import (
     ApprovalMissing,
     IntegrityFailure,
@@ -27,6 +24,9 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Doing
+from lifeboat.pipeline import sync
+from lifeboat.pipeline.sync import Prune, Way
+from lifeboat.pipeline.writes import OnFailure
 
 from tests.gitlab_sites import PASSWORD, VARIABLES, GitLabSite
 
@@ -35,12 +35,12 @@ URL = "postgresql://app:Canary%2F%2B%22pass%26word@10.0.0.9:5432/app?sslmode=req
 
 def synced(lab: GitLabSite, way: Way | None = None) -> list[str]:
     """Sync and return what was written, in words."""
-    done = gitlab_sync.sync(lab.site(), lab.patience, lambda _: None, way or Way())
-    return gitlab_sync.lines(done.writes)
+    done = sync.sync(lab.site(), lab.patience, lambda _: None, way or Way())
+    return sync.lines(done.writes)
 
 
 def plan_lines(lab: GitLabSite, prune: Prune = Prune.LEAVE) -> list[str]:
-    return gitlab_sync.lines(gitlab_sync.preview(lab.site(), lab.patience, prune).changes)
+    return sync.lines(sync.preview(lab.site(), lab.patience, prune).changes)
 
 
 def refused(kind: type[LifeboatError], call: Callable[[], Any]) -> LifeboatError:
@@ -129,7 +129,7 @@ def test_a_variable_of_another_scope_is_not_moved(lab: GitLabSite) -> None:
     lab.place.create("EC2_INSTANCE_IP", "192.0.2.1", scope="staging")
     lab.place.create("APP_URL", "https://everywhere", scope="*")
 
-    plan = gitlab_sync.preview(lab.site(), lab.patience)
+    plan = sync.preview(lab.site(), lab.patience)
     synced(lab)
 
     assert plan.warnings == (
@@ -200,7 +200,7 @@ def test_a_hidden_variable_is_made_hidden_and_written_again_each_time(lab: GitLa
     lab.write(HIDDEN)
 
     first = synced(lab)
-    plan = gitlab_sync.preview(lab.site(), lab.patience)
+    plan = sync.preview(lab.site(), lab.patience)
     with lab.traced() as names:
         second = synced(lab)
 
@@ -385,8 +385,8 @@ def test_a_token_that_may_only_read_plans_and_is_refused_at_the_first_write(lab:
     )
     lab.write(settings='token_env = "READS"')
 
-    plan = gitlab_sync.preview(lab.site(READS=made.token), lab.patience)
-    problem = refused(RoleMissing, lambda: gitlab_sync.run(lab.site(READS=made.token), plan, lab.patience))
+    plan = sync.preview(lab.site(READS=made.token), lab.patience)
+    problem = refused(RoleMissing, lambda: sync.run(lab.site(READS=made.token), plan, lab.patience))
 
     assert len(plan.writes) == 4
     assert problem.summary.startswith("cannot create the variable DATABASE_URL (x): the token lacks the scope api")
@@ -400,7 +400,7 @@ def test_without_agreement_nothing_is_written(lab: GitLabSite) -> None:
         asked.extend(lines)
         raise ApprovalMissing("not agreed to")
 
-    refused(ApprovalMissing, lambda: gitlab_sync.sync(lab.site(), lab.patience, disagree, Way()))
+    refused(ApprovalMissing, lambda: sync.sync(lab.site(), lab.patience, disagree, Way()))
 
     assert len(asked) == 4
     assert lab.variables() == {}
@@ -430,11 +430,11 @@ def test_what_somebody_else_changed_since_the_plan_is_not_overwritten(
     lab.output(lambda r: r["app"].update(address="10.0.0.8", url="http://10.0.0.8:8080"))
     before = lab.variables()
     site = lab.site()
-    plan = gitlab_sync.preview(site, lab.patience)
+    plan = sync.preview(site, lab.patience)
     meddle(lab.place.project.variables)
     theirs = lab.variables()
 
-    problem = refused(Refused, lambda: gitlab_sync.run(site, plan, lab.patience))
+    problem = refused(Refused, lambda: sync.run(site, plan, lab.patience))
 
     assert problem.summary.startswith(
         f"EC2_INSTANCE_IP (x) was changed by somebody else since the plan was made: {words}"
@@ -446,10 +446,10 @@ def test_what_somebody_else_changed_since_the_plan_is_not_overwritten(
 
 def test_what_somebody_else_made_since_the_plan_is_not_overwritten(lab: GitLabSite) -> None:
     site = lab.site()
-    plan = gitlab_sync.preview(site, lab.patience)
+    plan = sync.preview(site, lab.patience)
     lab.place.create("EC2_INSTANCE_IP", "192.0.2.9", scope="x")
 
-    refused(Refused, lambda: gitlab_sync.run(site, plan, lab.patience))
+    refused(Refused, lambda: sync.run(site, plan, lab.patience))
 
     assert {key: v["value"] for (key, _), v in lab.variables().items()} == {"EC2_INSTANCE_IP": "192.0.2.9"}
 
@@ -461,7 +461,7 @@ def test_of_two_syncs_on_one_machine_one_is_told_who_holds_the_environment(lab: 
         begun.set()
         go_on.wait(20)
 
-    first = threading.Thread(target=lambda: gitlab_sync.sync(lab.site(), lab.patience, agree, Way()))
+    first = threading.Thread(target=lambda: sync.sync(lab.site(), lab.patience, agree, Way()))
     first.start()
     begun.wait(20)
 
@@ -501,7 +501,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_put_back_over_them(lab: Git
             lab.place.project.variables.update("APP_URL", {"value": "theirs"}, filter={"environment_scope": "x"})
 
     patience = Patience(tell=meddle, sleep=lab.slept.append)
-    problem = refused(LifeboatError, lambda: gitlab_sync.sync(lab.site(), patience, lambda _: None, Way()))
+    problem = refused(LifeboatError, lambda: sync.sync(lab.site(), patience, lambda _: None, Way()))
 
     assert problem.exit_status == 1
     assert problem.summary.splitlines()[-1] == "  NOT put back: APP_URL (x): somebody else has changed it since"
@@ -575,10 +575,10 @@ def test_a_sync_that_was_cut_off_is_told_at_the_next_one(lab: GitLabSite) -> Non
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:3]) + '\n{"event": "wri')  # killed while it wrote a line
 
-    warned = gitlab_sync.preview(lab.site(), lab.patience).warnings
+    warned = sync.preview(lab.site(), lab.patience).warnings
     lab.output(lambda r: r["app"].update(address="10.0.0.8"))
     synced(lab)
-    after = gitlab_sync.preview(lab.site(), lab.patience).warnings
+    after = sync.preview(lab.site(), lab.patience).warnings
 
     assert len(warned) == 1
     assert warned[0].endswith("was cut off; it may have written DATABASE_URL (x)")
@@ -600,5 +600,5 @@ def test_a_plan_shows_what_would_be_done_and_does_nothing(lab: GitLabSite) -> No
         "~ EC2_INSTANCE_IP (x) (value) [pointer, written last]",
     ]
     assert names == ["ListVariables"]
-    plan = gitlab_sync.preview(lab.site(), lab.patience)
+    plan = sync.preview(lab.site(), lab.patience)
     assert [c.doing for c in plan.writes] == [Doing.CREATE, Doing.UPDATE]

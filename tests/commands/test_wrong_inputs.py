@@ -162,7 +162,7 @@ def test_an_order_that_does_not_exist(fresh: Rehearsal) -> None:
 def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> None:
     refused(fresh.lifeboat("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
     passed(fresh.lifeboat("local", "up"))
-    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x", "lifeboat local saves")
+    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x; lifeboat local saves lists them")
     assert passed(fresh.lifeboat("local", "saves")).stdout == "there are no saves\n"
     refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save")
 

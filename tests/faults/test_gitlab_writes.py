@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lifeboat.clients.sync_journal import SyncJournal
-from lifeboat.commands.gitlab_writes import Scribe, write
 from lifeboat.decisions import variable_changes
 from lifeboat.errors import LifeboatError
 from lifeboat.gitlab_model import SyncPlan, Target, Variable, VariableName
 from lifeboat.model import Secret
+from lifeboat.pipeline.writes import Scribe, write
 
 from tests.gitlab_sites import GitLabSite, gitlab_site
 from tests.localcloud.gitlab_places import local_gitlab

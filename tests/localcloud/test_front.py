@@ -49,6 +49,48 @@ def test_an_upload_is_answered_with_content_and_without(cloud: RunningCloud, bod
     assert s3.get_object(Bucket=name, Key="a")["Body"].read() == body
 
 
+def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: RunningCloud) -> None:
+    s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
+    s3.create_bucket(Bucket="race", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    dynamodb.create_table(
+        TableName="race",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def put_object(key: str) -> object:
+        return s3.put_object(Bucket="race", Key=key, Body=b"x", IfNoneMatch="*")
+
+    def put_item(key: str) -> object:
+        item = {"k": {"S": key}}
+        return dynamodb.put_item(TableName="race", Item=item, ConditionExpression="attribute_not_exists(k)")
+
+    def update_item(key: str) -> object:
+        return dynamodb.update_item(
+            TableName="race",
+            Key={"k": {"S": f"{key}-u"}},
+            UpdateExpression="SET v = :v",
+            ConditionExpression="attribute_not_exists(k)",
+            ExpressionAttributeValues={":v": {"S": "x"}},
+        )
+
+    def won(write: Callable[[str], object], key: str) -> int:
+        with suppress(ClientError):
+            write(key)
+            return 1
+        return 0
+
+    with ThreadPoolExecutor(8) as pool:
+        wins = [
+            sum(pool.map(lambda _, w=write, k=f"key-{n}": won(w, k), range(8)))
+            for write in (put_object, put_item, update_item)
+            for n in range(10)
+        ]
+
+    assert wins == [1] * 30
+
+
 def test_a_call_sent_again_after_its_answer_got_lost_is_not_executed_twice(cloud: RunningCloud) -> None:
     def allocate(attempt: int) -> str:
         request = AWSRequest(

@@ -49,6 +49,24 @@ def url(machines: Machines, host: str) -> str:
     return f"http://{machines.described(host)['PrivateIpAddress']}:8080"
 
 
+@pytest.fixture(scope="module")
+def fresh(machines: Machines) -> str:
+    """Return a host of which nobody else's test changes the container."""
+    return machines.launch(rendered())
+
+
+def previous(machines: Machines, host: str) -> str | None:
+    """Return what a host remembers to have run before."""
+    path = machines.root(host) / "var/lib/app/previous"
+    return path.read_text() if path.exists() else None
+
+
+def kept_script(machines: Machines, host: str, image: str) -> str:
+    """Put the start script for an image on a host and return its path there."""
+    (machines.root(host) / "opt/start.sh").write_text(rendered(app_image=image))
+    return "/opt/start.sh"
+
+
 def health(url: str) -> tuple[int, dict[str, Any]]:
     status, text = asked(f"{url}/healthz")
     return status, json.loads(text) if status else {}
@@ -180,9 +198,7 @@ def test_it_finds_the_database_again_when_it_moved_and_the_password_changed(
     assert json.loads(asked(f"{url}/")[1])["notes_total"] == 3
 
 
-def test_the_start_script_can_run_again_and_changes_the_image_and_writes_names_only(
-    machines: Machines, host: str, url: str
-) -> None:
+def test_the_start_script_can_run_again_and_writes_names_only(machines: Machines, host: str, url: str) -> None:
     (machines.root(host) / "opt/again.sh").write_text(rendered(app_image="app:2"))
 
     ended = machines.shell(host, 'bash "$HOST_ROOT/opt/again.sh"')
@@ -195,7 +211,9 @@ def test_the_start_script_can_run_again_and_changes_the_image_and_writes_names_o
     assert settings == "AWS_REGION=eu-west-1\nAPP_IMAGE=app:2\nAPP_SECRET_NAME=app-test/database\nPORT=8080\n"
 
 
-def test_an_instance_of_a_recovery_image_replaces_the_container_that_came_along(machines: Machines, host: str) -> None:
+def test_an_instance_of_a_recovery_image_replaces_the_container_that_came_along_and_remembers_it(
+    machines: Machines, host: str
+) -> None:
     image = machines.image(host, f"recovery-{time.time_ns()}", NoReboot=True)
 
     second = machines.launch(rendered(), image=image)
@@ -204,6 +222,32 @@ def test_an_instance_of_a_recovery_image_replaces_the_container_that_came_along(
 
     assert (health(there)[1]["image"], health(there)[1]["instance_id"]) == ("app:1", second)
     assert machines.shell(second, "docker ps -a -q | wc -l").out.strip() == "1"
+    assert previous(machines, second) == "app:2\n"
+
+
+def test_what_ran_before_is_remembered_when_it_was_another_image(machines: Machines, fresh: str) -> None:
+    first = previous(machines, fresh)
+    again = machines.shell(fresh, f'bash "$HOST_ROOT{kept_script(machines, fresh, "app:1")}"')
+    same = previous(machines, fresh)
+    other = machines.shell(fresh, f'bash "$HOST_ROOT{kept_script(machines, fresh, "app:2")}"')
+
+    assert [ended.status for ended in (again, other)] == ["Success", "Success"]
+    assert (first, same, previous(machines, fresh)) == (None, None, "app:1\n")
+
+
+def test_without_a_host_root_the_start_script_names_the_hosts_own_files() -> None:
+    asked_of_bash = "; ".join(
+        line.strip() for line in rendered().splitlines() if line.startswith(("settings=", "previous="))
+    )
+    paths = subprocess.run(
+        ["bash", "-uc", f'{asked_of_bash}; echo "$settings $previous"'],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert paths.stdout == "/etc/app/app.env /var/lib/app/previous\n"
 
 
 def test_the_start_script_fails_loudly_for_an_image_that_does_not_exist(machines: Machines, host: str) -> None:

@@ -143,6 +143,7 @@ def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]
         "dr_region",
         "dumps",
         "environment",
+        "image_copies_key_arn",
         "objectives",
         "protection",
         "region",

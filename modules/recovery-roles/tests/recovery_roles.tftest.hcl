@@ -64,6 +64,20 @@ run "the_restore_role_may_really_restore" {
   }
 }
 
+run "the_restore_role_may_make_images_and_run_scripts_on_the_host" {
+  command = plan
+
+  assert {
+    condition     = length(setsubtract(["ec2:CopyImage", "ec2:CreateImage", "ec2:CreateTags", "ec2:RegisterImage", "kms:CreateGrant", "ssm:CancelCommand", "ssm:ListCommands", "ssm:SendCommand"], flatten([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Action if statement.Effect == "Allow"]))) == 0
+    error_message = "lifeboat ami or lifeboat app would be refused."
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.StringEquals["aws:ResourceTag/application"] == "app-test" && statement.Condition.StringLike["kms:ViaService"] == "ec2.*.amazonaws.com" if contains(flatten([statement.Action]), "kms:Decrypt")])
+    error_message = "It may use keys of others, or for more than volumes."
+  }
+}
+
 run "no_role_but_break_glass_destroys_copies" {
   command = plan
 

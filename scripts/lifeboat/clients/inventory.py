@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from lifeboat.errors import IntegrityFailure, Refused, Unreachable
+from lifeboat.clients import sdk
+from lifeboat.errors import IntegrityFailure, Refused
 from lifeboat.model import Address, Wanted
 
 # AWS adds tags to these only after it has made them, so one that was cut off in between has none.
@@ -108,8 +105,8 @@ class Inventory:
         if group is None:
             return None
         ec2 = self._connected("ec2", region)
-        with _translated(f"close {wanted.address} ({group}) in {region}"):
-            rules = _all(
+        with sdk.translated(f"close {wanted.address} ({group}) in {region}"):
+            rules = sdk.items(
                 ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=_filters("group-id", group)
             )
             # A rule of Terraform's own bears tags.
@@ -139,7 +136,7 @@ class Inventory:
             wanted=wanted,
             parent=self._id,
         )
-        with _translated(f"look for {wanted.address} in {region}"):
+        with sdk.translated(f"look for {wanted.address} in {region}"):
             found = [f for f in finder(look) if f.id != wanted.instead_of]
         return self._chosen(wanted, [f for f in found if self._ours(wanted, f, alone=len(found) == 1)], region)
 
@@ -179,35 +176,9 @@ class Inventory:
         return self._clients[service, region]
 
 
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        answer = error.response["Error"]
-        raise Unreachable(f"cannot {what}: {answer.get('Code', '?')}: {answer.get('Message', '')}") from error
-    except (BotoCoreError, ResponseParserError) as error:
-        raise Unreachable(f"cannot {what}: {error}") from error
-
-
 def _get(absent: str, ask: Callable[..., dict[str, Any]], **names: Any) -> dict[str, Any] | None:
     """Return an answer; None when it is AWS's own "there is no such thing" (codes in words), and for nothing else."""
-    try:
-        return ask(**names)
-    except ClientError as error:
-        if error.response["Error"].get("Code") in absent.split():
-            return None
-        raise
-
-
-def _all(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
-    """Yield the items of every page."""
-    for page in client.get_paginator(operation).paginate(**asked):
-        yield from page.get(key, [])
-
-
-def _tagged(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {pair["Key"]: pair["Value"] for pair in pairs}
+    return sdk.unless_absent(absent.split(), lambda: ask(**names))
 
 
 def _covers(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -224,8 +195,8 @@ def _agrees(look: _Look, attributes: Mapping[str, Any]) -> bool:
 
 def _by_tags(operation: str, key: str, id_key: str) -> Finder:
     def find(look: _Look) -> Iterator[_Found]:
-        for item in _all(look.client("ec2"), operation, key, Filters=look.tag_filters):
-            tags = _tagged(item.get("Tags", []))
+        for item in sdk.items(look.client("ec2"), operation, key, Filters=look.tag_filters):
+            tags = sdk.tags(item.get("Tags", []))
             if _covers(tags, look.tags):  # the filters take * and ? in a value for wildcards
                 yield _Found(id=item[id_key], import_id=item[id_key], tags=tags)
 
@@ -233,10 +204,10 @@ def _by_tags(operation: str, key: str, id_key: str) -> Finder:
 
 
 def _subnets(look: _Look) -> Iterator[_Found]:
-    for subnet in _all(look.client("ec2"), "describe_subnets", "Subnets", Filters=look.tag_filters):
+    for subnet in sdk.items(look.client("ec2"), "describe_subnets", "Subnets", Filters=look.tag_filters):
         same = {"cidr_block": subnet["CidrBlock"], "availability_zone": subnet["AvailabilityZone"]}
         if _agrees(look, {**same, "vpc_id": subnet["VpcId"]}):
-            yield _Found(id=subnet["SubnetId"], import_id=subnet["SubnetId"], tags=_tagged(subnet["Tags"]))
+            yield _Found(id=subnet["SubnetId"], import_id=subnet["SubnetId"], tags=sdk.tags(subnet["Tags"]))
 
 
 def _routes(look: _Look) -> Iterator[_Found]:
@@ -245,7 +216,7 @@ def _routes(look: _Look) -> Iterator[_Found]:
         return
     destination = look.value("destination_cidr_block") or look.value("destination_ipv6_cidr_block")
     filters = _filters("route-table-id", table)
-    for found in _all(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
+    for found in sdk.items(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
         for route in found["Routes"]:
             if destination in (route.get("DestinationCidrBlock"), route.get("DestinationIpv6CidrBlock")):
                 yield _Found(id=f"{table}_{destination}", import_id=f"{table}_{destination}")
@@ -256,7 +227,7 @@ def _route_table_associations(look: _Look) -> Iterator[_Found]:
     if subnet is None or table is None:
         return
     filters = _filters("association.subnet-id", subnet)
-    for found in _all(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
+    for found in sdk.items(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
         for association in found["Associations"]:
             if association.get("SubnetId") == subnet:
                 # Imported with the table that it has now: Terraform then moves it to the planned one in place.
@@ -266,8 +237,8 @@ def _route_table_associations(look: _Look) -> Iterator[_Found]:
 
 def _security_groups(look: _Look) -> Iterator[_Found]:
     filters = _filters("group-name", look.value("name"))
-    for group in _all(look.client("ec2"), "describe_security_groups", "SecurityGroups", Filters=filters):
-        tags = _tagged(group.get("Tags", []))
+    for group in sdk.items(look.client("ec2"), "describe_security_groups", "SecurityGroups", Filters=filters):
+        tags = sdk.tags(group.get("Tags", []))
         if _covers(tags, look.tags) and _agrees(look, {"name": group["GroupName"], "vpc_id": group.get("VpcId")}):
             yield _Found(id=group["GroupId"], import_id=group["GroupId"], tags=tags)
 
@@ -278,7 +249,9 @@ def _security_group_rules(*, egress: bool) -> Finder:
         if group is None:
             return
         filters = _filters("group-id", group)
-        for rule in _all(look.client("ec2"), "describe_security_group_rules", "SecurityGroupRules", Filters=filters):
+        for rule in sdk.items(
+            look.client("ec2"), "describe_security_group_rules", "SecurityGroupRules", Filters=filters
+        ):
             same = {
                 "cidr_ipv4": rule.get("CidrIpv4"),
                 "cidr_ipv6": rule.get("CidrIpv6"),
@@ -289,7 +262,7 @@ def _security_group_rules(*, egress: bool) -> Finder:
                 "to_port": rule.get("ToPort"),
             }
             # The provider tags a rule only after it made it; until then its description tells it from its likes.
-            tags = _tagged(rule.get("Tags", []))
+            tags = sdk.tags(rule.get("Tags", []))
             named = _covers(tags, look.tags) if tags else _agrees(look, {"description": rule.get("Description")})
             if rule["IsEgress"] == egress and named and _agrees(look, same):
                 yield _Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
@@ -303,14 +276,14 @@ def _is_open(rule: Mapping[str, Any]) -> bool:
 
 def _addresses(look: _Look) -> Iterator[_Found]:
     for address in look.client("ec2").describe_addresses(Filters=look.tag_filters)["Addresses"]:
-        tags = _tagged(address.get("Tags", []))
+        tags = sdk.tags(address.get("Tags", []))
         if _covers(tags, look.tags):
             yield _Found(id=address["AllocationId"], import_id=address["AllocationId"], tags=tags)
 
 
 def _zones(look: _Look) -> Iterator[_Found]:
     client = look.client("route53")
-    for zone in _all(client, "list_hosted_zones", "HostedZones"):
+    for zone in sdk.items(client, "list_hosted_zones", "HostedZones"):
         config = zone.get("Config", {})
         if zone["Name"].rstrip(".") != str(look.value("name")).rstrip("."):
             continue
@@ -318,14 +291,14 @@ def _zones(look: _Look) -> Iterator[_Found]:
             continue
         zone_id = zone["Id"].removeprefix("/hostedzone/")
         answer = client.list_tags_for_resource(ResourceType="hostedzone", ResourceId=zone_id)
-        yield _Found(id=zone_id, import_id=zone_id, tags=_tagged(answer["ResourceTagSet"]["Tags"]))
+        yield _Found(id=zone_id, import_id=zone_id, tags=sdk.tags(answer["ResourceTagSet"]["Tags"]))
 
 
 def _records(look: _Look) -> Iterator[_Found]:
     zone, name, kind = look.id_of("zone_id"), str(look.value("name")), str(look.value("type"))
     if zone is None:
         return
-    records = _all(
+    records = sdk.items(
         look.client("route53"),
         "list_resource_record_sets",
         "ResourceRecordSets",
@@ -349,9 +322,9 @@ def _filters(name: str, value: Any) -> list[dict[str, Any]]:
 def _instances(look: _Look) -> Iterator[_Found]:
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     filters = [*look.tag_filters, alive]
-    for reservation in _all(look.client("ec2"), "describe_instances", "Reservations", Filters=filters):
+    for reservation in sdk.items(look.client("ec2"), "describe_instances", "Reservations", Filters=filters):
         for instance in reservation["Instances"]:
-            tags, state = _tagged(instance["Tags"]), instance["State"]["Name"]
+            tags, state = sdk.tags(instance["Tags"]), instance["State"]["Name"]
             if _covers(tags, look.tags):
                 yield _Found(
                     id=instance["InstanceId"],
@@ -366,7 +339,7 @@ def _secrets(look: _Look) -> Iterator[_Found]:
     secret = _get("ResourceNotFoundException", client.describe_secret, SecretId=look.value("name"))
     # One that waits for its deletion cannot be adopted; creating it again fails with AWS's own explanation.
     if secret is not None and "DeletedDate" not in secret:
-        yield _Found(id=secret["ARN"], import_id=secret["ARN"], tags=_tagged(secret.get("Tags", [])))
+        yield _Found(id=secret["ARN"], import_id=secret["ARN"], tags=sdk.tags(secret.get("Tags", [])))
 
 
 # -- the database --------------------------------------------------------------------------------------------------
@@ -384,7 +357,7 @@ def _databases(look: _Look) -> Iterator[_Found]:
             yield _Found(
                 id=database["DbiResourceId"],
                 import_id=name,  # the id in the state is another one: DbiResourceId
-                tags=_tagged(database.get("TagList", [])),
+                tags=sdk.tags(database.get("TagList", [])),
                 status=None if status in _DB_READY else status,
             )
 
@@ -397,7 +370,7 @@ def _replicated_backups(look: _Look) -> Iterator[_Found]:
     name = parent.values["identifier"] if parent is not None else str(source).rpartition(":")[2]
     # Those of an instance that is gone keep its name; the resource id tells this instance's from them.
     database = None if parent is None else look.parent(parent)
-    backups = _all(look.client("rds"), "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
+    backups = sdk.items(look.client("rds"), "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
     for backup in backups:
         status = backup.get("Status", "")
         same = backup["DBInstanceArn"] == source if database is None else backup["DbiResourceId"] == database
@@ -414,7 +387,7 @@ def _rds_named(operation: str, argument: str, key: str, arn_key: str, absent: st
             yield _Found(
                 id=name,
                 import_id=name,
-                tags=_tagged(client.list_tags_for_resource(ResourceName=item[arn_key])["TagList"]),
+                tags=sdk.tags(client.list_tags_for_resource(ResourceName=item[arn_key])["TagList"]),
                 status=status if status in ("creating", "modifying") else None,
             )
 
@@ -436,7 +409,7 @@ def _buckets(look: _Look) -> Iterator[_Found]:
             hint="set region and dr_region to those that this environment was made in",
         )
     tags = _get("NoSuchTagSet", client.get_bucket_tagging, Bucket=name) or {"TagSet": []}
-    yield _Found(id=name, import_id=name, tags=_tagged(tags["TagSet"]))
+    yield _Found(id=name, import_id=name, tags=sdk.tags(tags["TagSet"]))
 
 
 def _of_bucket(operation: str, key: str, absent: str = "") -> Finder:
@@ -460,19 +433,21 @@ def _tables(look: _Look) -> Iterator[_Found]:
     answer = _get("ResourceNotFoundException", client.describe_table, TableName=name)
     if answer is not None and answer["Table"]["TableStatus"] != "DELETING":
         status = answer["Table"]["TableStatus"]
-        tags = _all(client, "list_tags_of_resource", "Tags", ResourceArn=answer["Table"]["TableArn"])
-        yield _Found(id=name, import_id=name, tags=_tagged(tags), status=None if status == "ACTIVE" else status.lower())
+        tags = sdk.items(client, "list_tags_of_resource", "Tags", ResourceArn=answer["Table"]["TableArn"])
+        yield _Found(
+            id=name, import_id=name, tags=sdk.tags(tags), status=None if status == "ACTIVE" else status.lower()
+        )
 
 
 def _keys(look: _Look) -> Iterator[_Found]:
     client = look.client("kms")
-    for key in _all(client, "list_keys", "Keys"):
+    for key in sdk.items(client, "list_keys", "Keys"):
         data = client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if data["KeyManager"] != "CUSTOMER" or data["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
             continue
         if not _agrees(look, {"description": data["Description"]}):
             continue
-        pairs = _all(client, "list_resource_tags", "Tags", KeyId=key["KeyId"])
+        pairs = sdk.items(client, "list_resource_tags", "Tags", KeyId=key["KeyId"])
         tags = {pair["TagKey"]: pair["TagValue"] for pair in pairs}
         if _covers(tags, look.tags):
             yield _Found(id=key["KeyId"], import_id=key["KeyId"], tags=tags)
@@ -480,21 +455,21 @@ def _keys(look: _Look) -> Iterator[_Found]:
 
 def _aliases(look: _Look) -> Iterator[_Found]:
     name = look.value("name")
-    if any(alias["AliasName"] == name for alias in _all(look.client("kms"), "list_aliases", "Aliases")):
+    if any(alias["AliasName"] == name for alias in sdk.items(look.client("kms"), "list_aliases", "Aliases")):
         yield _Found(id=name, import_id=name)
 
 
 def _roles(look: _Look) -> Iterator[_Found]:
     answer = _get("NoSuchEntity", look.client("iam").get_role, RoleName=look.value("name"))
     if answer is not None:
-        yield _Found(id=look.value("name"), import_id=look.value("name"), tags=_tagged(answer["Role"].get("Tags", [])))
+        yield _Found(id=look.value("name"), import_id=look.value("name"), tags=sdk.tags(answer["Role"].get("Tags", [])))
 
 
 def _instance_profiles(look: _Look) -> Iterator[_Found]:
     name = look.value("name")
     answer = _get("NoSuchEntity", look.client("iam").get_instance_profile, InstanceProfileName=name)
     if answer is not None:
-        yield _Found(id=name, import_id=name, tags=_tagged(answer["InstanceProfile"].get("Tags", [])))
+        yield _Found(id=name, import_id=name, tags=sdk.tags(answer["InstanceProfile"].get("Tags", [])))
 
 
 def _identity_providers(look: _Look) -> Iterator[_Found]:
@@ -504,7 +479,7 @@ def _identity_providers(look: _Look) -> Iterator[_Found]:
     for provider in client.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
         if provider["Arn"].endswith(suffix):
             answer = client.get_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
-            yield _Found(id=provider["Arn"], import_id=provider["Arn"], tags=_tagged(answer.get("Tags", [])))
+            yield _Found(id=provider["Arn"], import_id=provider["Arn"], tags=sdk.tags(answer.get("Tags", [])))
 
 
 # -- backups -------------------------------------------------------------------------------------------------------
@@ -513,7 +488,7 @@ def _identity_providers(look: _Look) -> Iterator[_Found]:
 def _vaults(look: _Look) -> Iterator[_Found]:
     # Listed, not described: AWS answers 403 and not 404 when one describes a vault that does not exist.
     client, name = look.client("backup"), look.value("name")
-    for vault in _all(client, "list_backup_vaults", "BackupVaultList"):
+    for vault in sdk.items(client, "list_backup_vaults", "BackupVaultList"):
         if vault["BackupVaultName"] == name:
             yield _Found(id=name, import_id=name, tags=_backup_tags(client, vault["BackupVaultArn"]))
 
@@ -523,7 +498,7 @@ def _vault_locks(look: _Look) -> Iterator[_Found]:
     if look.value("changeable_for_days") is not None:
         return
     name = look.id_of("backup_vault_name")
-    for vault in _all(look.client("backup"), "list_backup_vaults", "BackupVaultList"):
+    for vault in sdk.items(look.client("backup"), "list_backup_vaults", "BackupVaultList"):
         if name is not None and vault["BackupVaultName"] == name and vault.get("Locked"):
             yield _Found(id=name, import_id=name)
 
@@ -531,7 +506,7 @@ def _vault_locks(look: _Look) -> Iterator[_Found]:
 def _of_vault(operation: str) -> Finder:
     def find(look: _Look) -> Iterator[_Found]:
         client, name = look.client("backup"), look.id_of("backup_vault_name")
-        vaults = _all(client, "list_backup_vaults", "BackupVaultList")
+        vaults = sdk.items(client, "list_backup_vaults", "BackupVaultList")
         if name is None or all(vault["BackupVaultName"] != name for vault in vaults):
             return
         if _get("ResourceNotFoundException", getattr(client, operation), BackupVaultName=name) is not None:
@@ -542,7 +517,7 @@ def _of_vault(operation: str) -> Finder:
 
 def _plans(look: _Look) -> Iterator[_Found]:
     client = look.client("backup")
-    for plan in _all(client, "list_backup_plans", "BackupPlansList"):
+    for plan in sdk.items(client, "list_backup_plans", "BackupPlansList"):
         if plan["BackupPlanName"] == look.value("name") and "DeletionDate" not in plan:
             tags = _backup_tags(client, plan["BackupPlanArn"])
             yield _Found(id=plan["BackupPlanId"], import_id=plan["BackupPlanId"], tags=tags)
@@ -552,7 +527,9 @@ def _selections(look: _Look) -> Iterator[_Found]:
     plan = look.id_of("plan_id")
     if plan is None:
         return
-    for selection in _all(look.client("backup"), "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan):
+    for selection in sdk.items(
+        look.client("backup"), "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan
+    ):
         if selection["SelectionName"] == look.value("name"):
             yield _Found(id=selection["SelectionId"], import_id=f"{plan}|{selection['SelectionId']}")
 
@@ -590,10 +567,10 @@ def _lifecycle_policies(look: _Look) -> Iterator[_Found]:
 
 def _topics(look: _Look) -> Iterator[_Found]:
     client = look.client("sns")
-    for topic in _all(client, "list_topics", "Topics"):
+    for topic in sdk.items(client, "list_topics", "Topics"):
         arn = topic["TopicArn"]
         if arn.rpartition(":")[2] == look.value("name"):
-            yield _Found(id=arn, import_id=arn, tags=_tagged(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
+            yield _Found(id=arn, import_id=arn, tags=sdk.tags(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
 
 # What decisions/adoption.py adopts, and how it is found; a test compares the two.

@@ -46,7 +46,6 @@ _REFUSALS: dict[str, type[LifeboatError]] = {
     "damaged": IntegrityFailure,
 }
 _HINTS = {
-    "missing": "lifeboat local saves lists them",
     "exists": "choose another name, or add --replace",
     "damaged": "lifeboat local saves lists the others",
 }
@@ -174,7 +173,7 @@ class LocalCloud:
     def _taken(self, by: str) -> WrongConfiguration:
         return WrongConfiguration(
             f"port {self.port} on 127.0.0.1, which the local cloud needs, is taken by {by}",
-            hint="stop that program, or choose another port in [endpoint] url of environments/local.toml",
+            hint="stop that program, or choose another port in [endpoint] url and [dns] resolver of environments/local.toml",
         )
 
 

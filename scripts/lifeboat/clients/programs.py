@@ -1,4 +1,4 @@
-"""The programs that must be on this machine, with their versions."""
+"""The programs that must be on this machine, with their versions, and what git says of a checkout."""
 
 from __future__ import annotations
 
@@ -45,3 +45,18 @@ def version(*argv: str) -> str | None:
         return None
     found = re.search(rb"\d+(\.\d+)+", done.stdout + done.stderr)
     return None if found is None else found.group().decode()
+
+
+def git_sha(folder: Path) -> str | None:
+    """Return the commit that a folder is checked out at, "-dirty" when files differ from it; None where git knows none."""
+    try:
+        asked = [("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")]
+        sha, changes = (
+            subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, check=True
+            ).stdout.strip()
+            for arguments in asked
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{sha}-dirty" if changes else sha

@@ -21,6 +21,8 @@ import psutil
 from lifeboat.errors import Locked, Refused
 from lifeboat.model import Holder, RunId
 
+# In the environment of each Terraform of a recovery, so that it can be found from another checkout too.
+RUN_MARK = "LIFEBOAT_RUN"
 NEEDED_BYTES = 1 << 30  # one applied local stack with a few snapshots takes about 0.6 GB
 KEPT_RUNS = 30
 
@@ -90,6 +92,18 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
         _prune(work / "runs")
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def ending(run: Run, cut_off: Callable[[], bool]) -> Iterator[None]:
+    """Write down how a run ended; one whose Terraform was `cut_off` has not, so that the next run repairs it."""
+    try:
+        yield
+    except BaseException as error:
+        if not cut_off():
+            mark_ended(run.folder, f"failed: {type(error).__name__}")
+        raise
+    mark_ended(run.folder, "done")
 
 
 def user_name() -> str:
@@ -182,6 +196,16 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
             time.sleep(0.5)
         else:
             return
+
+
+def terraforms_of(run: RunId) -> list[int]:
+    """Return the processes on this machine that are Terraforms, or their providers, of a run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(RUN_MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
 
 
 def _terraform_works(folder: Path) -> bool:

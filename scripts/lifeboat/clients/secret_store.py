@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lifeboat.clients.state_store import translated
+from lifeboat.clients.sdk import translated
 from lifeboat.errors import IntegrityFailure
 from lifeboat.model import Secret
 

@@ -4,45 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import urllib3.exceptions
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
+from lifeboat.clients.sdk import translated, unless_absent
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
-from lifeboat.model import Address, DeleteMarker, RemoteLock, StateVersion, state_address
+from lifeboat.model import (
+    Address,
+    DeleteMarker,
+    ManagedRecord,
+    NameRecord,
+    RemoteLock,
+    StateVersion,
+    ZoneId,
+    state_address,
+)
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
 _Found = TypeVar("_Found")
 
 
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn SDK errors into ours: "I may not look" never becomes "it is not there"."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"].get("Code", "?")
-        raise Unreachable(f"cannot {what}: {code}: {error.response['Error'].get('Message', '')}") from error
-    # Cut or garbled answers come out of boto3 as the last three, which are no BotoCoreError.
-    except (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.HTTPError, OSError) as error:
-        raise Unreachable(f"cannot {what}: {error}") from error
-
-
 def _unless_absent(what: str, ask: Callable[[], _Found]) -> _Found | None:
     """Return what `ask` returns; None only when the service says that it is not there."""
     with translated(what):
-        try:
-            return ask()
-        except ClientError as error:
-            if error.response["Error"].get("Code") in _ABSENT:
-                return None
-            raise
+        return unless_absent(_ABSENT, ask)
 
 
 class StateStore:
@@ -218,6 +206,29 @@ def recorded(body: bytes | None) -> dict[Address, str]:
         if resource["mode"] == "managed"
         for instance in resource["instances"]
     }
+
+
+def name_records(body: bytes | None) -> list[ManagedRecord]:
+    """Return the simple DNS record sets that Terraform keeps, as its state says they are."""
+    if body is None:
+        return []
+    resources = [r for r in json.loads(body).get("resources", []) if r["type"] == "aws_route53_record"]
+    return [
+        ManagedRecord(
+            address=state_address(resource, instance),
+            record=NameRecord(
+                zone=ZoneId(values["zone_id"]),
+                name=str(values["fqdn"]).rstrip(".").lower(),
+                kind=values["type"],
+                ttl=timedelta(seconds=values["ttl"]),
+                values=tuple(sorted(values["records"])),
+            ),
+        )
+        for resource in resources
+        if resource["mode"] == "managed"
+        for instance in resource["instances"]
+        if (values := instance["attributes"]).get("records") and not values.get("set_identifier")
+    ]
 
 
 def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:

@@ -229,9 +229,18 @@ class Terraform:
             options["backend_config"] = dict(backend)
         self._run("init", seconds=seconds, **options)
 
-    def plan(self, *, out: Path, events: Path, seconds: float, keep_fds: Sequence[int] = ()) -> Running:
-        """Start `plan`; the plan is saved to `out` (mode 0600)."""
-        return self.start("plan", events=events, seconds=seconds, keep_fds=keep_fds, out=str(out), **self._inputs())
+    def plan(
+        self,
+        *,
+        out: Path,
+        events: Path,
+        seconds: float,
+        keep_fds: Sequence[int] = (),
+        replace: Sequence[Address] = (),
+    ) -> Running:
+        """Start `plan`; the plan is saved to `out` (mode 0600), and makes anew what is named in `replace`."""
+        options = {**self._inputs(), "replace": list(replace)}
+        return self.start("plan", events=events, seconds=seconds, keep_fds=keep_fds, out=str(out), **options)
 
     def apply(
         self, plan: Path, *, events: Path, seconds: float, parallelism: int, keep_fds: Sequence[int] = ()

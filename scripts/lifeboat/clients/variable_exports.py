@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifeboat.clients.state_store import translated
+from lifeboat.clients.sdk import translated
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 from lifeboat.gitlab_model import Export, Variable, VariableName
 from lifeboat.model import Secret

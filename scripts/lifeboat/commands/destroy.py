@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import dataclass
+
 from lifeboat.clients import run_files
-from lifeboat.commands import apply, preflight
-from lifeboat.commands.apply import Agree, Destroyed
-from lifeboat.errors import NothingFits, Refused
+from lifeboat.clients.terraform import Running
+from lifeboat.decisions import plans
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused
+from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
-from lifeboat.views import Teller
+from lifeboat.stack import preflight, rehearsal, repair
+from lifeboat.stack.applying import PATIENCE, Applying
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destroyed:
+    """What was taken down."""
+
+    stack_plan: Plan
+    stages: list[tuple[str, float]]
+    left: tuple[str, ...]
+
+
+def preview(site: Site, plan: Plan) -> list[str]:
+    """Return what will be gone, in words, for the question before it."""
+    kinds: dict[str, int] = {}
+    for change in plan.changes:
+        if change.resource_type in plans.PROTECTED or change.resource_type in plans.HOLDS_DATA:
+            kinds[change.resource_type] = kinds.get(change.resource_type, 0) + 1
+    lines = [f"destroy {count} {kind}" for kind, count in sorted(kinds.items())]
+    lines.append(f"destroy {len(plan.changes)} resources of {site.project.env} in all")
+    if site.project.cloud_directory is not None:
+        lines.append(f"delete {site.project.cloud_directory} with every database, image and save in it")
+    return lines
 
 
 def run(site: Site, tell: Teller, agree: Agree) -> Destroyed:
@@ -19,17 +46,78 @@ def run(site: Site, tell: Teller, agree: Agree) -> Destroyed:
             hint=f"if it truly is: set disposable = true in environments/{project.env}.toml, have it reviewed, apply",
         )
     preflight.require(site)
-    with run_files.held(project.work, "destroy", patience=apply.PATIENCE, tell=tell.say) as this_run:
-        work = apply.Apply(site, tell, agree, this_run, teardown=True)
-        try:
+    with run_files.held(project.work, "destroy", patience=PATIENCE, tell=tell.say) as this_run:
+        work = Applying(site, tell, this_run, teardown=True)
+        with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat destroy -e {project.env}"):
             _require_something(site)
-            destroyed = work.destroy()
-        except BaseException as error:
-            if not work.cut_off:
-                run_files.mark_ended(this_run.folder, f"failed: {type(error).__name__}")
-            raise
-        run_files.mark_ended(this_run.folder, "done")
-        return destroyed
+            return _destroy(work, agree)
+
+
+def _destroy(work: Applying, agree: Agree) -> Destroyed:
+    site, stages = work.site, work.stages
+    local = site.local_cloud()
+    with stages.timed("local cloud"):
+        rehearsal.start(site, work.tell, but=work.run.run)
+    preflight.require_account(site)
+    ready = site.root_store().usable()
+    with site.lease(work.run.run).held() if ready else nullcontext():
+        plan = _destroy_if_there(work, agree)
+    if local is not None:
+        with stages.timed("local cloud down"):
+            local.down()
+            local.forget()
+            site.root_state_file.unlink(missing_ok=True)
+    left = () if local is not None else (f"the state backend ({site.project.environment.state.bucket})",)
+    return Destroyed(stack_plan=plan, stages=stages.ended, left=left)
+
+
+def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
+    site, local = work.site, work.site.local_cloud()
+    lost = repair.run(site, work.tell, work.run)
+    store = site.stack_store()
+    if local is None and store.body() is None:
+        raise IntegrityFailure(
+            f"there is no state s3://{store.bucket}/{store.key}, so lifeboat does not know what to destroy",
+            hint="check [state] in the environment's toml; nothing was destroyed",
+        )
+    plan = Plan(changes=())
+    if site.root_store().bucket_exists() and store.body() is not None:
+        plan = _destroy_stack(work, agree, lost)
+    else:
+        agree(preview(site, plan))
+    repair.done(site, work.run)
+    return plan
+
+
+def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
+    site, stages = work.site, work.stages
+    with stages.timed("plan"):
+        work.init(work.stack, site.backend())
+        repair.adopt_stack(site, work.tell, work.stack, lost)
+        plan = _start_destroy_plan(work).planned()
+        repair.forget_adoptions(work.stack)
+    agree(preview(site, plan))
+    # The policies in force let nobody take the protection off but the break-glass role.
+    own = work.stack
+    work.stack = site.stack_terraform(teardown=True, credentials=site.as_break_glass())
+    with stages.timed("take the protection off"):
+        unlocking = work.start_plan(work.stack, "stack").planned()
+        work.wait([work.start_apply(work.stack, "stack")], total=len(unlocking.changes))
+        work.tell.resources_end()
+    work.stack = own
+    with stages.timed("destroy"):
+        plan = _start_destroy_plan(work).planned()
+        work.wait([work.start_apply(work.stack, "stack")], total=len(plan.changes))
+    return plan
+
+
+def _start_destroy_plan(work: Applying) -> Running:
+    running = work.stack.destroy_plan(
+        out=work.run.folder / "stack.plan",
+        events=work.run.folder / "stack-destroy-plan.jsonl",
+        seconds=work.settings.plan_minutes * 60,
+    )
+    return work.under_way(running)
 
 
 def _require_something(site: Site) -> None:

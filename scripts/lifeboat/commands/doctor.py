@@ -7,10 +7,10 @@ import sys
 
 from lifeboat.clients import programs
 from lifeboat.clients.run_files import NEEDED_BYTES
-from lifeboat.commands import preflight
 from lifeboat.errors import LifeboatError
 from lifeboat.model import Prerequisite
 from lifeboat.site import Site
+from lifeboat.stack import preflight
 
 
 def run(site: Site) -> list[Prerequisite]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from lifeboat.clients import run_files
 from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.commands import apply, database_access
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
-from lifeboat.model import RunId
+from lifeboat.model import Recovery, RunId
 from lifeboat.site import Site
+from lifeboat.stack import database_access, outputs, rehearsal
 from lifeboat.views import Teller
 
 _STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
@@ -39,7 +39,7 @@ def up(site: Site, tell: Teller) -> str:
     """Start the local cloud, going on from where it was."""
     cloud = cloud_of(site)
     with run_files.alone(site.project.work, "local up"):
-        apply.start_cloud(site, tell, but=RunId(""))
+        rehearsal.start(site, tell, but=RunId(""))
     return f"the local cloud listens on {cloud.url}"
 
 
@@ -126,15 +126,24 @@ def exports(variables: dict[str, str]) -> list[str]:
 
 def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
     try:
-        recovery, _ = apply.read_outputs(site, site.stack_store())
+        recovery = outputs.recovery(site.stack_store())
         return {
             "APP_URL": recovery.app.url,
+            **_public_name(site, recovery),
             "DATABASE_URL": database_access.database_url(site, recovery).reveal(),
             "DUMP_BUCKET": recovery.dumps.bucket,
         }
     except LifeboatError as error:
         tell.warn(f"{', '.join(_STACKS)} are not set: {error.summary}")
         return {}
+
+
+def _public_name(site: Site, recovery: Recovery) -> dict[str, str]:
+    resolver = site.project.environment.dns.resolver
+    if recovery.app.dns_name is None or resolver is None:
+        return {}
+    named = recovery.app.url.replace(recovery.app.address, recovery.app.dns_name)
+    return {"APP_NAME_URL": named, "NAME_SERVER": resolver}
 
 
 def _of_gitlab(site: Site, tell: Teller) -> dict[str, str]:

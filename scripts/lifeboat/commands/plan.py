@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeboat.clients.terraform import Running
-from lifeboat.commands import preflight, repair
 from lifeboat.errors import NothingFits, Unreachable
 from lifeboat.model import Plan
 from lifeboat.site import Site
+from lifeboat.stack import preflight, repair
 from lifeboat.views import Teller
 
 _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")

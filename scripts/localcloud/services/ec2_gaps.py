@@ -205,7 +205,7 @@ def in_pages(call: Call, proceed: Callable[[], Answer]) -> Answer:
     answer = proceed()
     if answer.status != 200 or (size is None and token is None):
         return answer
-    root = ElementTree.fromstring(_NAMESPACE.sub(b"", answer.body))  # noqa: S314 (moto wrote it)
+    root = _document(answer)
     listing = root.find("imagesSet" if kind == "image" else f"{kind}Set")
     if listing is None:
         return answer
@@ -220,6 +220,28 @@ def in_pages(call: Call, proceed: Callable[[], Answer]) -> Answer:
         ElementTree.SubElement(root, "nextToken").text = f"after-{name(shown[-1])}"
     answer.body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return answer
+
+
+@around("ec2", "DescribeImages")
+def without_disabled_images(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """Leave disabled images out unless they are asked for (API reference, IncludeDisabled)."""
+    answer = proceed()
+    disabled = {
+        image.id for image in list(call.cloud.moto("ec2", call.region).amis.values()) if image.state == "disabled"
+    }
+    if answer.status != 200 or not disabled or call.params.get("IncludeDisabled"):
+        return answer
+    root = _document(answer)
+    listing = root.find("imagesSet")
+    for entry in list(listing) if listing is not None else []:
+        if listing is not None and entry.findtext("imageId") in disabled:
+            listing.remove(entry)
+    answer.body = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return answer
+
+
+def _document(answer: Answer) -> ElementTree.Element:
+    return ElementTree.fromstring(_NAMESPACE.sub(b"", answer.body))  # noqa: S314 (moto wrote it)
 
 
 # -- moto's own records ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
 
 from localcloud import hosts, machine_images
@@ -33,6 +34,7 @@ def check_launch(call: Call, proceed: Callable[[], Answer]) -> Answer:
             raise Refused("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
         if image.state != "available":
             raise Refused("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
+        _check_machine(image, str(call.params.get("InstanceType", "m1.small")))
         smallest = image.root_mapping.get("VolumeSize", 0)
         for mapping in call.params.get("BlockDeviceMappings", []):
             size = mapping.get("Ebs", {}).get("VolumeSize")
@@ -43,6 +45,27 @@ def check_launch(call: Call, proceed: Callable[[], Answer]) -> Answer:
                     f"expect size >= {smallest}GB",
                 )
     return proceed()
+
+
+def _check_machine(image: machine_images.Image, instance_type: str) -> None:
+    """Refuse an image that machines of a type cannot boot."""
+    machine = INSTANCE_TYPES.get(instance_type)
+    if machine is None:
+        return
+    able = machine["ProcessorInfo"]["SupportedArchitectures"]
+    if image.architecture not in able:
+        raise Refused(
+            "InvalidParameterValue",
+            f"The architecture '{','.join(able)}' of the specified instance type does not match the architecture "
+            f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching "
+            "architectures, and try again.",
+        )
+    if machine["NetworkInfo"]["EnaSupport"] == "required" and not image.ena_support:
+        raise Refused(
+            "InvalidParameterCombination",
+            f"Enhanced networking with the Elastic Network Adapter (ENA) is required for the '{instance_type}' instance "
+            "type. Ensure that you are using an AMI that is enabled for ENA.",
+        )
 
 
 @around("ec2", *ACCEPTED)
@@ -59,6 +82,15 @@ def check_state(call: Call, proceed: Callable[[], Answer]) -> Answer:
                 f"{'ped' if order == 'stop' else 'ed'}.",
             )
     return proceed()
+
+
+BROKEN = "hosts.broken"  # instances whose machine is dead: until they are stopped and started, on another machine
+
+
+def break_machine(cloud: Cloud, instance: Any) -> None:
+    """Let the machine under an instance die; EC2 does not change the instance's state for that."""
+    cloud.store(BROKEN)[instance.id] = True
+    hosts.of(cloud).power_off(instance.id)
 
 
 class Lifecycle:
@@ -92,6 +124,8 @@ class Lifecycle:
 
     def power_on(self, instance: Any) -> None:
         """Start the host; without a root file system the instance runs too, but never passes its status checks."""
+        if instance.id in self.cloud.store(BROKEN):
+            return
         image = self.cloud.moto("ec2", instance.region_name).amis.get(instance.image_id)
         files = machine_images.image_files(self.cloud, image)
         try:
@@ -103,8 +137,9 @@ class Lifecycle:
             set_state(instance, "running")
 
     def stop(self, instance: Any) -> None:
-        """Shut a host down in the background: stopping, then stopped."""
+        """Shut a host down in the background: stopping, then stopped; the next start is on another machine."""
         set_state(instance, "stopping")
+        self.cloud.store(BROKEN).pop(instance.id, None)
 
         def work() -> None:
             with self.hosts.turn(instance.id):

@@ -62,6 +62,24 @@ def refuse_to_deregister_what_is_not_ours(call: Call, proceed: Callable[[], Answ
     return proceed()
 
 
+@around("ec2", "EnableImage", "DisableImage")
+def refuse_to_disable_what_is_not_ours(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """Refuse to disable Amazon's image."""
+    if call.params["ImageId"] == machine_images.BASE_IMAGE:
+        raise Refused("AuthFailure", f"Not authorized for image:{machine_images.BASE_IMAGE}", 403)
+    return proceed()
+
+
+@around("ec2", "DeleteSnapshot")
+def keep_what_an_image_needs(call: Call, proceed: Callable[[], Answer]) -> Answer:
+    """Refuse to delete a snapshot as long as any image is made of it; moto knows only of the first."""
+    snapshot_id = call.params["SnapshotId"]
+    for image in list(call.cloud.moto("ec2", call.region).amis.values()):
+        if any(mapping["Ebs"].get("SnapshotId") == snapshot_id for mapping in getattr(image, "mappings", [])):
+            raise Refused("InvalidSnapshot.InUse", f"The snapshot {snapshot_id} is currently in use by {image.id}")
+    return proceed()
+
+
 @around("ec2", "CreateVolume")
 def fill_volume(call: Call, proceed: Callable[[], Answer]) -> Answer:
     """Give a volume made of a snapshot that snapshot's files, so that a snapshot of it has them again."""

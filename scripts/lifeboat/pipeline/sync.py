@@ -9,12 +9,12 @@ from enum import StrEnum
 from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.sync_journal import SyncJournal
-from lifeboat.commands import gitlab_values, gitlab_writes
-from lifeboat.commands.apply import Agree
-from lifeboat.commands.gitlab_writes import OnFailure, Scribe
 from lifeboat.decisions import variable_changes, variables
 from lifeboat.errors import Refused, WrongConfiguration
 from lifeboat.gitlab_model import Doing, SyncPlan, VariableChange
+from lifeboat.model import Agree
+from lifeboat.pipeline import values, writes
+from lifeboat.pipeline.writes import OnFailure, Scribe
 from lifeboat.site import Site
 
 
@@ -38,8 +38,8 @@ def preview(site: Site, patience: Patience, prune: Prune = Prune.LEAVE) -> SyncP
 
     Raises WrongConfiguration naming every output that is missing and every value that GitLab would not take or mask.
     """
-    stack = gitlab_values.outputs(site)
-    wanted = gitlab_values.values(site, stack)
+    stack = values.outputs(site)
+    wanted = values.values(site, stack)
     environment = site.gitlab_environment
     current = site.gitlab(patience).variables()
     targets = variables.targets(wanted.wishes, current, environment)
@@ -66,7 +66,7 @@ def run(site: Site, plan: SyncPlan, patience: Patience, on_failure: OnFailure = 
 
     Call it holding the environment. A rerun after any failure is a new preview and a new run.
     """
-    gitlab_writes.write(
+    writes.write(
         plan,
         Scribe(
             client=site.gitlab(patience),

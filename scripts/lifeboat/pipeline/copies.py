@@ -9,13 +9,13 @@ from enum import StrEnum
 from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.sync_journal import SyncJournal
-from lifeboat.commands import gitlab_sync, gitlab_values, gitlab_writes
-from lifeboat.commands.apply import Agree
-from lifeboat.commands.gitlab_writes import Scribe
 from lifeboat.decisions import variable_exports
 from lifeboat.decisions.variable_exports import PutBack
 from lifeboat.errors import NothingFits, Refused
 from lifeboat.gitlab_model import Export
+from lifeboat.model import Agree
+from lifeboat.pipeline import sync, values, writes
+from lifeboat.pipeline.writes import Scribe
 from lifeboat.site import Site
 
 LATEST = "latest"
@@ -47,7 +47,7 @@ class Restored:
 
 def export(site: Site, patience: Patience) -> Exported:
     """Copy what the environment's jobs can see into the dump bucket; hidden values cannot be among it, and are named."""
-    recovery = gitlab_values.outputs(site).recovery
+    recovery = values.outputs(site).recovery
     empty = Export(
         environment=site.gitlab_environment,
         project=site.gitlab_settings.project,
@@ -66,12 +66,12 @@ def export(site: Site, patience: Patience) -> Exported:
 
 def exports(site: Site) -> list[str]:
     """Return the keys of all exports, oldest first."""
-    return site.variable_exports(gitlab_values.outputs(site).recovery).keys()
+    return site.variable_exports(values.outputs(site).recovery).keys()
 
 
 def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored:
     """Return what putting an export back (its key, or latest) would write; reads only."""
-    store = site.variable_exports(gitlab_values.outputs(site).recovery)
+    store = site.variable_exports(values.outputs(site).recovery)
     if name == LATEST:
         keys = store.keys()
         if not keys:
@@ -87,7 +87,7 @@ def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored
             hint="another environment's values would reach this one's jobs",
         )
     scopes = own_scopes(site) if reach is Reach.OWN else None
-    pointers = {wish.name for wish in gitlab_values.wishes(site) if wish.pointer}
+    pointers = {wish.name for wish in values.wishes(site) if wish.pointer}
     done = variable_exports.put_back(found, site.gitlab(patience).variables(), scopes, pointers)
     return Restored(key=name, done=done)
 
@@ -98,14 +98,14 @@ def restore(site: Site, patience: Patience, agree: Agree, wanted: tuple[str, Rea
     with run_files.alone(site.project.work, "gitlab restore"):
         found = preview(site, patience, name, reach)
         if found.done.plan.writes:
-            agree(gitlab_sync.lines(found.done.plan.writes))
+            agree(sync.lines(found.done.plan.writes))
         scribe = Scribe(
             client=site.gitlab(patience),
             journal=SyncJournal(site.project.work),
             tell=patience.tell,
             again=f"lifeboat gitlab restore {found.key} -e {site.project.env}",
         )
-        gitlab_writes.write(found.done.plan, scribe)
+        writes.write(found.done.plan, scribe)
         return found
 
 

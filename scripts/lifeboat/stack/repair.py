@@ -17,9 +17,8 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
 from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay
-from lifeboat.model import Address, Adoption, Wanted
+from lifeboat.model import Address, Adoption, Teller, Wanted
 from lifeboat.site import Site
-from lifeboat.views import Teller
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
 MAKING_SECONDS = 1800.0  # a real RDS instance takes 5 to 15 minutes

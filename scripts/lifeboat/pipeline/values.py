@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lifeboat.commands import database_access
 from lifeboat.decisions import variables
 from lifeboat.errors import IntegrityFailure
 from lifeboat.gitlab_config import VariableMapping
 from lifeboat.gitlab_model import VariableName, Wish
 from lifeboat.model import Recovery, Secret
 from lifeboat.site import Site
+from lifeboat.stack import database_access
 
 
 @dataclass(frozen=True, kw_only=True)

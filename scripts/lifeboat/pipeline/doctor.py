@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lifeboat.clients.gitlab_api import Patience
-from lifeboat.commands import gitlab_values
 from lifeboat.decisions import gitlab_checks
 from lifeboat.model import Prerequisite
+from lifeboat.pipeline import values
 from lifeboat.site import Site
 
 
@@ -18,7 +18,7 @@ def run(site: Site, patience: Patience) -> list[Prerequisite]:
     """
     settings, environment = site.gitlab_settings, site.gitlab_environment
     client = site.gitlab(patience)
-    wishes = gitlab_values.wishes(site)
+    wishes = values.wishes(site)
     names = [wish.name for wish in wishes]
     version, token, project = client.version(), client.token(), client.project()
     rows = [

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
-from lifeboat.commands.gitlab_following import Following
 from lifeboat.decisions import jobs
 from lifeboat.decisions.jobs import Cause, Step
 from lifeboat.errors import (
@@ -24,6 +23,7 @@ from lifeboat.errors import (
     Unreachable,
 )
 from lifeboat.gitlab_model import Job, Pipeline, VariableName
+from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
 
 TRIES = 3

@@ -6,10 +6,9 @@ import os
 import platform
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from lifeboat.clients import programs, provider_mirror, terraform
-from lifeboat.errors import Unreachable, WrongConfiguration
+from lifeboat.clients.sdk import translated
+from lifeboat.errors import WrongConfiguration
 from lifeboat.model import Prerequisite
 from lifeboat.site import Site
 
@@ -94,10 +93,8 @@ def require_account(site: Site) -> None:
     """Raise unless the credentials belong to the account that the environment names."""
     application = site.project.environment.application
     hint = f"check the credentials; environments/{site.project.env}.toml names account {application.account_id}"
-    try:
+    with translated("ask AWS who we are", hint=hint):
         identity = site.client("sts", application.region).get_caller_identity()
-    except (ClientError, BotoCoreError) as error:
-        raise Unreachable(f"cannot ask AWS who we are: {error}", hint=hint) from error
     if identity["Account"] != application.account_id:
         raise WrongConfiguration(
             f"the credentials belong to account {identity['Account']}, but environment {site.project.env} is account"

@@ -1,0 +1,176 @@
+"""A run's journal: a file on this machine, line for line the same as objects in the state bucket that cannot be replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifeboat.clients import sdk
+from lifeboat.clients.sdk import translated
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits
+from lifeboat.model import Event, EventKind, RunId
+
+_PREFIX = "runs/"
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+class Journal:
+    """The journal of one run, append-only, in both places.
+
+    Each line is an object of its own, written only if there is none yet: who goes on with a run that somebody else has
+    taken over finds the line written already, and stops.
+    """
+
+    def __init__(self, *, run: RunId, path: Path, bucket: JournalBucket, now: Callable[[], datetime]) -> None:
+        self._run = run
+        self._path = path
+        self._bucket = bucket
+        self._now = now
+        self._events: list[Event] = []
+        self._lock = threading.Lock()
+
+    @property
+    def run(self) -> RunId:
+        """The run that it is the journal of."""
+        return self._run
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What was written, oldest first."""
+        return tuple(self._events)
+
+    def write(self, kind: EventKind, *, step: str = "", text: str = "", **data: Any) -> Event:
+        """Append one line, durable in both places when this returns; raises Locked when the run is somebody else's now."""
+        with self._lock:
+            event = Event(seq=len(self._events) + 1, at=self._now(), kind=kind, step=step, text=text, data=data)
+            _append(self._path, [event])
+            self._bucket.put(self._run, event)
+            self._events.append(event)
+            return event
+
+    def open(self) -> None:
+        """Read what earlier attempts wrote, wherever they ran; what only this machine knows is given to the bucket.
+
+        Raises NothingFits when there is no such run. Where both have a line and disagree, the bucket's counts: a line
+        that did not get there was not acted upon.
+        """
+        here, there = _read(self._path), self._bucket.events(self._run)
+        if not here and not there:
+            raise NothingFits(f"there is no run {self._run}", hint="lifeboat runs lists them")
+        if here[: len(there)] != there:
+            if self._path.exists():
+                self._path.rename(self._path.with_name(f"{self._path.name}.forked-{self._now():%Y%m%dT%H%M%S}"))
+            here = []
+        if len(here) < len(there):
+            _append(self._path, there[len(here) :])
+        for event in here[len(there) :]:
+            self._bucket.put(self._run, event)
+        self._events = list(there) + here[len(there) :]
+
+
+class JournalBucket:
+    """The journals of all runs of one environment, in its state bucket."""
+
+    def __init__(self, *, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._name = bucket
+
+    def put(self, run: RunId, event: Event) -> None:
+        """Write one line unless it is there; raises Locked when another one is."""
+        key, body = _key(run, event.seq), json.dumps(document(event)).encode()
+        with translated(f"write the journal s3://{self._name}/{key}"):
+            try:
+                self._s3.put_object(
+                    Bucket=self._name, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if sdk.code(error) not in _TAKEN:
+                    raise
+                found = self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
+                # The same line: the answer to an earlier try was lost.
+                if found != body:
+                    raise Locked(
+                        f"somebody else goes on with the run {run} (line {event.seq} of its journal is theirs)",
+                        hint=f"lifeboat logs {run} shows what they do",
+                    ) from error
+
+    def events(self, run: RunId) -> list[Event]:
+        """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""
+        with translated(f"read the journal of {run} in {self._name}"):
+            prefix = f"{_PREFIX}{run}/"
+            keys = sorted(e["Key"] for e in sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(prefix)))
+            bodies = [self._s3.get_object(Bucket=self._name, Key=key)["Body"].read() for key in keys]
+        try:
+            found = [parsed(json.loads(body)) for body in bodies]
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityFailure(f"the journal of {run} in {self._name} is damaged: {error}") from error
+        if [event.seq for event in found] != list(range(1, len(found) + 1)):
+            raise IntegrityFailure(f"the journal of {run} in {self._name} lacks lines")
+        return found
+
+    def runs(self) -> list[RunId]:
+        """Return the runs that have a journal, oldest first."""
+        with translated(f"list the runs in {self._name}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._under(_PREFIX), Delimiter="/")
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        return sorted(RunId(prefix.removeprefix(_PREFIX).rstrip("/")) for prefix in found)
+
+    def _under(self, prefix: str) -> dict[str, Any]:
+        return {"Bucket": self._name, "Prefix": prefix}
+
+
+def document(event: Event) -> dict[str, Any]:
+    """Return a line as it is written; times are RFC 3339 in UTC."""
+    return {
+        "seq": event.seq,
+        "at": event.at.astimezone(UTC).isoformat(),
+        "kind": event.kind.value,
+        "step": event.step,
+        "text": event.text,
+        "data": dict(event.data),
+    }
+
+
+def parsed(found: dict[str, Any]) -> Event:
+    """Return the line that `document` made this of; raises ValueError, KeyError or TypeError when it did not."""
+    return Event(
+        seq=int(found["seq"]),
+        at=datetime.fromisoformat(found["at"]),
+        kind=EventKind(found["kind"]),
+        step=str(found["step"]),
+        text=str(found["text"]),
+        data=dict(found["data"]),
+    )
+
+
+def _key(run: RunId, seq: int) -> str:
+    return f"{_PREFIX}{run}/{seq:06}.json"
+
+
+def _append(path: Path, events: Iterable[Event]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        for event in events:
+            file.write(json.dumps(document(event)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> list[Event]:
+    """Return the whole lines of a file; one that a kill cut off was never acted upon."""
+    found: list[Event] = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                found.append(parsed(json.loads(line)))
+            except (ValueError, KeyError, TypeError):
+                break
+    return found

@@ -1,0 +1,217 @@
+"""The lease on an environment, in its lock table: one operator at a time, on whatever machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+from botocore.exceptions import ClientError
+
+from lifeboat.clients import sdk
+from lifeboat.clients.run_files import user_name
+from lifeboat.clients.sdk import translated
+from lifeboat.errors import LifeboatError, Locked
+from lifeboat.model import RunId
+
+SECONDS = 60.0  # without a renewal, after which it is anybody's; four are tried in that time
+_REFUSED = "ConditionalCheckFailedException"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """What the table says of the lease."""
+
+    token: str
+    counter: int
+    run: str
+    who: str
+    machine: str
+    pid: int
+    began: float
+    since: datetime
+
+
+class Lease:
+    """One holder's lease. Its `counter` is higher than that of every holder before it: the fencing number."""
+
+    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId, seconds: float = SECONDS) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._key = {"LockID": {"S": f"lifeboat/{name}"}}
+        self._token = uuid4().hex
+        self._run = run
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._good_until = 0.0
+        self._lost = ""
+        self.counter = 0
+
+    @contextmanager
+    def held(self) -> Iterator[Lease]:
+        """Hold the lease, renewing it, and give it back; raises Locked naming the holder and since when."""
+        self._acquire()
+        keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
+        keeper.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            keeper.join()
+            self._release()
+
+    def require(self) -> None:
+        """Raise Locked when somebody else has the lease, or could have it because it was not renewed in time."""
+        if not self._lost and time.monotonic() > self._good_until:
+            self._lost = f"it could not be renewed for {self._seconds:.0f} s"
+        if self._lost:
+            raise Locked(
+                f"the lease on this environment is lost: {self._lost}",
+                hint=f"see who has it: lifeboat runs; then: lifeboat resume {self._run}",
+            )
+
+    def _acquire(self) -> None:
+        with translated(f"take the lease in {self._table}"):
+            condition = "attribute_not_exists(LockID) OR Expires < :now"
+            started = time.monotonic()
+            try:
+                self.counter = self._take(condition, {":now": _number(time.time())})
+            except ClientError as error:
+                if sdk.code(error) != _REFUSED:
+                    raise
+                held = self._found()
+                if held is None or (held.token != self._token and not _is_dead(held)):
+                    raise self._locked(held) from None
+                # Ours after all (the answer was lost), or that of a process of this machine that is gone.
+                try:
+                    self.counter = self._take("#token = :seen", {":seen": {"S": held.token}})
+                except ClientError as second:
+                    if sdk.code(second) != _REFUSED:
+                        raise
+                    raise self._locked(self._found()) from None
+            self._good_until = started + self._seconds
+
+    def _take(self, condition: str, values: dict[str, Any]) -> int:
+        now = time.time()
+        facts = {
+            "run": self._run,
+            "who": f"{user_name()}@{socket.gethostname()}",
+            "machine": _machine(),
+            "pid": psutil.Process().pid,
+            "began": psutil.Process().create_time(),
+        }
+        answer = self._dynamodb.update_item(
+            TableName=self._table,
+            Key=self._key,
+            UpdateExpression="SET #token = :token, Holder = :holder, Since = :since, Expires = :expires ADD #counter :one",
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#token": "Token", "#counter": "Counter"},
+            ExpressionAttributeValues={
+                ":token": {"S": self._token},
+                ":holder": {"S": json.dumps(facts)},
+                ":since": _number(now),
+                ":expires": _number(now + self._seconds),
+                ":one": {"N": "1"},
+                **values,
+            },
+            ReturnValues="ALL_NEW",
+        )
+        return int(answer["Attributes"]["Counter"]["N"])
+
+    def _found(self) -> _Held | None:
+        item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+        if item is None or "Holder" not in item:
+            return None
+        facts = json.loads(item["Holder"]["S"])
+        return _Held(
+            token=item["Token"]["S"],
+            counter=int(item["Counter"]["N"]),
+            run=facts["run"],
+            who=facts["who"],
+            machine=facts["machine"],
+            pid=facts["pid"],
+            began=facts["began"],
+            since=datetime.fromtimestamp(float(item["Since"]["N"]), UTC),
+        )
+
+    def _locked(self, held: _Held | None) -> Locked:
+        if held is None:
+            return Locked("somebody else has just changed the lease on this environment", hint="run it again")
+        age = (datetime.now(UTC) - held.since).total_seconds()
+        return Locked(
+            f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: run {held.run}",
+            hint=f"wait until it is done; lifeboat logs {held.run} shows what it does. A holder that died gives way"
+            f" after {self._seconds:.0f} s",
+        )
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._seconds / 4):
+            started = time.monotonic()
+            try:
+                with translated(f"renew the lease in {self._table}"):
+                    try:
+                        self._set(time.time() + self._seconds)
+                    except ClientError as error:
+                        if sdk.code(error) != _REFUSED:
+                            raise
+                        held = self._found()
+                        self._lost = (
+                            "somebody took it" if held is None else f"{held.who} took it for the run {held.run}"
+                        )
+                        return
+            except LifeboatError:
+                continue  # until it is too late, which `require` sees by the clock
+            self._good_until = started + self._seconds
+
+    def _release(self) -> None:
+        # The item stays, so that the counter goes on growing.
+        try:
+            with translated(f"give back the lease in {self._table}"):
+                self._set(0)
+        except LifeboatError:
+            return  # it expires by itself
+
+    def _set(self, expires: float) -> None:
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=self._key,
+            UpdateExpression="SET Expires = :expires",
+            ConditionExpression="#token = :token",
+            ExpressionAttributeNames={"#token": "Token"},
+            ExpressionAttributeValues={":token": {"S": self._token}, ":expires": _number(expires)},
+        )
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"N": f"{value:.3f}"}
+
+
+def _machine() -> str:
+    """Return what no other machine or container has: process numbers mean the same only where this is the same."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
+
+
+def _is_dead(held: _Held) -> bool:
+    """Return whether the holder was a process of this machine that is gone; of another machine's nobody here knows."""
+    if held.machine != _machine():
+        return False
+    try:
+        process = psutil.Process(held.pid)
+        # A process that began at another time got the number of one that is gone.
+        return bool(process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - held.began) > 1)
+    except psutil.NoSuchProcess:
+        return True

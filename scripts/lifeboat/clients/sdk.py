@@ -1,0 +1,61 @@
+"""What every client of AWS shares: errors in our words, answers to the last page, tags as mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import urllib3.exceptions
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from lifeboat.errors import Unreachable
+
+# Cut or garbled answers come out of boto3 as the last three, which are no BotoCoreError.
+NO_ANSWER = (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.HTTPError, OSError)
+_Found = TypeVar("_Found")
+
+
+@contextmanager
+def translated(what: str, *, hint: str = "") -> Iterator[None]:
+    """Turn SDK errors into ours: "I may not look" never becomes "it is not there"."""
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response["Error"]
+        raise Unreachable(f"cannot {what}: {code(error)}: {answer.get('Message', '')}", hint=hint) from error
+    except NO_ANSWER as error:
+        raise Unreachable(f"cannot {what}: {error}", hint=hint) from error
+
+
+def code(error: ClientError) -> str:
+    """Return AWS's code of an error; "?" when it has none."""
+    return str(error.response["Error"].get("Code", "?"))
+
+
+def unless_absent(absent: Iterable[str], ask: Callable[[], _Found]) -> _Found | None:
+    """Return what `ask` returns; None for AWS's own "there is no such thing" (these codes), and for nothing else."""
+    try:
+        return ask()
+    except ClientError as error:
+        if code(error) in absent:
+            return None
+        raise
+
+
+def items(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
+    """Yield the items of every page."""
+    for page in client.get_paginator(operation).paginate(**asked):
+        yield from page.get(key, [])
+
+
+def tags(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return AWS's pairs of Key and Value as a mapping."""
+    return {pair["Key"]: pair["Value"] for pair in pairs}
+
+
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return a mapping as AWS's pairs of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

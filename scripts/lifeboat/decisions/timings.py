@@ -1,0 +1,65 @@
+"""How long a recovery took, and where the time went, from its journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from lifeboat.model import Event, EventKind, Part, Timing
+
+BEFORE = "before the recovery was started"
+INTERRUPTED = "interrupted"
+_IN_BETWEEN = "between steps"
+
+
+def measured(events: Sequence[Event], *, failed_at: datetime, rto: timedelta, answers: str) -> Timing:
+    """Return the time from the failure until the step `answers` held or was done, by part; the parts add up to it.
+
+    Where the application does not answer yet, the time runs on to the last line, and the objective is not met.
+    """
+    answered_at = next((event.at for event in events if event.step == answers and _closes(event)), None)
+    until = answered_at or max((event.at for event in events), default=failed_at)
+    spans: dict[str, timedelta] = {}
+    cursor = failed_at
+    for index, event in enumerate(events):
+        end = min(event.at, until)
+        if end > cursor:
+            name = _owner(event, first=index == 0)
+            spans[name] = spans.get(name, timedelta(0)) + (end - cursor)
+            cursor = end
+    total = max(until - failed_at, timedelta(0))
+    return Timing(
+        failed_at=failed_at,
+        answered_at=answered_at,
+        took=total,
+        objective=rto,
+        met=answered_at is not None and total <= rto,
+        parts=tuple(Part(name=name, took=span) for name, span in spans.items()),
+    )
+
+
+def expected(journals: Iterable[Sequence[Event]]) -> dict[str, timedelta]:
+    """Return how long each step took when it had something to do: the median of the runs in which it was done."""
+    took: dict[str, list[float]] = {}
+    for events in journals:
+        done = {event.step for event in events if event.kind is EventKind.DONE}
+        spans: dict[str, float] = {}
+        for before, event in pairwise(events):
+            if event.step in done and event.kind is not EventKind.BEGUN:
+                spans[event.step] = spans.get(event.step, 0.0) + (event.at - before.at).total_seconds()
+        for step, seconds in spans.items():
+            took.setdefault(step, []).append(seconds)
+    return {step: timedelta(seconds=median(seconds)) for step, seconds in took.items()}
+
+
+def _closes(event: Event) -> bool:
+    return event.kind in (EventKind.HOLDS, EventKind.DONE)
+
+
+def _owner(event: Event, *, first: bool) -> str:
+    """Return what the time before a line was spent on."""
+    if event.kind is EventKind.BEGUN:
+        return BEFORE if first else INTERRUPTED
+    return event.step or _IN_BETWEEN

@@ -1,0 +1,235 @@
+"""The runner: steps in order, each checked before and after, every side effect written down around itself.
+
+It reaches nothing outside: the journal, the clock and the fence are given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
+from lifeboat.model import Event, EventKind
+
+Context = TypeVar("Context")
+
+
+class Journal(Protocol):
+    """What happened in one run; a line is durable, here and in the state bucket, when `write` returns."""
+
+    @property
+    def run(self) -> str:
+        """The run that it is the journal of."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What was written, oldest first, by earlier attempts too."""
+
+    def write(self, kind: EventKind, *, step: str = "", text: str = "", **data: Any) -> Event:
+        """Append one line."""
+
+
+class Clock(Protocol):
+    """Time: UTC for instants, a monotonic count of seconds for lengths."""
+
+    def now(self) -> datetime:
+        """Return the instant."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Fence(Protocol):
+    """What tells us that nobody else took this environment over."""
+
+    def require(self) -> None:
+        """Raise Locked when somebody did."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """What is still missing, in words."""
+
+    text: str
+
+
+class Turn:
+    """A step's time to act: what it does to the world goes through `effect`, what it waits for through `sleep`."""
+
+    def __init__(self, step: str, *, limit: timedelta, journal: Journal, clock: Clock, fence: Fence) -> None:
+        self._step = step
+        self._limit = limit
+        self._journal = journal
+        self._clock = clock
+        self._fence = fence
+        self._until = clock.monotonic() + limit.total_seconds()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the step's deadline; not below 0."""
+        return max(0.0, self._until - self._clock.monotonic())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises StepTookTooLong past the step's deadline, Locked when somebody took over meanwhile."""
+        self._fence.require()
+        if self.seconds_left <= 0:
+            raise StepTookTooLong(f"not done within {self._limit.total_seconds():.0f} s")
+        self._clock.sleep(min(seconds, self.seconds_left))
+
+    @contextmanager
+    def effect(self, text: str, **about: Any) -> Iterator[dict[str, Any]]:
+        """Write down what is about to be done and, afterwards, what came of it (what is put into the given dictionary).
+
+        An intent without a result is what an interruption leaves; the step's check then finds out whether it was done.
+        """
+        self._fence.require()
+        self._journal.write(EventKind.INTENT, step=self._step, text=text, **about)
+        came: dict[str, Any] = {}
+        try:
+            yield came
+        except LifeboatError as error:
+            self._journal.write(EventKind.RESULT, step=self._step, text=text, error=error.summary, **came)
+            raise
+        self._journal.write(EventKind.RESULT, step=self._step, text=text, **came)
+
+    def note(self, text: str, **data: Any) -> None:
+        """Write down something that was learnt or decided."""
+        self._journal.write(EventKind.NOTE, step=self._step, text=text, **data)
+
+
+class Check(Protocol[Context]):  # type: ignore[misc]
+    """What a step wants to know: the gap that is still open, None when there is none. It only reads."""
+
+    def __call__(self, context: Context, /) -> Gap | None: ...
+
+
+class Do(Protocol[Context]):  # type: ignore[misc]
+    """What closes the gap."""
+
+    def __call__(self, context: Context, turn: Turn, /) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[Context]):
+    """One row of a runbook.
+
+    `check` runs before `do`, which is left out where nothing is missing, and after it, so that success is measured.
+    Without `do` the step is a condition. `limit` is how long `do` may take. A failure of one of the kinds in
+    `may_stay_open` does not stop the run: the step is left open, for `resume`.
+    """
+
+    name: str
+    title: str
+    check: Check[Context]
+    do: Do[Context] | None = None
+    limit: timedelta = timedelta(minutes=10)
+    may_stay_open: tuple[type[LifeboatError], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previewed:
+    """What a preview found of one step: its gap, or why it could not be looked at."""
+
+    name: str
+    title: str
+    gap: Gap | None
+    problem: LifeboatError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOpen:
+    """A step that could not be done and did not stop the run."""
+
+    name: str
+    title: str
+    why: str
+
+
+class Watcher(Protocol):
+    """Who is told which step the run is at."""
+
+    def step_begins(self, number: int, total: int, title: str) -> None:
+        """Step `number` of `total` is looked at."""
+
+    def step_ends(self, number: int, total: int, outcome: str) -> None:
+        """That step is over."""
+
+
+def preview(steps: Iterable[Step[Context]], context: Context) -> list[Previewed]:
+    """Return what each step would find missing now; nothing is changed, and one that cannot look stops no other."""
+    found: list[Previewed] = []
+    for step in steps:
+        try:
+            found.append(Previewed(name=step.name, title=step.title, gap=step.check(context)))
+        except LifeboatError as error:
+            found.append(Previewed(name=step.name, title=step.title, gap=None, problem=error))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Carries out the steps of one run."""
+
+    journal: Journal
+    clock: Clock
+    fence: Fence
+    watcher: Watcher
+
+    def run(self, steps: Sequence[Step[Context]], context: Context) -> tuple[LeftOpen, ...]:
+        """Carry out the steps, skipping what holds; return those left open.
+
+        A failure before anything was changed is raised as it is; afterwards it is StoppedPartWay, whose hint resumes.
+        """
+        left: list[LeftOpen] = []
+        for number, step in enumerate(steps, start=1):
+            self.watcher.step_begins(number, len(steps), step.title)
+            try:
+                outcome = self._step(step, context)
+            except KeyboardInterrupt:
+                self.watcher.step_ends(number, len(steps), "interrupted")
+                self.journal.write(EventKind.STOPPED, step=step.name, text="interrupted")
+                raise Interrupted(f"interrupted in the step {step.name!r}", hint=self._resume()) from None
+            except LifeboatError as error:
+                if isinstance(error, step.may_stay_open):
+                    self.watcher.step_ends(number, len(steps), f"left open: {error.summary}")
+                    self.journal.write(EventKind.LEFT_OPEN, step=step.name, text=error.summary)
+                    left.append(LeftOpen(name=step.name, title=step.title, why=error.summary))
+                    continue
+                self.watcher.step_ends(number, len(steps), "failed")
+                self.journal.write(EventKind.STOPPED, step=step.name, text=error.summary)
+                raise self._stopped(step.title, error) from error
+            self.watcher.step_ends(number, len(steps), outcome)
+        return tuple(left)
+
+    def _step(self, step: Step[Context], context: Context) -> str:
+        self.fence.require()
+        gap = step.check(context)
+        if gap is None:
+            self.journal.write(EventKind.HOLDS, step=step.name)
+            return "holds"
+        if step.do is None:
+            raise Failed(gap.text)
+        self.journal.write(EventKind.DOING, step=step.name, text=gap.text)
+        turn = Turn(step.name, limit=step.limit, journal=self.journal, clock=self.clock, fence=self.fence)
+        step.do(context, turn)
+        still = step.check(context)
+        if still is not None:
+            raise Failed(f"done, and yet: {still.text}")
+        self.journal.write(EventKind.DONE, step=step.name)
+        return "done"
+
+    def _stopped(self, title: str, error: LifeboatError) -> LifeboatError:
+        changed = any(event.kind is EventKind.INTENT for event in self.journal.events)
+        if not changed or isinstance(error, Locked):
+            return error
+        hint = f"{error.hint}\n        then: {self._resume()}" if error.hint else self._resume()
+        return StoppedPartWay(f"{title}: {error.summary}", hint=hint)
+
+    def _resume(self) -> str:
+        return f"lifeboat resume {self.journal.run}"

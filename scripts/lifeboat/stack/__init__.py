@@ -1,0 +1,1 @@
+"""The two Terraform roots of an environment: looked at, repaired, planned, applied."""

@@ -1,0 +1,230 @@
+"""The Terraforms of one run: planned and applied side by side, waited for, stopped without losing their states."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from lifeboat.clients import private_files, state_store
+from lifeboat.clients.run_files import Run
+from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.terraform import Running, Terraform
+from lifeboat.errors import Interrupted, LifeboatError
+from lifeboat.model import Action, Address, Plan, Teller
+from lifeboat.site import Site
+from lifeboat.stack import repair
+
+# The stack may start while these of root 1 still settle: the provider watches a lifecycle rule for 55 s.
+SETTLING = {"aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_replication_configuration"}
+PATIENCE = timedelta(minutes=15)
+
+
+@dataclass
+class Stages:
+    """How long each part took, in seconds, in the order in which they ended."""
+
+    ended: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Time one part."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.ended.append((name, time.monotonic() - started))
+
+
+class Applying:
+    """One run's work with both roots: what it started, and what must not be lost when it ends in any way."""
+
+    def __init__(self, site: Site, tell: Teller, this_run: Run, *, teardown: bool = False) -> None:
+        self.site = site
+        self.tell = tell
+        self.run = this_run
+        self.stages = Stages()
+        self.settings = site.project.environment.terraform
+        self.state = site.state_terraform(teardown=teardown)
+        self.stack = site.stack_terraform(teardown=teardown)
+        self.running: list[Running] = []
+        self.root_applied = False
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a Terraform of this run was stopped or killed, so that the next run has to look at what it left."""
+        return any(running.cut_off for running in self.running)
+
+    @contextmanager
+    def whole(self, again: str) -> Iterator[None]:
+        """Let what is being applied come to its end whatever happens; `again` is the command that goes on after a stop."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupt(again)
+            raise Interrupted(
+                "stopped on request; Terraform has saved its state", hint=f"{again} goes on from there"
+            ) from None
+        except Exception:
+            self.let_others_finish()
+            raise
+        finally:
+            self.tell.resources_end()
+
+    # -- plans and applies -----------------------------------------------------------------------------------------
+
+    def start_check(self) -> Running:
+        """Start a plan of the stack that asks nobody anything, so that a wrong input is refused before root 1 exists."""
+        terraform = self.site.offline_stack()
+        terraform.init(None, seconds=300)
+        return self.start_plan(terraform, "check")
+
+    def prepare_stack(self, lost: repair.Lost) -> Running:
+        self.init(self.stack, self.site.backend())
+        repair.adopt_stack(self.site, self.tell, self.stack, lost)
+        return self.start_plan(self.stack, "stack")
+
+    def start_plan(self, terraform: Terraform, name: str, *, replace: Sequence[Address] = ()) -> Running:
+        """Start a plan that is kept in the run's folder; what is named in `replace` is made anew in any case."""
+        running = terraform.plan(
+            replace=replace,
+            out=self.run.folder / f"{name}.plan",
+            events=self.run.folder / f"{name}-plan.jsonl",
+            seconds=self.settings.plan_minutes * 60,
+            keep_fds=[self.run.lock_descriptor],
+        )
+        return self.under_way(running)
+
+    def start_apply(self, terraform: Terraform, name: str) -> Running:
+        """Start the apply of the plan of that name."""
+        self.run.note(**{f"{name}_started": time.time()})
+        running = terraform.apply(
+            self.run.folder / f"{name}.plan",
+            events=self.run.folder / f"{name}-apply.jsonl",
+            seconds=self.settings.apply_minutes * 60,
+            parallelism=self.settings.parallelism,
+            keep_fds=[self.run.lock_descriptor],
+        )
+        return self.under_way(running)
+
+    def under_way(self, running: Running) -> Running:
+        """Note that a Terraform of this run works."""
+        self.run.note_terraform(running.process.pid)
+        self.running.append(running)
+        return running
+
+    def init(self, terraform: Terraform, backend: dict[str, str] | None) -> None:
+        """Run `init`, unless nothing that it depends on changed since the last time."""
+        stamp = terraform.data / "lifeboat-init"
+        digest = hashlib.sha256(json.dumps([backend, terraform.fingerprint()], sort_keys=True).encode()).hexdigest()
+        if stamp.is_file() and stamp.read_text() == digest:
+            return
+        terraform.init(backend, seconds=300)
+        stamp.write_text(digest)
+
+    def backend_usable(self, applying: Sequence[Running], plan: Plan, store: StateStore) -> bool:
+        made = (Action.CREATE, Action.UPDATE, Action.REPLACE)
+        waited = {c.address for c in plan.changes if c.action in made and c.resource_type not in SETTLING}
+        return all(waited <= self._done(running) for running in applying) and store.usable()
+
+    def _done(self, running: Running) -> set[str]:
+        return {p.address for p in running.seen if p.kind == "done"}
+
+    def wait(self, running: Sequence[Running], *, until: Callable[[], bool] | None = None, total: int = 0) -> None:
+        """Wait until all ended (or `until` holds), showing what is done and what takes longest."""
+        while True:
+            for one in running:
+                for _ in one.progress():
+                    continue
+            if total:
+                self._show(running, total)
+            broken = next((r for r in running if r.ended and r.process.returncode != 0), None)
+            if until is not None and broken is None and until():
+                return
+            if all(one.ended for one in running):
+                break
+            time.sleep(0.1)
+        for one in running:
+            if one.finish() != 0:
+                raise one.failure()
+
+    def _show(self, running: Iterable[Running], total: int) -> None:
+        done = 0
+        under_way: dict[str, float] = {}
+        for one in running:
+            for progress in one.seen:
+                if progress.kind == "done":
+                    done += 1
+                    under_way.pop(progress.address, None)
+                elif progress.kind == "failed":
+                    under_way.pop(progress.address, None)
+                else:
+                    under_way[progress.address] = progress.seconds
+        slowest = max(under_way.items(), key=lambda item: item[1], default=("", 0.0))
+        self.tell.resources(done, total, f"{slowest[0]} ({slowest[1]:.0f} s)" if slowest[0] else "")
+
+    def let_others_finish(self) -> None:
+        """After a failure elsewhere, let what is being applied come to its end, so that its state is whole."""
+        alive = [one for one in self.running if not one.ended]
+        if alive:
+            self.tell.warn("something failed; waiting for " + ", ".join(one.what for one in alive) + " to end")
+        try:
+            for one in alive:
+                one.finish()
+            if self.root_applied:
+                self.give_root_state(self.site.root_store())
+        except LifeboatError as error:
+            # What went wrong first is what the operator must read; this comes on top of it.
+            self.tell.warn(f"and then: {error.summary}")
+
+    def interrupt(self, again: str) -> None:
+        self.tell.warn(
+            "stopping: Terraform finishes what it is making and saves its state, for up to 90 s; asked once more, it is"
+            " killed, and the next apply repairs what that leaves"
+        )
+        alive = [one for one in self.running if not one.ended]
+        try:
+            for one in alive:
+                one.stop()
+            if self.root_applied:
+                self.give_root_state(self.site.root_store())
+        except KeyboardInterrupt:
+            for one in alive:
+                one.kill()
+            raise Interrupted(
+                "killed on request; what Terraform was making may exist and not be in its state",
+                hint=f"{again} repairs that and goes on",
+            ) from None
+
+    # -- the state of root 1 ---------------------------------------------------------------------------------------
+
+    def take_root_state(self, store: StateStore) -> None:
+        """Fetch root 1's state where the bucket has a newer one than this machine."""
+        body = store.body() if store.bucket_exists() else None
+        if body is None:
+            return
+        local = self.site.root_state_file
+        if local.exists():
+            here, there = state_store.serial_and_lineage(local.read_bytes()), state_store.serial_and_lineage(body)
+            if here == there or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
+                return  # ours is newer: a run was killed before it was pushed
+            shutil.copy(local, local.with_name(f"{local.name}.{int(time.time())}"))
+        private_files.write(local, body)
+
+    def give_root_state(self, store: StateStore) -> None:
+        local = self.site.root_state_file
+        if local.exists() and store.bucket_exists():
+            body = local.read_bytes()
+            if store.body() != body:
+                store.write(body)
+
+    def state_and_digest_agree(self) -> None:
+        """Raise IntegrityFailure when the stack's state and its digest disagree, where there is a digest."""
+        store = self.site.stack_store()
+        if store.keeps_digest:
+            store.check_digest()

@@ -1,0 +1,184 @@
+"""The journal of a run: durable in two places, never rewritten, and readable from another machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from lifeboat.clients.journal import Journal, JournalBucket, document
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits
+from lifeboat.model import EventKind, RunId
+
+from tests.conftest import RunningCloud
+
+RUN = RunId("20260301T030000Z-recover-ab12")
+
+
+@pytest.fixture
+def bucket(cloud: RunningCloud) -> str:
+    name = f"journal-{uuid4().hex[:8]}"
+    cloud.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return name
+
+
+@pytest.fixture
+def journals(cloud: RunningCloud, bucket: str) -> JournalBucket:
+    return JournalBucket(s3=cloud.client("s3"), bucket=bucket)
+
+
+def ticking() -> Callable[[], datetime]:
+    """Return a clock that shows a second more each time."""
+    seconds = iter(range(10_000))
+    return lambda: datetime(2026, 3, 1, 3, 0, tzinfo=UTC) + timedelta(seconds=next(seconds))
+
+
+def journal(journals: JournalBucket, folder: Path) -> Journal:
+    return Journal(run=RUN, path=folder / "journal.jsonl", bucket=journals, now=ticking())
+
+
+def test_a_line_is_in_both_places_when_write_returns(
+    cloud: RunningCloud, bucket: str, journals: JournalBucket, tmp_path: Path
+) -> None:
+    written = journal(journals, tmp_path).write(EventKind.INTENT, step="s", text="do it", image="ami-1")
+
+    there = cloud.client("s3").get_object(Bucket=bucket, Key=f"runs/{RUN}/000001.json")["Body"].read()
+    here = (tmp_path / "journal.jsonl").read_text()
+    assert json.loads(there) == json.loads(here) == document(written)
+    assert (tmp_path / "journal.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_machine_reads_it_all_and_goes_on(journals: JournalBucket, tmp_path: Path) -> None:
+    first = journal(journals, tmp_path / "a")
+    for text in ("one", "two"):
+        first.write(EventKind.NOTE, text=text)
+
+    second = journal(journals, tmp_path / "b")
+    second.open()
+    second.write(EventKind.NOTE, text="three")
+
+    assert [event.text for event in second.events] == ["one", "two", "three"]
+    assert journals.events(RUN) == list(second.events)
+    assert (tmp_path / "b" / "journal.jsonl").read_text().count("\n") == 3
+
+
+def test_who_was_taken_over_cannot_write_one_more_line(journals: JournalBucket, tmp_path: Path) -> None:
+    first, second = journal(journals, tmp_path / "a"), journal(journals, tmp_path / "b")
+    first.write(EventKind.BEGUN)
+    second.open()
+    second.write(EventKind.BEGUN, text="the second")
+
+    with pytest.raises(Locked, match=f"somebody else goes on with the run {RUN}"):
+        first.write(EventKind.INTENT, text="too late")
+
+    assert [event.text for event in journals.events(RUN)] == ["", "the second"]
+
+
+def test_a_line_of_which_the_answer_was_lost_is_written_once(
+    cloud: RunningCloud, journals: JournalBucket, tmp_path: Path
+) -> None:
+    cloud.control("faults", add={"service": "s3", "operation": "PutObject", "when": "after", "status": 500})
+    patient = JournalBucket(s3=_retrying(cloud), bucket=journals._name)
+
+    journal(patient, tmp_path).write(EventKind.NOTE, text="once")
+    cloud.control("faults", clear=True)
+
+    assert [event.text for event in journals.events(RUN)] == ["once"]
+
+
+def _retrying(cloud: RunningCloud) -> object:
+    """Return a client that tries twice with a new invocation each time, so that no answer is remembered for it."""
+    client = cloud.client("s3")
+    original = client.put_object
+
+    class Twice:
+        def __getattr__(self, name: str) -> object:
+            return getattr(client, name)
+
+        def put_object(self, **asked: object) -> object:
+            try:
+                return original(**asked)
+            except client.exceptions.ClientError:
+                return original(**asked)
+
+    return Twice()
+
+
+def test_a_line_that_only_this_machine_has_is_given_to_the_bucket(journals: JournalBucket, tmp_path: Path) -> None:
+    first = journal(journals, tmp_path)
+    first.write(EventKind.BEGUN)
+    # Killed between the file and the bucket.
+    line = {**document(first.events[0]), "seq": 2, "kind": "intent", "text": "was about to"}
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+    again = journal(journals, tmp_path)
+    again.open()
+
+    assert [event.text for event in journals.events(RUN)] == ["", "was about to"]
+    assert again.events == tuple(journals.events(RUN))
+
+
+def test_where_both_disagree_the_bucket_counts_and_the_file_is_kept(journals: JournalBucket, tmp_path: Path) -> None:
+    first, elsewhere = journal(journals, tmp_path / "a"), journal(journals, tmp_path / "b")
+    first.write(EventKind.BEGUN)
+    elsewhere.open()
+    elsewhere.write(EventKind.NOTE, text="theirs")
+    with pytest.raises(Locked):
+        first.write(EventKind.NOTE, text="ours")
+
+    again = journal(journals, tmp_path / "a")
+    again.open()
+
+    assert [event.text for event in again.events] == ["", "theirs"]
+    assert len(list((tmp_path / "a").glob("journal.jsonl.forked-*"))) == 1
+
+
+def test_a_line_that_a_kill_cut_off_is_not_read(journals: JournalBucket, tmp_path: Path) -> None:
+    journal(journals, tmp_path).write(EventKind.BEGUN)
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write('{"seq": 2, "kin')
+
+    again = journal(journals, tmp_path)
+    again.open()
+
+    assert [event.kind for event in again.events] == [EventKind.BEGUN]
+
+
+def test_a_run_that_nobody_knows_is_not_begun_by_opening_it(journals: JournalBucket, tmp_path: Path) -> None:
+    with pytest.raises(NothingFits, match=f"there is no run {RUN}"):
+        journal(journals, tmp_path).open()
+
+    assert journals.runs() == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbled"])
+def test_a_journal_with_a_missing_or_damaged_line_is_not_trusted(
+    cloud: RunningCloud, bucket: str, journals: JournalBucket, tmp_path: Path, damage: str
+) -> None:
+    first = journal(journals, tmp_path)
+    for text in ("one", "two", "three"):
+        first.write(EventKind.NOTE, text=text)
+    key = {"Bucket": bucket, "Key": f"runs/{RUN}/000002.json"}
+    if damage == "missing":
+        cloud.client("s3").delete_object(**key)
+    else:
+        cloud.client("s3").put_object(**key, Body=b'{"seq": 2}')
+
+    with pytest.raises(IntegrityFailure, match="lacks lines" if damage == "missing" else "is damaged"):
+        journals.events(RUN)
+
+
+def test_runs_are_listed_oldest_first_to_the_last_page(
+    cloud: RunningCloud, bucket: str, journals: JournalBucket
+) -> None:
+    s3 = cloud.client("s3")
+    for number in range(1005):
+        s3.put_object(Bucket=bucket, Key=f"runs/r{number:04}/000001.json", Body=b"{}")
+
+    found = journals.runs()
+
+    assert (len(found), found[0], found[-1]) == (1005, "r0000", "r1004")

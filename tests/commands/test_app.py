@@ -1,0 +1,145 @@
+"""`lifeboat app …` on an applied stack: each ends in a healthy answer, or says why not and what to type next."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from typing import Any
+
+import pytest
+
+from tests.commands.test_ami import healthy, recovery
+from tests.localcloud.machines import until
+from tests.rehearsal import Rehearsal, passed
+
+
+def runs(stack: Rehearsal, verb: str) -> list[dict[str, Any]]:
+    """Return what was written down of the runs of one verb."""
+    found = sorted((stack.root / ".lifeboat/local/runs").glob(f"*-app-{verb}/run.json"))
+    return [json.loads(path.read_text()) for path in found]
+
+
+def test_a_restart_is_a_new_container_process_and_a_healthy_answer(saved: Rehearsal) -> None:
+    app = recovery(saved)["app"]
+    root = saved.root / ".lifeboat/local/cloud/live/hosts" / app["instance_id"] / "root"
+    record = next((root / "var/lib/docker/containers").glob("*/config.json"))
+    before = json.loads(record.read_text())["started"]
+
+    done = passed(saved.lifeboat("app", "restart"))
+
+    assert done.stdout.startswith(f"app:1 answers at {app['url']}/healthz on {app['instance_id']}, after ")
+    assert json.loads(record.read_text())["started"] > before
+    assert runs(saved, "restart")[-1]["how"] == "done"
+
+
+def test_an_image_is_deployed_rolled_back_and_forth_and_the_next_instance_is_warned_of(stack: Rehearsal) -> None:
+    app = recovery(stack)["app"]
+
+    nothing = stack.lifeboat("app", "rollback")
+    second = passed(stack.lifeboat("app", "redeploy", "--image", "2", "-o", "json"))
+    answers = [healthy(app["url"], stack)["image"]]
+    back = passed(stack.lifeboat("app", "rollback"))
+    answers.append(healthy(app["url"], stack)["image"])
+    passed(stack.lifeboat("app", "rollback"))
+    answers.append(healthy(app["url"], stack)["image"])
+
+    passed(nothing, 3)
+    assert "rollback refused, nothing was changed: no other image ran there before" in nothing.stderr
+    assert "next: lifeboat app redeploy --image IMAGE" in nothing.stderr
+    document = json.loads(second.stdout)
+    assert (document["image"], document["before"], document["health"]["image"]) == ("app:2", "app:1", "app:2")
+    assert "the next instance starts with app:1, as environments/local.tfvars says" in second.stderr
+    assert "before, app:2 ran" in back.stdout
+    assert "the next instance" not in back.stderr
+    assert answers == ["app:2", "app:1", "app:2"]
+    notes = runs(stack, "redeploy")[-1]
+    del notes["order"]["token"]
+    assert notes["order"] == {"script": "app-redeploy", "instance": app["instance_id"], "image": "app:2"}
+    assert '"image":"app:2"' in notes["answered"]
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_a_container_that_was_removed_is_deployed_again(saved: Rehearsal) -> None:
+    app = recovery(saved)["app"]
+    saved.client("ssm").send_command(
+        InstanceIds=[app["instance_id"]],
+        DocumentName="AWS-RunShellScript",
+        Parameters={"commands": ["docker rm --force app"]},
+    )
+    until(lambda: saved.run("curl", "-sf", f"{app['url']}/healthz").returncode != 0)
+
+    restart = saved.lifeboat("app", "restart")
+    redeploy = passed(saved.lifeboat("app", "redeploy"))
+
+    passed(restart, 3)
+    assert "there is no container of the application" in restart.stderr
+    assert "app:1 answers at" in redeploy.stdout
+
+
+def test_an_image_that_does_not_exist_leaves_the_old_one_running(saved: Rehearsal) -> None:
+    app = recovery(saved)["app"]
+
+    done = passed(saved.lifeboat("app", "redeploy", "--image", "app:9"), 1)
+
+    assert "manifest for app:9 not found" in done.stderr
+    assert "app:1 runs there now" in done.stderr
+    assert healthy(app["url"], saved)["image"] == "app:1"
+    assert runs(saved, "redeploy")[-1]["how"] == "failed: Failed"
+
+
+@pytest.mark.parametrize("image", ["app:1; touch /tmp/x", "$(id)", "--privileged", "{{ssm:secret}}", ""])
+def test_what_is_no_image_reaches_no_shell(saved: Rehearsal, image: str) -> None:
+    done = passed(saved.lifeboat("app", "redeploy", "--image", image), 2)
+
+    assert f"{image!r} is no container image" in done.stderr
+    assert "lifeboat app redeploy --image registry.example.com/app:2" in done.stderr
+
+
+def test_an_application_that_stays_unwell_is_told_with_its_last_answer(saved: Rehearsal) -> None:
+    known = recovery(saved)
+    secrets, secret = saved.client("secretsmanager"), known["secrets"]["arn"]
+    before = secrets.get_secret_value(SecretId=secret)["SecretString"]
+    secrets.put_secret_value(SecretId=secret, SecretString="{}")
+
+    done = saved.lifeboat("app", "restart", "--within", "4s")
+    secrets.put_secret_value(SecretId=secret, SecretString=before)
+
+    passed(done, 11)
+    assert f"{known['app']['url']}/healthz is not well after 4 s: HTTP 503: " in done.stderr
+    assert "waits_for" in done.stderr
+    assert "lifeboat app rollback" in done.stderr
+    assert runs(saved, "restart")[-1]["how"] == "failed: IntegrityFailure"
+    passed(saved.lifeboat("app", "restart"))
+
+
+def test_on_a_dead_instance_the_recovery_is_named(stack: Rehearsal) -> None:
+    instance = recovery(stack)["app"]["instance_id"]
+    ec2, iam = stack.client("ec2"), stack.client("iam")
+    agent = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+
+    iam.detach_role_policy(RoleName="app-local-app", PolicyArn=agent)
+    silent = stack.lifeboat("app", "restart")
+    iam.attach_role_policy(RoleName="app-local-app", PolicyArn=agent)
+    ec2.stop_instances(InstanceIds=[instance])
+    until(lambda: not ec2.describe_instance_status(InstanceIds=[instance])["InstanceStatuses"])
+    stopped = [stack.lifeboat("app", verb) for verb in ("restart", "rollback", "redeploy")]
+
+    assert f"{instance} runs, but its SSM agent is offline, so nothing can be done on it" in silent.stderr
+    for done in (silent, *stopped):
+        passed(done, 8)
+        assert "next: lifeboat recover -e local" in done.stderr
+    assert all(f"{instance} is stop" in done.stderr for done in stopped)
+
+
+def test_two_at_once_are_one_and_a_refusal(saved: Rehearsal) -> None:
+    with (saved.root / ".lifeboat/local/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        done = passed(saved.lifeboat("app", "restart"), 5)
+
+    assert "this environment" in done.stderr
+
+
+def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
+    for verb in ("restart", "rollback", "redeploy"):
+        assert "Example: " in passed(saved.lifeboat("app", verb, "--help")).stdout

@@ -1,0 +1,318 @@
+"""`lifeboat dns show|switch|revert` on an applied stack: the name really moves, is proven, and comes back."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dns.resolver
+import pytest
+
+from tests.localcloud.machines import asked, until
+from tests.rehearsal import Rehearsal, passed
+
+RECORD = "module.app_instance.aws_route53_record.app[0]"
+NAME = "app.lifeboat.test"
+
+
+@pytest.fixture(autouse=True)
+def nothing_saved_here(saved: Rehearsal) -> None:
+    """Forget what an earlier test left on this machine; loading a save forgets what it left in the cloud."""
+    shutil.rmtree(saved.root / ".lifeboat/local/dns", ignore_errors=True)
+
+
+def shown(stack: Rehearsal) -> Any:
+    return json.loads(passed(stack.lifeboat("dns", "show", "-o", "json")).stdout)
+
+
+def settings(stack: Rehearsal) -> Any:
+    return tomllib.loads((stack.root / "environments/local.toml").read_text())
+
+
+def lookup(stack: Rehearsal, name: str = NAME) -> list[str]:
+    """Ask the cloud's name server as any client does."""
+    address, _, port = str(settings(stack)["dns"]["resolver"]).rpartition(":")
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = [address], int(port)
+    return sorted(rdata.to_text() for rdata in resolver.resolve(name, "A", lifetime=5))
+
+
+def zone_of(stack: Rehearsal) -> str:
+    zones = stack.client("route53").list_hosted_zones()["HostedZones"]
+    return next(str(zone["Id"]) for zone in zones if zone["Name"] == "lifeboat.test.")
+
+
+def write(stack: Rehearsal, *values: str, ttl: int = 60) -> None:
+    """Change the record behind lifeboat's back."""
+    record = {"Name": NAME, "Type": "A", "TTL": ttl, "ResourceRecords": [{"Value": value} for value in values]}
+    batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
+    stack.client("route53").change_resource_record_sets(HostedZoneId=zone_of(stack), ChangeBatch=batch)
+
+
+def saved_in_bucket(stack: Rehearsal) -> list[str]:
+    bucket = settings(stack)["state"]["bucket"]
+    found = stack.client("s3").list_objects_v2(Bucket=bucket, Prefix="runs/dns/")
+    return [entry["Key"] for entry in found.get("Contents", [])]
+
+
+@pytest.fixture
+def other(stack: Rehearsal) -> dict[str, str]:
+    """Return a second instance that runs the application: its id and address."""
+    ec2 = stack.client("ec2")
+    first = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+    model = first["Reservations"][0]["Instances"][0]
+    data = ec2.describe_instance_attribute(InstanceId=model["InstanceId"], Attribute="userData")["UserData"]["Value"]
+    made = ec2.run_instances(
+        ImageId=model["ImageId"],
+        InstanceType=model["InstanceType"],
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=model["SubnetId"],
+        SecurityGroupIds=[group["GroupId"] for group in model["SecurityGroups"]],
+        IamInstanceProfile={"Arn": model["IamInstanceProfile"]["Arn"]},
+        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+        UserData=base64.b64decode(data).decode(),
+    )["Instances"][0]
+    until(lambda: asked(f"http://{made['PrivateIpAddress']}:8080/healthz")[0] == 200, 90)
+    return {"id": made["InstanceId"], "address": made["PrivateIpAddress"]}
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_applied_name_leads_to_the_instance_and_everybody_agrees(saved: Rehearsal) -> None:
+    found = shown(saved)
+    table = passed(saved.lifeboat("dns", "show")).stdout
+
+    address = found["terraform"]["record"]["values"]
+    assert found["findings"] == []
+    assert found["name"] == NAME
+    assert found["terraform"]["address"] == RECORD
+    assert found["records"] == [found["terraform"]["record"]]
+    assert found["public"]["addresses"] == address == lookup(saved)
+    assert [health["instance_id"] for health in found["public"]["healths"]] == [found["instance_id"]]
+    assert found["last_switch"] is None
+    for fact in (NAME, address[0], RECORD, found["instance_id"], "ns-2048.awsdns-64.com"):
+        assert fact in table
+
+
+def test_the_shell_is_told_the_url_by_name_and_the_name_server(saved: Rehearsal) -> None:
+    env = saved.exported()
+
+    assert env["NAME_SERVER"] == settings(saved)["dns"]["resolver"]
+    assert env["APP_NAME_URL"] == f"http://{NAME}:8080"
+    assert lookup(saved) == [env["APP_URL"].removeprefix("http://").removesuffix(":8080")]
+
+
+def test_apply_shows_the_public_name_with_the_instance_behind_it(saved: Rehearsal) -> None:
+    done = passed(saved.lifeboat("apply", "-o", "json"))
+
+    document = json.loads(done.stdout)
+    assert document["unproven"] == []
+    assert document["public_name"]["name"] == NAME
+    assert document["public_name"]["addresses"] == [document["application"]["address"]]
+    assert [h["instance_id"] for h in document["public_name"]["healths"]] == [document["application"]["instance_id"]]
+
+
+# -- refused, nothing changed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to", ["::1", "app.example.org", "0.0.0.0", "224.0.0.1", "10.0.0.256", ""])  # noqa: S104
+def test_what_is_no_address_of_a_host_is_a_wrong_input(saved: Rehearsal, to: str) -> None:
+    done = passed(saved.lifeboat("dns", "switch", "--to", to, "--yes"), 2)
+
+    assert f"--to {to} is no" in done.stderr
+
+
+def test_a_switch_that_terraform_would_undo_is_refused_and_saves_nothing(saved: Rehearsal) -> None:
+    before = lookup(saved)
+
+    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--yes"), 3)
+
+    assert f"Terraform keeps this record ({RECORD}) as A {before[0]} (TTL 60 s)" in done.stderr
+    assert "the application is not well at 127.9.9.9" in done.stderr
+    assert "add --until-apply --unanswered" in done.stderr
+    assert lookup(saved) == before
+    assert saved_in_bucket(saved) == []
+    assert not (saved.root / ".lifeboat/local/dns").exists()
+
+
+def test_a_switch_that_nobody_agrees_to_shows_what_it_would_do(saved: Rehearsal) -> None:
+    before = lookup(saved)
+
+    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered"), 7)
+
+    assert f"from A {before[0]} (TTL 60 s)" in done.stderr
+    assert "to   A 127.9.9.9 (TTL 60 s)" in done.stderr
+    assert "clients keep the old answer for up to 60 s" in done.stderr
+    assert lookup(saved) == before
+
+
+def test_a_preview_shows_everything_and_changes_nothing(saved: Rehearsal) -> None:
+    before = lookup(saved)
+
+    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--preview", "-o", "json"))
+
+    document = json.loads(done.stdout)
+    assert (document["needed"], document["changed"], document["lag_seconds"]) == (True, False, 60)
+    assert (document["before"]["values"], document["after"]["values"]) == (before, ["127.9.9.9"])
+    assert [need["option"] for need in document["needs"]] == ["--until-apply", "--unanswered"]
+    assert lookup(saved) == before
+    assert saved_in_bucket(saved) == []
+
+
+def test_a_switch_to_where_the_name_leads_already_changes_nothing(saved: Rehearsal) -> None:
+    done = passed(saved.lifeboat("dns", "switch", "--to", lookup(saved)[0]))
+
+    assert f"{NAME} is already A {lookup(saved)[0]} (TTL 60 s)" in done.stdout
+    assert f"{NAME} answers: {lookup(saved)[0]}: HTTP 200 from i-" in done.stdout
+    assert saved_in_bucket(saved) == []
+
+
+def test_without_a_switch_there_is_nothing_to_revert(saved: Rehearsal) -> None:
+    done = passed(saved.lifeboat("dns", "revert", "--yes"), 6)
+
+    assert f"no switch of {NAME} is saved" in done.stderr
+
+
+@contextmanager
+def held(stack: Rehearsal) -> Iterator[None]:
+    descriptor = os.open(stack.root / ".lifeboat/local/lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # Who holds it is read from here: it must be a process that lives.
+    holder = stack.root / ".lifeboat/local/holder.json"
+    before = json.loads(holder.read_text())
+    holder.write_text(json.dumps({**before, "pid": os.getpid(), "since": "2099-01-01T00:00:00+00:00"}))
+    yield
+    holder.write_text(json.dumps(before))
+    os.close(descriptor)
+
+
+def test_while_somebody_else_changes_the_environment_the_name_stays(saved: Rehearsal) -> None:
+    with held(saved):
+        passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--yes"), 5)
+        passed(saved.lifeboat("dns", "revert", "--yes"), 5)
+
+    assert saved_in_bucket(saved) == []
+
+
+def test_a_name_that_leads_somewhere_else_is_found_by_apply(stack: Rehearsal) -> None:
+    route53 = stack.client("route53")
+    route53.create_hosted_zone(Name=NAME, CallerReference="a zone that hides the record")
+
+    done = passed(stack.lifeboat("apply"), 11)
+
+    assert "everything is applied, but the application does not answer through its public name" in done.stderr
+    assert f"{NAME} has no address" in done.stderr
+    assert "lifeboat dns show -e local" in done.stderr
+    assert "no changes" in done.stdout
+    assert [f"{NAME} has no address" in finding for finding in shown(stack)["findings"]].count(True) >= 1
+
+
+def test_an_application_that_is_not_well_through_its_name_is_found_by_apply(stack: Rehearsal) -> None:
+    stack.edit("environments/local.toml", r"^disposable.*$", 'disposable = true\nhealth_path = "/no-such-page"')
+
+    done = passed(stack.lifeboat("apply"), 11)
+
+    assert f"{NAME} at {lookup(stack)[0]} is not well: HTTP 404" in done.stderr
+
+
+# -- moved and put back ------------------------------------------------------------------------------------------------
+
+
+def test_a_switch_to_another_instance_is_proven_by_it_and_reverted_from_anywhere(
+    stack: Rehearsal, other: dict[str, str]
+) -> None:
+    before = lookup(stack)
+
+    done = passed(stack.lifeboat("dns", "switch", "--to", other["address"], "--until-apply", "--yes", "-o", "json"))
+    moved = json.loads(done.stdout)
+    after = lookup(stack)
+    told = shown(stack)
+    planned = stack.lifeboat("plan", "--detailed-exitcode")
+    local = (stack.root / ".lifeboat/local/dns/switches.jsonl").read_text().splitlines()
+    in_bucket = saved_in_bucket(stack)
+
+    assert after == [other["address"]]
+    assert [health["instance_id"] for health in moved["public"]["healths"]] == [other["id"]]
+    assert (moved["changed"], moved["before"]["values"], moved["findings"]) == (True, before, [])
+    assert told["last_switch"]["before"]["values"] == before
+    assert any("the next apply puts it back" in finding for finding in told["findings"])
+    assert any(f"it should lead to {before[0]}" in finding for finding in told["findings"])
+    assert RECORD in passed(planned, 20).stdout
+    assert len(local) == len(in_bucket) == 1
+
+    shutil.rmtree(stack.root / ".lifeboat/local/dns")  # the laptop is lost
+    back = json.loads(passed(stack.lifeboat("dns", "revert", "--yes", "-o", "json")).stdout)
+    returned = lookup(stack)
+    again = json.loads(passed(stack.lifeboat("dns", "revert", "--yes", "-o", "json")).stdout)
+
+    assert back["changed"]
+    assert returned == before
+    assert (again["needed"], again["changed"]) == (False, False)
+    assert lookup(stack) == before
+    assert len(saved_in_bucket(stack)) == 2
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_what_somebody_changed_since_is_not_reverted(stack: Rehearsal) -> None:
+    switch = ("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered", "--yes")
+    passed(stack.lifeboat(*switch), 11)
+    write(stack, "127.8.8.8")
+
+    done = passed(stack.lifeboat("dns", "revert", "--yes"), 3)
+
+    assert "is A 127.8.8.8 (TTL 60 s), but the switch of" in done.stderr
+    assert "somebody changed it since" in done.stderr
+    assert shown(stack)["records"][0]["values"] == ["127.8.8.8"]
+
+
+def test_a_switch_to_nowhere_is_made_only_when_asked_for_and_the_next_apply_ends_it(stack: Rehearsal) -> None:
+    before = lookup(stack)
+
+    done = passed(stack.lifeboat("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered", "--yes"), 11)
+    moved = lookup(stack)
+    applied = passed(stack.lifeboat("apply"))
+
+    assert f"{NAME} at 127.9.9.9 is not well: no connection" in done.stderr
+    assert "lifeboat dns revert -e local puts the record back" in done.stderr
+    assert moved == ["127.9.9.9"]
+    assert "stack: 1 to change" in applied.stderr
+    assert f"public name: {NAME}" in applied.stdout
+    assert lookup(stack) == before
+
+
+@pytest.mark.parametrize("operation", ["ChangeResourceRecordSets", "GetChange"])
+def test_a_switch_that_was_killed_goes_on(stack: Rehearsal, operation: str) -> None:
+    passed(stack.run("curl", "-sf", "-H", "X-Localcloud: 1", *fault(stack, operation)))
+    switch = ("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered", "--yes")
+    first = stack.start("lifeboat", *switch)
+    until(lambda: len(saved_in_bucket(stack)) == 1)
+    time.sleep(1.5)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    before = json.loads((stack.root / ".lifeboat/local/dns/switches.jsonl").read_text())["before"]["values"]
+
+    again = stack.lifeboat(*switch)
+    there = shown(stack)["records"][0]["values"]
+    back = stack.lifeboat("dns", "revert", "--yes", "--unanswered")
+
+    passed(again, 11)  # it leads to where nobody answers, as it was asked to
+    assert there == ["127.9.9.9"]
+    passed(back)
+    assert lookup(stack) == before
+
+
+def fault(stack: Rehearsal, operation: str) -> list[str]:
+    """Return what makes curl delay an operation by five seconds."""
+    rule = {"service": "route53", "operation": operation, "delay_seconds": 5, "status": 0}
+    return ["-d", json.dumps({"add": rule}), f"http://127.0.0.1:{stack.port}/_localcloud/faults"]

@@ -1,0 +1,63 @@
+"""What a recovery's plan may touch."""
+
+from __future__ import annotations
+
+import pytest
+from lifeboat.decisions.recovery_plan import off_the_path
+from lifeboat.model import Action, Address, Change, Plan
+
+INSTANCE = "module.app_instance.aws_instance.this"
+
+
+def change(address: str, action: Action = Action.CREATE) -> Change:
+    return Change(address=Address(address), resource_type=address.split(".")[2], action=action)
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize(
+    "address",
+    [
+        INSTANCE,
+        "module.app_instance.aws_eip_association.this",
+        "module.app_instance.aws_eip.this",
+        "module.app_instance.aws_route53_record.app[0]",
+    ],
+)
+def test_the_path_of_the_instance_may_change_in_any_way(address: str, action: Action) -> None:
+    assert off_the_path(Plan(changes=(change(address, action),))) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "action", "why"),
+    [
+        ('module.database.aws_db_instance.this["g1"]', Action.REPLACE, "destroys nothing else"),
+        ('module.database.aws_db_instance.this["g1"]', Action.UPDATE, "was edited, or drifted"),
+        ("module.app_instance.aws_iam_role.this", Action.UPDATE, "was edited, or drifted"),
+        ("module.other.aws_instance.this", Action.DELETE, "destroys nothing else"),
+        ("module.dump_bucket.aws_s3_bucket.dumps", Action.DELETE, "destroys nothing else"),
+    ],
+)
+def test_anything_else_may_not_with_the_reason(address: str, action: Action, why: str) -> None:
+    other = change(address, action)
+
+    found = off_the_path(Plan(changes=(change(INSTANCE, Action.REPLACE), other)))
+
+    assert [(c, why in reason) for c, reason in found] == [(other, True)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        ('module.database.aws_db_instance.this["g1"]', True),
+        ("module.database.*", True),
+        ("*", True),
+        ("module.database", False),
+        ("module.dump_bucket.*", False),
+        ('module.database.aws_db_instance.this["g2"]', False),
+        ("", False),
+    ],
+)
+def test_what_the_operator_names_is_allowed_and_nothing_else(pattern: str, allowed: bool) -> None:
+    plan = Plan(changes=(change('module.database.aws_db_instance.this["g1"]', Action.UPDATE),))
+
+    assert (off_the_path(plan, allowed=[pattern]) == []) is allowed
