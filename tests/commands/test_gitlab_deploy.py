@@ -238,6 +238,18 @@ def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite)
     assert tries(lab) == ["success", "manual"]
 
 
+def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitLabSite) -> None:
+    lab.local.turn(runner="offline")
+    pipeline = lab.local.pipeline(ci())
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    lab.local.job(pipeline, "deploy_application").play()
+    lab.local.pipeline(ci("echo another"))
+
+    refused(Unreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
+
+    assert tries(lab) == ["pending", "manual"]
+
+
 def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: GitLabSite) -> None:
     lab.local.pipeline(ci("echo old"))
     time.sleep(1.1)  # GitLab's clock has seconds
