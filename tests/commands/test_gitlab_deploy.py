@@ -538,7 +538,9 @@ def test_a_hidden_value_whose_answer_was_lost_is_the_wanted_one_for_a_job(
 ) -> None:
     lab.write('[[gitlab.variables]]\nkey = "TOKEN"\noutput = "app.url"\nhidden = true\n')
     if operation == "UpdateVariable":
-        lab.place.create("TOKEN", "another-value", scope="x", masked_and_hidden=True)
+        lab.output(lambda r: r["app"].update(url="http://192.0.2.1"))
+        sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+        lab.output()
     lab.local.pipeline(ci('printf %s "$TOKEN" | sha256sum'))
     lab.fail(operation, when=when, status=504 if when != "cut" else 200)
 
