@@ -20,6 +20,19 @@ $(error ENV must be one of: $(KNOWN))
 endif
 override SAFE_ENV := $(ENV_OK)
 
+# AMI is "latest" or an image id: what is left of it without its letters and digits must be nothing.
+AMI ?= latest
+unexport AMI
+override HEX := 0 1 2 3 4 5 6 7 8 9 a b c d e f
+override without = $(if $(1),$(call without,$(wordlist 2,$(words $(1)),$(1)),$(subst $(firstword $(1)),,$(2))),$(2))
+override GIVEN_AMI := $(value AMI)
+override DIGITS := $(patsubst ami-%,%,$(filter ami-%,$(GIVEN_AMI)))
+override AMI_OK := $(and $(filter 1,$(words $(GIVEN_AMI))),$(if $(filter latest,$(GIVEN_AMI)),yes,$(if $(DIGITS),$(if $(call without,$(HEX),$(DIGITS)),,yes))))
+ifeq ($(AMI_OK),)
+$(error AMI must be latest or an image id: ami-...)
+endif
+override SAFE_AMI := $(GIVEN_AMI)
+
 .PHONY: help
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -46,6 +59,10 @@ apply: setup ## Build or mend ENV and show what is protected (local: on a local 
 .PHONY: plan
 plan: setup ## Show what apply would change in ENV
 	@lifeboat plan -e $(SAFE_ENV)
+
+.PHONY: recover
+recover: setup ## Bring ENV back on a new instance from AMI=latest or AMI=ami-..., timed until it answers
+	@lifeboat recover -e $(SAFE_ENV) --ami $(SAFE_AMI)
 
 .PHONY: doctor
 doctor: setup ## Look at everything that is needed on this machine

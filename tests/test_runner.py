@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.errors import Interrupted, LifeboatError, Locked, Refused, StoppedPartWay, Unreachable
-from lifeboat.model import Event, EventKind
-from lifeboat.runner import Gap, Runner, Step, Turn, preview
+from lifeboat.model import Event, EventKind, Gap
+from lifeboat.runner import Runner, Step, Turn, preview
 
 START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 

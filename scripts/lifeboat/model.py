@@ -12,6 +12,8 @@ from typing import Any, Generic, Literal, NewType, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lifeboat.errors import LifeboatError
+
 Address = NewType("Address", str)  # of a Terraform resource: module.database.aws_db_instance.this["g1"]
 RunId = NewType("RunId", str)
 ImageId = NewType("ImageId", str)  # of a machine image: ami-0123456789abcdef0
@@ -591,6 +593,85 @@ class Timing:
     objective: timedelta
     met: bool
     parts: tuple[Part, ...]
+
+
+# -- steps and what came of them ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """What is still missing, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previewed:
+    """What a preview found of one step: its gap, or why it could not be looked at."""
+
+    name: str
+    title: str
+    gap: Gap | None
+    problem: LifeboatError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOpen:
+    """A step that could not be done and did not stop the run."""
+
+    name: str
+    title: str
+    why: str
+
+
+class RunState(StrEnum):
+    """How a run stands, as far as its journal tells; whether anybody is at it, the lease tells."""
+
+    ENDED = "ended"
+    OPEN = "open"  # something was changed, and the end was not reached
+    IDLE = "nothing was changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryReport:
+    """What came of a recovery: how long it took, from which image, and what is still open."""
+
+    run: RunId
+    timing: Timing
+    left_open: tuple[LeftOpen, ...]
+    remarks: tuple[str, ...]
+    facts: dict[str, Any]
+    address: str
+    url: str
+    public_name: str | None
+
+    @property
+    def address_moved(self) -> bool:
+        """Whether the application has another address than before."""
+        return bool(self.facts.get("old_address")) and self.facts["old_address"] != self.address
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryPreview:
+    """What a recovery would do now; `expected` is how long each step took in past recoveries."""
+
+    steps: list[Previewed]
+    expected: dict[str, timedelta]
+    plan: Plan | None
+    refused: list[tuple[Change, str]]
+    remarks: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run: its state, when it began and by whom, and at which step it is, or stopped."""
+
+    run: RunId
+    state: RunState
+    began: datetime
+    who: str
+    step: str
+    text: str
 
 
 # -- state, locks, interrupted runs ------------------------------------------------------------------------------

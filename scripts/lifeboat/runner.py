@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
-from lifeboat.model import Event, EventKind
+from lifeboat.model import Event, EventKind, Gap, LeftOpen, Previewed
 
 Context = TypeVar("Context")
 
@@ -50,13 +50,6 @@ class Fence(Protocol):
 
     def require(self) -> None:
         """Raise Locked when somebody did."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gap:
-    """What is still missing, in words."""
-
-    text: str
 
 
 class Turn:
@@ -132,25 +125,6 @@ class Step(Generic[Context]):
     may_stay_open: tuple[type[LifeboatError], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Previewed:
-    """What a preview found of one step: its gap, or why it could not be looked at."""
-
-    name: str
-    title: str
-    gap: Gap | None
-    problem: LifeboatError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOpen:
-    """A step that could not be done and did not stop the run."""
-
-    name: str
-    title: str
-    why: str
-
-
 class Watcher(Protocol):
     """Who is told which step the run is at."""
 
@@ -191,10 +165,11 @@ class Runner:
             self.watcher.step_begins(number, len(steps), step.title)
             try:
                 outcome = self._step(step, context)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Interrupted) as stop:
                 self.watcher.step_ends(number, len(steps), "interrupted")
                 self.journal.write(EventKind.STOPPED, step=step.name, text="interrupted")
-                raise Interrupted(f"interrupted in the step {step.name!r}", hint=self._resume()) from None
+                why = f": {stop.summary}" if isinstance(stop, Interrupted) else ""
+                raise Interrupted(f"interrupted in the step {step.name!r}{why}", hint=self._resume()) from None
             except LifeboatError as error:
                 if isinstance(error, step.may_stay_open):
                     self.watcher.step_ends(number, len(steps), f"left open: {error.summary}")

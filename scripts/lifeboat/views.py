@@ -43,7 +43,8 @@ _PLAIN_EVERY_SECONDS = 15.0
 _WIDTH_WITHOUT_TERMINAL = 140
 
 
-def _console(*, stderr: bool) -> Console:
+def console(*, stderr: bool) -> Console:
+    """Return where to print: as wide as the terminal, or wide enough for a table where there is none."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
@@ -53,7 +54,7 @@ class Teller:
     """Progress on stderr: a bar on a terminal, a plain line now and then elsewhere."""
 
     def __init__(self) -> None:
-        self._console = _console(stderr=True)
+        self._console = console(stderr=True)
         self._bar: Bar | None = None
         self._task: Any = None
         self._last_plain = 0.0
@@ -125,12 +126,12 @@ def plan(name: str, found: Plan) -> None:
         Action.FORGET: "x",
         Action.MOVE: "->",
     }
-    console = _console(stderr=False)
+    out = console(stderr=False)
     for change in found.changes:
-        console.print(escape(f"  {marks[change.action]:>3} {change.address}"))
-    console.print(f"[bold]{escape(name)}[/bold]: {plans.headline(found)}")
+        out.print(escape(f"  {marks[change.action]:>3} {change.address}"))
+    out.print(f"[bold]{escape(name)}[/bold]: {plans.headline(found)}")
     for line in plans.lost_by_name(found):
-        console.print(f"  [red]{escape(line)}[/red]")
+        out.print(f"  [red]{escape(line)}[/red]")
 
 
 def plan_document(found: Plan) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def protection(rows: Sequence[AssetRow], recovery: Recovery) -> None:
                 shown if first else "",
             )
         table.add_section()
-    _console(stderr=False).print(table)
+    console(stderr=False).print(table)
 
 
 def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
@@ -186,13 +187,11 @@ def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
 
 def application(recovery: Recovery, answers: str | None, public: PublicAnswer | None) -> None:
     """Print where the application is and what it answered, by its address and through its public name."""
-    console = _console(stderr=False)
-    console.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
+    out = console(stderr=False)
+    out.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
     if public is not None:
-        console.print(f"public name: {escape(public.name)}  ({escape(_met(public))})")
-    console.print(
-        f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}"
-    )
+        out.print(f"public name: {escape(public.name)}  ({escape(_met(public))})")
+    out.print(f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}")
 
 
 def images(rows: Sequence[ImageRow], now: datetime) -> None:
@@ -213,7 +212,7 @@ def images(rows: Sequence[ImageRow], now: datetime) -> None:
         for copy in row.copies:
             add(copy.what, "its copy", copy.why or None)
         table.add_section()
-    _console(stderr=False).print(table)
+    console(stderr=False).print(table)
 
 
 def _proven(image: Image, now: datetime) -> str:
@@ -278,7 +277,7 @@ def pruning(found: Pruning) -> None:
         table.add_row("[red]goes[/red]", doomed.what.id, doomed.what.region, "", escape(doomed.why))
     for judged in found.kept:
         table.add_row("stays", judged.what.id, judged.what.region, escape(judged.what.name), escape(judged.why))
-    _console(stderr=False).print(table)
+    console(stderr=False).print(table)
 
 
 def pruning_document(found: Pruning) -> dict[str, Any]:
@@ -347,20 +346,20 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(escape(name), escape(value))
-    _console(stderr=False).print(table)
+    console(stderr=False).print(table)
 
 
 def findings(found: Iterable[str]) -> None:
     """Print what is wrong, each on a line of its own."""
-    console = _console(stderr=False)
+    out = console(stderr=False)
     for finding in found:
-        console.print(f"[yellow]! {escape(finding)}[/yellow]")
+        out.print(f"[yellow]! {escape(finding)}[/yellow]")
 
 
 def timings(stages: Iterable[tuple[str, float]]) -> None:
     """Print where the time went, on stderr."""
     parts = [f"{name} {seconds:.0f} s" for name, seconds in stages if seconds >= 0.5]
-    _console(stderr=True).print("time: " + escape(", ".join(parts)))
+    console(stderr=True).print("time: " + escape(", ".join(parts)))
 
 
 def prerequisites(rows: Sequence[Prerequisite]) -> None:
@@ -371,7 +370,7 @@ def prerequisites(rows: Sequence[Prerequisite]) -> None:
     for row in rows:
         mark = "[green]ok[/green]" if row.good else "[red]bad[/red]"
         table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(row.fix))
-    _console(stderr=False).print(table)
+    console(stderr=False).print(table)
 
 
 def prerequisites_document(rows: Sequence[Prerequisite]) -> list[dict[str, Any]]:
@@ -434,10 +433,10 @@ def document(content: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def error(problem: LifeboatError) -> None:
     """Print what happened and the next command, on stderr."""
-    console = _console(stderr=True)
-    console.print(f"[red]error:[/red] {escape(problem.summary)}")
+    out = console(stderr=True)
+    out.print(f"[red]error:[/red] {escape(problem.summary)}")
     if problem.hint:
-        console.print(f"  next: {escape(problem.hint)}")
+        out.print(f"  next: {escape(problem.hint)}")
 
 
 def exit_statuses() -> str:

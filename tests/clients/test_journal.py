@@ -177,8 +177,22 @@ def test_runs_are_listed_oldest_first_to_the_last_page(
 ) -> None:
     s3 = cloud.client("s3")
     for number in range(1005):
-        s3.put_object(Bucket=bucket, Key=f"runs/r{number:04}/000001.json", Body=b"{}")
+        s3.put_object(Bucket=bucket, Key=f"runs/20260301T03{number:04}Z-recover/000001.json", Body=b"{}")
 
     found = journals.runs()
 
-    assert (len(found), found[0], found[-1]) == (1005, "r0000", "r1004")
+    assert (len(found), found[0][:15], found[-1][:15]) == (1005, "20260301T030000", "20260301T031004")
+
+
+def test_a_run_that_ended_is_told_from_one_that_did_not_without_reading_its_lines(
+    cloud: RunningCloud, bucket: str, journals: JournalBucket, tmp_path: Path
+) -> None:
+    cloud.client("s3").put_object(Bucket=bucket, Key="runs/dns/20260301T030000Z.json", Body=b"{}")
+    first = journal(journals, tmp_path)
+    first.write(EventKind.BEGUN)
+    before = journals.unended()
+
+    first.write(EventKind.ENDED)
+
+    assert (before, journals.unended(), journals.runs()) == ([RUN], [], [RUN])
+    assert [event.kind for event in journals.events(RUN)] == [EventKind.BEGUN, EventKind.ENDED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from lifeboat.errors import IntegrityFailure, Locked, NothingFits
 from lifeboat.model import Event, EventKind, RunId
 
 _PREFIX = "runs/"
+_ENDED = "ended"
+_IS_RUN = re.compile(r"\d{8}T\d{6}")  # other things of the environment lie below the prefix too
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
@@ -53,6 +56,8 @@ class Journal:
             _append(self._path, [event])
             self._bucket.put(self._run, event)
             self._events.append(event)
+            if kind is EventKind.ENDED:
+                self._bucket.mark_ended(self._run)
             return event
 
     def open(self) -> None:
@@ -105,7 +110,8 @@ class JournalBucket:
         """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""
         with translated(f"read the journal of {run} in {self._name}"):
             prefix = f"{_PREFIX}{run}/"
-            keys = sorted(e["Key"] for e in sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(prefix)))
+            found_keys = sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(prefix))
+            keys = sorted(entry["Key"] for entry in found_keys if entry["Key"].endswith(".json"))
             bodies = [self._s3.get_object(Bucket=self._name, Key=key)["Body"].read() for key in keys]
         try:
             found = [parsed(json.loads(body)) for body in bodies]
@@ -120,7 +126,21 @@ class JournalBucket:
         with translated(f"list the runs in {self._name}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(**self._under(_PREFIX), Delimiter="/")
             found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-        return sorted(RunId(prefix.removeprefix(_PREFIX).rstrip("/")) for prefix in found)
+        names = (prefix.removeprefix(_PREFIX).rstrip("/") for prefix in found)
+        return sorted(RunId(name) for name in names if _IS_RUN.match(name))
+
+    def unended(self) -> list[RunId]:
+        """Return the runs whose end is not marked, oldest first; their journals tell whether they ended all the same."""
+        with translated(f"list the runs in {self._name}"):
+            keys = [e["Key"] for e in sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(_PREFIX))]
+        parts = [key.removeprefix(_PREFIX).partition("/") for key in keys]
+        ended = {run for run, _, name in parts if name == _ENDED}
+        return sorted({RunId(run) for run, _, _ in parts if _IS_RUN.match(run) and run not in ended})
+
+    def mark_ended(self, run: RunId) -> None:
+        """Mark a run as ended, so that nobody has to read its journal to know."""
+        with translated(f"mark the end of {run} in {self._name}"):
+            self._s3.put_object(Bucket=self._name, Key=f"{_PREFIX}{run}/{_ENDED}", Body=b"{}")
 
     def _under(self, prefix: str) -> dict[str, Any]:
         return {"Bucket": self._name, "Prefix": prefix}

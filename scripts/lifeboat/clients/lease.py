@@ -105,7 +105,7 @@ class Lease:
         facts = {
             "run": self._run,
             "who": f"{user_name()}@{socket.gethostname()}",
-            "machine": _machine(),
+            "machine": machine(),
             "pid": psutil.Process().pid,
             "began": psutil.Process().create_time(),
         }
@@ -195,7 +195,7 @@ def _number(value: float) -> dict[str, str]:
     return {"N": f"{value:.3f}"}
 
 
-def _machine() -> str:
+def machine() -> str:
     """Return what no other machine or container has: process numbers mean the same only where this is the same."""
     parts = [socket.gethostname()]
     with suppress(OSError):
@@ -207,7 +207,7 @@ def _machine() -> str:
 
 def _is_dead(held: _Held) -> bool:
     """Return whether the holder was a process of this machine that is gone; of another machine's nobody here knows."""
-    if held.machine != _machine():
+    if held.machine != machine():
         return False
     try:
         process = psutil.Process(held.pid)

@@ -106,6 +106,33 @@ def run(site: Site, task: Task, patience: Patience) -> Job:
         return play_and_follow(site, task, patience)
 
 
+def require_playable(site: Site, task: Task, patience: Patience) -> None:
+    """Raise what would keep the job from being played, as far as it can be known before; changes nothing.
+
+    Raises NothingFits where the pipeline's file has no such job or several, ApprovalMissing where somebody has to
+    approve a deployment first.
+    """
+    environment, client = site.gitlab_environment, site.gitlab(patience)
+    checked = client.lint(task.ref)
+    if checked.errors or task.job not in checked.jobs:
+        why = "; ".join(checked.errors) or f"it has: {', '.join(sorted(checked.jobs)) or 'no job'}"
+        raise NothingFits(
+            f"the pipeline of {task.ref} has no job {task.job} to play: {why}",
+            hint=f"name the job in [gitlab] deploy_job of environments/{site.project.env}.toml;"
+            f" lifeboat gitlab doctor -e {site.project.env}",
+        )
+    play = _Play(site, task, patience, time.monotonic)
+    found = play.existing()
+    waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
+    guard = client.guard(environment)
+    if any(d.status == "blocked" for d in waits) or (found is None and guard is not None and guard.approvals):
+        where = "" if found is None else f" ({found.web_url})"
+        raise ApprovalMissing(
+            f"a deployment to {environment} must be approved in GitLab first{where}",
+            hint=f"have it approved, or lift the protection of {environment} in GitLab, then run the same command again",
+        )
+
+
 def play_and_follow(site: Site, task: Task, patience: Patience, clock: Callable[[], float] = time.monotonic) -> Job:
     """Play the job once with today's variables, follow its log, and return it when it has succeeded.
 
@@ -197,6 +224,10 @@ class _Play:
             if found is not None and jobs.is_ours(found, self.task.since):
                 return found
         return None
+
+    def existing(self) -> Job | None:
+        """Return the job that would be taken from a pipeline that exists; None when one has to be started."""
+        return None if self.task.pipelines is Pipelines.NEW else self._found()
 
     def _found(self) -> Job | None:
         """Return the job in the newest pipeline of the ref that has it for this environment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +31,13 @@ class Lost:
     runs: list[Unfinished] = field(default_factory=list)
 
 
-def run(site: Site, tell: Teller, this_run: Run) -> Lost:
-    """Free locks and mend the digest that killed runs of this machine left; raises where a person must decide."""
+def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished] = ()) -> Lost:
+    """Free locks and mend the digest that killed runs left; raises where a person must decide.
+
+    They are those of this checkout; `elsewhere` are others that are known to be dead.
+    """
     _require_pushed(site)
-    lost = Lost(runs=run_files.unfinished(site.project.work, but=this_run.run))
+    lost = Lost(runs=[*elsewhere, *run_files.unfinished(site.project.work, but=this_run.run)])
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
     store = site.stack_store()

@@ -1,0 +1,193 @@
+"""The verbs of a recovery: recover, resume, abort, runs, logs."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from lifeboat import views, views_recovery
+from lifeboat.cli_options import Env, Out, Output, Yes, asking, duration, image_id, matching, site_of
+from lifeboat.clients.journal import Journal
+from lifeboat.commands import recover as recover_command
+from lifeboat.errors import DONE, OBJECTIVE_MISSED, StoppedPartWay, WrongConfiguration
+from lifeboat.model import ImageId, RecoveryReport, RecoveryRequest, RunId
+from lifeboat.runbooks.recover import STEPS
+from lifeboat.runner import Watcher
+from lifeboat.site import Site
+
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}[0-9A-Za-z.-]{1,60}")
+
+Image = Annotated[str, typer.Option("--ami", metavar="IMAGE", help="latest, or an image id: ami-…")]
+FailedAt = Annotated[
+    str | None,
+    typer.Option("--failed-at", metavar="TIME", help="When it failed, RFC 3339 with a zone: 2026-03-01T03:12:00Z."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="ADDRESS", help="Let the plan touch this too; * stands for any part. Repeatable."),
+]
+Foreign = Annotated[
+    bool, typer.Option("--accept-foreign-image", help="Launch the image named by --ami although it is not tagged ours.")
+]
+MaxAge = Annotated[
+    str | None, typer.Option("--max-age", metavar="TIME", help="Refuse images whose content is older: 24h, 30d.")
+]
+Run = Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it; the only open one where it is left out.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these verbs commands of the program."""
+    for verb in (recover, resume, abort, runs, logs):
+        app.command()(verb)
+
+
+def recover(
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    ami: Image = "latest",
+    failed_at: FailedAt = None,
+    allow: Allow = None,
+    accept_foreign_image: Foreign = False,
+    max_age: MaxAge = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what each step would find missing; change nothing.")
+    ] = False,
+    yes: Yes = False,
+) -> int:
+    """Bring the application back on a new instance from a recovery image, until it answers through its public name.
+
+    Chooses the image, launches from it through Terraform, points GitLab at the instance, deploys, waits for the answer,
+    and proves that a plan changes nothing. Timed from the declared failure. Cut off at any point, it is resumed.
+
+    Example: lifeboat recover --ami latest --failed-at 2026-03-01T03:12:00Z -e production
+    """
+    here = site_of(env)
+    request = RecoveryRequest(
+        image=image_id(ami),
+        failed_at=None if failed_at is None else _moment(failed_at),
+        allowed=tuple(allow or ()),
+        accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
+        max_age=None if max_age is None else duration(max_age),
+    )
+    if preview:
+        found = recover_command.preview(here, views.Teller(), request)
+        if output is Output.JSON:
+            views.document(views_recovery.preview_document(found))
+        else:
+            views_recovery.preview(found.steps, found.expected, found.remarks)
+            if found.plan is not None:
+                views_recovery.planned(found.plan, found.refused)
+        return DONE
+    return _shown(recover_command.run(here, _orders(here, yes=yes), request), output)
+
+
+def resume(run: Run = "", *, env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> int:
+    """Go on with a recovery that was interrupted, killed, or left steps open; from any checkout, on any machine.
+
+    Example: lifeboat resume 20260301T031500Z-recover-1f9a3c -e production
+    """
+    here = site_of(env)
+    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run)), output)
+
+
+def abort(run: Run = "", *, env: Env = "local") -> int:
+    """Give a recovery up. Nothing is undone but the choice of an image that nothing was launched from yet.
+
+    Example: lifeboat abort 20260301T031500Z-recover-1f9a3c -e production
+    """
+    views.lines(recover_command.abort(site_of(env), views.Teller(), _run(run)))
+    return DONE
+
+
+def runs(
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    newest: Annotated[int, typer.Option("--newest", "-n", help="How many.", min=1)] = 20,
+) -> int:
+    """List the runs of the environment, newest first, wherever they began: ended, or open and where.
+
+    Example: lifeboat runs -n 5 -e production
+    """
+    rows = recover_command.runs(site_of(env), newest)
+    if output is Output.JSON:
+        views.document(views_recovery.runs_document(rows))
+    elif rows:
+        views_recovery.runs(rows)
+    else:
+        views.lines([f"there are no runs of {env}"])
+    return DONE
+
+
+def logs(
+    run: Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it.")],
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+) -> int:
+    """Print the journal of a run: what was found, decided, done and what came of it, line by line.
+
+    Example: lifeboat logs 20260301T031500Z-recover-1f9a3c -e production
+    """
+    events = recover_command.logs(site_of(env), RunId(matching(run, _RUN_ID, "a run; lifeboat runs lists them")))
+    if output is Output.JSON:
+        views.document(views_recovery.journal_document(events))
+    else:
+        views_recovery.journal(events)
+    return DONE
+
+
+def _orders(site: Site, *, yes: bool) -> recover_command.Orders:
+    def watch(journal: Journal, objective: timedelta) -> Watcher:
+        def failed_at() -> datetime | None:
+            noted = [event.data["failed_at"] for event in journal.events if "failed_at" in event.data]
+            return datetime.fromisoformat(noted[-1]) if noted else None
+
+        return views_recovery.Steps(objective=objective, failed_at=failed_at, now=lambda: datetime.now(UTC))
+
+    return recover_command.Orders(tell=views.Teller(), watch=watch, agree=asking(yes=yes))
+
+
+def _shown(done: RecoveryReport, output: Output) -> int:
+    if output is Output.JSON:
+        views.document(views_recovery.report_document(done))
+    else:
+        views_recovery.report(done, {step.name: step.title for step in STEPS})
+    if done.left_open:
+        raise StoppedPartWay(
+            f"the application is back, but {len(done.left_open)} steps are open: "
+            + ", ".join(step.title for step in done.left_open),
+            hint=f"lifeboat resume {done.run}",
+        )
+    return DONE if done.timing.met else OBJECTIVE_MISSED
+
+
+def _run(text: str) -> RunId | None:
+    return None if not text else RunId(matching(text, _RUN_ID, "a run; lifeboat runs lists them"))
+
+
+def _named(ami: str) -> ImageId:
+    found = image_id(ami)
+    if found is None:
+        raise WrongConfiguration(
+            "--accept-foreign-image goes with an image that is named", hint="--ami ami-… --accept-foreign-image"
+        )
+    return found
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that an option names; one without a zone could be hours off."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise WrongConfiguration(
+            f"--failed-at {text!r} is no time with a zone",
+            hint=f"write it as RFC 3339, in UTC for example: --failed-at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        )
+    return found.astimezone(UTC)

@@ -1,0 +1,380 @@
+"""`lifeboat recover`, `resume`, `abort`, `runs`, `logs`: one recovery from the declared failure to the answer."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lifeboat.clients import lease, run_files
+from lifeboat.clients.journal import Journal
+from lifeboat.clients.run_files import Unfinished
+from lifeboat.decisions import recoveries, recovery_plan, timings
+from lifeboat.decisions import runs as run_states
+from lifeboat.errors import Locked, NothingFits, Refused
+from lifeboat.model import (
+    Agree,
+    Event,
+    EventKind,
+    ImageId,
+    LeftOpen,
+    Plan,
+    RecoveryPreview,
+    RecoveryReport,
+    RecoveryRequest,
+    RunId,
+    RunRow,
+    RunState,
+    Teller,
+)
+from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Runner, Watcher
+from lifeboat.runner import preview as look
+from lifeboat.site import Site
+from lifeboat.stack import outputs, preflight, rehearsal, repair
+from lifeboat.stack.applying import PATIENCE, Applying
+
+NAME = "recover"
+LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
+_ORPHAN_POLL_SECONDS = 0.5
+
+
+class WallClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """Return the instant, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """Whom to tell how it goes, whom to show the steps, whom to ask for agreement."""
+
+    tell: Teller
+    watch: Callable[[Journal, timedelta], Watcher]
+    agree: Agree
+
+
+# -- before ------------------------------------------------------------------------------------------------------------
+
+
+def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPreview:
+    """Look at every step and at what Terraform would do; nothing is changed and nobody is kept out."""
+    preflight.require(site)
+    preflight.require_account(site)
+    _require_backend(site)
+    nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
+    c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
+    steps = look([step for step in STEPS if step.name != "terraform"], c)
+    plan = None
+    if any(one.name == "plan" and one.gap is not None for one in steps):
+        plan = _planned(site, c)
+    return RecoveryPreview(
+        steps=steps,
+        expected=timings.expected(_past(site)),
+        plan=plan,
+        refused=[] if plan is None else recovery_plan.off_the_path(plan, allowed=request.allowed),
+        remarks=c.remarks,
+    )
+
+
+def _planned(site: Site, c: Recovering) -> Plan:
+    site.project.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
+        terraform = site.stack_terraform_from(c.image, RunId("preview"))
+        terraform.init(site.backend(), seconds=300)
+        running = terraform.plan(
+            out=Path(folder) / "plan",
+            events=Path(folder) / "events.jsonl",
+            seconds=site.project.environment.terraform.plan_minutes * 60,
+            replace=[INSTANCE] if c.replaces else [],
+        )
+        try:
+            return running.planned()
+        finally:
+            if not running.ended:
+                running.stop()
+
+
+def _past(site: Site) -> list[list[Event]]:
+    bucket = site.journals()
+    newest = [run for run in bucket.runs() if run.endswith(f"-{NAME}") or f"-{NAME}-" in run][-LEARNT_FROM:]
+    return [bucket.events(run) for run in newest]
+
+
+def _nobody(_lines: Sequence[str]) -> None:
+    raise AssertionError("a preview asks nobody")
+
+
+# -- a recovery --------------------------------------------------------------------------------------------------------
+
+
+def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
+    """Recover the instance and return what came of it; raises before any change where something forbids it."""
+    began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    return _attempt(site, orders, RunId(f"{began}-{NAME}-{uuid4().hex[:6]}"), request)
+
+
+def resume(site: Site, orders: Orders, which: RunId | None) -> RecoveryReport:
+    """Go on with a recovery that was cut off, on whatever machine it began; None: the only one that is open."""
+    return _attempt(site, orders, which or _only_open(site), None)
+
+
+def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest | None) -> RecoveryReport:
+    tell = orders.tell
+    preflight.require(site)
+    run_files.require_space(site.project.work)
+    with run_files.held(site.project.work, NAME, patience=PATIENCE, tell=tell.say) as this_run:
+        work = Applying(site, tell, this_run)
+        with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
+            rehearsal.start(site, tell, but=this_run.run)
+            preflight.require_account(site)
+            _require_backend(site)
+            with site.lease(run).held() as held:
+                journal = site.journal(run)
+                elsewhere: list[Unfinished] = []
+                if request is None:
+                    request, elsewhere = _reopened(site, tell, journal)
+                else:
+                    _require_none_open(site)
+                _begin(journal, request)
+                c = Recovering(
+                    site=site,
+                    tell=tell,
+                    journal=journal,
+                    request=request,
+                    now=WallClock().now,
+                    agree=orders.agree,
+                    elsewhere=elsewhere,
+                    work=work,
+                )
+                objective = timedelta(hours=_rto_hours(site))
+                watcher = orders.watch(journal, objective)
+                runner = Runner(journal=journal, clock=WallClock(), fence=held, watcher=watcher)
+                left = runner.run(STEPS, c)
+                report = _report(c, left, objective)
+                if not left:
+                    journal.write(EventKind.ENDED, text="done", rto_seconds=report.timing.took.total_seconds())
+                return report
+
+
+def _begin(journal: Journal, request: RecoveryRequest) -> None:
+    journal.write(
+        EventKind.BEGUN,
+        text=f"attempt {1 + sum(event.kind is EventKind.BEGUN for event in journal.events)}",
+        user=run_files.user_name(),
+        host=socket.gethostname(),
+        machine=lease.machine(),
+        request=_request_document(request),
+    )
+
+
+def _rto_hours(site: Site) -> float:
+    return outputs.recovery(site.stack_store()).objectives.rto_hours
+
+
+def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> RecoveryReport:
+    app = c.app
+    names = ("image", "name", "why_image", "rejected", "old_instance", "old_address", "deployed_by", "failed_at", "why")
+    return RecoveryReport(
+        run=RunId(c.journal.run),
+        timing=timings.measured(
+            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answers=ANSWERS
+        ),
+        left_open=left,
+        remarks=tuple(c.remarks),
+        facts={**{name: c.fact(name) for name in names}, "instance": app.instance_id},
+        address=app.address,
+        url=app.url,
+        public_name=app.dns_name,
+    )
+
+
+def _require_backend(site: Site) -> None:
+    if not site.root_store().usable():
+        state = site.project.environment.state
+        raise NothingFits(
+            f"there is no state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that could be"
+            " recovered",
+            hint=f"lifeboat apply -e {site.project.env}",
+        )
+    repair.require_state(site, site.stack_store())
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryRequest, list[Unfinished]]:
+    """Read a run's journal, wait until nothing of it works any more, and return what was asked and who was at it."""
+    journal.open()
+    state = run_states.state(journal.events)
+    if state is RunState.ENDED:
+        raise Refused(
+            f"the run {journal.run} has ended; there is nothing to resume", hint=f"lifeboat logs {journal.run}"
+        )
+    began = [event for event in journal.events if event.kind is EventKind.BEGUN]
+    _wait_for_terraforms(tell, RunId(journal.run), site, began)
+    dead = [
+        Unfinished(
+            run=RunId(journal.run),
+            folder=site.project.work / "runs" / "elsewhere",
+            started=event.at,
+            host=str(event.data["host"]),
+            user=str(event.data["user"]),
+        )
+        for event in began
+    ]
+    return _request(began[0].data["request"]), dead
+
+
+def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[Event]) -> None:
+    """Wait for what a killed attempt started and what works on: of this machine by its mark, else by Terraform's lock."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    elsewhere = any(event.data["machine"] != lease.machine() for event in began)
+    with tell.waiting() as show:
+        while True:
+            here = run_files.terraforms_of(run)
+            locks = site.stack_store().locks() if elsewhere else []
+            if not here and not locks:
+                return
+            if time.monotonic() > deadline:
+                what = f"processes {', '.join(map(str, here))}" if here else f"lock {locks[0].lock_id}"
+                unlock = (
+                    f"{site.by_hand(site.project.stack_root)} force-unlock -force {locks[0].lock_id}" if locks else ""
+                )
+                raise Locked(
+                    f"Terraform of an earlier attempt at {run} still works, or died on another machine ({what})",
+                    hint=f"wait for it; if it is surely dead: {unlock}" if unlock else "wait for it, then resume again",
+                )
+            show("waiting for Terraform of an earlier attempt to finish")
+            time.sleep(_ORPHAN_POLL_SECONDS)
+
+
+def _only_open(site: Site) -> RunId:
+    found = open_runs(site)
+    if len(found) != 1:
+        raise NothingFits(
+            "no recovery is open" if not found else f"several recoveries are open: {', '.join(found)}",
+            hint="lifeboat runs lists them" if not found else f"lifeboat resume {found[-1]}",
+        )
+    return found[0]
+
+
+def open_runs(site: Site) -> list[RunId]:
+    """Return the recoveries that changed something and have not ended, oldest first."""
+    bucket = site.journals()
+    return [run for run in bucket.unended() if run_states.state(bucket.events(run)) is RunState.OPEN]
+
+
+def _require_none_open(site: Site) -> None:
+    found = open_runs(site)
+    if found:
+        raise Refused(
+            f"the recovery {found[-1]} was cut off and is not finished",
+            hint=f"lifeboat resume {found[-1]} goes on with it; lifeboat abort {found[-1]} gives it up",
+        )
+
+
+def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
+    """Give a recovery up: nothing is undone but what no apply has carried out yet; return what remains, in words."""
+    run = which or _only_open(site)
+    with (
+        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
+        run_files.ending(this_run, lambda: False),
+        site.lease(run).held(),
+    ):
+        journal = site.journal(run)
+        request, _ = _reopened(site, tell, journal)
+        c = Recovering(site=site, tell=tell, journal=journal, request=request, now=WallClock().now, agree=_nobody)
+        told = _given_up(c)
+        journal.write(EventKind.ENDED, text="aborted")
+    return [f"{run} is given up", *told]
+
+
+def _given_up(c: Recovering) -> list[str]:
+    path = c.site.project.recovery_file
+    text = path.read_text() if path.exists() else None
+    app = c.app
+    told = [f"the instance is {app.instance_id}, from {app.ami_id}"]
+    chosen = c.fact("image")
+    if chosen is not None and recoveries.image_in(text) == chosen and app.ami_id != chosen:
+        c.journal.write(EventKind.INTENT, step="abort", text=f"take {chosen} out of environments/{path.name}")
+        wanted = recoveries.without_image(text)
+        if wanted is None:
+            path.unlink()
+        else:
+            path.write_text(wanted)
+        c.journal.write(EventKind.RESULT, step="abort", text=f"take {chosen} out of environments/{path.name}")
+        told.append(f"environments/{path.name} no longer names {chosen}, from which nothing was launched")
+    return [*told, f"lifeboat plan -e {c.site.project.env} shows what an apply would change"]
+
+
+# -- what there is -----------------------------------------------------------------------------------------------------
+
+
+def runs(site: Site, newest: int) -> list[RunRow]:
+    """Return the newest runs, newest first, wherever they began."""
+    bucket = site.journals()
+    rows = []
+    for run in reversed(bucket.runs()[-newest:]):
+        events = bucket.events(run)
+        first, last = events[0], events[-1]
+        rows.append(
+            RunRow(
+                run=run,
+                state=run_states.state(events),
+                began=first.at,
+                who=f"{first.data.get('user', '?')}@{first.data.get('host', '?')}",
+                step=last.step,
+                text=last.text,
+            )
+        )
+    return rows
+
+
+def logs(site: Site, run: RunId) -> list[Event]:
+    """Return everything that was written down of a run."""
+    found = site.journals().events(run)
+    if not found:
+        raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
+    return found
+
+
+# -- a request, written down -------------------------------------------------------------------------------------------
+
+
+def _request_document(request: RecoveryRequest) -> dict[str, Any]:
+    return {
+        "image": request.image,
+        "failed_at": None if request.failed_at is None else request.failed_at.isoformat(),
+        "allowed": list(request.allowed),
+        "accepted": sorted(request.accepted),
+        "max_age_seconds": None if request.max_age is None else request.max_age.total_seconds(),
+    }
+
+
+def _request(document: dict[str, Any]) -> RecoveryRequest:
+    failed_at, max_age = document["failed_at"], document["max_age_seconds"]
+    return RecoveryRequest(
+        image=None if document["image"] is None else ImageId(document["image"]),
+        failed_at=None if failed_at is None else datetime.fromisoformat(failed_at),
+        allowed=tuple(document["allowed"]),
+        accepted=frozenset(ImageId(image) for image in document["accepted"]),
+        max_age=None if max_age is None else timedelta(seconds=max_age),
+    )

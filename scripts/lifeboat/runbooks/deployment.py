@@ -1,0 +1,120 @@
+"""The steps of a recovery that go through GitLab, and the way around it when it does not answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lifeboat.decisions import deployments
+from lifeboat.errors import Unreachable
+from lifeboat.model import EventKind, Gap, InstanceId
+from lifeboat.pipeline import deploy as playing
+from lifeboat.pipeline import sync
+from lifeboat.pipeline.deploy import Pipelines, Wanted
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Turn
+from lifeboat.stack import application
+from lifeboat.stack.application import Work
+
+_POLL_SECONDS = 1.0
+
+
+def require_gitlab(c: Recovering) -> None:
+    """Raise what would stop the sync or the deploy; where GitLab does not answer, remark on it: there is another way."""
+    if c.site.project.environment.gitlab is None or _deployed(c):
+        return
+    try:
+        sync.preview(c.site, c.gitlab_patience())
+        playing.require_playable(c.site, _task(c), c.gitlab_patience())
+    except Unreachable as error:
+        c.remarks.append(f"GitLab does not answer, so the application will be deployed over SSM: {error.summary}")
+
+
+def variables_match(c: Recovering) -> Gap | None:
+    """Are GitLab's variables what the stack says?"""
+    if c.site.project.environment.gitlab is None:
+        return None
+    plan = sync.preview(c.site, c.gitlab_patience())
+    if not plan.writes:
+        return None
+    return Gap(text="to be written: " + ", ".join(str(change.name) for change in plan.writes))
+
+
+def sync_variables(c: Recovering, turn: Turn) -> None:
+    """Write them, the pointers to the instance last."""
+    plan = sync.preview(c.site, c.gitlab_patience())
+    written = [str(change.name) for change in plan.writes]
+    with turn.effect("write GitLab's variables", variables=written):
+        sync.run(c.site, plan, c.gitlab_patience())
+
+
+def is_deployed(c: Recovering) -> Gap | None:
+    """Was the application deployed to the instance that this recovery launched?"""
+    if c.site.project.environment.gitlab is None or _deployed(c):
+        return None
+    return Gap(text=f"the application was not deployed to {c.app.instance_id} yet")
+
+
+def _deployed(c: Recovering) -> bool:
+    """Return whether it was; an instance that was there before and is well needs no deployment."""
+    if c.fact("deployed_to") == c.app.instance_id:
+        return True
+    return not c.has_launched and not c.replaces and c.serves and c.image == c.app.ami_id
+
+
+def deploy(c: Recovering, turn: Turn) -> None:
+    """Play the job and follow it to its end; where GitLab does not answer, run the same over SSM."""
+    instance = c.app.instance_id
+    try:
+        patience = c.gitlab_patience()
+        task = replace(_task(c), since=_since(c, turn))
+        with turn.effect(f"play {task.job}", instance=instance) as came:
+            job = playing.play_and_follow(c.site, task, patience)
+            came.update(job=job.id, url=job.web_url)
+        turn.note(
+            f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
+        )
+    except Unreachable as error:
+        c.tell.warn(f"GitLab does not answer ({error.summary}); deploying over SSM")
+        _deploy_over_ssm(c, turn)
+
+
+def _task(c: Recovering) -> playing.Task:
+    return playing.deploy_task(c.site, Wanted(pipelines=Pipelines.EITHER))
+
+
+def _since(c: Recovering, turn: Turn) -> datetime:
+    """Return when, by GitLab's clock, this recovery may first have played the job.
+
+    A play that failed counts no more: it is played again.
+    """
+    noted, failed = None, False
+    for event in c.journal.events:
+        if "deploy_since" in event.data:
+            noted, failed = datetime.fromisoformat(event.data["deploy_since"]), False
+        elif event.kind is EventKind.RESULT and event.step == "deploy" and "error" in event.data:
+            failed = True
+    if noted is not None and not failed:
+        return noted
+    # GitLab tells whole seconds.
+    since = c.site.gitlab_pipelines(c.gitlab_patience()).now() - timedelta(seconds=1)
+    turn.note("the job may be played from now on", deploy_since=since.isoformat())
+    return since
+
+
+def _deploy_over_ssm(c: Recovering, turn: Turn) -> None:
+    instance = InstanceId(c.app.instance_id)
+    hosts = c.site.hosts(c.recovery.region)
+    with c.tell.waiting() as show:
+        while (why := deployments.unreachable(hosts.standing(instance))) is not None:
+            show(why)
+            turn.sleep(_POLL_SECONDS)
+    with turn.effect("redeploy over SSM", instance=instance):
+        work = Work(
+            site=c.site,
+            tell=c.tell,
+            within=timedelta(seconds=turn.seconds_left),
+            note=lambda **facts: turn.note("over SSM", **facts),
+        )
+        application.perform(work, application.redeployment(None))
+    turn.note(f"deployed to {instance} over SSM", deployed_to=instance, deployed_by="SSM")

@@ -1,0 +1,414 @@
+"""The recovery of the instance: from a dead one to an application that answers through its public name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from lifeboat import config
+from lifeboat.clients import last_good, private_files
+from lifeboat.decisions import deployments, names, plans, recoveries, recovery_plan
+from lifeboat.decisions.deployments import Expected
+from lifeboat.decisions.durations import said
+from lifeboat.errors import Refused, Unreachable
+from lifeboat.model import Action, Address, Gap, Instance, InstanceId, Plan
+from lifeboat.runbooks import deployment
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Step, Turn
+from lifeboat.stack import outputs, public_name, repair
+
+INSTANCE = Address("module.app_instance.aws_instance.this")
+PLAN_LIMIT = timedelta(minutes=20)
+_GOING_ACTIONS = (Action.DELETE, Action.REPLACE)
+_POLL_SECONDS = 1.0
+
+
+# -- when it failed, and whether it can be recovered -------------------------------------------------------------------
+
+
+def failure_is_declared(c: Recovering) -> Gap | None:
+    """Is it written down when the application failed?"""
+    return None if c.fact("failed_at") else Gap(text="the time of the failure is not written down")
+
+
+def declare_failure(c: Recovering, turn: Turn) -> None:
+    """Write down when it failed: the clock of this recovery starts there."""
+    at, why = recoveries.failure(
+        c.request.failed_at,
+        now=c.now(),
+        answers=c.request.failed_at is None and c.serves,
+        last_good=last_good.read(c.site.project.work),
+    )
+    turn.note(f"failed at {at:%Y-%m-%d %H:%M:%S}Z: {why}", failed_at=at.isoformat(), why=why)
+
+
+def all_is_at_hand(c: Recovering) -> Gap | None:
+    """Look at what would stop the recovery later; raises what does, and remarks on what only makes it slower."""
+    store = c.site.stack_store()
+    repair.require_state(c.site, store)
+    recovery = outputs.recovery(store)
+    if not c.has_launched:
+        _require_room(c, recovery.app.instance_type)
+    deployment.require_gitlab(c)
+    return None
+
+
+def _require_room(c: Recovering, kind: str) -> None:
+    try:
+        room = c.site.instances().room(kind) if kind else None
+    except Unreachable as error:
+        c.remarks.append(f"whether the account may run one more instance is unknown: {error.summary}")
+        return
+    if room is not None and not room.enough:
+        raise Refused(
+            f"the account's quota does not allow one more {kind}: {room.used} of {room.limit} vCPUs are in use,"
+            f" and {room.needed} are needed",
+            hint="aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-1216C47A"
+            f" --desired-value {room.used + room.needed}; or stop something that is not needed now",
+        )
+
+
+# -- the image ---------------------------------------------------------------------------------------------------------
+
+
+def image_is_chosen(c: Recovering) -> Gap | None:
+    """Is the image decided on?"""
+    if c.fact("image") is not None:
+        return None
+    chosen = c.choice.chosen
+    if chosen is None:
+        return Gap(text=c.choice.why)
+    return Gap(text=f"{chosen.id} ({chosen.name}, {said(c.now() - chosen.taken_at)} old): {c.choice.why}")
+
+
+def choose_image(c: Recovering, turn: Turn) -> None:
+    """Write down the image, why it and not the others, and which instance it replaces."""
+    chosen, replaces = c.choice.chosen, c.replaces
+    name = "" if chosen is None else chosen.name
+    turn.note(
+        f"{c.image} ({name}): {c.choice.why}",
+        image=c.image,
+        name=name,
+        why_image=c.choice.why,
+        rejected={judged.what.id: judged.why for judged in c.choice.rejected},
+        old_instance=c.app.instance_id,
+        old_address=c.app.address,
+        replaces=replaces,
+        served=c.serves,
+    )
+
+
+# -- the instance ------------------------------------------------------------------------------------------------------
+
+
+def nothing_is_left_over(c: Recovering) -> Gap | None:
+    """Is there no instance that an interrupted attempt launched and Terraform does not know?"""
+    found = _left_over(c)
+    names_ = ", ".join(instance.id for instance in found)
+    return Gap(text=f"launched by an attempt that was cut off, and in no state: {names_}") if found else None
+
+
+def _left_over(c: Recovering) -> list[Instance]:
+    if c.fact("image") is None:
+        return []
+    return recoveries.left_over(
+        c.site.instances().alive(), recorded=c.recorded(), image=c.image, since=c.began - timedelta(seconds=5)
+    )
+
+
+def end_left_over(c: Recovering, turn: Turn) -> None:
+    """Terminate what is left over: Terraform would launch another one beside it."""
+    for instance in _left_over(c):
+        with turn.effect(f"terminate {instance.id}", instance=instance.id):
+            c.site.instances().terminate(instance.id)
+    while _left_over(c):
+        turn.sleep(_POLL_SECONDS)
+
+
+def is_planned(c: Recovering) -> Gap | None:
+    """Has Terraform planned the new instance, and nothing else?"""
+    if _why_not_the_one(c) is None or c.planned is not None:
+        return None
+    return Gap(text=f"{_why_not_the_one(c)}; Terraform has to plan one from {c.image}")
+
+
+def make_plan(c: Recovering, turn: Turn) -> None:
+    """Plan, and refuse what is not on the instance's path; nothing is changed."""
+    work, site = c.applying, c.site
+    lost = repair.run(site, c.tell, work.run, c.elsewhere)
+    work.stack = site.stack_terraform_from(c.image, work.run.run)
+    work.init(work.stack, site.backend())
+    repair.adopt_stack(site, c.tell, work.stack, lost)
+    running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces else [])
+    c.wait(running)
+    repair.forget_adoptions(work.stack)
+    plan = _allowed(c, running.planned())
+    goes = [change for change in plan.changes if change.address == INSTANCE and change.action in _GOING_ACTIONS]
+    if goes and c.fact("served") and not c.has_launched:
+        c.agree(
+            [f"{change.action.value} {change.address}, which serves: its root volume goes with it" for change in goes]
+        )
+    c.planned = plan
+    turn.note(plans.headline(c.planned), changes=[f"{x.action.value} {x.address}" for x in c.planned.changes])
+
+
+def _allowed(c: Recovering, plan: Plan) -> Plan:
+    """Return the plan; raises Refused with everything in it that a recovery of the instance must not touch."""
+    off = recovery_plan.off_the_path(plan, allowed=c.request.allowed)
+    lost = [(change, why) for change, why in plans.judged(plan).refused if (change, why) not in off]
+    if off or lost:
+        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in (*lost, *off)]
+        env = c.site.project.env
+        allow = " ".join(f"--allow '{change.address}'" for change, _ in off)
+        raise Refused(
+            "this plan would touch what a recovery of the instance must leave alone:\n" + "\n".join(lines),
+            hint=f"undo the edit or the drift; where it must be: lifeboat recover -e {env} {allow}"
+            if off
+            else "restore what is lost first",
+        )
+    return plan
+
+
+def old_one_is_quiet(c: Recovering) -> Gap | None:
+    """Has the instance that does not serve stopped writing to the database?"""
+    if c.fact("served") or _why_not_the_one(c) is None:
+        return None
+    found = c.site.instances().instance(c.old)
+    if found is None or found.state not in ("pending", "running"):
+        return None
+    return Gap(text=f"{c.old} does not serve, but is {found.state} and may still write to the database")
+
+
+def stop_old_one(c: Recovering, turn: Turn) -> None:
+    """Order it to stop, without waiting: what is dead may take minutes."""
+    with turn.effect(f"stop {c.old}", instance=c.old):
+        c.site.instances().stop(c.old)
+
+
+def file_says_so(c: Recovering) -> Gap | None:
+    """Does the recovery file keep the image for every later apply?"""
+    if c.fact("image") is None:
+        return None
+    present, wanted = _file(c)
+    if present == wanted or recoveries.image_in(present) == recoveries.image_in(wanted):
+        return None
+    name = c.site.project.recovery_file.name
+    return Gap(text=f"environments/{name} must name {c.image}, else the next apply goes back to the old image")
+
+
+def _file(c: Recovering) -> tuple[str | None, str | None]:
+    path = c.site.project.recovery_file
+    present = path.read_text() if path.exists() else None
+    return present, recoveries.recovery_file(present, c.image, config.image_configured(c.site.project))
+
+
+def write_file(c: Recovering, turn: Turn) -> None:
+    """Write the image into the recovery file, keeping what an earlier recovery chose beside it."""
+    path = c.site.project.recovery_file
+    _, wanted = _file(c)
+    with turn.effect(f"write environments/{path.name}", image=c.image):
+        if wanted is None:
+            path.unlink(missing_ok=True)
+        else:
+            private_files.write(path, wanted.encode())
+            path.chmod(0o644)  # it is committed
+
+
+def instance_is_the_one(c: Recovering) -> Gap | None:
+    """Does the instance that Terraform knows run, from the image that was chosen?"""
+    why = _why_not_the_one(c)
+    return None if why is None else Gap(text=why)
+
+
+def _why_not_the_one(c: Recovering) -> str | None:
+    name = InstanceId(c.app.instance_id)
+    found = c.site.instances().instance(name)
+    if found is None:
+        return f"{name} does not exist"
+    if found.state != "running":
+        return f"{name} is {found.state}"
+    if found.image != c.image:
+        return f"{name} runs {found.image}"
+    if c.replaces and name == c.old:
+        return f"{name} runs {found.image}, but does not serve"
+    return None
+
+
+def launch(c: Recovering, turn: Turn) -> None:
+    """Apply the plan: the new instance is made, given the address, and the old one goes."""
+    if c.planned is None:
+        make_plan(c, turn)
+    plan, work = c.planned, c.applying
+    headline = plans.headline(plan) if plan is not None else ""
+    with turn.effect("apply the plan", plan=headline, serial=c.serial()) as came:
+        applying = work.start_apply(work.stack, "stack")
+        c.wait(applying, total=0 if plan is None else len(plan.changes))
+        work.state_and_digest_agree()
+        came.update(serial=c.serial(), instance=c.app.instance_id, address=c.app.address)
+    repair.done(c.site, work.run)
+
+
+def exactly_one_serves(c: Recovering) -> Gap | None:
+    """Is the instance that Terraform knows the only one of ours?"""
+    name = c.app.instance_id
+    others = [instance for instance in c.site.instances().alive() if instance.id != name]
+    if not others:
+        return None
+    return Gap(text="besides " + name + ": " + ", ".join(f"{other.id} is {other.state}" for other in others))
+
+
+def wait_until_alone(c: Recovering, turn: Turn) -> None:
+    """Wait until AWS has ended the others; raises when one of them stays."""
+    while exactly_one_serves(c) is not None:
+        turn.sleep(_POLL_SECONDS)
+
+
+# -- until it answers --------------------------------------------------------------------------------------------------
+
+
+def instance_answers(c: Recovering) -> Gap | None:
+    """Is the application well at the address, on the instance?"""
+    health = c.health()
+    why = deployments.unwell(health, Expected(instance=InstanceId(c.app.instance_id)))
+    return None if why is None else Gap(text=f"at {health.address}: {why}")
+
+
+def wait_for_instance(c: Recovering, turn: Turn) -> None:
+    """Wait until it is."""
+    _wait_until(c, turn, instance_answers)
+
+
+def name_leads_there(c: Recovering) -> Gap | None:
+    """Does the record of the public name hold the address?"""
+    app = c.app
+    if app.dns_name is None:
+        return None
+    move = _move(c)
+    if move.forbidden:
+        raise Refused("; ".join(move.forbidden), hint=f"lifeboat dns show -e {c.site.project.env}")
+    return Gap(text="; ".join(move.reasons)) if move.needed else None
+
+
+def lead_name_there(c: Recovering, turn: Turn) -> None:
+    """Save the record, change it, and wait until every name server has it."""
+    move = _move(c)
+    with turn.effect(f"lead {c.app.dns_name} to {c.app.address}"):
+        public_name.make(c.site, move, why="switch", now=c.now(), sleep=turn.sleep)
+
+
+def _move(c: Recovering) -> names.Move:
+    app = c.app
+    there = public_name.situation(c.site, app)
+    return names.moved(there.records, there.zone, name=there.name, to=app.address, managed=there.managed)
+
+
+def name_answers(c: Recovering) -> Gap | None:
+    """Does a client of the public name reach the application on this instance?"""
+    app = c.app
+    if app.dns_name is None:
+        return instance_answers(c)
+    _, instance = public_name.told(c.site, app, seconds=0)
+    seen = public_name.seen(c.site, app, addresses=(app.address,), instance_id=instance, seconds=0)
+    problems = names.differences(seen, addresses=(app.address,), instance_id=instance)
+    return Gap(text="; ".join(problems)) if problems else None
+
+
+def wait_for_name(c: Recovering, turn: Turn) -> None:
+    """Wait until one does."""
+    _wait_until(c, turn, name_answers)
+
+
+def _wait_until(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None]) -> None:
+    with c.tell.waiting() as show:
+        while (gap := check(c)) is not None:
+            show(gap.text)
+            turn.sleep(_POLL_SECONDS)
+
+
+# -- afterwards --------------------------------------------------------------------------------------------------------
+
+
+def boot_is_noted(c: Recovering) -> Gap | None:
+    """Does the image say that a host booted from it and served?"""
+    last_good.remember(c.site.project.work, c.now())
+    found = c.site.images().image(c.image, c.recovery.region)
+    if found is None or found.owner_id != c.site.owner().account_id:
+        return None  # somebody else's cannot be tagged
+    if found.proven_at is not None and found.proven_at >= c.began.replace(microsecond=0):
+        return None
+    return Gap(text=f"{c.image} does not say that it boots and serves")
+
+
+def note_boot(c: Recovering, turn: Turn) -> None:
+    """Write it on the image, for whoever chooses next."""
+    found = c.site.images().image(c.image, c.recovery.region)
+    if found is not None:
+        with turn.effect(f"tag {c.image} as proven"):
+            c.site.images().mark_proven(found, c.now())
+
+
+def terraform_agrees(c: Recovering) -> Gap | None:
+    """Would an apply change nothing?"""
+    work = c.applying
+    work.stack = c.site.stack_terraform()
+    work.init(work.stack, c.site.backend())
+    running = work.start_plan(work.stack, "after")
+    c.wait(running)
+    plan = running.planned()
+    if plan.empty:
+        return None
+    changes = ", ".join(f"{change.action.value} {change.address}" for change in plan.changes)
+    return Gap(text=f"the next apply would change something: {plans.headline(plan)} ({changes or 'outputs'})")
+
+
+STEPS: tuple[Step[Recovering], ...] = (
+    Step(name="failure", title="Declare when it failed", check=failure_is_declared, do=declare_failure),
+    Step(name="preflight", title="Look at everything that a recovery needs", check=all_is_at_hand),
+    Step(name="image", title="Choose the recovery image", check=image_is_chosen, do=choose_image),
+    Step(
+        name="left-over",
+        title="End what an interrupted attempt launched",
+        check=nothing_is_left_over,
+        do=end_left_over,
+    ),
+    Step(
+        name="plan", title="Plan the new instance, and nothing else", check=is_planned, do=make_plan, limit=PLAN_LIMIT
+    ),
+    Step(name="fence", title="Stop the instance that does not serve", check=old_one_is_quiet, do=stop_old_one),
+    Step(name="file", title="Keep the image for every later apply", check=file_says_so, do=write_file),
+    Step(
+        name="instance",
+        title="Launch the instance from the image",
+        check=instance_is_the_one,
+        do=launch,
+        limit=timedelta(hours=2),
+    ),
+    Step(name="alone", title="Prove that exactly one instance serves", check=exactly_one_serves, do=wait_until_alone),
+    Step(
+        name="variables",
+        title="Point GitLab at the instance",
+        check=deployment.variables_match,
+        do=deployment.sync_variables,
+        may_stay_open=(Unreachable,),
+    ),
+    Step(
+        name="deploy",
+        title="Deploy the application",
+        check=deployment.is_deployed,
+        do=deployment.deploy,
+        limit=timedelta(hours=1),
+    ),
+    Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
+    Step(name="name", title="Lead the public name to it", check=name_leads_there, do=lead_name_there),
+    Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    Step(
+        name="proven",
+        title="Note that the image boots and serves",
+        check=boot_is_noted,
+        do=note_boot,
+        may_stay_open=(Unreachable,),
+    ),
+    Step(name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees),
+)
+# The clock stops when this step holds.
+ANSWERS = "answers"

@@ -1,0 +1,182 @@
+"""What the steps of a recovery share: the environment, the journal, what was decided, and how things stand now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from lifeboat import config
+from lifeboat.clients import gitlab_api, probe, state_store
+from lifeboat.clients.run_files import Unfinished
+from lifeboat.clients.terraform import Running
+from lifeboat.decisions import deployments
+from lifeboat.decisions.deployments import Expected
+from lifeboat.errors import Failed
+from lifeboat.model import (
+    Agree,
+    App,
+    Choice,
+    EventKind,
+    Health,
+    Image,
+    ImageId,
+    InstanceId,
+    Plan,
+    Recovery,
+    RecoveryRequest,
+    Teller,
+)
+from lifeboat.runner import Journal
+from lifeboat.site import Site
+from lifeboat.stack import machine_images, outputs, public_name
+from lifeboat.stack.applying import Applying
+
+SURE_SECONDS = 10.0  # before an instance is called dead: one that is only slow must not be replaced
+_GITLAB_SECONDS = 30.0
+
+
+@dataclass
+class Recovering:
+    """One attempt at a recovery. What was decided stands in the journal, so that a later attempt decides the same."""
+
+    site: Site
+    tell: Teller
+    journal: Journal
+    request: RecoveryRequest
+    now: Callable[[], datetime]
+    agree: Agree
+    elsewhere: Sequence[Unfinished] = ()  # attempts of other checkouts, which are dead
+    work: Applying | None = None  # None in a preview, which changes nothing
+    planned: Plan | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    # -- what was decided ----------------------------------------------------------------------------------------------
+
+    def fact(self, name: str) -> Any:
+        """Return what was last noted under a name; None when nothing was."""
+        noted = (event.data[name] for event in reversed(self.journal.events) if name in event.data)
+        return next(noted, None)
+
+    @property
+    def began(self) -> datetime:
+        """When the first attempt began."""
+        return self.journal.events[0].at if self.journal.events else self.now()
+
+    @cached_property
+    def choice(self) -> Choice[Image]:
+        """The image that would be chosen now, and why not the others."""
+        wanted = machine_images.wanted(self.site, image=self.request.image, max_age=self.request.max_age)
+        wanted = replace(wanted, accepted=self.request.accepted)
+        found = machine_images.chosen(self.site, wanted)
+        if found.chosen is None and self.request.image is None:
+            return self._configured(found)
+        machine_images.require(self.site, wanted, found)
+        return found
+
+    def _configured(self, none: Choice[Image]) -> Choice[Image]:
+        """Return the image that the stack was built from, where there is no recovery image: user data does the rest."""
+        named = config.image_configured(self.site.project)
+        wanted = machine_images.wanted(self.site, image=named)
+        if named is None:
+            machine_images.require(self.site, wanted, none)
+        found = machine_images.chosen(self.site, replace(wanted, accepted=frozenset({named} if named else ())))
+        machine_images.require(self.site, wanted, found)
+        why = f"there is no recovery image ({none.why}), and it is the one that the stack was built from"
+        return Choice(chosen=found.chosen, why=why, rejected=none.rejected, remarks=none.remarks)
+
+    @property
+    def image(self) -> ImageId:
+        """The image that this recovery launches from."""
+        decided = self.fact("image")
+        if decided is not None:
+            return ImageId(decided)
+        chosen = self.choice.chosen
+        if chosen is None:
+            raise Failed(self.choice.why)
+        return chosen.id
+
+    @property
+    def old(self) -> InstanceId:
+        """The instance that served before."""
+        return InstanceId(self.fact("old_instance") or self.app.instance_id)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the instance must go although it runs the image that was chosen: it does not serve."""
+        decided = self.fact("replaces")
+        return bool(decided) if decided is not None else self._would_replace
+
+    @cached_property
+    def serves(self) -> bool:
+        """Whether the application is well at the instance, asked for some seconds before it is denied."""
+        health = self.health(seconds=SURE_SECONDS)
+        return deployments.unwell(health, Expected(instance=InstanceId(self.app.instance_id))) is None
+
+    @property
+    def _would_replace(self) -> bool:
+        present = self.site.instances().instance(InstanceId(self.app.instance_id))
+        return present is not None and present.image == self.image and not self.serves
+
+    # -- how things stand ----------------------------------------------------------------------------------------------
+
+    @property
+    def recovery(self) -> Recovery:
+        """The stack's output, as it is now."""
+        return outputs.recovery(self.site.stack_store())
+
+    @property
+    def app(self) -> App:
+        """The application's part of it."""
+        return self.recovery.app
+
+    def health(self, *, seconds: float = 0.0) -> Health:
+        """Return what the application says at its address."""
+        app = self.app
+        door = replace(public_name.door(self.site, app), name=None)
+        return probe.health(app.address, door, seconds=seconds)
+
+    def recorded(self) -> set[InstanceId]:
+        """Return the instances that Terraform's state knows, those that it still has to destroy included."""
+        body = self.site.stack_store().body()
+        resources = json.loads(body)["resources"] if body else []
+        return {
+            InstanceId(instance["attributes"]["id"])
+            for resource in resources
+            if resource["type"] == "aws_instance" and resource["mode"] == "managed"
+            for instance in resource["instances"]
+        }
+
+    def serial(self) -> int | None:
+        """Return the serial of Terraform's state."""
+        body = self.site.stack_store().body()
+        return None if body is None else state_store.serial_and_lineage(body)[0]
+
+    def gitlab_patience(self) -> gitlab_api.Patience:
+        """Return how long GitLab is waited for: it must not eat the time that a recovery over SSM would take."""
+        return gitlab_api.Patience(tell=self.tell.say, seconds=_GITLAB_SECONDS)
+
+    @property
+    def has_launched(self) -> bool:
+        """Whether this recovery has launched the instance."""
+        return any(event.kind is EventKind.DONE and event.step == "instance" for event in self.journal.events)
+
+    def wait(self, running: Running, *, total: int = 0) -> None:
+        """Wait for a Terraform; asked to stop, it saves its state first."""
+        try:
+            self.applying.wait([running], total=total)
+        except KeyboardInterrupt:
+            self.applying.interrupt(f"lifeboat resume {self.journal.run}")
+            raise
+        finally:
+            self.tell.resources_end()
+
+    @property
+    def applying(self) -> Applying:
+        """What carries out Terraform's part; a preview has none."""
+        if self.work is None:
+            raise Failed("a preview applies nothing")
+        return self.work

@@ -1,0 +1,213 @@
+"""Printing of recoveries: each step while it runs, the preview, the report, runs and their journals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from lifeboat.decisions import plans
+from lifeboat.model import Change, Event, LeftOpen, Plan, Previewed, RecoveryPreview, RecoveryReport, RunRow
+from lifeboat.views import console
+
+
+class Steps:
+    """Which step a recovery is at and how much of the objective is left, a line for each on stderr."""
+
+    def __init__(
+        self, *, objective: timedelta, failed_at: Callable[[], datetime | None], now: Callable[[], datetime]
+    ) -> None:
+        self._console = console(stderr=True)
+        self._objective = objective
+        self._failed_at = failed_at
+        self._now = now
+        self._began = now()
+
+    def step_begins(self, number: int, total: int, title: str) -> None:
+        """Tell which step begins."""
+        self._began = self._now()
+        self._console.print(escape(f"[{number:>2}/{total}] {title}{self._budget()}"))
+
+    def step_ends(self, number: int, total: int, outcome: str) -> None:
+        """Tell how it ended, and how long it took."""
+        colour = {"done": "green", "holds": "dim", "failed": "red", "interrupted": "red"}.get(outcome, "yellow")
+        took = clock(self._now() - self._began)
+        self._console.print(f"        [{colour}]{escape(outcome)}[/{colour}] ({took})")
+
+    def _budget(self) -> str:
+        failed_at = self._failed_at()
+        if failed_at is None:
+            return ""
+        used = self._now() - failed_at
+        left = self._objective - used
+        said = f"{clock(left)} left" if left >= timedelta(0) else f"{clock(-left)} over"
+        return f"  -- {clock(used)} of {clock(self._objective)} used, {said}"
+
+
+def clock(length: timedelta) -> str:
+    """Return a length as hours, minutes and seconds: 0:01:07."""
+    seconds = max(0, round(length.total_seconds()))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks: Iterable[str]) -> None:
+    """Print what each step would find missing, and how long it usually takes."""
+    table = Table()
+    for heading in ("step", "", "what is missing", "usually takes"):
+        table.add_column(heading, overflow="fold")
+    for step in steps:
+        if step.problem is not None:
+            mark, text = "[red]stops[/red]", f"{step.problem.summary}\n{step.problem.hint}".strip()
+        elif step.gap is not None:
+            mark, text = "[yellow]to do[/yellow]", step.gap.text
+        else:
+            mark, text = "[green]holds[/green]", ""
+        usual = expected.get(step.name)
+        table.add_row(step.title, mark, escape(text), "unknown" if usual is None else clock(usual))
+    out = console(stderr=False)
+    out.print(table)
+    for remark in remarks:
+        out.print(f"[yellow]{escape(remark)}[/yellow]")
+    known = sum((expected[step.name] for step in steps if step.name in expected), timedelta(0))
+    if expected:
+        out.print(f"what is known of past recoveries adds up to {clock(known)}")
+    out.print("nothing was changed")
+
+
+def planned(plan: Plan, refused: Iterable[tuple[Change, str]]) -> None:
+    """Print what Terraform would do in a recovery, and what of it is refused."""
+    out = console(stderr=False)
+    for change in plan.changes:
+        out.print(escape(f"  {change.action.value} {change.address}"))
+    out.print(f"Terraform: {plans.headline(plan)}")
+    for change, why in refused:
+        out.print(f"  [red]refused: {escape(f'{change.action.value} {change.address}: {why}')}[/red]")
+
+
+def report(found: RecoveryReport, titles: dict[str, str]) -> None:
+    """Print what came of a recovery: the measured time and where it went, the image, the address, what is open."""
+    out = console(stderr=False)
+    timing = found.timing
+    table = Table(title=f"Recovery {found.run}", title_justify="left")
+    for heading in ("where the time went", "took", "share"):
+        table.add_column(heading, overflow="fold", justify="left" if heading[0] == "w" else "right")
+    for part in timing.parts:
+        share = part.took / timing.took if timing.took else 0.0
+        table.add_row(escape(titles.get(part.name, part.name)), clock(part.took), f"{share:.0%}")
+    out.print(table)
+    facts = found.facts
+    colour = "green" if timing.met else "red"
+    answered = "does not answer yet" if timing.answered_at is None else f"answers since {timing.answered_at:%H:%M:%S}Z"
+    out.print(
+        f"[{colour}]RTO {clock(timing.took)}[/{colour}] of {clock(timing.objective)}: declared failed at"
+        f" {timing.failed_at:%Y-%m-%d %H:%M:%S}Z ({escape(str(facts['why']))}), {answered}"
+    )
+    out.print(f"image:       {facts['image']} ({escape(str(facts['why_image']))})")
+    out.print(f"instance:    {facts['instance']} (before: {facts['old_instance']})")
+    moved = f"was {facts['old_address']}" if found.address_moved else "the same as before: it moved along"
+    out.print(f"address:     {found.address} ({moved})")
+    if found.public_name:
+        out.print(f"public name: {escape(found.public_name)}")
+    if facts.get("deployed_by"):
+        out.print(f"deployed by: {escape(str(facts['deployed_by']))}")
+    for remark in found.remarks:
+        out.print(f"[yellow]{escape(remark)}[/yellow]")
+    for step in found.left_open:
+        out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
+
+
+def report_document(found: RecoveryReport) -> dict[str, Any]:
+    """Return what came of a recovery for JSON; lengths in seconds, times in RFC 3339."""
+    timing = found.timing
+    return {
+        "run": found.run,
+        "failed_at": timing.failed_at.isoformat(),
+        "answered_at": None if timing.answered_at is None else timing.answered_at.isoformat(),
+        "rto_seconds": round(timing.took.total_seconds(), 3),
+        "objective_seconds": timing.objective.total_seconds(),
+        "met": timing.met,
+        "parts": [{"step": part.name, "seconds": round(part.took.total_seconds(), 3)} for part in timing.parts],
+        "address": found.address,
+        "address_moved": found.address_moved,
+        "url": found.url,
+        "public_name": found.public_name,
+        "facts": found.facts,
+        "open": [_open(step) for step in found.left_open],
+        "remarks": list(found.remarks),
+    }
+
+
+def _open(step: LeftOpen) -> dict[str, str]:
+    return {"step": step.name, "why": step.why}
+
+
+def preview_document(found: RecoveryPreview) -> dict[str, Any]:
+    """Return a preview for JSON."""
+    return {
+        "steps": [
+            {
+                "step": step.name,
+                "gap": None if step.gap is None else step.gap.text,
+                "stops": None if step.problem is None else step.problem.summary,
+                "usual_seconds": None if step.name not in found.expected else found.expected[step.name].total_seconds(),
+            }
+            for step in found.steps
+        ],
+        "plan": None if found.plan is None else [f"{c.action.value} {c.address}" for c in found.plan.changes],
+        "refused": [{"address": change.address, "why": why} for change, why in found.refused],
+        "remarks": list(found.remarks),
+    }
+
+
+def runs(rows: Iterable[RunRow]) -> None:
+    """Print runs, newest first."""
+    table = Table()
+    for heading in ("run", "state", "began", "by", "at step", "last word"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("run", "began"))
+    for row in rows:
+        began = f"{row.began:%Y-%m-%d %H:%M:%S}Z"
+        table.add_row(row.run, row.state.value, began, escape(row.who), row.step, escape(row.text))
+    console(stderr=False).print(table)
+
+
+def runs_document(rows: Iterable[RunRow]) -> list[dict[str, Any]]:
+    """Return runs for JSON."""
+    return [
+        {
+            "run": row.run,
+            "state": row.state.name.lower(),
+            "began": row.began.isoformat(),
+            "who": row.who,
+            "step": row.step,
+            "text": row.text,
+        }
+        for row in rows
+    ]
+
+
+def journal_document(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Return the lines of a journal for JSON."""
+    return [
+        {
+            "seq": event.seq,
+            "at": event.at.isoformat(),
+            "kind": event.kind.value,
+            "step": event.step,
+            "text": event.text,
+            "data": dict(event.data),
+        }
+        for event in events
+    ]
+
+
+def journal(events: Iterable[Event]) -> None:
+    """Print the lines of a journal, one each."""
+    out = console(stderr=False)
+    for event in events:
+        data = "" if not event.data else " " + json.dumps(dict(event.data), default=str)
+        step = f"{event.step}: " if event.step else ""
+        out.print(escape(f"{event.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"Z {event.kind.value:<9} {step}{event.text}{data}"))
