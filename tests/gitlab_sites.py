@@ -16,6 +16,7 @@ from lifeboat.site import Site
 
 from tests.conftest import RunningCloud
 from tests.localcloud.gitlab_places import LocalGitLab, Place
+from tests.localcloud.machines import until
 
 ACCOUNT, REGION, DR_REGION = "123456789012", "eu-west-1", "eu-central-1"
 STATE_BUCKET = f"app-x-tfstate-{ACCOUNT}-{REGION}"
@@ -195,3 +196,14 @@ def gitlab_site(local: LocalGitLab, folder: Path) -> GitLabSite:
     made.write()
     made.output()
     return made
+
+
+def forget_pipelines(lab: GitLabSite) -> None:
+    """End and delete all pipelines of the project."""
+    owner = lab.local.project("owner")
+    for pipeline in owner.pipelines.list(get_all=True):
+        for job in pipeline.jobs.list(get_all=True):
+            if job.status in ("running", "pending", "waiting_for_resource"):
+                owner.jobs.get(job.id, lazy=True).cancel()
+        until(lambda found=pipeline: owner.pipelines.get(found.id).status not in ("running", "canceling"), 60)  # type: ignore[misc]
+        pipeline.delete()

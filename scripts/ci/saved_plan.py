@@ -87,7 +87,7 @@ def _stack(here: Site) -> Terraform:
 def _finished(running: Running) -> Plan:
     if running.finish() != 0:
         raise running.failure()
-    return running.plan()
+    return running.planned()
 
 
 def say(line: str) -> None:

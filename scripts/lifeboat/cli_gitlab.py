@@ -64,6 +64,8 @@ def plan(
     """Show what a sync would write; write nothing. Values are never shown.
 
     + create, ~ update, ? hidden (cannot be compared, so it is written again), - delete, = same, ! to know.
+
+    Example: lifeboat gitlab plan --detailed-exitcode -e production
     """
     found = syncing.preview(site_of(env), _patience(), _prune(asked=prune))
     _show(found, output, "to write")
@@ -103,6 +105,8 @@ def export(
     """Copy the variables that the environment's jobs see into the dump bucket: encrypted, versioned, locked. Prints where.
 
     GitLab gives the values of hidden variables to nobody: they are named, and it ends with 4.
+
+    Example: lifeboat gitlab export -e production
     """
     done = copying.export(site_of(env), _patience())
     hidden = [str(name) for name in done.export.hidden]
@@ -133,7 +137,10 @@ def restore(
     preview: Annotated[bool, typer.Option("--preview", help="Show what would be written; write nothing.")] = False,
     yes: Yes = False,
 ) -> int:
-    """Put the variables of an export back, as a sync does: only what differs, and all or nothing. Deletes nothing."""
+    """Put the variables of an export back, as a sync does: only what differs, and all or nothing. Deletes nothing.
+
+    Example: lifeboat gitlab restore latest --preview -e production
+    """
     reach = Reach.SHARED if shared else Reach.OWN
     here = site_of(env)
     if preview:
@@ -162,6 +169,8 @@ def deploy(
     """Play the deploy job of the newest pipeline, follow its log, and end as the job ends.
 
     The job's own end counts, not the pipeline's. When a limit passes while it runs: 4, and it goes on.
+
+    Example: lifeboat gitlab deploy --image registry.example.com/app/app:7 -e production
     """
     here = site_of(env)
     wanted = _wanted(ref=ref, image=image, new_pipeline=new_pipeline, wait_approval=wait_approval)
@@ -178,7 +187,10 @@ def rollback(
     new_pipeline: NewPipeline = False,
     wait_approval: WaitApproval = False,
 ) -> int:
-    """Play the rollback job of the newest pipeline, follow its log, and end as the job ends."""
+    """Play the rollback job of the newest pipeline, follow its log, and end as the job ends.
+
+    Example: lifeboat gitlab rollback -e production
+    """
     here = site_of(env)
     wanted = _wanted(ref=ref, image=image, new_pipeline=new_pipeline, wait_approval=wait_approval)
     return _played(env, deploying.rollback_task(here, wanted), output)
@@ -204,7 +216,10 @@ def _played(env: str, task: Task, output: Output) -> int:
 
 @gitlab.command("doctor")
 def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
-    """Look at GitLab, the token, the project, its protection, runners and pipeline file; what is wrong, and what mends it."""
+    """Look at GitLab, the token, the project, its protection, runners and pipeline file; what is wrong, and what mends it.
+
+    Example: lifeboat gitlab doctor -e production
+    """
     rows = checking.run(site_of(env), _patience())
     if output is Output.JSON:
         views.document(views.prerequisites_document(rows))

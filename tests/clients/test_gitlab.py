@@ -494,6 +494,28 @@ def test_a_gitlab_that_accepts_and_says_nothing_is_given_up() -> None:
     assert "does not answer (ReadTimeout)" in problem.summary
 
 
+def test_after_the_callers_limit_nothing_is_repeated_and_an_answer_gets_a_few_seconds() -> None:
+    calm = Calm()
+    late = Patience(tell=calm.told.append, sleep=calm.slept.append, until=time.monotonic() - 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, answering(reply(503)) as busy:
+        began = time.monotonic()
+        for url in (f"http://127.0.0.1:{silent.getsockname()[1]}", busy.url):
+            client = GitLab(GitLabApi(url=url, project="demo/app", token=Secret(TOKEN), limits=(60, late)))
+            problem_of(client.variables, Unreachable)
+
+    assert time.monotonic() - began < 10
+    assert (calm.slept, len(busy.seen)) == ([], 1)
+
+
+def test_what_moves_a_cursor_in_gitlabs_words_is_not_shown(local: LocalGitLab) -> None:
+    local.write('deploy: {script: [echo x], when: "man\\u001b[31mual"}')
+
+    errors = GitLab(on(local)).lint("main").errors
+
+    assert errors
+    assert not any("\x1b" in text for text in errors)
+
+
 def test_an_answer_that_drips_is_given_up() -> None:
     def drip(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)

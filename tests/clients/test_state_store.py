@@ -233,6 +233,16 @@ def test_the_addresses_of_a_state_carry_their_keys() -> None:
     }
 
 
+def test_what_a_replacement_still_has_to_destroy_is_not_taken_for_its_successor() -> None:
+    instances = [
+        {"status": "tainted", "attributes": {"id": "i-new"}},
+        {"deposed": "1a2b3c4d", "attributes": {"id": "i-old"}},
+    ]
+    document = {"resources": [{"mode": "managed", "type": "aws_instance", "name": "this", "instances": instances}]}
+
+    assert recorded(json.dumps(document).encode()) == {"aws_instance.this": "i-new"}
+
+
 def test_the_records_that_terraform_keeps_are_read_from_its_state() -> None:
     simple = {
         "zone_id": "Z1",

@@ -27,7 +27,7 @@ from lifeboat.pipeline import deploy, sync
 from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted, play_and_follow
 from lifeboat.pipeline.sync import Way
 
-from tests.gitlab_sites import PASSWORD, GitLabSite
+from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
 from tests.localcloud.machines import until
 
 SECONDS = 60
@@ -60,13 +60,7 @@ def ci(script: str = "echo deployed", **more: str) -> str:
 @pytest.fixture
 def lab(lab: GitLabSite) -> Iterator[GitLabSite]:
     """A site whose project has no pipelines."""
-    owner = lab.local.project("owner")
-    for pipeline in owner.pipelines.list(get_all=True):
-        for job in pipeline.jobs.list(get_all=True):
-            if job.status in ("running", "pending", "waiting_for_resource"):
-                owner.jobs.get(job.id, lazy=True).cancel()
-        until(lambda found=pipeline: owner.pipelines.get(found.id).status not in ("running", "canceling"), SECONDS)
-        pipeline.delete()
+    forget_pipelines(lab)
     yield lab
     lab.local.turn(runner="online")
 
@@ -242,6 +236,18 @@ def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite)
     assert done.pipeline.id == pipeline.id
     assert again.id == done.id
     assert tries(lab) == ["success", "manual"]
+
+
+def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitLabSite) -> None:
+    lab.local.turn(runner="offline")
+    pipeline = lab.local.pipeline(ci())
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    lab.local.job(pipeline, "deploy_application").play()
+    lab.local.pipeline(ci("echo another"))
+
+    refused(Unreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
+
+    assert tries(lab) == ["pending", "manual"]
 
 
 def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: GitLabSite) -> None:
@@ -532,7 +538,9 @@ def test_a_hidden_value_whose_answer_was_lost_is_the_wanted_one_for_a_job(
 ) -> None:
     lab.write('[[gitlab.variables]]\nkey = "TOKEN"\noutput = "app.url"\nhidden = true\n')
     if operation == "UpdateVariable":
-        lab.place.create("TOKEN", "another-value", scope="x", masked_and_hidden=True)
+        lab.output(lambda r: r["app"].update(url="http://192.0.2.1"))
+        sync.sync(lab.site(), patience(lab), lambda _: None, Way())
+        lab.output()
     lab.local.pipeline(ci('printf %s "$TOKEN" | sha256sum'))
     lab.fail(operation, when=when, status=504 if when != "cut" else 200)
 

@@ -14,6 +14,7 @@ import pytest
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.errors import (
     ApprovalMissing,
+    Failed,
     IntegrityFailure,
     LifeboatError,
     Locked,
@@ -439,7 +440,7 @@ def test_what_somebody_else_changed_since_the_plan_is_not_overwritten(
     assert problem.summary.startswith(
         f"EC2_INSTANCE_IP (x) was changed by somebody else since the plan was made: {words}"
     )
-    assert problem.summary.endswith("all that was written before it is put back: GitLab is as it was (1 variables)")
+    assert problem.summary.endswith("GitLab is as it was: what was written before is put back")
     assert lab.variables() == theirs
     assert lab.value("APP_URL") == before["APP_URL", "x"]["value"]
 
@@ -486,7 +487,8 @@ def test_a_failure_puts_back_what_was_written_before_it(lab: GitLabSite) -> None
 
     assert problem.summary == (
         "cannot change the variable EC2_INSTANCE_IP (x): GitLab answers 502\n"
-        "  all that was written before it is put back: GitLab is as it was (2 variables)"
+        "  GitLab is as it was: what was written before is put back\n"
+        "  the last request, for EC2_INSTANCE_IP (x), may still be carried out: look again later"
     )
     assert lab.variables() == before
 
@@ -551,6 +553,25 @@ def test_a_value_that_nobody_can_put_back_is_named(lab: GitLabSite) -> None:
     ]
     assert problem.hint == "lifeboat gitlab sync -e x: it writes what is missing"
     assert lab.value("LAST") == "old-value"
+
+
+def test_a_journal_that_can_no_longer_be_written_stops_the_sync_and_all_is_put_back(lab: GitLabSite) -> None:
+    path = lab.root / ".lifeboat" / "x" / "gitlab-sync.jsonl"
+
+    def spoil(text: str) -> None:
+        if text.endswith("create APP_URL (x)"):
+            path.rename(path.with_suffix(".kept"))
+            path.mkdir()
+
+    patience = Patience(tell=spoil, sleep=lab.slept.append)
+    problem = refused(Failed, lambda: sync.sync(lab.site(), patience, lambda _: None, Way()))
+    path.rmdir()
+
+    assert problem.summary.splitlines() == [
+        f"cannot write {path}: Is a directory",
+        "  GitLab is as it was: what was written before is put back",
+    ]
+    assert lab.variables() == {}
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------

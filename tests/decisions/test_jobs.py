@@ -111,6 +111,26 @@ def test_a_job_is_played_once_and_with_the_variables_of_now(
     assert jobs.next_step(job(status=status, started_at=started), [], since).step is step
 
 
+@pytest.mark.parametrize(
+    ("status", "started", "since", "ours"),
+    [
+        ("running", NOON, NOON, True),
+        ("running", NOON - MINUTE, NOON, False),
+        ("success", NOON + MINUTE, NOON, True),
+        ("success", NOON + MINUTE, None, False),
+        ("pending", None, NOON, True),
+        ("pending", None, None, False),
+        ("manual", None, NOON, False),
+        ("canceled", None, NOON, False),
+        ("canceled", None, NOON - 2 * MINUTE, True),
+    ],
+)
+def test_what_began_or_waits_since_is_this_runs(
+    status: str, started: datetime | None, since: datetime | None, ours: bool
+) -> None:
+    assert jobs.is_ours(job(status=status, started_at=started), since) is ours
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_a_next_step_with_its_reason(status: str) -> None:
     done = jobs.next_step(job(status=status), [], None)

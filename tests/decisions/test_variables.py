@@ -106,7 +106,7 @@ def test_a_value_that_cannot_be_masked_has_a_reason(value: str, raw: bool, reaso
 def test_masking_is_judged_as_the_server_judges_it(value: str, raw: bool) -> None:
     ours = variables.unmaskable(wish(raw=raw), Secret(value)) is None
 
-    assert ours == masking.can_be_masked(value, raw=raw)
+    assert ours == masking.can_be_masked({"value": value, "raw": raw})
 
 
 @pytest.mark.parametrize(

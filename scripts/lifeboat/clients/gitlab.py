@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from lifeboat.clients.gitlab_api import GitLabApi, Order
+from lifeboat.clients.gitlab_api import GitLabApi, Order, plain
 from lifeboat.errors import GitLabRefused, NothingFits, RoleMissing, WrongConfiguration
 from lifeboat.gitlab_model import (
     Guard,
@@ -124,7 +124,7 @@ class GitLab:
     def version(self) -> str:
         """Return the version of this GitLab."""
         order = Order(what="ask GitLab for its version", path="/version")
-        found = self._api.one(order, lambda record: str(record["version"]))
+        found = self._api.one(order, lambda record: plain(record["version"]))
         if found is None:
             raise WrongConfiguration(
                 f"{self._api.url} has no GitLab API", hint="[gitlab] url is the address of GitLab's start page"
@@ -229,8 +229,8 @@ def _variable(record: dict[str, Any]) -> Variable:
 
 def _schedule(record: dict[str, Any]) -> Schedule:
     return Schedule(
-        description=str(record.get("description") or ""),
-        ref=str(record["ref"]),
+        description=plain(record.get("description") or ""),
+        ref=plain(record["ref"]),
         active=bool(record["active"]),
         keys=tuple(str(variable["key"]) for variable in record.get("variables", [])),
     )
@@ -239,8 +239,8 @@ def _schedule(record: dict[str, Any]) -> Schedule:
 def _token(record: dict[str, Any]) -> TokenFacts:
     expires = record.get("expires_at")
     return TokenFacts(
-        name=str(record["name"]),
-        scopes=tuple(str(scope) for scope in record["scopes"]),
+        name=plain(record["name"]),
+        scopes=tuple(plain(scope) for scope in record["scopes"]),
         expires_on=None if expires is None else date.fromisoformat(str(expires)),
     )
 
@@ -269,24 +269,24 @@ def _guard(record: dict[str, Any]) -> Guard:
     wanted = sum(int(rule["required_approvals"]) for rule in record.get("approval_rules") or [])
     return Guard(
         environment=str(record["name"]),
-        deployers=tuple(str(level["access_level_description"]) for level in record["deploy_access_levels"]),
+        deployers=tuple(plain(level["access_level_description"]) for level in record["deploy_access_levels"]),
         approvals=wanted or int(record.get("required_approval_count") or 0),
     )
 
 
 def _runner(record: dict[str, Any]) -> RunnerFacts:
     return RunnerFacts(
-        description=str(record.get("description") or f"runner {record['id']}"),
+        description=plain(record.get("description") or f"runner {record['id']}"),
         online=record["status"] == "online",
         paused=bool(record["paused"]),
-        tags=tuple(str(tag) for tag in record["tag_list"]),
+        tags=tuple(plain(tag) for tag in record["tag_list"]),
         run_untagged=bool(record["run_untagged"]),
     )
 
 
 def _lint(record: dict[str, Any]) -> Lint:
     return Lint(
-        errors=tuple(str(text) for text in record["errors"]),
-        warnings=tuple(str(text) for text in record["warnings"]),
+        errors=tuple(plain(text) for text in record["errors"]),
+        warnings=tuple(plain(text) for text in record["warnings"]),
         jobs={str(job["name"]): job.get("environment") for job in record.get("jobs") or []},
     )

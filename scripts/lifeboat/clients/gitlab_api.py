@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,24 +25,30 @@ from lifeboat.model import Secret
 
 CONNECT_SECONDS = 5
 ATTEMPTS = 4
+_LATE_SECONDS = 3
 PER_PAGE = 100  # GitLab's maximum; it gives 20 unless asked
 # A log comes whole each time; GitLab keeps 100 MB of one unless it is told otherwise.
 _LARGEST_ANSWER = 128 << 20
 _WHOLE_ANSWER_READS = 6  # the limit of a whole answer, in limits of one read
 _BUSY = (429, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 _SHOWN = 300
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 _EXPIRED = "Token is expired"
 _REVOKED = "Token was revoked"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long one request may be repeated, in seconds, how to wait, and whom to tell that we do."""
+    """How long one request may be repeated, in seconds, how to wait, and whom to tell that we do.
+
+    After `until` (time.monotonic) nothing is repeated or waited for any more, and what is still asked, to put things
+    back, gets a few seconds for each answer.
+    """
 
     tell: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     seconds: float = 60.0
+    until: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,9 @@ class _Session(requests.Session):
                 f"GitLab at {self._base} refers to {_place(url)}; the token was not sent there",
                 hint="write the address that GitLab has itself in [gitlab] url",
             )
-        deadline = time.monotonic() + self._patience.seconds
+        deadline = min(time.monotonic() + self._patience.seconds, self._patience.until)
+        if time.monotonic() > self._patience.until:
+            options["timeout"] = (_LATE_SECONDS, _LATE_SECONDS)
         for attempt in range(1, ATTEMPTS + 1):
             wait = 0.25 * 2**attempt
             try:
@@ -145,8 +154,13 @@ def _place(url: str) -> str:
     return _shown(f"{parts.scheme}://{parts.hostname or '?'}")
 
 
+def plain(text: object) -> str:
+    """Return a text of GitLab's as a terminal may show it: without what moves a cursor or sets a colour."""
+    return _CONTROL.sub(" ", str(text))
+
+
 def _shown(text: str) -> str:
-    return redacted(_CONTROL.sub(" ", text))[:_SHOWN]
+    return redacted(plain(text))[:_SHOWN]
 
 
 class GitLabApi:

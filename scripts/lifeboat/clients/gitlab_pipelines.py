@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.clients.gitlab_api import GitLabApi, Order
+from lifeboat.clients.gitlab_api import GitLabApi, Order, plain
 from lifeboat.errors import GitLabRefused, LifeboatError, RoleMissing
 from lifeboat.gitlab_model import Deployment, DeploymentId, Job, JobId, Pipeline, PipelineId, Role
 
@@ -78,11 +78,11 @@ class GitLabPipelines:
 def _pipeline(record: dict[str, Any]) -> Pipeline:
     return Pipeline(
         id=PipelineId(int(record["id"])),
-        ref=str(record["ref"]),
-        sha=str(record["sha"]),
-        source=str(record.get("source") or ""),
-        status=str(record["status"]),
-        web_url=str(record["web_url"]),
+        ref=plain(record["ref"]),
+        sha=plain(record["sha"]),
+        source=plain(record.get("source") or ""),
+        status=plain(record["status"]),
+        web_url=plain(record["web_url"]),
         created_at=_required_time(record["created_at"]),
     )
 
@@ -90,18 +90,18 @@ def _pipeline(record: dict[str, Any]) -> Pipeline:
 def _job(record: dict[str, Any]) -> Job:
     return Job(
         id=JobId(int(record["id"])),
-        name=str(record["name"]),
-        status=str(record["status"]),
+        name=plain(record["name"]),
+        status=plain(record["status"]),
         pipeline=_pipeline(record["pipeline"]),
         created_at=_required_time(record["created_at"]),
-        web_url=str(record["web_url"]),
-        stage=str(record.get("stage") or ""),
+        web_url=plain(record["web_url"]),
+        stage=plain(record.get("stage") or ""),
         started_at=_time(record.get("started_at")),
         finished_at=_time(record.get("finished_at")),
         queued=_span(record.get("queued_duration")),
         ran=_span(record.get("duration")),
-        failure_reason=str(record.get("failure_reason") or ""),
-        tags=tuple(str(tag) for tag in record.get("tag_list") or []),
+        failure_reason=plain(record.get("failure_reason") or ""),
+        tags=tuple(plain(tag) for tag in record.get("tag_list") or []),
         archived=bool(record.get("archived", False)),
     )
 
@@ -110,10 +110,10 @@ def _deployment(record: dict[str, Any]) -> Deployment:
     job = record.get("deployable")
     return Deployment(
         id=DeploymentId(int(record["id"])),
-        environment=str(record["environment"]["name"]),
-        status=str(record["status"]),
+        environment=plain(record["environment"]["name"]),
+        status=plain(record["status"]),
         job=None if job is None else JobId(int(job["id"])),
-        sha=str(record["sha"]),
+        sha=plain(record["sha"]),
         missing_approvals=int(record.get("pending_approval_count") or 0),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -31,10 +32,15 @@ def _complete(folders: list[Path]) -> Path | None:
     return next((f for f in folders if all((f / name).exists() for name in _SERVER_PROGRAMS)), None)
 
 
+def bare_environment() -> dict[str, str]:
+    """Return what a program needs to say its version, and none of the passwords and tokens of the caller's shell."""
+    return {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR") if key in os.environ}
+
+
 def version(*argv: str) -> str | None:
     """Return the first number with dots that a program prints of itself; None when there is no such program."""
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, timeout=30, check=False, env=bare_environment())
     except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
         return None
     found = re.search(rb"\d+(\.\d+)+", done.stdout + done.stderr)

@@ -193,7 +193,10 @@ class StateStore:
 
 
 def recorded(body: bytes | None) -> dict[Address, str]:
-    """Return the addresses of all managed resources in a state, with their ids."""
+    """Return the addresses of all managed resources in a state, with their ids.
+
+    What a replacement still has to destroy is not among them: its address is that of its successor.
+    """
     if body is None:
         return {}
     try:
@@ -205,6 +208,7 @@ def recorded(body: bytes | None) -> dict[Address, str]:
         for resource in document.get("resources", [])
         if resource["mode"] == "managed"
         for instance in resource["instances"]
+        if "deposed" not in instance
     }
 
 

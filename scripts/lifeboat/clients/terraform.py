@@ -18,6 +18,7 @@ from typing import IO, Any
 from python_terraform import IsFlagged
 from python_terraform import Terraform as _PythonTerraform
 
+from lifeboat.clients.programs import bare_environment
 from lifeboat.clients.redaction import redacted
 from lifeboat.errors import IntegrityFailure, Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
 from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
@@ -352,12 +353,8 @@ def version(program: str = "terraform") -> tuple[int, int, int] | None:
             capture_output=True,
             timeout=30,
             check=False,
-            # The caller's TF_CLI_ARGS would go with it.
-            env={
-                **{key: value for key, value in os.environ.items() if not key.startswith("TF_")},
-                "CHECKPOINT_DISABLE": "1",
-                "TF_CLI_CONFIG_FILE": os.devnull,
-            },
+            # The caller's TF_CLI_ARGS and tokens would go with it.
+            env={**bare_environment(), "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull},
         )
         found = json.loads(done.stdout)["terraform_version"]
     except (FileNotFoundError, PermissionError, json.JSONDecodeError, KeyError, subprocess.TimeoutExpired):

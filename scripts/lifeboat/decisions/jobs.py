@@ -81,9 +81,14 @@ class Next:
 
 
 def is_ours(job: Job, since: datetime | None) -> bool:
-    """Return whether a job began after this run may first have played it (GitLab's clock; None: it surely has not)."""
+    """Return whether a job began, or waits to, after this run may first have played it.
+
+    `since` is of GitLab's clock; None when this run surely has not played it.
+    """
+    if since is None:
+        return False
     began = job.started_at or (job.created_at if job.status in ENDED else None)
-    return since is not None and began is not None and began >= since
+    return job.status in WAITING or (began is not None and began >= since)
 
 
 def next_step(job: Job, jobs: Iterable[Job], since: datetime | None) -> Next:

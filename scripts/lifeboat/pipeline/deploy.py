@@ -220,7 +220,7 @@ class _Play:
         if self.task.since is None:
             return None
         for pipeline in self._pipelines.newest(self.task.ref):
-            found = self._named(pipeline)
+            found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job).job
             if found is not None and jobs.is_ours(found, self.task.since):
                 return found
         return None
@@ -324,6 +324,7 @@ class _Play:
             begun = self._newer_try(job)
             if begun is not None:
                 return begun
+            self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
 
     def _newer_try(self, job: Job) -> Job | None:
         """Return the try that was begun: the answer to a play carries the id of the old one. None when none was."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lifeboat.clients.gitlab import GitLab
@@ -36,10 +37,11 @@ class Scribe:
 
 @dataclass
 class _Sent:
-    """A change that was sent, and what GitLab answered; None while that is not known."""
+    """A change that was sent, and what GitLab answered; `settled` once GitLab has said whether it was carried out."""
 
     change: VariableChange
-    answer: Variable | None = field(default=None)
+    answer: Variable | None = None
+    settled: bool = False
 
 
 def write(plan: SyncPlan, scribe: Scribe) -> None:
@@ -58,30 +60,49 @@ def write(plan: SyncPlan, scribe: Scribe) -> None:
         missed = variable_changes.missed(plan.changes, scribe.client.variables())
         if missed:
             raise IntegrityFailure("GitLab does not have what was written:\n" + "\n".join(f"  {m}" for m in missed))
-    except (LifeboatError, KeyboardInterrupt) as problem:
-        stopped = problem if isinstance(problem, LifeboatError) else Interrupted("stopped on request")
-        raise _ended(stopped, sent, scribe) from None
+    except (LifeboatError, KeyboardInterrupt, OSError) as problem:
+        raise _ended(_stopped(problem), sent, scribe) from None
     scribe.journal.end("done")
+
+
+def _stopped(problem: LifeboatError | KeyboardInterrupt | OSError) -> LifeboatError:
+    if isinstance(problem, LifeboatError):
+        return problem
+    if isinstance(problem, OSError):  # the journal's: a full disk
+        return Failed(f"cannot write {problem.filename or 'the journal'}: {problem.strerror}")
+    return Interrupted("stopped on request")
 
 
 def _ended(problem: LifeboatError, sent: list[_Sent], scribe: Scribe) -> LifeboatError:
     """Put back what was sent and return the error to raise, which says what became of it."""
+    how = type(problem).__name__
     if not sent:
-        scribe.journal.end(f"failed, nothing written: {type(problem).__name__}")
+        _note_end(scribe, f"failed, nothing written: {how}")
         return problem
     if scribe.on_failure is OnFailure.LEAVE:
-        scribe.journal.end(f"failed, left as it is: {type(problem).__name__}")
+        _note_end(scribe, f"failed, left as it is: {how}")
         names = ", ".join(str(one.change.name) for one in sent)
         return StoppedPartWay(f"{problem.summary}\n  written before, and left so: {names}", hint=scribe.again)
     scribe.tell(f"{problem.summary}; putting back what was written")
     left = _put_back(sent, scribe)
     if left:
-        scribe.journal.end(f"failed, not all put back: {type(problem).__name__}")
+        _note_end(scribe, f"failed, not all put back: {how}")
         lines = "\n".join(f"  NOT put back: {line}" for line in left)
         return Failed(f"{problem.summary}\n{lines}", hint=f"{scribe.again}: it writes what is missing")
-    scribe.journal.end(f"failed, put back: {type(problem).__name__}")
-    problem.summary += f"\n  all that was written before it is put back: GitLab is as it was ({len(sent)} variables)"
+    _note_end(scribe, f"failed, put back: {how}")
+    problem.summary += "\n  GitLab is as it was: what was written before is put back"
+    if not sent[-1].settled:
+        # A request whose answer nobody waits for any more may still be on its way through GitLab.
+        problem.summary += (
+            f"\n  the last request, for {sent[-1].change.name}, may still be carried out: look again later"
+        )
     return problem
+
+
+def _note_end(scribe: Scribe, how: str) -> None:
+    # Where the journal cannot be written, putting back matters more.
+    with suppress(OSError):
+        scribe.journal.end(how)
 
 
 # -- forward -----------------------------------------------------------------------------------------------------------
@@ -97,11 +118,12 @@ def _write(change: VariableChange, scribe: Scribe, sent: list[_Sent]) -> None:
             sent.append(note)
         try:
             note.answer = _send(change, scribe.client)
+            note.settled = True
         except Unreachable as lost:
             # Whether it was carried out nobody knows but GitLab, so look before doing it again.
             found = scribe.client.variable(change.name)
             if same(found, change.after) and not _unseen(found):
-                note.answer = found
+                note.answer, note.settled = found, True
                 return
             if found is not None and same(found, change.after):
                 change = _value_again(change)
@@ -110,6 +132,9 @@ def _write(change: VariableChange, scribe: Scribe, sent: list[_Sent]) -> None:
             if attempt == TRIES:
                 raise
             scribe.tell(f"{lost.summary}; it was not done, so trying again")
+        except LifeboatError:
+            note.settled = True  # refused, in so many words
+            raise
         else:
             return
 
@@ -184,7 +209,8 @@ def _put_back(sent: list[_Sent], scribe: Scribe) -> list[str]:
             why = problem.summary
         if why:
             left.append(f"{one.change.name}: {why}")
-        else:
+            continue
+        with suppress(OSError):
             scribe.journal.undone(one.change)
     return left
 
