@@ -229,21 +229,23 @@ def test_an_objective_that_is_missed_is_10_and_the_report_says_where_the_time_we
 
 
 def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
     broke(stack)
-    first = stack.start("lifeboat", "recover")
-    _until_it_says(first, "Keep the image")
-    time.sleep(0.5)
-    first.kill()
-    first.wait()
+    # The instance cannot be launched, so the recovery stops right after it wrote the image into the file.
+    control(stack, "faults", add={"service": "ec2", "operation": "RunInstances", "times": 1000, "status": 400})
+    stopped = passed(stack.lifeboat("recover"), 4)
+    control(stack, "faults", clear=True)
+    kept = json.loads((stack.root / IMAGE_FILE).read_text())
 
     aborted = passed(stack.lifeboat("abort"))
+    nothing = passed(stack.lifeboat("resume"), 6)
 
-    assert runs(stack)[0]["state"] == "ended"
-    assert "is given up" in aborted.stdout
-    assert "nothing" not in passed(stack.lifeboat("resume"), 6).stdout
-    if not instances(stack)[0]["State"]["Name"] == "running":
-        assert not (stack.root / IMAGE_FILE).exists()
+    assert "lifeboat resume" in stopped.stderr
+    assert kept == {"ami_id": image}
+    assert f"no longer names {image}, from which nothing was launched" in aborted.stdout
+    assert not (stack.root / IMAGE_FILE).exists()
+    assert "no recovery is open" in nothing.stderr
+    assert [run["state"] for run in runs(stack)] == ["ended"]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
 
     done = passed(stack.lifeboat("recover"))
 
-    assert [line for line in done.stderr.splitlines() if line.strip().startswith("done (")] == [
-        line for line in done.stderr.splitlines() if line.strip().startswith("done (")
-    ][:2]
+    events = json.loads(passed(stack.lifeboat("logs", runs(stack)[0]["run"], "-o", "json")).stdout)
+    assert [event for event in events if event["kind"] == "intent"] == []
+    assert "RTO 0:00:" in done.stdout
     assert instances(stack)[0]["InstanceId"] == before
