@@ -85,6 +85,10 @@ lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@terraform fmt -check -recursive terraform modules environments
 	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
 
+.PHONY: docs
+docs: setup ## Write docs/runbooks from the tables of steps
+	@python -m lifeboat.runbooks.pages docs/runbooks
+
 .PHONY: bench
 bench: setup ## Measure: plan and apply without changes, save and load, restores (medians)
 	@python -m tests.bench

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import psutil
+
 from localcloud.operations import Call, Refused
+
+VICTIMS = ("everything", "head", "terraform")
 
 
 @dataclass(kw_only=True)
@@ -17,7 +22,8 @@ class Fault:
 
     `when` is "before" (the call is not executed), "after" (it is executed and its answer is lost: the caller gets an
     error instead) or "cut" (it is executed and the connection breaks within its answer). With a status below 400 a
-    rule only delays.
+    rule only delays. `service` may be "*". With `kill`, the process of that number is killed when the rule hits, or,
+    as `who` says, it and everything that it started, or only its Terraform; `hit` tells what it hit.
     """
 
     service: str
@@ -28,7 +34,10 @@ class Fault:
     code: str = "InternalFailure"
     status: int = 500
     delay_seconds: float = 0.0
+    kill: int | None = None
+    who: str = "everything"
     seen: int = field(default=0)
+    hit: str = field(default="")
 
 
 class Faults:
@@ -43,6 +52,8 @@ class Faults:
         fault = Fault(**rule)
         if fault.when not in ("before", "after", "cut"):
             raise ValueError(f"when is {fault.when!r}; write before, after or cut")
+        if fault.who not in VICTIMS:
+            raise ValueError(f"who is {fault.who!r}; write one of: {', '.join(VICTIMS)}")
         re.compile(fault.operation)
         with self._lock:
             self._rules.append(fault)
@@ -72,6 +83,8 @@ class Faults:
     def _apply(self, call: Call, when: str) -> None:
         for rule in self._due(call, when):
             time.sleep(rule.delay_seconds)
+            if rule.kill is not None:
+                _kill(rule.kill, rule.who)
             if rule.status >= 400:
                 raise Refused(rule.code, "fault asked for by the rehearsal", rule.status)
 
@@ -79,8 +92,22 @@ class Faults:
         due: list[Fault] = []
         with self._lock:
             for rule in self._rules:
-                if rule.when == when and rule.service == call.service and re.fullmatch(rule.operation, call.operation):
+                ours = rule.service in ("*", call.service)
+                if rule.when == when and ours and re.fullmatch(rule.operation, call.operation):
                     rule.seen += 1
                     if rule.first <= rule.seen < rule.first + rule.times:
+                        rule.hit = f"{call.service}:{call.operation} {call.path}"
                         due.append(rule)
         return due
+
+
+def _kill(pid: int, who: str) -> None:
+    """Kill a process, or what it started, as a machine that runs out of memory does: at once, and nobody is told."""
+    with suppress(psutil.NoSuchProcess):
+        head = psutil.Process(pid)
+        family = [head, *head.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.Error):
+                terraforms = process.name().startswith("terraform")
+                if who == "everything" or (who == "terraform" and terraforms) or (who == "head" and process == head):
+                    process.kill()
