@@ -296,14 +296,14 @@ class Site:
             by_hand=self.by_hand(self.project.stack_root),
         )
 
-    def stack_terraform_from(self, image: ImageId, run: RunId) -> Terraform:
-        """Return root 2 with the instance launched from this image, whatever the files say, marked as work of a run."""
+    def stack_terraform_of(self, run: RunId, *, image: ImageId | None = None) -> Terraform:
+        """Return root 2 for a run, marked as its work; with an image, the instance is launched from it whatever the files say."""
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
             env={**self.terraform_env(), RUN_MARK: run},
             # What is given by -var after the files counts.
-            variables={**self.variables(teardown=False), "ami_id": image},
+            variables={**self.variables(teardown=False), **({} if image is None else {"ami_id": image})},
             var_files=self.project.var_files,
             by_hand=self.by_hand(self.project.stack_root),
         )

@@ -97,7 +97,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
 def _planned(site: Site, c: Recovering) -> Plan:
     site.project.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
-        terraform = site.stack_terraform_from(c.image, RunId("preview"))
+        terraform = site.stack_terraform_of(RunId("preview"), image=c.image)
         terraform.init(site.backend(), seconds=300)
         running = terraform.plan(
             out=Path(folder) / "plan",

@@ -11,7 +11,7 @@ from lifeboat.decisions import deployments, names, plans, recoveries, recovery_p
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
 from lifeboat.errors import Refused, Unreachable
-from lifeboat.model import Action, Address, Gap, Instance, InstanceId, Plan
+from lifeboat.model import Action, Address, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -137,7 +137,7 @@ def make_plan(c: Recovering, turn: Turn) -> None:
     """Plan, and refuse what is not on the instance's path; nothing is changed."""
     work, site = c.applying, c.site
     lost = repair.run(site, c.tell, work.run, c.elsewhere)
-    work.stack = site.stack_terraform_from(c.image, work.run.run)
+    work.stack = site.stack_terraform_of(RunId(c.journal.run), image=c.image)
     work.init(work.stack, site.backend())
     repair.adopt_stack(site, c.tell, work.stack, lost)
     running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces else [])
@@ -353,7 +353,7 @@ def note_boot(c: Recovering, turn: Turn) -> None:
 def terraform_agrees(c: Recovering) -> Gap | None:
     """Would an apply change nothing?"""
     work = c.applying
-    work.stack = c.site.stack_terraform()
+    work.stack = c.site.stack_terraform_of(RunId(c.journal.run))
     work.init(work.stack, c.site.backend())
     running = work.start_plan(work.stack, "after")
     c.wait(running)
