@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Much of a test's time is waiting for AWS's own delays, so three fit on two cores.
 WORKERS ?= 3
+# Terraform and its provider live for seconds: collecting their garbage less often saves a fifth of the CPU.
+GOGC ?= 400
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # ENV names an environment and nothing else: its raw text is compared with the files in environments/ and is never
@@ -74,7 +76,7 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 
 .PHONY: test
 test: setup ## Run all tests: real Terraform, provider and PostgreSQL
-	@python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@GOGC=$(GOGC) python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -262,17 +263,27 @@ def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: Gi
     assert len(lab.local.project().pipelines.list(get_all=True)) == 2
 
 
-def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_again(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci('echo "to ${EC2_INSTANCE_IP:-nowhere}"; sleep 1'))
+def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_again(
+    lab: GitLabSite, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waits = f"while ! test -e {go}; do sleep 0.1; done"
+    pipeline = lab.local.pipeline(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
 
+    def release() -> None:
+        until(lambda: any("it runs with the variables of before" in line for line in lab.told), SECONDS)
+        go.touch()
+
+    releaser = threading.Thread(target=release)
+    releaser.start()
     deployed(lab)
+    releaser.join()
 
     assert tries(lab) == ["success", "success"]
     assert [line for line in lab.told if line.startswith("  | to ")] == ["  | to 10.0.0.7"]
-    assert any("it runs with the variables of before" in line for line in lab.told)
 
 
 # -- not to be played --------------------------------------------------------------------------------------------------

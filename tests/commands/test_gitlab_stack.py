@@ -30,9 +30,10 @@ rollback_application:
 @pytest.fixture
 def stack(stack: Rehearsal) -> Iterator[Rehearsal]:
     path = stack.root / ".gitlab-ci.yml"
+    before = path.read_text()
     path.write_text(CI)
     yield stack
-    path.unlink()
+    path.write_text(before)
 
 
 def test_what_terraform_built_reaches_the_deploy_job_and_comes_back_from_a_copy(stack: Rehearsal) -> None:

@@ -86,7 +86,7 @@ class Scene:
 def scene(saved: Rehearsal) -> Iterator[Scene]:
     image = passed(saved.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
     passed(saved.lifeboat("local", "break", "instance"))
-    passed(saved.lifeboat("local", "save", "broken"))
+    passed(saved.lifeboat("local", "save", "broken", "--replace"))
     with open_folder() as folder:
         other = checkout(folder / "other")
         shutil.copytree(saved.root / "environments", other.root / "environments", dirs_exist_ok=True)

@@ -252,7 +252,7 @@ def unreadable(data: bytes) -> bytes:
 def test_a_save_that_cannot_be_loaded_is_refused_and_the_cloud_goes_on(
     cloud: RunningCloud, damage: Callable[[bytes], bytes], reason: str
 ) -> None:
-    cloud.control("save", name="damaged")
+    cloud.control("save", name="damaged", replace=True)
     state = cloud.directory / "saves" / "damaged" / "cloud.state"
     state.write_bytes(damage(state.read_bytes()))
     queue = cloud.client("sqs").create_queue(QueueName=damage.__name__)["QueueUrl"]
