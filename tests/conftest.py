@@ -37,9 +37,14 @@ START_SECONDS = 60
 _NETWORKS = count(random.randrange(50))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
-# Tests of one applied stack stay together, since each worker would apply one of its own; the longest begin first.
+# Tests of one applied stack stay together, since each group applies one of its own; the longest begin first.
 ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
-LONGEST = ("stack", "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
+STACKS = {
+    "stack of images": ("test_ami", "test_dns", "test_app", "test_secrets"),
+    "stack of recoveries": ("test_recover", "test_killed_recoveries", "test_faulted_recoveries", "test_readme"),
+    "stack": (),  # all others
+}
+LONGEST = (*STACKS, "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
 
 
 # Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
@@ -49,11 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def group(item: pytest.Item) -> str:
         if ON_THE_STACK & set(getattr(item, "fixturenames", ())):
-            return "stack"
+            return next((group for group, files in STACKS.items() if item.path.stem in files), "stack")
         return item.nodeid if "test_killed_applies" in item.nodeid else item.path.stem
 
     def turn(item: pytest.Item) -> tuple[int, int]:
-        place = next((n for n, name in enumerate(LONGEST) if name in group(item)), len(LONGEST))
+        place = next(
+            (n for n, name in enumerate(LONGEST) if group(item).startswith(name) or name in item.nodeid), len(LONGEST)
+        )
         return place, int("test_destroy" in item.nodeid)
 
     for item in items:

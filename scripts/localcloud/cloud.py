@@ -75,7 +75,8 @@ class Cloud:
     """One running local cloud.
 
     `live` holds all files that belong to its state (a save is a copy of it); `endpoint` is its URL; `network`
-    is the first two numbers of the loopback network that its databases, hosts and elastic addresses live in.
+    is the first two numbers of the loopback network that its databases, hosts and elastic addresses live in;
+    `written_once` are patterns of what is never written to again in `live`, once it has its name.
     """
 
     def __init__(self, *, directory: Path, endpoint: str, network: str) -> None:
@@ -89,6 +90,7 @@ class Cloud:
         self.processes = Processes()
         self.gate = Gate()
         self.remembered = Remembered()
+        self.written_once: list[str] = []
         self.dirty = threading.Event()
         self.stopping = threading.Event()
         self._lock = threading.RLock()

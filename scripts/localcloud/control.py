@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from localcloud import saved_state
 from localcloud.cloud import Cloud
 from localcloud.operations import Answer
 from localcloud.schedules import SCHEDULES, fire
+from localcloud.trees import copy_but_link
 
 if TYPE_CHECKING:
     from localcloud.faults import Faults
@@ -140,7 +140,7 @@ class Control:
             self.cloud.processes.pause()
             try:
                 self._write_state()
-                _copy(self.cloud.live, fresh)
+                copy_but_link(self.cloud.live, fresh, self.cloud.written_once)
             finally:
                 self.cloud.processes.resume()
         old = target.with_name(f".{name}.old")
@@ -165,7 +165,7 @@ class Control:
         fresh, old = self._fresh, self._old
         with self._writing:
             shutil.rmtree(fresh, ignore_errors=True)
-            _copy(source, fresh)
+            copy_but_link(source, fresh, self.cloud.written_once)
             try:
                 state = saved_state.verified((fresh / "cloud.state").read_bytes())
             except saved_state.DamagedState as error:
@@ -328,10 +328,6 @@ class Control:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-
-
-def _copy(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
 
 
 def _named(name: str) -> None:

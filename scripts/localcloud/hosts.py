@@ -24,6 +24,7 @@ import psutil
 from localcloud.cloud import Cloud
 from localcloud.forwarders import Forwarders
 from localcloud.processes import OsUser
+from localcloud.trees import copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,11 +312,6 @@ def decoded_user_data(user_data: str | None) -> bytes:
     """Return user data as the instance sees it."""
     raw = base64.b64decode(str(user_data)) if user_data else b""
     return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a root directory with its owners, sharing blocks where the file system can."""
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
 
 
 def make_tools(folder: Path) -> None:

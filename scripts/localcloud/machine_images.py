@@ -18,6 +18,7 @@ from localcloud import hosts
 from localcloud.cloud import Cloud
 from localcloud.operations import Refused
 from localcloud.services import kms
+from localcloud.trees import copy_tree
 
 BASE_IMAGE = "ami-0f000000000000001"
 BASE_SNAPSHOT = "snap-0f000000000000001"
@@ -111,10 +112,10 @@ def copy_volume(cloud: Cloud, volume: Volume, target: Path) -> None:
         return
     host = hosts.of(cloud).running(volume.attachment.instance.id) if volume.attachment else None
     if host is None:
-        hosts.copy_tree(source, target)
+        copy_tree(source, target)
         return
     with host.still():
-        hosts.copy_tree(source, target)
+        copy_tree(source, target)
 
 
 def image_files(cloud: Cloud, image: Ami | None) -> Path | None:
@@ -432,7 +433,7 @@ def copied_snapshot(
     )
     files = snapshot_folder(cloud, source_id)
     if files.is_dir():
-        hosts.copy_tree(files, snapshot_folder(cloud, snapshot.id))
+        copy_tree(files, snapshot_folder(cloud, snapshot.id))
     backend.snapshots[snapshot.id] = snapshot
     settle(cloud, snapshot, "status", "completed")
     return snapshot

@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from psycopg import sql
 
 from localcloud.cloud import Cloud
+from localcloud.trees import copy_tree
 
 ADMIN = "rdsadmin"
 PROGRAM_NAMES = ("initdb", "postgres", "pg_basebackup", "pg_archivecleanup")
@@ -477,11 +478,6 @@ _DEFAULTS = {
     "jit": "off",
     "logging_collector": "off",
 }
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder with its owners, sharing blocks where the file system can."""
-    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

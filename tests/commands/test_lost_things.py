@@ -14,6 +14,15 @@ import pytest
 from tests.rehearsal import Rehearsal, passed
 
 
+UNKNOWN = {
+    "mode": "managed",
+    "type": "aws_instance",
+    "name": "unknown",
+    "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+    "instances": [{"schema_version": 1, "attributes": {"id": "i-0123456789abcdef0"}}],
+}
+
+
 def advised(done: subprocess.CompletedProcess[str]) -> str:
     """Return the command that an error told to type next."""
     hint = done.stderr.split("  next: ", 1)[1].strip()
@@ -102,6 +111,7 @@ def test_a_state_that_terraform_could_not_save_is_pushed_by_the_command_that_is_
     refused = stack.lifeboat("apply")
     mode = left.stat().st_mode & 0o777
     pushed = stack.run("bash", "-c", advised(refused))
+    left.write_text(json.dumps({**newer, "resources": [*newer["resources"], UNKNOWN]}))
     again = stack.lifeboat("apply")
 
     assert f"(serial {newer['serial']})" in passed(refused, 3).stderr
@@ -109,6 +119,9 @@ def test_a_state_that_terraform_could_not_save_is_pushed_by_the_command_that_is_
     passed(pushed)
     assert not left.exists()
     assert "no changes" in passed(again).stdout
+    assert "still exist: aws_instance.unknown (i-0123456789abcdef0)" in again.stderr
+    (kept,) = stack.root.glob(".lifeboat/local/runs/*/superseded-stack.tfstate")
+    assert UNKNOWN in json.loads(kept.read_text())["resources"]
 
 
 def test_asked_twice_to_stop_it_kills_terraform_and_the_next_apply_repairs(stack: Rehearsal) -> None:

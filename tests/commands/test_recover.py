@@ -249,25 +249,32 @@ def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "words"),
     [
-        (["--ami", "ami-0123456789abcdef0"], 6, "ami-0123456789abcdef0"),
-        (["--ami", "latest", "--accept-foreign-image"], 2, "goes with an image that is named"),
-        (["--ami", "nonsense"], 2, "is not latest or an image id"),
-        (["--failed-at", "2026-03-01T03:12:00"], 2, "is no time with a zone"),
-        (["--failed-at", "2099-01-01T00:00:00Z"], 2, "is in the future"),
-        (["--max-age", "soon"], 2, "is no length of time"),
+        (["--ami", "latest", "--accept-foreign-image"], "goes with an image that is named"),
+        (["--ami", "nonsense"], "is not latest or an image id"),
+        (["--failed-at", "2026-03-01T03:12:00"], "is no time with a zone"),
+        (["--failed-at", "2099-01-01T00:00:00Z"], "is in the future"),
+        (["--max-age", "soon"], "is no length of time"),
     ],
 )
-def test_wrong_inputs_are_refused_before_anything_is_changed(
-    stack: Rehearsal, arguments: list[str], status: int, words: str
-) -> None:
+def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], words: str) -> None:
+    before, serial, begun = instances(saved), state_serial(saved), runs(saved)
+
+    refused = passed(saved.lifeboat("recover", *arguments), 2)
+
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (instances(saved), state_serial(saved), runs(saved)) == (before, serial, begun)
+
+
+def test_an_image_that_is_not_there_is_refused_before_anything_is_changed(stack: Rehearsal) -> None:
     broke(stack)
     before, serial = instances(stack), state_serial(stack)
 
-    refused = passed(stack.lifeboat("recover", *arguments), status)
+    refused = passed(stack.lifeboat("recover", "--ami", "ami-0123456789abcdef0"), 6)
 
-    assert words in refused.stderr
+    assert "ami-0123456789abcdef0" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert (instances(stack), state_serial(stack), variables(stack)) == (before, serial, {})
 

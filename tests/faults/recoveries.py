@@ -161,6 +161,7 @@ def reset(scene: Scene) -> None:
     passed(scene.first.lifeboat("local", "load", "broken"))
     for rehearsal in (scene.first, scene.other):
         (rehearsal.root / IMAGE_FILE).unlink(missing_ok=True)
+        (rehearsal.root / "terraform" / "stack" / "errored.tfstate").unlink(missing_ok=True)
         work = rehearsal.root / ".lifeboat" / "local"
         for name in ("runs", "journals"):
             shutil.rmtree(work / name, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.faults.recoveries import ALL, KILLS, Point, Scene, described, every, recorded, scene, tried
 
 __all__ = ["scene"]
-FEW = 3
+FEW = 2
 
 
 def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene) -> None:

@@ -222,12 +222,20 @@ class Terraform:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def init(self, backend: Mapping[str, str] | None, *, seconds: float) -> None:
-        """Prepare the data folder and install the provider; the lock file must already know it."""
+    def init(self, backend: Mapping[str, str] | None, *, seconds: float = 300) -> None:
+        """Prepare the data folder and install the provider, unless that was done and nothing it depends on changed.
+
+        The lock file must already know the provider.
+        """
+        stamp = self.data / "lifeboat-init"
+        digest = hashlib.sha256(json.dumps([backend, self._fingerprint()], sort_keys=True).encode()).hexdigest()
+        if stamp.is_file() and stamp.read_text() == digest:
+            return
         options: dict[str, Any] = {"lockfile": "readonly", "reconfigure": IsFlagged, "no_color": IsFlagged}
         if backend is not None:
             options["backend_config"] = dict(backend)
         self._run("init", seconds=seconds, **options)
+        stamp.write_text(digest)
 
     def plan(
         self,
@@ -270,7 +278,7 @@ class Terraform:
         """Make a file the state; Terraform refuses one that does not follow the present one."""
         self._run("state push", str(path), seconds=seconds)
 
-    def fingerprint(self) -> list[str]:
+    def _fingerprint(self) -> list[str]:
         """Return what `init` depends on besides the backend: the lock file, the configuration, the provider's source."""
         files = sorted([*self.root.glob("*.tf"), self.root / ".terraform.lock.hcl"])
         configuration = Path(self._env.get("TF_CLI_CONFIG_FILE", os.devnull))

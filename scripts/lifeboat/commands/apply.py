@@ -69,7 +69,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
         lost = repair.run(site, work.tell, work.run)
         work.take_root_state(root_store)
     with stages.timed("plan"):
-        work.init(work.state, None)
+        work.state.init(None)
         repair.adopt_root(site, work.tell, work.state, lost)
         plan_state = work.start_plan(work.state, "state")
         plan_stack = work.prepare_stack(lost) if ready else None

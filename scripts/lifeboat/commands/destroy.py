@@ -92,7 +92,7 @@ def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
 def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
     site, stages = work.site, work.stages
     with stages.timed("plan"):
-        work.init(work.stack, site.backend())
+        work.stack.init(site.backend())
         repair.adopt_stack(site, work.tell, work.stack, lost)
         plan = _start_destroy_plan(work).planned()
         repair.forget_adoptions(work.stack)

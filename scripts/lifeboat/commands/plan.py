@@ -49,7 +49,7 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
                 " This proves that its configuration is sound, and says nothing about what exists."
             )
             terraform = site.offline_stack()
-            terraform.init(None, seconds=300)
+            terraform.init(None)
             events = Path(folder) / "stack.jsonl"
             running = terraform.plan(out=Path(folder) / "stack.plan", events=events, seconds=minutes * 60)
             return Planned(plans=_planned([("stack", running)]), offline=True)
@@ -78,8 +78,8 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
         root_state.touch(mode=0o600)
         root_state.write_bytes(body)
     state, stack = site.state_terraform(state=root_state), site.stack_terraform()
-    state.init(None, seconds=300)
-    stack.init(site.backend(), seconds=300)
+    state.init(None)
+    stack.init(site.backend())
     running = [
         (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
         for name, terraform in (("state backend", state), ("stack", stack))

@@ -98,7 +98,7 @@ def _planned(site: Site, c: Recovering) -> Plan:
     site.project.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
         terraform = site.stack_terraform_of(RunId("preview"), image=c.image)
-        terraform.init(site.backend(), seconds=300)
+        terraform.init(site.backend())
         running = terraform.plan(
             out=Path(folder) / "plan",
             events=Path(folder) / "events.jsonl",

@@ -138,7 +138,7 @@ def make_plan(c: Recovering, turn: Turn) -> None:
     work, site = c.applying, c.site
     lost = repair.run(site, c.tell, work.run, c.elsewhere)
     work.stack = site.stack_terraform_of(RunId(c.journal.run), image=c.image)
-    work.init(work.stack, site.backend())
+    work.stack.init(site.backend())
     repair.adopt_stack(site, c.tell, work.stack, lost)
     running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces else [])
     c.wait(running)
@@ -354,7 +354,7 @@ def terraform_agrees(c: Recovering) -> Gap | None:
     """Would an apply change nothing?"""
     work = c.applying
     work.stack = c.site.stack_terraform_of(RunId(c.journal.run))
-    work.init(work.stack, c.site.backend())
+    work.stack.init(c.site.backend())
     running = work.start_plan(work.stack, "after")
     c.wait(running)
     plan = running.planned()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -86,11 +84,11 @@ class Applying:
     def start_check(self) -> Running:
         """Start a plan of the stack that asks nobody anything, so that a wrong input is refused before root 1 exists."""
         terraform = self.site.offline_stack()
-        terraform.init(None, seconds=300)
+        terraform.init(None)
         return self.start_plan(terraform, "check")
 
     def prepare_stack(self, lost: repair.Lost) -> Running:
-        self.init(self.stack, self.site.backend())
+        self.stack.init(self.site.backend())
         repair.adopt_stack(self.site, self.tell, self.stack, lost)
         return self.start_plan(self.stack, "stack")
 
@@ -122,15 +120,6 @@ class Applying:
         self.run.note_terraform(running.process.pid)
         self.running.append(running)
         return running
-
-    def init(self, terraform: Terraform, backend: dict[str, str] | None) -> None:
-        """Run `init`, unless nothing that it depends on changed since the last time."""
-        stamp = terraform.data / "lifeboat-init"
-        digest = hashlib.sha256(json.dumps([backend, terraform.fingerprint()], sort_keys=True).encode()).hexdigest()
-        if stamp.is_file() and stamp.read_text() == digest:
-            return
-        terraform.init(backend, seconds=300)
-        stamp.write_text(digest)
 
     def backend_usable(self, applying: Sequence[Running], plan: Plan, store: StateStore) -> bool:
         made = (Action.CREATE, Action.UPDATE, Action.REPLACE)

@@ -36,7 +36,7 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
 
     They are those of this checkout; `elsewhere` are others that are known to be dead.
     """
-    _require_pushed(site)
+    _require_pushed(site, tell, this_run)
     lost = Lost(runs=[*elsewhere, *run_files.unfinished(site.project.work, but=this_run.run)])
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
@@ -118,17 +118,33 @@ def forget_adoptions(terraform: Terraform) -> None:
     (terraform.root / ADOPTION_FILE).unlink(missing_ok=True)
 
 
-def _require_pushed(site: Site) -> None:
-    """Raise Refused where Terraform could not save this environment's state and left it beside its configuration."""
+def _require_pushed(site: Site, tell: Teller, this_run: Run) -> None:
+    """Raise Refused where Terraform could not save this environment's state and left it beside its configuration.
+
+    Where the state has gone on since, Terraform would refuse to take it: it is put aside, and what only it knows is told.
+    """
     for root, store in ((site.project.state_root, site.root_store()), (site.project.stack_root, site.stack_store())):
         left = root / "errored.tfstate"
         if not left.exists():
             continue
         left.chmod(0o600)  # it holds what the state holds
         theirs = state_store.serial_and_lineage(left.read_bytes())
-        ours = state_store.serial_and_lineage(store.body() or b"")
+        body = store.body() or b""
+        ours = state_store.serial_and_lineage(body)
         if None not in (theirs[1], ours[1]) and theirs[1] != ours[1]:
             continue  # the roots are shared: it is another environment's
+        if theirs[0] is not None and ours[0] is not None and theirs[0] <= ours[0]:
+            aside = this_run.folder / f"superseded-{root.name}.tfstate"
+            known = set(state_store.recorded(body).values())
+            recorded = state_store.recorded(left.read_bytes()).items()
+            only = ", ".join(f"{address} ({thing})" for address, thing in recorded if thing not in known)
+            left.rename(aside)
+            tell.warn(
+                f"Terraform could not save its state (serial {theirs[0]}) once; the state has gone on to serial {ours[0]}"
+                f" since, so what it left is kept aside in {aside}; "
+                + (f"see whether these still exist: {only}" if only else "all it made is in the state")
+            )
+            continue
         # Root 1's working state is a file.
         first = root == site.project.state_root
         keep = f"cp {left} {site.root_state_file}" if first else f"{site.by_hand(root)} state push errored.tfstate"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
@@ -12,6 +13,7 @@ from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
 from localcloud import container_images, hosts, machine_images
 from localcloud.cloud import Cloud
 from localcloud.operations import Answer, Call, Refused, around, operation
+from localcloud.trees import copy_tree
 
 _VOLUME = re.compile(rb"<volumeId>(vol-[0-9a-f]+)</volumeId>")
 
@@ -87,7 +89,7 @@ def fill_volume(call: Call, proceed: Callable[[], Answer]) -> Answer:
     files = machine_images.snapshot_folder(call.cloud, call.params.get("SnapshotId", "none"))
     found = _VOLUME.search(answer.body)
     if answer.status == 200 and found and files.is_dir():
-        hosts.copy_tree(files, call.cloud.folder("volumes") / found.group(1).decode())
+        copy_tree(files, call.cloud.folder("volumes") / found.group(1).decode())
     return answer
 
 
@@ -117,8 +119,10 @@ def install(cloud: Cloud) -> None:
     EBSBackend.delete_volume = remove_volume
     Snapshot.progress = property(lambda self: "100%" if self.status == "completed" else "0%")
 
+    make_tools = cache(hosts.make_tools)  # once: the machine's programs stay
+
     def start(cloud: Cloud) -> None:
-        hosts.make_tools(hosts.of(cloud).tools)
+        make_tools(hosts.of(cloud).tools)
         machine_images.seed(cloud)
         container_images.seed(cloud)
 

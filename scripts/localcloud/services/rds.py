@@ -688,6 +688,7 @@ def _maintenance(cloud: Cloud, schedule: str, _now: datetime) -> list[str]:
 def install(cloud: Cloud) -> None:
     """Start and stop the servers with the cloud, and join the services that see instances through moto."""
     rds_catalogue.join_tagging_api(cloud)
+    cloud.written_once += ["databases/*/base", "databases/ab-*/snap-*", "databases/*/wal/[!.]*"]
     cloud.on_start(start_all)
     cloud.on_start(rds_backups.start_shipping)
     cloud.on_end(lambda _: records.servers(cloud).stop_all())

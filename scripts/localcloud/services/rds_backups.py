@@ -16,12 +16,13 @@ import psycopg
 
 from localcloud.cloud import Cloud
 from localcloud.operations import Call, Refused, operation
-from localcloud.postgres import ServerFailed, copy_tree
+from localcloud.postgres import ServerFailed
 from localcloud.schedules import on_tick
 from localcloud.services import rds_records as records
 from localcloud.services import rds_rules as rules
 from localcloud.services import rds_snapshots
 from localcloud.services.rds_records import Record
+from localcloud.trees import link_tree
 
 LOG = logging.getLogger("localcloud.rds")
 # AWS ships WAL about every 5 minutes; asking for an instance brings its archive up to date at once.
@@ -145,7 +146,7 @@ def ship(cloud: Cloud, region: str, record: Record, copy: Record) -> None:
         for base, moment in source.bases:
             name = base.parent.name
             if name not in copy["bases"]:
-                copy_tree(base, folder / name)
+                link_tree(base, folder / name)
                 copy["bases"][name] = moment
         wal = (
             records.folder(

@@ -9,11 +9,11 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.front import INTERNAL_KEY
 from localcloud.operations import Call, Refused, operation
-from localcloud.postgres import copy_tree
 from localcloud.services import rds_records as records
 from localcloud.services import rds_rules as rules
 from localcloud.services.rds_events import happened
 from localcloud.services.rds_records import Record
+from localcloud.trees import copy_tree, link_tree
 
 COPIED_FROM_INSTANCE = (
     "DBInstanceIdentifier", "Engine", "AllocatedStorage", "AvailabilityZone", "InstanceCreateTime", "MasterUsername",
@@ -211,7 +211,7 @@ def _copy(call: Call, **asked: Any) -> dict[str, Any]:
         folder = records.new_resource_id().replace("db-", "snap-")
         target = records.folder(cloud, folder)
         cloud.user.own(target)
-        copy_tree(records.folder(cloud, source["folder"]) / "base", target / "base")
+        link_tree(records.folder(cloud, source["folder"]) / "base", target / "base")
         tags = records.tags_of(asked)
         if not tags and asked.get("CopyTags"):
             tags = list(shape["TagList"])
