@@ -13,7 +13,6 @@ import pytest
 
 from tests.rehearsal import Rehearsal, passed
 
-
 UNKNOWN = {
     "mode": "managed",
     "type": "aws_instance",
