@@ -60,8 +60,10 @@ def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:
 
 
 def site_of(env: str) -> Site:
-    """Return the site of an environment of the checkout that we are in."""
-    return site(config.load(config.found_root(Path.cwd()), env))
+    """Return the site of an environment of the checkout that we are in; what to type next is from then on for it."""
+    found = site(config.load(config.found_root(Path.cwd()), env))
+    views.speak_for(env)
+    return found
 
 
 def asking(*, yes: bool) -> Agree:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from lifeboat.decisions import plans
+from lifeboat.decisions import hints, plans
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.protection import span
 from lifeboat.errors import EXIT_STATUSES, LifeboatError
@@ -41,6 +42,7 @@ from lifeboat.model import (
 
 _PLAIN_EVERY_SECONDS = 15.0
 _WIDTH_WITHOUT_TERMINAL = 140
+_spoken_for: ContextVar[str] = ContextVar("spoken_for", default=hints.DEFAULT)
 
 
 def console(*, stderr: bool) -> Console:
@@ -369,7 +371,7 @@ def prerequisites(rows: Sequence[Prerequisite]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         mark = "[green]ok[/green]" if row.good else "[red]bad[/red]"
-        table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(row.fix))
+        table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(_next(row.fix)))
     console(stderr=False).print(table)
 
 
@@ -436,7 +438,16 @@ def error(problem: LifeboatError) -> None:
     out = console(stderr=True)
     out.print(f"[red]error:[/red] {escape(problem.summary)}")
     if problem.hint:
-        out.print(f"  next: {escape(problem.hint)}")
+        out.print(f"  next: {escape(_next(problem.hint))}")
+
+
+def speak_for(env: str) -> None:
+    """Let what is printed to type next be for this environment."""
+    _spoken_for.set(env)
+
+
+def _next(text: str) -> str:
+    return hints.for_environment(text, _spoken_for.get())
 
 
 def exit_statuses() -> str:

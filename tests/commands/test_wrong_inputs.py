@@ -192,3 +192,12 @@ def test_the_help_teaches_and_lists_the_exit_statuses(fresh: Rehearsal) -> None:
 
     for word in ("apply", "plan", "destroy", "doctor", "local", "20: changes pending", "5: locked by somebody else"):
         assert word in done.stdout
+
+
+def test_what_to_type_next_is_for_the_environment_that_was_asked_for(fresh: Rehearsal) -> None:
+    for suffix in ("toml", "tfvars"):
+        shutil.copy(fresh.root / "environments" / f"local.{suffix}", fresh.root / "environments" / f"second.{suffix}")
+
+    refused = fresh.lifeboat("local", "load", "anything", "-e", "second")
+
+    assert "lifeboat local up -e second" in passed(refused, 8).stderr

@@ -1,0 +1,23 @@
+"""The next command to type, for the environment that the command before it was for."""
+
+from __future__ import annotations
+
+import re
+
+GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
+VERBS = frozenset({"abort", "apply", "destroy", "doctor", "logs", "plan", "recover", "resume", "runs"})
+DEFAULT = "local"
+_COMMAND = re.compile(
+    rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS))})\b)"
+    # What follows it up to where another command may begin says whether it is complete.
+    r"(?!(?:(?!\blifeboat |[;&]).)*?(?: -e | --env |--help))",
+    re.DOTALL,
+)
+
+
+def for_environment(hint: str, env: str) -> str:
+    """Return the hint with `-e ENV` in each lifeboat command that names none: typed as it stands, it must not hit another.
+
+    The default environment needs no name.
+    """
+    return hint if env == DEFAULT else _COMMAND.sub(lambda found: f"{found.group()} -e {env}", hint)

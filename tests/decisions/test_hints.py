@@ -1,0 +1,60 @@
+"""Hints that can be typed as they stand, for the environment that is meant."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+from lifeboat.cli import app
+from lifeboat.decisions.hints import GROUPS, VERBS, for_environment
+
+
+@pytest.mark.parametrize(
+    ("hint", "wanted"),
+    [
+        ("lifeboat apply", "lifeboat apply -e production"),
+        (
+            "lifeboat resume 20261128T032535.555922Z-recover",
+            "lifeboat resume -e production 20261128T032535.555922Z-recover",
+        ),
+        ("lifeboat runs lists them", "lifeboat runs -e production lists them"),
+        ("lifeboat app redeploy --image IMAGE", "lifeboat app redeploy -e production --image IMAGE"),
+        ("lifeboat ami from-snapshot latest", "lifeboat ami from-snapshot -e production latest"),
+        (
+            "lifeboat app rollback goes back; lifeboat app restart tries again",
+            "lifeboat app rollback -e production goes back; lifeboat app restart -e production tries again",
+        ),
+        (
+            "lifeboat resume 7 goes on with it; lifeboat abort 7 gives it up",
+            "lifeboat resume -e production 7 goes on with it; lifeboat abort -e production 7 gives it up",
+        ),
+        (
+            "lifeboat apply -e production makes it; lifeboat plan --offline checks it",
+            "lifeboat apply -e production makes it; lifeboat plan -e production --offline checks it",
+        ),
+        (
+            "lifeboat ami bake -e production, or: lifeboat ami from-snapshot latest -e production",
+            "lifeboat ami bake -e production, or: lifeboat ami from-snapshot latest -e production",
+        ),
+        (
+            'eval "$(lifeboat local env -e production)" && terraform state push errored.tfstate',
+            'eval "$(lifeboat local env -e production)" && terraform state push errored.tfstate',
+        ),
+        ("lifeboat recover -e production --allow 'a'", "lifeboat recover -e production --allow 'a'"),
+        ("lifeboat ami from-snapshot --help", "lifeboat ami from-snapshot --help"),
+        ("what lifeboat planned; lifeboat does not know", "what lifeboat planned; lifeboat does not know"),
+        ("wait for it, then run it again", "wait for it, then run it again"),
+    ],
+)
+def test_each_command_of_a_hint_names_the_environment_once(hint: str, wanted: str) -> None:
+    assert for_environment(hint, "production") == wanted
+
+
+def test_the_default_environment_needs_no_name() -> None:
+    assert for_environment("lifeboat apply", "local") == "lifeboat apply"
+
+
+def test_the_commands_that_are_known_are_those_of_the_command_line() -> None:
+    commands = typer.main.get_group(app).commands
+
+    assert {name for name, command in commands.items() if hasattr(command, "commands")} == GROUPS
+    assert {name for name, command in commands.items() if not hasattr(command, "commands")} == VERBS
