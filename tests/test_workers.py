@@ -20,7 +20,7 @@ def test_a_worker_knows_the_group_of_each_test() -> None:
             *("-p", "no:cacheprovider", "tests/localcloud/test_cron.py"),
         ],
         cwd=ROOT,
-        env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")},
+        env={key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_XDIST", "PYTEST_ADDOPTS"))},
         capture_output=True,
         text=True,
         check=False,

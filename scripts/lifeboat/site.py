@@ -6,7 +6,9 @@ import os
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,14 +60,31 @@ class Site:
     def __init__(self, project: Project, env: Mapping[str, str]) -> None:
         self.project = project
         self.caller_env = env
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._making = Lock()  # a session makes one client at a time
 
     # -- AWS -----------------------------------------------------------------------------------------------------
 
     def client(self, service: str, region: str) -> Any:
         """Return a boto3 client of this environment."""
-        return self._client(service, region, attempts=_ATTEMPTS)
+        # Reading the services' models is most of the work of a command that makes its clients each time anew.
+        with self._making:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._new_client(service, region, attempts=_ATTEMPTS)
+            return self._clients[service, region]
 
-    def _client(self, service: str, region: str, *, attempts: int) -> Any:
+    def _own_client(self, service: str, region: str, *, attempts: int) -> Any:
+        with self._making:
+            return self._new_client(service, region, attempts=attempts)
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        if self.project.environment.endpoint is None:
+            return boto3.Session()
+        # Nothing of the caller's AWS configuration counts here, not even a profile that does not exist.
+        return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_CONFIGURATION))
+
+    def _new_client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
@@ -76,10 +95,8 @@ class Site:
             proxies=None if endpoint is None else {},
         )
         if endpoint is None:
-            return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
-        # Nothing of the caller's AWS configuration counts here, not even a profile that does not exist.
-        session = botocore.session.Session(session_vars=_NO_CONFIGURATION)
-        return boto3.Session(botocore_session=session).client(  # type: ignore[call-overload]
+            return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+        return self._session.client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=endpoint.url,
@@ -187,7 +204,8 @@ class Site:
         return Hosts(
             ec2=self.client("ec2", region),
             ssm=self.client("ssm", region),
-            sender=self._client("ssm", region, attempts=1),
+            # Never sent twice, so over a connection of its own, which cannot have gone stale.
+            sender=self._own_client("ssm", region, attempts=1),
         )
 
     # -- the public name ---------------------------------------------------------------------------------------------
