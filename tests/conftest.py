@@ -54,7 +54,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def group(item: pytest.Item) -> str:
         if ON_THE_STACK & set(getattr(item, "fixturenames", ())):
-            return next((group for group, files in STACKS.items() if item.path.stem in files), "stack")
+            of_file = next((group for group, files in STACKS.items() if item.path.stem in files), "stack")
+            shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
+            return of_file if shard == 0 else f"{of_file} {shard}"
         return item.nodeid if "test_killed_applies" in item.nodeid else item.path.stem
 
     def turn(item: pytest.Item) -> tuple[int, int]:

@@ -96,6 +96,11 @@ class Replies:
         return answer
 
 
+def _agent(user_agent: str) -> str:
+    """Return what sent a request: Terraform and its provider name themselves late, after the SDK."""
+    return "terraform" if "Terraform/" in user_agent else user_agent.split("/", 1)[0].lower()
+
+
 class Trace:
     """One JSON line for each request, without bodies (they may hold secrets)."""
 
@@ -221,6 +226,7 @@ class Front:
                 "ms": round((time.monotonic() - started) * 1000, 1),
                 "attempt": call.headers.get("amz-sdk-request", ""),
                 "invocation": call.headers.get("amz-sdk-invocation-id", ""),
+                "agent": _agent(call.headers.get("user-agent", "")),
             }
         )
 

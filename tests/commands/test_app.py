@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from tests.localcloud.machines import until
 from tests.rehearsal import Rehearsal, passed
 
 
-def runs(stack: Rehearsal, verb: str) -> list[dict[str, Any]]:
-    """Return what was written down of the runs of one verb."""
-    found = sorted((stack.root / ".lifeboat/local/runs").glob(f"*-app-{verb}/run.json"))
-    return [json.loads(path.read_text()) for path in found]
+def journal(stack: Rehearsal, verb: str) -> list[dict[str, Any]]:
+    """Return the journal of the newest run of a verb."""
+    runs = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    newest = next(run["run"] for run in runs if f"-app-{verb}-" in run["run"])
+    events: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("logs", newest, "-o", "json")).stdout)
+    return events
 
 
 def test_a_restart_is_a_new_container_process_and_a_healthy_answer(saved: Rehearsal) -> None:
@@ -29,7 +32,15 @@ def test_a_restart_is_a_new_container_process_and_a_healthy_answer(saved: Rehear
 
     assert done.stdout.startswith(f"app:1 answers at {app['url']} on {app['instance_id']}, after ")
     assert json.loads(record.read_text())["started"] > before
-    assert runs(saved, "restart")[-1]["how"] == "done"
+    kinds = [(event["kind"], event["text"]) for event in journal(saved, "restart")]
+    order = f"restart on {app['instance_id']}"
+    assert kinds == [
+        ("begun", "restart"),
+        ("intent", order),
+        ("result", order),
+        ("note", f"{app['url']} is well"),
+        ("ended", "done"),
+    ]
 
 
 def test_an_image_is_deployed_rolled_back_and_forth_and_the_next_instance_is_warned_of(stack: Rehearsal) -> None:
@@ -52,10 +63,10 @@ def test_an_image_is_deployed_rolled_back_and_forth_and_the_next_instance_is_war
     assert "before, app:2 ran" in back.stdout
     assert "the next instance" not in back.stderr
     assert answers == ["app:2", "app:1", "app:2"]
-    notes = runs(stack, "redeploy")[-1]
-    del notes["order"]["token"]
-    assert notes["order"] == {"script": "app-redeploy", "instance": app["instance_id"], "image": "app:2"}
-    assert '"image":"app:2"' in notes["answered"]
+    told = {event["kind"]: event["data"] for event in journal(stack, "redeploy")}
+    del told["intent"]["token"]
+    assert told["intent"] == {"script": "app-redeploy", "instance": app["instance_id"], "image": "app:2"}
+    assert '"image":"app:2"' in told["note"]["answered"]
     passed(stack.lifeboat("plan", "--detailed-exitcode"))
 
 
@@ -84,7 +95,7 @@ def test_an_image_that_does_not_exist_leaves_the_old_one_running(saved: Rehearsa
     assert "manifest for app:9 not found" in done.stderr
     assert "app:1 runs there now" in done.stderr
     assert healthy(app["url"], saved)["image"] == "app:1"
-    assert runs(saved, "redeploy")[-1]["how"] == "failed: Failed"
+    assert journal(saved, "redeploy")[-1]["text"].startswith("failed: ")
 
 
 @pytest.mark.parametrize("image", ["app:1; touch /tmp/x", "$(id)", "--privileged", "{{ssm:secret}}", ""])
@@ -108,7 +119,7 @@ def test_an_application_that_stays_unwell_is_told_with_its_last_answer(saved: Re
     assert f"{known['app']['url']}/healthz is not well after 4 s: HTTP 503: " in done.stderr
     assert "waits_for" in done.stderr
     assert "lifeboat app rollback" in done.stderr
-    assert runs(saved, "restart")[-1]["how"] == "failed: IntegrityFailure"
+    assert "is not well after" in journal(saved, "restart")[-1]["text"]
     passed(saved.lifeboat("app", "restart"))
 
 
@@ -143,3 +154,23 @@ def test_two_at_once_are_one_and_a_refusal(saved: Rehearsal) -> None:
 def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
     for verb in ("restart", "rollback", "redeploy"):
         assert "Example: " in passed(saved.lifeboat("app", verb, "--help")).stdout
+
+
+def test_a_restart_that_was_killed_is_ended_by_the_next_and_nobody_resumes_it(stack: Rehearsal) -> None:
+    first = stack.start("lifeboat", "app", "restart")
+    kill = {"service": "ssm", "operation": "SendCommand", "when": "after", "status": 503, "kill": first.pid}
+    asked = {"add": kill}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.port}/_localcloud/faults", json.dumps(asked).encode(), {"X-Localcloud": "1"}
+    )
+    with urllib.request.urlopen(request, timeout=60):
+        first.communicate(timeout=120)
+    killed = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)[0]
+
+    resumed = stack.lifeboat("resume", killed["run"])
+    passed(stack.lifeboat("app", "restart"))
+
+    after = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    assert (first.returncode, killed["state"]) == (-9, "open")
+    assert f"the run {killed['run']} is no recovery" in passed(resumed, 3).stderr
+    assert [(run["state"], run["text"].split(";")[0]) for run in after[:2]] == [("ended", "done"), ("ended", "cut off")]

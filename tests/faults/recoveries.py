@@ -1,8 +1,8 @@
 """Recoveries that something happens to at one call that changes something, and how they end.
 
 The calls are not picked by hand: an unbroken recovery is recorded first. LIFEBOAT_RECOVERY_FAULTS=all tries every one in
-every way, else a few that are far apart. LIFEBOAT_SHARD=1/3 takes every third; LIFEBOAT_FAULT_REPORT names a file that
-gets a line for each.
+every way, else a few that are far apart. LIFEBOAT_SHARDS says among how many stacks they are divided;
+LIFEBOAT_FAULT_REPORT names a file that gets a line for each.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from lifeboat.errors import EXIT_STATUSES
@@ -26,11 +27,21 @@ from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
 
 ALL = os.environ.get("LIFEBOAT_RECOVERY_FAULTS") == "all"
-SHARD, SHARDS = (int(part) for part in os.environ.get("LIFEBOAT_SHARD", "1/1").split("/"))
+SHARDS = [int(shard) for shard in range(int(os.environ.get("LIFEBOAT_SHARDS", "1")))]
 REPORT = os.environ.get("LIFEBOAT_FAULT_REPORT")
-READING = "Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Validate|Test|Select|Lint"
+READING = "Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Validate|Test|Select|Lint|GET|HEAD"
+# A Terraform that lives sends something at least this often.
+TERRAFORM_PAUSE_SECONDS = 6
 CHANGING = rf"(?!{READING}).+"
 IMAGE_FILE = "environments/local.recovery.tfvars.json"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A changing call of an unbroken recovery, and whether a Terraform lived by then."""
+
+    name: str
+    beside_terraform: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class Outcome:
     """What came of it: the call that it hit, how the recovery and its resumption ended, in seconds, and what is wrong."""
 
     point: Point
+    by: str
     hit: str
     ended: int | None
     resumed: int | None
@@ -98,31 +110,113 @@ def scene(saved: Rehearsal) -> Iterator[Scene]:
     passed(saved.lifeboat("local", "load", "applied"))
 
 
-def recorded(scene: Scene) -> list[str]:
+def recorded(scene: Scene, by: Program | None = None) -> list[Recorded]:
     """Return the changing calls of an unbroken recovery, in order, and see that it ends well."""
+    by = by or Lifeboat(scene)
     reset(scene)
     trace = scene.first.root / ".lifeboat" / "local" / "cloud" / "logs" / "trace.jsonl"
     begin = trace.stat().st_size
-    passed(scene.first.lifeboat("recover"))
-    assert wrong_with(scene, scene.first) == []
+    printed, _ = (process := by.start()).communicate(timeout=900)
+    assert process.returncode == 0, printed
+    assert by.wrong(scene.first) == []
     with trace.open() as file:
         file.seek(begin)
         lines = [json.loads(line) for line in file]
+    terraform = [line["at"] for line in lines if line["agent"] == "terraform"]
+
+    def lives(at: float) -> bool:
+        before = max((t for t in terraform if t <= at), default=0.0)
+        after = min((t for t in terraform if t >= at), default=float("inf"))
+        return after - before <= TERRAFORM_PAUSE_SECONDS
+
     skipped = tuple(READING.split("|"))
-    return [f"{line['service']}:{line['operation']}" for line in lines if not line["operation"].startswith(skipped)]
+    changing = [line for line in lines if not line["operation"].startswith(skipped)]
+    return [Recorded(f"{line['service']}:{line['operation']}", lives(line["at"])) for line in changing]
 
 
-def every(calls: list[str], happenings: Iterable[str]) -> list[Point]:
-    """Return all points of this shard: each thing at each call."""
-    points = [Point(number, happens) for number in range(1, len(calls) + 1) for happens in happenings]
-    return points[SHARD - 1 :: SHARDS]
+def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
+    """Return all points of a shard: each thing at each call; where no Terraform lives, all kills are the same."""
+    points = [
+        Point(number, happens)
+        for number, call in enumerate(calls, start=1)
+        for happens in happenings
+        if call.beside_terraform or happens not in KILLS or "everything" in happens
+    ]
+    return points[shard :: len(SHARDS)]
 
 
-def tried(scene: Scene, point: Point) -> Outcome:
-    """Let it happen to one recovery, and resume it from the other checkout where it did not end."""
+def number_of(calls: Sequence[Recorded], name: str) -> int:
+    """Return which call it is, counted from 1."""
+    return next(number for number, call in enumerate(calls, start=1) if call.name == name)
+
+
+class Program(Protocol):
+    """What brings the application back, and can be tried again where it was cut off."""
+
+    name: str
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start it in the first checkout."""
+
+    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+        """Go on after it did not end well, and return where."""
+
+    def wrong(self, by: Rehearsal) -> list[str]:
+        """Return what is not as an unbroken run leaves it."""
+
+
+@dataclass(frozen=True)
+class Lifeboat:
+    """`lifeboat recover`, gone on with by `lifeboat resume` in another checkout."""
+
+    scene: Scene
+    name: str = "lifeboat"
+
+    def start(self) -> subprocess.Popen[str]:
+        return self.scene.first.start("lifeboat", "recover")
+
+    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+        other = self.scene.other
+        runs = json.loads(passed(other.lifeboat("runs", "-o", "json")).stdout)
+        # Stopped before anything was changed there is nothing to resume: the operator starts again.
+        return other, other.lifeboat("resume" if runs and runs[0]["state"] == "open" else "recover")
+
+    def wrong(self, by: Rehearsal) -> list[str]:
+        return wrong_with(self.scene, by) + wrong_outside_the_stack(self.scene, by)
+
+
+@dataclass(frozen=True)
+class PlainTerraform:
+    """`terraform apply` against the recovery image, typed again where it did not end well."""
+
+    scene: Scene
+    name: str = "terraform apply"
+
+    def start(self) -> subprocess.Popen[str]:
+        (self.scene.first.root / IMAGE_FILE).write_text(json.dumps({"ami_id": self.scene.image}))
+        argv, env = self._order()
+        return self.scene.first.start(*argv, **env)
+
+    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+        argv, env = self._order()
+        return self.scene.first, self.scene.first.run(*argv, **env)
+
+    def wrong(self, by: Rehearsal) -> list[str]:
+        return wrong_with(self.scene, by)
+
+    def _order(self) -> tuple[list[str], dict[str, str]]:
+        root = self.scene.first.root
+        files = [f"-var-file={root / 'environments' / 'local.tfvars'}", f"-var-file={root / IMAGE_FILE}"]
+        folder = f"-chdir={root / 'terraform' / 'stack'}"
+        return ["terraform", folder, "apply", "-auto-approve", "-input=false", *files], self.scene.first.exported()
+
+
+def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
+    """Let it happen to one recovery, and go on with it where it did not end."""
+    by = by or Lifeboat(scene)
     reset(scene)
     began = time.monotonic()
-    process = scene.first.start("lifeboat", "recover")
+    process = by.start()
     control(scene, "faults", add=point.rule(process.pid))
     printed, _ = process.communicate(timeout=900)
     found = control(scene, "faults")["faults"][0]
@@ -132,22 +226,20 @@ def tried(scene: Scene, point: Point) -> Outcome:
         wrong.append(f"a traceback: {printed[-1500:]}")
     if process.returncode not in (*EXIT_STATUSES, -9):
         wrong.append(f"it ended with {process.returncode}")
-    resumed, by = None, scene.first
+    resumed, where = None, scene.first
     if process.returncode != 0:
-        runs = json.loads(passed(scene.other.lifeboat("runs", "-o", "json")).stdout)
-        # Stopped before anything was changed there is nothing to resume: the operator starts again.
-        verb = "resume" if runs and runs[0]["state"] == "open" else "recover"
-        done = scene.other.lifeboat(verb)
-        resumed, by = done.returncode, scene.other
+        where, done = by.again()
+        resumed = done.returncode
         if resumed != 0:
-            wrong.append(f"{verb} ended with {resumed}: {done.stderr[-1500:]}")
+            wrong.append(f"{' '.join(done.args[:2])} ended with {resumed}: {done.stderr[-1500:]}")
     outcome = Outcome(
         point=point,
+        by=by.name,
         hit=found["hit"],
         ended=process.returncode,
         resumed=resumed,
         seconds=round(time.monotonic() - began, 1),
-        wrong=(*wrong, *wrong_with(scene, by)),
+        wrong=(*wrong, *by.wrong(where)),
     )
     if REPORT:
         with Path(REPORT).open("a") as file:
@@ -170,12 +262,9 @@ def reset(scene: Scene) -> None:
 
 
 def wrong_with(scene: Scene, by: Rehearsal) -> list[str]:
-    """Return what is not as an unbroken recovery leaves it."""
+    """Return what of the stack is not as an unbroken recovery leaves it."""
     ec2, env = by.client("ec2"), by.exported()
-    tagged = {"Name": "tag:application", "Values": ["app-local"]}
-    alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
-    pages = ec2.describe_instances(Filters=[tagged, alive])["Reservations"]
-    instances = [instance for page in pages for instance in page["Instances"]]
+    instances = alive(by)
     if len(instances) != 1:
         return [f"{len(instances)} instances are alive: {[(i['InstanceId'], i['State']['Name']) for i in instances]}"]
     only, wrong = instances[0], []
@@ -187,14 +276,27 @@ def wrong_with(scene: Scene, by: Rehearsal) -> list[str]:
     text = (by.root / IMAGE_FILE).read_text() if (by.root / IMAGE_FILE).exists() else "{}"
     if json.loads(text) != {"ami_id": scene.image}:
         wrong.append(f"the recovery file holds {text}")
-    wrong += [f"{key} is {value}" for key, value in variables(env).items() if value not in (only["InstanceId"], None)]
-    if variables(env).get("EC2_INSTANCE_ID") != only["InstanceId"]:
-        wrong.append("GitLab does not know the instance")
+    return wrong + locks_and_digest(by, env)
+
+
+def wrong_outside_the_stack(scene: Scene, by: Rehearsal) -> list[str]:
+    """Return what of GitLab and of the application is not as an unbroken recovery leaves it."""
+    env = by.exported()
+    launched = [i["InstanceId"] for i in alive(by) if i["ImageId"] == scene.image]
+    wrong = []
+    if [variables(env).get("EC2_INSTANCE_ID")] != launched:
+        wrong.append(f"GitLab says {variables(env)}, {launched} is there")
     with suppress(OSError), urllib.request.urlopen(env["APP_URL"], timeout=10) as answer:
-        if not json.load(answer)["notes"]:
-            wrong.append("the application answers without rows")
-        return wrong + locks_and_digest(by, env)
+        return wrong if json.load(answer)["notes"] else [*wrong, "the application answers without rows"]
     return [*wrong, "the application does not answer"]
+
+
+def alive(by: Rehearsal) -> list[dict[str, Any]]:
+    """Return the application's instances that are not terminated."""
+    tagged = {"Name": "tag:application", "Values": ["app-local"]}
+    states = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+    pages = by.client("ec2").describe_instances(Filters=[tagged, states])["Reservations"]
+    return [instance for page in pages for instance in page["Instances"]]
 
 
 def variables(env: dict[str, str]) -> dict[str, str | None]:
@@ -235,4 +337,4 @@ def described(outcome: Outcome) -> str:
     state = "ok" if not outcome.wrong else f"WRONG: {'; '.join(outcome.wrong)}"
     point, resumed = outcome.point, "" if outcome.resumed is None else f", resumed {outcome.resumed}"
     where = f"{point.number:>3} {point.happens:<24} {outcome.hit[:80]:<80}"
-    return f"{where} ended {outcome.ended}{resumed}, {outcome.seconds:.0f} s: {state}"
+    return f"{outcome.by}: {where} ended {outcome.ended}{resumed}, {outcome.seconds:.0f} s: {state}"

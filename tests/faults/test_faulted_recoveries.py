@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from tests.faults.recoveries import ALL, ERRORS, Point, Scene, described, every, recorded, scene, tried
+import pytest
+
+from tests.faults.recoveries import (
+    ALL,
+    ERRORS,
+    SHARDS,
+    Point,
+    Recorded,
+    Scene,
+    described,
+    every,
+    number_of,
+    recorded,
+    scene,
+    tried,
+)
 
 __all__ = ["scene"]
 
 
-def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene) -> None:
+@pytest.mark.parametrize("shard", SHARDS)
+def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene, shard: int) -> None:
     calls = recorded(scene)
-    points = every(calls, ERRORS) if ALL else few(calls)
+    points = every(calls, ERRORS, shard) if ALL else few(calls)
 
     outcomes = [tried(scene, point) for point in points]
 
@@ -19,7 +35,6 @@ def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene) -> Non
     assert all(outcome.hit for outcome in outcomes)
 
 
-def few(calls: list[str]) -> list[Point]:
+def few(calls: list[Recorded]) -> list[Point]:
     """Return the two that have cost others most: a launch whose answer is lost, a token that expires in the middle."""
-    launch = next(number for number, call in enumerate(calls, start=1) if call == "ec2:RunInstances")
-    return [Point(launch, "lost answer"), Point(len(calls) // 2, "expired token")]
+    return [Point(number_of(calls, "ec2:RunInstances"), "lost answer"), Point(len(calls) // 2, "expired token")]

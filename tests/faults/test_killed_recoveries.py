@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from tests.faults.recoveries import ALL, KILLS, Point, Scene, described, every, recorded, scene, tried
+import pytest
+
+from tests.faults.recoveries import (
+    ALL,
+    KILLS,
+    SHARDS,
+    PlainTerraform,
+    Point,
+    Recorded,
+    Scene,
+    described,
+    every,
+    number_of,
+    recorded,
+    scene,
+    tried,
+)
 
 __all__ = ["scene"]
 FEW = 2
+LAUNCH = "ec2:RunInstances"
 
 
-def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene) -> None:
+@pytest.mark.parametrize("shard", SHARDS)
+def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, shard: int) -> None:
     calls = recorded(scene)
-    points = every(calls, KILLS) if ALL else few(calls)
+    points = every(calls, KILLS, shard) if ALL else few(calls)
 
     outcomes = [tried(scene, point) for point in points]
 
@@ -21,8 +39,22 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene) -> No
     assert [outcome for outcome in outcomes if outcome.ended == -9]
 
 
-def few(calls: list[str]) -> list[Point]:
+def few(calls: list[Recorded]) -> list[Point]:
     """Return the launch itself, and some that are spread over the whole."""
-    launch = next(number for number, call in enumerate(calls, start=1) if call == "ec2:RunInstances")
-    spread = [Point(1 + number * len(calls) // FEW, "kill head before") for number in range(1, FEW)]
-    return [Point(launch, "kill everything after"), *spread]
+    spread = [Point(1 + number * len(calls) // FEW, "kill everything before") for number in range(1, FEW)]
+    return [Point(number_of(calls, LAUNCH), "kill everything after"), *spread]
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene, shard: int) -> None:
+    plain = PlainTerraform(scene)
+    calls = recorded(scene, plain)
+    launch = Point(number_of(calls, LAUNCH), "kill everything after")
+    both = ("kill everything before", "kill everything after")
+    points = every(calls, both, shard) if ALL else [launch]
+
+    outcomes = [tried(scene, point, plain) for point in points]
+
+    for outcome in outcomes:
+        print(described(outcome))
+    assert [outcome for outcome in outcomes if outcome.point == launch and not outcome.wrong] == []

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import socket
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from lifeboat import config
-from lifeboat.clients import run_files
+from lifeboat.clients import lease, run_files
+from lifeboat.clients.waiting import WallClock
+from lifeboat.decisions import runs as run_states
 from lifeboat.errors import LifeboatError
+from lifeboat.model import EventKind, RunId
+from lifeboat.runner import Turn
 from lifeboat.site import Site
-from lifeboat.stack.application import Done, Verb, Work, perform
+from lifeboat.stack.application import SCRIPT_SECONDS, Done, Verb, Work, perform
 from lifeboat.views import Teller
 
 
 def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
-    """Hold the environment, do one thing to the application and wait until it is healthy; it is written down as a run."""
-    with run_files.held(site.project.work, f"app-{verb.name}", patience=timedelta(0), tell=tell.say) as this_run:
+    """Hold the environment, do one thing to the application and wait until it is healthy; a journal tells of it.
+
+    Raises Locked where somebody else holds the environment, and what `perform` raises.
+    """
+    run_id = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{run_states.APPLICATION}-{verb.name}-{uuid4().hex[:6]}")
+    with (
+        run_files.held(site.project.work, f"app-{verb.name}", patience=timedelta(0), tell=tell.say) as this_run,
+        run_files.ending(this_run, lambda: False),
+        site.lease(run_id).held() as held,
+    ):
+        _end_what_was_cut_off(site, run_id)
+        journal = site.journal(run_id)
+        journal.write(
+            EventKind.BEGUN,
+            text=verb.name,
+            user=run_files.user_name(),
+            host=socket.gethostname(),
+            machine=lease.machine(),
+        )
+        turn = Turn(
+            verb.name, limit=timedelta(seconds=SCRIPT_SECONDS) + within, journal=journal, clock=WallClock(), fence=held
+        )
+        # The host itself says what runs there, so nothing is left for anybody to go on with, however this ends.
         ended = "interrupted"
         try:
-            done = perform(Work(site=site, tell=tell, within=within, note=this_run.note), verb)
+            done = perform(Work(site=site, tell=tell, within=within, effect=turn.effect, note=turn.note), verb)
             ended = "done"
         except LifeboatError as error:
-            ended = f"failed: {type(error).__name__}"
+            ended = f"failed: {error.summary}"
             raise
         finally:
-            # Nothing of it is repaired by the next run: the host itself says what runs there.
-            run_files.mark_ended(this_run.folder, ended)
+            journal.write(EventKind.ENDED, text=ended)
     named = config.app_image_named(site.project)
     if named not in (None, done.image):
         tell.warn(
@@ -32,3 +58,12 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
             " change instance.app_image there too"
         )
     return done
+
+
+def _end_what_was_cut_off(site: Site, by: RunId) -> None:
+    """Write the end of earlier ones that were killed before they could: whoever holds the lease is the only one."""
+    for earlier in site.journals().unended():
+        if run_states.is_of_the_application(earlier):
+            journal = site.journal(earlier)
+            journal.open()
+            journal.write(EventKind.ENDED, text=f"cut off; found by {by}")

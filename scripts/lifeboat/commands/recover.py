@@ -15,6 +15,7 @@ from uuid import uuid4
 from lifeboat.clients import lease, run_files
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.run_files import Unfinished
+from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import Locked, NothingFits, Refused
@@ -41,25 +42,8 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
-NAME = "recover"
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
 _ORPHAN_POLL_SECONDS = 0.5
-
-
-class WallClock:
-    """The clock of the machine."""
-
-    def now(self) -> datetime:
-        """Return the instant, in UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +98,7 @@ def _planned(site: Site, c: Recovering) -> Plan:
 
 def _past(site: Site) -> list[list[Event]]:
     bucket = site.journals()
-    newest = [run for run in bucket.runs() if run.endswith(f"-{NAME}") or f"-{NAME}-" in run][-LEARNT_FROM:]
+    newest = [run for run in bucket.runs() if run_states.is_recovery(run)][-LEARNT_FROM:]
     return [bucket.events(run) for run in newest]
 
 
@@ -128,7 +112,7 @@ def _nobody(_lines: Sequence[str]) -> None:
 def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     """Recover the instance and return what came of it; raises before any change where something forbids it."""
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    return _attempt(site, orders, RunId(f"{began}-{NAME}-{uuid4().hex[:6]}"), request)
+    return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request)
 
 
 def resume(site: Site, orders: Orders, which: RunId | None) -> RecoveryReport:
@@ -140,7 +124,7 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest | 
     tell = orders.tell
     preflight.require(site)
     run_files.require_space(site.project.work)
-    with run_files.held(site.project.work, NAME, patience=PATIENCE, tell=tell.say) as this_run:
+    with run_files.held(site.project.work, run_states.RECOVERY, patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
             rehearsal.start(site, tell, but=this_run.run)
@@ -222,6 +206,10 @@ def _require_backend(site: Site) -> None:
 
 def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryRequest, list[Unfinished]]:
     """Read a run's journal, wait until nothing of it works any more, and return what was asked and who was at it."""
+    if not run_states.is_recovery(RunId(journal.run)):
+        raise Refused(
+            f"the run {journal.run} is no recovery: it is not gone on with", hint=f"lifeboat logs {journal.run}"
+        )
     journal.open()
     state = run_states.state(journal.events)
     if state is RunState.ENDED:
@@ -279,7 +267,8 @@ def _only_open(site: Site) -> RunId:
 def open_runs(site: Site) -> list[RunId]:
     """Return the recoveries that changed something and have not ended, oldest first."""
     bucket = site.journals()
-    return [run for run in bucket.unended() if run_states.state(bucket.events(run)) is RunState.OPEN]
+    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
+    return [run for run in unended if run_states.state(bucket.events(run)) is RunState.OPEN]
 
 
 def _require_none_open(site: Site) -> None:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lifeboat.model import Event, EventKind, RunState
+from lifeboat.model import Event, EventKind, RunId, RunState
+
+# What a run is of stands behind its time: 20261128T032535Z-recover-1a2b3c, 20261128T032535Z-app-restart-1a2b3c.
+RECOVERY = "recover"
+APPLICATION = "app"
+
+
+def is_recovery(run: RunId) -> bool:
+    """Return whether a run is a recovery, which can be gone on with."""
+    return run.split("-")[1:2] == [RECOVERY]
+
+
+def is_of_the_application(run: RunId) -> bool:
+    """Return whether a run did one thing to the application, which its host remembers."""
+    return run.split("-")[1:2] == [APPLICATION]
 
 
 def state(events: Iterable[Event]) -> RunState:

@@ -109,12 +109,7 @@ def _deploy_over_ssm(c: Recovering, turn: Turn) -> None:
         while (why := deployments.unreachable(hosts.standing(instance))) is not None:
             show(why)
             turn.sleep(_POLL_SECONDS)
-    with turn.effect("redeploy over SSM", instance=instance):
-        work = Work(
-            site=c.site,
-            tell=c.tell,
-            within=timedelta(seconds=turn.seconds_left),
-            note=lambda **facts: turn.note("over SSM", **facts),
-        )
-        application.perform(work, application.redeployment(None))
+    within = timedelta(seconds=turn.seconds_left)
+    work = Work(site=c.site, tell=c.tell, within=within, effect=turn.effect, note=turn.note)
+    application.perform(work, application.redeployment(None))
     turn.note(f"deployed to {instance} over SSM", deployed_to=instance, deployed_by="SSM")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from lifeboat.clients import probe
@@ -47,11 +49,12 @@ class Verb:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Where a verb is done, for how long it may take the application to be well, and where its steps are written down."""
+    """Where a verb is done, for how long it may take the application to be well, and how its steps are written down."""
 
     site: Site
     tell: Teller
     within: timedelta
+    effect: Callable[..., AbstractContextManager[dict[str, Any]]]
     note: Callable[..., None]
 
 
@@ -102,10 +105,10 @@ def perform(work: Work, verb: Verb) -> Done:
     if deployment.image is None:
         raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
     script = verb.script(deployment.image, str(uuid4()))
-    work.note(order={"script": script.name, "instance": instance, "image": deployment.image, "token": script.token})
     work.tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
+    order = {"script": script.name, "instance": instance, "image": deployment.image, "token": script.token}
     try:
-        with work.tell.waiting() as show:
+        with work.effect(f"{verb.name} on {instance}", **order), work.tell.waiting() as show:
             hosts.run(instance, script, Patience(seconds=SCRIPT_SECONDS, tell=show))
     except Failed as error:
         now = deployed_on(site, hosts, instance).running
@@ -113,10 +116,9 @@ def perform(work: Work, verb: Verb) -> Done:
         raise Failed(
             f"{error.summary}\n{state}", hint="lifeboat app rollback" if now is None else error.hint
         ) from error
-    work.note(ran=script.name)
     expected = Expected(image=deployment.image, instance=instance)
     health = wait_healthy(site, work.tell, expected, work.within)
-    work.note(answered=health.says)
+    work.note(f"{recovery.app.url} is well", answered=health.says)
     return Done(
         instance=instance,
         image=deployment.image,
