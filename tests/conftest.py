@@ -37,12 +37,15 @@ START_SECONDS = 60
 _NETWORKS = count(random.randrange(50))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
-# Tests of one applied stack stay together, since each group applies one of its own; the longest begin first.
+# Tests of one applied stack stay together, since each worker applies one of its own; the longest begin first. What
+# destroys the stack is in the last group, after which no worker needs its stack any more.
 ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
 STACKS = {
-    "stack of images": ("test_ami", "test_dns", "test_app", "test_secrets"),
-    "stack of recoveries": ("test_recover", "test_killed_recoveries", "test_faulted_recoveries", "test_readme"),
     "stack": (),  # all others
+    "stack of recoveries": ("test_recover",),
+    "stack of images": ("test_ami", "test_app", "test_secrets"),
+    "stack of faults": ("test_killed_recoveries", "test_faulted_recoveries", "test_readme"),
+    "stack of names": ("test_dns", "test_pipeline", "test_gitlab_stack", "test_destroy"),
 }
 LONGEST = (*STACKS, "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
 
