@@ -214,6 +214,7 @@ locals {
             Condition = { StringEquals = { "iam:PassedToService" = ["backup.amazonaws.com", "ec2.amazonaws.com", "rds.amazonaws.com"] } }
           },
         ],
+        local._recovers,
         local._never,
       )
     })

@@ -13,6 +13,7 @@ from typing import Any
 import gitlab
 import pytest
 
+from tests import permissions
 from tests.rehearsal import Rehearsal, passed
 
 # Names resolve through the local cloud, so the name is asked by the lifeboat command that resolves it.
@@ -69,9 +70,12 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
     with pytest.raises(urllib.error.URLError):
         notes(stack)
     dead = by_name(stack)
+    trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+    sent_before = len(trace.read_text().splitlines())
 
     done = passed(stack.run("make", "recover", "AMI=latest"))
 
+    sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     after = instances(stack)
     report = json.loads(passed(stack.lifeboat("recover", "-o", "json")).stdout)
     run = runs(stack)[1]
@@ -87,6 +91,9 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
     assert "RTO 0:0" in done.stdout
     assert "the same as before: it moved along" in done.stdout
     assert (run["state"], report["met"]) == ("ended", True)
+    assert len(permissions.actions(sent)) > 50
+    assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-writer") != []
     assert "no changes" in passed(stack.run("make", "apply")).stdout
     passed(stack.lifeboat("plan", "--detailed-exitcode"))
 

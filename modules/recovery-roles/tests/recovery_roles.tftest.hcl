@@ -64,6 +64,25 @@ run "the_restore_role_may_really_restore" {
   }
 }
 
+run "the_restore_role_may_replace_the_applications_instance_and_no_other" {
+  command = plan
+
+  assert {
+    condition     = length([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement if contains(flatten([statement.Action]), "ec2:TerminateInstances") && try(statement.Condition.StringEquals["aws:ResourceTag/application"], "") == "app-test"]) == 1
+    error_message = "A recovery could not end the old instance."
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : can(statement.Condition) if contains(flatten([statement.Action]), "ec2:TerminateInstances")])
+    error_message = "It may end anybody's instances."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.own["restore_operator"].policy) < 8500
+    error_message = "With what it is given besides, the role's policies would not fit into IAM's 10,240 characters."
+  }
+}
+
 run "the_restore_role_may_make_images_and_run_scripts_on_the_host" {
   command = plan
 

@@ -1,0 +1,78 @@
+# What `lifeboat recover` takes beyond looking and launching: it plans the whole stack and replaces one instance.
+
+locals {
+  _recovers = [
+    # A plan reads every resource of the stack once more, settings of backups included.
+    {
+      Sid    = "LookAtTheWholeStack"
+      Effect = "Allow"
+      Action = [
+        "cloudwatch:ListTagsForResource",
+        "events:DescribeRule",
+        "events:ListTagsForResource",
+        "events:ListTargetsByRule",
+        "iam:GetOpenIDConnectProvider",
+        "kms:GetKeyPolicy",
+        "kms:GetKeyRotationStatus",
+        "kms:ListAliases",
+        "kms:ListResourceTags",
+        "route53:ListTagsForResource",
+        "secretsmanager:GetResourcePolicy",
+        "servicequotas:GetServiceQuota",
+        "sns:GetSubscriptionAttributes",
+        "sns:GetTopicAttributes",
+        "sns:ListTagsForResource",
+      ]
+      Resource = ["*"]
+    },
+    {
+      Sid    = "LookAtRolesOfTheApplication"
+      Effect = "Allow"
+      Action = ["iam:GetInstanceProfile", "iam:GetRole*", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
+      Resource = [
+        "arn:aws:iam::${var.account_id}:instance-profile/${var.name}-*",
+        "arn:aws:iam::${var.account_id}:role/${var.name}-*",
+      ]
+    },
+    {
+      Sid    = "LookAtBucketsOfTheApplication"
+      Effect = "Allow"
+      Action = [
+        "s3:GetAccelerateConfiguration",
+        "s3:GetBucket*",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+      ]
+      Resource = ["arn:aws:s3:::${var.name}-*"]
+    },
+    {
+      Sid       = "ReplaceTheInstance"
+      Effect    = "Allow"
+      Action    = ["ec2:TerminateInstances"]
+      Resource  = ["arn:aws:ec2:*:${var.account_id}:instance/*"]
+      Condition = { StringEquals = { "aws:ResourceTag/application" = var.name } }
+    },
+    {
+      Sid      = "MoveTheAddress"
+      Effect   = "Allow"
+      Action   = ["ec2:DisassociateAddress"]
+      Resource = ["arn:aws:ec2:*:${var.account_id}:*"]
+    },
+    # GitLab's DATABASE_URL holds it; RDS keeps it and marks it with the instance that it belongs to.
+    {
+      Sid       = "ReadTheDatabasesPassword"
+      Effect    = "Allow"
+      Action    = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      Resource  = ["arn:aws:secretsmanager:*:${var.account_id}:secret:rds!db-*"]
+      Condition = { ArnLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = local._database_arns.instances } }
+    },
+    {
+      Sid      = "KeepVariables"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject"]
+      Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/gitlab/*"]
+    },
+  ]
+}
