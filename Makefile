@@ -84,9 +84,9 @@ FAULTS := .lifeboat/faults.jsonl
 .PHONY: test-faults
 test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours)
 	@mkdir -p $(dir $(FAULTS)) && rm -f $(FAULTS)
-	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_RECOVERY_FAULTS=all LIFEBOAT_SHARDS=$(WORKERS) \
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_ROUNDS=50 LIFEBOAT_RECOVERY_FAULTS=all LIFEBOAT_SHARDS=$(WORKERS) \
 	  LIFEBOAT_FAULT_REPORT=$(CURDIR)/$(FAULTS) python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  tests/faults/test_killed_recoveries.py tests/faults/test_faulted_recoveries.py; \
+	  tests/faults/test_killed_recoveries.py tests/faults/test_faulted_recoveries.py tests/faults/test_recoveries_together.py; \
 	  status=$$?; python -m tests.faults.report $(FAULTS); exit $$status
 
 .PHONY: lint

@@ -25,6 +25,7 @@ from lifeboat.model import Holder, RunId
 RUN_MARK = "LIFEBOAT_RUN"
 NEEDED_BYTES = 1 << 30  # one applied local stack with a few snapshots takes about 0.6 GB
 KEPT_RUNS = 30
+_SETTLE_SECONDS = 1.0  # from taking the lock to having written down who did
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +186,7 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = holder(work)
+            who = _settled_holder(work)
             if who is None or _runs(who) or time.monotonic() > deadline:
                 raise _locked(who, work) from None
             if not _terraform_works(work / "runs" / who.run):
@@ -196,6 +197,15 @@ def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[s
             time.sleep(0.5)
         else:
             return
+
+
+def _settled_holder(work: Path) -> Holder | None:
+    """Return who holds the environment; who took it this moment has the time to write itself down."""
+    who = holder(work)
+    if who is not None and _runs(who):
+        return who
+    time.sleep(_SETTLE_SECONDS)
+    return holder(work)
 
 
 def terraforms_of(run: RunId) -> list[int]:
