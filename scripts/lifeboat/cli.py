@@ -252,7 +252,9 @@ def local_logs(
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
-    signal.signal(signal.SIGTERM, _like_ctrl_c)
+    # SIGINT as well: a shell's background job ignores it, and would hand that on to Terraform, which then never stops.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _like_ctrl_c)
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

@@ -158,7 +158,7 @@ def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
 
 def test_a_restart_that_was_killed_is_ended_by_the_next_and_nobody_resumes_it(stack: Rehearsal) -> None:
     first = stack.start("lifeboat", "app", "restart")
-    kill = {"service": "ssm", "operation": "SendCommand", "when": "after", "status": 503, "kill": first.pid}
+    kill = {"service": "ssm", "operation": "SendCommand", "first": 2, "when": "after", "status": 503, "kill": first.pid}
     asked = {"add": kill}
     request = urllib.request.Request(
         f"http://127.0.0.1:{stack.port}/_localcloud/faults", json.dumps(asked).encode(), {"X-Localcloud": "1"}

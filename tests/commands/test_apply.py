@@ -262,7 +262,8 @@ def test_a_plan_that_would_lose_the_database_is_refused_even_with_yes(stack: Reh
 
 def test_ctrl_c_leaves_something_that_the_next_apply_goes_on_from(stack: Rehearsal) -> None:
     stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    first = stack.start("lifeboat", "apply")
+    # Started by a script in the background, a program ignores Ctrl-C unless it asks for it.
+    first = stack.start("bash", "-c", "trap '' INT; exec lifeboat apply")
     time.sleep(14)
     first.send_signal(signal.SIGINT)
     printed, _ = first.communicate(timeout=200)
