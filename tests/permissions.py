@@ -1,12 +1,12 @@
 """Which calls of a trace a role's policies do not name: the local cloud itself lets every credential do everything.
 
-Only actions are compared, and conditions only in so far as a statement counts for nothing when it is for resources that
-bear the mark of a drill. Resources are left out: AWS alone knows which one a call touches.
+Only actions are compared; AWS alone knows which resource a call touches. A statement for resources that bear the mark of
+a drill counts for nothing, one that denies for everything counts, and reading a secret takes its key through the service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -24,6 +24,11 @@ OPERATIONS = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "s3:ListObjectsV2": "s3:ListBucket",
+}
+# What lies under the stack's own keys: the action on the key, and the service through which it is asked for.
+UNDER_A_KEY = {
+    "secretsmanager:GetSecretValue": ("kms:Decrypt", "secretsmanager."),
+    "secretsmanager:PutSecretValue": ("kms:GenerateDataKey", "secretsmanager."),
 }
 # What everybody may do, and what another role does meanwhile: the job of the pipeline takes one of its own.
 WITHOUT_PERMISSION = {"sts:GetCallerIdentity", "sts:AssumeRole"}
@@ -50,17 +55,54 @@ def refused(called: Iterable[str], iam: Any, role: str) -> list[str]:
         found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
         documents.append(found["PolicyVersion"]["Document"])
     allowed = [pattern for document in documents for pattern in _allowed(document)]
-    return sorted(action for action in called if not any(_matches(action, pattern) for pattern in allowed))
+    denied = [pattern for document in documents for pattern in _denied(document)]
+    missing = {
+        action
+        for action in called
+        if not any(_matches(action, pattern) for pattern in allowed)
+        or any(_matches(action, pattern) for pattern in denied)
+    }
+    # AWS asks for the key in the name of whoever calls, so no call of ours shows it.
+    for action, (key, service) in UNDER_A_KEY.items():
+        if action in called and not any(_allows_key(document, key, service) for document in documents):
+            missing.add(f"{key} through {service}")
+    return sorted(missing)
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    found = statement.get("Action", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _statements(document: dict[str, Any], effect: str) -> Iterator[dict[str, Any]]:
+    for statement in document["Statement"]:
+        if statement["Effect"] == effect:
+            yield statement
 
 
 def _allowed(document: dict[str, Any]) -> list[str]:
     patterns = []
-    for statement in document["Statement"]:
-        of_a_run = statement.get("Condition", {}).get("Null", {}).get("aws:ResourceTag/lifeboat:run") == "false"
-        if statement["Effect"] == "Allow" and not of_a_run:
-            found = statement["Action"]
-            patterns += [found] if isinstance(found, str) else found
+    for statement in _statements(document, "Allow"):
+        if statement.get("Condition", {}).get("Null", {}).get("aws:ResourceTag/lifeboat:run") != "false":
+            patterns += _actions(statement)
     return patterns
+
+
+def _denied(document: dict[str, Any]) -> list[str]:
+    """Return what is denied whatever it is done to."""
+    for_all = [one for one in _statements(document, "Deny") if one.get("Resource") in ("*", ["*"])]
+    return [pattern for one in for_all if "Condition" not in one for pattern in _actions(one)]
+
+
+def _allows_key(document: dict[str, Any], action: str, service: str) -> bool:
+    for statement in _statements(document, "Allow"):
+        said = statement.get("Condition", {}).get("StringLike", {}).get("kms:ViaService", [])
+        through = [said] if isinstance(said, str) else said
+        if any(_matches(action, one) for one in _actions(statement)) and any(
+            one.startswith(service) for one in through
+        ):
+            return True
+    return False
 
 
 def _matches(action: str, pattern: str) -> bool:

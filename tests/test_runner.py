@@ -226,7 +226,8 @@ def test_waiting_ends_at_the_steps_deadline() -> None:
 
     slow = Step[World](name="x", title="X", check=lambda _: Gap(text="g"), do=wait, limit=timedelta(seconds=60))
 
-    with pytest.raises(LifeboatError, match="not done within 60 s"):
+    # What was still missing is told, not only that time ran out.
+    with pytest.raises(LifeboatError, match="not done within 60 s: g$"):
         Runner(journal=MemoryJournal(), clock=clock, fence=Fence(), watcher=Silent()).run([slow], World())
 
     assert clock.elapsed == 60
@@ -275,3 +276,20 @@ def _until_done(run: Callable[[], object]) -> None:
             continue
         return
     raise AssertionError("it never ended")
+
+
+@dataclass
+class LostJournal(MemoryJournal):
+    """A journal that goes away when a result is to be written."""
+
+    def write(self, kind: EventKind, *, step: str = "", text: str = "", **data: Any) -> Event:
+        if kind in (EventKind.RESULT, EventKind.STOPPED):
+            raise Unreachable("the bucket does not answer")
+        return super().write(kind, step=step, text=text, **data)
+
+
+def test_what_went_wrong_is_told_with_how_to_go_on_also_where_it_cannot_be_written_down() -> None:
+    with pytest.raises(StoppedPartWay, match="^A: no room$") as stopped:
+        runner(LostJournal()).run([step("a", fails=Refused("no room"))], World())
+
+    assert stopped.value.hint == "lifeboat resume r1"

@@ -68,6 +68,17 @@ locals {
       Resource  = ["arn:aws:secretsmanager:*:${var.account_id}:secret:rds!db-*"]
       Condition = { ArnLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = local._database_arns.instances } }
     },
+    # Secrets and dumps lie under keys of the stack, and the services read them in the name of whoever asks.
+    {
+      Sid      = "UseTheKeysOfSecretsAndDumps"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
+      Condition = {
+        StringEquals = { "aws:ResourceTag/application" = var.name }
+        StringLike   = { "kms:ViaService" = ["s3.*.amazonaws.com", "secretsmanager.*.amazonaws.com"] }
+      }
+    },
     {
       Sid      = "KeepVariables"
       Effect   = "Allow"

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
 from lifeboat.errors import LifeboatError, NothingFits, Refused, WrongConfiguration
-from lifeboat.model import Action, Plan
+from lifeboat.model import Action, Plan, RunId
 from lifeboat.site import Site, site
+from lifeboat.stack import recovered
 
 ROOT = Path(__file__).parents[2]
 INIT_SECONDS = 300
@@ -58,6 +61,11 @@ def plan(here: Site, folder: Path) -> None:
     if judgement.refused:
         (folder / "stack.plan").unlink()
         raise Refused("this plan would lose what must not be lost, so it is not kept")
+    try:
+        recovered.require_kept(here, found)
+    except Refused:
+        (folder / "stack.plan").unlink()
+        raise
     summary = {name: sum(found.count(action) for action in actions) for name, actions in COUNTED.items()}
     (folder / "summary.json").write_text(json.dumps(summary))
 
@@ -68,13 +76,15 @@ def apply(here: Site, folder: Path) -> None:
     if not saved.is_file():
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
     stack, settings = _stack(here), here.project.environment.terraform
-    running = stack.apply(
-        saved,
-        events=folder / "events.jsonl",
-        seconds=settings.apply_minutes * 60,
-        parallelism=settings.parallelism,
-    )
-    _finished(running)
+    run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
+    with here.lease(run).held():  # so that a recovery and this one know of each other
+        running = stack.apply(
+            saved,
+            events=folder / "events.jsonl",
+            seconds=settings.apply_minutes * 60,
+            parallelism=settings.parallelism,
+        )
+        _finished(running)
     say("stack: applied as planned")
 
 

@@ -12,8 +12,8 @@ from lifeboat import views, views_recovery
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, duration, image_id, matching, site_of
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
-from lifeboat.errors import DONE, OBJECTIVE_MISSED, StoppedPartWay, WrongConfiguration
-from lifeboat.model import ImageId, RecoveryReport, RecoveryRequest, RunId
+from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
+from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId
 from lifeboat.runbooks.recover import STEPS
 from lifeboat.runner import Watcher
 from lifeboat.site import Site
@@ -81,17 +81,19 @@ def recover(
             views_recovery.preview(found.steps, found.expected, found.remarks)
             if found.plan is not None:
                 views_recovery.planned(found.plan, found.refused)
-        return DONE
+        return _status_of(found)
     return _shown(recover_command.run(here, _orders(here, yes=yes), request), output)
 
 
-def resume(run: Run = "", *, env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> int:
+def resume(
+    run: Run = "", *, env: Env = "local", output: Out = Output.TABLE, allow: Allow = None, yes: Yes = False
+) -> int:
     """Go on with a recovery that was interrupted, killed, or left steps open; from any checkout, on any machine.
 
     Example: lifeboat resume 20260301T031500Z-recover-1f9a3c -e production
     """
     here = site_of(env)
-    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run)), output)
+    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), tuple(allow or ())), output)
 
 
 def abort(run: Run = "", *, env: Env = "local") -> int:
@@ -150,6 +152,12 @@ def _orders(site: Site, *, yes: bool) -> recover_command.Orders:
         return views_recovery.Steps(objective=objective, failed_at=failed_at, now=lambda: datetime.now(UTC))
 
     return recover_command.Orders(tell=views.Teller(), watch=watch, agree=asking(yes=yes))
+
+
+def _status_of(found: RecoveryPreview) -> int:
+    """Return the status that the recovery would end with as far as a preview can tell: that of the first obstacle."""
+    problems = [step.problem.exit_status for step in found.steps if step.problem is not None and step.stops]
+    return problems[0] if problems else (Refused.exit_status if found.refused else DONE)
 
 
 def _shown(done: RecoveryReport, output: Output) -> int:

@@ -112,6 +112,10 @@ class Unreachable(LifeboatError):
     exit_status = 8
 
 
+class GitLabUnreachable(Unreachable):
+    """GitLab did not answer: a recovery goes around it, which no other service allows."""
+
+
 class NamesUnreachable(LifeboatError):
     """No name server answered: nothing is known about the name."""
 

@@ -613,6 +613,7 @@ class Previewed:
     title: str
     gap: Gap | None
     problem: LifeboatError | None = None
+    stops: bool = True  # whether that problem would end the run, or leave the step open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -644,6 +645,7 @@ class RecoveryReport:
     address: str
     url: str
     public_name: str | None
+    to_commit: str  # the command that tells every other checkout of the image; empty where the files name it
 
     @property
     def address_moved(self) -> bool:

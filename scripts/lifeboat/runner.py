@@ -6,7 +6,7 @@ It reaches nothing outside: the journal, the clock and the fence are given to it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -87,7 +87,9 @@ class Turn:
         try:
             yield came
         except LifeboatError as error:
-            self._journal.write(EventKind.RESULT, step=self._step, text=text, error=error.summary, **came)
+            # What went wrong counts for more than that it cannot be written down as well.
+            with suppress(LifeboatError):
+                self._journal.write(EventKind.RESULT, step=self._step, text=text, error=error.summary, **came)
             raise
         self._journal.write(EventKind.RESULT, step=self._step, text=text, **came)
 
@@ -142,7 +144,8 @@ def preview(steps: Iterable[Step[Context]], context: Context) -> list[Previewed]
         try:
             found.append(Previewed(name=step.name, title=step.title, gap=step.check(context)))
         except LifeboatError as error:
-            found.append(Previewed(name=step.name, title=step.title, gap=None, problem=error))
+            stops = not isinstance(error, step.may_stay_open)
+            found.append(Previewed(name=step.name, title=step.title, gap=None, problem=error, stops=stops))
     return found
 
 
@@ -167,7 +170,7 @@ class Runner:
                 outcome = self._step(step, context)
             except (KeyboardInterrupt, Interrupted) as stop:
                 self.watcher.step_ends(number, len(steps), "interrupted")
-                self.journal.write(EventKind.STOPPED, step=step.name, text="interrupted")
+                self._note_stop(step.name, "interrupted")
                 why = f": {stop.summary}" if isinstance(stop, Interrupted) else ""
                 raise Interrupted(f"interrupted in the step {step.name!r}{why}", hint=self._resume()) from None
             except LifeboatError as error:
@@ -177,7 +180,7 @@ class Runner:
                     left.append(LeftOpen(name=step.name, title=step.title, why=error.summary))
                     continue
                 self.watcher.step_ends(number, len(steps), "failed")
-                self.journal.write(EventKind.STOPPED, step=step.name, text=error.summary)
+                self._note_stop(step.name, error.summary)
                 raise self._stopped(step.title, error) from error
             self.watcher.step_ends(number, len(steps), outcome)
         return tuple(left)
@@ -192,12 +195,21 @@ class Runner:
             raise Failed(gap.text)
         self.journal.write(EventKind.DOING, step=step.name, text=gap.text)
         turn = Turn(step.name, limit=step.limit, journal=self.journal, clock=self.clock, fence=self.fence)
-        step.do(context, turn)
+        try:
+            step.do(context, turn)
+        except StepTookTooLong as error:
+            still = step.check(context)
+            if still is not None:
+                raise StepTookTooLong(f"{error.summary}: {still.text}", hint=error.hint) from error
         still = step.check(context)
         if still is not None:
             raise Failed(f"done, and yet: {still.text}")
         self.journal.write(EventKind.DONE, step=step.name)
         return "done"
+
+    def _note_stop(self, step: str, text: str) -> None:
+        with suppress(LifeboatError):  # what stopped the run is told in any case, with how to go on
+            self.journal.write(EventKind.STOPPED, step=step, text=text)
 
     def _stopped(self, title: str, error: LifeboatError) -> LifeboatError:
         changed = any(event.kind is EventKind.INTENT for event in self.journal.events)

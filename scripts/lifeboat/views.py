@@ -42,7 +42,7 @@ from lifeboat.model import (
 
 _PLAIN_EVERY_SECONDS = 15.0
 _WIDTH_WITHOUT_TERMINAL = 140
-_spoken_for: ContextVar[str] = ContextVar("spoken_for", default=hints.DEFAULT)
+_spoken_for: ContextVar[str | None] = ContextVar("spoken_for", default=None)
 
 
 def console(*, stderr: bool) -> Console:
@@ -371,7 +371,9 @@ def prerequisites(rows: Sequence[Prerequisite]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         mark = "[green]ok[/green]" if row.good else "[red]bad[/red]"
-        table.add_row(mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(_next(row.fix)))
+        table.add_row(
+            mark, row.name, escape(row.found), escape(row.wanted), "" if row.good else escape(next_command(row.fix))
+        )
     console(stderr=False).print(table)
 
 
@@ -438,15 +440,16 @@ def error(problem: LifeboatError) -> None:
     out = console(stderr=True)
     out.print(f"[red]error:[/red] {escape(problem.summary)}")
     if problem.hint:
-        out.print(f"  next: {escape(_next(problem.hint))}")
+        out.print(f"  next: {escape(next_command(problem.hint))}")
 
 
-def speak_for(env: str) -> None:
-    """Let what is printed to type next be for this environment."""
+def speak_for(env: str | None) -> None:
+    """Let what is printed to type next be for this environment; None for the one that needs no name."""
     _spoken_for.set(env)
 
 
-def _next(text: str) -> str:
+def next_command(text: str) -> str:
+    """Return what is to be typed next, for the environment that is spoken for."""
     return hints.for_environment(text, _spoken_for.get())
 
 

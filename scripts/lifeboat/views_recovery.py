@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lifeboat.decisions import plans
 from lifeboat.model import Change, Event, LeftOpen, Plan, Previewed, RecoveryPreview, RecoveryReport, RunRow
-from lifeboat.views import console
+from lifeboat.views import console, next_command
 
 
 class Steps:
@@ -61,7 +61,8 @@ def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks:
         table.add_column(heading, overflow="fold")
     for step in steps:
         if step.problem is not None:
-            mark, text = "[red]stops[/red]", f"{step.problem.summary}\n{step.problem.hint}".strip()
+            mark = "[red]stops[/red]" if step.stops else "[yellow]left open[/yellow]"
+            text = f"{step.problem.summary}\n{next_command(step.problem.hint)}".strip()
         elif step.gap is not None:
             mark, text = "[yellow]to do[/yellow]", step.gap.text
         else:
@@ -116,6 +117,8 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"deployed by: {escape(str(facts['deployed_by']))}")
     for remark in found.remarks:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
+    if found.to_commit:
+        out.print(f"[yellow]commit it, else an apply from elsewhere is refused: {escape(found.to_commit)}[/yellow]")
     for step in found.left_open:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
 
@@ -138,6 +141,7 @@ def report_document(found: RecoveryReport) -> dict[str, Any]:
         "facts": found.facts,
         "open": [_open(step) for step in found.left_open],
         "remarks": list(found.remarks),
+        "to_commit": found.to_commit,
     }
 
 
@@ -152,7 +156,9 @@ def preview_document(found: RecoveryPreview) -> dict[str, Any]:
             {
                 "step": step.name,
                 "gap": None if step.gap is None else step.gap.text,
-                "stops": None if step.problem is None else step.problem.summary,
+                "stops": None if step.problem is None or not step.stops else step.problem.summary,
+                "left_open": None if step.problem is None or step.stops else step.problem.summary,
+                "next": None if step.problem is None else next_command(step.problem.hint),
                 "usual_seconds": None if step.name not in found.expected else found.expected[step.name].total_seconds(),
             }
             for step in found.steps

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from lifeboat.clients.journal import Journal, JournalBucket, document
-from lifeboat.errors import IntegrityFailure, Locked, NothingFits
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Unreachable
 from lifeboat.model import EventKind, RunId
 
 from tests.conftest import RunningCloud
@@ -196,3 +196,41 @@ def test_a_run_that_ended_is_told_from_one_that_did_not_without_reading_its_line
 
     assert (before, journals.unended(), journals.runs()) == ([RUN], [], [RUN])
     assert [event.kind for event in journals.events(RUN)] == [EventKind.BEGUN, EventKind.ENDED]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_while_the_bucket_is_away_nothing_counts_and_afterwards_the_same_machine_goes_on(
+    cloud: RunningCloud, journals: JournalBucket, tmp_path: Path, when: str
+) -> None:
+    first = journal(journals, tmp_path)
+    first.write(EventKind.BEGUN)
+    # With "after", the line gets there and nobody ever hears of it.
+    rule = {"service": "s3", "operation": "PutObject", "when": when, "times": 1000, "status": 503}
+    cloud.control("faults", add=rule)
+    for text in ("the result", "that it stopped"):
+        with pytest.raises(Unreachable):
+            first.write(EventKind.RESULT, text=text)
+    cloud.control("faults", clear=True)
+
+    resumed = journal(journals, tmp_path)
+    resumed.open()
+    resumed.write(EventKind.BEGUN, text="again")
+
+    got_there = [] if when == "before" else ["the result", "that it stopped"]
+    assert [event.text for event in resumed.events] == ["", *got_there, "again"]
+    assert journals.events(RUN) == list(resumed.events)
+
+
+def test_a_line_whose_answer_was_lost_counts_for_the_process_that_wrote_it(
+    cloud: RunningCloud, journals: JournalBucket, tmp_path: Path
+) -> None:
+    first = journal(journals, tmp_path)
+    cloud.control("faults", add={"service": "s3", "operation": "PutObject", "when": "after", "status": 503})
+    with pytest.raises(Unreachable):
+        first.write(EventKind.INTENT, text="launch")
+
+    first.write(EventKind.RESULT, text="launched")
+
+    assert [event.text for event in first.events] == ["launch", "launched"]
+    assert journals.events(RUN) == list(first.events)
+    assert (tmp_path / "journal.jsonl").read_text().count("\n") == 2

@@ -113,6 +113,13 @@ def test_the_report_adds_up_and_the_image_is_kept_for_every_later_apply(stack: R
     assert json.loads((stack.root / IMAGE_FILE).read_text()) == {"ami_id": image}
     assert [found["id"] for found in listed if found["proven_at"]] == [image]
     assert [instance["ImageId"] for instance in instances(stack)] == [image]
+    assert report["to_commit"].startswith(f"git add {IMAGE_FILE} && git commit ")
+    # A checkout that never heard of it would go back.
+    (stack.root / IMAGE_FILE).rename(stack.root / "kept")
+    undone = passed(stack.lifeboat("apply", "--yes"), 3)
+    (stack.root / "kept").rename(stack.root / IMAGE_FILE)
+    assert f"this plan would undo the recovery {report['run']}" in undone.stderr
+    assert [instance["ImageId"] for instance in instances(stack)] == [image]
     assert "no changes" in passed(stack.lifeboat("apply")).stdout
 
 
@@ -193,6 +200,7 @@ def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothi
     allowed = stack.lifeboat("recover", "--allow", 'module.database.aws_db_instance.this["g1"]')
 
     assert 'update module.database.aws_db_instance.this["g1"]' in refused.stderr
+    assert "lifeboat recover -e local --failed-at 20" in refused.stderr
     assert "--allow 'module.database.aws_db_instance.this[\"g1\"]'" in refused.stderr
     assert [i["State"]["Name"] for i in after] == [i["State"]["Name"] for i in before]
     passed(allowed)
@@ -253,6 +261,23 @@ def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(
     assert not (stack.root / IMAGE_FILE).exists()
     assert "no recovery is open" in nothing.stderr
     assert [run["state"] for run in runs(stack)] == ["ended"]
+
+
+def test_aborting_ends_what_was_launched_and_never_recorded(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    broke(stack)
+    before = instances(stack)[0]["InstanceId"]
+    first = stack.start("lifeboat", "recover")
+    kill = {"service": "ec2", "operation": "RunInstances", "when": "after", "status": 503, "kill": first.pid}
+    control(stack, "faults", add=kill)
+    first.communicate(timeout=300)
+    (launched,) = (one["InstanceId"] for one in instances(stack) if one["InstanceId"] != before)
+
+    aborted = passed(stack.lifeboat("abort"))
+
+    assert f"{launched}, which an attempt launched and Terraform does not know, is terminated" in aborted.stdout
+    assert launched not in [one["InstanceId"] for one in instances(stack)]
+    passed(stack.lifeboat("recover"))
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,11 @@ def test_what_to_type_next_is_for_the_environment_that_was_asked_for(fresh: Rehe
     for suffix in ("toml", "tfvars"):
         shutil.copy(fresh.root / "environments" / f"local.{suffix}", fresh.root / "environments" / f"second.{suffix}")
 
-    refused = fresh.lifeboat("local", "load", "anything", "-e", "second")
+    second = fresh.lifeboat("local", "load", "anything", "-e", "second")
+    default = fresh.lifeboat("local", "load", "anything")
+    # In this shell a command without a name is for the other one.
+    named = fresh.lifeboat("local", "load", "anything", "-e", "local", ENV="second")
 
-    assert "lifeboat local up -e second" in passed(refused, 8).stderr
+    assert "next: lifeboat local up -e second" in passed(second, 8).stderr
+    assert "next: lifeboat local up\n" in passed(default, 8).stderr
+    assert "next: lifeboat local up -e local" in passed(named, 8).stderr

@@ -50,7 +50,7 @@ def test_each_command_of_a_hint_names_the_environment_once(hint: str, wanted: st
 
 
 def test_the_default_environment_needs_no_name() -> None:
-    assert for_environment("lifeboat apply", "local") == "lifeboat apply"
+    assert for_environment("lifeboat apply", None) == "lifeboat apply"
 
 
 def test_the_commands_that_are_known_are_those_of_the_command_line() -> None:

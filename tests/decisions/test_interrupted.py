@@ -28,12 +28,14 @@ def version(serial: int | None, md5: str, lineage: str = "a") -> StateVersion:
         (lock(who="other@host"), False),
         (lock(who="root@elsewhere"), False),
         (lock(created=NOW - timedelta(hours=1)), False),
+        (lock(created=NOW + timedelta(minutes=4)), False),  # by hand, after the run's own Terraform was killed
+        (lock(created=NOW + timedelta(minutes=21)), True),
         (lock(created=NOW + timedelta(hours=1)), False),
         (lock(created=None), False),
     ],
 )
 def test_only_a_lock_taken_by_the_run_itself_is_ours(found: RemoteLock, ours: bool) -> None:
-    answer = is_ours(found, user="root", host="host", started=NOW, now=NOW + timedelta(minutes=5))
+    answer = is_ours(found, user="root", host="host", starts=[NOW, NOW + timedelta(minutes=20)])
 
     assert answer is ours
 

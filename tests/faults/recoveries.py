@@ -68,6 +68,8 @@ ERRORS = {
     "unavailable": {"when": "before", "status": 503, "code": "ServiceUnavailable"},
     "throttled": {"when": "before", "status": 429, "code": "ThrottlingException"},
     "expired token": {"when": "before", "status": 400, "code": "ExpiredToken"},
+    # All that would change anything is refused from here on, until somebody goes on with it.
+    "outage": {"when": "before", "status": 503, "code": "ServiceUnavailable", "times": 100_000},
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
 
@@ -158,7 +160,7 @@ class Program(Protocol):
     def start(self) -> subprocess.Popen[str]:
         """Start it in the first checkout."""
 
-    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+    def again(self, point: Point) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
         """Go on after it did not end well, and return where."""
 
     def wrong(self, by: Rehearsal) -> list[str]:
@@ -175,11 +177,12 @@ class Lifeboat:
     def start(self) -> subprocess.Popen[str]:
         return self.scene.first.start("lifeboat", "recover")
 
-    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
-        other = self.scene.other
-        runs = json.loads(passed(other.lifeboat("runs", "-o", "json")).stdout)
+    def again(self, point: Point) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+        # After an outage the machine is still there, with what it wrote down and could not send.
+        where = self.scene.first if point.happens == "outage" else self.scene.other
+        runs = json.loads(passed(where.lifeboat("runs", "-o", "json")).stdout)
         # Stopped before anything was changed there is nothing to resume: the operator starts again.
-        return other, other.lifeboat("resume" if runs and runs[0]["state"] == "open" else "recover")
+        return where, where.lifeboat("resume" if runs and runs[0]["state"] == "open" else "recover")
 
     def wrong(self, by: Rehearsal) -> list[str]:
         return wrong_with(self.scene, by) + wrong_outside_the_stack(self.scene, by)
@@ -197,7 +200,7 @@ class PlainTerraform:
         argv, env = self._order()
         return self.scene.first.start(*argv, **env)
 
-    def again(self) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+    def again(self, point: Point) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
         argv, env = self._order()
         return self.scene.first, self.scene.first.run(*argv, **env)
 
@@ -228,7 +231,7 @@ def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
         wrong.append(f"it ended with {process.returncode}")
     resumed, where = None, scene.first
     if process.returncode != 0:
-        where, done = by.again()
+        where, done = by.again(point)
         resumed = done.returncode
         if resumed != 0:
             wrong.append(f"{' '.join(done.args[:2])} ended with {resumed}: {done.stderr[-1500:]}")
@@ -286,6 +289,10 @@ def wrong_outside_the_stack(scene: Scene, by: Rehearsal) -> list[str]:
     wrong = []
     if [variables(env).get("EC2_INSTANCE_ID")] != launched:
         wrong.append(f"GitLab says {variables(env)}, {launched} is there")
+    newest = json.loads(passed(by.lifeboat("runs", "-o", "json")).stdout)[0]["run"]
+    told = json.loads(passed(by.lifeboat("logs", newest, "-o", "json")).stdout)
+    if [line["data"]["deployed_to"] for line in told if "deployed_to" in line["data"]][-1:] != launched:
+        wrong.append("the application was deployed to another instance, or to none")
     with suppress(OSError), urllib.request.urlopen(env["APP_URL"], timeout=10) as answer:
         return wrong if json.load(answer)["notes"] else [*wrong, "the application answers without rows"]
     return [*wrong, "the application does not answer"]

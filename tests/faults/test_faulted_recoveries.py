@@ -36,5 +36,5 @@ def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene, shard:
 
 
 def few(calls: list[Recorded]) -> list[Point]:
-    """Return the two that have cost others most: a launch whose answer is lost, a token that expires in the middle."""
-    return [Point(number_of(calls, "ec2:RunInstances"), "lost answer"), Point(len(calls) // 2, "expired token")]
+    """Return what has cost others most: a launch whose answer is lost, and an AWS that goes away in the middle."""
+    return [Point(number_of(calls, "ec2:RunInstances"), "lost answer"), Point(len(calls) // 2, "outage")]

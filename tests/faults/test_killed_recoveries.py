@@ -36,6 +36,8 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, shard
         print(described(outcome))
     assert len(calls) > 30
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
+    # Leases are renewed by the clock, so that a run has a call more or less than the one that was recorded.
+    assert sum(not outcome.hit for outcome in outcomes) <= len(outcomes) // 20
     assert [outcome for outcome in outcomes if outcome.ended == -9]
 
 
@@ -45,16 +47,16 @@ def few(calls: list[Recorded]) -> list[Point]:
     return [Point(number_of(calls, LAUNCH), "kill everything after"), *spread]
 
 
-@pytest.mark.parametrize("shard", SHARDS)
-def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene, shard: int) -> None:
+def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene) -> None:
     plain = PlainTerraform(scene)
     calls = recorded(scene, plain)
     launch = Point(number_of(calls, LAUNCH), "kill everything after")
     both = ("kill everything before", "kill everything after")
-    points = every(calls, both, shard) if ALL else [launch]
+    points = [Point(number, how) for number in range(1, len(calls) + 1) for how in both] if ALL else [launch]
 
-    outcomes = [tried(scene, point, plain) for point in points]
+    outcomes = {point: tried(scene, point, plain) for point in points}
 
-    for outcome in outcomes:
+    for outcome in outcomes.values():
         print(described(outcome))
-    assert [outcome for outcome in outcomes if outcome.point == launch and not outcome.wrong] == []
+    assert sum(not outcome.hit for outcome in outcomes.values()) <= len(outcomes) // 20
+    assert outcomes[launch].wrong

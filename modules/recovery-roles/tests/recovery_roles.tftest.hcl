@@ -92,8 +92,8 @@ run "the_restore_role_may_make_images_and_run_scripts_on_the_host" {
   }
 
   assert {
-    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.StringEquals["aws:ResourceTag/application"] == "app-test" && statement.Condition.StringLike["kms:ViaService"] == "ec2.*.amazonaws.com" if contains(flatten([statement.Action]), "kms:Decrypt")])
-    error_message = "It may use keys of others, or for more than volumes."
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.StringEquals["aws:ResourceTag/application"] == "app-test" && (statement.Condition.StringLike["kms:ViaService"] == "ec2.*.amazonaws.com" || statement.Sid == "UseTheKeysOfSecretsAndDumps") if contains(flatten([statement.Action]), "kms:Decrypt")])
+    error_message = "It may use keys of others, or for more than volumes, secrets and dumps."
   }
 }
 

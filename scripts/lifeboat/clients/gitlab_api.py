@@ -19,7 +19,14 @@ import urllib3.exceptions
 from gitlab.exceptions import GitlabError
 
 from lifeboat.clients.redaction import redacted
-from lifeboat.errors import GitLabRefused, LifeboatError, NothingFits, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.errors import (
+    GitLabRefused,
+    GitLabUnreachable,
+    LifeboatError,
+    NothingFits,
+    RoleMissing,
+    WrongConfiguration,
+)
 from lifeboat.gitlab_model import Role
 from lifeboat.model import Secret
 
@@ -106,7 +113,7 @@ class _Session(requests.Session):
                 if attempt == ATTEMPTS or time.monotonic() + wait > deadline:
                     if answer.status_code != 429:
                         return answer
-                    raise Unreachable(
+                    raise GitLabUnreachable(
                         f"GitLab limits how often it may be asked (429) and wants {wait:.0f} s more",
                         hint="wait, then run the same command again",
                     )
@@ -201,7 +208,7 @@ class GitLabApi:
             found = [read(_record(record)) for record in pages]
             total = getattr(pages, "total", None)
             if total is not None and total != len(found):
-                raise Unreachable(
+                raise GitLabUnreachable(
                     f"cannot {order.what}: the list changed while it was read ({len(found)} of {total})",
                     hint="run the same command again",
                 )
@@ -272,20 +279,20 @@ class GitLabApi:
                 hint="write the address and the path of the project that GitLab has itself in [gitlab]",
             ) from None
         except requests.exceptions.SSLError as error:
-            raise Unreachable(
+            raise GitLabUnreachable(
                 f"cannot {order.what}: no trusted connection to {self.url}: {_shown(str(error))}",
                 hint="name the certificates to trust in REQUESTS_CA_BUNDLE; never switch the check off",
             ) from None
         except requests.RequestException as error:
-            raise Unreachable(
+            raise GitLabUnreachable(
                 f"cannot {order.what}: {self.url} does not answer ({type(error).__name__})",
                 hint="lifeboat gitlab doctor; without GitLab, deploy over SSM: lifeboat app redeploy",
             ) from None
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._garbled(order) from None
 
-    def _garbled(self, order: Order) -> Unreachable:
-        return Unreachable(
+    def _garbled(self, order: Order) -> GitLabUnreachable:
+        return GitLabUnreachable(
             f"cannot {order.what}: {self.url} answers with something that is not GitLab's API",
             hint="is [gitlab] url GitLab's own address? lifeboat gitlab doctor",
         )
@@ -314,7 +321,7 @@ class GitLabApi:
         if status == 404:
             return NothingFits(f"cannot {order.what}: it is not there")
         if status in _BUSY:
-            return Unreachable(f"cannot {order.what}: GitLab answers {status}", hint="run the same command again")
+            return GitLabUnreachable(f"cannot {order.what}: GitLab answers {status}", hint="run the same command again")
         words = _shown(str(error.error_message))
         return GitLabRefused(f"cannot {order.what}: GitLab answers {status}: {words}", status=status, body=body)
 

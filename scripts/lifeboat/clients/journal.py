@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.errors import IntegrityFailure, Locked, NothingFits
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Unreachable
 from lifeboat.model import Event, EventKind, RunId
 
 _PREFIX = "runs/"
@@ -37,6 +37,7 @@ class Journal:
         self._bucket = bucket
         self._now = now
         self._events: list[Event] = []
+        self._unsure: Event | None = None  # a line of which nobody knows whether it got to the bucket
         self._lock = threading.Lock()
 
     @property
@@ -50,15 +51,35 @@ class Journal:
         return tuple(self._events)
 
     def write(self, kind: EventKind, *, step: str = "", text: str = "", **data: Any) -> Event:
-        """Append one line, durable in both places when this returns; raises Locked when the run is somebody else's now."""
+        """Append one line, durable in both places when this returns.
+
+        Raises Locked when the run is somebody else's now, Unreachable when the bucket does not answer: then the line
+        does not count, here either.
+        """
         with self._lock:
+            self._settle()
             event = Event(seq=len(self._events) + 1, at=self._now(), kind=kind, step=step, text=text, data=data)
-            _append(self._path, [event])
-            self._bucket.put(self._run, event)
+            before = _append(self._path, [event])
+            try:
+                self._bucket.put(self._run, event)
+            except Unreachable:
+                os.truncate(self._path, before)
+                self._unsure = event
+                raise
             self._events.append(event)
             if kind is EventKind.ENDED:
                 self._bucket.mark_ended(self._run)
             return event
+
+    def _settle(self) -> None:
+        """Find out whether the line whose answer was lost got to the bucket: if so, it is ours and counts."""
+        if self._unsure is None:
+            return
+        found = self._bucket.line(self._run, self._unsure.seq)
+        if found == self._unsure:
+            _append(self._path, [found])
+            self._events.append(found)
+        self._unsure = None
 
     def open(self) -> None:
         """Read what earlier attempts wrote, wherever they ran; what only this machine knows is given to the bucket.
@@ -105,6 +126,14 @@ class JournalBucket:
                         f"somebody else goes on with the run {run} (line {event.seq} of its journal is theirs)",
                         hint=f"lifeboat logs {run} shows what they do",
                     ) from error
+
+    def line(self, run: RunId, seq: int) -> Event | None:
+        """Return one line; None where there is none yet."""
+        with translated(f"read the journal of {run} in {self._name}"):
+            answer = sdk.unless_absent(
+                ("NoSuchKey", "404"), lambda: self._s3.get_object(Bucket=self._name, Key=_key(run, seq))
+            )
+            return None if answer is None else parsed(json.loads(answer["Body"].read()))
 
     def events(self, run: RunId) -> list[Event]:
         """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""
@@ -174,23 +203,29 @@ def _key(run: RunId, seq: int) -> str:
     return f"{_PREFIX}{run}/{seq:06}.json"
 
 
-def _append(path: Path, events: Iterable[Event]) -> None:
+def _append(path: Path, events: Iterable[Event]) -> int:
+    """Add lines to a file, durable when this returns; return how long it was before."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        before = os.fstat(descriptor).st_size
         for event in events:
             file.write(json.dumps(document(event)) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    return before
 
 
 def _read(path: Path) -> list[Event]:
-    """Return the whole lines of a file; one that a kill cut off was never acted upon."""
+    """Return the whole lines of a file, as far as they follow each other; one that a kill cut off was never acted upon."""
     found: list[Event] = []
     if path.exists():
         for line in path.read_text().splitlines():
             try:
-                found.append(parsed(json.loads(line)))
+                event = parsed(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 break
+            if event.seq != len(found) + 1:
+                break
+            found.append(event)
     return found

@@ -58,6 +58,7 @@ class Unfinished:
     started: datetime
     host: str
     user: str
+    terraform_starts: tuple[datetime, ...] = ()
 
 
 def require_space(folder: Path, *, needed: int = NEEDED_BYTES) -> None:
@@ -168,6 +169,9 @@ def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
                     started=datetime.fromisoformat(facts["since"]),
                     host=facts["host"],
                     user=facts["user"],
+                    terraform_starts=tuple(
+                        datetime.fromtimestamp(entry["at"], UTC) for entry in facts.get("terraform", [])
+                    ),
                 )
             )
     return found
@@ -181,16 +185,23 @@ def mark_ended(folder: Path, how: str) -> None:
 
 def _lock(descriptor: int, work: Path, *, patience: timedelta, tell: Callable[[str], None]) -> None:
     deadline = time.monotonic() + patience.total_seconds()
-    told = False
+    told = ended_orphans = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = _settled_holder(work)
-            if who is None or _runs(who) or time.monotonic() > deadline:
+            if who is None or _runs(who):
                 raise _locked(who, work) from None
-            if not _terraform_works(work / "runs" / who.run):
+            works = _terraform_works(work / "runs" / who.run)
+            if not works:
+                # Its providers keep the lock for a moment after that; looked at twice, it is no orphan's.
                 _end_orphans(work)
+                if ended_orphans and time.monotonic() > deadline:
+                    raise _locked(None, work) from None
+                ended_orphans = True
+            elif time.monotonic() > deadline:
+                raise _orphaned(who) from None
             elif not told:
                 tell(f"{who.command} was killed; waiting for its Terraform to finish")
                 told = True
@@ -215,6 +226,16 @@ def terraforms_of(run: RunId) -> list[int]:
         with suppress(psutil.Error, OSError):
             if process.environ().get(RUN_MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
+    return found
+
+
+def terraforms_in(root: Path) -> list[int]:
+    """Return the Terraforms on this machine that work in a root, whoever started them."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline", "cwd"]):
+        facts = process.info
+        if facts["name"] == "terraform" and (facts["cwd"] == str(root) or f"-chdir={root}" in (facts["cmdline"] or [])):
+            found.append(process.pid)
     return found
 
 
@@ -255,6 +276,13 @@ def _locked(who: Holder | None, work: Path) -> Locked:
         f"{who.user}@{who.host} (process {who.pid}) has held this environment for {age.total_seconds():.0f} s:"
         f" {who.command}, run {who.run}",
         hint="wait until it is done, then run it again",
+    )
+
+
+def _orphaned(who: Holder) -> Locked:
+    return Locked(
+        f"{who.command} (process {who.pid}, run {who.run}) was killed, and its Terraform still works",
+        hint="wait until that has finished, then run it again",
     )
 
 

@@ -8,10 +8,11 @@ from uuid import uuid4
 
 from lifeboat import config
 from lifeboat.clients import lease, run_files
+from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import LifeboatError
-from lifeboat.model import EventKind, RunId
+from lifeboat.model import EventKind, RunId, RunState
 from lifeboat.runner import Turn
 from lifeboat.site import Site
 from lifeboat.stack.application import SCRIPT_SECONDS, Done, Verb, Work, perform
@@ -29,7 +30,6 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
         run_files.ending(this_run, lambda: False),
         site.lease(run_id).held() as held,
     ):
-        _end_what_was_cut_off(site, run_id)
         journal = site.journal(run_id)
         journal.write(
             EventKind.BEGUN,
@@ -50,7 +50,8 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
             ended = f"failed: {error.summary}"
             raise
         finally:
-            journal.write(EventKind.ENDED, text=ended)
+            _end(tell, journal, ended)
+        _end_what_was_cut_off(site, tell, run_id)
     named = config.app_image_named(site.project)
     if named not in (None, done.image):
         tell.warn(
@@ -60,10 +61,23 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
     return done
 
 
-def _end_what_was_cut_off(site: Site, by: RunId) -> None:
+def _end(tell: Teller, journal: Journal, how: str) -> None:
+    """Write down that it is over; where that cannot be written, what was done is no less done."""
+    try:
+        journal.write(EventKind.ENDED, text=how)
+    except LifeboatError as error:
+        tell.warn(f"the end of {journal.run} is not written down: {error.summary}")
+
+
+def _end_what_was_cut_off(site: Site, tell: Teller, by: RunId) -> None:
     """Write the end of earlier ones that were killed before they could: whoever holds the lease is the only one."""
-    for earlier in site.journals().unended():
-        if run_states.is_of_the_application(earlier):
+    try:
+        for earlier in filter(run_states.is_of_the_application, site.journals().unended()):
             journal = site.journal(earlier)
             journal.open()
-            journal.write(EventKind.ENDED, text=f"cut off; found by {by}")
+            if run_states.state(journal.events) is RunState.ENDED:
+                site.journals().mark_ended(earlier)
+            else:
+                journal.write(EventKind.ENDED, text=f"cut off; found by {by}")
+    except LifeboatError as error:
+        tell.warn(f"an earlier run stays open: {error.summary}")

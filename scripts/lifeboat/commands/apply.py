@@ -13,7 +13,7 @@ from lifeboat.decisions import names, plans
 from lifeboat.errors import ApprovalMissing, Refused
 from lifeboat.model import Agree, App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import outputs, preflight, public_name, rehearsal, repair
+from lifeboat.stack import outputs, preflight, public_name, recovered, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
@@ -57,7 +57,7 @@ def _apply(work: Applying, agree: Agree) -> Applied:
     preflight.require_account(site)
     ready = site.root_store().usable()
     # Where there is no lock table yet, there is nothing either that two could change at once.
-    with site.lease(work.run.run).held() if ready else nullcontext():
+    with site.lease(work.run.run).held() if ready else nullcontext() as work.fence:
         return _both_roots(work, agree, check)
 
 
@@ -149,6 +149,8 @@ def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:
             f"this plan of the {name} would lose what must not be lost:\n" + "\n".join(lines),
             hint=_instead(work.site, plan, [change for change, _ in judgement.refused]),
         )
+    if name == "stack":
+        recovered.require_kept(work.site, plan)
     if judgement.to_agree:
         agree([f"{change.action.value} {change.address}: {why}" for change, why in judgement.to_agree])
     return plan

@@ -6,7 +6,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lifeboat.model import (
     Event,
     EventKind,
     ImageId,
+    InstanceId,
     LeftOpen,
     Plan,
     RecoveryPreview,
@@ -34,9 +35,9 @@ from lifeboat.model import (
     RunState,
     Teller,
 )
-from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS
+from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS, end_left_over, left_over
 from lifeboat.runbooks.recovering import Recovering
-from lifeboat.runner import Runner, Watcher
+from lifeboat.runner import Runner, Turn, Watcher
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, rehearsal, repair
@@ -115,12 +116,17 @@ def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request)
 
 
-def resume(site: Site, orders: Orders, which: RunId | None) -> RecoveryReport:
-    """Go on with a recovery that was cut off, on whatever machine it began; None: the only one that is open."""
-    return _attempt(site, orders, which or _only_open(site), None)
+def resume(site: Site, orders: Orders, which: RunId | None, allowed: tuple[str, ...] = ()) -> RecoveryReport:
+    """Go on with a recovery that was cut off, on whatever machine it began; None: the only one that is open.
+
+    What is in `allowed` its plan may touch from now on too.
+    """
+    return _attempt(site, orders, which or _only_open(site), None, allowed)
 
 
-def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest | None) -> RecoveryReport:
+def _attempt(
+    site: Site, orders: Orders, run: RunId, request: RecoveryRequest | None, allowed: tuple[str, ...] = ()
+) -> RecoveryReport:
     tell = orders.tell
     preflight.require(site)
     run_files.require_space(site.project.work)
@@ -131,10 +137,12 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest | 
             preflight.require_account(site)
             _require_backend(site)
             with site.lease(run).held() as held:
+                work.fence = held
                 journal = site.journal(run)
                 elsewhere: list[Unfinished] = []
                 if request is None:
                     request, elsewhere = _reopened(site, tell, journal)
+                    request = replace(request, allowed=(*request.allowed, *allowed))
                 else:
                     _require_none_open(site)
                 _begin(journal, request)
@@ -187,7 +195,17 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
         address=app.address,
         url=app.url,
         public_name=app.dns_name,
+        to_commit=_to_commit(c),
     )
+
+
+def _to_commit(c: Recovering) -> str:
+    """Return the command that makes the image known to every other checkout; nothing where no file names it."""
+    path = c.site.project.recovery_file
+    if not path.exists():
+        return ""
+    name = f"environments/{path.name}"
+    return f"git add {name} && git commit -m 'Recovered from {c.image}' -- {name} && git push"
 
 
 def _require_backend(site: Site) -> None:
@@ -225,10 +243,12 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
             started=event.at,
             host=str(event.data["host"]),
             user=str(event.data["user"]),
+            # A step is written down before its Terraform starts, or the step before it is.
+            terraform_starts=tuple(one.at for one in journal.events),
         )
         for event in began
     ]
-    return _request(began[0].data["request"]), dead
+    return _request(began[-1].data["request"]), dead
 
 
 def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[Event]) -> None:
@@ -281,36 +301,51 @@ def _require_none_open(site: Site) -> None:
 
 
 def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
-    """Give a recovery up: nothing is undone but what no apply has carried out yet; return what remains, in words."""
+    """Give a recovery up and return what remains, in words.
+
+    Only what no apply has carried out is undone: the image in the recovery file, instances that Terraform does not know.
+    """
     run = which or _only_open(site)
     with (
         run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
         run_files.ending(this_run, lambda: False),
-        site.lease(run).held(),
+        site.lease(run).held() as held,
     ):
         journal = site.journal(run)
         request, _ = _reopened(site, tell, journal)
         c = Recovering(site=site, tell=tell, journal=journal, request=request, now=WallClock().now, agree=_nobody)
-        told = _given_up(c)
+        turn = Turn("abort", limit=timedelta(minutes=10), journal=journal, clock=WallClock(), fence=held)
+        told = _given_up(c, turn)
         journal.write(EventKind.ENDED, text="aborted")
     return [f"{run} is given up", *told]
 
 
-def _given_up(c: Recovering) -> list[str]:
+def _given_up(c: Recovering, turn: Turn) -> list[str]:
+    left = left_over(c)
+    if left:
+        end_left_over(c, turn)
     path = c.site.project.recovery_file
     text = path.read_text() if path.exists() else None
     app = c.app
-    told = [f"the instance is {app.instance_id}, from {app.ami_id}"]
+    instance = c.site.instances().instance(InstanceId(app.instance_id))
+    state = "does not exist any more" if instance is None else f"is {instance.state}"
+    told = [f"the instance {app.instance_id}, from {app.ami_id}, {state}"]
+    told += [f"{one.id}, which an attempt launched and Terraform does not know, is terminated" for one in left]
     chosen = c.fact("image")
     if chosen is not None and recoveries.image_in(text) == chosen and app.ami_id != chosen:
-        c.journal.write(EventKind.INTENT, step="abort", text=f"take {chosen} out of environments/{path.name}")
-        wanted = recoveries.without_image(text)
-        if wanted is None:
-            path.unlink()
-        else:
-            path.write_text(wanted)
-        c.journal.write(EventKind.RESULT, step="abort", text=f"take {chosen} out of environments/{path.name}")
+        with turn.effect(f"take {chosen} out of environments/{path.name}"):
+            wanted = recoveries.without_image(text)
+            if wanted is None:
+                path.unlink()
+            else:
+                path.write_text(wanted)
         told.append(f"environments/{path.name} no longer names {chosen}, from which nothing was launched")
+    elif chosen is not None and app.ami_id != chosen and any(event.step == "file" for event in c.journal.events):
+        host = c.journal.events[0].data["host"]
+        told.append(
+            f"environments/{path.name} of the checkout on {host} in which it began may still name {chosen}: take it out"
+            " there, else the next apply from there launches it"
+        )
     return [*told, f"lifeboat plan -e {c.site.project.env} shows what an apply would change"]
 
 

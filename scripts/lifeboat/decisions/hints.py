@@ -15,9 +15,9 @@ _COMMAND = re.compile(
 )
 
 
-def for_environment(hint: str, env: str) -> str:
+def for_environment(hint: str, env: str | None) -> str:
     """Return the hint with `-e ENV` in each lifeboat command that names none: typed as it stands, it must not hit another.
 
-    The default environment needs no name.
+    None is the environment that a command without a name is for.
     """
-    return hint if env == DEFAULT else _COMMAND.sub(lambda found: f"{found.group()} -e {env}", hint)
+    return hint if env is None else _COMMAND.sub(lambda found: f"{found.group()} -e {env}", hint)

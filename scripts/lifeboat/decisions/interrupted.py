@@ -9,15 +9,17 @@ from datetime import datetime, timedelta
 
 from lifeboat.model import Address, Progress, RemoteLock, StateVersion, state_address
 
-# Clocks of one machine agree; the margin covers Terraform starting a moment before the run was written down.
+# Clocks of one machine agree; the margin covers Terraform starting a moment before that was written down.
 _MARGIN = timedelta(seconds=5)
+# A Terraform locks the state first of all. What was locked later was locked by somebody else, by hand perhaps.
+_LOCKED_WITHIN = timedelta(minutes=3)
 
 
-def is_ours(lock: RemoteLock, *, user: str, host: str, started: datetime, now: datetime) -> bool:
-    """Return whether a lock was taken by a run of this user on this host that began at `started`."""
-    if lock.created is None:
+def is_ours(lock: RemoteLock, *, user: str, host: str, starts: Iterable[datetime]) -> bool:
+    """Return whether a lock was taken by one of the Terraforms that a run of this user on this host started then."""
+    if lock.created is None or lock.who != f"{user}@{host}":
         return False
-    return lock.who == f"{user}@{host}" and started - _MARGIN <= lock.created <= now
+    return any(start - _MARGIN <= lock.created <= start + _LOCKED_WITHIN for start in starts)
 
 
 @dataclass(frozen=True, kw_only=True)

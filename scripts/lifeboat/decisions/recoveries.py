@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from lifeboat.decisions import runs
 from lifeboat.errors import IntegrityFailure, WrongConfiguration
-from lifeboat.model import ImageId, Instance, InstanceId
+from lifeboat.model import Action, Address, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId, RunState
 
 # An older good answer says when somebody looked last, not when the application failed.
 RECENT = timedelta(minutes=15)
+INSTANCE = Address("module.app_instance.aws_instance.this")
+LOOKED_BACK = 5  # runs: those that were given up, or had nothing to do, launched nothing
 _AMI = "ami_id"
+_GOING = (Action.DELETE, Action.REPLACE)
 
 
 def failure(
@@ -87,3 +92,50 @@ def left_over(
         for instance in alive
         if instance.id not in recorded and instance.image == image and instance.launched_at >= since
     ]
+
+
+def replaces_instance(plan: Plan) -> bool:
+    """Return whether a plan takes the application's instance away, or another one into its place."""
+    return any(change.address == INSTANCE and change.action in _GOING for change in plan.changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A recovery and its journal."""
+
+    run: RunId
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched:
+    """The recovery that launched what runs: from which image, and on which machine it was carried out."""
+
+    run: RunId
+    image: ImageId
+    host: str
+
+
+def launched(newest_first: Iterable[Recorded]) -> Launched | None:
+    """Return the newest recovery that came to its end, or stands open, with an instance launched; None without one."""
+    for one in newest_first:
+        applied = any(event.kind is EventKind.INTENT and event.step == "instance" for event in one.events)
+        if runs.state(one.events) is RunState.IDLE or not applied:
+            continue
+        image = next(
+            (event.data["image"] for event in reversed(one.events) if event.step == "image" and "image" in event.data),
+            None,
+        )
+        if image is not None:
+            return Launched(
+                run=one.run, image=ImageId(image), host=str(one.events[-1].data.get("host", one.events[0].data["host"]))
+            )
+    return None
+
+
+def again(asked: Mapping[str, str | None], flags: Sequence[str], *, run: RunId | None, env: str) -> str:
+    """Return the command that asks for the same recovery once more with more flags: a new one, or one that is open."""
+    if run is not None:
+        return " ".join(["lifeboat resume", run, "-e", env, *flags])
+    said = [part for option, value in asked.items() if value is not None for part in (option, value) if part]
+    return " ".join(["lifeboat recover -e", env, *said, *flags])

@@ -9,7 +9,7 @@ from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.decisions import job_logs, jobs
-from lifeboat.errors import Failed, IntegrityFailure, StoppedPartWay, Unreachable
+from lifeboat.errors import Failed, GitLabUnreachable, IntegrityFailure, StoppedPartWay, Unreachable
 from lifeboat.gitlab_model import ENDED, WAITING, Job
 
 FIRST_POLL_SECONDS = 1.0
@@ -96,7 +96,7 @@ class Following:
             return
         summary = f"{job.name} (job {job.id}) did not begin within {start_within.total_seconds() / 60:.0f} min: {why}"
         hint = f"it is still waiting, and begins as soon as a runner takes it: {job.web_url}"
-        raise Unreachable(summary, hint=hint) if nobody else StoppedPartWay(summary, hint=hint)
+        raise GitLabUnreachable(summary, hint=hint) if nobody else StoppedPartWay(summary, hint=hint)
 
     def _judged(self, job: Job) -> Job:
         if job.status != "success":

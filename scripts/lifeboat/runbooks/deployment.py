@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.decisions import deployments
-from lifeboat.errors import Unreachable
+from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import EventKind, Gap, InstanceId
 from lifeboat.pipeline import deploy as playing
 from lifeboat.pipeline import sync
@@ -26,7 +26,7 @@ def require_gitlab(c: Recovering) -> None:
     try:
         sync.preview(c.site, c.gitlab_patience())
         playing.require_playable(c.site, _task(c), c.gitlab_patience())
-    except Unreachable as error:
+    except GitLabUnreachable as error:
         c.remarks.append(f"GitLab does not answer, so the application will be deployed over SSM: {error.summary}")
 
 
@@ -67,6 +67,8 @@ def deploy(c: Recovering, turn: Turn) -> None:
     instance = c.app.instance_id
     try:
         patience = c.gitlab_patience()
+        if variables_match(c) is not None:
+            sync_variables(c, turn)  # left open before: the job goes where they point
         task = replace(_task(c), since=_since(c, turn))
         with turn.effect(f"play {task.job}", instance=instance) as came:
             job = playing.play_and_follow(c.site, task, patience)
@@ -74,7 +76,7 @@ def deploy(c: Recovering, turn: Turn) -> None:
         turn.note(
             f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
         )
-    except Unreachable as error:
+    except GitLabUnreachable as error:
         c.tell.warn(f"GitLab does not answer ({error.summary}); deploying over SSM")
         _deploy_over_ssm(c, turn)
 

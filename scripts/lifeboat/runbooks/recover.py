@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lifeboat import config
 from lifeboat.clients import last_good, private_files
 from lifeboat.decisions import deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
-from lifeboat.errors import Refused, Unreachable
-from lifeboat.model import Action, Address, Gap, Instance, InstanceId, Plan, RunId
+from lifeboat.errors import GitLabUnreachable, Refused, Unreachable
+from lifeboat.model import Action, Address, EventKind, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 from lifeboat.stack import outputs, public_name, repair
 from lifeboat.stack.applying import steps
 
-INSTANCE = Address("module.app_instance.aws_instance.this")
 PLAN_LIMIT = timedelta(minutes=20)
 _GOING_ACTIONS = (Action.DELETE, Action.REPLACE)
+INSTANCE = recoveries.INSTANCE
 _POLL_SECONDS = 1.0
+_MAY_WRITE = ("pending", "running", "stopping")
 
 
 # -- when it failed, and whether it can be recovered -------------------------------------------------------------------
@@ -104,12 +105,13 @@ def choose_image(c: Recovering, turn: Turn) -> None:
 
 def nothing_is_left_over(c: Recovering) -> Gap | None:
     """Is there no instance that an interrupted attempt launched and Terraform does not know?"""
-    found = _left_over(c)
+    found = left_over(c)
     names_ = ", ".join(instance.id for instance in found)
     return Gap(text=f"launched by an attempt that was cut off, and in no state: {names_}") if found else None
 
 
-def _left_over(c: Recovering) -> list[Instance]:
+def left_over(c: Recovering) -> list[Instance]:
+    """Return the instances that an attempt at this recovery launched and Terraform does not know."""
     if c.fact("image") is None:
         return []
     return recoveries.left_over(
@@ -119,10 +121,10 @@ def _left_over(c: Recovering) -> list[Instance]:
 
 def end_left_over(c: Recovering, turn: Turn) -> None:
     """Terminate what is left over: Terraform would launch another one beside it."""
-    for instance in _left_over(c):
+    for instance in left_over(c):
         with turn.effect(f"terminate {instance.id}", instance=instance.id):
             c.site.instances().terminate(instance.id)
-    while _left_over(c):
+    while left_over(c):
         turn.sleep(_POLL_SECONDS)
 
 
@@ -159,20 +161,33 @@ def _allowed(c: Recovering, plan: Plan) -> Plan:
     lost = [(change, why) for change, why in plans.judged(plan).refused if (change, why) not in off]
     if off or lost:
         lines = [f"  {change.action.value} {change.address}: {why}" for change, why in (*lost, *off)]
-        env = c.site.project.env
-        allow = " ".join(f"--allow '{change.address}'" for change, _ in off)
         raise Refused(
             "this plan would touch what a recovery of the instance must leave alone:\n" + "\n".join(lines),
-            hint=f"undo the edit or the drift; where it must be: lifeboat recover -e {env} {allow}"
+            hint=f"undo the edit or the drift; where it must be: {_again(c, [change.address for change, _ in off])}"
             if off
             else "restore what is lost first",
         )
     return plan
 
 
+def _again(c: Recovering, more: list[Address]) -> str:
+    """Return the command that goes on with the same wishes, and lets the plan touch more."""
+    asked, fixed = c.request, c.fact("failed_at")
+    changed = any(event.kind is EventKind.INTENT for event in c.journal.events)
+    wishes = {
+        "--ami": asked.image,
+        "--accept-foreign-image": "" if asked.accepted else None,
+        "--failed-at": None if fixed is None else f"{datetime.fromisoformat(fixed):%Y-%m-%dT%H:%M:%SZ}",
+        "--max-age": None if asked.max_age is None else f"{asked.max_age.total_seconds():.0f}s",
+    }
+    flags = [f"--allow '{address}'" for address in (*([] if changed else asked.allowed), *more)]
+    return recoveries.again(wishes, flags, run=RunId(c.journal.run) if changed else None, env=c.site.project.env)
+
+
 def old_one_is_quiet(c: Recovering) -> Gap | None:
     """Has the instance that does not serve stopped writing to the database?"""
-    if c.fact("served") or _why_not_the_one(c) is None:
+    served = c.fact("served")
+    if (c.serves if served is None else served) or _why_not_the_one(c) is None:
         return None
     found = c.site.instances().instance(c.old)
     if found is None or found.state not in ("pending", "running"):
@@ -250,9 +265,9 @@ def launch(c: Recovering, turn: Turn) -> None:
 
 
 def exactly_one_serves(c: Recovering) -> Gap | None:
-    """Is the instance that Terraform knows the only one of ours?"""
+    """Is the instance that Terraform knows the only one of ours that runs?"""
     name = c.app.instance_id
-    others = [instance for instance in c.site.instances().alive() if instance.id != name]
+    others = [one for one in c.site.instances().alive() if one.id != name and one.state in _MAY_WRITE]
     if not others:
         return None
     return Gap(text="besides " + name + ": " + ", ".join(f"{other.id} is {other.state}" for other in others))
@@ -392,7 +407,7 @@ STEPS: tuple[Step[Recovering], ...] = (
         title="Point GitLab at the instance",
         check=deployment.variables_match,
         do=deployment.sync_variables,
-        may_stay_open=(Unreachable,),
+        may_stay_open=(GitLabUnreachable,),
     ),
     Step(
         name="deploy",

@@ -20,7 +20,6 @@ from lifeboat.model import (
     Agree,
     App,
     Choice,
-    EventKind,
     Health,
     Image,
     ImageId,
@@ -161,8 +160,8 @@ class Recovering:
 
     @property
     def has_launched(self) -> bool:
-        """Whether this recovery has launched the instance."""
-        return any(event.kind is EventKind.DONE and event.step == "instance" for event in self.journal.events)
+        """Whether the instance is one that this recovery launched, whatever became of the attempt that did."""
+        return self.fact("old_instance") not in (None, self.app.instance_id)
 
     def wait(self, running: Running, *, total: int = 0) -> None:
         """Wait for a Terraform; asked to stop, it saves its state first."""

@@ -15,6 +15,7 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.errors import Interrupted, LifeboatError
 from lifeboat.model import Action, Address, Plan, Teller
+from lifeboat.runner import Fence
 from lifeboat.site import Site
 from lifeboat.stack import repair
 
@@ -56,6 +57,7 @@ class Applying:
         self.state = site.state_terraform(teardown=teardown)
         self.stack = site.stack_terraform(teardown=teardown)
         self.running: list[Running] = []
+        self.fence: Fence | None = None  # None until there is a lock table to hold a lease in
         self.root_applied = False
 
     @property
@@ -104,7 +106,8 @@ class Applying:
         return self.under_way(running)
 
     def start_apply(self, terraform: Terraform, name: str) -> Running:
-        """Start the apply of the plan of that name."""
+        """Start the apply of the plan of that name; raises Locked when somebody took the environment over meanwhile."""
+        self._require_fence()
         self.run.note(**{f"{name}_started": time.time()})
         running = terraform.apply(
             self.run.folder / f"{name}.plan",
@@ -210,7 +213,12 @@ class Applying:
             shutil.copy(local, local.with_name(f"{local.name}.{int(time.time())}"))
         private_files.write(local, body)
 
+    def _require_fence(self) -> None:
+        if self.fence is not None:
+            self.fence.require()
+
     def give_root_state(self, store: StateStore) -> None:
+        self._require_fence()  # nothing else keeps one file from taking the place of another's
         local = self.site.root_state_file
         if local.exists() and store.bucket_exists():
             body = local.read_bytes()

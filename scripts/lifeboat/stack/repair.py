@@ -174,16 +174,17 @@ def _unlock(site: Site, runs: Iterable[Unfinished], tell: Teller) -> None:
     store = site.stack_store()
     now, user, host = datetime.now(UTC), run_files.user_name(), socket.gethostname()
     runs = list(runs)
+    working = run_files.terraforms_in(site.project.stack_root)
     for lock in store.locks():
-        ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, started=r.started, now=now)]
-        if not ours:
+        ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, starts=r.terraform_starts)]
+        if not ours or working:
             unlock = f"{site.by_hand(site.project.stack_root)} force-unlock -force {lock.lock_id}"
             age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
             raise Locked(
                 f"the state is locked by {lock.who} for {age} ({lock.operation}, lock {lock.lock_id})",
                 hint=f"wait for it; if that process is surely dead: {unlock}",
             )
-        # We hold this machine's lock on the environment, which a living Terraform of that run would still hold.
+        # No Terraform works in this root, and one of that run elsewhere would still hold this machine's lock.
         store.unlock(lock.lock_id)
         tell.say(f"removed the lock {lock.lock_id} that run {ours[-1].run} left")
 

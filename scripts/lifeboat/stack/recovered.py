@@ -1,0 +1,38 @@
+"""What the newest recovery launched, held against a plan that would go back behind it."""
+
+from __future__ import annotations
+
+from lifeboat import config
+from lifeboat.decisions import recoveries
+from lifeboat.decisions import runs as run_states
+from lifeboat.errors import Refused
+from lifeboat.model import Plan
+from lifeboat.site import Site
+from lifeboat.stack import outputs
+
+
+def require_kept(site: Site, plan: Plan) -> None:
+    """Raise Refused where a plan would replace what the newest recovery launched, and no file here says what by.
+
+    A checkout without the recovery file, such as the pipeline's, plans to go back to the image from before.
+    """
+    path = site.project.recovery_file
+    named = recoveries.image_in(path.read_text() if path.exists() else None)
+    if named is not None or not recoveries.replaces_instance(plan):
+        return
+    running = outputs.recovery(site.stack_store()).app.ami_id
+    launched = recoveries.launched(_newest(site))
+    if launched is None or launched.image != running or config.image_configured(site.project) == running:
+        return
+    raise Refused(
+        f"this plan would undo the recovery {launched.run}: the instance runs {running}, from which it was launched, and"
+        f" no file of this checkout names it",
+        hint=f"commit environments/{path.name} in the checkout on {launched.host} in which it was made, and fetch it here;"
+        f' to go back on purpose, name the image there: {{"ami_id": "ami-…"}}',
+    )
+
+
+def _newest(site: Site) -> list[recoveries.Recorded]:
+    bucket = site.journals()
+    runs = [run for run in bucket.runs() if run_states.is_recovery(run)][-recoveries.LOOKED_BACK :]
+    return [recoveries.Recorded(run=run, events=bucket.events(run)) for run in reversed(runs)]

@@ -1,0 +1,80 @@
+"""What a recovery launched, and the command that asks for it once more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lifeboat.decisions.recoveries import INSTANCE, Recorded, again, launched, left_over, replaces_instance
+from lifeboat.model import Action, Address, Change, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId
+
+NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+
+
+def recorded(run: str, *events: tuple[EventKind, str, dict[str, Any]]) -> Recorded:
+    begun = (EventKind.BEGUN, "", {"host": "laptop"})
+    lines = [Event(seq=n, at=NOW, kind=k, step=s, text="", data=d) for n, (k, s, d) in enumerate((begun, *events), 1)]
+    return Recorded(run=RunId(run), events=lines)
+
+
+IMAGE = (EventKind.NOTE, "image", {"image": "ami-1"})
+APPLIED = (EventKind.INTENT, "instance", {})
+ENDED = (EventKind.ENDED, "", {})
+
+
+def test_the_newest_that_launched_counts_not_one_that_found_nothing_to_do() -> None:
+    found = launched([recorded("3", IMAGE), recorded("2", IMAGE, APPLIED, ENDED), recorded("1", APPLIED)])
+
+    assert found is not None
+    assert (found.run, found.image, found.host) == ("2", "ami-1", "laptop")
+
+
+def test_one_that_was_cut_off_after_its_launch_counts() -> None:
+    found = launched([recorded("1", IMAGE, APPLIED)])
+
+    assert found is not None
+    assert found.run == "1"
+
+
+def test_without_any_launch_there_is_none() -> None:
+    assert launched([recorded("2", IMAGE, ENDED), recorded("1")]) is None
+
+
+def change(address: str, action: Action) -> Change:
+    return Change(address=Address(address), resource_type=address.split(".")[-2], action=action)
+
+
+def test_only_what_takes_the_instance_away_replaces_it() -> None:
+    changes = {action: Plan(changes=(change(INSTANCE, action),)) for action in Action}
+
+    assert {action for action, plan in changes.items() if replaces_instance(plan)} == {Action.DELETE, Action.REPLACE}
+    assert not replaces_instance(Plan(changes=(change("module.network.aws_vpc.this", Action.REPLACE),)))
+
+
+def test_what_was_wished_for_is_wished_for_again() -> None:
+    asked = {"--ami": "ami-1", "--accept-foreign-image": "", "--failed-at": "2026-03-01T03:00:00Z", "--max-age": None}
+
+    new = again(asked, ["--allow 'a'"], run=None, env="production")
+    same = again(asked, ["--allow 'a'"], run=RunId("r1"), env="production")
+
+    assert new == (
+        "lifeboat recover -e production --ami ami-1 --accept-foreign-image --failed-at 2026-03-01T03:00:00Z --allow 'a'"
+    )
+    assert same == "lifeboat resume r1 -e production --allow 'a'"
+
+
+def test_only_what_this_recovery_launched_and_no_state_knows_is_left_over() -> None:
+    def instance(name: str, *, image: str = "ami-1", minutes: int = 1) -> Instance:
+        return Instance(
+            id=InstanceId(name),
+            state="running",
+            image=ImageId(image),
+            kind="t3.micro",
+            launched_at=NOW + timedelta(minutes=minutes),
+        )
+
+    alive = [instance("mine"), instance("known"), instance("other", image="ami-2"), instance("older", minutes=-1)]
+
+    found = left_over(alive, recorded={InstanceId("known")}, image=ImageId("ami-1"), since=NOW)
+
+    assert [one.id for one in found] == ["mine"]
