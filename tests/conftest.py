@@ -44,7 +44,7 @@ STACKS = {
     "stack": (),  # all others
     "stack of recoveries": ("test_recover",),
     "stack of images": ("test_ami", "test_app", "test_secrets"),
-    "stack of faults": ("test_killed_recoveries", "test_faulted_recoveries", "test_recoveries_together", "test_readme"),
+    "stack of faults": ("test_cut_off_recoveries", "test_readme"),
     "stack of names": ("test_dns", "test_pipeline", "test_gitlab_stack", "test_destroy"),
 }
 LONGEST = (*STACKS, "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import urllib.request
 from typing import Any
 
 import pytest
@@ -159,12 +158,8 @@ def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
 def test_a_restart_that_was_killed_is_ended_by_the_next_and_nobody_resumes_it(stack: Rehearsal) -> None:
     first = stack.start("lifeboat", "app", "restart")
     kill = {"service": "ssm", "operation": "SendCommand", "first": 2, "when": "after", "status": 503, "kill": first.pid}
-    asked = {"add": kill}
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{stack.port}/_localcloud/faults", json.dumps(asked).encode(), {"X-Localcloud": "1"}
-    )
-    with urllib.request.urlopen(request, timeout=60):
-        first.communicate(timeout=120)
+    stack.control("faults", add=kill)
+    first.communicate(timeout=120)
     killed = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)[0]
 
     resumed = stack.lifeboat("resume", killed["run"])

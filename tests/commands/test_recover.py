@@ -77,8 +77,7 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
 
     sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     after = instances(stack)
-    report = json.loads(passed(stack.lifeboat("recover", "-o", "json")).stdout)
-    run = runs(stack)[1]
+    run = runs(stack)[0]
     events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
     deployed = next(event["data"]["deployed_by"] for event in events if "deployed_by" in event["data"])
     assert dead["findings"]
@@ -90,12 +89,11 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
     assert f"EC2_INSTANCE_IP={after[0]['PublicIpAddress']}" in job_log(stack, deployed)
     assert "RTO 0:0" in done.stdout
     assert "the same as before: it moved along" in done.stdout
-    assert (run["state"], report["met"]) == ("ended", True)
+    assert (run["state"], events[-1]["data"]["rto_seconds"] < 4 * 3600) == ("ended", True)
     assert len(permissions.actions(sent)) > 50
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-writer") != []
     assert "no changes" in passed(stack.run("make", "apply")).stdout
-    passed(stack.lifeboat("plan", "--detailed-exitcode"))
 
 
 def test_the_report_adds_up_and_the_image_is_kept_for_every_later_apply(stack: Rehearsal) -> None:
@@ -127,11 +125,9 @@ def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None
     broke(stack)
     before, serial = instances(stack), state_serial(stack)
 
-    shown = passed(stack.lifeboat("recover", "--preview"))
     document = json.loads(passed(stack.lifeboat("recover", "--preview", "-o", "json")).stdout)
 
     gaps = {step["step"]: step["gap"] for step in document["steps"]}
-    assert "nothing was changed" in shown.stdout
     assert gaps["instance"] == f"{before[0]['InstanceId']} runs ami-0f000000000000001, but does not serve"
     assert gaps["variables"]
     assert sorted(document["plan"]) == [
@@ -203,53 +199,37 @@ def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothi
     assert "lifeboat recover -e local --failed-at 20" in refused.stderr
     assert "--allow 'module.database.aws_db_instance.this[\"g1\"]'" in refused.stderr
     assert [i["State"]["Name"] for i in after] == [i["State"]["Name"] for i in before]
-    passed(allowed)
-    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+    passed(allowed)  # which ends with a plan without changes
 
 
-def test_without_gitlab_the_application_is_deployed_over_ssm_and_the_sync_stays_open(stack: Rehearsal) -> None:
+def test_without_gitlab_it_is_deployed_over_ssm_and_the_sync_stays_open_and_late_is_told(stack: Rehearsal) -> None:
     broke(stack)
-    control(stack, "faults", add={"service": "gitlab", "operation": ".*", "times": 10_000, "status": 503})
+    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5 * 3600))
+    stack.control("faults", add={"service": "gitlab", "operation": ".*", "times": 10_000, "status": 503})
 
-    done = stack.lifeboat("recover")
-    control(stack, "faults", clear=True)
+    done = stack.lifeboat("recover", "--failed-at", failed_at)
+    stack.control("faults", clear=True)
     answered, open_run = by_name(stack), runs(stack)[0]
-    resumed = stack.lifeboat("resume")
+    resumed = passed(stack.lifeboat("resume"), 10)
 
     assert "the application is back, but 1 steps are open: Point GitLab at the instance" in passed(done, 4).stderr
     assert "deployed by: SSM" in done.stdout
     assert answered["findings"] == []
     assert open_run["state"] == "open"
-    passed(resumed)
+    # The objective counts from when it failed to when it answered, whenever the rest was finished.
+    assert "RTO 5:0" in resumed.stdout
+    assert "before the recovery was started" in resumed.stdout
     assert variables(stack)["EC2_INSTANCE_ID"] == instances(stack)[0]["InstanceId"]
     assert runs(stack)[0]["state"] == "ended"
-
-
-def control(stack: Rehearsal, verb: str, **asked: Any) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{stack.port}/_localcloud/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
-
-
-def test_an_objective_that_is_missed_is_10_and_the_report_says_where_the_time_went(stack: Rehearsal) -> None:
-    broke(stack)
-    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5 * 3600))
-
-    done = passed(stack.lifeboat("recover", "--failed-at", failed_at), 10)
-
-    assert "RTO 5:0" in done.stdout
-    assert "before the recovery was started" in done.stdout
 
 
 def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
     image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
     broke(stack)
     # The instance cannot be launched, so the recovery stops right after it wrote the image into the file.
-    control(stack, "faults", add={"service": "ec2", "operation": "RunInstances", "times": 1000, "status": 400})
+    stack.control("faults", add={"service": "ec2", "operation": "RunInstances", "times": 1000, "status": 400})
     stopped = passed(stack.lifeboat("recover"), 4)
-    control(stack, "faults", clear=True)
+    stack.control("faults", clear=True)
     kept = json.loads((stack.root / IMAGE_FILE).read_text())
 
     aborted = passed(stack.lifeboat("abort"))
@@ -269,7 +249,7 @@ def test_aborting_ends_what_was_launched_and_never_recorded(stack: Rehearsal) ->
     before = instances(stack)[0]["InstanceId"]
     first = stack.start("lifeboat", "recover")
     kill = {"service": "ec2", "operation": "RunInstances", "when": "after", "status": 503, "kill": first.pid}
-    control(stack, "faults", add=kill)
+    stack.control("faults", add=kill)
     first.communicate(timeout=300)
     (launched,) = (one["InstanceId"] for one in instances(stack) if one["InstanceId"] != before)
 
@@ -318,16 +298,16 @@ def test_an_image_that_is_not_ours_needs_to_be_accepted(stack: Rehearsal) -> Non
     broke(stack)
 
     refused = stack.lifeboat("recover", "--ami", image)
-    accepted = stack.lifeboat("recover", "--ami", image, "--accept-foreign-image")
+    accepted = stack.lifeboat("recover", "--ami", image, "--accept-foreign-image", "--preview", "-o", "json")
 
     assert "it is not ours" in passed(refused, 6).stderr
-    passed(accepted)
-    assert [instance["ImageId"] for instance in instances(stack)] == [image]
+    gaps = {step["step"]: step["gap"] for step in json.loads(passed(accepted).stdout)["steps"]}
+    assert gaps["image"].startswith(f"{image} (somebody's")
 
 
 def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touched(stack: Rehearsal) -> None:
     broke(stack)
-    control(stack, "quota", region="eu-west-1", vcpus=2)
+    stack.control("quota", region="eu-west-1", vcpus=2)
 
     refused = passed(stack.lifeboat("recover"), 3)
 

@@ -136,15 +136,15 @@ def recorded(scene: Scene, by: Program | None = None) -> list[Recorded]:
     return [Recorded(f"{line['service']}:{line['operation']}", lives(line["at"])) for line in changing]
 
 
-def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
-    """Return all points of a shard: each thing at each call; where no Terraform lives, all kills are the same."""
+def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int | None) -> list[Point]:
+    """Return all points of a shard (None: of all): each thing at each call; where no Terraform lives, kills are the same."""
     points = [
         Point(number, happens)
         for number, call in enumerate(calls, start=1)
         for happens in happenings
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
-    return points[shard :: len(SHARDS)]
+    return points if shard is None else points[shard :: len(SHARDS)]
 
 
 def number_of(calls: Sequence[Recorded], name: str) -> int:

@@ -112,6 +112,7 @@ def _nobody(_lines: Sequence[str]) -> None:
 
 def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     """Recover the instance and return what came of it; raises before any change where something forbids it."""
+    _require_past(request.failed_at)
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request)
 
@@ -122,6 +123,12 @@ def resume(site: Site, orders: Orders, which: RunId | None, allowed: tuple[str, 
     What is in `allowed` its plan may touch from now on too.
     """
     return _attempt(site, orders, which or _only_open(site), None, allowed)
+
+
+def _require_past(failed_at: datetime | None) -> None:
+    """Raise WrongConfiguration before anything is begun where the failure is to come."""
+    if failed_at is not None:
+        recoveries.failure(failed_at, now=WallClock().now(), answers=False, last_good=None)
 
 
 def _attempt(
@@ -145,6 +152,8 @@ def _attempt(
                     request = replace(request, allowed=(*request.allowed, *allowed))
                 else:
                     _require_none_open(site)
+                # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
+                lost = repair.run(site, tell, this_run, elsewhere)
                 _begin(journal, request)
                 c = Recovering(
                     site=site,
@@ -153,7 +162,7 @@ def _attempt(
                     request=request,
                     now=WallClock().now,
                     agree=orders.agree,
-                    elsewhere=elsewhere,
+                    lost=lost,
                     work=work,
                 )
                 objective = timedelta(hours=_rto_hours(site))
@@ -162,6 +171,7 @@ def _attempt(
                 left = runner.run(STEPS, c)
                 report = _report(c, left, objective)
                 if not left:
+                    repair.done(site, this_run)
                     journal.write(EventKind.ENDED, text="done", rto_seconds=report.timing.took.total_seconds())
                 return report
 

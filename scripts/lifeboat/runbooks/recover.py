@@ -138,10 +138,9 @@ def is_planned(c: Recovering) -> Gap | None:
 def make_plan(c: Recovering, turn: Turn) -> None:
     """Plan, and refuse what is not on the instance's path; nothing is changed."""
     work, site = c.applying, c.site
-    lost = repair.run(site, c.tell, work.run, c.elsewhere)
     work.stack = site.stack_terraform_of(RunId(c.journal.run), image=c.image)
     work.stack.init(site.backend())
-    repair.adopt_stack(site, c.tell, work.stack, lost)
+    repair.adopt_stack(site, c.tell, work.stack, c.lost)
     running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces else [])
     c.wait(running)
     repair.forget_adoptions(work.stack)

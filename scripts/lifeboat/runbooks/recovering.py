@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +11,6 @@ from typing import Any
 
 from lifeboat import config
 from lifeboat.clients import gitlab_api, probe, state_store
-from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import deployments
 from lifeboat.decisions.deployments import Expected
@@ -31,7 +30,7 @@ from lifeboat.model import (
 )
 from lifeboat.runner import Journal
 from lifeboat.site import Site
-from lifeboat.stack import machine_images, outputs, public_name
+from lifeboat.stack import machine_images, outputs, public_name, repair
 from lifeboat.stack.applying import Applying
 
 SURE_SECONDS = 10.0  # before an instance is called dead: one that is only slow must not be replaced
@@ -48,7 +47,7 @@ class Recovering:
     request: RecoveryRequest
     now: Callable[[], datetime]
     agree: Agree
-    elsewhere: Sequence[Unfinished] = ()  # attempts of other checkouts, which are dead
+    lost: repair.Lost = field(default_factory=repair.Lost)  # what earlier attempts left, here and elsewhere
     work: Applying | None = None  # None in a preview, which changes nothing
     planned: Plan | None = None
     remarks: list[str] = field(default_factory=list)

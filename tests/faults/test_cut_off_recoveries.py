@@ -1,0 +1,107 @@
+"""A recovery that anything happens to, at any call that changes something, ends right, or is gone on with and then does.
+
+In each of these, whoever goes on with it sits in another checkout, except after an outage. LIFEBOAT_ROUNDS says how often
+eight are started together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from tests.faults.recoveries import (
+    ALL,
+    ERRORS,
+    KILLS,
+    SHARDS,
+    Lifeboat,
+    Outcome,
+    PlainTerraform,
+    Point,
+    Recorded,
+    Scene,
+    described,
+    every,
+    number_of,
+    recorded,
+    reset,
+    scene,
+    tried,
+)
+
+__all__ = ["scene"]
+LAUNCH = "ec2:RunInstances"
+ROUNDS = range(int(os.environ.get("LIFEBOAT_ROUNDS", "1")))
+TOGETHER = 8
+LOCKED = 5
+NAMED = re.compile(r"\(process (\d+)\) has held this environment for \d+ s: .*run \S+-recover")
+
+
+@pytest.fixture(scope="module")
+def calls(scene: Scene) -> list[Recorded]:
+    """The changing calls of an unbroken recovery."""
+    found = recorded(scene)
+    assert len(found) > 30
+    return found
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, calls: list[Recorded], shard: int) -> None:
+    launched = Point(number_of(calls, LAUNCH), "kill everything after")
+    halfway = Point(len(calls) // 2, "kill everything before")
+
+    outcomes = all_of(scene, every(calls, KILLS, shard) if ALL else [launched, halfway])
+
+    assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
+    assert [outcome for outcome in outcomes if outcome.ended == -9]
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene, calls: list[Recorded], shard: int) -> None:
+    outage = Point(len(calls) // 2, "outage")
+
+    outcomes = all_of(scene, every(calls, ERRORS, shard) if ALL else [outage])
+
+    assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
+
+
+def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene) -> None:
+    plain = PlainTerraform(scene)
+    calls = recorded(scene, plain)
+    launch = Point(number_of(calls, LAUNCH), "kill everything after")
+    both = ("kill everything before", "kill everything after")
+
+    outcomes = all_of(scene, every(calls, both, None) if ALL else [launch], plain)
+
+    assert [outcome.wrong for outcome in outcomes if outcome.point == launch] != [()]
+    assert launch in [outcome.point for outcome in outcomes]
+
+
+@pytest.mark.parametrize("round_", ROUNDS)
+def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, round_: int) -> None:
+    reset(scene)
+    checkouts = [(scene.first, scene.other)[number % 2] for number in range(TOGETHER)]
+    started = [checkout.start("lifeboat", "recover") for checkout in checkouts]
+
+    printed = [process.communicate(timeout=600)[0] for process in started]
+
+    ended = [process.returncode for process in started]
+    named = {found.group(1) for text in printed if (found := NAMED.search(text))}
+    assert sorted(ended) == [0] + [LOCKED] * (TOGETHER - 1), f"round {round_}: {printed}"
+    # In the winner's checkout its lock is in the way, in the other one whoever asks first for the lease there.
+    winner = ended.index(0)
+    assert str(started[winner].pid) in named
+    assert all(NAMED.search(text) for text, status in zip(printed, ended, strict=True) if status == LOCKED)
+    assert Lifeboat(scene).wrong(checkouts[winner]) == []
+
+
+def all_of(scene: Scene, points: list[Point], by: PlainTerraform | None = None) -> list[Outcome]:
+    """Try them one after the other and show what came of each."""
+    outcomes = [tried(scene, point, by) for point in points]
+    for outcome in outcomes:
+        print(described(outcome))
+    # Leases are renewed by the clock, so that a run has a call more or less than the one that was recorded.
+    assert sum(not outcome.hit for outcome in outcomes) <= len(outcomes) // 20
+    return outcomes
