@@ -17,7 +17,7 @@ import pytest
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Order, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
-from lifeboat.errors import GitLabRefused, LifeboatError, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.errors import GitLabRefused, GitLabUnreachable, LifeboatError, RoleMissing, WrongConfiguration
 from lifeboat.gitlab_model import Doing, PipelineId, Role, Variable, VariableChange, VariableName
 from lifeboat.model import Secret
 
@@ -389,7 +389,7 @@ NOT_THE_API = {
 def test_what_is_not_gitlabs_api_is_told_as_that_and_is_never_an_empty_list(answer: tuple[int, bytes, str]) -> None:
     status, body, kind = answer
     with answering(reply(status, body, Content_Type=kind)) as stray:
-        problem = problem_of(GitLab(api(stray.url)).variables, Unreachable)
+        problem = problem_of(GitLab(api(stray.url)).variables, GitLabUnreachable)
 
     assert problem.summary == (
         f"cannot list the variables of demo/app: {stray.url} answers with something that is not GitLab's API"
@@ -400,7 +400,7 @@ def test_what_is_not_gitlabs_api_is_told_as_that_and_is_never_an_empty_list(answ
 def test_a_write_whose_answer_is_no_record_is_told_as_lost(answer: tuple[int, bytes, str]) -> None:
     status, body, kind = answer
     with answering(reply(status, body, Content_Type=kind)) as stray:
-        problem_of(lambda: GitLab(api(stray.url)).create(variable()), Unreachable)
+        problem_of(lambda: GitLab(api(stray.url)).create(variable()), GitLabUnreachable)
 
     assert len(stray.seen) == 1
 
@@ -424,7 +424,7 @@ def test_a_value_that_comes_back_in_a_refusal_is_not_shown(echo: Any, status: in
 
 def test_a_list_that_changes_while_it_is_read_is_not_taken_for_whole() -> None:
     with answering(reply(200, b"[]", X_Total="3")) as stray:
-        problem = problem_of(GitLab(api(stray.url)).variables, Unreachable)
+        problem = problem_of(GitLab(api(stray.url)).variables, GitLabUnreachable)
 
     assert problem.summary == "cannot list the variables of demo/app: the list changed while it was read (0 of 3)"
 
@@ -436,9 +436,9 @@ def test_a_question_is_repeated_and_told_and_an_order_is_not() -> None:
     calm = Calm()
     with answering(reply(502, b"<html>502</html>", Content_Type="text/html")) as stray:
         client = GitLab(api(stray.url, calm=calm))
-        problem_of(client.variables, Unreachable)
+        problem_of(client.variables, GitLabUnreachable)
         asked = len(stray.seen)
-        problem = problem_of(lambda: client.create(variable()), Unreachable)
+        problem = problem_of(lambda: client.create(variable()), GitLabUnreachable)
 
     assert (asked, len(stray.seen)) == (4, 5)
     assert calm.told == [
@@ -457,7 +457,7 @@ def test_a_limit_is_obeyed_a_few_times_and_then_told(order: str, header: dict[st
     with answering(reply(429, b"Retry later", Content_Type="text/plain", **header)) as stray:
         client = GitLab(api(stray.url, calm=calm))
         call = client.variables if order == "read" else lambda: client.create(variable())
-        problem = problem_of(call, Unreachable)
+        problem = problem_of(call, GitLabUnreachable)
 
     assert calm.slept == waits
     assert problem.summary.startswith("GitLab limits how often it may be asked (429) and wants")
@@ -467,7 +467,7 @@ def test_a_limit_is_obeyed_a_few_times_and_then_told(order: str, header: dict[st
 def test_a_limit_that_would_eat_the_recoverys_time_is_told_at_once() -> None:
     calm = Calm()
     with answering(reply(429, b"Retry later", Content_Type="text/plain", Retry_After="3600")) as stray:
-        problem = problem_of(GitLab(api(stray.url, calm=calm)).variables, Unreachable)
+        problem = problem_of(GitLab(api(stray.url, calm=calm)).variables, GitLabUnreachable)
 
     assert problem.summary == "GitLab limits how often it may be asked (429) and wants 3600 s more"
     assert (calm.slept, len(stray.seen)) == ([], 1)
@@ -476,7 +476,7 @@ def test_a_limit_that_would_eat_the_recoverys_time_is_told_at_once() -> None:
 def test_a_time_to_wait_for_may_be_a_date() -> None:
     calm = Calm()
     with answering(reply(429, b"", Retry_After=formatdate(time.time() + 20, usegmt=True))) as stray:
-        problem_of(GitLab(api(stray.url, calm=calm)).variables, Unreachable)
+        problem_of(GitLab(api(stray.url, calm=calm)).variables, GitLabUnreachable)
 
     assert len(calm.slept) == 3
     assert all(15 < wait <= 20 for wait in calm.slept)
@@ -487,7 +487,7 @@ def test_a_gitlab_that_accepts_and_says_nothing_is_given_up() -> None:
         began = time.monotonic()
         problem = problem_of(
             lambda: GitLab(api(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.3)).create(variable()),
-            Unreachable,
+            GitLabUnreachable,
         )
 
     assert time.monotonic() - began < 5
@@ -501,7 +501,7 @@ def test_after_the_callers_limit_nothing_is_repeated_and_an_answer_gets_a_few_se
         began = time.monotonic()
         for url in (f"http://127.0.0.1:{silent.getsockname()[1]}", busy.url):
             client = GitLab(GitLabApi(url=url, project="demo/app", token=Secret(TOKEN), limits=(60, late)))
-            problem_of(client.variables, Unreachable)
+            problem_of(client.variables, GitLabUnreachable)
 
     assert time.monotonic() - began < 10
     assert (calm.slept, len(busy.seen)) == ([], 1)
@@ -532,7 +532,7 @@ def test_an_answer_that_drips_is_given_up() -> None:
 
     with answering(drip) as stray:
         began = time.monotonic()
-        problem_of(lambda: GitLab(api(stray.url, seconds=0.3)).create(variable()), Unreachable)
+        problem_of(lambda: GitLab(api(stray.url, seconds=0.3)).create(variable()), GitLabUnreachable)
 
     assert time.monotonic() - began < 10
 
@@ -551,11 +551,11 @@ def test_an_answer_that_drips_is_given_up() -> None:
 )
 def test_whatever_else_answers_on_the_port_is_no_gitlab(answer: bytes) -> None:
     with saying(answer) as port:
-        problem_of(GitLab(api(f"http://127.0.0.1:{port}")).variables, Unreachable)
+        problem_of(GitLab(api(f"http://127.0.0.1:{port}")).variables, GitLabUnreachable)
 
 
 def test_a_port_on_which_nobody_listens_is_unreachable_with_what_to_do() -> None:
-    problem = problem_of(GitLab(api(f"http://127.0.0.1:{free_port()}")).variables, Unreachable)
+    problem = problem_of(GitLab(api(f"http://127.0.0.1:{free_port()}")).variables, GitLabUnreachable)
 
     assert problem.hint == "lifeboat gitlab doctor; without GitLab, deploy over SSM: lifeboat app redeploy"
 

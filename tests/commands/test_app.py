@@ -64,7 +64,7 @@ def test_an_image_is_deployed_rolled_back_and_forth_and_the_next_instance_is_war
     assert answers == ["app:2", "app:1", "app:2"]
     told = {event["kind"]: event["data"] for event in journal(stack, "redeploy")}
     del told["intent"]["token"]
-    assert told["intent"] == {"script": "app-redeploy", "instance": app["instance_id"], "image": "app:2"}
+    assert told["intent"] == {"script": "app-redeploy", "instance": app["instance_id"], "container": "app:2"}
     assert '"image":"app:2"' in told["note"]["answered"]
     passed(stack.lifeboat("plan", "--detailed-exitcode"))
 

@@ -15,12 +15,12 @@ from lifeboat.clients.gitlab_api import Patience
 from lifeboat.errors import (
     ApprovalMissing,
     Failed,
+    GitLabUnreachable,
     LifeboatError,
     NothingFits,
     Refused,
     RoleMissing,
     StoppedPartWay,
-    Unreachable,
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Job
@@ -246,7 +246,7 @@ def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitL
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.pipeline(ci("echo another"))
 
-    refused(Unreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
+    refused(GitLabUnreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
 
     assert tries(lab) == ["pending", "manual"]
 
@@ -497,7 +497,7 @@ def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite)
     lab.local.pipeline(ci())
     lab.local.turn(runner="offline")
 
-    problem = refused(Unreachable, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
+    problem = refused(GitLabUnreachable, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
     waiting = tries(lab)
     lab.local.turn(runner="online")
 

@@ -19,6 +19,7 @@ from lifeboat.model import (
     Agree,
     App,
     Choice,
+    EventKind,
     Health,
     Image,
     ImageId,
@@ -56,8 +57,8 @@ class Recovering:
 
     def fact(self, name: str) -> Any:
         """Return what was last noted under a name; None when nothing was."""
-        noted = (event.data[name] for event in reversed(self.journal.events) if name in event.data)
-        return next(noted, None)
+        notes = (event for event in reversed(self.journal.events) if event.kind is EventKind.NOTE)
+        return next((event.data[name] for event in notes if name in event.data), None)
 
     @property
     def began(self) -> datetime:

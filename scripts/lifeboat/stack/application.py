@@ -106,7 +106,7 @@ def perform(work: Work, verb: Verb) -> Done:
         raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
     script = verb.script(deployment.image, str(uuid4()))
     work.tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
-    order = {"script": script.name, "instance": instance, "image": deployment.image, "token": script.token}
+    order = {"script": script.name, "instance": instance, "container": deployment.image, "token": script.token}
     try:
         with work.effect(f"{verb.name} on {instance}", **order), work.tell.waiting() as show:
             hosts.run(instance, script, Patience(seconds=SCRIPT_SECONDS, tell=show))
