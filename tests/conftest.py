@@ -34,7 +34,7 @@ settings.register_profile("lifeboat", deadline=None, suppress_health_check=[Heal
 settings.load_profile("lifeboat")
 
 START_SECONDS = 60
-_NETWORKS = count(random.randrange(50))  # noqa: S311  (two test runs on one machine should seldom meet)
+_NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
 # Tests of one applied stack stay together, since each worker applies one of its own; the longest begin first. What
@@ -121,7 +121,7 @@ def free_port() -> int:
 def own_network(port: int) -> str:
     """Return a loopback network for the cloud on a port, of a worker's own share (port 4566's own is 127.77)."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return f"127.{100 + (worker % 3) * 50 + next(_NETWORKS) % 50}"
+    return f"127.{100 + (worker % 5) * 30 + next(_NETWORKS) % 30}"
 
 
 def start_cloud(directory: Path, port: int | None = None, options: Sequence[str] = ()) -> RunningCloud:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Rehearsal:
 
     root: Path
     port: int
+    _exported: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def run(self, *argv: str, seconds: float = APPLY_SECONDS, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout and return what it printed; never raises for its status."""
@@ -61,9 +62,13 @@ class Rehearsal:
         return {**CLEAN, "PATH": path, **more}
 
     def exported(self) -> dict[str, str]:
-        """Return what `lifeboat local env` exports."""
-        document: dict[str, str] = json.loads(passed(self.lifeboat("local", "env", "-o", "json")).stdout)
-        return document
+        """Return what `lifeboat local env` exports, asked once: places and names stay the same for as long as it exists."""
+        if not self._exported:
+            found = json.loads(passed(self.lifeboat("local", "env", "-o", "json")).stdout)
+            if "APP_URL" not in found:
+                return dict(found)  # the stack could not be read
+            self._exported.update(found)
+        return dict(self._exported)
 
     def client(self, service: str, region: str = "eu-west-1") -> Any:
         """Return a boto3 client of the local cloud."""

@@ -223,28 +223,8 @@ def test_without_gitlab_it_is_deployed_over_ssm_and_the_sync_stays_open_and_late
     assert runs(stack)[0]["state"] == "ended"
 
 
-def test_an_aborted_recovery_leaves_nothing_that_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
+def test_aborting_leaves_nothing_that_nobody_recorded_or_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
     image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
-    broke(stack)
-    # The instance cannot be launched, so the recovery stops right after it wrote the image into the file.
-    stack.control("faults", add={"service": "ec2", "operation": "RunInstances", "times": 1000, "status": 400})
-    stopped = passed(stack.lifeboat("recover"), 4)
-    stack.control("faults", clear=True)
-    kept = json.loads((stack.root / IMAGE_FILE).read_text())
-
-    aborted = passed(stack.lifeboat("abort"))
-    nothing = passed(stack.lifeboat("resume"), 6)
-
-    assert "lifeboat resume" in stopped.stderr
-    assert kept == {"ami_id": image}
-    assert f"no longer names {image}, from which nothing was launched" in aborted.stdout
-    assert not (stack.root / IMAGE_FILE).exists()
-    assert "no recovery is open" in nothing.stderr
-    assert [run["state"] for run in runs(stack)] == ["ended"]
-
-
-def test_aborting_ends_what_was_launched_and_never_recorded(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
     broke(stack)
     before = instances(stack)[0]["InstanceId"]
     first = stack.start("lifeboat", "recover")
@@ -252,12 +232,18 @@ def test_aborting_ends_what_was_launched_and_never_recorded(stack: Rehearsal) ->
     stack.control("faults", add=kill)
     first.communicate(timeout=300)
     (launched,) = (one["InstanceId"] for one in instances(stack) if one["InstanceId"] != before)
+    kept = json.loads((stack.root / IMAGE_FILE).read_text())
 
     aborted = passed(stack.lifeboat("abort"))
+    nothing = passed(stack.lifeboat("resume"), 6)
 
+    assert kept == {"ami_id": image}
+    assert f"no longer names {image}, from which nothing was launched" in aborted.stdout
+    assert not (stack.root / IMAGE_FILE).exists()
     assert f"{launched}, which an attempt launched and Terraform does not know, is terminated" in aborted.stdout
     assert launched not in [one["InstanceId"] for one in instances(stack)]
-    passed(stack.lifeboat("recover"))
+    assert "no recovery is open" in nothing.stderr
+    assert [run["state"] for run in runs(stack)] == ["ended"]
 
 
 @pytest.mark.parametrize(

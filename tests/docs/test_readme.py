@@ -49,6 +49,8 @@ def test_every_command_of_the_readme_works(saved: Rehearsal) -> None:
     passed(done)
     assert all(f"$ {line}" in done.stdout for line in shown)
     assert "The first note" in done.stdout
+    assert "nothing was changed" in done.stdout
+    assert "RTO 0:0" in done.stdout
 
 
 def test_what_the_readme_leaves_to_others_is_run_by_them() -> None:

@@ -50,10 +50,11 @@ class Point:
 
     number: int
     happens: str
+    operation: str = CHANGING
 
     def rule(self, pid: int) -> dict[str, Any]:
         """Return the rule that makes it happen to the recovery that runs as this process."""
-        when = {"service": "*", "operation": CHANGING, "first": self.number}
+        when = {"service": "*", "operation": self.operation, "first": self.number}
         return {**when, **HAPPENINGS[self.happens], **({"kill": pid} if "kill" in self.happens else {})}
 
 
