@@ -6,6 +6,7 @@ a drill counts for nothing, one that denies for everything counts, and reading a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,6 +31,7 @@ UNDER_A_KEY = {
     "secretsmanager:GetSecretValue": ("kms:Decrypt", "secretsmanager."),
     "secretsmanager:PutSecretValue": ("kms:GenerateDataKey", "secretsmanager."),
 }
+INLINE_CHARACTERS = 10_240  # of all inline policies of a role together, white space not counted (IAM quotas)
 # What everybody may do, and what another role does meanwhile: the job of the pipeline takes one of its own.
 WITHOUT_PERMISSION = {"sts:GetCallerIdentity", "sts:AssumeRole"}
 
@@ -50,11 +52,14 @@ def refused(called: Iterable[str], iam: Any, role: str) -> list[str]:
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
     ]
-    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    for policy in attached:
         version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
         found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
         documents.append(found["PolicyVersion"]["Document"])
     allowed = [pattern for document in documents for pattern in _allowed(document)]
+    size = sum(len(json.dumps(document, separators=(",", ":"))) for document in documents[: -len(attached) or None])
+    assert size <= INLINE_CHARACTERS, f"IAM would refuse the inline policies of {role}: {size} characters"
     denied = [pattern for document in documents for pattern in _denied(document)]
     missing = {
         action
