@@ -10,8 +10,9 @@ import re
 import signal
 import sys
 import threading
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 # moto reads these at import: without the first, no AWS managed policy can be attached to a role.
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
@@ -38,6 +39,7 @@ def main() -> int:
 
     from waitress.server import create_server
 
+    _parse_each_file_once()
     from localcloud import services
     from localcloud.cloud import Cloud
     from localcloud.control import Control
@@ -110,6 +112,19 @@ def main() -> int:
     finally:
         server.close()
     return 0
+
+
+def _parse_each_file_once() -> None:
+    """Keep what the SDK reads of its models: moto makes a session of its own for each list of regions."""
+    from botocore.loaders import JSONFileLoader
+
+    original, loader = JSONFileLoader.load_file, JSONFileLoader()
+    parsed: Any = cache(lambda path: original(loader, path))
+
+    def load_file(_self: JSONFileLoader, file_path: str) -> Any:
+        return parsed(file_path)
+
+    JSONFileLoader.load_file = load_file  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":
