@@ -36,8 +36,8 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
 
     They are those of this checkout; `elsewhere` are others that are known to be dead.
     """
-    _require_pushed(site, tell, this_run)
     lost = Lost(runs=[*elsewhere, *run_files.unfinished(site.project.work, but=this_run.run)])
+    unsaved = _unsaved(site, tell, this_run, lost)
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
     store = site.stack_store()
@@ -49,6 +49,8 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     _unlock(site, lost.runs, tell)
     if store.keeps_digest:
         _mend_digest(site, lost.runs, tell)
+    if unsaved is not None:
+        _push(site, tell, this_run, unsaved)
     return lost
 
 
@@ -118,11 +120,13 @@ def forget_adoptions(terraform: Terraform) -> None:
     (terraform.root / ADOPTION_FILE).unlink(missing_ok=True)
 
 
-def _require_pushed(site: Site, tell: Teller, this_run: Run) -> None:
-    """Raise Refused where Terraform could not save this environment's state and left it beside its configuration.
+def _unsaved(site: Site, tell: Teller, this_run: Run, lost: Lost) -> Path | None:
+    """Return the state of the stack that a run which was cut off could not save and left beside its configuration.
 
-    Where the state has gone on since, Terraform would refuse to take it: it is put aside, and what only it knows is told.
+    Raises Refused where nothing was cut off, so that a person looks first. Where the state has gone on since, Terraform
+    would refuse to take it: it is put aside, and what only it knows is told.
     """
+    unsaved = None
     for root, store in ((site.project.state_root, site.root_store()), (site.project.stack_root, site.stack_store())):
         left = root / "errored.tfstate"
         if not left.exists():
@@ -145,6 +149,9 @@ def _require_pushed(site: Site, tell: Teller, this_run: Run) -> None:
                 + (f"see whether these still exist: {only}" if only else "all it made is in the state")
             )
             continue
+        if root == site.project.stack_root and lost.runs:
+            unsaved = left
+            continue
         # Root 1's working state is a file.
         first = root == site.project.state_root
         keep = f"cp {left} {site.root_state_file}" if first else f"{site.by_hand(root)} state push errored.tfstate"
@@ -152,6 +159,18 @@ def _require_pushed(site: Site, tell: Teller, this_run: Run) -> None:
             f"Terraform could not save its state (serial {theirs[0]}) and left it in {left}",
             hint=f"look at it, then: {keep} && rm {left}",
         )
+    return unsaved
+
+
+def _push(site: Site, tell: Teller, this_run: Run, unsaved: Path) -> None:
+    """Save what Terraform could not; it refuses by itself what does not follow the present state. The file is kept."""
+    terraform = site.stack_terraform()
+    terraform.init(site.backend())
+    terraform.push_state(unsaved)
+    tell.say(
+        f"saved the state that Terraform could not save (serial {state_store.serial_and_lineage(unsaved.read_bytes())[0]})"
+    )
+    unsaved.rename(this_run.folder / "pushed-stack.tfstate")
 
 
 def _begun(lost: Lost, name: str) -> set[Address]:
