@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.config import Config
 from hypothesis import HealthCheck, settings
@@ -119,9 +120,15 @@ def free_port() -> int:
 
 @cache
 def own_network(port: int) -> str:
-    """Return a loopback network for the cloud on a port, of a worker's own share (port 4566's own is 127.77)."""
+    """Return a loopback network for the cloud on a port, of a worker's own share (port 4566's own is 127.77).
+
+    One that somebody listens in is passed over: the stack of a worker stays while clouds of many files come and go.
+    """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return f"127.{100 + (worker % 5) * 30 + next(_NETWORKS) % 30}"
+    listening = [c.laddr.ip for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    used = {".".join(address.split(".")[:2]) for address in listening}
+    candidates = (f"127.{100 + (worker % 5) * 30 + next(_NETWORKS) % 30}" for _ in range(30))
+    return next(network for network in candidates if network not in used)
 
 
 def start_cloud(directory: Path, port: int | None = None, options: Sequence[str] = ()) -> RunningCloud:
