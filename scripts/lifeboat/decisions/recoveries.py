@@ -15,7 +15,6 @@ from lifeboat.model import Action, Address, Event, EventKind, ImageId, Instance,
 # An older good answer says when somebody looked last, not when the application failed.
 RECENT = timedelta(minutes=15)
 INSTANCE = Address("module.app_instance.aws_instance.this")
-LOOKED_BACK = 5  # runs: those that were given up, or had nothing to do, launched nothing
 _AMI = "ami_id"
 _GOING = (Action.DELETE, Action.REPLACE)
 
@@ -127,9 +126,8 @@ def launched(newest_first: Iterable[Recorded]) -> Launched | None:
             None,
         )
         if image is not None:
-            return Launched(
-                run=one.run, image=ImageId(image), host=str(one.events[-1].data.get("host", one.events[0].data["host"]))
-            )
+            began = [event for event in one.events if event.kind is EventKind.BEGUN]
+            return Launched(run=one.run, image=ImageId(image), host=str(began[-1].data["host"]))
     return None
 
 

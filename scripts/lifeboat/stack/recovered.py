@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
@@ -32,7 +34,8 @@ def require_kept(site: Site, plan: Plan) -> None:
     )
 
 
-def _newest(site: Site) -> list[recoveries.Recorded]:
+def _newest(site: Site) -> Iterator[recoveries.Recorded]:
+    """Yield all recoveries, newest first: however many came to nothing, one before them launched what runs."""
     bucket = site.journals()
-    runs = [run for run in bucket.runs() if run_states.is_recovery(run)][-recoveries.LOOKED_BACK :]
-    return [recoveries.Recorded(run=run, events=bucket.events(run)) for run in reversed(runs)]
+    for run in reversed([run for run in bucket.runs() if run_states.is_recovery(run)]):
+        yield recoveries.Recorded(run=run, events=bucket.events(run))

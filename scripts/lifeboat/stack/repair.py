@@ -149,7 +149,8 @@ def _unsaved(site: Site, tell: Teller, this_run: Run, lost: Lost) -> Path | None
                 + (f"see whether these still exist: {only}" if only else "all it made is in the state")
             )
             continue
-        if root == site.project.stack_root and lost.runs:
+        # Without a bucket to save it in, a person has to look: forgotten, all that it knows would be made once more.
+        if root == site.project.stack_root and lost.runs and store.bucket_exists():
             unsaved = left
             continue
         # Root 1's working state is a file.
