@@ -182,7 +182,7 @@ class Applying:
     def interrupt(self, again: str) -> None:
         self.tell.warn(
             "stopping: Terraform finishes what it is making and saves its state, for up to 90 s; asked once more, it is"
-            " killed, and the next apply repairs what that leaves"
+            f" killed, and {again} repairs what that leaves"
         )
         alive = [one for one in self.running if not one.ended]
         try:
