@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hcl2
 import pytest
 
-from tests.modules.terraform_runs import Terraform
+from tests.modules.terraform_runs import Terraform, one_provider
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path for path in (ROOT / "modules").iterdir() if path.is_dir())
@@ -62,15 +64,31 @@ def test_a_module_has_few_variables_no_provider_and_no_modules(module: Path) -> 
     assert blocks["module"] == []
 
 
+@pytest.fixture(scope="module")
+def provider(terraform: Terraform) -> Iterator[dict[str, str]]:
+    """The provider of the committed lock file, running, as the environment that Terraform finds it by."""
+    root = terraform.folder / "provider"
+    root.mkdir()
+    for name in ("versions.tf", ".terraform.lock.hcl"):
+        shutil.copy(ROOT / "terraform/state" / name, root)
+    initialised = terraform.run("init", "-no-color", "-backend=false", "-lockfile=readonly", cwd=root)
+    assert initialised.returncode == 0, initialised.stdout + initialised.stderr
+    (program,) = (terraform.folder / "data" / root.name).glob("providers/*/hashicorp/aws/*/*/terraform-provider-aws*")
+    with one_provider(program, terraform.folder) as attached:
+        yield attached
+
+
 @every_module
-def test_the_tests_of_a_module_pass_and_its_example_plans(module: Path, terraform: Terraform) -> None:
+def test_the_tests_of_a_module_pass_and_its_example_plans(
+    module: Path, terraform: Terraform, provider: dict[str, str]
+) -> None:
     copy = terraform.copy_of(module)
     (copy / "tests").mkdir(exist_ok=True)
     (copy / "tests/readme_example.tftest.hcl").write_text(EXAMPLE_TEST, encoding="utf-8")
-    initialised = terraform.run("init", "-no-color", cwd=copy)
+    initialised = terraform.run("init", "-no-color", cwd=copy, environment=provider)
     assert initialised.returncode == 0, initialised.stdout + initialised.stderr
 
-    tested = terraform.run("test", "-no-color", cwd=copy)
+    tested = terraform.run("test", "-no-color", cwd=copy, environment=provider)
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert re.search(r"Success! (\d+) passed, 0 failed\.", tested.stdout), tested.stdout
