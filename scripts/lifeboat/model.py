@@ -66,7 +66,8 @@ class Secret:
 
 
 class _Output(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What checks it is built when an output is first read: a third of what this file costs every command at its start.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Objectives(_Output):
