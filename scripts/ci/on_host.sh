@@ -31,8 +31,9 @@ fi
 echo "instance $instance at $address"
 
 request="$(mktemp)"
+answer="$(mktemp)"
 errors="$(mktemp)"
-trap 'rm -f "$request" "$errors"' EXIT
+trap 'rm -f "$request" "$answer" "$errors"' EXIT
 {
   printf '#!/bin/bash\nset -euo pipefail\n'
   for variable in "${variables[@]}"; do
@@ -50,14 +51,18 @@ print(json.dumps({
 command="$(aws ssm send-command --cli-input-json "file://$request" --query Command.CommandId --output text)"
 echo "command $command"
 
+# Starting the AWS command line takes longer than the call: one answer is asked for, and all is read from it.
 said() {
-  aws ssm get-command-invocation --command-id "$command" --instance-id "$instance" --query "$1" --output text
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$answer" "$1"
 }
 
 deadline=$((SECONDS + seconds + 90))
 status=Pending
 while [ "$SECONDS" -lt "$deadline" ]; do
-  if ! status="$(said Status 2>"$errors")"; then
+  if aws ssm get-command-invocation --command-id "$command" --instance-id "$instance" --output json \
+    >"$answer" 2>"$errors"; then
+    status="$(said Status)"
+  else
     # The command is not known everywhere at once (SSM API reference, GetCommandInvocation).
     if ! grep -q InvocationDoesNotExist "$errors" || [ "$SECONDS" -gt "$((deadline - seconds - 60))" ]; then
       cat "$errors" >&2

@@ -41,7 +41,7 @@ def main() -> int:
     gc.disable()  # nothing that is loaded now is ever garbage: looking for it takes a fifth of the start
     from waitress.server import create_server
 
-    _parse_each_file_once()
+    _read_once()
     from localcloud import services
     from localcloud.cloud import Cloud
     from localcloud.control import Control
@@ -118,9 +118,14 @@ def main() -> int:
     return 0
 
 
-def _parse_each_file_once() -> None:
-    """Keep what the SDK reads of its models: moto makes a session of its own for each list of regions."""
+def _read_once() -> None:
+    """Keep what the SDK and moto read of their own files over and over: the models, the list of services, their methods.
+
+    moto makes a session of its own for each list of regions, and looks at 150 folders for each request.
+    """
     from botocore.loaders import JSONFileLoader
+    from moto import backends
+    from moto.core import responses
 
     original, loader = JSONFileLoader.load_file, JSONFileLoader()
     parsed: Any = cache(lambda path: original(loader, path))
@@ -129,6 +134,9 @@ def _parse_each_file_once() -> None:
         return parsed(file_path)
 
     JSONFileLoader.load_file = load_file  # type: ignore[assignment,method-assign]
+    services = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: services
+    responses.method_names_from_class = cache(responses.method_names_from_class)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import gitlab
@@ -64,7 +65,17 @@ def broke(stack: Rehearsal, what: str = "instance") -> None:
     passed(stack.lifeboat("local", "break", what))
 
 
-def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehearsal) -> None:
+@pytest.fixture(scope="module")
+def broken(saved: Rehearsal) -> Iterator[Rehearsal]:
+    """The stack with a dead instance, for recoveries that are refused; whoever uses it stands beside the others."""
+    saved.load("applied")
+    broke(saved)
+    yield saved
+    saved.load("applied")
+
+
+def test_make_recover_brings_a_dead_instance_back_and_every_later_apply_keeps_it(stack: Rehearsal) -> None:
+    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
     rows, before = notes(stack), instances(stack)[0]["InstanceId"]
     broke(stack)
     with pytest.raises(urllib.error.URLError):
@@ -80,6 +91,7 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
     run = runs(stack)[0]
     events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
     deployed = next(event["data"]["deployed_by"] for event in events if "deployed_by" in event["data"])
+    listed = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
     assert dead["findings"]
     assert by_name(stack)["findings"] == []
     assert notes(stack) == rows
@@ -89,36 +101,21 @@ def test_make_recover_brings_a_dead_instance_back_to_its_public_name(stack: Rehe
     assert f"EC2_INSTANCE_IP={after[0]['PublicIpAddress']}" in job_log(stack, deployed)
     assert "RTO 0:0" in done.stdout
     assert "the same as before: it moved along" in done.stdout
+    assert f"git add {IMAGE_FILE} && git commit " in done.stdout
     assert (run["state"], events[-1]["data"]["rto_seconds"] < 4 * 3600) == ("ended", True)
     assert len(permissions.actions(sent)) > 50
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-writer") != []
-    assert "no changes" in passed(stack.run("make", "apply")).stdout
-
-
-def test_the_report_adds_up_and_the_image_is_kept_for_every_later_apply(stack: Rehearsal) -> None:
-    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
-    broke(stack, "instance-gone")
-    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 90))
-
-    report = json.loads(passed(stack.lifeboat("recover", "--failed-at", failed_at, "-o", "json")).stdout)
-
-    listed = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
-    assert report["rto_seconds"] == pytest.approx(sum(part["seconds"] for part in report["parts"]), abs=0.01)
-    assert report["parts"][0]["step"] == "before the recovery was started"
-    assert report["parts"][0]["seconds"] >= 90
-    assert report["facts"]["image"] == image
     assert json.loads((stack.root / IMAGE_FILE).read_text()) == {"ami_id": image}
     assert [found["id"] for found in listed if found["proven_at"]] == [image]
-    assert [instance["ImageId"] for instance in instances(stack)] == [image]
-    assert report["to_commit"].startswith(f"git add {IMAGE_FILE} && git commit ")
+    assert [instance["ImageId"] for instance in after] == [image]
     # A checkout that never heard of it would go back.
     (stack.root / IMAGE_FILE).rename(stack.root / "kept")
     undone = passed(stack.lifeboat("apply", "--yes"), 3)
     (stack.root / "kept").rename(stack.root / IMAGE_FILE)
-    assert f"this plan would undo the recovery {report['run']}" in undone.stderr
-    assert [instance["ImageId"] for instance in instances(stack)] == [image]
-    assert "no changes" in passed(stack.lifeboat("apply")).stdout
+    assert f"this plan would undo the recovery {run['run']}" in undone.stderr
+    assert instances(stack) == after
+    assert "no changes" in passed(stack.run("make", "apply")).stdout
 
 
 def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None:
@@ -158,7 +155,7 @@ def test_what_serves_is_not_replaced_unless_somebody_agrees(stack: Rehearsal) ->
 
 
 def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> None:
-    broke(stack)
+    broke(stack, "instance-gone")
     first = stack.start("lifeboat", "recover")
     _until_it_says(first, "Launch the instance")
     time.sleep(6)
@@ -193,13 +190,19 @@ def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothi
 
     refused = passed(stack.lifeboat("recover"), 3)
     after = instances(stack)
-    allowed = stack.lifeboat("recover", "--allow", 'module.database.aws_db_instance.this["g1"]')
+    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 90))
+    touching = ("--allow", 'module.database.aws_db_instance.this["g1"]')
+    allowed = stack.lifeboat("recover", "--failed-at", failed_at, *touching, "-o", "json")
 
     assert 'update module.database.aws_db_instance.this["g1"]' in refused.stderr
     assert "lifeboat recover -e local --failed-at 20" in refused.stderr
     assert "--allow 'module.database.aws_db_instance.this[\"g1\"]'" in refused.stderr
     assert [i["State"]["Name"] for i in after] == [i["State"]["Name"] for i in before]
-    passed(allowed)  # which ends with a plan without changes
+    report = json.loads(passed(allowed).stdout)  # it ended with a plan without changes
+    assert report["rto_seconds"] == pytest.approx(sum(part["seconds"] for part in report["parts"]), abs=0.01)
+    assert report["parts"][0]["step"] == "before the recovery was started"
+    assert report["parts"][0]["seconds"] >= 90
+    assert report["facts"]["image"] == "ami-0f000000000000001"
 
 
 def test_without_gitlab_it_is_deployed_over_ssm_and_the_sync_stays_open_and_late_is_told(stack: Rehearsal) -> None:
@@ -266,29 +269,134 @@ def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], 
     assert (instances(saved), state_serial(saved), runs(saved)) == (before, serial, begun)
 
 
-def test_an_image_that_is_not_there_is_refused_before_anything_is_changed(stack: Rehearsal) -> None:
+def test_an_image_that_cannot_serve_is_refused_with_why_before_anything_is_changed(stack: Rehearsal) -> None:
+    key, ec2 = stack.client("kms").create_key()["KeyMetadata"]["Arn"], stack.client("ec2")
+    ours = [{"Key": "application", "Value": "app-local"}, {"Key": "environment", "Value": "local"}]
+    tagged = [{"ResourceType": "image", "Tags": ours}]
+    theirs = ec2.create_image(InstanceId=instances(stack)[0]["InstanceId"], Name="theirs", NoReboot=True)["ImageId"]
+    _until_available(ec2, theirs)
+    copied = {"Name": "sealed", "SourceImageId": theirs, "SourceRegion": "eu-west-1", "TagSpecifications": tagged}
+    sealed = ec2.copy_image(Encrypted=True, KmsKeyId=key, **copied)["ImageId"]
+    elsewhere = stack.client("ec2", "eu-central-1").copy_image(**copied)["ImageId"]
+    _until_available(ec2, sealed)
+    _until_available(stack.client("ec2", "eu-central-1"), elsewhere)
+    disk = ec2.describe_images(ImageIds=[theirs])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    registered = {
+        "RootDeviceName": "/dev/xvda",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": disk}}],
+        "TagSpecifications": tagged,
+    }
+    for_arm = ec2.register_image(Name="for-arm", Architecture="arm64", **registered)["ImageId"]
+    disabled = ec2.register_image(Name="disabled", Architecture="x86_64", **registered)["ImageId"]
+    ec2.disable_image(ImageId=disabled)
+    stack.client("kms").disable_key(KeyId=key)
+    missing = "ami-0123456789abcdef0"
+    reasons = {
+        missing: f"there is no image {missing} in eu-west-1",
+        elsewhere: "it is in eu-central-1, not in eu-west-1",
+        disabled: f"{disabled} cannot be used: it is disabled",
+        for_arm: f"{for_arm} cannot be used: it is for arm64, and the instance is x86_64",
+        sealed: f"{sealed} cannot be used: its key {key} is disabled",
+        theirs: "it is not ours",
+    }
     broke(stack)
     before, serial = instances(stack), state_serial(stack)
 
-    refused = passed(stack.lifeboat("recover", "--ami", "ami-0123456789abcdef0"), 6)
+    refused = {image: stack.lifeboat("recover", "--ami", image) for image in reasons}
+    after = (instances(stack), state_serial(stack), variables(stack), (stack.root / IMAGE_FILE).exists())
+    accepted = stack.lifeboat("recover", "--ami", theirs, "--accept-foreign-image", "--preview", "-o", "json")
 
-    assert "ami-0123456789abcdef0" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert (instances(stack), state_serial(stack), variables(stack)) == (before, serial, {})
-
-
-def test_an_image_that_is_not_ours_needs_to_be_accepted(stack: Rehearsal) -> None:
-    ec2 = stack.client("ec2")
-    image = ec2.create_image(InstanceId=instances(stack)[0]["InstanceId"], Name="somebody's", NoReboot=True)["ImageId"]
-    ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 1})
-    broke(stack)
-
-    refused = stack.lifeboat("recover", "--ami", image)
-    accepted = stack.lifeboat("recover", "--ami", image, "--accept-foreign-image", "--preview", "-o", "json")
-
-    assert "it is not ours" in passed(refused, 6).stderr
+    for image, reason in reasons.items():
+        assert reason in passed(refused[image], 6).stderr
+        assert "next: " in refused[image].stderr
+        assert "Traceback" not in refused[image].stderr
+    assert "--accept-foreign-image" in refused[theirs].stderr
+    assert after == (before, serial, {}, False)
     gaps = {step["step"]: step["gap"] for step in json.loads(passed(accepted).stdout)["steps"]}
-    assert gaps["image"].startswith(f"{image} (somebody's")
+    assert gaps["image"].startswith(f"{theirs} (theirs")
+
+
+def _until_available(ec2: Any, image: str) -> None:
+    ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 1})
+
+
+TOML, CI = "environments/local.toml", ".gitlab-ci.yml"
+
+
+@pytest.mark.parametrize(
+    ("edits", "status", "words", "hint"),
+    [
+        (
+            [(TOML, '"app.address"', '"app.nothing"')],
+            2,
+            "EC2_INSTANCE_IP (local): the stack's output recovery has no app.nothing",
+            "edit [[gitlab.variables]] in environments/local.toml",
+        ),
+        (
+            [(TOML, r'"app.address"\nmasked +=.*$', '"database.port"\nmasked = "require"')],
+            2,
+            "EC2_INSTANCE_IP (local): cannot be masked: it has fewer than 8 characters",
+            "edit [[gitlab.variables]] in environments/local.toml",
+        ),
+        (
+            [(TOML, "tokens.maintainer", "tokens.developer")],
+            2,
+            "it takes the role Maintainer in demo/app",
+            "lifeboat gitlab doctor",
+        ),
+        (
+            [(TOML, r"^\[gitlab\]$", '[gitlab]\ndeploy_job = "ship_it"')],
+            6,
+            "the pipeline of main has no job ship_it to play: it has: ",
+            "name the job in [gitlab] deploy_job of environments/local.toml",
+        ),
+        (
+            [
+                (CI, "^deploy_application:$", "'deploy_application: [eu]': &one"),
+                (CI, r"\Z", "\n'deploy_application: [us]': *one\n"),
+            ],
+            6,
+            "it has: apply, configuration, deploy_application: [eu], deploy_application: [us], ",
+            "name the job in [gitlab] deploy_job of environments/local.toml",
+        ),
+    ],
+    ids=["unmapped output", "unmaskable value", "wrong role", "no such job", "two jobs of the name"],
+)
+def test_what_gitlab_would_refuse_later_is_refused_before_anything_is_changed(
+    broken: Rehearsal, edits: list[tuple[str, str, str]], status: int, words: str, hint: str
+) -> None:
+    before, serial, kept = (
+        instances(broken),
+        state_serial(broken),
+        {name: (broken.root / name).read_text() for name in (TOML, CI)},
+    )
+    for edit in edits:
+        broken.edit(*edit)
+
+    refused = passed(broken.lifeboat("recover"), status)
+
+    for name, text in kept.items():
+        (broken.root / name).write_text(text)
+    assert words in refused.stderr
+    assert hint in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (instances(broken), state_serial(broken), variables(broken)) == (before, serial, {})
+    assert {run["state"] for run in runs(broken)} == {"idle"}
+
+
+def test_a_deployment_that_somebody_must_approve_is_told_before_anything_is_changed(broken: Rehearsal) -> None:
+    before, serial = instances(broken), state_serial(broken)
+    tokens = json.loads((broken.root / ".lifeboat/local/cloud/gitlab-tokens.json").read_text())["tokens"]
+    env = broken.exported()
+    owned = gitlab.Gitlab(env["GITLAB_URL"], private_token=tokens["owner"]).projects.get(env["GITLAB_PROJECT"])
+    maintainers = {"deploy_access_levels": [{"access_level": 40}], "required_approval_count": 1}
+    owned.protected_environments.create({"name": "local", **maintainers})
+
+    refused = passed(broken.lifeboat("recover"), 7)
+
+    owned.protected_environments.delete("local")
+    assert "a deployment to local must be approved in GitLab first" in refused.stderr
+    assert (instances(broken), state_serial(broken), variables(broken)) == (before, serial, {})
 
 
 def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touched(stack: Rehearsal) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from lifeboat import config
 from lifeboat.clients import gitlab_api, probe, state_store
 from lifeboat.clients.terraform import Running
-from lifeboat.decisions import deployments
+from lifeboat.decisions import deployments, images
 from lifeboat.decisions.deployments import Expected
-from lifeboat.errors import Failed
+from lifeboat.errors import Failed, NothingFits
 from lifeboat.model import (
     Agree,
     App,
@@ -28,6 +28,7 @@ from lifeboat.model import (
     Recovery,
     RecoveryRequest,
     Teller,
+    WantedImage,
 )
 from lifeboat.runner import Journal
 from lifeboat.site import Site
@@ -73,8 +74,19 @@ class Recovering:
         found = machine_images.chosen(self.site, wanted)
         if found.chosen is None and self.request.image is None:
             return self._configured(found)
+        self._require_acceptable(wanted, found)
         machine_images.require(self.site, wanted, found)
         return found
+
+    def _require_acceptable(self, wanted: WantedImage, found: Choice[Image]) -> None:
+        """Raise NothingFits with the command that accepts it when being somebody else's is all that is wrong."""
+        named = wanted.image
+        if found.chosen is not None or named is None:
+            return
+        everything = [judged.what for judged in found.rejected]
+        if images.choose(everything, replace(wanted, accepted=frozenset({named}))).chosen is not None:
+            accept = f"lifeboat recover -e {self.site.project.env} --ami {named} --accept-foreign-image"
+            raise NothingFits(found.why, hint=f"if you know who made it: {accept}")
 
     def _configured(self, none: Choice[Image]) -> Choice[Image]:
         """Return the image that the stack was built from, where there is no recovery image: user data does the rest."""
