@@ -85,7 +85,8 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
     if done.answers is None:
         raise IntegrityFailure(
             f"everything is applied, but {done.recovery.app.url} does not answer with 200 from here",
-            hint="lifeboat local logs" if here.local_cloud() else f"curl -v {done.recovery.app.url}",
+            hint=f"{'lifeboat local logs' if here.local_cloud() else f'curl -v {done.recovery.app.url}'}; where the instance"
+            " is what fails: lifeboat recover --preview",
         )
     if done.unproven:
         raise IntegrityFailure(
@@ -125,7 +126,7 @@ def plan(
         )
     else:
         for name, found in done.plans:
-            views.plan(name, found)
+            views.plan(f"{name} (offline, against an empty state)" if done.offline else name, found)
     return PENDING_CHANGES if detailed_exitcode and not done.empty else DONE
 
 

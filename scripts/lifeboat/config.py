@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -205,6 +206,27 @@ def environments(root: Path) -> list[str]:
     """Return the names that ENV may have: those with both files in environments/."""
     folder = root / "environments"
     return sorted(p.stem for p in folder.glob("*.toml") if (folder / f"{p.stem}.tfvars").is_file())
+
+
+def twins(project: Project) -> list[str]:
+    """Return the other environments whose files describe the same application in the same account, on the same endpoint.
+
+    Names in AWS follow from both, so what one of them makes is what the other one finds. A file that cannot be read
+    describes nothing.
+    """
+    found = []
+    for name in environments(project.root):
+        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError):
+            text = (project.root / "environments" / f"{name}.toml").read_text()
+            other = Environment.model_validate(tomllib.loads(text))
+            if name != project.env and _whose_names(other) == _whose_names(project.environment):
+                found.append(name)
+    return found
+
+
+def _whose_names(environment: Environment) -> tuple[str, str, str | None]:
+    app, endpoint = environment.application, environment.endpoint
+    return app.name, app.account_id, None if endpoint is None else endpoint.url
 
 
 def images_named(root: Path) -> list[ImageUse]:

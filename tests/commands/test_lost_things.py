@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -31,6 +32,11 @@ def advised(done: subprocess.CompletedProcess[str]) -> str:
 def delete_state(stack: Rehearsal) -> None:
     env = stack.exported()
     stack.client("s3").delete_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])
+
+
+def state_of(stack: Rehearsal) -> bytes:
+    env = stack.exported()
+    return bytes(stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read())
 
 
 def delete_digest(stack: Rehearsal) -> None:
@@ -82,8 +88,26 @@ def test_a_terminated_instance_is_not_launched_anew_unasked(stack: Rehearsal) ->
 
     applied = stack.lifeboat("apply")
 
-    assert "would put a new, empty one in its place" in passed(applied, 7).stderr
+    assert "would put a new, empty one in its place; lifeboat recover launches it" in passed(applied, 7).stderr
     assert ec2.describe_instances(Filters=running)["Reservations"] == []
+
+
+def test_a_second_environment_with_the_same_names_takes_nothing_over_and_stops_nobody(stack: Rehearsal) -> None:
+    environments = stack.root / "environments"
+    for suffix in ("toml", "tfvars"):
+        shutil.copy(environments / f"local.{suffix}", environments / f"mine.{suffix}")
+    before = state_of(stack)
+
+    refused = [
+        passed(stack.lifeboat(*command, "-e", "mine"), 3)
+        for command in (("plan",), ("apply", "--yes"), ("destroy", "--yes"))
+    ]
+
+    for done in refused:
+        assert "is environment local, and mine would take it over: both are app-local" in done.stderr
+        assert "give mine a name of its own" in done.stderr
+    assert state_of(stack) == before
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
 
 
 def test_a_state_that_is_unreadable_leaves_the_variables_to_look_for_it(stack: Rehearsal) -> None:

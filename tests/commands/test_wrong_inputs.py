@@ -206,3 +206,13 @@ def test_what_to_type_next_is_for_the_environment_that_was_asked_for(fresh: Rehe
     assert "next: lifeboat local up -e second" in passed(second, 8).stderr
     assert "next: lifeboat local up\n" in passed(default, 8).stderr
     assert "next: lifeboat local up -e local" in passed(named, 8).stderr
+
+
+def test_two_environments_that_describe_one_application_are_told_before_either_is_made(fresh: Rehearsal) -> None:
+    for suffix in ("toml", "tfvars"):
+        shutil.copy(fresh.root / "environments" / f"local.{suffix}", fresh.root / "environments" / f"second.{suffix}")
+
+    done = fresh.lifeboat("apply")
+
+    refused(done, 2, "environments/local.toml and environments/second.toml describe one application in one account")
+    assert "give one of them a name of its own" in done.stderr

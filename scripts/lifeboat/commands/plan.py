@@ -64,6 +64,7 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
             hint="lifeboat local up (goes on from where it was), or lifeboat apply",
         )
     preflight.require_account(site)
+    repair.require_own(site, site.stack_store())
     if not site.root_store().bucket_exists():
         raise NothingFits(
             f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",

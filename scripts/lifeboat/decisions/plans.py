@@ -35,6 +35,9 @@ HOLDS_DATA = {
 RESTORED_FIRST = {
     "aws_db_instance": "it is gone from AWS, and this plan would put an empty database in its place",
 }
+_ANEW = "it is gone from AWS, and this plan would put a new, empty one in its place"
+# For what there is a better way than a new, empty one.
+_BETTER = {"aws_instance": "; lifeboat recover launches it from its newest image instead"}
 _LOSES = (Action.DELETE, Action.REPLACE)
 
 
@@ -57,7 +60,7 @@ def judged(plan: Plan) -> Judgement:
         if change.resource_type in RESTORED_FIRST:
             refused.append((change, RESTORED_FIRST[change.resource_type]))
         elif change.resource_type in PROTECTED or change.resource_type in HOLDS_DATA:
-            to_agree.append((change, "it is gone from AWS, and this plan would put a new, empty one in its place"))
+            to_agree.append((change, _ANEW + _BETTER.get(change.resource_type, "")))
     return Judgement(refused=tuple(refused), to_agree=tuple(to_agree))
 
 

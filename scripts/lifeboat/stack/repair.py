@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lifeboat import config
 from lifeboat.clients import run_files, state_store
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
-from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay
+from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay, WrongConfiguration
 from lifeboat.model import Address, Adoption, Teller, Wanted
 from lifeboat.site import Site
 
@@ -41,6 +42,7 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
     store = site.stack_store()
+    require_own(site, store)
     if not store.bucket_exists():
         return lost
     if not site.root_state_file.exists():
@@ -73,6 +75,37 @@ def require_state(site: Site, store: StateStore) -> None:
         f" {newest.written_at:%Y-%m-%d %H:%M:%S}Z, is {what}",
         hint=f"put that version on top again, which removes nothing: {site.shell(copy)}",
     )
+
+
+def require_own(site: Site, store: StateStore) -> None:
+    """Raise Refused where the state is another environment's: names in AWS are the application's, not the file's.
+
+    Where no state says whose it is yet, the files of this checkout must not leave it open.
+    """
+    env = site.project.env
+    owner = _owner(store.body() if store.bucket_exists() else None)
+    if owner is not None and owner != env:
+        raise Refused(
+            f"what stands in s3://{store.bucket}/{store.key} is environment {owner}, and {env} would take it over: both"
+            f" are {site.project.environment.application.name}",
+            hint=f"give {env} a name of its own ([application] name and the names in [state] of environments/{env}.toml);"
+            f" to work on what is there: -e {owner}",
+        )
+    twins = [] if owner == env else config.twins(site.project)
+    if twins:
+        raise WrongConfiguration(
+            f"environments/{env}.toml and environments/{twins[0]}.toml describe one application in one account,"
+            f" {site.project.environment.application.name}: what one of them makes, the other would change",
+            hint="give one of them a name of its own: [application] name and the names in [state]",
+        )
+
+
+def _owner(body: bytes | None) -> str | None:
+    """Return the environment that a state says it is of; None when it does not say."""
+    try:
+        return str(json.loads(body or b"{}")["outputs"]["recovery"]["value"]["environment"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
