@@ -57,12 +57,6 @@ def test_plan_is_0_without_changes_and_20_with_one(stack: Rehearsal) -> None:
     assert "aws_db_instance" in changed.stdout
 
 
-def test_terraform_typed_by_hand_sees_no_changes(saved: Rehearsal) -> None:
-    done = saved.run("terraform", "-chdir=terraform/stack", "plan", "-detailed-exitcode", **saved.exported())
-
-    passed(done)
-
-
 def test_the_shell_lines_of_local_env_work_in_a_shell(saved: Rehearsal) -> None:
     account = "aws sts get-caller-identity --query Account --output text"
     script = f'eval "$(lifeboat local env)" && {account} && psql "$DATABASE_URL" -Atc "select 1"'

@@ -336,7 +336,7 @@ def test_a_last_write_that_fails_leaves_no_program_running() -> None:
 def test_programs_started_at_once_are_all_paused_and_all_stopped(tmp_path: Path) -> None:
     processes = Processes()
     ourselves = OsUser(name=None, uid=os.getuid(), gid=os.getgid())
-    forking = "while :; do sleep 0.01; done"
+    forking = "while :; do sleep 0.03; done"
 
     def start(number: int) -> subprocess.Popen[bytes]:
         return processes.start(
@@ -344,9 +344,9 @@ def test_programs_started_at_once_are_all_paused_and_all_stopped(tmp_path: Path)
         )
 
     with ThreadPoolExecutor(8) as pool:
-        started = list(pool.map(start, range(24)))
+        started = list(pool.map(start, range(12)))
         processes.pause()
-        late = pool.submit(start, 24)
+        late = pool.submit(start, 12)
         first = families(started)
         time.sleep(0.3)
         second = families(started)
@@ -354,7 +354,7 @@ def test_programs_started_at_once_are_all_paused_and_all_stopped(tmp_path: Path)
         processes.resume()
         started.append(late.result())
         time.sleep(0.3)
-        third = families(started[:24])
+        third = families(started[:12])
         processes.stop_all()
 
     assert first == second
