@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -33,6 +34,9 @@ pytest_plugins = ["tests.fixtures"]
 # A machine that is busy with other tests is slow, not wrong.
 settings.register_profile("lifeboat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lifeboat")
+
+# Of what is collected nothing is ever garbage: looking for it takes half of the collection.
+gc.disable()
 
 START_SECONDS = 60
 _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one machine should seldom meet)
@@ -72,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=turn)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass(frozen=True, kw_only=True)
