@@ -692,6 +692,14 @@ class StateVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StateMark:
+    """Which state of all that Terraform ever wrote it is: the serial grows within a lineage."""
+
+    serial: int
+    lineage: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeleteMarker:
     """What S3 puts over the versions of an object that was deleted."""
 

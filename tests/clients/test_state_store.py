@@ -53,11 +53,11 @@ def md5(body: bytes) -> str:
 
 
 def test_a_backend_is_usable_with_a_versioned_bucket_and_a_table(store: StateStore, cloud: RunningCloud) -> None:
-    whole = store.usable()
+    whole = store.usable(), store.table_exists()
     cloud.client("dynamodb").delete_table(TableName=store.table)
-    without_table = store.usable()
+    without_table = store.usable(), store.table_exists()
 
-    assert (whole, without_table) == (True, False)
+    assert (whole, without_table) == ((True, True), (False, False))
 
 
 def test_versions_come_newest_first_with_serial_and_lineage(store: StateStore) -> None:
@@ -115,6 +115,17 @@ def test_item_and_file_of_one_lock_are_one_lock_and_go_together(store: StateStor
     assert store.locks() == []
 
 
+def test_without_a_table_the_lock_file_is_still_a_lock_and_goes(store: StateStore, cloud: RunningCloud) -> None:
+    cloud.client("dynamodb").delete_table(TableName=store.table)
+    cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=json.dumps(LOCK).encode())
+
+    before = store.locks()
+    store.unlock("lock-1")
+
+    assert [lock.lock_id for lock in before] == ["lock-1"]
+    assert store.locks() == []
+
+
 def test_a_service_that_does_not_answer_is_unreachable_not_empty(store: StateStore, cloud: RunningCloud) -> None:
     cloud.control("faults", add={"service": "s3", "operation": "GetObject", "code": "AccessDenied", "status": 403})
 
@@ -125,6 +136,7 @@ def test_a_service_that_does_not_answer_is_unreachable_not_empty(store: StateSto
 QUESTIONS: dict[str, Callable[[StateStore], object]] = {
     "bucket_exists": StateStore.bucket_exists,
     "usable": StateStore.usable,
+    "table_exists": StateStore.table_exists,
     "body": StateStore.body,
     "versions": StateStore.versions,
     "digest": StateStore.digest,

@@ -79,6 +79,32 @@ def test_a_deleted_database_is_not_replaced_by_an_empty_one(stack: Rehearsal) ->
     assert rds.describe_db_instances()["DBInstances"] == []
 
 
+def test_a_deleted_lock_table_is_made_again_for_the_state_that_this_machine_knows(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("local", "load", "applied"))  # and forget what was applied after it was saved
+    table, dynamodb = stack.exported()["LOCK_TABLE"], stack.client("dynamodb")
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName=table)
+    known = stack.root / ".lifeboat" / "local" / "known-state.json"
+    refused = [stack.lifeboat(*words) for words in (["plan"], ["destroy", "--yes"], ["recover", "--preview"])]
+    known.write_text(json.dumps({"serial": 999, "lineage": "another"}))
+    doubted = stack.lifeboat("apply", "--yes")
+    passed(stack.run("bash", "-c", doubted.stderr.split("after all: ")[1].split(",")[0]))
+
+    mended = stack.lifeboat("apply", "--yes")
+    delete_digest(stack)
+    once_more = stack.lifeboat("apply")
+
+    for done in refused:
+        assert f"there is no lock table {table}" in passed(done, 3).stderr
+        assert "next: lifeboat apply -e local makes it again" in done.stderr
+    assert "and this machine last knew another" in passed(doubted, 11).stderr
+    assert "the lock table app-local-tflock is gone; the state s3://" in passed(mended).stderr
+    assert "wrote the digest of the state (serial " in mended.stderr
+    assert json.loads(known.read_text())["lineage"] != "another"
+    assert "no changes" in passed(once_more).stdout
+    assert "wrote the digest of the state, which was missing" in once_more.stderr
+
+
 def test_a_terminated_instance_is_not_launched_anew_unasked(stack: Rehearsal) -> None:
     ec2 = stack.client("ec2")
     running = [{"Name": "instance-state-name", "Values": ["running"]}]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
-from lifeboat.decisions.interrupted import digest_repair, is_ours, unfinished, untainted
-from lifeboat.model import Address, Progress, RemoteLock, StateVersion
+from lifeboat.decisions.interrupted import digest_repair, doubt, is_ours, unfinished, untainted
+from lifeboat.model import Address, Progress, RemoteLock, StateMark, StateVersion
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -66,6 +66,26 @@ def test_a_digest_is_repaired_only_for_the_direct_successor(
     repair = digest_repair(versions, digest)
 
     assert (repair.write, repair.why) == (write, why)
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "why"),
+    [
+        ((4, "a"), None, None),
+        ((4, "a"), (4, "a"), None),
+        ((5, "a"), (4, "a"), None),  # another machine applied since
+        ((3, "a"), (4, "a"), "its serial is 3, and this machine last knew 4"),
+        ((9, "b"), (4, "a"), "its lineage is b, and this machine last knew a"),
+        (None, None, "it is not a Terraform state"),
+    ],
+)
+def test_a_state_whose_digest_is_lost_is_doubted_unless_it_follows_what_was_known(
+    found: tuple[int, str] | None, known: tuple[int, str] | None, why: str | None
+) -> None:
+    def mark(of: tuple[int, str] | None) -> StateMark | None:
+        return None if of is None else StateMark(serial=of[0], lineage=of[1])
+
+    assert doubt(mark(found), mark(known)) == why
 
 
 def tainted(*names: str) -> bytes:

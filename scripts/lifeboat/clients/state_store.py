@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from lifeboat.clients.sdk import translated, unless_absent
+from lifeboat.clients.sdk import code, translated, unless_absent
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
 from lifeboat.model import (
     Address,
@@ -18,6 +18,7 @@ from lifeboat.model import (
     ManagedRecord,
     NameRecord,
     RemoteLock,
+    StateMark,
     StateVersion,
     ZoneId,
     state_address,
@@ -63,6 +64,14 @@ class StateStore:
             versioned = self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled"
         table = _unless_absent(what, lambda: self._dynamodb.describe_table(TableName=self.table)["Table"])
         return bool(versioned and table is not None and table["TableStatus"] == "ACTIVE")
+
+    def table_exists(self) -> bool:
+        """Return whether the lock table is there, and not on its way out."""
+        found = _unless_absent(
+            f"look for the lock table {self.table}",
+            lambda: self._dynamodb.describe_table(TableName=self.table)["Table"]["TableStatus"],
+        )
+        return found not in (None, "DELETING")
 
     def body(self) -> bytes | None:
         """Return the state as it is now; None when there is no object (or no bucket)."""
@@ -118,7 +127,7 @@ class StateStore:
         serial, lineage = serial_and_lineage(body)
         return StateVersion(
             version_id=version["VersionId"],
-            md5=_md5(body),
+            md5=md5(body),
             serial=serial,
             lineage=lineage,
             written_at=version["LastModified"],
@@ -153,9 +162,9 @@ class StateStore:
         if body is None or digest is None:
             missing = "state object" if body is None else "digest"
             raise IntegrityFailure(f"after the apply there is no {missing} for s3://{self.bucket}/{self.key}")
-        if _md5(body) != digest:
+        if md5(body) != digest:
             raise IntegrityFailure(
-                f"the state s3://{self.bucket}/{self.key} has MD5 {_md5(body)} and its digest says {digest}",
+                f"the state s3://{self.bucket}/{self.key} has MD5 {md5(body)} and its digest says {digest}",
                 hint="run lifeboat apply again: it repairs a digest that is one serial behind",
             )
 
@@ -182,7 +191,7 @@ class StateStore:
                     ExpressionAttributeValues={":id": {"S": lock_id}},
                 )
             except ClientError as error:
-                if error.response["Error"].get("Code") != "ConditionalCheckFailedException":
+                if code(error) not in ("ConditionalCheckFailedException", "ResourceNotFoundException"):
                     raise
             text = self._lock_file()
             if text is not None and _lock(text).lock_id == lock_id:
@@ -244,6 +253,12 @@ def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
         return None, None
 
 
+def mark(body: bytes) -> StateMark | None:
+    """Return which state it is; None when it is not a state."""
+    serial, lineage = serial_and_lineage(body)
+    return None if serial is None or lineage is None else StateMark(serial=serial, lineage=lineage)
+
+
 def _lock(text: str | bytes) -> RemoteLock:
     try:
         document = json.loads(text)
@@ -269,5 +284,6 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def _md5(body: bytes) -> str:
+def md5(body: bytes) -> str:
+    """Return what Terraform writes into the table as the digest of a state."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()

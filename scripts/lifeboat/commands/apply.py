@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -57,11 +57,13 @@ def _apply(work: Applying, agree: Agree) -> Applied:
     preflight.require_account(site)
     ready = site.root_store().usable()
     # Where there is no lock table yet, there is nothing either that two could change at once.
-    with site.lease(work.run.run).held() if ready else nullcontext() as work.fence:
-        return _both_roots(work, agree, check)
+    with ExitStack() as held:
+        if ready:
+            work.fence = held.enter_context(site.lease(work.run.run).held())
+        return _both_roots(work, agree, check, held)
 
 
-def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
+def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitStack) -> Applied:
     site, stages = work.site, work.stages
     root_store, stack_store = site.root_store(), site.stack_store()
     with stages.timed("repair"):
@@ -83,6 +85,8 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
     applying: list[Running] = []
     if not state_plan.empty:
         work.run.note(applying_state=True)
+        if lost.table:
+            repair.remember_state(site)  # killed before the digest is written, the next run knows it
         work.root_applied = True
         applying.append(work.start_apply(work.state, "state"))
     if stack_plan is None:
@@ -92,6 +96,9 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None) -> Applied:
                 until=lambda: work.backend_usable(applying, state_plan, root_store),
                 total=steps(state_plan),
             )
+        if lost.table:
+            work.fence = held.enter_context(site.lease(work.run.run).held())
+            repair.fill_table(site, work.tell, work.run, lost)
         with stages.timed("plan of the stack"):
             plan_stack = work.prepare_stack(lost)
             work.wait([plan_stack])

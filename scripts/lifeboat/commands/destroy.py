@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from lifeboat.clients import run_files
+from lifeboat.clients import known_state, run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import plans
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
@@ -66,6 +66,7 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
         with stages.timed("local cloud down"):
             local.down()
             local.forget()
+            known_state.forget(site.project.work)
             site.root_state_file.unlink(missing_ok=True)
     left = () if local is not None else (f"the state backend ({site.project.environment.state.bucket})",)
     return Destroyed(stack_plan=plan, stages=stages.ended, left=left)
@@ -73,8 +74,10 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
 
 def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
     site, local = work.site, work.site.local_cloud()
-    lost = repair.run(site, work.tell, work.run)
     store = site.stack_store()
+    if store.keeps_digest and store.body() is not None:
+        repair.require_table(site)
+    lost = repair.run(site, work.tell, work.run)
     if local is None and store.body() is None:
         raise IntegrityFailure(
             f"there is no state s3://{store.bucket}/{store.key}, so lifeboat does not know what to destroy",

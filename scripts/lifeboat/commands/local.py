@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from lifeboat.clients import run_files
+from lifeboat.clients import known_state, run_files
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
@@ -56,6 +56,7 @@ def reset(site: Site) -> str:
     with run_files.alone(site.project.work, "local reset"):
         cloud.down()
         cloud.forget()
+        known_state.forget(site.project.work)
     return "the local cloud is empty; lifeboat apply builds it anew"
 
 
@@ -68,7 +69,10 @@ def ask(site: Site, verb: str, **asked: Any) -> dict[str, Any]:
         return cloud.ask(verb, **asked)
     # Under an apply, a load would swap AWS away beneath Terraform, and a save would keep something half-made.
     with run_files.alone(site.project.work, f"local {verb}"):
-        return cloud.ask(verb, **asked)
+        done = cloud.ask(verb, **asked)
+        if verb == "load":
+            known_state.forget(site.project.work)
+        return done
 
 
 def saves(site: Site) -> list[str]:

@@ -72,6 +72,8 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
         )
     repair.require_state(site, site.root_store())
     repair.require_state(site, site.stack_store())
+    if site.stack_store().keeps_digest:
+        repair.require_table(site)
     # The bucket's state of root 1 counts, not what an earlier apply left on this machine.
     body = site.root_store().body()
     root_state = folder / "state.tfstate"

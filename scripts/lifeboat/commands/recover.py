@@ -219,6 +219,8 @@ def _to_commit(c: Recovering) -> str:
 
 
 def _require_backend(site: Site) -> None:
+    if site.stack_store().body() is not None:
+        repair.require_table(site)
     if not site.root_store().usable():
         state = site.project.environment.state
         raise NothingFits(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifeboat.model import Address, Progress, RemoteLock, StateVersion, state_address
+from lifeboat.model import Address, Progress, RemoteLock, StateMark, StateVersion, state_address
 
 # Clocks of one machine agree; the margin covers Terraform starting a moment before that was written down.
 _MARGIN = timedelta(seconds=5)
@@ -55,6 +55,23 @@ def digest_repair(versions: Sequence[StateVersion], digest: str | None) -> Diges
     if newest.serial != before.serial + 1:
         return DigestRepair(write=None, why=f"serial {newest.serial} does not follow {before.serial}")
     return DigestRepair(write=newest.md5, why=f"serial {newest.serial} was written and its digest was not")
+
+
+def doubt(found: StateMark | None, known: StateMark | None) -> str | None:
+    """Return why a state whose digest is lost must not be given a new one unseen; None where nothing speaks against it.
+
+    `known` is what this machine last found sound. A digest is there to tell an older state from the newest: where it is
+    lost, lineage and serial are what is left to tell it by.
+    """
+    if found is None:
+        return "it is not a Terraform state"
+    if known is None:
+        return None
+    if found.lineage != known.lineage:
+        return f"its lineage is {found.lineage}, and this machine last knew {known.lineage}"
+    if found.serial < known.serial:
+        return f"its serial is {found.serial}, and this machine last knew {known.serial}"
+    return None
 
 
 def unfinished(progress: Iterable[Progress]) -> set[Address]:

@@ -35,9 +35,12 @@ HOLDS_DATA = {
 RESTORED_FIRST = {
     "aws_db_instance": "it is gone from AWS, and this plan would put an empty database in its place",
 }
-_ANEW = "it is gone from AWS, and this plan would put a new, empty one in its place"
-# For what there is a better way than a new, empty one.
-_BETTER = {"aws_instance": "; lifeboat recover launches it from its newest image instead"}
+_MADE_EMPTY = "it is gone from AWS, and this plan would put a new, empty one in its place"
+# What it means that one is made anew which is gone; of others what they held is lost.
+MADE_ANEW = {
+    "aws_dynamodb_table": "it is gone from AWS, with all locks; the state is there, and its digest is written again",
+    "aws_instance": f"{_MADE_EMPTY}; lifeboat recover launches it from its newest image instead",
+}
 _LOSES = (Action.DELETE, Action.REPLACE)
 
 
@@ -60,7 +63,7 @@ def judged(plan: Plan) -> Judgement:
         if change.resource_type in RESTORED_FIRST:
             refused.append((change, RESTORED_FIRST[change.resource_type]))
         elif change.resource_type in PROTECTED or change.resource_type in HOLDS_DATA:
-            to_agree.append((change, _ANEW + _BETTER.get(change.resource_type, "")))
+            to_agree.append((change, MADE_ANEW.get(change.resource_type, _MADE_EMPTY)))
     return Judgement(refused=tuple(refused), to_agree=tuple(to_agree))
 
 

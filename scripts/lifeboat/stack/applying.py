@@ -230,3 +230,4 @@ class Applying:
         store = self.site.stack_store()
         if store.keeps_digest:
             store.check_digest()
+        repair.remember_state(self.site)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lifeboat import config
-from lifeboat.clients import run_files, state_store
+from lifeboat.clients import known_state, run_files, state_store
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
@@ -30,6 +30,8 @@ class Lost:
     """What was killed before it ended, oldest first."""
 
     runs: list[Unfinished] = field(default_factory=list)
+    table: bool = False  # the lock table is gone, with the digest of a state that is still there
+    unsaved: Path | None = None  # what is to be pushed as soon as there is a table to lock the state by
 
 
 def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished] = ()) -> Lost:
@@ -49,6 +51,12 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
         require_state(site, site.root_store())
     require_state(site, store)
     _unlock(site, lost.runs, tell)
+    if not store.table_exists() and store.body() is not None:
+        if store.keeps_digest:
+            _trusted(site, store)
+        tell.warn(f"the lock table {store.table} is gone; the state s3://{store.bucket}/{store.key} is there")
+        lost.table, lost.unsaved = True, unsaved
+        return lost
     if store.keeps_digest:
         _mend_digest(site, lost.runs, tell)
     if unsaved is not None:
@@ -106,6 +114,27 @@ def _owner(body: bytes | None) -> str | None:
         return str(json.loads(body or b"{}")["outputs"]["recovery"]["value"]["environment"])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def require_table(site: Site) -> None:
+    """Raise Refused where there is no lock table: Terraform would only say that it cannot lock the state."""
+    store = site.stack_store()
+    if store.bucket_exists() and not store.table_exists():
+        raise Refused(
+            f"there is no lock table {store.table}, so nothing can lock the state s3://{store.bucket}/{store.key}",
+            hint=f"lifeboat apply -e {site.project.env} makes it again, with the digest of the state in it",
+        )
+
+
+def fill_table(site: Site, tell: Teller, this_run: Run, lost: Lost) -> None:
+    """Put into a lock table that was made again what only the old one had, once more provided that the state is sound."""
+    store = site.stack_store()
+    if store.keeps_digest:
+        body = _trusted(site, store)
+        store.write_digest(state_store.md5(body), instead_of=None)
+        tell.say(f"wrote the digest of the state (serial {state_store.serial_and_lineage(body)[0]})")
+    if lost.unsaved is not None:
+        _push(site, tell, this_run, lost.unsaved)
 
 
 def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
@@ -248,6 +277,17 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
     digest = store.digest()
     if not versions or versions[0].md5 == digest:
         return
+    body = store.body()
+    known = known_state.read(site.project.work)
+    if (
+        digest is None
+        and body is not None
+        and known is not None
+        and not interrupted.doubt(state_store.mark(body), known)
+    ):
+        store.write_digest(state_store.md5(body), instead_of=None)
+        tell.say(f"wrote the digest of the state, which was missing (this machine knows serial {known.serial})")
+        return
     repair = interrupted.digest_repair(versions, digest)
     if repair.write is None or not runs:
         why = repair.why if repair.write is None else "no run of this machine was cut off"
@@ -257,6 +297,27 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
         )
     store.write_digest(repair.write, instead_of=digest)
     tell.say(f"repaired the state's digest: {repair.why}")
+
+
+def remember_state(site: Site) -> None:
+    """Write down that the state that is there is sound, as far as anybody can tell."""
+    mark = state_store.mark(site.stack_store().body() or b"")
+    if mark is not None:
+        known_state.remember(site.project.work, mark)
+
+
+def _trusted(site: Site, store: StateStore) -> bytes:
+    """Return the state whose digest is lost; raises IntegrityFailure where it may not be the newest."""
+    body = store.body() or b""
+    why = interrupted.doubt(state_store.mark(body), known_state.read(site.project.work))
+    if why is not None:
+        raise IntegrityFailure(
+            f"the lock table {store.table} is gone, and with it the digest of the state s3://{store.bucket}/{store.key};"
+            f" it cannot be written again from this state: {why}",
+            hint=f"look at the versions: {listing(site, store)}; if it is the right one after all:"
+            f" rm -f {known_state.path(site.project.work)}, then apply again",
+        )
+    return body
 
 
 # -- adoption -----------------------------------------------------------------------------------------------------
