@@ -28,6 +28,7 @@ from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
+from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
@@ -207,6 +208,10 @@ class Site:
             # Never sent twice, so over a connection of its own, which cannot have gone stale.
             sender=self._own_client("ssm", region, attempts=1),
         )
+
+    def restore_tests(self) -> RestoreTests:
+        """Return what restore tests of AWS Backup left for somebody to look at, in the primary region."""
+        return RestoreTests(self.client("rds", self.project.environment.application.region))
 
     # -- the public name ---------------------------------------------------------------------------------------------
 

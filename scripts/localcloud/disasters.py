@@ -7,7 +7,7 @@ from collections.abc import Callable
 from localcloud import machine_images
 from localcloud.cloud import Cloud
 from localcloud.operations import Refused
-from localcloud.services import hosts, rds_disasters
+from localcloud.services import backup_testing, hosts, rds_disasters
 from localcloud.services import rds_records as records
 
 
@@ -38,10 +38,12 @@ def _instances_gone(cloud: Cloud) -> list[str]:
 
 
 def _databases(cloud: Cloud) -> list[str]:
-    """The storage of each database instance is lost: RDS shows it failed."""
+    """The storage of each database instance is lost: RDS shows it failed. What restore tests made is nobody's database."""
     done = []
     for region in records.regions(cloud):
         for name, record in records.instances(cloud, region).items():
+            if name.startswith(backup_testing.PREFIX):
+                continue
             try:
                 rds_disasters.break_resource(cloud, region, record["shape"]["DBInstanceArn"], "failed")
             except Refused as error:

@@ -156,11 +156,14 @@ def test_a_daily_and_a_monthly_tick_make_every_kind_of_copy(stack: Rehearsal) ->
 
     passed(stack.lifeboat("local", "tick", "daily"))
     passed(stack.lifeboat("local", "tick", "monthly"))
+    broken = stack.control("break", what="database")["done"]
 
     after = aws(stack, "rds", "describe-db-snapshots", "--snapshot-type", "automated")["DBSnapshots"]
     snapshots = aws(stack, "ec2", "describe-snapshots", "--owner-ids", "self")["Snapshots"]
     images = aws(stack, "ec2", "describe-images", "--owners", "self")["Images"]
     assert len(after) > before
+    # Not the database that a restore test made beside it.
+    assert broken == ["app-local-g1 in eu-west-1 lost its storage; RDS shows it failed"]
     assert snapshots
     assert images
     for region in ("eu-west-1", "eu-central-1"):

@@ -17,14 +17,24 @@ def running_in(rehearsal: Rehearsal) -> list[str]:
     return found
 
 
+def restore_tested(rehearsal: Rehearsal) -> str:
+    """Let AWS Backup test a restore and return the database that it leaves for somebody to look at."""
+    rehearsal.control("tick", schedule="monthly")
+    found = [one["DBInstanceIdentifier"] for one in rehearsal.client("rds").describe_db_instances()["DBInstances"]]
+    (tested,) = [name for name in found if name.startswith("awsbackup-restore-test-")]
+    return str(tested)
+
+
 def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehearsal) -> None:
     passed(saved.lifeboat("local", "up"))
+    tested = restore_tested(saved)
     kept = saved.root.parent / "kept"
     (saved.root / ".lifeboat" / "local" / "cloud" / "saves").rename(kept)
 
     done = passed(saved.run("make", "destroy"))
     again = saved.run("make", "destroy")
 
+    assert f"deleting {tested}, which a restore test of AWS Backup left" in done.stderr
     assert "resources destroyed; nothing is left running" in done.stdout
     assert running_in(saved) == []
     assert not (saved.root / ".lifeboat" / "local" / "cloud").exists()

@@ -649,6 +649,15 @@ def test_a_restore_test_restores_waits_for_a_verdict_and_cleans_up(stage: Stage)
         "InvalidRequestException",
         lambda: backup.put_restore_validation_result(RestoreJobId=job["RestoreJobId"], ValidationStatus="FAILED"),
     )
+    stage.cloud.control("tick", schedule="monthly")
+    (job,) = [j for j in backup.list_restore_jobs()["RestoreJobs"] if j.get("ValidationStatus") == "VALIDATING"]
+    lines = stage.cloud.control("tick", schedule="daily")["fired"]
+    left = job["CreatedResourceArn"]
+    assert f"restore test: the validation window of {left} is over, it is deleted" in lines
+    job = backup.describe_restore_job(RestoreJobId=job["RestoreJobId"])
+    assert (job["ValidationStatus"], job["DeletionStatus"]) == ("TIMED_OUT", "SUCCESSFUL")
+    with pytest.raises(ClientError, match=r"InvalidVolume\.NotFound"):
+        stage.cloud.client("ec2").describe_volumes(VolumeIds=[left.rsplit("/", 1)[1]])
     refused("InvalidRequestException", lambda: backup.delete_restore_testing_plan(**name))
     backup.update_restore_testing_plan(**name, RestoreTestingPlan={"ScheduleExpression": "cron(0 6 ? * SUN *)"})
     assert backup.list_restore_testing_plans()["RestoreTestingPlans"][0]["ScheduleExpression"].startswith("cron(0 6")

@@ -11,6 +11,7 @@ from localcloud.cloud import Cloud
 from localcloud.operations import HANDLERS, Call, Refused
 from localcloud.services import (
     backup_jobs,  # the import registers every operation it needs
+    backup_testing,
 )
 from localcloud.services.backup import table
 from localcloud.services.backup_points import add_point
@@ -105,3 +106,28 @@ def test_points_past_their_lifecycle_go_even_from_a_locked_vault_and_no_others(c
     assert early == []
     assert late == [f"AWS Backup: recovery point {week} deleted, past its lifecycle"]
     assert list(table(cloud, REGION, "recovery_points")) == [month]
+
+
+def test_the_window_of_a_restore_test_ends_by_the_clock_or_with_the_tick_that_stands_for_its_end(cloud: Cloud) -> None:
+    def restored(name: str, hours: int) -> None:
+        until = cloud.now() + timedelta(hours=hours)
+        job = {"ResourceType": "none", "CreatedResourceArn": name, "ValidationStatus": "VALIDATING"}
+        table(cloud, REGION, "restores")[name] = {**job, "_validate_until": until}
+
+    def left() -> list[str]:
+        jobs = table(cloud, REGION, "restores")
+        return [name for name in jobs if jobs[name]["ValidationStatus"] == "VALIDATING"]
+
+    for name, hours in {"hours": 4, "day": 24, "week": 168}.items():
+        restored(name, hours)
+    pass_days(cloud, 3.9 / 24)
+    early = backup_testing.end_windows(cloud, REGION, cloud.now()), left()
+    pass_days(cloud, 0.2 / 24)
+    backup_testing.end_windows(cloud, REGION, cloud.now())
+    clock = left()
+    backup_testing.run_due(cloud, "daily", cloud.now())
+    daily = left()
+    backup_testing.run_due(cloud, "monthly", cloud.now())
+
+    assert early == ([], ["hours", "day", "week"])
+    assert (clock, daily, left()) == (["day", "week"], ["week"], [])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from lifeboat.clients import known_state, run_files
+from lifeboat.clients import known_state, restore_tests, run_files, state_store
 from lifeboat.clients.terraform import Running
+from lifeboat.clients.waiting import Patience, until
 from lifeboat.decisions import plans
-from lifeboat.errors import IntegrityFailure, NothingFits, Refused
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
 from lifeboat.stack import preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
+
+GOING_SECONDS = 1800.0  # RDS takes 5 to 15 minutes to delete an instance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +28,15 @@ class Destroyed:
     left: tuple[str, ...]
 
 
-def preview(site: Site, plan: Plan) -> list[str]:
-    """Return what will be gone, in words, for the question before it."""
+def preview(site: Site, plan: Plan, tested: Sequence[str] = ()) -> list[str]:
+    """Return what will be gone, in words, for the question before it; `tested` are databases that restore tests left."""
     kinds: dict[str, int] = {}
     for change in plan.changes:
         if change.resource_type in plans.PROTECTED or change.resource_type in plans.HOLDS_DATA:
             kinds[change.resource_type] = kinds.get(change.resource_type, 0) + 1
     lines = [f"destroy {count} {kind}" for kind, count in sorted(kinds.items())]
     lines.append(f"destroy {len(plan.changes)} resources of {site.project.env} in all")
+    lines += [f"delete {name}, which a restore test of AWS Backup left for somebody to look at" for name in tested]
     if site.project.cloud_directory is not None:
         lines.append(f"delete {site.project.cloud_directory} with every database, image and save in it")
     return lines
@@ -99,7 +104,12 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
         repair.adopt_stack(site, work.tell, work.stack, lost)
         plan = _start_destroy_plan(work).planned()
         repair.forget_adoptions(work.stack)
-    agree(preview(site, plan))
+    groups = _subnet_groups(site)
+    tested = site.restore_tests().databases(groups)
+    agree(preview(site, plan, tested))
+    for name in tested:
+        work.tell.say(f"deleting {name}, which a restore test of AWS Backup left")
+        site.restore_tests().delete(name)
     # The policies in force let nobody take the protection off but the break-glass role.
     own = work.stack
     work.stack = site.stack_terraform(teardown=True, credentials=site.as_break_glass())
@@ -108,10 +118,33 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
         work.wait([work.start_apply(work.stack, "stack")], total=steps(unlocking))
         work.tell.resources_end()
     work.stack = own
+    if tested:
+        with stages.timed("restore tests"):
+            _wait_until_gone(work, groups)
     with stages.timed("destroy"):
         plan = _start_destroy_plan(work).planned()
         work.wait([work.start_apply(work.stack, "stack")], total=steps(plan))
     return plan
+
+
+def _subnet_groups(site: Site) -> set[str]:
+    """Return the stack's subnet groups, which AWS does not delete while any database is in them."""
+    recorded = state_store.recorded(site.stack_store().body())
+    return {name for address, name in recorded.items() if "aws_db_subnet_group." in address}
+
+
+def _wait_until_gone(work: Applying, groups: Collection[str]) -> None:
+    left: list[str] = []
+
+    def gone() -> tuple[bool | None, str]:
+        left[:] = work.site.restore_tests().databases(groups)
+        return (None if left else True), ""
+
+    if until(Patience(seconds=GOING_SECONDS, tell=lambda _: None), gone) is None:
+        raise StoppedPartWay(
+            f"{', '.join(left)} of a restore test is still there after {GOING_SECONDS / 60:.0f} minutes",
+            hint=f"{work.site.shell(restore_tests.by_hand(left[0]))}; then lifeboat destroy -e {work.site.project.env}",
+        )
 
 
 def _start_destroy_plan(work: Applying) -> Running:

@@ -33,6 +33,11 @@ from localcloud.services.backup_restores import delete_restored, new_restore, ru
 from localcloud.services.backup_shifts import shift
 from localcloud.services.backup_sources import ACTIONS
 
+# What a restore test made bears this name, and nothing else does.
+PREFIX = "awsbackup-restore-test-"
+# A tick is the next time of its schedule, so at least this long has gone by, whatever the clock says.
+PASSED = {"daily": timedelta(days=1), "monthly": timedelta(days=28)}
+WATCH_SECONDS = 60.0
 ALGORITHMS = ("LATEST_WITHIN_WINDOW", "RANDOM_WITHIN_WINDOW")
 NAME = r"[a-zA-Z0-9_]{1,50}"
 
@@ -229,7 +234,7 @@ def _inferred_metadata(call: Call, *, BackupVaultName: str, RecoveryPointArn: st
 
 def _inferred(point: dict[str, Any]) -> dict[str, str]:
     """Return what AWS infers: the source's settings under a name of its own, reachable by nobody."""
-    fresh = f"awsbackup-restore-test-{uuid4()}"
+    fresh = f"{PREFIX}{uuid4()}"
     name = {
         "RDS": "DBInstanceIdentifier",
         "DynamoDB": "targetTableName",
@@ -251,7 +256,7 @@ def run_due(cloud: Cloud, schedule: str, now: datetime) -> list[str]:
     lines: list[str] = []
     with shift(cloud):
         for region in regions(cloud):
-            _clean_up(cloud, region, now)
+            lines += end_windows(cloud, region, now + PASSED[schedule])
             for plan in table(cloud, region, "testing_plans").values():
                 if cron.due_in(plan["ScheduleExpression"], now.date()) == schedule:
                     plan["LastExecutionTime"] = now
@@ -289,11 +294,35 @@ def _make_bucket(cloud: Cloud, region: str, name: str) -> None:
     cloud.client("s3", region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
 
 
-def _clean_up(cloud: Cloud, region: str, now: datetime) -> None:
-    for job in table(cloud, region, "restores").values():
+def end_windows(cloud: Cloud, region: str, now: datetime) -> list[str]:
+    """Delete what tests restored whose validation window is over at a time, as AWS Backup does; return it in words."""
+    lines = []
+    for job in list(table(cloud, region, "restores").values()):
         if job.get("ValidationStatus") == "VALIDATING" and job["_validate_until"] <= now:
             job["ValidationStatus"] = "TIMED_OUT"
             delete_restored(cloud, region, job)
+            lines.append(f"restore test: the validation window of {job['CreatedResourceArn']} is over, it is deleted")
+    return lines
+
+
+def install(cloud: Cloud) -> None:
+    """End the validation windows that pass by the clock."""
+
+    def watch() -> None:
+        while not cloud.stopping.wait(WATCH_SECONDS):
+            if not any(_validating(cloud, region) for region in regions(cloud)):
+                continue
+            with cloud.gate.working():
+                done = [line for region in regions(cloud) for line in end_windows(cloud, region, cloud.now())]
+            if done:
+                cloud.changed()
+
+    cloud.background(watch, name="restore-test-windows")
+
+
+def _validating(cloud: Cloud, region: str) -> bool:
+    jobs = list(table(cloud, region, "restores").values())
+    return any(job.get("ValidationStatus") == "VALIDATING" for job in jobs)
 
 
 def _chosen(
