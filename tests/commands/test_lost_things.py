@@ -213,6 +213,7 @@ def test_nothing_of_the_callers_own_configuration_reaches_the_local_environment(
         "HTTPS_PROXY": nowhere,
         "http_proxy": nowhere,
         "TF_CLI_ARGS": "-no-such-flag",
+        "TF_CLI_ARGS_apply": "-no-such-flag",
         "TF_WORKSPACE": "elsewhere",
         "AWS_ENDPOINT_URL": nowhere,
     }
@@ -226,6 +227,31 @@ def test_nothing_of_the_callers_own_configuration_reaches_the_local_environment(
 
     passed(planned)
     passed(typed)
+
+
+def test_terraform_by_hand_knows_the_variables_of_the_stack_and_keeps_off_root_1(saved: Rehearsal) -> None:
+    """What is typed works on the stack; of root 1 Terraform would advise to migrate the stack's state into it."""
+    env = 'eval "$(lifeboat local env)" && '
+    stack = "terraform -chdir=terraform/stack"
+    data = saved.root / ".lifeboat" / "local" / "terraform" / "state"
+
+    applied = saved.run("bash", "-c", f"{env} {stack} plan -out=by-hand && {stack} apply by-hand")
+    asked = saved.run("bash", "-c", f"{env} echo var.ami_id | {stack} console")
+    root_1 = saved.run("bash", "-c", f"{env} terraform -chdir=terraform/state plan")
+    inside = saved.run("bash", "-c", f"{env} cd terraform/state && terraform init -migrate-state")
+    on_purpose = saved.run("bash", "-c", f"{env} TF_DATA_DIR={data} terraform -chdir=terraform/state version")
+    (saved.root / "terraform" / "stack" / "by-hand").unlink()
+
+    assert "0 added, 0 changed, 0 destroyed" in passed(applied).stdout
+    assert passed(asked).stdout.startswith('"ami-')
+    for done in (root_1, inside):
+        assert "terraform/state is applied by lifeboat alone" in passed(done, 2).stderr
+        assert "next: lifeboat plan -e local" in done.stderr
+    passed(on_purpose)
+    takes_files = {name for name, value in saved.exported().items() if "-var-file=" in value}
+    assert takes_files == {
+        f"TF_CLI_ARGS_{name}" for name in ("plan", "apply", "destroy", "refresh", "import", "console")
+    }
 
 
 def test_a_save_is_not_overwritten_unless_it_is_to_be(stack: Rehearsal) -> None:

@@ -19,9 +19,26 @@ _STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
 # What would point the tools elsewhere, or change what they do, in a shell that takes over our variables.
 _LED_ASTRAY = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_ROLE_ARN"),
-    *("AWS_WEB_IDENTITY_TOKEN_FILE", "TF_CLI_ARGS", "TF_CLI_ARGS_init", "TF_CLI_ARGS_apply", "TF_WORKSPACE"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "TF_CLI_ARGS", "TF_CLI_ARGS_init", "TF_WORKSPACE"),
     *_STACKS,
 )
+# All that take variables from files. One that applies a saved plan takes them too, and refuses any that changed since.
+_TAKE_FILES = ("plan", "apply", "destroy", "refresh", "import", "console")
+# Terraform itself would say that the backend changed, and to migrate: that would put the stack's state beside root 1.
+_ROOT_1_IS_NOT_FOR_HANDS = """\
+terraform() {
+  case "$PWD/ $* " in
+    *[/=]terraform/state[/\\ ]*)
+      case "$TF_DATA_DIR" in
+        */terraform/state) ;;
+        *)
+          echo "error: terraform/state is applied by lifeboat alone, which keeps its state; here it would be the stack's" >&2
+          echo "  next: lifeboat plan -e $TF_VAR_environment (or apply), which works on both roots" >&2
+          return 2 ;;
+      esac ;;
+  esac
+  command terraform "$@"
+}"""
 
 
 def cloud_of(site: Site) -> LocalCloud:
@@ -105,6 +122,7 @@ def environment(site: Site, tell: Teller) -> dict[str, str]:
         raise Unreachable(f"no local cloud answers on {cloud.url}", hint="lifeboat local up")
     store = site.stack_store()
     terraform = site.terraform_env()
+    files = shlex.join(f"-var-file={path}" for path in site.project.var_files)
     variables = {key: value for key, value in site.aws_env().items() if value}
     variables |= _of_the_stack(site, tell)
     variables |= _of_gitlab(site, tell)
@@ -114,7 +132,7 @@ def environment(site: Site, tell: Teller) -> dict[str, str]:
         "LOCK_TABLE": store.table,
         "CHECKPOINT_DISABLE": "1",
         "TF_DATA_DIR": str(site.project.work / "terraform" / "stack"),
-        "TF_CLI_ARGS_plan": " ".join(f"-var-file={path}" for path in site.project.var_files),
+        **dict.fromkeys((f"TF_CLI_ARGS_{name}" for name in _TAKE_FILES), files),
     }
     if "TF_CLI_CONFIG_FILE" in terraform:
         variables["TF_CLI_CONFIG_FILE"] = terraform["TF_CLI_CONFIG_FILE"]
@@ -123,9 +141,10 @@ def environment(site: Site, tell: Teller) -> dict[str, str]:
 
 
 def exports(variables: dict[str, str]) -> list[str]:
-    """Return shell lines that set the variables, and unset those that would point elsewhere."""
+    """Return shell lines that set the variables, unset those that would point elsewhere, and keep hands off root 1."""
     lines = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
-    return [*lines, f"unset {' '.join(name for name in _LED_ASTRAY if name not in variables)}"]
+    unset = f"unset {' '.join(name for name in _LED_ASTRAY if name not in variables)}"
+    return [*lines, unset, _ROOT_1_IS_NOT_FOR_HANDS]
 
 
 def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
