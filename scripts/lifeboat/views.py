@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from lifeboat.decisions import hints, plans
 from lifeboat.decisions.durations import said
@@ -49,7 +50,8 @@ def console(*, stderr: bool) -> Console:
     """Return where to print: as wide as the terminal, or wide enough for a table where there is none."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+    # With emoji, "secret:rds!db" of an ARN would come out as a Japanese sign.
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 class Teller:
@@ -73,8 +75,8 @@ class Teller:
     def waiting(self) -> Iterator[Callable[[str], None]]:
         """Give a function that shows what is waited for: a line that changes on a terminal, one now and then elsewhere."""
         if self._console.is_terminal:
-            with self._console.status("") as status:
-                yield lambda text: status.update(escape(text))
+            with self._console.status(Text("")) as status:
+                yield lambda text: status.update(Text(text))
             return
         last = time.monotonic()
 
@@ -91,11 +93,11 @@ class Teller:
         if self._console.is_terminal:
             if self._bar is None:
                 self._bar = Bar(
-                    TextColumn("applying"),
+                    TextColumn("applying", markup=False),
                     BarColumn(),
                     MofNCompleteColumn(),
                     TimeElapsedColumn(),
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),
                     console=self._console,
                     transient=True,
                 )
@@ -158,12 +160,12 @@ def protection(rows: Sequence[AssetRow], recovery: Recovery) -> None:
         rpo = "unknown" if row.rpo is None else span(row.rpo)
         shown = f"[green]{rpo}[/green]" if row.meets else f"[red]{rpo}[/red]"
         if not row.ways:
-            table.add_row(row.asset, f"[red]{row.note}[/red]", "-", "-", "-", shown)
+            table.add_row(row.asset, f"[red]{escape(row.note)}[/red]", "-", "-", "-", shown)
         for number, way in enumerate(row.ways):
             first = number == 0
             table.add_row(
                 row.asset if first else "",
-                escape(way.mechanism) + (f" [red]({row.note})[/red]" if first and row.note else ""),
+                escape(way.mechanism) + (f" [red]({escape(row.note)})[/red]" if first and row.note else ""),
                 way.every,
                 way.kept,
                 ", ".join(way.regions),
@@ -190,7 +192,7 @@ def protection_document(rows: Sequence[AssetRow]) -> list[dict[str, Any]]:
 def application(recovery: Recovery, answers: str | None, public: PublicAnswer | None) -> None:
     """Print where the application is and what it answered, by its address and through its public name."""
     out = console(stderr=False)
-    out.print(f"application: {recovery.app.url}" + ("" if answers is None else f"  ({escape(answers)})"))
+    out.print(f"application: {escape(recovery.app.url)}" + ("" if answers is None else f"  ({escape(answers)})"))
     if public is not None:
         out.print(f"public name: {escape(public.name)}  ({escape(_met(public))})")
     out.print(f"database:    {recovery.database.identifier} at {recovery.database.address}:{recovery.database.port}")

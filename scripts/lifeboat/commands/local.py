@@ -114,8 +114,8 @@ def logs(site: Site, *, newest: int) -> list[str]:
 def environment(site: Site, tell: Teller) -> dict[str, str]:
     """Return what plain aws, psql, curl, terraform and GitLab's clients need to reach the running local cloud, by name.
 
-    The database password is read from its secret at this moment; it is in no file. Where the stack's state cannot be
-    read, what it would tell is left out with a warning: the rest is what it takes to look for that state.
+    The database password is read from its secret at this moment; it is in no file. Where the stack's state or that
+    secret cannot be read, what it would tell is left out with a warning: the rest is what it takes to look for it.
     """
     cloud = cloud_of(site)
     if cloud.health() is None:
@@ -150,15 +150,15 @@ def exports(variables: dict[str, str]) -> list[str]:
 def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
     try:
         recovery = outputs.recovery(site.stack_store())
-        return {
-            "APP_URL": recovery.app.url,
-            **_public_name(site, recovery),
-            "DATABASE_URL": database_access.database_url(site, recovery).reveal(),
-            "DUMP_BUCKET": recovery.dumps.bucket,
-        }
     except LifeboatError as error:
         tell.warn(f"{', '.join(_STACKS)} are not set: {error.summary}")
         return {}
+    known = {"APP_URL": recovery.app.url, **_public_name(site, recovery), "DUMP_BUCKET": recovery.dumps.bucket}
+    try:
+        return {**known, "DATABASE_URL": database_access.database_url(site, recovery).reveal()}
+    except LifeboatError as error:
+        tell.warn(f"DATABASE_URL is not set: {error.summary}")
+        return known
 
 
 def _public_name(site: Site, recovery: Recovery) -> dict[str, str]:
