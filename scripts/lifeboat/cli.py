@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -256,36 +255,40 @@ def main() -> NoReturn:
     # SIGINT as well: a shell's background job ignores it, and would hand that on to Terraform, which then never stops.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _like_ctrl_c)
+    status = _ended()
+    try:
+        sys.stdout.flush()
+    except Failed as problem:
+        views.error(problem)
+        status = status or problem.exit_status
+    sys.exit(status)
+
+
+def _ended() -> int:
+    """Run the command line and return its exit status, with what went wrong printed."""
     try:
         status = app(standalone_mode=False)
-        sys.stdout.flush()
     except LifeboatError as problem:
         views.error(problem)
-        status = problem.exit_status
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        status = INTERRUPTED
+        return problem.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
     except OSError as error:
-        _drop_output()
         views.error(_refused_by_the_system(error))
-        status = Failed.exit_status
+        return Failed.exit_status
     except (json.JSONDecodeError, UnicodeDecodeError):
         damaged = _damaged_files()
         if not damaged:
             raise
         hint = "move it aside (mv FILE FILE.damaged), then run the same command again"
         views.error(Failed(f"not JSON, so damaged: {', '.join(damaged)}", hint=hint))
-        status = Failed.exit_status
+        return Failed.exit_status
     except typer.Exit as end:
-        status = end.exit_code
-    except typer.Abort:
-        status = INTERRUPTED
+        return end.exit_code
     except _USAGE_MISTAKE as problem:
         problem.show()
-        status = WrongConfiguration.exit_status
-    sys.exit(status if isinstance(status, int) else DONE)
+        return WrongConfiguration.exit_status
+    return status if isinstance(status, int) else DONE
 
 
 def _refused_by_the_system(error: OSError) -> Failed:
@@ -311,14 +314,6 @@ def _damaged_files() -> list[str]:
             except ValueError:
                 damaged.append(str(path))
     return damaged
-
-
-def _drop_output() -> None:
-    """Write out what is still to be printed; where that is impossible, keep Python from failing of it at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _like_ctrl_c(_number: int, _frame: object) -> NoReturn:

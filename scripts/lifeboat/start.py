@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+from lifeboat import streams
+
 
 def main() -> None:
     """Run the command line; ends the process with its exit status.
@@ -12,6 +14,7 @@ def main() -> None:
     end: a third of what a short command costs.
     """
     gc.disable()
+    streams.open_standard()
     from lifeboat import cli  # noqa: PLC0415  (what is loaded here is what is meant)
 
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What the operating system refuses is one line that names the file, not a traceback."""
+"""What the operating system refuses is one line that names the file, or the stream, not a traceback."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ def fresh() -> Iterator[Rehearsal]:
         made = checkout(folder / "checkout")
         yield made
         made.lifeboat("local", "down")
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[Rehearsal]:
+    """A checkout for commands that leave nothing in it."""
+    with open_folder() as folder:
+        yield checkout(folder / "checkout")
 
 
 def failed(done: subprocess.CompletedProcess[str], *lines: str) -> None:
@@ -64,12 +71,14 @@ def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, body: bytes) -> None:
 
 @pytest.mark.parametrize("command", [("--help",), ("local", "down"), ("doctor", "-o", "json")])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_is_called_that(fresh: Rehearsal, command: tuple[str, ...], unbuffered: str) -> None:
+def test_an_output_that_cannot_be_written_is_named(
+    untouched: Rehearsal, command: tuple[str, ...], unbuffered: str
+) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             ["lifeboat", *command],
-            cwd=fresh.root,
-            env=fresh.env(PYTHONUNBUFFERED=unbuffered),
+            cwd=untouched.root,
+            env=untouched.env(PYTHONUNBUFFERED=unbuffered),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -77,18 +86,21 @@ def test_a_full_disk_is_called_that(fresh: Rehearsal, command: tuple[str, ...], 
             check=False,
         )
 
-    failed(done, "the disk is full", "df -h")
+    failed(done, "cannot write the output to stdout: No space left on device", "df -h")
 
 
+@pytest.mark.parametrize("command", [("--help",), ("local", "saves")])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_away_is_told_nothing(fresh: Rehearsal, unbuffered: str) -> None:
+def test_a_reader_that_goes_away_is_told_nothing_and_changes_no_status(
+    untouched: Rehearsal, command: tuple[str, ...], unbuffered: str
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as gone:
         done = subprocess.run(
-            ["lifeboat", "local", "down"],
-            cwd=fresh.root,
-            env=fresh.env(PYTHONUNBUFFERED=unbuffered),
+            ["lifeboat", *command],
+            cwd=untouched.root,
+            env=untouched.env(PYTHONUNBUFFERED=unbuffered),
             stdout=gone,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,4 +108,22 @@ def test_a_reader_that_goes_away_is_told_nothing(fresh: Rehearsal, unbuffered: s
             check=False,
         )
 
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "status"),
+    [
+        ("doctor -o json", ">&-", 0),
+        ("local saves", "<&- >&- 2>&-", 0),
+        ("--help", ">&-", 0),
+        ("local save x", "<&- >&- 2>&-", 8),
+        ("nope", ">&- 2>&-", 2),
+    ],
+)
+def test_streams_that_are_closed_change_no_status(untouched: Rehearsal, command: str, closed: str, status: int) -> None:
+    done = untouched.run("sh", "-c", f"exec lifeboat {command} {closed}")
+
+    passed(done, status)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
