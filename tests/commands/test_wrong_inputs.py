@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -119,6 +120,20 @@ def test_no_terraform(fresh: Rehearsal, tmp_path: Path) -> None:
     done = fresh.lifeboat("apply", PATH=str(tmp_path))
 
     refused(done, 2, "terraform: not on PATH; wanted: >= 1.11.0", "make setup TERRAFORM_DOWNLOAD=1")
+
+
+def test_a_terraform_that_is_there_and_fails(fresh: Rehearsal, tmp_path: Path) -> None:
+    shim = tmp_path / "terraform"
+    shim.write_text("#!/bin/sh\necho 'tfenv: no version is set' >&2\nexit 1\n")
+    shim.chmod(0o755)
+    path = f"{tmp_path}:{fresh.env()['PATH']}"
+
+    planned = fresh.lifeboat("plan", PATH=path)
+    rows = json.loads(passed(fresh.lifeboat("doctor", "-o", "json", PATH=path), 2).stdout)
+
+    words = f"{shim} ended with status 1: tfenv: no version is set"
+    refused(planned, 2, f"terraform: {words}; wanted: >= 1.11.0", "next: terraform version must print a version")
+    assert [row["found"] for row in rows if not row["good"]] == [words]
 
 
 def test_no_provider(fresh: Rehearsal) -> None:

@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+ANSWER_SECONDS = 30.0
+_LONGEST_LINE = 200
 _SERVER_PROGRAMS = ("initdb", "postgres", "pg_basebackup", "pg_archivecleanup")
 # Where Debian, Red Hat and the PostgreSQL packages put server programs, which are seldom on PATH.
 _SERVER_FOLDERS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql*/bin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a program printed; `problem` says why that is none, with the program's path."""
+
+    text: str = ""
+    problem: str = ""
 
 
 def postgres_folder(named: str | None) -> Path | None:
@@ -37,14 +51,56 @@ def bare_environment() -> dict[str, str]:
     return {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR") if key in os.environ}
 
 
-def version(*argv: str) -> str | None:
-    """Return the first number with dots that a program prints of itself; None when there is no such program."""
+def answer(*argv: str, seconds: float = ANSWER_SECONDS, more: Mapping[str, str] | None = None) -> Answer:
+    """Ask a program something short, such as its version, within `seconds` and with `more` environment variables."""
+    path = shutil.which(argv[0])
+    if path is None:
+        return Answer(problem="not on PATH")
+    env = {**bare_environment(), **(more or {})}
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=30, check=False, env=bare_environment())
-    except (FileNotFoundError, PermissionError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(rb"\d+(\.\d+)+", done.stdout + done.stderr)
-    return None if found is None else found.group().decode()
+        # In a group of its own: of a shim that hangs, what it started is ended too.
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Answer(problem=f"{path} cannot be run: {error.strerror}")
+    with process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return Answer(problem=f"{path} did not answer within {seconds:g} s")
+            raise
+    text = (out + err).decode(errors="replace")
+    if process.returncode != 0:
+        said = first_line((err + out).decode(errors="replace"))
+        return Answer(problem=f"{path} ended with status {process.returncode}: {said}")
+    return Answer(text=text)
+
+
+def first_line(text: str) -> str:
+    """Return the first line that says something, without what would colour or move a terminal."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    lines = ("".join(c for c in line if c.isprintable()).strip() for line in plain.splitlines())
+    return next((line[:_LONGEST_LINE] for line in lines if line), "it said nothing")
+
+
+def version(*argv: str) -> tuple[str | None, str]:
+    """Return the first number with dots that a program prints of itself, and in words what was found: it, or why none."""
+    said = answer(*argv)
+    if said.problem:
+        return None, said.problem
+    found = re.search(r"\d+(\.\d+)+", said.text)
+    if found is None:
+        return None, f"{shutil.which(argv[0])} does not say its version: {first_line(said.text)}"
+    return found.group(), found.group()
 
 
 def git_sha(folder: Path) -> str | None:

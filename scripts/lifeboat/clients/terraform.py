@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -18,13 +19,14 @@ from typing import IO, Any
 from python_terraform import IsFlagged
 from python_terraform import Terraform as _PythonTerraform
 
-from lifeboat.clients.programs import bare_environment
+from lifeboat.clients import programs
 from lifeboat.clients.redaction import redacted
 from lifeboat.errors import IntegrityFailure, Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
 from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
 
 MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
+_SHIMS = ("TFENV_", "TENV_", "ASDF_", "MISE_")
 _LOCKED = re.compile(r"Error acquiring the state lock")
 # Summaries of Terraform's refusals of an input, as opposed to something that went wrong.
 _WRONG_INPUT = {
@@ -353,22 +355,18 @@ def missing() -> WrongConfiguration:
     )
 
 
-def version(program: str = "terraform") -> tuple[int, int, int] | None:
-    """Return the program's version; None when there is no such program."""
-    try:
-        done = subprocess.run(
-            [program, "version", "-json"],
-            capture_output=True,
-            timeout=30,
-            check=False,
-            # The caller's TF_CLI_ARGS and tokens would go with it.
-            env={**bare_environment(), "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull},
-        )
-        found = json.loads(done.stdout)["terraform_version"]
-    except (FileNotFoundError, PermissionError, json.JSONDecodeError, KeyError, subprocess.TimeoutExpired):
-        return None
-    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", found)
-    return None if numbers is None else (int(numbers[1]), int(numbers[2]), int(numbers[3]))
+def version(*, seconds: float = programs.ANSWER_SECONDS) -> tuple[tuple[int, int, int] | None, str]:
+    """Return the program's version, and in words what was found: it, or why it is not known."""
+    # The caller's TF_CLI_ARGS and tokens would go with it; what tells a shim which Terraform to start must.
+    shims = {key: value for key, value in os.environ.items() if key.startswith(_SHIMS)}
+    more = {**shims, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    said = programs.answer("terraform", "version", "-json", seconds=seconds, more=more)
+    if said.problem:
+        return None, said.problem
+    numbers = re.search(r'"terraform_version":\s*"((\d+)\.(\d+)\.(\d+)[^"]*)"', said.text)
+    if numbers is None:
+        return None, f"{shutil.which('terraform')} does not say its version: {programs.first_line(said.text)}"
+    return (int(numbers[2]), int(numbers[3]), int(numbers[4])), numbers[1]
 
 
 def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *, by_hand: str) -> Exception:

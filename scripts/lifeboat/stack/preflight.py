@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Callable
 
 from lifeboat.clients import programs, provider_mirror, terraform
@@ -16,17 +17,19 @@ _TERRAFORM_FIX = (
     "make setup TERRAFORM_DOWNLOAD=1 (pinned version, checksum verified), or install it from"
     " developer.hashicorp.com/terraform/install"
 )
+_SHIM_FIX = "terraform version must print a version: mend what it says (tfenv use, asdf set terraform)"
 
 
 def terraform_program(_: Site) -> Prerequisite:
     """Is Terraform there, and new enough?"""
-    found, wanted = terraform.version(), ".".join(str(n) for n in terraform.MINIMUM)
+    (found, words), wanted = terraform.version(), ".".join(str(n) for n in terraform.MINIMUM)
+    is_there = shutil.which("terraform") is not None
     return Prerequisite(
         name="terraform",
-        found="not on PATH" if found is None else ".".join(str(n) for n in found),
+        found=words,
         wanted=f">= {wanted}",
         good=found is not None and found >= terraform.MINIMUM,
-        fix=_TERRAFORM_FIX,
+        fix=f"{_SHIM_FIX}; {_TERRAFORM_FIX}" if found is None and is_there else _TERRAFORM_FIX,
     )
 
 
@@ -47,10 +50,11 @@ def postgres(site: Site) -> Prerequisite | None:
     if site.project.environment.local_cloud is None:
         return None
     folder = programs.postgres_folder(site.caller_env.get("PG_BIN"))
-    found = None if folder is None else programs.version(str(folder / "postgres"), "--version")
+    nothing = (None, "no initdb, postgres and pg_basebackup")
+    found, words = nothing if folder is None else programs.version(str(folder / "postgres"), "--version")
     return Prerequisite(
         name="postgresql server",
-        found=found or "no initdb, postgres and pg_basebackup",
+        found=words,
         wanted="15 or newer",
         good=found is not None and int(found.split(".")[0]) >= 15,
         fix="apt-get install postgresql-15 (or your system's package of the PostgreSQL server)",
