@@ -18,7 +18,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # expanded, neither by make (hence `value`, and no export) nor by a shell (hence only a checked word reaches one).
 ENV ?= local
 unexport ENV
-override KNOWN := $(basename $(notdir $(wildcard environments/*.toml)))
+# A name is of these alone (variable "environment" of terraform/stack): a file of any other name is no environment.
+override LETTERS := a b c d e f g h i j k l m n o p q r s t u v w x y z
+override DIGITS := 0 1 2 3 4 5 6 7 8 9
+override without = $(if $(1),$(call without,$(wordlist 2,$(words $(1)),$(1)),$(subst $(firstword $(1)),,$(2))),$(2))
+override FILES := $(filter-out $(addsuffix %,- $(DIGITS)),$(basename $(notdir $(wildcard environments/*.toml))))
+override KNOWN := $(sort $(foreach name,$(FILES),$(if $(call without,$(LETTERS) $(DIGITS) -,$(name)),,$(if $(wildcard environments/$(name).toml),$(name)))))
 override GIVEN := $(value ENV)
 override ENV_OK := $(if $(filter 1,$(words $(GIVEN))),$(filter $(KNOWN),$(GIVEN)))
 ifeq ($(ENV_OK),)
@@ -29,11 +34,10 @@ override SAFE_ENV := $(ENV_OK)
 # AMI is "latest" or an image id: what is left of it without its letters and digits must be nothing.
 AMI ?= latest
 unexport AMI
-override HEX := 0 1 2 3 4 5 6 7 8 9 a b c d e f
-override without = $(if $(1),$(call without,$(wordlist 2,$(words $(1)),$(1)),$(subst $(firstword $(1)),,$(2))),$(2))
+override HEX := $(DIGITS) a b c d e f
 override GIVEN_AMI := $(value AMI)
-override DIGITS := $(patsubst ami-%,%,$(filter ami-%,$(GIVEN_AMI)))
-override AMI_OK := $(and $(filter 1,$(words $(GIVEN_AMI))),$(if $(filter latest,$(GIVEN_AMI)),yes,$(if $(DIGITS),$(if $(call without,$(HEX),$(DIGITS)),,yes))))
+override AMI_DIGITS := $(patsubst ami-%,%,$(filter ami-%,$(GIVEN_AMI)))
+override AMI_OK := $(and $(filter 1,$(words $(GIVEN_AMI))),$(if $(filter latest,$(GIVEN_AMI)),yes,$(if $(AMI_DIGITS),$(if $(call without,$(HEX),$(AMI_DIGITS)),,yes))))
 ifeq ($(AMI_OK),)
 $(error AMI must be latest or an image id: ami-...)
 endif

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from lifeboat import config
-from lifeboat.errors import WrongConfiguration
+from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
+from lifeboat.gitlab_model import Masking
 
 GOOD = """
 [application]
@@ -38,10 +39,10 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
     assert mistake.value.summary.splitlines() == [
         "environments/x.toml has 4 mistakes:",
-        "  application.account_id: String should match pattern '^[0-9]{12}$'",
-        "  application.dr_region: String should match pattern '^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$'",
-        "  state.lock_table: Field required",
-        "  state.lock_tabel: Extra inputs are not permitted",
+        "  application.account_id: write the 12 digits of an AWS account, in quotes",
+        "  application.dr_region: write the code of an AWS region, such as eu-west-1",
+        "  state.lock_table: is missing",
+        "  state.lock_tabel: is no setting that is known here",
     ]
     assert mistake.value.exit_status == 2
 
@@ -70,8 +71,78 @@ def test_a_state_bucket_that_terraform_would_name_otherwise_is_refused(tmp_path:
 def test_what_is_not_toml_says_where(tmp_path: Path) -> None:
     root = project(tmp_path, "[application\n")
 
-    with pytest.raises(WrongConfiguration, match=r"environments/x.toml is not TOML: .*line 1"):
+    with pytest.raises(WrongConfiguration, match=r"environments/x.toml is not TOML: .*line 1") as mistake:
         config.load(root, "x")
+
+    assert mistake.value.hint == "edit environments/x.toml, then run the same command again"
+
+
+def test_what_is_not_utf_8_says_where(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    for name in ("x.toml", "x.tfvars"):
+        (root / "environments" / name).write_bytes(b"# one\n# \xff\n")
+
+    with pytest.raises(WrongConfiguration, match=r"environments/x.toml is not UTF-8 \(line 2\)") as mistake:
+        config.load(root, "x")
+    with pytest.raises(WrongConfiguration, match=r"environments/x.tfvars is not UTF-8 \(line 2\)"):
+        config.images_named(root)
+
+    assert mistake.value.hint == "edit environments/x.toml, then run the same command again"
+
+
+@pytest.mark.parametrize("name", ["x.toml", "x.tfvars"])
+def test_a_folder_where_a_file_should_be_is_called_that(tmp_path: Path, name: str) -> None:
+    root = project(tmp_path, GOOD)
+    (root / "environments" / name).unlink()
+    (root / "environments" / name).mkdir()
+
+    with pytest.raises(WrongConfiguration, match=f"environments/{name} is a folder, not a file") as mistake:
+        config.load(root, "x")
+
+    assert mistake.value.hint == f"move it away and write a file environments/{name}"
+
+
+@pytest.mark.parametrize(("there", "missing"), [("mine.toml", "mine.tfvars"), ("mine.tfvars", "mine.toml")])
+def test_half_an_environment_is_told_which_file_is_missing(tmp_path: Path, there: str, missing: str) -> None:
+    root = project(tmp_path, GOOD)
+    (root / "environments" / there).write_text(GOOD)
+
+    with pytest.raises(WrongConfiguration, match=f"^environments/{missing} is missing$") as mistake:
+        config.load(root, "mine")
+
+    assert mistake.value.hint == f"cp environments/x.{missing.split('.')[1]} environments/{missing}, then edit it"
+
+
+@pytest.mark.parametrize("env", ["my env", "Größe", "1st", "-x", "a_b", "a" * 32])
+def test_a_name_that_the_stack_refuses_names_no_environment(tmp_path: Path, env: str) -> None:
+    root = project(tmp_path, GOOD)
+    for suffix in ("toml", "tfvars"):
+        (root / "environments" / f"{env}.{suffix}").write_text(GOOD)
+
+    with pytest.raises(WrongConfiguration) as mistake:
+        config.load(root, env)
+
+    assert config.environments(root) == ["x"]
+    assert mistake.value.summary == (
+        f"{env!r} cannot name an environment: a name is a lower-case letter, then at most 30 lower-case letters,"
+        " digits and hyphens"
+    )
+    assert mistake.value.hint == f"rename environments/{env}.toml and environments/{env}.tfvars"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("staginng", "staging"), ("xa1", None), ("nowhere", None)])
+def test_an_unknown_environment_tells_which_one_is_nearly_called_so(
+    tmp_path: Path, typed: str, meant: str | None
+) -> None:
+    root = project(tmp_path, GOOD)
+    for name in ("staging", "xa2", "xa3"):
+        for suffix in ("toml", "tfvars"):
+            (root / "environments" / f"{name}.{suffix}").write_text(GOOD)
+
+    with pytest.raises(NoSuchEnvironment) as mistake:
+        config.load(root, typed)
+
+    assert (mistake.value.meant, mistake.value.hint) == (meant, "")
 
 
 def test_an_endpoint_may_only_be_on_this_machine(tmp_path: Path) -> None:
@@ -207,12 +278,58 @@ def test_a_health_path_begins_with_a_slash(tmp_path: Path, path: str) -> None:
 
 GITLAB = GOOD + '[gitlab]\nurl = "https://gitlab.example.com/"\nproject = "group/app"\ntoken_env = "GITLAB_TOKEN"\n'
 
+ENTRY = '[[gitlab.variables]]\nkey = "K"\noutput = "a"\n'
+
 
 def mistakes(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(WrongConfiguration) as mistake:
         config.load(project(tmp_path, text), "x")
     assert mistake.value.exit_status == 2
     return [line.strip() for line in mistake.value.summary.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            GOOD.replace("[state]", 'disposable = "no"\n[state]'),
+            "application.disposable: write true or false, without quotes",
+        ),
+        (
+            GOOD.replace("[state]", "disposable = 0\n[state]"),
+            "application.disposable: write true or false, without quotes",
+        ),
+        (GOOD.replace('"123456789012"', "123456789012", 1), "application.account_id: write a text in quotes"),
+        (GOOD + "[terraform]\nparallelism = true\n", "terraform.parallelism: write a whole number, without quotes"),
+        (GOOD + '[terraform]\nplan_minutes = "5"\n', "terraform.plan_minutes: write a whole number, without quotes"),
+        (GOOD + "[terraform]\nplan_minutes = 0\n", "terraform.plan_minutes: write 1 or more"),
+        (GOOD + "[terraform]\nplan_minutes = 61\n", "terraform.plan_minutes: write 60 or less"),
+        (GOOD + "dns = 3\n", "state.dns: is no setting that is known here"),
+        ("dns = 3\n" + GOOD, "dns: write a table"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(tmp_path: Path, text: str, line: str) -> None:
+    assert mistakes(tmp_path, text) == [line]
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("start_minutes = 0", "gitlab.start_minutes: write more than 0.0"),
+        ('start_minutes = "3"', "gitlab.start_minutes: write a number, without quotes"),
+        ("request_seconds = 1.5", "gitlab.request_seconds: write a whole number, without quotes"),
+        ('deploy_job = ""', "gitlab.deploy_job: write at least 1 character"),
+        (f'{ENTRY}protected = "no"', 'gitlab.variables.0.protected: write true, false or "leave"'),
+        (f'{ENTRY}raw = "no"', "gitlab.variables.0.raw: write true or false, without quotes"),
+        (f'{ENTRY}masked = "no"', "gitlab.variables.0.masked: write one of: {masks}"),
+        (f'{ENTRY}type = "no"', "gitlab.variables.0.type: write one of: 'env_var' or 'file'"),
+        ("variables = 3", "gitlab.variables: write a list in brackets"),
+    ],
+)
+def test_what_is_expected_of_gitlab_is_said_in_words(tmp_path: Path, setting: str, line: str) -> None:
+    masks = " or ".join(", ".join(f"'{mask}'" for mask in Masking).rsplit(", ", 1))
+
+    assert mistakes(tmp_path, f"{GITLAB}{setting}\n") == [line.format(masks=masks)]
 
 
 def test_gitlab_has_sensible_defaults(tmp_path: Path) -> None:
@@ -235,8 +352,8 @@ def test_gitlab_has_sensible_defaults(tmp_path: Path) -> None:
         ("https://gitlab.example.com?x=1", "write the address alone"),
         ("ftp://gitlab.example.com", "begins with https://"),
         ("gitlab.example.com", "write the address alone"),
-        ("https://[::1", "Invalid IPv6 URL"),
-        ("https://gitlab.example.com:port", "Port could not be cast"),
+        ("https://[::1", "write an address such as https://gitlab.example.com"),
+        ("https://gitlab.example.com:port", "write an address such as https://gitlab.example.com"),
     ],
 )
 def test_only_an_encrypted_address_takes_a_token(tmp_path: Path, url: str, words: str) -> None:
@@ -314,7 +431,7 @@ colour = "red"
         (GITLAB.replace('token_env = "GITLAB_TOKEN"\n', ""), "name where the token is"),
         (GITLAB + 'token_file = "f"\n', "name where the token is"),
         (GITLAB + 'token_entry = "tokens.x"\n', "token_entry goes with token_file alone"),
-        (GITLAB + 'token = "glpat-secret"\n', "gitlab.token: Extra inputs are not permitted"),
+        (GITLAB + 'token = "glpat-secret"\n', "gitlab.token: is no setting that is known here"),
     ],
 )
 def test_the_token_is_in_one_place_and_never_in_the_file(tmp_path: Path, text: str, words: str) -> None:
@@ -329,7 +446,7 @@ def test_a_key_may_be_mapped_once_for_each_scope(tmp_path: Path) -> None:
 
     found = mistakes(tmp_path, GITLAB + entry + entry + entry + 'scope = "*"\n')
 
-    assert found == ["gitlab: Value error, variables: more than one entry for KEY"]
+    assert found == ["gitlab: variables: more than one entry for KEY"]
 
 
 @pytest.mark.parametrize("env", ["local", "staging", "production"])

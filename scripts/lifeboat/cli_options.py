@@ -16,7 +16,7 @@ import typer
 from lifeboat import config, views
 from lifeboat.commands import apply as apply_command
 from lifeboat.decisions import durations, hints
-from lifeboat.errors import ApprovalMissing
+from lifeboat.errors import ApprovalMissing, NoSuchEnvironment
 from lifeboat.model import Agree, ImageId
 from lifeboat.site import Site, site
 
@@ -62,7 +62,12 @@ def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:
 
 def site_of(env: str) -> Site:
     """Return the site of an environment of the checkout that we are in; what to type next is from then on for it."""
-    found = site(config.load(config.found_root(Path.cwd()), env))
+    try:
+        found = site(config.load(config.found_root(Path.cwd()), env))
+    except NoSuchEnvironment as error:
+        if error.meant is not None:
+            error.hint = hints.with_environment(sys.argv[1:], typed=env, meant=error.meant)
+        raise
     unnamed = env == hints.DEFAULT and os.environ.get("ENV", env) == env
     views.speak_for(None if unnamed else env)
     return found

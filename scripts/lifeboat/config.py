@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import tomllib
@@ -10,15 +11,27 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
-from lifeboat.errors import WrongConfiguration
+from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
+from lifeboat.settings import form, mistakes
 
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]$")]
+# As terraform/stack and terraform/state have it (variable "environment").
+_ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+Region = Annotated[
+    str, form(r"[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-[0-9]", "write the code of an AWS region, such as eu-west-1")
+]
 # S3 appends "-tfstate-<12 digits>-<region>"; a bucket name has at most 63 characters.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,19}[a-z0-9]$")]
+Name = Annotated[
+    str,
+    form(
+        r"[a-z][a-z0-9-]{1,19}[a-z0-9]",
+        "write 3 to 21 lower-case letters, digits and hyphens, a letter first and no hyphen last",
+    ),
+]
 
 
 def _address_and_port(text: str) -> str:
@@ -44,12 +57,12 @@ class Application(_Table):
     """Which application, account and regions this environment is."""
 
     name: Name
-    account_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+    account_id: Annotated[str, form(r"[0-9]{12}", "write the 12 digits of an AWS account, in quotes")]
     region: Region
     dr_region: Region
-    disposable: bool = False
+    disposable: StrictBool = False
     # Answers 200 when the application is well; JSON with instance_id proves which instance it was that answered.
-    health_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")] = "/healthz"
+    health_path: Annotated[str, form(r"/[!-~]*", "write a path that begins with / and has no spaces")] = "/healthz"
 
     @model_validator(mode="after")
     def _two_regions(self) -> Application:
@@ -66,13 +79,13 @@ class State(_Table):
     lock_table: str
     key: str = "stack.tfstate"
     root_key: str = "state.tfstate"
-    lock_mode: Annotated[str, StringConstraints(pattern="^(both|dynamodb|lockfile)$")] = "both"
+    lock_mode: Annotated[str, form(r"both|dynamodb|lockfile", "write both, dynamodb or lockfile")] = "both"
 
 
 class Endpoint(_Table):
     """Where AWS answers when it is not AWS: a local cloud and its dummy credentials."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^http://127\.0\.0\.1:[0-9]{2,5}$")]
+    url: Annotated[str, form(r"http://127\.0\.0\.1:[0-9]{2,5}", "write http://127.0.0.1:PORT")]
     access_key_id: str = "local"
     secret_access_key: str = "local"  # noqa: S105  (of the local cloud, which accepts any)
 
@@ -80,10 +93,10 @@ class Endpoint(_Table):
 class TerraformSettings(_Table):
     """Limits for Terraform."""
 
-    apply_minutes: Annotated[int, Field(ge=1, le=600)] = 120
-    plan_minutes: Annotated[int, Field(ge=1, le=60)] = 15
-    max_retries: Annotated[int, Field(ge=0, le=25)] = 10
-    parallelism: Annotated[int, Field(ge=1, le=100)] = 20
+    apply_minutes: Annotated[int, Field(strict=True, ge=1, le=600)] = 120
+    plan_minutes: Annotated[int, Field(strict=True, ge=1, le=60)] = 15
+    max_retries: Annotated[int, Field(strict=True, ge=0, le=25)] = 10
+    parallelism: Annotated[int, Field(strict=True, ge=1, le=100)] = 20
 
 
 class Dns(_Table):
@@ -105,7 +118,7 @@ class LocalCloud(_Table):
 
     command: list[str]
     directory: str
-    network: Annotated[str, StringConstraints(pattern=r"^127\.[0-9]{1,3}$")] = "127.77"
+    network: Annotated[str, form(r"127\.[0-9]{1,3}", "write 127 and one more number, such as 127.77")] = "127.77"
 
 
 class Environment(_Table):
@@ -180,6 +193,11 @@ class Project(BaseModel):
         return [*files, self.recovery_file] if self.recovery_file.exists() else files
 
     @property
+    def settings_file(self) -> Path:
+        """What says how to reach the environment."""
+        return self.root / "environments" / f"{self.env}.toml"
+
+    @property
     def recovery_file(self) -> Path:
         """What a recovery chose, for every later apply to read: written by lifeboat, committed by the operator."""
         return self.root / "environments" / f"{self.env}.recovery.tfvars.json"
@@ -203,9 +221,13 @@ def found_root(start: Path) -> Path:
 
 
 def environments(root: Path) -> list[str]:
-    """Return the names that ENV may have: those with both files in environments/."""
+    """Return the names that ENV may have: those that the stack takes, with both files in environments/."""
     folder = root / "environments"
-    return sorted(p.stem for p in folder.glob("*.toml") if (folder / f"{p.stem}.tfvars").is_file())
+    return sorted(
+        path.stem
+        for path in folder.glob("*.toml")
+        if _ENVIRONMENT_NAME.fullmatch(path.stem) and (folder / f"{path.stem}.tfvars").is_file()
+    )
 
 
 def twins(project: Project) -> list[str]:
@@ -235,43 +257,84 @@ def images_named(root: Path) -> list[ImageUse]:
     return [
         ImageUse(image=ImageId(name), by=str(path.relative_to(root)))
         for path in sorted([*folder.glob("*.tfvars"), *folder.glob("*.tfvars.json")])
-        for name in dict.fromkeys(re.findall(r"\bami-[0-9a-f]{8,17}\b", path.read_text()))
+        for name in dict.fromkeys(re.findall(r"\bami-[0-9a-f]{8,17}\b", _text_of(path)))
     ]
 
 
 def image_configured(project: Project) -> ImageId | None:
     """Return the machine image that the committed tfvars name (ami_id); None when they do not."""
-    text = (project.root / "environments" / f"{project.env}.tfvars").read_text()
+    text = _text_of(project.root / "environments" / f"{project.env}.tfvars")
     found = re.findall(r'^\s*ami_id\s*=\s*"(ami-[0-9a-f]+)"', text, flags=re.MULTILINE)
     return ImageId(found[-1]) if found else None
 
 
 def app_image_named(project: Project) -> ContainerImage | None:
     """Return the container image that the environment's tfvars name (instance.app_image); None when they do not."""
-    text = "\n".join(path.read_text() for path in project.var_files if path.suffix == ".tfvars")
+    text = "\n".join(_text_of(path) for path in project.var_files if path.suffix == ".tfvars")
     found = re.findall(r'^\s*app_image\s*=\s*"([^"]+)"', text, flags=re.MULTILINE)
     return ContainerImage(found[-1]) if found else None
 
 
 def load(root: Path, env: str) -> Project:
     """Read one environment; raises WrongConfiguration naming every mistake in its file."""
-    known = environments(root)
-    if env not in known:
-        raise WrongConfiguration(
-            f"there is no environment {env!r}; environments/ has: {', '.join(known) or 'none'}",
-            hint=f"lifeboat plan -e {known[0]}" if known else "create environments/<env>.toml and <env>.tfvars",
-        )
-    path = root / "environments" / f"{env}.toml"
+    _require_files(root, env)
+    name = f"environments/{env}.toml"
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongConfiguration(f"environments/{env}.toml is not TOML: {error}") from error
+        document: dict[str, Any] = tomllib.loads(_text_of(root / "environments" / f"{env}.toml"))
+    except tomllib.TOMLDecodeError as error:
+        raise WrongConfiguration(f"{name} is not TOML: {error}", hint=_edit(name)) from error
     try:
         return Project(root=root, env=env, environment=Environment.model_validate(document))
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False)
-        lines = [f"  {'.'.join(str(p) for p in m['loc']) or '(file)'}: {m['msg']}" for m in mistakes]
+        lines = mistakes(error)
         many = f"{len(lines)} mistake{'s' if len(lines) > 1 else ''}"
+        raise WrongConfiguration(f"{name} has {many}:\n" + "\n".join(lines), hint=_edit(name)) from None
+
+
+def _require_files(root: Path, env: str) -> None:
+    """Raise unless an environment has a name that can be, and both of its files."""
+    folder, known = root / "environments", environments(root)
+    there = {path.name for path in folder.iterdir()}
+    pair = [f"{env}.toml", f"{env}.tfvars"]
+    if not there.intersection(pair):
+        meant = difflib.get_close_matches(env, known, n=2)
+        raise NoSuchEnvironment(
+            f"there is no environment {env!r}; environments/ has: {', '.join(known) or 'none'}",
+            hint="" if known else "write environments/NAME.toml and environments/NAME.tfvars",
+            meant=meant[0] if len(meant) == 1 else None,
+        )
+    if not _ENVIRONMENT_NAME.fullmatch(env):
+        files = " and ".join(f"environments/{name}" for name in pair if name in there)
         raise WrongConfiguration(
-            f"environments/{env}.toml has {many}:\n" + "\n".join(lines), hint=f"edit environments/{env}.toml"
-        ) from None
+            f"{env!r} cannot name an environment: a name is a lower-case letter, then at most 30 lower-case letters,"
+            " digits and hyphens",
+            hint=f"rename {files}",
+        )
+    for name in pair:
+        if (folder / name).is_dir():
+            raise WrongConfiguration(
+                f"environments/{name} is a folder, not a file",
+                hint=f"move it away and write a file environments/{name}",
+            )
+        if name not in there:
+            like = next((other for other in known if other != env), None)
+            raise WrongConfiguration(
+                f"environments/{name} is missing",
+                hint=f"cp environments/{like}{Path(name).suffix} environments/{name}, then edit it"
+                if like
+                else f"write environments/{name}",
+            )
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file in environments/; raises WrongConfiguration where it is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        name = f"environments/{path.name}"
+        line = error.object[: error.start].count(b"\n") + 1
+        raise WrongConfiguration(f"{name} is not UTF-8 (line {line})", hint=_edit(name)) from error
+
+
+def _edit(name: str) -> str:
+    return f"edit {name}, then run the same command again"

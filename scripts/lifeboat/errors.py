@@ -72,6 +72,14 @@ class WrongConfiguration(LifeboatError):
     exit_status = 2
 
 
+class NoSuchEnvironment(WrongConfiguration):
+    """No files are there for an environment of that name; `meant` is the only one that is nearly called so."""
+
+    def __init__(self, summary: str, *, hint: str = "", meant: str | None = None) -> None:
+        super().__init__(summary, hint=hint)
+        self.meant = meant
+
+
 class RoleMissing(WrongConfiguration):
     """A token or role may not do what is asked; whoever may look less must not take that for "it is not there"."""
 

@@ -7,16 +7,29 @@ from collections import Counter
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 
 from lifeboat.gitlab_model import Masking, VariableType
+from lifeboat.settings import form
 
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def _https(url: str) -> str:
-    parts = urlsplit(url)
-    _ = parts.port  # raises ValueError for what is no number
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for what is no number
+    except ValueError:
+        raise ValueError("write an address such as https://gitlab.example.com") from None
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
         raise ValueError("write the address alone: https://gitlab.example.com, with no user, query or fragment")
     if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
@@ -28,18 +41,43 @@ def _https(url: str) -> str:
     return url.rstrip("/")
 
 
+def _protected(value: object) -> object:
+    if value != "leave" and not isinstance(value, bool):
+        raise ValueError('write true, false or "leave"')
+    return value
+
+
 Url = Annotated[str, AfterValidator(_https)]
-ProjectPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
+ProjectPath = Annotated[
+    str,
+    form(
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+",
+        "write the project with its groups, such as group/app",
+    ),
+]
 # GitLab takes digits first and 255 characters; a shell, which the jobs are run by, takes no digit first.
-Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]
+Key = Annotated[
+    str, form(r"[A-Za-z_][A-Za-z0-9_]{0,254}", "write letters, digits and underscores, no digit first, at most 255")
+]
 # lib/gitlab/regex.rb, environment_scope_regex
-Scope = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/${}. *-]{1,255}$")]
-OutputPath = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+Scope = Annotated[
+    str, form(r"[A-Za-z0-9_/${}. *-]{1,255}", "write 1 to 255 letters, digits, spaces and any of _ / $ { } . * -")
+]
+OutputPath = Annotated[
+    str, form(r"[a-z0-9_]+(\.[a-z0-9_]+)*", "write where it stands in the stack's output, such as app.url")
+]
 # A secret's name or ARN (Secrets Manager, CreateSecret), or where in the stack's output one of them stands.
 SecretId = Annotated[
-    str, StringConstraints(pattern=r"^(output:[a-z0-9_]+(\.[a-z0-9_]+)*|arn:[!-~]+|[A-Za-z0-9/_+=.@!-]+)$")
+    str,
+    form(
+        r"output:[a-z0-9_]+(\.[a-z0-9_]+)*|arn:[!-~]+|[A-Za-z0-9/_+=.@!-]+",
+        "write a secret's name or ARN, or output: and where one stands in the stack's output",
+    ),
 ]
-InputName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+InputName = Annotated[
+    str, form(r"[A-Za-z_][A-Za-z0-9_-]*", "write letters, digits, underscores and hyphens, a letter first")
+]
+Protected = Annotated[bool | Literal["leave"], BeforeValidator(_protected)]
 SOURCES = ("output", "file", "secret", "composed")
 # GitLab allows 255 characters, of which the marker of who keeps the variable takes some.
 LONGEST_DESCRIPTION = 180
@@ -60,12 +98,12 @@ class VariableMapping(_Table):
     composed: Literal["database_url"] | None = None
     scope: Scope | None = None
     masked: Masking = Masking.AUTO
-    hidden: bool = False
-    protected: bool | Literal["leave"] = "leave"
-    raw: bool = True
+    hidden: StrictBool = False
+    protected: Protected = "leave"
+    raw: StrictBool = True
     type: VariableType = "env_var"
     description: Annotated[str, StringConstraints(max_length=LONGEST_DESCRIPTION)] | None = None
-    pointer: bool = False
+    pointer: StrictBool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> VariableMapping:
@@ -98,19 +136,24 @@ class GitLabSettings(_Table):
     url: Url
     project: ProjectPath
     environment: Scope | None = None
-    default_branch: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] = "main"
+    default_branch: Annotated[str, form(r"[!-~]{1,255}", "write a branch's name, without spaces")] = "main"
     deploy_job: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "deploy_application"
     rollback_job: Annotated[str, StringConstraints(min_length=1, max_length=255)] = "rollback_application"
     # What pipelines that lifeboat starts are given (spec:inputs), and the inputs that take an image.
     inputs: dict[InputName, str] = {}
     image_input: InputName = "image"
     rollback_image_input: InputName = "rollback_image"
-    token_env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    token_env: (
+        Annotated[str, form(r"[A-Z][A-Z0-9_]*", "write the name of an environment variable, such as GITLAB_TOKEN")]
+        | None
+    ) = None
     token_file: str | None = None
-    token_entry: Annotated[str, StringConstraints(pattern=r"^[^.]+(\.[^.]+)*$")] | None = None
-    request_seconds: Annotated[int, Field(ge=1, le=120)] = 20
-    start_minutes: Annotated[float, Field(gt=0, le=600)] = 10
-    job_minutes: Annotated[float, Field(gt=0, le=600)] = 60
+    token_entry: (
+        Annotated[str, form(r"[^.]+(\.[^.]+)*", "write where it stands in the file, such as tokens.gitlab")] | None
+    ) = None
+    request_seconds: Annotated[int, Field(strict=True, ge=1, le=120)] = 20
+    start_minutes: Annotated[float, Field(strict=True, gt=0, le=600)] = 10
+    job_minutes: Annotated[float, Field(strict=True, gt=0, le=600)] = 60
     variables: tuple[VariableMapping, ...] = ()
 
     @model_validator(mode="after")

@@ -304,6 +304,7 @@ class Site:
             data=self.project.work / "terraform" / "state",
             env=self.terraform_env(),
             variables={**self.variables(teardown=teardown), "lock_mode": self.project.environment.state.lock_mode},
+            settings=self.project.settings_file,
             state=state or self.root_state_file,
             by_hand=self.by_hand(self.project.state_root),
         )

@@ -46,8 +46,18 @@ def test_an_unknown_environment(fresh: Rehearsal) -> None:
     refused(
         fresh.lifeboat("apply", "-e", "nowhere"),
         2,
-        "there is no environment 'nowhere'; environments/ has: local, production, staging",
+        "there is no environment 'nowhere'; environments/ has: local, production, staging\n",
     )
+    refused(fresh.lifeboat("local", "saves", "-e", "prodution"), 2, "next: lifeboat local saves -e production\n")
+
+
+def test_make_offers_no_name_that_cannot_be(fresh: Rehearsal) -> None:
+    for name in ("my env", "Größe", "1st", "-x", "a.b", "a_b", "local env"):
+        (fresh.root / "environments" / f"{name}.toml").write_text("")
+
+    done = passed(fresh.run("make", "plan", "ENV=my"), 2)
+
+    assert "ENV must be one of: local production staging.  Stop." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -96,7 +106,7 @@ def test_every_mistake_in_the_toml_at_once(fresh: Rehearsal) -> None:
 def test_a_retention_that_cannot_meet_the_rpo(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 3")
 
-    refused(fresh.lifeboat("apply"), 2, "retention_days")
+    refused(fresh.lifeboat("apply"), 2, "retention_days", "next: edit environments/local.tfvars, then run")
 
 
 def test_an_input_that_no_variable_takes(fresh: Rehearsal) -> None:
@@ -104,6 +114,20 @@ def test_an_input_that_no_variable_takes(fresh: Rehearsal) -> None:
 
     refused(fresh.lifeboat("apply"), 2, "retention_day")
     refused(fresh.lifeboat("plan", "-e", "local", "--offline"), 2, "retention_day")
+
+
+def test_inputs_that_terraform_cannot_read(fresh: Rehearsal) -> None:
+    fresh.edit("environments/staging.tfvars", r"\Z", "\nfoo = {\n")
+    line = len((fresh.root / "environments" / "staging.tfvars").read_text().splitlines()) + 1
+
+    done = fresh.lifeboat("plan", "-e", "staging", "--offline")
+
+    refused(
+        done,
+        2,
+        f"  environments/staging.tfvars:{line}: Missing expression: Expected the start of an expression",
+        "next: edit environments/staging.tfvars, then run the same command again\n",
+    )
 
 
 def test_windows_that_overlap(fresh: Rehearsal) -> None:

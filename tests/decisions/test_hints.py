@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import typer
 from lifeboat.cli import app
-from lifeboat.decisions.hints import GROUPS, VERBS, for_environment
+from lifeboat.decisions.hints import GROUPS, VERBS, for_environment, with_environment
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,17 @@ def test_the_commands_that_are_known_are_those_of_the_command_line() -> None:
 
     assert {name for name, command in commands.items() if hasattr(command, "commands")} == GROUPS
     assert {name for name, command in commands.items() if not hasattr(command, "commands")} == VERBS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["plan", "-e", "stagin"], "lifeboat plan -e staging"),
+        (["local", "load", "stagin", "--env", "stagin"], "lifeboat local load stagin --env staging"),
+        (["plan", "--env=stagin", "-o", "json"], "lifeboat plan --env=staging -o json"),
+        (["plan", "-estagin"], "lifeboat plan -estaging"),
+        (["local", "load", "my save"], "lifeboat local load 'my save' -e staging"),
+    ],
+)
+def test_the_same_command_is_named_for_the_environment_that_was_meant(arguments: list[str], wanted: str) -> None:
+    assert with_environment(arguments, typed="stagin", meant="staging") == wanted

@@ -71,6 +71,7 @@ class Running:
     events: Path
     deadline: float
     by_hand: str = "terraform"
+    inputs: tuple[Path, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     gone: list[Address] = field(default_factory=list)
@@ -140,7 +141,8 @@ class Running:
 
     def failure(self) -> Exception:
         """Return the error that Terraform's diagnostics amount to; an apply that began has stopped part-way."""
-        error = failure(self.what, self.diagnostics, self.events, by_hand=self.by_hand)
+        wrong = _wrong_inputs(self.diagnostics, self.inputs)
+        error = wrong or failure(self.what, self.diagnostics, self.events, by_hand=self.by_hand)
         if not self.what.startswith("terraform apply") or isinstance(error, Locked):
             return error
         return StoppedPartWay(
@@ -181,7 +183,7 @@ class Running:
             raise self.failure()
         unknown = [d for d in self.diagnostics if d.summary.startswith(_UNDECLARED)]
         if unknown:
-            raise _refused_inputs(unknown)
+            raise _refused_inputs(unknown, self.inputs)
         return Plan(
             changes=tuple(sorted(self.changes, key=lambda change: change.address)),
             outputs_change=self.outputs_change,
@@ -200,6 +202,7 @@ class Terraform:
         env: Mapping[str, str],
         variables: Mapping[str, str],
         var_files: Sequence[Path] = (),
+        settings: Path | None = None,
         state: Path | None = None,
         by_hand: str = "terraform",
         redact: Callable[[str], str] = redacted,
@@ -216,6 +219,8 @@ class Terraform:
         }
         self._variables = [f"{key}={value}" for key, value in variables.items()]
         self._var_files = [str(path) for path in var_files]
+        # What the operator writes its inputs in, for the hint: the var-files, or the file that `variables` come from.
+        self._written_in = tuple(var_files) or (() if settings is None else (settings,))
         self._by_hand = by_hand
         self._redact = redact
         self._arguments = _Arguments(
@@ -321,7 +326,14 @@ class Terraform:
             os.close(descriptor)
         name = f"terraform {command} ({self.root.name})"
         deadline = time.monotonic() + seconds
-        return Running(what=name, process=process, events=events, deadline=deadline, by_hand=self._by_hand)
+        return Running(
+            what=name,
+            process=process,
+            events=events,
+            deadline=deadline,
+            by_hand=self._by_hand,
+            inputs=self._written_in,
+        )
 
     def _run(self, command: str, *arguments: str, seconds: float, **options: Any) -> str:
         argv = self._arguments.generate_cmd_string(command, *arguments, **options)
@@ -393,18 +405,41 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *
             "the hashicorp/aws provider could neither be found in a local mirror nor fetched from the registry",
             hint="set TF_PLUGIN_MIRROR to a folder that holds registry.terraform.io/hashicorp/aws, or allow access to the registry",
         )
-    if errors and all(d.summary in _WRONG_INPUT for d in errors):
-        return _refused_inputs(errors)
     lines = [_line(d) for d in errors] or ["it ended without saying why" + (f"; see {events}" if events else "")]
     return TerraformFailed(redacted(f"{what} failed:\n" + "\n".join(lines)))
 
 
-def _refused_inputs(diagnostics: Iterable[Diagnostic]) -> WrongConfiguration:
-    lines = [f"  {d.detail.strip().split(chr(10) + chr(10))[0]}" for d in diagnostics]
+def _wrong_inputs(diagnostics: Iterable[Diagnostic], inputs: Sequence[Path]) -> WrongConfiguration | None:
+    """Return the error for inputs that Terraform refuses, or cannot read; None where something else went wrong."""
+    errors = [d for d in diagnostics if d.severity == "error"]
+    if errors and all(d.summary in _WRONG_INPUT or _file_of(d, inputs) for d in errors):
+        return _refused_inputs(errors, inputs)
+    return None
+
+
+def _refused_inputs(diagnostics: Sequence[Diagnostic], inputs: Sequence[Path]) -> WrongConfiguration:
+    lines = []
+    for diagnostic in diagnostics:
+        said = diagnostic.detail.strip().split("\n\n")[0]
+        if _file_of(diagnostic, inputs):
+            said = f"{_short(Path(diagnostic.where))}: {diagnostic.summary}: {said}"
+        lines.append(f"  {said}")
+    named = [path for path in inputs if any(_file_of(d, [path]) or f'"{path}"' in d.detail for d in diagnostics)]
+    files = " and ".join(_short(path) for path in named or inputs[:1]) or "the environment's files"
     return WrongConfiguration(
         redacted("the environment's inputs are refused:\n" + "\n".join(dict.fromkeys(lines))),
-        hint="edit environments/<env>.tfvars, then run the same command again",
+        hint=f"edit {files}, then run the same command again",
     )
+
+
+def _file_of(diagnostic: Diagnostic, inputs: Sequence[Path]) -> bool:
+    """Return whether Terraform points into one of these files."""
+    return diagnostic.where.rpartition(":")[0] in {str(path) for path in inputs}
+
+
+def _short(path: Path) -> str:
+    """Return a file of an environment as the operator knows it: environments/<file>."""
+    return str(Path(*path.parts[-2:]))
 
 
 def _line(diagnostic: Diagnostic) -> str:

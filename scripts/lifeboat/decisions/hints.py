@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 
 GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
 VERBS = frozenset({"abort", "apply", "destroy", "doctor", "logs", "plan", "recover", "resume", "runs"})
@@ -21,3 +23,14 @@ def for_environment(hint: str, env: str | None) -> str:
     None is the environment that a command without a name is for.
     """
     return hint if env is None else _COMMAND.sub(lambda found: f"{found.group()} -e {env}", hint)
+
+
+def with_environment(arguments: Sequence[str], *, typed: str, meant: str) -> str:
+    """Return the command whose arguments these are, for the environment that was meant instead of the one that was typed."""
+    forms = {f"-e{typed}": f"-e{meant}", f"--env={typed}": f"--env={meant}"}
+    words = [
+        meant if word == typed and before in ("-e", "--env") else forms.get(word, word)
+        for before, word in zip(["", *arguments], arguments, strict=False)
+    ]
+    # Typed as the variable ENV, it stands in no argument.
+    return shlex.join(["lifeboat", *words, *(["-e", meant] if words == list(arguments) else [])])
