@@ -380,8 +380,8 @@ def prerequisites(rows: Sequence[Prerequisite]) -> None:
 
 
 def prerequisites_document(rows: Sequence[Prerequisite]) -> list[dict[str, Any]]:
-    """Return what doctor found for JSON."""
-    return [asdict(row) for row in rows]
+    """Return what doctor found for JSON; `fix` is empty where nothing needs to be mended."""
+    return [{**asdict(row), "fix": "" if row.good else next_command(row.fix)} for row in rows]
 
 
 def sync_document(plan: SyncPlan) -> dict[str, Any]:

@@ -160,6 +160,21 @@ def test_a_terraform_that_is_there_and_fails(fresh: Rehearsal, tmp_path: Path) -
     assert [row["found"] for row in rows if not row["good"]] == [words]
 
 
+def test_no_place_for_temporary_files(fresh: Rehearsal, tmp_path: Path) -> None:
+    missing = tmp_path / "not there"
+
+    planned = fresh.lifeboat("plan", TMPDIR=str(missing))
+    rows = json.loads(passed(fresh.lifeboat("doctor", "-o", "json", TMPDIR=str(missing)), 2).stdout)
+
+    refused(
+        planned,
+        2,
+        f"error: temporary folder: TMPDIR={missing} does not exist; wanted: a folder that can be written\n"
+        f"  next: unset TMPDIR, or: mkdir -p '{missing}'\n",
+    )
+    assert [row["name"] for row in rows if row["fix"]] == ["temporary folder"]
+
+
 def test_no_provider(fresh: Rehearsal) -> None:
     done = fresh.lifeboat("apply", TF_PLUGIN_MIRROR=str(fresh.root))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from lifeboat.clients import programs, provider_mirror, terraform
 from lifeboat.clients.sdk import translated
@@ -45,6 +47,35 @@ def provider(_: Site) -> Prerequisite:
     )
 
 
+def temporary_folder(site: Site) -> Prerequisite:
+    """Is there a place for temporary files? Terraform speaks to its provider over a socket that lies in it."""
+    named = site.caller_env.get("TMPDIR")
+    folder = Path(named or "/tmp")  # noqa: S108  (where Go, and so Terraform, looks too)
+    if not folder.is_absolute():
+        wrong = "is no absolute path"
+    elif not folder.exists():
+        wrong = "does not exist"
+    elif not folder.is_dir():
+        wrong = "is no folder"
+    else:
+        wrong = "" if os.access(folder, os.W_OK | os.X_OK) else "cannot be written"
+    text, quoted = f"TMPDIR={named}" if named else str(folder), shlex.quote(str(folder))
+    makeable = wrong == "does not exist"
+    if named:
+        fix = "unset TMPDIR" + (
+            f", or: mkdir -p {quoted}" if makeable else ", or let it name a folder that you can write"
+        )
+    else:
+        fix = f"mkdir -m 1777 {quoted}" if makeable else "export TMPDIR=FOLDER, one that you can write"
+    return Prerequisite(
+        name="temporary folder",
+        found=f"{text} {wrong}".strip(),
+        wanted="a folder that can be written",
+        good=not wrong,
+        fix=fix if wrong else "",
+    )
+
+
 def postgres(site: Site) -> Prerequisite | None:
     """Are the PostgreSQL server programs there? Only a local cloud needs them."""
     if site.project.environment.local_cloud is None:
@@ -74,7 +105,13 @@ def loopback(site: Site) -> Prerequisite | None:
     )
 
 
-CHECKS: tuple[Callable[[Site], Prerequisite | None], ...] = (terraform_program, provider, postgres, loopback)
+CHECKS: tuple[Callable[[Site], Prerequisite | None], ...] = (
+    terraform_program,
+    provider,
+    temporary_folder,
+    postgres,
+    loopback,
+)
 
 
 def prerequisites(site: Site) -> list[Prerequisite]:
