@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lifeboat import config, views
+from lifeboat.model import RunId
+from lifeboat.site import Site
+from lifeboat.stack import rehearsal
 
 from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
@@ -219,6 +223,45 @@ def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> N
     refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x; lifeboat local saves lists them")
     assert passed(fresh.lifeboat("local", "saves")).stdout == "there are no saves\n"
     refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save")
+
+
+def test_a_local_cloud_whose_state_is_damaged_is_said_to_be_empty(fresh: Rehearsal) -> None:
+    passed(fresh.lifeboat("local", "up"))
+    passed(fresh.lifeboat("local", "save", "before"))
+    passed(fresh.lifeboat("local", "down"))
+    state = fresh.root / ".lifeboat" / "local" / "cloud" / "live" / "cloud.state"
+    state.write_bytes(state.read_bytes()[:100])
+
+    started = fresh.lifeboat("local", "up")
+    again = fresh.lifeboat("local", "up")
+
+    refused(
+        started,
+        11,
+        "error: the local cloud runs, but it is EMPTY: the state that it was stopped with is damaged (",
+        "next: lifeboat local saves -e local lists what lifeboat local load NAME -e local goes back to;",
+    )
+    passed(again)
+    assert passed(fresh.lifeboat("local", "saves")).stdout == "before\n"
+    passed(fresh.lifeboat("local", "load", "before"))
+
+
+def test_an_apply_goes_on_from_a_damaged_state_with_a_warning(
+    fresh: Rehearsal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = fresh.root / ".lifeboat" / "local" / "cloud" / "live" / "cloud.state"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"damaged")
+    site = Site(config.load(fresh.root, "local"), fresh.env())
+
+    rehearsal.start(site, views.Teller(), but=RunId("this"))
+
+    cloud = site.local_cloud()
+    assert cloud is not None
+    cloud.down()  # a child of this process: who else ends it waits for us to take note
+    told = capsys.readouterr().err
+    assert "the local cloud runs, but it is EMPTY" in told
+    assert "lifeboat local saves -e local lists what" in told
 
 
 def test_production_is_not_destroyed(fresh: Rehearsal) -> None:

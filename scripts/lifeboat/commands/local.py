@@ -53,10 +53,12 @@ def cloud_of(site: Site) -> LocalCloud:
 
 
 def up(site: Site, tell: Teller) -> str:
-    """Start the local cloud, going on from where it was."""
+    """Start the local cloud, going on from where it was; raises IntegrityFailure when that was damaged, with it running."""
     cloud = cloud_of(site)
     with run_files.alone(site.project.work, "local up"):
-        rehearsal.start(site, tell, but=RunId(""))
+        lost = rehearsal.begin(site, tell, but=RunId(""))
+    if lost is not None:
+        raise lost
     return f"the local cloud listens on {cloud.url}"
 
 
