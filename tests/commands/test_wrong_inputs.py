@@ -124,11 +124,14 @@ def test_inputs_that_terraform_cannot_read(fresh: Rehearsal) -> None:
     fresh.edit("environments/staging.tfvars", r"\Z", "\nfoo = {\n")
     line = len((fresh.root / "environments" / "staging.tfvars").read_text().splitlines()) + 1
 
-    done = fresh.lifeboat("plan", "-e", "staging", "--offline")
+    done = fresh.lifeboat("plan", "-e", "staging", "--offline", TF_LOG="error", TF_LOG_PATH=str(fresh.root / "log"))
 
+    assert not (fresh.root / "log").exists()
     refused(
         done,
         2,
+        "TF_LOG: what Terraform logs of an apply is in ",
+        "not passed on to Terraform, whose log would hold secrets: TF_LOG_PATH\n",
         f"  environments/staging.tfvars:{line}: Missing expression: Expected the start of an expression",
         "next: edit environments/staging.tfvars, then run the same command again\n",
     )

@@ -342,7 +342,8 @@ class Terraform:
             done = subprocess.run(
                 argv,
                 cwd=self.root,
-                env=self._env,
+                # What it answers, or fails of, would drown in its log.
+                env={key: value for key, value in self._env.items() if key != "TF_LOG"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=seconds,

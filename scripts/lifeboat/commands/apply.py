@@ -41,7 +41,7 @@ class Applied:
 
 def run(site: Site, tell: Teller, agree: Agree) -> Applied:
     """Apply both roots and return what is now protected; raises before any change where something is wrong."""
-    preflight.require(site)
+    preflight.require(site, tell)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, "apply", patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)

@@ -50,7 +50,7 @@ def run(site: Site, tell: Teller, agree: Agree) -> Destroyed:
             f"{project.env} is not disposable, so lifeboat does not destroy it",
             hint=f"if it truly is: set disposable = true in environments/{project.env}.toml, have it reviewed, apply",
         )
-    preflight.require(site)
+    preflight.require(site, tell)
     with run_files.held(project.work, "destroy", patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run, teardown=True)
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat destroy -e {project.env}"):

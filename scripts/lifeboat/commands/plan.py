@@ -39,7 +39,7 @@ def dummy_credentials(env: Mapping[str, str]) -> bool:
 
 def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
     """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
-    preflight.require(site)
+    preflight.require(site, tell)
     minutes = site.project.environment.terraform.plan_minutes
     site.project.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:

@@ -61,7 +61,7 @@ class Orders:
 
 def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPreview:
     """Look at every step and at what Terraform would do; nothing is changed and nobody is kept out."""
-    preflight.require(site)
+    preflight.require(site, tell)
     preflight.require_account(site)
     _require_backend(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
@@ -135,7 +135,7 @@ def _attempt(
     site: Site, orders: Orders, run: RunId, request: RecoveryRequest | None, allowed: tuple[str, ...] = ()
 ) -> RecoveryReport:
     tell = orders.tell
-    preflight.require(site)
+    preflight.require(site, tell)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, run_states.RECOVERY, patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)

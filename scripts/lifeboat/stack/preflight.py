@@ -12,7 +12,7 @@ from pathlib import Path
 from lifeboat.clients import programs, provider_mirror, terraform
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import WrongConfiguration
-from lifeboat.model import Prerequisite
+from lifeboat.model import Prerequisite, Teller
 from lifeboat.site import Site
 
 _TERRAFORM_FIX = (
@@ -120,14 +120,29 @@ def prerequisites(site: Site) -> list[Prerequisite]:
     return [row for row in rows if row is not None]
 
 
-def require(site: Site) -> None:
-    """Raise WrongConfiguration naming everything that is missing and how to get it."""
+def require(site: Site, tell: Teller) -> None:
+    """Raise WrongConfiguration naming everything that is missing and how to get it; tell what of the shell is left out."""
+    for line in _logs_left_out(site):
+        tell.warn(line)
     bad = [row for row in prerequisites(site) if not row.good]
     if bad:
         raise WrongConfiguration(
             "\n".join(f"{row.name}: {row.found}; wanted: {row.wanted}" for row in bad),
             hint="\n        ".join(row.fix for row in bad),
         )
+
+
+def _logs_left_out(site: Site) -> list[str]:
+    """Return what becomes of the log that the caller asks Terraform for: it holds secrets until it is redacted."""
+    others = sorted(name for name in site.caller_env if name.startswith("TF_LOG_"))
+    lines = []
+    if site.caller_env.get("TF_LOG"):
+        lines.append(
+            f"TF_LOG: what Terraform logs of an apply is in {site.project.work}/runs/*/*.jsonl, without its secrets"
+        )
+    if others:
+        lines.append(f"not passed on to Terraform, whose log would hold secrets: {', '.join(others)}")
+    return lines
 
 
 def require_account(site: Site) -> None:
