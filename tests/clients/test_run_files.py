@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -101,3 +102,23 @@ def test_the_providers_of_a_dead_terraform_do_not_keep_the_lock(tmp_path: Path) 
         left = run_files.unfinished(tmp_path, but=mine.run)
 
     assert len(left) == 1
+
+
+def test_what_killed_plans_left_is_removed_and_what_others_plan_with_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    younger = tmp_path / f"plan-{os.getpid()}-before"  # whose process is gone, and its number ours by now
+    left = [tmp_path / "plan-abcd_123", tmp_path / f"plan-{ended.pid}-x", younger]
+    for folder in left:
+        folder.mkdir()
+        (folder / "stack.plan").touch()
+    os.utime(younger, (1, 1))
+    others = tmp_path / f"plan-{os.getppid()}-x"
+    others.mkdir()
+
+    with run_files.plan_folder(tmp_path) as ours:
+        (ours / "stack.plan").touch()
+        during = set(tmp_path.iterdir())
+
+    assert during == {ours, others}
+    assert set(tmp_path.iterdir()) == {others}

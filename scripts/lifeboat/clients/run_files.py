@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -82,6 +83,7 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
     descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, work, patience=patience, tell=tell)
+        remove_left_plans(work)
         now = datetime.now(UTC)
         run = RunId(f"{now:%Y%m%dT%H%M%S.%f}Z-{command}")
         folder = work / "runs" / run
@@ -106,6 +108,24 @@ def ending(run: Run, cut_off: Callable[[], bool]) -> Iterator[None]:
             mark_ended(run.folder, f"failed: {type(error).__name__}")
         raise
     mark_ended(run.folder, "done")
+
+
+@contextmanager
+def plan_folder(work: Path) -> Iterator[Path]:
+    """Give a folder of its own to a command that only plans; what such commands left that were killed is removed."""
+    work.mkdir(parents=True, exist_ok=True)
+    remove_left_plans(work)
+    with tempfile.TemporaryDirectory(dir=work, prefix=f"plan-{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def remove_left_plans(work: Path) -> None:
+    """Remove the folders of commands that only planned and whose process is gone."""
+    for folder in work.glob("plan-*"):
+        pid = folder.name.split("-")[1]
+        with suppress(FileNotFoundError):
+            if not (pid.isdecimal() and _same_process(int(pid), folder.stat().st_mtime)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def user_name() -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.errors import NothingFits, Unreachable
 from lifeboat.model import Plan
@@ -41,8 +41,7 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
     """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
     preflight.require(site, tell)
     minutes = site.project.environment.terraform.plan_minutes
-    site.project.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
+    with run_files.plan_folder(site.project.work) as folder:
         if offline:
             tell.warn(
                 f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything."
@@ -50,10 +49,10 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             )
             terraform = site.offline_stack()
             terraform.init(None)
-            events = Path(folder) / "stack.jsonl"
-            running = terraform.plan(out=Path(folder) / "stack.plan", events=events, seconds=minutes * 60)
+            events = folder / "stack.jsonl"
+            running = terraform.plan(out=folder / "stack.plan", events=events, seconds=minutes * 60)
             return Planned(plans=_planned([("stack", running)]), offline=True)
-        return Planned(plans=_both(site, Path(folder), minutes), offline=False)
+        return Planned(plans=_both(site, folder, minutes), offline=False)
 
 
 def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:

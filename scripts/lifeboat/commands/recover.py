@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -80,13 +79,12 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
 
 
 def _planned(site: Site, c: Recovering) -> Plan:
-    site.project.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=site.project.work, prefix="plan-") as folder:
+    with run_files.plan_folder(site.project.work) as folder:
         terraform = site.stack_terraform_of(RunId("preview"), image=c.image)
         terraform.init(site.backend())
         running = terraform.plan(
-            out=Path(folder) / "plan",
-            events=Path(folder) / "events.jsonl",
+            out=folder / "plan",
+            events=folder / "events.jsonl",
             seconds=site.project.environment.terraform.plan_minutes * 60,
             replace=[INSTANCE] if c.replaces else [],
         )
