@@ -92,3 +92,26 @@ def test_no_help_has_what_would_become_a_picture() -> None:
 
     assert len(found) > 100
     assert [text for text in found if Text.from_markup(text) != Text.from_markup(text, emoji=False)] == []
+
+
+def test_the_end_of_an_apply_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    teller = views.Teller()
+
+    for _ in range(2):
+        for done in (2, 3, 3, 3):
+            teller.resources(done, 3, "")
+        teller.resources_end()
+
+    assert capsys.readouterr().err.splitlines()[-2:] == ["  3 of 3 resources done"] * 2
+
+
+def test_in_json_only_what_is_wrong_has_a_fix() -> None:
+    rows = [
+        Prerequisite(name=str(good), found="f", wanted="w", good=good, fix="lifeboat apply") for good in (True, False)
+    ]
+
+    views.speak_for("staging")
+    found = [row["fix"] for row in views.prerequisites_document(rows)]
+    views.speak_for(None)
+
+    assert found == ["", "lifeboat apply -e staging"]

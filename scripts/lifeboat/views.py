@@ -62,6 +62,7 @@ class Teller:
         self._bar: Bar | None = None
         self._task: Any = None
         self._last_plain = 0.0
+        self._all_done = False
 
     def say(self, text: str) -> None:
         """Tell one thing that happened."""
@@ -105,8 +106,11 @@ class Teller:
                 self._task = self._bar.add_task("", total=total)
             self._bar.update(self._task, completed=done, total=total, description=slowest)
             return
-        now = time.monotonic()
-        if now - self._last_plain >= _PLAIN_EVERY_SECONDS or done == total:
+        now, said_already = time.monotonic(), self._all_done
+        self._all_done = done == total
+        if self._all_done and said_already:
+            return
+        if now - self._last_plain >= _PLAIN_EVERY_SECONDS or self._all_done:
             self._last_plain = now
             self._console.print(
                 escape(f"  {done} of {total} resources done" + (f"; slowest: {slowest}" if slowest else ""))
@@ -114,6 +118,7 @@ class Teller:
 
     def resources_end(self) -> None:
         """Take the bar away."""
+        self._all_done = False
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
