@@ -182,7 +182,8 @@ def _named(ami: str) -> ImageId:
     found = image_id(ami)
     if found is None:
         raise WrongConfiguration(
-            "--accept-foreign-image goes with an image that is named", hint="--ami ami-… --accept-foreign-image"
+            "--accept-foreign-image goes with an image that is named",
+            hint="lifeboat recover --ami IMAGE --accept-foreign-image",
         )
     return found
 

@@ -161,7 +161,7 @@ class Control:
         started = time.monotonic()
         source = self.cloud.directory / "saves" / name
         if not (source / "cloud.state").is_file():
-            raise Missing(f"there is no save named {name}; lifeboat local saves lists them")
+            raise Missing(f"there is no save named {name}")
         fresh, old = self._fresh, self._old
         with self._writing:
             shutil.rmtree(fresh, ignore_errors=True)

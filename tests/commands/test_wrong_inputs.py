@@ -223,9 +223,31 @@ def test_an_order_that_does_not_exist(fresh: Rehearsal) -> None:
 def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> None:
     refused(fresh.lifeboat("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
     passed(fresh.lifeboat("local", "up"))
-    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x; lifeboat local saves lists them")
+    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x\n", "next: lifeboat local saves\n")
     assert passed(fresh.lifeboat("local", "saves")).stdout == "there are no saves\n"
-    refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save")
+    refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save", "next: lifeboat local save before-the-")
+    refused(fresh.lifeboat("local", "tick", "weekly"), 2, "no schedule named", "next: lifeboat local tick daily\n")
+    refused(fresh.lifeboat("local", "break", "foo"), 2, "no disaster named", "next: lifeboat local break instance\n")
+
+
+def test_an_environment_without_a_local_cloud(fresh: Rehearsal) -> None:
+    refused(
+        fresh.lifeboat("local", "saves", "-e", "staging"), 2, "has no [local_cloud]", "next: lifeboat local up -e local"
+    )
+
+
+def test_only_the_logs_of_what_runs_are_printed(fresh: Rehearsal) -> None:
+    cloud = fresh.root / ".lifeboat" / "local" / "cloud"
+    for name in ("logs/localcloud.log", "live/hosts/i-1/root/var/log/app.log", "live/snapshots/snap-1/var/log/app.log"):
+        (cloud / name).parent.mkdir(parents=True)
+        (cloud / name).write_text("one\ntwo\nthree\n")
+
+    done = passed(fresh.lifeboat("local", "logs", "-n", "2"))
+
+    assert done.stdout.splitlines() == [
+        *("==> live/hosts/i-1/root/var/log/app.log <==", "two", "three"),
+        *("==> logs/localcloud.log <==", "two", "three"),
+    ]
 
 
 def test_a_local_cloud_whose_state_is_damaged_is_said_to_be_empty(fresh: Rehearsal) -> None:

@@ -45,9 +45,16 @@ _REFUSALS: dict[str, type[LifeboatError]] = {
     "exists": Refused,
     "damaged": IntegrityFailure,
 }
+# By the kind of refusal and what was asked for.
 _HINTS = {
-    "exists": "choose another name, or add --replace",
-    "damaged": "lifeboat local saves lists the others",
+    ("exists", "save"): "choose another name, or add --replace",
+    ("damaged", "load"): "lifeboat local saves lists the others",
+    ("missing", "load"): "lifeboat local saves",
+    ("usage", "load"): "lifeboat local saves",
+    ("usage", "save"): "lifeboat local save before-the-drill, or another such name",
+    ("usage", "tick"): "lifeboat local tick daily",
+    ("usage", "break"): "lifeboat local break instance",
+    ("missing", "break"): "lifeboat apply",
 }
 
 
@@ -160,7 +167,7 @@ class LocalCloud:
         except urllib.error.HTTPError as error:
             kind, words = _refusal(error)
             raise _REFUSALS.get(kind, Failed)(
-                f"the local cloud refused {verb}: {words}", hint=_HINTS.get(kind, "")
+                f"the local cloud refused {verb}: {words}", hint=_HINTS.get((kind, verb), "")
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"no local cloud answers on {self.url}", hint="lifeboat local up") from error

@@ -15,6 +15,8 @@ from lifeboat.site import Site
 from lifeboat.stack import database_access, outputs, rehearsal
 from lifeboat.views import Teller
 
+# What lies here under live/ is copies of hosts, logs included; nothing runs on them.
+_COPIES = ("snapshots", "volumes")
 _STACKS = ("APP_URL", "DATABASE_URL", "DUMP_BUCKET")
 # What would point the tools elsewhere, or change what they do, in a shell that takes over our variables.
 _LED_ASTRAY = (
@@ -47,7 +49,7 @@ def cloud_of(site: Site) -> LocalCloud:
     if cloud is None:
         raise WrongConfiguration(
             f"environment {site.project.env} has no [local_cloud]: it lives on AWS itself",
-            hint="lifeboat local … -e local",
+            hint="lifeboat local up -e local",
         )
     return cloud
 
@@ -103,7 +105,8 @@ def saves(site: Site) -> list[str]:
 def logs(site: Site, *, newest: int) -> list[str]:
     """Return the newest lines of the local cloud's log and of every program's on its hosts and databases."""
     directory = cloud_of(site).directory
-    found = sorted([*(directory / "logs").glob("*.log"), *(directory / "live").glob("**/*.log")])
+    running = [path for path in (directory / "live").glob("*") if path.name not in _COPIES]
+    found = sorted([*(directory / "logs").glob("*.log"), *(log for path in running for log in path.glob("**/*.log"))])
     if not found:
         raise NothingFits(f"there are no logs in {directory}", hint="lifeboat local up")
     lines: list[str] = []
