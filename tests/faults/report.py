@@ -27,7 +27,7 @@ def main(path: Path) -> int:
         again = sum(outcome["resumed"] is not None for outcome in found)
         seconds = median(outcome["seconds"] for outcome in found)
         table.add_row(by, happens, f"{right} of {len(found)}", str(again), f"{seconds:.0f} s")
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 120, emoji=False)
     console.print(table)
     for outcome in outcomes:
         if outcome["wrong"] and outcome["by"] == "lifeboat":
