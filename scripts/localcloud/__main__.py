@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ for _name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"):
     os.environ.pop(_name, None)
 
 PORT_TAKEN = 8
+STOP_SECONDS = 0.1  # within which a signal or a stop request is acted on
 GITLAB_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
 
@@ -104,7 +106,10 @@ def main() -> int:
     print(f"localcloud: {found}; listening on {cloud.endpoint}", flush=True)
     saver = threading.Thread(target=control.keep_saving, name="saver", daemon=True)
     saver.start()
-    stopped.wait()
+    # A signal may reach another thread, which only notes it: the main thread must wake up to act on it. Nor may it wait
+    # on the event, whose lock it would then hold beneath a handler that sets it.
+    while not stopped.is_set():
+        time.sleep(STOP_SECONDS)
     cloud.stopping.set()
     names.close()  # its place is free by the time the endpoint's port is, so the next cloud on it finds both
     saver.join(10)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -388,3 +390,15 @@ def test_the_control_port_refuses_a_request_without_its_header(cloud: RunningClo
     answer = URLLib3Session().send(AWSRequest("POST", cloud.endpoint + "/_localcloud/stop").prepare())
 
     assert answer.status_code == 400
+
+
+def test_a_signal_that_reaches_another_thread_ends_the_cloud_too() -> None:
+    with open_folder() as folder:
+        cloud = start_cloud(folder / "cloud")
+        others = [int(task.name) for task in Path(f"/proc/{cloud.process.pid}/task").iterdir()]
+        others.remove(cloud.process.pid)
+
+        ctypes.CDLL(None).tgkill(cloud.process.pid, others[0], signal.SIGTERM)
+        ended = cloud.process.wait(30)
+
+        assert ended == 0
