@@ -58,11 +58,10 @@ def test_a_folder_where_a_file_should_be_is_named(fresh: Rehearsal) -> None:
     failed(done, f"cannot use {lock}: Is a directory")
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"run": "x"'])
-def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, body: bytes) -> None:
+def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal) -> None:
     run = fresh.root / ".lifeboat" / "local" / "runs" / "20260101T000000Z-x" / "run.json"
     run.parent.mkdir(parents=True)
-    run.write_bytes(body)
+    run.write_bytes(b'{"run": "x"')
 
     done = fresh.lifeboat("apply")
 

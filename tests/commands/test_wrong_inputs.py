@@ -117,7 +117,6 @@ def test_an_input_that_no_variable_takes(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.tfvars", r"\Z", "\nretention_day = 21\n")
 
     refused(fresh.lifeboat("apply"), 2, "retention_day")
-    refused(fresh.lifeboat("plan", "-e", "local", "--offline"), 2, "retention_day")
 
 
 def test_inputs_that_terraform_cannot_read(fresh: Rehearsal) -> None:
@@ -141,7 +140,7 @@ def test_windows_that_overlap(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.tfvars", r"backup_window\s*=.*", 'backup_window = "03:00-04:00"')
     fresh.edit("environments/local.tfvars", r"maintenance_window\s*=.*", 'maintenance_window = "sun:03:30-sun:04:30"')
 
-    refused(fresh.lifeboat("apply"), 2, "window")
+    refused(fresh.lifeboat("plan", "--offline"), 2, "window")
 
 
 def test_no_terraform(fresh: Rehearsal, tmp_path: Path) -> None:
@@ -293,13 +292,12 @@ def test_production_is_not_destroyed(fresh: Rehearsal) -> None:
     refused(fresh.lifeboat("destroy", "-e", "production", "--yes"), 3, "production is not disposable")
 
 
-@pytest.mark.parametrize("env", ["staging", "production"])
-def test_an_account_that_is_not_there_is_planned_offline_and_says_so(fresh: Rehearsal, env: str) -> None:
+def test_an_account_that_is_not_there_is_planned_offline_and_says_so(fresh: Rehearsal) -> None:
     dummy = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "dummy"}
 
-    done = passed(fresh.lifeboat("plan", "-e", env, **dummy))
+    done = passed(fresh.lifeboat("plan", "-e", "production", **dummy))
 
-    assert f"OFFLINE: {env} is planned against an empty state" in done.stderr
+    assert "OFFLINE: production is planned against an empty state" in done.stderr
     assert "to add" in done.stdout
 
 

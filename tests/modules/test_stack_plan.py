@@ -194,38 +194,16 @@ def _rule(**options: Any) -> dict[str, Any]:
     return {"schedule": "cron(0 5 * * ? *)", **options}
 
 
-# A whole message each, as the operator reads it; several mistakes in one go must all be reported.
+# A whole message each, as the operator reads it. Mistakes stand together here, and must all be reported: that each is
+# refused for itself is what the modules' own tests show.
 REFUSALS = {
-    "retention below the objective": (
-        {"objectives": {"rpo_hours": 240}},
-        [
-            "backup.retention_days (7 days) is shorter than objectives.rpo_hours (240 h):"
-            " raise backup.retention_days to at least 10, or lower the objective.",
-        ],
-    ),
-    "backups switched off": (
-        {"database": {"backup": {"retention_days": 0}}},
-        [
-            "backup.retention_days must be between 7 and 35: below 7 a mistake found after a week cannot be undone,"
-            " and RDS keeps at most 35.",
-        ],
-    ),
-    "overlapping windows": (
-        {"database": {"backup": {"backup_window": "23:30-00:30", "maintenance_window": "sun:00:00-sun:01:00"}}},
-        [
-            "backup.backup_window (23:30-00:30, every day) and backup.maintenance_window (sun:00:00-sun:01:00)"
-            " overlap or are less than backup.gap_minutes (60) apart: move one of them.",
-        ],
-    ),
-    "windows of ten minutes": (
-        {"database": {"backup": {"backup_window": "03:00-03:10", "maintenance_window": "sun:06:00-sun:06:10"}}},
-        [
-            "backup.backup_window (03:00-03:10) is shorter than 30 minutes, which RDS refuses: make it longer.",
-            "backup.maintenance_window (sun:06:00-sun:06:10) must be at least 30 minutes and at most 24 hours long.",
-        ],
-    ),
-    "snapshot policies that AWS would refuse or that protect nothing": (
+    "in values": (
         {
+            "database": {
+                "backup": {
+                    "retention_days": 0,
+                }
+            },
             "backup": {
                 "snapshots": {
                     "schedules": {
@@ -236,40 +214,6 @@ REFUSALS = {
                     }
                 },
                 "images": {"resource_type": "VOLUME", "schedules": {}},
-            }
-        },
-        [
-            "snapshots.schedules never: nothing says when it runs. Set every_hours or cron.",
-            "snapshots.schedules both: keep_days and keep_count contradict each other. Keep one of them.",
-            "snapshots.schedules forever: nothing says how long copies are kept. Set keep_days or keep_count.",
-            "snapshots.schedules deprecated: a snapshot cannot be deprecated. Take deprecate_after_days out; only"
-            " images have it.",
-            'images.resource_type is "VOLUME": images are made of instances, so set "INSTANCE"; snapshots may be of an'
-            ' "INSTANCE" or a "VOLUME".',
-            "images.schedules has 0 schedules: a policy needs 1 to 4. Leave schedules out to take the default.",
-        ],
-    ),
-    "copies without encryption or to nowhere": (
-        {
-            "backup": {
-                "snapshots": {
-                    "schedules": {
-                        "open": {"every_hours": 24, "keep_days": 14, "copy": {"encrypted": False}},
-                        "lost": {"every_hours": 24, "keep_days": 14, "copy": {"region": "nowhere"}},
-                    }
-                }
-            }
-        },
-        [
-            "snapshots.schedules open: the copy is not encrypted. Take copy.encrypted = false out; the module has a key"
-            " in eu-central-1.",
-            "snapshots.schedules lost: copy.region must be the name of another region than eu-west-1, such as"
-            ' "eu-central-1".',
-        ],
-    ),
-    "backup rules that AWS would refuse or that never run": (
-        {
-            "backup": {
                 "rules": {
                     "cold60": _rule(cold_storage_after_days=30, delete_after_days=60),
                     "cold20": _rule(cold_storage_after_days=30, delete_after_days=20),
@@ -279,10 +223,24 @@ REFUSALS = {
                     "punctual": _rule(delete_after_days=35, start_window_minutes=10),
                     "rated": _rule(delete_after_days=35, schedule="rate(1 day)"),
                     "worded": _rule(delete_after_days=35, schedule="every day"),
-                }
-            }
+                },
+            },
+            "dns": {"zone_name": "example.com"},
+            "active_generation": "g7",
+            "network": {"availability_zones": ["a"]},
+            "dumps": {"every_hours": 48},
         },
         [
+            "backup.retention_days must be between 7 and 35: below 7 a mistake found after a week cannot be undone,"
+            " and RDS keeps at most 35.",
+            "snapshots.schedules never: nothing says when it runs. Set every_hours or cron.",
+            "snapshots.schedules both: keep_days and keep_count contradict each other. Keep one of them.",
+            "snapshots.schedules forever: nothing says how long copies are kept. Set keep_days or keep_count.",
+            "snapshots.schedules deprecated: a snapshot cannot be deprecated. Take deprecate_after_days out; only"
+            " images have it.",
+            'images.resource_type is "VOLUME": images are made of instances, so set "INSTANCE"; snapshots may be of an'
+            ' "INSTANCE" or a "VOLUME".',
+            "images.schedules has 0 schedules: a policy needs 1 to 4. Leave schedules out to take the default.",
             "rules: delete_after_days must be at least cold_storage_after_days + 90, because AWS keeps (and bills) cold"
             " backups for 90 days. Raise the one or take the other out.",
             "rules endless, unkept: a continuous backup is kept 1 to 35 days. Set delete_after_days accordingly, and a"
@@ -292,36 +250,55 @@ REFUSALS = {
             "rules punctual: start_window_minutes must be at least 60: AWS Backup may start a job that late.",
             'rules rated, worded: schedule must be a cron of six fields, for example "cron(0 5 * * ? *)"; AWS Backup'
             " knows no rate() and no words.",
-        ],
-    ),
-    "a lock that accepts no backup": (
-        {"backup": {"lock": {"min_days": 30, "max_days": 7}}},
-        [
-            "lock.min_days (30) must be at least 1 and not above lock.max_days (7), which may be 36500: otherwise no"
-            " backup at all is accepted.",
-        ],
-    ),
-    "a lock for ever without its confirmation": (
-        {"backup": {"lock": {"mode": "compliance", "changeable_for_days": 3}}},
-        [
-            'lock.mode = "compliance" cannot be undone by anybody, ever. If that is meant, set lock.confirm ='
-            ' "app-staging-backups"; if not, set lock.mode = "governance".',
-        ],
-    ),
-    "several mistakes at once": (
-        {
-            "dns": {"zone_name": "example.com"},
-            "active_generation": "g7",
-            "network": {"availability_zones": ["a"]},
-            "dumps": {"every_hours": 48},
-        },
-        [
             "dns needs either create_zone = true or the zone_id of a zone that exists, not both and not none.",
             'active_generation is "g7", which is not in generations (g1): name one of them, or add it.',
             'availability_zones must name at least two different zones (at most 8), such as ["eu-west-1a",'
             ' "eu-west-1b"]: RDS refuses a subnet group in one zone, and one zone can fail.',
             "every_hours must be more than 0 and at most objectives.rpo_hours (24): dump more often, or accept the"
             " loss of more data.",
+        ],
+    ),
+    "in how values stand to each other": (
+        {
+            "objectives": {"rpo_hours": 240},
+            "backup": {
+                "snapshots": {
+                    "schedules": {
+                        "open": {"every_hours": 24, "keep_days": 14, "copy": {"encrypted": False}},
+                        "lost": {"every_hours": 24, "keep_days": 14, "copy": {"region": "nowhere"}},
+                    }
+                },
+                "lock": {"mode": "compliance", "changeable_for_days": 3},
+            },
+        },
+        [
+            "backup.retention_days (7 days) is shorter than objectives.rpo_hours (240 h):"
+            " raise backup.retention_days to at least 10, or lower the objective.",
+            "snapshots.schedules open: the copy is not encrypted. Take copy.encrypted = false out; the module has a key"
+            " in eu-central-1.",
+            "snapshots.schedules lost: copy.region must be the name of another region than eu-west-1, such as"
+            ' "eu-central-1".',
+            'lock.mode = "compliance" cannot be undone by anybody, ever. If that is meant, set lock.confirm ='
+            ' "app-staging-backups"; if not, set lock.mode = "governance".',
+        ],
+    ),
+    "in windows that are too short, and a lock that accepts no backup": (
+        {
+            "database": {"backup": {"backup_window": "03:00-03:10", "maintenance_window": "sun:06:00-sun:06:10"}},
+            "backup": {"lock": {"min_days": 30, "max_days": 7}},
+        },
+        [
+            "backup.backup_window (03:00-03:10) is shorter than 30 minutes, which RDS refuses: make it longer.",
+            "backup.maintenance_window (sun:06:00-sun:06:10) must be at least 30 minutes and at most 24 hours long.",
+            "lock.min_days (30) must be at least 1 and not above lock.max_days (7), which may be 36500: otherwise no"
+            " backup at all is accepted.",
+        ],
+    ),
+    "in windows that meet": (
+        {"database": {"backup": {"backup_window": "23:30-00:30", "maintenance_window": "sun:00:00-sun:01:00"}}},
+        [
+            "backup.backup_window (23:30-00:30, every day) and backup.maintenance_window (sun:00:00-sun:01:00)"
+            " overlap or are less than backup.gap_minutes (60) apart: move one of them.",
         ],
     ),
 }
