@@ -42,17 +42,23 @@ START_SECONDS = 60
 _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
-# Tests of one applied stack stay together, since each worker applies one of its own; the longest begin first. What
-# destroys the stack is in the last group, after which no worker needs its stack any more.
+# A worker keeps the stack that it once applied for all of its files that need one. The longest begin first; what destroys
+# the stack begins when no file that needs one is left.
 ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
-STACKS = {
-    "stack": (),  # all others
-    "stack of recoveries": ("test_recover",),
-    "stack of images": ("test_ami", "test_app", "test_secrets"),
-    "stack of faults": ("test_cut_off_recoveries", "test_readme"),
-    "stack of names": ("test_dns", "test_pipeline", "test_gitlab_stack", "test_destroy"),
-}
-LONGEST = (*STACKS, "test_killed_applies", "test_inventory", "test_module_examples", "test_rds", "test_stack_plan")
+LONGEST_ON_THE_STACK = (
+    *(
+        "test_recover",
+        "test_cut_off_recoveries",
+        "test_dns",
+        "test_apply",
+        "test_lost_things",
+        "test_ami",
+        "test_readme",
+    ),
+    "test_pipeline",
+)
+DESTROYS = "test_destroy"
+LONGEST = ("test_killed_applies", "test_inventory", "test_wrong_inputs", "test_rds", "test_stack_plan", "test_docker")
 
 
 # Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
@@ -60,18 +66,18 @@ LONGEST = (*STACKS, "test_killed_applies", "test_inventory", "test_module_exampl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the group that one worker runs, in an order that keeps all workers busy to the end."""
 
+    needing = {item.path.stem for item in items if ON_THE_STACK & set(getattr(item, "fixturenames", ()))}
+
     def group(item: pytest.Item) -> str:
-        if ON_THE_STACK & set(getattr(item, "fixturenames", ())):
-            of_file = next((group for group, files in STACKS.items() if item.path.stem in files), "stack")
-            shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
-            return of_file if shard == 0 else f"{of_file} {shard}"
-        return item.nodeid if "test_killed_applies" in item.nodeid else item.path.stem
+        shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
+        if "test_killed_applies" in item.nodeid:
+            return item.nodeid
+        return item.path.stem if shard == 0 else f"{item.path.stem} {shard}"
 
     def turn(item: pytest.Item) -> tuple[int, int]:
-        place = next(
-            (n for n, name in enumerate(LONGEST) if group(item).startswith(name) or name in item.nodeid), len(LONGEST)
-        )
-        return place, int("test_destroy" in item.nodeid)
+        name = item.path.stem
+        first, longest = (0, LONGEST_ON_THE_STACK) if name in needing else (2, LONGEST)
+        return (1, 0) if name == DESTROYS else (first, longest.index(name) if name in longest else len(longest))
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
