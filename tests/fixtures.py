@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,22 +31,38 @@ def first_apply() -> Iterator[FirstApply]:
         rehearsal.lifeboat("local", "down")
 
 
+_AS_APPLIED = pytest.StashKey[Rehearsal]()
+
+
 @pytest.fixture(scope="session")
-def saved(first_apply: FirstApply) -> Rehearsal:
+def saved(first_apply: FirstApply, pytestconfig: pytest.Config) -> Rehearsal:
     """The applied checkout, with its whole cloud saved as `applied`."""
     passed(first_apply.done)
     passed(first_apply.rehearsal.lifeboat("local", "save", "applied"))
+    shutil.copytree(first_apply.rehearsal.root / "environments", first_apply.rehearsal.root / "applied")
+    pytestconfig.stash[_AS_APPLIED] = first_apply.rehearsal
     return first_apply.rehearsal
+
+
+@pytest.fixture(scope="module", autouse=True)
+def found_as_applied(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave to the next file on this worker the stack and its files as they were applied, whatever a file did to them."""
+    yield
+    rehearsal = request.config.stash.get(_AS_APPLIED, None)
+    used = any("first_apply" in getattr(i, "fixturenames", ()) for i in request.session.items if i.path == request.path)
+    if rehearsal is not None and used and (rehearsal.root / ".lifeboat/local/cloud/saves/applied").exists():
+        _restore(rehearsal)
+
+
+def _restore(rehearsal: Rehearsal) -> None:
+    shutil.rmtree(rehearsal.root / "environments")
+    shutil.copytree(rehearsal.root / "applied", rehearsal.root / "environments")
+    (rehearsal.root / "terraform" / "stack" / "errored.tfstate").unlink(missing_ok=True)
+    rehearsal.load("applied")
 
 
 @pytest.fixture
 def stack(saved: Rehearsal) -> Iterator[Rehearsal]:
     """The applied stack, for a test that changes it: afterwards the save is loaded again."""
-    before = {path: path.read_text() for path in (saved.root / "environments").iterdir()}
     yield saved
-    for path in (saved.root / "environments").iterdir():
-        if path in before:
-            path.write_text(before[path])
-        else:
-            path.unlink()
-    saved.load("applied")
+    _restore(saved)
