@@ -10,7 +10,7 @@ from lifeboat.model import StateMark
 
 
 def test_what_was_remembered_is_known_until_it_is_forgotten(tmp_path: Path) -> None:
-    mark = StateMark(serial=4, lineage="a")
+    mark = StateMark(serial=4, lineage="a", md5="0f")
 
     before = known_state.read(tmp_path)
     known_state.remember(tmp_path, mark)

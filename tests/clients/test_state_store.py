@@ -74,10 +74,10 @@ def test_a_digest_that_disagrees_is_an_integrity_failure(store: StateStore) -> N
     store.write_digest("0" * 32, instead_of=None)
 
     with pytest.raises(IntegrityFailure, match="and its digest says 00000"):
-        store.check_digest()
+        store.checked()
     store.write_digest(md5(state(1)), instead_of="0" * 32)
 
-    store.check_digest()
+    assert store.checked() == state(1)
 
 
 def test_a_digest_that_somebody_changed_meanwhile_is_not_overwritten(store: StateStore) -> None:
@@ -91,10 +91,10 @@ def test_a_digest_that_somebody_changed_meanwhile_is_not_overwritten(store: Stat
 
 def test_a_missing_state_or_digest_after_an_apply_is_an_integrity_failure(store: StateStore) -> None:
     with pytest.raises(IntegrityFailure, match="there is no state object"):
-        store.check_digest()
+        store.checked()
     store.write(state(1))
     with pytest.raises(IntegrityFailure, match="there is no digest"):
-        store.check_digest()
+        store.checked()
 
 
 def test_item_and_file_of_one_lock_are_one_lock_and_go_together(store: StateStore, cloud: RunningCloud) -> None:

@@ -71,21 +71,32 @@ def test_a_digest_is_repaired_only_for_the_direct_successor(
 @pytest.mark.parametrize(
     ("found", "known", "why"),
     [
-        ((4, "a"), None, None),
-        ((4, "a"), (4, "a"), None),
-        ((5, "a"), (4, "a"), None),  # another machine applied since
-        ((3, "a"), (4, "a"), "its serial is 3, and this machine last knew 4"),
-        ((9, "b"), (4, "a"), "its lineage is b, and this machine last knew a"),
+        ((4, "a", "x"), None, None),
+        ((4, "a", "x"), (4, "a", "x"), None),
+        ((5, "a", "x"), (4, "a", "y"), None),  # another machine applied since
+        ((4, "a", "x"), (4, "a", "y"), "it is not the state of serial 4 that this machine last knew"),
+        ((3, "a", "x"), (4, "a", "y"), "its serial is 3, and this machine last knew 4"),
+        ((9, "b", "x"), (4, "a", "y"), "its lineage is b, and this machine last knew a"),
         (None, None, "it is not a Terraform state"),
     ],
 )
 def test_a_state_whose_digest_is_lost_is_doubted_unless_it_follows_what_was_known(
-    found: tuple[int, str] | None, known: tuple[int, str] | None, why: str | None
+    found: tuple[int, str, str] | None, known: tuple[int, str, str] | None, why: str | None
 ) -> None:
-    def mark(of: tuple[int, str] | None) -> StateMark | None:
-        return None if of is None else StateMark(serial=of[0], lineage=of[1])
+    assert doubt(mark(found), mark(known), [version(2, "x"), version(None, "y")]) == why
 
-    assert doubt(mark(found), mark(known)) == why
+
+@pytest.mark.parametrize(
+    ("known", "why"), [(None, "its serial is 3, and version v5 of it has 5"), ((3, "a", "x"), None)]
+)
+def test_a_state_whose_digest_is_lost_is_doubted_when_one_of_its_versions_is_newer(
+    known: tuple[int, str, str] | None, why: str | None
+) -> None:
+    assert doubt(mark((3, "a", "x")), mark(known), [version(3, "x"), version(5, "v5"), version(4, "y")]) == why
+
+
+def mark(of: tuple[int, str, str] | None) -> StateMark | None:
+    return None if of is None else StateMark(serial=of[0], lineage=of[1], md5=of[2])
 
 
 def tainted(*names: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from lifeboat.clients import private_files
@@ -16,7 +17,7 @@ def path(work: Path) -> Path:
 
 def remember(work: Path, mark: StateMark) -> None:
     """Write down that this state was sound."""
-    private_files.write(path(work), json.dumps({"serial": mark.serial, "lineage": mark.lineage}).encode())
+    private_files.write(path(work), json.dumps(asdict(mark)).encode())
 
 
 def forget(work: Path) -> None:
@@ -28,6 +29,6 @@ def read(work: Path) -> StateMark | None:
     """Return it; None when nothing was written down here, or what was is not readable."""
     try:
         document = json.loads(path(work).read_bytes())
-        return StateMark(serial=int(document["serial"]), lineage=str(document["lineage"]))
+        return StateMark(serial=int(document["serial"]), lineage=str(document["lineage"]), md5=str(document["md5"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

@@ -156,8 +156,8 @@ class StateStore:
                     ExpressionAttributeValues={":seen": {"S": instead_of}},
                 )
 
-    def check_digest(self) -> None:
-        """Raise IntegrityFailure when state and digest disagree: every later Terraform command would fail."""
+    def checked(self) -> bytes:
+        """Return the state; raises IntegrityFailure where it and its digest disagree: every Terraform command would fail."""
         body, digest = self.body(), self.digest()
         if body is None or digest is None:
             missing = "state object" if body is None else "digest"
@@ -167,6 +167,7 @@ class StateStore:
                 f"the state s3://{self.bucket}/{self.key} has MD5 {md5(body)} and its digest says {digest}",
                 hint="run lifeboat apply again: it repairs a digest that is one serial behind",
             )
+        return body
 
     # -- locks ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +257,7 @@ def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
 def mark(body: bytes) -> StateMark | None:
     """Return which state it is; None when it is not a state."""
     serial, lineage = serial_and_lineage(body)
-    return None if serial is None or lineage is None else StateMark(serial=serial, lineage=lineage)
+    return None if serial is None or lineage is None else StateMark(serial=serial, lineage=lineage, md5=md5(body))
 
 
 def _lock(text: str | bytes) -> RemoteLock:

@@ -85,8 +85,8 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
     applying: list[Running] = []
     if not state_plan.empty:
         work.run.note(applying_state=True)
-        if lost.table:
-            repair.remember_state(site)  # killed before the digest is written, the next run knows it
+        if lost.trusted is not None:
+            repair.remember_state(site, lost.trusted)  # killed before the digest is written, the next run knows it
         work.root_applied = True
         applying.append(work.start_apply(work.state, "state"))
     if stack_plan is None:
@@ -110,7 +110,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         work.wait(applying, total=steps(stack_plan) + steps(state_plan))
         work.give_root_state(root_store)
     with stages.timed("check"):
-        work.state_and_digest_agree()
+        work.check_state()
         recovery = outputs.recovery(stack_store)
         rows = outputs.protection_table(site, recovery)
         repair.done(site, work.run)

@@ -57,20 +57,28 @@ def digest_repair(versions: Sequence[StateVersion], digest: str | None) -> Diges
     return DigestRepair(write=newest.md5, why=f"serial {newest.serial} was written and its digest was not")
 
 
-def doubt(found: StateMark | None, known: StateMark | None) -> str | None:
+def doubt(found: StateMark | None, known: StateMark | None, versions: Iterable[StateVersion]) -> str | None:
     """Return why a state whose digest is lost must not be given a new one unseen; None where nothing speaks against it.
 
-    `known` is what this machine last found sound. A digest is there to tell an older state from the newest: where it is
-    lost, lineage and serial are what is left to tell it by.
+    `known` is what this machine last found sound, `versions` are the newest of its object. A digest is there to tell an
+    older state from the newest: where it is lost, lineage and serial are what is left to tell it by.
     """
     if found is None:
         return "it is not a Terraform state"
+    if known == found:
+        return None
+    newer = [(v.serial, v.version_id) for v in versions if v.serial is not None and v.serial > found.serial]
+    if newer:
+        serial, version = max(newer)
+        return f"its serial is {found.serial}, and version {version} of it has {serial}"
     if known is None:
         return None
     if found.lineage != known.lineage:
         return f"its lineage is {found.lineage}, and this machine last knew {known.lineage}"
     if found.serial < known.serial:
         return f"its serial is {found.serial}, and this machine last knew {known.serial}"
+    if found.serial == known.serial:
+        return f"it is not the state of serial {known.serial} that this machine last knew"
     return None
 
 

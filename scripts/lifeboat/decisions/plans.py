@@ -38,7 +38,7 @@ RESTORED_FIRST = {
 _MADE_EMPTY = "it is gone from AWS, and this plan would put a new, empty one in its place"
 # What it means that one is made anew which is gone; of others what they held is lost.
 MADE_ANEW = {
-    "aws_dynamodb_table": "it is gone from AWS, with all locks; the state is there, and its digest is written again",
+    "aws_dynamodb_table": "it is gone from AWS, with all locks and with the digest of the state",
     "aws_instance": f"{_MADE_EMPTY}; lifeboat recover launches it from its newest image instead",
 }
 _LOSES = (Action.DELETE, Action.REPLACE)

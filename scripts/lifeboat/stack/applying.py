@@ -225,9 +225,7 @@ class Applying:
             if store.body() != body:
                 store.write(body)
 
-    def state_and_digest_agree(self) -> None:
-        """Raise IntegrityFailure when the stack's state and its digest disagree, where there is a digest."""
+    def check_state(self) -> None:
+        """Remember the stack's state as sound; raises IntegrityFailure where it has a digest that says otherwise."""
         store = self.site.stack_store()
-        if store.keeps_digest:
-            store.check_digest()
-        repair.remember_state(self.site)
+        repair.remember_state(self.site, store.checked() if store.keeps_digest else store.body())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lifeboat.clients import run_files
+from lifeboat.clients import known_state, run_files
 from lifeboat.errors import IntegrityFailure
 from lifeboat.model import RunId, Teller
 from lifeboat.site import Site
@@ -35,6 +35,7 @@ def begin(site: Site, tell: Teller, *, but: RunId) -> IntegrityFailure | None:
     local = site.root_state_file
     if local.exists():
         local.rename(local.with_name(f"{local.name}.lost-{int(time.time())}"))
+    known_state.forget(site.project.work)
     for lost in run_files.unfinished(site.project.work, but=but):
         run_files.mark_ended(lost.folder, "its local cloud is gone")
     if not found.startswith("damaged"):

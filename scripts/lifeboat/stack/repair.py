@@ -1,4 +1,4 @@
-"""What `apply` does before it plans when an earlier one was killed: locks, digest, taint, adoption."""
+"""What is made good before anything is planned: what killed runs left, a lock table or a digest that is gone."""
 
 from __future__ import annotations
 
@@ -22,29 +22,32 @@ from lifeboat.model import Address, Adoption, Teller, Wanted
 from lifeboat.site import Site
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
+LOOKED_AT = 50  # newest versions of a state, among which one that is newer than the present one would be
 MAKING_SECONDS = 1800.0  # a real RDS instance takes 5 to 15 minutes
 
 
 @dataclass
 class Lost:
-    """What was killed before it ended, oldest first."""
+    """What was found amiss and not all made good yet."""
 
-    runs: list[Unfinished] = field(default_factory=list)
+    runs: list[Unfinished] = field(default_factory=list)  # killed before they ended, oldest first
     table: bool = False  # the lock table is gone, with the digest of a state that is still there
+    trusted: bytes | None = None  # the state that is to get a new digest
     unsaved: Path | None = None  # what is to be pushed as soon as there is a table to lock the state by
 
 
 def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished] = ()) -> Lost:
-    """Free locks and mend the digest that killed runs left; raises where a person must decide.
+    """Free locks, mend the digest and save the state that killed runs left; return what else is amiss.
 
-    They are those of this checkout; `elsewhere` are others that are known to be dead.
+    They are those of this checkout; `elsewhere` are others that are known to be dead. Raises, before any change, where
+    the state is another environment's, was deleted, or a person must decide.
     """
+    store = site.stack_store()
+    require_own(site, store)
     lost = Lost(runs=[*elsewhere, *run_files.unfinished(site.project.work, but=this_run.run)])
     unsaved = _unsaved(site, tell, this_run, lost)
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
-    store = site.stack_store()
-    require_own(site, store)
     if not store.bucket_exists():
         return lost
     if not site.root_state_file.exists():
@@ -52,11 +55,12 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     require_state(site, store)
     _unlock(site, lost.runs, tell)
     if not store.table_exists() and store.body() is not None:
-        if store.keeps_digest:
-            _trusted(site, store)
+        lost.trusted = _trusted(site, store) if store.keeps_digest else None
         tell.warn(f"the lock table {store.table} is gone; the state s3://{store.bucket}/{store.key} is there")
-        lost.table, lost.unsaved = True, unsaved
-        return lost
+        lost.table = True
+        if store.keeps_digest:  # without a table Terraform cannot lock the state that it is to save
+            lost.unsaved = unsaved
+            return lost
     if store.keeps_digest:
         _mend_digest(site, lost.runs, tell)
     if unsaved is not None:
@@ -283,7 +287,7 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
         digest is None
         and body is not None
         and known is not None
-        and not interrupted.doubt(state_store.mark(body), known)
+        and not interrupted.doubt(state_store.mark(body), known, versions)
     ):
         store.write_digest(state_store.md5(body), instead_of=None)
         tell.say(f"wrote the digest of the state, which was missing (this machine knows serial {known.serial})")
@@ -299,9 +303,9 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
     tell.say(f"repaired the state's digest: {repair.why}")
 
 
-def remember_state(site: Site) -> None:
-    """Write down that the state that is there is sound, as far as anybody can tell."""
-    mark = state_store.mark(site.stack_store().body() or b"")
+def remember_state(site: Site, body: bytes | None) -> None:
+    """Write down which state of the stack was found sound."""
+    mark = state_store.mark(body or b"")
     if mark is not None:
         known_state.remember(site.project.work, mark)
 
@@ -309,13 +313,18 @@ def remember_state(site: Site) -> None:
 def _trusted(site: Site, store: StateStore) -> bytes:
     """Return the state whose digest is lost; raises IntegrityFailure where it may not be the newest."""
     body = store.body() or b""
-    why = interrupted.doubt(state_store.mark(body), known_state.read(site.project.work))
+    known = known_state.read(site.project.work)
+    why = interrupted.doubt(state_store.mark(body), known, store.versions(newest=LOOKED_AT))
     if why is not None:
+        forget = (
+            ""
+            if known is None
+            else f", or if this machine knows the wrong one: rm -f {known_state.path(site.project.work)}"
+        )
         raise IntegrityFailure(
             f"the lock table {store.table} is gone, and with it the digest of the state s3://{store.bucket}/{store.key};"
             f" it cannot be written again from this state: {why}",
-            hint=f"look at the versions: {listing(site, store)}; if it is the right one after all:"
-            f" rm -f {known_state.path(site.project.work)}, then apply again",
+            hint=f"look at the versions: {listing(site, store)}; put the right one on top{forget}; then apply again",
         )
     return body
 
