@@ -20,7 +20,7 @@ from lifeboat.decisions import plans
 from lifeboat.errors import LifeboatError, NothingFits, Refused, WrongConfiguration
 from lifeboat.model import Action, Plan, RunId
 from lifeboat.site import Site, site
-from lifeboat.stack import recovered
+from lifeboat.stack import recovered, repair
 
 ROOT = Path(__file__).parents[2]
 INIT_SECONDS = 300
@@ -89,6 +89,7 @@ def apply(here: Site, folder: Path) -> None:
 
 
 def _stack(here: Site) -> Terraform:
+    repair.require_own(here, here.stack_store())
     stack = here.stack_terraform()
     stack.init(here.backend(), seconds=INIT_SECONDS)
     return stack

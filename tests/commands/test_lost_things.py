@@ -93,9 +93,9 @@ def test_a_deleted_lock_table_is_made_again_for_the_state_that_this_machine_know
     dynamodb.delete_table(TableName=table)
     known = stack.root / ".lifeboat" / "local" / "known-state.json"
     refused = [stack.lifeboat(*words) for words in (["plan"], ["destroy", "--yes"], ["recover", "--preview"])]
-    known.write_text(json.dumps({"serial": 999, "lineage": "another"}))
+    known.write_text(json.dumps({"serial": 999, "lineage": "another", "md5": "0f"}))
     doubted = stack.lifeboat("apply", "--yes")
-    passed(stack.run("bash", "-c", doubted.stderr.split("after all: ")[1].split(",")[0]))
+    passed(stack.run("bash", "-c", doubted.stderr.split("wrong one: ")[1].split(";")[0]))
 
     mended = stack.lifeboat("apply", "--yes")
     delete_digest(stack)
@@ -130,10 +130,10 @@ def test_a_second_environment_with_the_same_names_takes_nothing_over(stack: Rehe
     copy_environment(stack)
     before = state_of(stack)
 
-    refused = [
-        passed(stack.lifeboat(*command, "-e", "mine"), 3)
-        for command in (("plan",), ("apply", "--yes"), ("destroy", "--yes"))
-    ]
+    commands = (("plan",), ("apply", "--yes"), ("recover", "--preview"), ("destroy", "--yes"))
+    refused = [passed(stack.lifeboat(*command, "-e", "mine"), 3) for command in commands]
+    planned = stack.run("python", "scripts/ci/saved_plan.py", "plan", "mine", str(stack.root / ".lifeboat" / "saved"))
+    refused.append(passed(planned, 3))
 
     for done in refused:
         assert "is environment local, and mine would take it over: both are app-local" in done.stderr
@@ -244,10 +244,13 @@ def test_terraform_by_hand_knows_the_variables_of_the_stack_and_keeps_off_root_1
     asked = saved.run("bash", "-c", f"{env} echo var.ami_id | terraform -chdir=terraform/stack console")
     root_1 = saved.run("bash", "-c", f"{env} terraform -chdir=terraform/state plan")
     inside = saved.run("bash", "-c", f"{env} cd terraform/state && terraform init -migrate-state")
+    beside = saved.run("bash", "-c", f"{env} cd terraform/stack && terraform -chdir=../state plan")
+    stack = saved.run("bash", "-c", f"{env} cd terraform/state && terraform -chdir=../stack state list")
     on_purpose = saved.run("bash", "-c", f"{env} TF_DATA_DIR={data} terraform -chdir=terraform/state version")
 
     assert passed(asked).stdout.startswith('"ami-')
-    for done in (root_1, inside):
+    assert "module.app_instance.aws_instance" in passed(stack).stdout
+    for done in (root_1, inside, beside):
         assert "terraform/state is applied by lifeboat alone" in passed(done, 2).stderr
         assert "next: lifeboat plan -e local" in done.stderr
     passed(on_purpose)

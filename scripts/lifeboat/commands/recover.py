@@ -217,6 +217,7 @@ def _to_commit(c: Recovering) -> str:
 
 
 def _require_backend(site: Site) -> None:
+    repair.require_own(site, site.stack_store())
     if site.stack_store().body() is not None:
         repair.require_table(site)
     if not site.root_store().usable():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from lifeboat import config
 from lifeboat.clients import last_good, private_files
@@ -11,7 +12,7 @@ from lifeboat.decisions import deployments, names, plans, recoveries, recovery_p
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
 from lifeboat.errors import GitLabUnreachable, Refused, Unreachable
-from lifeboat.model import Action, Address, EventKind, Gap, Instance, InstanceId, Plan, RunId
+from lifeboat.model import Action, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -160,27 +161,14 @@ def _allowed(c: Recovering, plan: Plan) -> Plan:
     lost = [(change, why) for change, why in plans.judged(plan).refused if (change, why) not in off]
     if off or lost:
         lines = [f"  {change.action.value} {change.address}: {why}" for change, why in (*lost, *off)]
+        allowed = (*c.request.allowed, *(change.address for change, _ in off))
         raise Refused(
             "this plan would touch what a recovery of the instance must leave alone:\n" + "\n".join(lines),
-            hint=f"undo the edit or the drift; where it must be: {_again(c, [change.address for change, _ in off])}"
+            hint=f"undo the edit or the drift; where it must be: {c.again(replace(c.request, allowed=allowed))}"
             if off
             else "restore what is lost first",
         )
     return plan
-
-
-def _again(c: Recovering, more: list[Address]) -> str:
-    """Return the command that goes on with the same wishes, and lets the plan touch more."""
-    asked, fixed = c.request, c.fact("failed_at")
-    changed = any(event.kind is EventKind.INTENT for event in c.journal.events)
-    wishes = {
-        "--ami": asked.image,
-        "--accept-foreign-image": "" if asked.accepted else None,
-        "--failed-at": None if fixed is None else f"{datetime.fromisoformat(fixed):%Y-%m-%dT%H:%M:%SZ}",
-        "--max-age": None if asked.max_age is None else f"{asked.max_age.total_seconds():.0f}s",
-    }
-    flags = [f"--allow '{address}'" for address in (*([] if changed else asked.allowed), *more)]
-    return recoveries.again(wishes, flags, run=RunId(c.journal.run) if changed else None, env=c.site.project.env)
 
 
 def old_one_is_quiet(c: Recovering) -> Gap | None:
@@ -258,7 +246,7 @@ def launch(c: Recovering, turn: Turn) -> None:
     with turn.effect("apply the plan", plan=headline, serial=c.serial()) as came:
         applying = work.start_apply(work.stack, "stack")
         c.wait(applying, total=0 if plan is None else steps(plan))
-        work.state_and_digest_agree()
+        work.check_state()
         came.update(serial=c.serial(), instance=c.app.instance_id, address=c.app.address)
     repair.done(c.site, work.run)
 

@@ -12,7 +12,7 @@ from typing import Any
 from lifeboat import config
 from lifeboat.clients import gitlab_api, probe, state_store
 from lifeboat.clients.terraform import Running
-from lifeboat.decisions import deployments, images
+from lifeboat.decisions import deployments, images, recoveries
 from lifeboat.decisions.deployments import Expected
 from lifeboat.errors import Failed, NothingFits
 from lifeboat.model import (
@@ -27,6 +27,7 @@ from lifeboat.model import (
     Plan,
     Recovery,
     RecoveryRequest,
+    RunId,
     Teller,
     WantedImage,
 )
@@ -85,7 +86,7 @@ class Recovering:
             return
         everything = [judged.what for judged in found.rejected]
         if images.choose(everything, replace(wanted, accepted=frozenset({named}))).chosen is not None:
-            accept = f"lifeboat recover -e {self.site.project.env} --ami {named} --accept-foreign-image"
+            accept = self.again(replace(self.request, accepted=frozenset({named})))
             raise NothingFits(found.why, hint=f"if you know who made it: {accept}")
 
     def _configured(self, none: Choice[Image]) -> Choice[Image]:
@@ -131,6 +132,23 @@ class Recovering:
     def _would_replace(self) -> bool:
         present = self.site.instances().instance(InstanceId(self.app.instance_id))
         return present is not None and present.image == self.image and not self.serves
+
+    def again(self, request: RecoveryRequest) -> str:
+        """Return the command that asks for this recovery once more with what the request wants over that of this one."""
+        fixed = self.fact("failed_at")
+        failed_at = request.failed_at if fixed is None else datetime.fromisoformat(fixed)
+        changed = any(event.kind is EventKind.INTENT for event in self.journal.events)
+        wishes = {
+            "--ami": request.image,
+            "--accept-foreign-image": "" if request.accepted else None,
+            "--failed-at": None if failed_at is None else f"{failed_at:%Y-%m-%dT%H:%M:%SZ}",
+            "--max-age": None if request.max_age is None else f"{request.max_age.total_seconds():.0f}s",
+        }
+        known = self.request.allowed if changed else ()
+        flags = [f"--allow '{address}'" for address in request.allowed if address not in known]
+        return recoveries.again(
+            wishes, flags, run=RunId(self.journal.run) if changed else None, env=self.site.project.env
+        )
 
     # -- how things stand ----------------------------------------------------------------------------------------------
 
