@@ -28,19 +28,16 @@ _LED_ASTRAY = (
 _TAKE_FILES = ("plan", "apply", "destroy", "refresh", "import", "console")
 # Terraform itself would say that the backend changed, and to migrate: that would put the stack's state beside root 1.
 _ROOT_1_IS_NOT_FOR_HANDS = """\
-terraform() {
-  case "$PWD/ $* " in
-    *[/=]terraform/state[/\\ ]*)
-      case "$TF_DATA_DIR" in
-        */terraform/state) ;;
-        *)
-          echo "error: terraform/state is applied by lifeboat alone, which keeps its state; here it would be the stack's" >&2
-          echo "  next: lifeboat plan -e $TF_VAR_environment (or apply), which works on both roots" >&2
-          return 2 ;;
-      esac ;;
-  esac
+terraform() {{
+  if [ "$TF_DATA_DIR" = {data} ] && (
+    case "$1" in -chdir=*) cd "${{1#-chdir=}}" ;; esac && [ "$(pwd -P)" = {root} ]
+  ) 2>/dev/null; then
+    echo "error: terraform/state is applied by lifeboat alone, which keeps its state; here it would be the stack's" >&2
+    echo "  next: lifeboat plan -e {env} (or apply), which works on both roots" >&2
+    return 2
+  fi
   command terraform "$@"
-}"""
+}}"""
 
 
 def cloud_of(site: Site) -> LocalCloud:
@@ -145,11 +142,13 @@ def environment(site: Site, tell: Teller) -> dict[str, str]:
     return variables
 
 
-def exports(variables: dict[str, str]) -> list[str]:
+def exports(site: Site, variables: dict[str, str]) -> list[str]:
     """Return shell lines that set the variables, unset those that would point elsewhere, and keep hands off root 1."""
     lines = [f"export {key}={shlex.quote(value)}" for key, value in variables.items()]
     unset = f"unset {' '.join(name for name in _LED_ASTRAY if name not in variables)}"
-    return [*lines, unset, _ROOT_1_IS_NOT_FOR_HANDS]
+    root, data = site.project.state_root.resolve(), variables["TF_DATA_DIR"]
+    guard = _ROOT_1_IS_NOT_FOR_HANDS.format(root=shlex.quote(str(root)), data=shlex.quote(data), env=site.project.env)
+    return [*lines, unset, guard]
 
 
 def _of_the_stack(site: Site, tell: Teller) -> dict[str, str]:
