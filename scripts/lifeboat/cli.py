@@ -181,11 +181,12 @@ def local_reset(env: Env = "local", yes: Yes = False) -> int:
 @local.command("env")
 def local_env(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Print export lines for aws, psql, curl and terraform: eval "$(lifeboat local env)"."""
-    variables = local_command.environment(site_of(env), views.Teller())
+    here = site_of(env)
+    variables = local_command.environment(here, views.Teller())
     if output is Output.JSON:
         views.document(variables)
     else:
-        views.lines(local_command.exports(variables))
+        views.lines(local_command.exports(here, variables))
     return DONE
 
 
@@ -261,6 +262,8 @@ def main() -> NoReturn:
     except Failed as problem:
         views.error(problem)
         status = status or problem.exit_status
+    except KeyboardInterrupt:
+        status = status or INTERRUPTED
     sys.exit(status)
 
 

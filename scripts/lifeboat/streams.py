@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -36,7 +37,12 @@ class _Result(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return len(data) if self._refused else super().write(data)
+            if self._refused:
+                return len(data)
+            # The file may be set not to block, by whoever shares it: it then takes nothing while its reader is behind.
+            while (written := super().write(data)) is None:
+                select.select([], [self], [])
+            return written
         except BrokenPipeError:
             return len(data)
         except OSError as error:
@@ -50,9 +56,10 @@ class _Result(io.FileIO):
 class _Progress(io.FileIO):
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data)
+            written = super().write(data)
         except OSError:
-            return len(data)
+            written = None
+        return len(data) if written is None else written
 
 
 def _text(raw: io.FileIO, before: TextIO | None) -> io.TextIOWrapper:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import sys
+import termios
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
+
+NARROW = 4096  # bytes: the smallest pipe that Linux makes
 
 
 @pytest.fixture
@@ -58,10 +66,11 @@ def test_a_folder_where_a_file_should_be_is_named(fresh: Rehearsal) -> None:
     failed(done, f"cannot use {lock}: Is a directory")
 
 
-def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal) -> None:
+@pytest.mark.parametrize("text", [b'{"run": "x"', b"\xff\xfe"])
+def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, text: bytes) -> None:
     run = fresh.root / ".lifeboat" / "local" / "runs" / "20260101T000000Z-x" / "run.json"
     run.parent.mkdir(parents=True)
-    run.write_bytes(b'{"run": "x"')
+    run.write_bytes(text)
 
     done = fresh.lifeboat("apply")
 
@@ -126,3 +135,48 @@ def test_streams_that_are_closed_change_no_status(untouched: Rehearsal, command:
     passed(done, status)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_is_behind_gets_the_whole_result_from_a_stream_that_does_not_block(untouched: Rehearsal) -> None:
+    whole = passed(untouched.lifeboat("--help")).stdout
+
+    with narrow_pipe() as (reading, writing):
+        process = subprocess.Popen(["lifeboat", "--help"], cwd=untouched.root, env=untouched.env(), stdout=writing)
+        writing.close()
+        before = 0
+        while not before or before != waiting(reading):  # until the writer got no further for a while
+            before = waiting(reading)
+            time.sleep(0.5)
+        text = reading.read().decode()
+
+    assert (process.wait(timeout=60), text) == (0, whole)
+    assert len(text) > NARROW
+
+
+def test_progress_that_a_stream_does_not_take_is_left_out(untouched: Rehearsal) -> None:
+    order = ["lifeboat", "recover", "--ami", "x" * 10 * NARROW]
+
+    with narrow_pipe() as (reading, writing):
+        process = subprocess.Popen(order, cwd=untouched.root, env=untouched.env(), stderr=writing)
+        writing.close()
+        status = process.wait(timeout=60)
+        text = reading.read().decode()
+
+    assert status == 2
+    assert 0 < len(text) <= NARROW
+    assert "Traceback" not in text
+
+
+def waiting(reading: BinaryIO) -> int:
+    """Return how many bytes were written and not yet read."""
+    return int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@contextmanager
+def narrow_pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Give both ends of a pipe that takes little, and whose writer is not made to wait for its reader."""
+    ends = os.pipe()
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, NARROW)
+    os.set_blocking(ends[1], False)
+    with os.fdopen(ends[0], "rb") as reading, os.fdopen(ends[1], "wb") as writing:
+        yield reading, writing
