@@ -653,7 +653,7 @@ def test_a_restore_test_restores_waits_for_a_verdict_and_cleans_up(stage: Stage)
     (job,) = [j for j in backup.list_restore_jobs()["RestoreJobs"] if j.get("ValidationStatus") == "VALIDATING"]
     lines = stage.cloud.control("tick", schedule="daily")["fired"]
     left = job["CreatedResourceArn"]
-    assert f"restore test: the validation window of {left} is over, it is deleted" in lines
+    assert f"restore test: the validation window of {left} is over: deletion SUCCESSFUL" in lines
     job = backup.describe_restore_job(RestoreJobId=job["RestoreJobId"])
     assert (job["ValidationStatus"], job["DeletionStatus"]) == ("TIMED_OUT", "SUCCESSFUL")
     with pytest.raises(ClientError, match=r"InvalidVolume\.NotFound"):

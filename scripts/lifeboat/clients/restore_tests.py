@@ -11,7 +11,7 @@ from lifeboat.clients.sdk import translated
 # AWS Backup names what it restores in a test so, and nothing else:
 # https://docs.aws.amazon.com/aws-backup/latest/devguide/restore-testing-inferred-metadata.html
 PREFIX = "awsbackup-restore-test-"
-_BUSY = "InvalidDBInstanceState"  # AWS Backup itself, or somebody, is deleting it already
+_BUSY = "InvalidDBInstanceState"  # it is being deleted already, or made, or changed
 _ABSENT = {"DBInstanceNotFound", "DBInstanceNotFoundFault"}
 
 
@@ -32,8 +32,11 @@ class RestoreTests:
             )
 
     def delete(self, database: str) -> None:
-        """Have one deleted, without a last snapshot: it is a copy of a recovery point. It is gone minutes later."""
-        with translated(f"delete the database {database} of a restore test", hint=by_hand(database)):
+        """Have one deleted, without a last snapshot: it is a copy of a recovery point. It is gone minutes later.
+
+        One that is being made or changed refuses that, so callers order it until the database is gone.
+        """
+        with translated(f"delete the database {database} of a restore test"):
             sdk.unless_absent(
                 {*_ABSENT, _BUSY, f"{_BUSY}Fault"},
                 lambda: self._rds.delete_db_instance(
@@ -42,6 +45,7 @@ class RestoreTests:
             )
 
 
-def by_hand(database: str) -> str:
+def by_hand(database: str, region: str) -> str:
     """Return the command that deletes it."""
-    return f"aws rds delete-db-instance --skip-final-snapshot --db-instance-identifier {database}"
+    order = "aws rds delete-db-instance --skip-final-snapshot"
+    return f"{order} --region {region} --db-instance-identifier {database}"

@@ -134,16 +134,22 @@ def _subnet_groups(site: Site) -> set[str]:
 
 
 def _wait_until_gone(work: Applying, groups: Collection[str]) -> None:
-    left: list[str] = []
+    site, left = work.site, list[str]()
+    tests = site.restore_tests()
 
     def gone() -> tuple[bool | None, str]:
-        left[:] = work.site.restore_tests().databases(groups)
-        return (None if left else True), ""
+        left[:] = tests.databases(groups)
+        for name in left:
+            tests.delete(name)
+        return (None if left else True), f"{', '.join(left)} of a restore test is being deleted"
 
-    if until(Patience(seconds=GOING_SECONDS, tell=lambda _: None), gone) is None:
+    with work.tell.waiting() as show:
+        done = until(Patience(seconds=GOING_SECONDS, tell=show), gone)
+    if done is None:
+        order = site.shell(restore_tests.by_hand(left[0], site.project.environment.application.region))
         raise StoppedPartWay(
             f"{', '.join(left)} of a restore test is still there after {GOING_SECONDS / 60:.0f} minutes",
-            hint=f"{work.site.shell(restore_tests.by_hand(left[0]))}; then lifeboat destroy -e {work.site.project.env}",
+            hint=f"{order}; then lifeboat destroy -e {site.project.env}",
         )
 
 

@@ -301,7 +301,8 @@ def end_windows(cloud: Cloud, region: str, now: datetime) -> list[str]:
         if job.get("ValidationStatus") == "VALIDATING" and job["_validate_until"] <= now:
             job["ValidationStatus"] = "TIMED_OUT"
             delete_restored(cloud, region, job)
-            lines.append(f"restore test: the validation window of {job['CreatedResourceArn']} is over, it is deleted")
+            outcome = f"deletion {job['DeletionStatus']} {job.get('DeletionStatusMessage', '')}".rstrip()
+            lines.append(f"restore test: the validation window of {job['CreatedResourceArn']} is over: {outcome}")
     return lines
 
 
