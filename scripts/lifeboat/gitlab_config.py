@@ -75,7 +75,7 @@ SecretId = Annotated[
     ),
 ]
 InputName = Annotated[
-    str, form(r"[A-Za-z_][A-Za-z0-9_-]*", "write letters, digits, underscores and hyphens, a letter first")
+    str, form(r"[A-Za-z_][A-Za-z0-9_-]*", "write letters, digits, underscores and hyphens, no digit or hyphen first")
 ]
 Protected = Annotated[bool | Literal["leave"], BeforeValidator(_protected)]
 SOURCES = ("output", "file", "secret", "composed")

@@ -693,10 +693,11 @@ class StateVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class StateMark:
-    """Which state of all that Terraform ever wrote it is: the serial grows within a lineage."""
+    """Which state of all that Terraform ever wrote it is: the serial grows within a lineage, and may be forged."""
 
     serial: int
     lineage: str
+    md5: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -897,6 +898,14 @@ class AssetRow:
 
 
 # -- doctor ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundVersion:
+    """A program's version: `numbers` is None where it is not known, and `words` say why, else the version in full."""
+
+    numbers: tuple[int, ...] | None = None
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from lifeboat.clients import programs, terraform
+from lifeboat.model import FoundVersion
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_terraform_that_does_not_say_its_version_is_named_with_what_it_said(
 ) -> None:
     shim.write_text(script)
 
-    assert terraform.version() == (None, words.format(shim))
+    assert terraform.version() == FoundVersion(words=words.format(shim))
 
 
 def test_a_terraform_that_hangs_is_ended_with_what_it_started(shim: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_terraform_that_hangs_is_ended_with_what_it_started(shim: Path) -> Non
 
     found = terraform.version(seconds=0.5)
 
-    assert found == (None, f"{shim} did not answer within 0.5 s")
+    assert found == FoundVersion(words=f"{shim} did not answer within 0.5 s")
     deadline = time.monotonic() + 5
     while any(process.info["cmdline"] == ["sleep", "98.7"] for process in psutil.process_iter(["cmdline"])):
         assert time.monotonic() < deadline
@@ -53,7 +54,7 @@ def test_a_terraform_that_hangs_is_ended_with_what_it_started(shim: Path) -> Non
 def test_no_terraform_is_called_that(shim: Path) -> None:
     shim.unlink()
 
-    assert terraform.version() == (None, "not on PATH")
+    assert terraform.version() == FoundVersion(words="not on PATH")
 
 
 def test_a_shim_is_told_which_version_the_caller_wants_and_no_secret(
@@ -63,11 +64,11 @@ def test_a_shim_is_told_which_version_the_caller_wants_and_no_secret(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "1.0.0")
     shim.write_text('#!/bin/sh\necho "{\\"terraform_version\\": \\"$AWS_SECRET_ACCESS_KEY$TFENV_TERRAFORM_VERSION\\"}"')
 
-    assert terraform.version() == ((1, 12, 3), "1.12.3")
+    assert terraform.version() == FoundVersion(numbers=(1, 12, 3), words="1.12.3")
 
 
 def test_the_first_number_with_dots_is_the_version(shim: Path) -> None:
     shim.write_text("#!/bin/sh\necho 'terraform (of somebody) 15.3.2 (Debian 15.3-1)'")
 
-    assert programs.version("terraform") == ("15.3.2", "15.3.2")
-    assert programs.version("no-such-program") == (None, "not on PATH")
+    assert programs.version("terraform") == FoundVersion(numbers=(15, 3, 2), words="15.3.2")
+    assert programs.version("no-such-program") == FoundVersion(words="not on PATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -107,18 +108,22 @@ def test_the_providers_of_a_dead_terraform_do_not_keep_the_lock(tmp_path: Path) 
 def test_what_killed_plans_left_is_removed_and_what_others_plan_with_stays(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    younger = tmp_path / f"plan-{os.getpid()}-before"  # whose process is gone, and its number ours by now
-    left = [tmp_path / "plan-abcd_123", tmp_path / f"plan-{ended.pid}-x", younger]
+    here = socket.gethostname()
+    younger = tmp_path / f"plan-{os.getpid()}-{here}-x"  # whose process is gone, and its number ours by now
+    forgotten = tmp_path / f"plan-{os.getppid()}-container-x"
+    left = [tmp_path / f"plan-{ended.pid}-{here}-x", younger, forgotten]
     for folder in left:
         folder.mkdir()
         (folder / "stack.plan").touch()
-    os.utime(younger, (1, 1))
-    others = tmp_path / f"plan-{os.getppid()}-x"
-    others.mkdir()
+    for folder in (younger, forgotten):
+        os.utime(folder, (1, 1))
+    theirs = {tmp_path / f"plan-{os.getppid()}-{here}-x", tmp_path / f"plan-{ended.pid}-container-x"}
+    for folder in theirs:
+        folder.mkdir()
 
     with run_files.plan_folder(tmp_path) as ours:
         (ours / "stack.plan").touch()
         during = set(tmp_path.iterdir())
 
-    assert during == {ours, others}
-    assert set(tmp_path.iterdir()) == {others}
+    assert during == {ours, *theirs}
+    assert set(tmp_path.iterdir()) == theirs

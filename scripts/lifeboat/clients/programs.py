@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifeboat.model import FoundVersion
+
 ANSWER_SECONDS = 30.0
 _LONGEST_LINE = 200
 _SERVER_PROGRAMS = ("initdb", "postgres", "pg_basebackup", "pg_archivecleanup")
@@ -92,15 +94,15 @@ def first_line(text: str) -> str:
     return next((line[:_LONGEST_LINE] for line in lines if line), "it said nothing")
 
 
-def version(*argv: str) -> tuple[str | None, str]:
-    """Return the first number with dots that a program prints of itself, and in words what was found: it, or why none."""
+def version(*argv: str) -> FoundVersion:
+    """Return the first number with dots that a program prints of itself."""
     said = answer(*argv)
     if said.problem:
-        return None, said.problem
+        return FoundVersion(words=said.problem)
     found = re.search(r"\d+(\.\d+)+", said.text)
     if found is None:
-        return None, f"{shutil.which(argv[0])} does not say its version: {first_line(said.text)}"
-    return found.group(), found.group()
+        return FoundVersion(words=f"{shutil.which(argv[0])} does not say its version: {first_line(said.text)}")
+    return FoundVersion(numbers=tuple(int(n) for n in found.group().split(".")), words=found.group())
 
 
 def git_sha(folder: Path) -> str | None:

@@ -26,6 +26,7 @@ from lifeboat.model import Holder, RunId
 RUN_MARK = "LIFEBOAT_RUN"
 NEEDED_BYTES = 1 << 30  # one applied local stack with a few snapshots takes about 0.6 GB
 KEPT_RUNS = 30
+_LONGEST_PLAN_SECONDS = 86_400.0
 _SETTLE_SECONDS = 1.0  # from taking the lock to having written down who did
 
 
@@ -115,16 +116,21 @@ def plan_folder(work: Path) -> Iterator[Path]:
     """Give a folder of its own to a command that only plans; what such commands left that were killed is removed."""
     work.mkdir(parents=True, exist_ok=True)
     remove_left_plans(work)
-    with tempfile.TemporaryDirectory(dir=work, prefix=f"plan-{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(dir=work, prefix=f"plan-{os.getpid()}-{socket.gethostname()}-") as folder:
         yield Path(folder)
 
 
 def remove_left_plans(work: Path) -> None:
-    """Remove the folders of commands that only planned and whose process is gone."""
+    """Remove the folders of commands that only planned and whose process is gone, as far as can be told from here."""
     for folder in work.glob("plan-*"):
         pid = folder.name.split("-")[1]
         with suppress(FileNotFoundError):
-            if not (pid.isdecimal() and _same_process(int(pid), folder.stat().st_mtime)):
+            began = folder.stat().st_mtime
+            if f"-{socket.gethostname()}-" in folder.name:
+                left = not (pid.isdecimal() and _same_process(int(pid), began))
+            else:  # a container, or another machine that shares this folder
+                left = time.time() - began > _LONGEST_PLAN_SECONDS
+            if left:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -22,7 +22,7 @@ from python_terraform import Terraform as _PythonTerraform
 from lifeboat.clients import programs
 from lifeboat.clients.redaction import redacted
 from lifeboat.errors import IntegrityFailure, Locked, StoppedPartWay, TerraformFailed, Unreachable, WrongConfiguration
-from lifeboat.model import Action, Address, Change, Diagnostic, Plan, Progress
+from lifeboat.model import Action, Address, Change, Diagnostic, FoundVersion, Plan, Progress
 
 MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
@@ -368,18 +368,19 @@ def missing() -> WrongConfiguration:
     )
 
 
-def version(*, seconds: float = programs.ANSWER_SECONDS) -> tuple[tuple[int, int, int] | None, str]:
-    """Return the program's version, and in words what was found: it, or why it is not known."""
+def version(*, seconds: float = programs.ANSWER_SECONDS) -> FoundVersion:
+    """Return the version of the Terraform on PATH, waiting `seconds` for it to say so."""
     # The caller's TF_CLI_ARGS and tokens would go with it; what tells a shim which Terraform to start must.
     shims = {key: value for key, value in os.environ.items() if key.startswith(_SHIMS)}
     more = {**shims, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
     said = programs.answer("terraform", "version", "-json", seconds=seconds, more=more)
     if said.problem:
-        return None, said.problem
+        return FoundVersion(words=said.problem)
     numbers = re.search(r'"terraform_version":\s*"((\d+)\.(\d+)\.(\d+)[^"]*)"', said.text)
     if numbers is None:
-        return None, f"{shutil.which('terraform')} does not say its version: {programs.first_line(said.text)}"
-    return (int(numbers[2]), int(numbers[3]), int(numbers[4])), numbers[1]
+        words = f"{shutil.which('terraform')} does not say its version: {programs.first_line(said.text)}"
+        return FoundVersion(words=words)
+    return FoundVersion(numbers=(int(numbers[2]), int(numbers[3]), int(numbers[4])), words=numbers[1])
 
 
 def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *, by_hand: str) -> Exception:

@@ -35,8 +35,8 @@ def _python() -> Prerequisite:
 
 
 def _program(name: str, *argv: str, fix: str) -> Prerequisite:
-    found, words = programs.version(*argv)
-    return Prerequisite(name=name, found=words, wanted="any", good=found is not None, fix=fix)
+    found = programs.version(*argv)
+    return Prerequisite(name=name, found=found.words, wanted="any", good=found.numbers is not None, fix=fix)
 
 
 def _space(site: Site) -> Prerequisite:

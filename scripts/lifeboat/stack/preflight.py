@@ -12,7 +12,7 @@ from pathlib import Path
 from lifeboat.clients import programs, provider_mirror, terraform
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import WrongConfiguration
-from lifeboat.model import Prerequisite, Teller
+from lifeboat.model import FoundVersion, Prerequisite, Teller
 from lifeboat.site import Site
 
 _TERRAFORM_FIX = (
@@ -24,14 +24,14 @@ _SHIM_FIX = "terraform version must print a version: mend what it says (tfenv us
 
 def terraform_program(_: Site) -> Prerequisite:
     """Is Terraform there, and new enough?"""
-    (found, words), wanted = terraform.version(), ".".join(str(n) for n in terraform.MINIMUM)
+    found, wanted = terraform.version(), ".".join(str(n) for n in terraform.MINIMUM)
     is_there = shutil.which("terraform") is not None
     return Prerequisite(
         name="terraform",
-        found=words,
+        found=found.words,
         wanted=f">= {wanted}",
-        good=found is not None and found >= terraform.MINIMUM,
-        fix=f"{_SHIM_FIX}; {_TERRAFORM_FIX}" if found is None and is_there else _TERRAFORM_FIX,
+        good=found.numbers is not None and found.numbers >= terraform.MINIMUM,
+        fix=f"{_SHIM_FIX}; {_TERRAFORM_FIX}" if found.numbers is None and is_there else _TERRAFORM_FIX,
     )
 
 
@@ -81,13 +81,13 @@ def postgres(site: Site) -> Prerequisite | None:
     if site.project.environment.local_cloud is None:
         return None
     folder = programs.postgres_folder(site.caller_env.get("PG_BIN"))
-    nothing = (None, "no initdb, postgres and pg_basebackup")
-    found, words = nothing if folder is None else programs.version(str(folder / "postgres"), "--version")
+    nothing = FoundVersion(words="no initdb, postgres and pg_basebackup")
+    found = nothing if folder is None else programs.version(str(folder / "postgres"), "--version")
     return Prerequisite(
         name="postgresql server",
-        found=words,
+        found=found.words,
         wanted="15 or newer",
-        good=found is not None and int(found.split(".")[0]) >= 15,
+        good=found.numbers is not None and found.numbers >= (15,),
         fix="apt-get install postgresql-15 (or your system's package of the PostgreSQL server)",
     )
 
@@ -138,7 +138,8 @@ def _logs_left_out(site: Site) -> list[str]:
     lines = []
     if site.caller_env.get("TF_LOG"):
         lines.append(
-            f"TF_LOG: what Terraform logs of an apply is in {site.project.work}/runs/*/*.jsonl, without its secrets"
+            f"TF_LOG: what Terraform logs of an apply is in {site.project.work}/runs/*/*.jsonl, with its secrets until the"
+            " apply ends"
         )
     if others:
         lines.append(f"not passed on to Terraform, whose log would hold secrets: {', '.join(others)}")
