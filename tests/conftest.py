@@ -42,23 +42,14 @@ START_SECONDS = 60
 _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
-# A worker keeps the stack that it once applied for all of its files that need one. The longest begin first; what destroys
-# the stack begins when no file that needs one is left.
-ON_THE_STACK = {"first_apply", "saved", "stack", "password"}
-LONGEST_ON_THE_STACK = (
-    *(
-        "test_recover",
-        "test_cut_off_recoveries",
-        "test_dns",
-        "test_apply",
-        "test_lost_things",
-        "test_ami",
-        "test_readme",
-    ),
-    "test_pipeline",
-)
+# A worker keeps the stack that it once applied for all of its files that need one. An apply mostly waits, so not all
+# workers begin with one: the first in order go to a worker each, the longest of the rest follow. What destroys the stack
+# begins when no file that needs one is left.
+ON_THE_STACK = "first_apply"
+FIRST = ("test_recover", "test_cut_off_recoveries", "test_inventory", "test_wrong_inputs", "test_stack_plan")
+LONGEST_ON_THE_STACK = ("test_dns", "test_apply", "test_lost_things", "test_ami", "test_readme", "test_pipeline")
 DESTROYS = "test_destroy"
-LONGEST = ("test_killed_applies", "test_inventory", "test_wrong_inputs", "test_rds", "test_stack_plan", "test_docker")
+LONGEST = ("test_killed_applies", "test_rds", "test_docker")
 
 
 # Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
@@ -66,7 +57,7 @@ LONGEST = ("test_killed_applies", "test_inventory", "test_wrong_inputs", "test_r
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the group that one worker runs, in an order that keeps all workers busy to the end."""
 
-    needing = {item.path.stem for item in items if ON_THE_STACK & set(getattr(item, "fixturenames", ()))}
+    needing = {item.path.stem for item in items if ON_THE_STACK in getattr(item, "fixturenames", ())}
 
     def group(item: pytest.Item) -> str:
         shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
@@ -76,8 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def turn(item: pytest.Item) -> tuple[int, int]:
         name = item.path.stem
-        first, longest = (0, LONGEST_ON_THE_STACK) if name in needing else (2, LONGEST)
-        return (1, 0) if name == DESTROYS else (first, longest.index(name) if name in longest else len(longest))
+        if name in FIRST:
+            return 0, FIRST.index(name)
+        if name == DESTROYS:
+            return 2, 0
+        place, longest = (1, LONGEST_ON_THE_STACK) if name in needing else (3, LONGEST)
+        return place, longest.index(name) if name in longest else len(longest)
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))

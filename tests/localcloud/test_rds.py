@@ -85,6 +85,7 @@ def shop(cloud: RunningCloud) -> dict[str, Any]:
     """An instance that tests read and back up, and leave as it is."""
     shape = create(cloud, "shop", BackupRetentionPeriod=7, Tags=[{"Key": "team", "Value": "shop"}])
     run(shape, "CREATE TABLE goods AS SELECT generate_series(1, 500) AS number")
+    wait_until(lambda: "LatestRestorableTime" in instance(cloud, "shop"))  # its window opens within a second
     return shape
 
 
