@@ -88,10 +88,10 @@ test: setup ## Run all tests: real Terraform, provider and PostgreSQL
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  --ignore tests/modules/test_validate.py  # `make lint` runs it
 
-FAULTS := .lifeboat/faults.jsonl
+FAULTS = .lifeboat/faults-$(shell git describe --always --dirty).jsonl
 .PHONY: test-faults
-test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours)
-	@mkdir -p $(dir $(FAULTS)) && rm -f $(FAULTS)
+test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours; goes on after a stop)
+	@mkdir -p $(dir $(FAULTS))
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_ROUNDS=50 LIFEBOAT_RECOVERY_FAULTS=all LIFEBOAT_SHARDS=$(WORKERS) \
 	  LIFEBOAT_FAULT_REPORT=$(CURDIR)/$(FAULTS) python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  tests/faults/test_cut_off_recoveries.py; \

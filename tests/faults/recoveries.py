@@ -2,7 +2,7 @@
 
 The calls are not picked by hand: an unbroken recovery is recorded first. LIFEBOAT_RECOVERY_FAULTS=all tries every one in
 every way, else a few that are far apart. LIFEBOAT_SHARDS says among how many stacks they are divided;
-LIFEBOAT_FAULT_REPORT names a file that gets a line for each.
+LIFEBOAT_FAULT_REPORT names a file that gets a line for each, and what stands in it already is not tried again.
 """
 
 from __future__ import annotations
@@ -137,15 +137,15 @@ def recorded(scene: Scene, by: Program | None = None) -> list[Recorded]:
     return [Recorded(f"{line['service']}:{line['operation']}", lives(line["at"])) for line in changing]
 
 
-def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int | None) -> list[Point]:
-    """Return all points of a shard (None: of all): each thing at each call; where no Terraform lives, kills are the same."""
+def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
+    """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same."""
     points = [
         Point(number, happens)
         for number, call in enumerate(calls, start=1)
         for happens in happenings
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
-    return points if shard is None else points[shard :: len(SHARDS)]
+    return points[shard :: len(SHARDS)]
 
 
 def number_of(calls: Sequence[Recorded], name: str) -> int:
@@ -156,7 +156,9 @@ def number_of(calls: Sequence[Recorded], name: str) -> int:
 class Program(Protocol):
     """What brings the application back, and can be tried again where it was cut off."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
 
     def start(self) -> subprocess.Popen[str]:
         """Start it in the first checkout."""
@@ -236,7 +238,7 @@ def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
         resumed = done.returncode
         if resumed != 0:
             wrong.append(f"{' '.join(done.args[:2])} ended with {resumed}: {done.stderr[-1500:]}")
-    outcome = Outcome(
+    return Outcome(
         point=point,
         by=by.name,
         hit=found["hit"],
@@ -245,10 +247,26 @@ def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
         seconds=round(time.monotonic() - began, 1),
         wrong=(*wrong, *by.wrong(where)),
     )
+
+
+def report(outcome: Outcome) -> None:
+    """Add an outcome to the report, where one is kept."""
     if REPORT:
         with Path(REPORT).open("a") as file:
             file.write(json.dumps(asdict(outcome)) + "\n")
-    return outcome
+
+
+def reported(by: str) -> dict[Point, Outcome]:
+    """Return what came of earlier tries by a program, as far as it stands in the report."""
+    if not REPORT or not Path(REPORT).exists():
+        return {}
+    documents = [json.loads(line) for line in Path(REPORT).read_text().splitlines()]
+    outcomes = [
+        Outcome(**{**document, "point": Point(**document["point"]), "wrong": tuple(document["wrong"])})
+        for document in documents
+        if document["by"] == by
+    ]
+    return {outcome.point: outcome for outcome in outcomes}
 
 
 def reset(scene: Scene) -> None:

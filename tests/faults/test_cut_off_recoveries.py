@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import pytest
 
@@ -26,6 +27,8 @@ from tests.faults.recoveries import (
     every,
     number_of,
     recorded,
+    report,
+    reported,
     reset,
     scene,
     tried,
@@ -67,11 +70,12 @@ def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene, calls:
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
 
 
-def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene) -> None:
+@pytest.mark.parametrize("shard", SHARDS)
+def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene, shard: int) -> None:
     plain = PlainTerraform(scene)
     launch = Point(1, "kill everything after", operation="RunInstances")
     both = ("kill everything before", "kill everything after")
-    points = every(recorded(scene, plain), both, None) if ALL else []
+    points = every(recorded(scene, plain), both, shard) if ALL else []
 
     outcomes = all_of(scene, [launch, *points], plain)
 
@@ -79,9 +83,18 @@ def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene:
     assert launch in [outcome.point for outcome in outcomes]
 
 
-@pytest.mark.parametrize("round_", ROUNDS)
-def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, round_: int) -> None:
+@pytest.mark.parametrize("shard", SHARDS)
+def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, shard: int) -> None:
+    for number in ROUNDS[shard :: len(SHARDS)]:
+        together = Point(number, f"{TOGETHER} started together")
+        if together not in reported(Lifeboat.name):
+            start_together(scene, together)
+
+
+def start_together(scene: Scene, together: Point) -> None:
+    """Start them in two checkouts, and see that one recovers and the others name it."""
     reset(scene)
+    began = time.monotonic()
     checkouts = [(scene.first, scene.other)[number % 2] for number in range(TOGETHER)]
     started = [checkout.start("lifeboat", "recover") for checkout in checkouts]
 
@@ -89,19 +102,25 @@ def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Sc
 
     ended = [process.returncode for process in started]
     named = {found.group(1) for text in printed if (found := NAMED.search(text))}
-    assert sorted(ended) == [0] + [LOCKED] * (TOGETHER - 1), f"round {round_}: {printed}"
+    assert sorted(ended) == [0] + [LOCKED] * (TOGETHER - 1), f"{together}: {printed}"
     # In the winner's checkout its lock is in the way, in the other one whoever asks first for the lease there.
     winner = ended.index(0)
     assert str(started[winner].pid) in named
     assert all(NAMED.search(text) for text, status in zip(printed, ended, strict=True) if status == LOCKED)
     assert Lifeboat(scene).wrong(checkouts[winner]) == []
+    took = round(time.monotonic() - began, 1)
+    report(Outcome(point=together, by=Lifeboat.name, hit="", ended=0, resumed=None, seconds=took, wrong=()))
 
 
 def all_of(scene: Scene, points: list[Point], by: PlainTerraform | None = None) -> list[Outcome]:
-    """Try them one after the other and show what came of each."""
-    outcomes = [tried(scene, point, by) for point in points]
-    for outcome in outcomes:
-        print(described(outcome))
+    """Try them one after the other, but for those in the report, and show what came of each."""
+    program = by or Lifeboat(scene)
+    known, outcomes = reported(program.name), []
+    for point in points:
+        if point not in known:
+            report(known.setdefault(point, tried(scene, point, program)))
+        outcomes.append(known[point])
+        print(described(outcomes[-1]))
     # Leases are renewed by the clock, so that a run has a call more or less than the one that was recorded.
     assert sum(not outcome.hit for outcome in outcomes) <= len(outcomes) // 20
     return outcomes
