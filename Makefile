@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 # Much of a test's time is waiting for AWS's own delays, so four fit on two cores.
-WORKERS ?= 5
+WORKERS ?= 4
 # The tests copy thousands of small files: they do so in memory where 8 GiB of it may be used and programs run from it.
 IN_MEMORY = $(shell findmnt -no OPTIONS /dev/shm | grep -qvw noexec && [ $$(df -m --output=avail /dev/shm | tail -1) -gt 8192 ] && echo /dev/shm)
 # Terraform and its provider live for seconds: collecting their garbage less often saves a fifth of the CPU.

@@ -66,15 +66,15 @@ def test_a_folder_where_a_file_should_be_is_named(fresh: Rehearsal) -> None:
     failed(done, f"cannot use {lock}: Is a directory")
 
 
-@pytest.mark.parametrize("text", [b'{"run": "x"', b"\xff\xfe"])
-def test_a_damaged_file_of_ours_is_named(fresh: Rehearsal, text: bytes) -> None:
-    run = fresh.root / ".lifeboat" / "local" / "runs" / "20260101T000000Z-x" / "run.json"
-    run.parent.mkdir(parents=True)
-    run.write_bytes(text)
+def test_damaged_files_of_ours_are_named(fresh: Rehearsal) -> None:
+    runs = [fresh.root / ".lifeboat" / "local" / "runs" / f"20260101T000000Z-{x}" / "run.json" for x in "xy"]
+    for run, text in zip(runs, [b'{"run": "x"', b"\xff\xfe"], strict=True):
+        run.parent.mkdir(parents=True)
+        run.write_bytes(text)
 
     done = fresh.lifeboat("apply")
 
-    failed(done, f"not JSON, so damaged: {run}", "move it aside")
+    failed(done, f"not JSON, so damaged: {runs[0]}, {runs[1]}\n", "move it aside")
 
 
 @pytest.mark.parametrize("command", [("--help",), ("local", "down"), ("doctor", "-o", "json")])

@@ -33,7 +33,8 @@ def fresh(fresh_checkout: Rehearsal) -> Iterator[Rehearsal]:
     shutil.rmtree(fresh_checkout.root / "environments")
     (fresh_checkout.root / "kept").rename(fresh_checkout.root / "environments")
     states = list(fresh_checkout.root.glob(".lifeboat/local/*.tfstate*"))
-    fresh_checkout.lifeboat("local", "reset", "--yes")
+    if (fresh_checkout.root / ".lifeboat" / "local" / "cloud").exists():
+        fresh_checkout.lifeboat("local", "reset", "--yes")
     assert states == []
 
 
