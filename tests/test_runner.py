@@ -293,3 +293,21 @@ def test_what_went_wrong_is_told_with_how_to_go_on_also_where_it_cannot_be_writt
         runner(LostJournal()).run([step("a", fails=Refused("no room"))], World())
 
     assert stopped.value.hint == "lifeboat resume r1"
+
+
+def test_what_was_done_may_be_seen_some_seconds_later_and_not_for_ever() -> None:
+    journal, clock = MemoryJournal(), FakeClock()
+    steps = Runner(journal=journal, clock=clock, fence=Fence(), watcher=Silent())
+    ordered: list[float] = []
+
+    def seen_after(seconds: float) -> Step[World]:
+        def check(_: World) -> Gap | None:
+            return None if ordered and clock.elapsed >= ordered[-1] + seconds else Gap(text="not to be seen")
+
+        return Step(name="tag", title="TAG", check=check, do=lambda _world, _turn: ordered.append(clock.elapsed))
+
+    steps.run([seen_after(3)], World())
+    with pytest.raises(LifeboatError, match="done, and yet: not to be seen"):
+        steps.run([seen_after(600)], World())
+
+    assert journal.told() == [("doing", "tag"), ("done", "tag"), ("doing", "tag"), ("stopped", "tag")]

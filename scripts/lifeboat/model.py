@@ -385,6 +385,7 @@ class Instance:
     image: ImageId | None
     kind: str
     launched_at: datetime
+    address: str | None = None  # its public one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@ from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StepTook
 from lifeboat.model import Event, EventKind, Gap, LeftOpen, Previewed
 
 Context = TypeVar("Context")
+# EC2 and Route 53 answer questions from copies: "eventual consistency", in the API reference of EC2.
+SETTLING_SECONDS = 10.0
 
 
 class Journal(Protocol):
@@ -201,11 +203,18 @@ class Runner:
             still = step.check(context)
             if still is not None:
                 raise StepTookTooLong(f"{error.summary}: {still.text}", hint=error.hint) from error
-        still = step.check(context)
+        still = self._settled(step, context)
         if still is not None:
             raise Failed(f"done, and yet: {still.text}")
         self.journal.write(EventKind.DONE, step=step.name)
         return "done"
+
+    def _settled(self, step: Step[Context], context: Context) -> Gap | None:
+        """Return the gap that stays: what was ordered of AWS may be seen some seconds later."""
+        until = self.clock.monotonic() + SETTLING_SECONDS
+        while (still := step.check(context)) is not None and self.clock.monotonic() < until:
+            self.clock.sleep(1)
+        return still
 
     def _note_stop(self, step: str, text: str) -> None:
         with suppress(LifeboatError):  # what stopped the run is told in any case, with how to go on

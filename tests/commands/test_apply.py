@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 import urllib.request
 from typing import Any
@@ -253,21 +252,6 @@ def test_a_plan_that_would_lose_the_database_is_refused_even_with_yes(stack: Reh
     passed(done, 3)
     assert "it is the database" in done.stderr
     assert passed(stack.lifeboat("local", "env"))
-
-
-def test_ctrl_c_leaves_something_that_the_next_apply_goes_on_from(stack: Rehearsal) -> None:
-    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    # Started by a script in the background, a program ignores Ctrl-C unless it asks for it.
-    first = stack.start("bash", "-c", "trap '' INT; exec lifeboat apply")
-    time.sleep(14)
-    first.send_signal(signal.SIGINT)
-    printed, _ = first.communicate(timeout=200)
-
-    again = stack.lifeboat("apply")
-
-    assert first.returncode == 130, printed
-    passed(again)
-    assert stack.client("rds").describe_db_instances()["DBInstances"][0]["BackupRetentionPeriod"] == 21
 
 
 @pytest.mark.parametrize("schedule", ["hourly", ""])

@@ -178,21 +178,28 @@ def test_a_state_that_terraform_could_not_save_is_pushed_by_the_command_that_is_
     assert UNKNOWN in json.loads(kept.read_text())["resources"]
 
 
-def test_asked_twice_to_stop_it_kills_terraform_and_the_next_apply_repairs(stack: Rehearsal) -> None:
+def test_stopped_once_it_saves_and_stopped_twice_it_kills_and_the_next_apply_goes_on(stack: Rehearsal) -> None:
     stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    first = stack.start("lifeboat", "apply")
+    # Started by a script in the background, a program ignores Ctrl-C unless it asks for it.
+    first = stack.start("bash", "-c", "trap '' INT; exec lifeboat apply")
     _until_terraform_applies(first.pid)
-    for child in psutil.Process(first.pid).children(recursive=True):
+    first.send_signal(signal.SIGINT)
+    stopped, _ = first.communicate(timeout=200)
+    second = stack.start("lifeboat", "apply")
+    _until_terraform_applies(second.pid)
+    for child in psutil.Process(second.pid).children(recursive=True):
         child.suspend()  # so that it cannot stop when it is asked to
-    first.send_signal(signal.SIGINT)
+    second.send_signal(signal.SIGINT)
     time.sleep(2)
-    first.send_signal(signal.SIGINT)
-    printed, _ = first.communicate(timeout=60)
+    second.send_signal(signal.SIGINT)
+    killed, _ = second.communicate(timeout=60)
 
     again = stack.lifeboat("apply")
 
-    assert first.returncode == 130, printed
-    assert "killed on request" in printed
+    assert first.returncode == 130, stopped
+    assert "stopped on request; Terraform has saved its state" in stopped
+    assert second.returncode == 130, killed
+    assert "killed on request" in killed
     passed(again)
     assert stack.client("rds").describe_db_instances()["DBInstances"][0]["BackupRetentionPeriod"] == 21
 

@@ -122,9 +122,13 @@ def test_make_recover_brings_a_dead_instance_back_and_every_later_apply_keeps_it
 def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None:
     broke(stack)
     before, serial = instances(stack), state_serial(stack)
+    seen = stack.root / ".lifeboat" / "local" / "last-good.json"
+    well = seen.read_text()
 
     document = json.loads(passed(stack.lifeboat("recover", "--preview", "-o", "json")).stdout)
+    passed(stack.lifeboat("recover", "--preview", "--max-age", "1s"), 6)  # not from an image that nobody asked for
 
+    assert seen.read_text() == well
     gaps = {step["step"]: step["gap"] for step in document["steps"]}
     assert gaps["instance"] == f"{before[0]['InstanceId']} runs ami-0f000000000000001, but does not serve"
     assert gaps["variables"]
@@ -152,6 +156,23 @@ def test_what_serves_is_not_replaced_unless_somebody_agrees(stack: Rehearsal) ->
 
     assert "which serves: its root volume goes with it" in refused.stderr
     assert (after, [run["state"] for run in runs(stack)]) == (before, ["idle"])
+    assert not (stack.root / IMAGE_FILE).exists()
+
+
+def test_what_ec2_finds_well_is_not_replaced_because_we_cannot_reach_it(stack: Rehearsal) -> None:
+    before = instances(stack)[0]["InstanceId"]
+    stop = {"commands": ["docker rm --force app"]}
+    stack.client("ssm").send_command(InstanceIds=[before], DocumentName="AWS-RunShellScript", Parameters=stop)
+    deadline = time.monotonic() + 20
+    while by_name(stack)["findings"] == []:
+        assert time.monotonic() < deadline
+
+    refused = passed(stack.lifeboat("recover"), 7)
+
+    assert (
+        "which EC2 finds well: is it only not to be reached from here? lifeboat app restart -e local" in refused.stderr
+    )
+    assert [(one["InstanceId"], one["State"]["Name"]) for one in instances(stack)] == [(before, "running")]
     assert not (stack.root / IMAGE_FILE).exists()
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.decisions.recoveries import INSTANCE, Recorded, again, launched, left_over, replaces_instance
+from lifeboat.decisions.recoveries import (
+    INSTANCE,
+    Recorded,
+    again,
+    image_before,
+    launched,
+    left_over,
+    replaces_instance,
+    with_image,
+)
 from lifeboat.model import Action, Address, Change, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -17,27 +27,51 @@ def recorded(run: str, *events: tuple[EventKind, str, dict[str, Any]]) -> Record
     return Recorded(run=RunId(run), events=lines)
 
 
+AMI = ImageId("ami-1")
 IMAGE = (EventKind.NOTE, "image", {"image": "ami-1"})
 APPLIED = (EventKind.INTENT, "instance", {})
 ENDED = (EventKind.ENDED, "", {})
 
 
 def test_the_newest_that_launched_counts_not_one_that_found_nothing_to_do() -> None:
-    found = launched([recorded("3", IMAGE), recorded("2", IMAGE, APPLIED, ENDED), recorded("1", APPLIED)])
+    found = launched([recorded("3", IMAGE), recorded("2", IMAGE, APPLIED, ENDED), recorded("1", APPLIED)], running=AMI)
 
     assert found is not None
     assert (found.run, found.image, found.host) == ("2", "ami-1", "laptop")
 
 
 def test_one_that_was_cut_off_after_its_launch_counts() -> None:
-    found = launched([recorded("1", IMAGE, APPLIED)])
+    found = launched([recorded("1", IMAGE, APPLIED)], running=AMI)
 
     assert found is not None
     assert found.run == "1"
 
 
 def test_without_any_launch_there_is_none() -> None:
-    assert launched([recorded("2", IMAGE, ENDED), recorded("1")]) is None
+    assert launched([recorded("2", IMAGE, ENDED), recorded("1")], running=AMI) is None
+
+
+def test_one_whose_image_does_not_run_hides_none_before_it() -> None:
+    given_up = recorded("2", (EventKind.NOTE, "image", {"image": "ami-2"}), APPLIED, ENDED)
+
+    found = launched([given_up, recorded("1", IMAGE, APPLIED, ENDED)], running=AMI)
+
+    assert found is not None
+    assert (found.run, found.image) == ("1", AMI)
+
+
+def test_what_is_given_up_gives_the_file_back_what_it_named_before() -> None:
+    wrote = (EventKind.INTENT, "file", {"image": "ami-2", "before": '{"ami_id": "ami-1"}'})
+    again_ = (EventKind.INTENT, "file", {"image": "ami-2", "before": '{"ami_id": "ami-2"}'})
+
+    assert image_before(recorded("1", IMAGE, wrote, again_).events) == AMI
+    assert image_before(recorded("1", IMAGE).events) is None
+    assert json.loads(with_image('{"ami_id": "ami-2", "generation": "g2"}', AMI) or "") == {
+        "ami_id": AMI,
+        "generation": "g2",
+    }
+    assert json.loads(with_image('{"ami_id": "ami-2", "generation": "g2"}', None) or "") == {"generation": "g2"}
+    assert with_image('{"ami_id": "ami-2"}', None) is None
 
 
 def change(address: str, action: Action) -> Change:

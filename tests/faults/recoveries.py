@@ -1,8 +1,9 @@
 """Recoveries that something happens to at one call that changes something, and how they end.
 
-The calls are not picked by hand: an unbroken recovery is recorded first. LIFEBOAT_RECOVERY_FAULTS=all tries every one in
-every way, else a few that are far apart. LIFEBOAT_SHARDS says among how many stacks they are divided;
-LIFEBOAT_FAULT_REPORT names a file that gets a line for each, and what stands in it already is not tried again.
+The calls are not picked by hand: an unbroken recovery is recorded. LIFEBOAT_RECOVERY_FAULTS=all records one anew, into
+the file CALLS, and tries every call in every way; else a few are tried that are far apart. LIFEBOAT_SHARDS says among how
+many stacks they are divided; LIFEBOAT_FAULT_REPORT names a file that gets a line for each, and what stands in it already
+is not tried again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ READING = "Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Validate|Tes
 # A Terraform that lives sends something at least this often.
 TERRAFORM_PAUSE_SECONDS = 6
 CHANGING = rf"(?!{READING}).+"
+CALLS = Path(__file__).with_name("recovery_calls.txt")
 IMAGE_FILE = "environments/local.recovery.tfvars.json"
 
 
@@ -137,6 +139,18 @@ def recorded(scene: Scene, by: Program | None = None) -> list[Recorded]:
     return [Recorded(f"{line['service']}:{line['operation']}", lives(line["at"])) for line in changing]
 
 
+def of_record() -> list[Recorded]:
+    """Return the calls of the unbroken recovery that was recorded last."""
+    found = [line.rsplit(" ", 1) for line in CALLS.read_text().splitlines()]
+    return [Recorded(name, where == "beside-terraform") for name, where in found]
+
+
+def keep(calls: Iterable[Recorded]) -> None:
+    """Keep a record for those who only try a few."""
+    where = {True: "beside-terraform", False: "alone"}
+    CALLS.write_text("".join(f"{call.name} {where[call.beside_terraform]}\n" for call in calls))
+
+
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
     """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same."""
     points = [
@@ -146,11 +160,6 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
     return points[shard :: len(SHARDS)]
-
-
-def number_of(calls: Sequence[Recorded], name: str) -> int:
-    """Return which call it is, counted from 1."""
-    return next(number for number, call in enumerate(calls, start=1) if call.name == name)
 
 
 class Program(Protocol):

@@ -44,6 +44,13 @@ class Instances:
         found = [one for reservation in answer["Reservations"] for one in reservation["Instances"]] if answer else []
         return _instance(found[0]) if found else None
 
+    def is_well(self, instance: InstanceId) -> bool:
+        """Return whether it runs and passes both of EC2's status checks: of the machine, not of what runs on it."""
+        with translated(f"look at the status of {instance}"):
+            answer = sdk.unless_absent(_NOT_THERE, lambda: self._ec2.describe_instance_status(InstanceIds=[instance]))
+        found = answer["InstanceStatuses"] if answer else []  # of instances that run alone
+        return bool(found) and all(found[0][kind]["Status"] == "ok" for kind in ("InstanceStatus", "SystemStatus"))
+
     def stop(self, instance: InstanceId) -> None:
         """Order an instance to stop; it is not waited for."""
         with translated(f"stop {instance}"):
@@ -83,4 +90,5 @@ def _instance(found: Any) -> Instance:
         image=ImageId(found["ImageId"]) if "ImageId" in found else None,
         kind=str(found.get("InstanceType", "")),
         launched_at=found["LaunchTime"],
+        address=found.get("PublicIpAddress"),
     )

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lifeboat.clients import lease, run_files
+from lifeboat.clients import last_good, lease, run_files
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import Locked, NothingFits, Refused
+from lifeboat.errors import Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     Agree,
     Event,
     EventKind,
     ImageId,
+    Instance,
     InstanceId,
     LeftOpen,
     Plan,
@@ -34,7 +35,7 @@ from lifeboat.model import (
     RunState,
     Teller,
 )
-from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS, end_left_over, left_over
+from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher
 from lifeboat.runner import preview as look
@@ -63,6 +64,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     preflight.require(site, tell)
     preflight.require_account(site)
     _require_backend(site)
+    _require_none_open(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
     steps = look([step for step in STEPS if step.name != "terraform"], c)
@@ -73,8 +75,11 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
         steps=steps,
         expected=timings.expected(_past(site)),
         plan=plan,
-        refused=[] if plan is None else recovery_plan.off_the_path(plan, allowed=request.allowed),
-        remarks=c.remarks,
+        refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
+        remarks=[
+            *c.remarks,
+            *([] if plan is None else (f"asks before it does this: {line}" for line in to_agree(c, plan))),
+        ],
     )
 
 
@@ -166,12 +171,34 @@ def _attempt(
                 objective = timedelta(hours=_rto_hours(site))
                 watcher = orders.watch(journal, objective)
                 runner = Runner(journal=journal, clock=WallClock(), fence=held, watcher=watcher)
-                left = runner.run(STEPS, c)
+                left = _carried_out(runner, c)
                 report = _report(c, left, objective)
                 if not left:
                     repair.done(site, this_run)
                     journal.write(EventKind.ENDED, text="done", rto_seconds=report.timing.took.total_seconds())
                 return report
+
+
+def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
+    """Carry out all steps; what stops after the application answered is told as that, and when it was seen well."""
+    before = len(c.journal.events)
+    try:
+        return runner.run(STEPS, c)
+    except StoppedPartWay as error:
+        if _answered(c.journal.events[before:]) is None:
+            raise
+        raise StoppedPartWay(
+            f"the application answers, but the recovery is not done: {error.summary}", hint=error.hint
+        ) from error
+    finally:
+        seen = _answered(c.journal.events[before:])
+        if seen is not None:
+            last_good.remember(c.site.project.work, seen)
+
+
+def _answered(events: Sequence[Event]) -> datetime | None:
+    held = (EventKind.HOLDS, EventKind.DONE)
+    return next((event.at for event in events if event.step == ANSWERS and event.kind in held), None)
 
 
 def _begin(journal: Journal, request: RecoveryRequest) -> None:
@@ -333,6 +360,7 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
 
 def _given_up(c: Recovering, turn: Turn) -> list[str]:
     left = left_over(c)
+    _require_others(c, left)
     if left:
         end_left_over(c, turn)
     path = c.site.project.recovery_file
@@ -344,13 +372,15 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
     told += [f"{one.id}, which an attempt launched and Terraform does not know, is terminated" for one in left]
     chosen = c.fact("image")
     if chosen is not None and recoveries.image_in(text) == chosen and app.ami_id != chosen:
+        before = recoveries.image_before(c.journal.events)
         with turn.effect(f"take {chosen} out of environments/{path.name}"):
-            wanted = recoveries.without_image(text)
+            wanted = recoveries.with_image(text, before)
             if wanted is None:
                 path.unlink()
             else:
                 path.write_text(wanted)
-        told.append(f"environments/{path.name} no longer names {chosen}, from which nothing was launched")
+        names = "no longer names" if before is None else f"names {before} again instead of"
+        told.append(f"environments/{path.name} {names} {chosen}, from which nothing was launched")
     elif chosen is not None and app.ami_id != chosen and any(event.step == "file" for event in c.journal.events):
         host = c.journal.events[0].data["host"]
         told.append(
@@ -358,6 +388,20 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
             " there, else the next apply from there launches it"
         )
     return [*told, f"lifeboat plan -e {c.site.project.env} shows what an apply would change"]
+
+
+def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
+    """Raise Refused where giving up would end what serves, or may: what nobody recorded is all that there is."""
+    repair.require_saved(c.site)
+    recorded = c.recorded()
+    others = [one for one in c.site.instances().alive() if one.id in recorded]
+    if left and (not others or any(one.address == c.app.address for one in left)):
+        ids = ", ".join(one.id for one in left)
+        raise Refused(
+            f"giving up would terminate {ids}, which this run launched and which may be all that serves: Terraform's state"
+            " does not know it",
+            hint=f"lifeboat resume {c.journal.run}, which launches another one first or keeps it",
+        )
 
 
 # -- what there is -----------------------------------------------------------------------------------------------------

@@ -62,10 +62,16 @@ def recovery_file(text: str | None, image: ImageId, configured: ImageId | None) 
     return json.dumps(wanted, indent=2, sort_keys=True) + "\n" if wanted else None
 
 
-def without_image(text: str | None) -> str | None:
-    """Return what is left of a recovery file when the image is taken out; None when nothing is."""
+def image_before(events: Iterable[Event]) -> ImageId | None:
+    """Return the image that the recovery file named before a recovery first wrote it; None when it named none."""
+    wrote = (event for event in events if event.kind is EventKind.INTENT and event.step == "file")
+    return next((image_in(event.data.get("before")) for event in wrote), None)
+
+
+def with_image(text: str | None, image: ImageId | None) -> str | None:
+    """Return a recovery file that names this image, or none, instead of its own; None when nothing is left in it."""
     document = json.loads(text or "{}")
-    left = {key: value for key, value in document.items() if key != _AMI}
+    left = {key: value for key, value in document.items() if key != _AMI} | ({} if image is None else {_AMI: image})
     return json.dumps(left, indent=2, sort_keys=True) + "\n" if left else None
 
 
@@ -115,8 +121,11 @@ class Launched:
     host: str
 
 
-def launched(newest_first: Iterable[Recorded]) -> Launched | None:
-    """Return the newest recovery that came to its end, or stands open, with an instance launched; None without one."""
+def launched(newest_first: Iterable[Recorded], *, running: ImageId) -> Launched | None:
+    """Return the newest recovery that launched an instance from the image that runs; None without one.
+
+    A newer one may have been given up before its own image ran.
+    """
     for one in newest_first:
         applied = any(event.kind is EventKind.INTENT and event.step == "instance" for event in one.events)
         if runs.state(one.events) is RunState.IDLE or not applied:
@@ -125,9 +134,9 @@ def launched(newest_first: Iterable[Recorded]) -> Launched | None:
             (event.data["image"] for event in reversed(one.events) if event.step == "image" and "image" in event.data),
             None,
         )
-        if image is not None:
+        if image == running:
             began = [event for event in one.events if event.kind is EventKind.BEGUN]
-            return Launched(run=one.run, image=ImageId(image), host=str(began[-1].data["host"]))
+            return Launched(run=one.run, image=running, host=str(began[-1].data["host"]))
     return None
 
 

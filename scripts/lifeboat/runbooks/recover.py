@@ -11,7 +11,7 @@ from lifeboat.clients import last_good, private_files
 from lifeboat.decisions import deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
-from lifeboat.errors import GitLabUnreachable, Refused, Unreachable
+from lifeboat.errors import GitLabUnreachable, Refused, StepTookTooLong, Unreachable
 from lifeboat.model import Action, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
@@ -81,6 +81,7 @@ def image_is_chosen(c: Recovering) -> Gap | None:
     chosen = c.choice.chosen
     if chosen is None:
         return Gap(text=c.choice.why)
+    c.remarks.extend(remark for remark in c.choice.remarks if remark not in c.remarks)
     return Gap(text=f"{chosen.id} ({chosen.name}, {said(c.now() - chosen.taken_at)} old): {c.choice.why}")
 
 
@@ -146,27 +147,40 @@ def make_plan(c: Recovering, turn: Turn) -> None:
     c.wait(running)
     repair.forget_adoptions(work.stack)
     plan = _allowed(c, running.planned())
-    goes = [change for change in plan.changes if change.address == INSTANCE and change.action in _GOING_ACTIONS]
-    if goes and c.fact("served") and not c.has_launched:
-        c.agree(
-            [f"{change.action.value} {change.address}, which serves: its root volume goes with it" for change in goes]
-        )
+    lines = to_agree(c, plan)
+    if lines:
+        c.agree(lines)
     c.planned = plan
     turn.note(plans.headline(c.planned), changes=[f"{x.action.value} {x.address}" for x in c.planned.changes])
 
 
+def to_agree(c: Recovering, plan: Plan) -> list[str]:
+    """Return what somebody has to agree to, in words: the end of an instance that serves, or may."""
+    goes = [change for change in plan.changes if change.address == INSTANCE and change.action in _GOING_ACTIONS]
+    if not goes or c.has_launched:
+        return []
+    noted = c.fact("served")
+    if c.serves if noted is None else noted:
+        why = "which serves: its root volume goes with it"
+    elif c.site.instances().is_well(c.old):
+        restart = f"lifeboat app restart -e {c.site.project.env}"
+        why = f"which EC2 finds well: is it only not to be reached from here? {restart} starts the application anew"
+    else:
+        return []
+    return [f"{change.action.value} {change.address}, {why}" for change in goes]
+
+
 def _allowed(c: Recovering, plan: Plan) -> Plan:
     """Return the plan; raises Refused with everything in it that a recovery of the instance must not touch."""
-    off = recovery_plan.off_the_path(plan, allowed=c.request.allowed)
-    lost = [(change, why) for change, why in plans.judged(plan).refused if (change, why) not in off]
-    if off or lost:
-        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in (*lost, *off)]
-        allowed = (*c.request.allowed, *(change.address for change, _ in off))
+    found = recovery_plan.judged(plan, allowed=c.request.allowed)
+    if found.refused:
+        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in found.refused]
+        allowed = (*c.request.allowed, *(change.address for change, _ in found.off))
+        undo = f"undo the edit in environments/{c.site.project.env}.tfvars, or restore first what is lost"
+        hint = "undo the edit or the drift; where it must be: " + c.again(replace(c.request, allowed=allowed))
         raise Refused(
             "this plan would touch what a recovery of the instance must leave alone:\n" + "\n".join(lines),
-            hint=f"undo the edit or the drift; where it must be: {c.again(replace(c.request, allowed=allowed))}"
-            if off
-            else "restore what is lost first",
+            hint=undo if found.lost else hint,
         )
     return plan
 
@@ -208,8 +222,8 @@ def _file(c: Recovering) -> tuple[str | None, str | None]:
 def write_file(c: Recovering, turn: Turn) -> None:
     """Write the image into the recovery file, keeping what an earlier recovery chose beside it."""
     path = c.site.project.recovery_file
-    _, wanted = _file(c)
-    with turn.effect(f"write environments/{path.name}", image=c.image):
+    present, wanted = _file(c)
+    with turn.effect(f"write environments/{path.name}", image=c.image, before=present):
         if wanted is None:
             path.unlink(missing_ok=True)
         else:
@@ -322,10 +336,17 @@ def wait_for_name(c: Recovering, turn: Turn) -> None:
 
 
 def _wait_until(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None]) -> None:
-    with c.tell.waiting() as show:
-        while (gap := check(c)) is not None:
-            show(gap.text)
-            turn.sleep(_POLL_SECONDS)
+    try:
+        with c.tell.waiting() as show:
+            while (gap := check(c)) is not None:
+                show(gap.text)
+                turn.sleep(_POLL_SECONDS)
+    except StepTookTooLong as error:
+        env = c.site.project.env
+        instead = f"lifeboat abort {c.journal.run} -e {env}; lifeboat ami list -e {env}; lifeboat recover -e {env} --ami ANOTHER"
+        raise StepTookTooLong(
+            error.summary, hint=f"if the image is at fault, instead of going on: {instead}"
+        ) from error
 
 
 # -- afterwards --------------------------------------------------------------------------------------------------------
@@ -333,7 +354,6 @@ def _wait_until(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | N
 
 def boot_is_noted(c: Recovering) -> Gap | None:
     """Does the image say that a host booted from it and served?"""
-    last_good.remember(c.site.project.work, c.now())
     if not c.has_launched:
         return None  # nothing booted for this recovery
     found = c.site.images().image(c.image, c.recovery.region)
@@ -404,7 +424,13 @@ STEPS: tuple[Step[Recovering], ...] = (
         limit=timedelta(hours=1),
     ),
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
-    Step(name="name", title="Lead the public name to it", check=name_leads_there, do=lead_name_there),
+    Step(
+        name="name",
+        title="Lead the public name to it",
+        check=name_leads_there,
+        do=lead_name_there,
+        may_stay_open=(Unreachable,),  # the name may well answer while Route 53 takes no orders
+    ),
     Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
     Step(
         name="proven",

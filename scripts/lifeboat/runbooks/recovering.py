@@ -14,7 +14,7 @@ from lifeboat.clients import gitlab_api, probe, state_store
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import deployments, images, recoveries
 from lifeboat.decisions.deployments import Expected
-from lifeboat.errors import Failed, NothingFits
+from lifeboat.errors import Failed, NothingFits, StoppedPartWay
 from lifeboat.model import (
     Agree,
     App,
@@ -73,7 +73,7 @@ class Recovering:
         wanted = machine_images.wanted(self.site, image=self.request.image, max_age=self.request.max_age)
         wanted = replace(wanted, accepted=self.request.accepted)
         found = machine_images.chosen(self.site, wanted)
-        if found.chosen is None and self.request.image is None:
+        if found.chosen is None and self.request.image is None and self.request.max_age is None:
             return self._configured(found)
         self._require_acceptable(wanted, found)
         machine_images.require(self.site, wanted, found)
@@ -197,6 +197,8 @@ class Recovering:
         """Wait for a Terraform; asked to stop, it saves its state first."""
         try:
             self.applying.wait([running], total=total)
+        except StoppedPartWay as error:
+            raise StoppedPartWay(error.summary, hint="mend what it says") from error  # the run adds how it goes on
         except KeyboardInterrupt:
             self.applying.interrupt(f"lifeboat resume {self.journal.run}")
             raise

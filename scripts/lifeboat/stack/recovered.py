@@ -8,7 +8,7 @@ from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import Refused
-from lifeboat.model import Plan
+from lifeboat.model import ImageId, Plan
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -23,8 +23,8 @@ def require_kept(site: Site, plan: Plan) -> None:
     if named is not None or not recoveries.replaces_instance(plan):
         return
     running = outputs.recovery(site.stack_store()).app.ami_id
-    launched = recoveries.launched(_newest(site))
-    if launched is None or launched.image != running or config.image_configured(site.project) == running:
+    launched = recoveries.launched(_newest(site), running=ImageId(running))
+    if launched is None or config.image_configured(site.project) == running:
         return
     raise Refused(
         f"this plan would undo the recovery {launched.run}: the instance runs {running}, from which it was launched, and"

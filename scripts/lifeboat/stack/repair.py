@@ -229,6 +229,20 @@ def _unsaved(site: Site, tell: Teller, this_run: Run, lost: Lost) -> Path | None
     return unsaved
 
 
+def require_saved(site: Site) -> None:
+    """Raise Refused where a Terraform here could not save the stack's state: what only it knows looks like nobody's."""
+    left = site.project.stack_root / "errored.tfstate"
+    if not left.exists():
+        return
+    serial, lineage = state_store.serial_and_lineage(left.read_bytes())
+    ours = state_store.serial_and_lineage(site.stack_store().body() or b"")
+    if lineage == ours[1] and (serial or 0) > (ours[0] or 0):
+        raise Refused(
+            f"Terraform could not save its state (serial {serial}) and left it in {left}",
+            hint=f"lifeboat resume -e {site.project.env} saves it and goes on",
+        )
+
+
 def _push(site: Site, tell: Teller, this_run: Run, unsaved: Path) -> None:
     """Save what Terraform could not; it refuses by itself what does not follow the present state. The file is kept."""
     terraform = site.stack_terraform()
