@@ -143,7 +143,7 @@ def make_plan(c: Recovering, turn: Turn) -> None:
     work.stack = site.stack_terraform_of(RunId(c.journal.run), image=c.image)
     work.stack.init(site.backend())
     repair.adopt_stack(site, c.tell, work.stack, c.lost)
-    running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces else [])
+    running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces and not c.has_launched else [])
     c.wait(running)
     repair.forget_adoptions(work.stack)
     plan = _allowed(c, running.planned())
@@ -248,7 +248,8 @@ def _why_not_the_one(c: Recovering) -> str | None:
         return f"{name} runs {found.image}"
     if c.replaces and name == c.old:
         return f"{name} runs {found.image}, but does not serve"
-    return None
+    left = sorted(c.to_destroy())
+    return f"{name} runs, and Terraform has still to end {', '.join(left)}" if left else None
 
 
 def launch(c: Recovering, turn: Turn) -> None:

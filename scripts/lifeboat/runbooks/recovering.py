@@ -170,14 +170,21 @@ class Recovering:
 
     def recorded(self) -> set[InstanceId]:
         """Return the instances that Terraform's state knows, those that it still has to destroy included."""
+        return {InstanceId(instance["attributes"]["id"]) for instance in self._instances()}
+
+    def to_destroy(self) -> set[InstanceId]:
+        """Return those of them whose successor is made, and which Terraform could not end yet."""
+        return {InstanceId(one["attributes"]["id"]) for one in self._instances() if "deposed" in one}
+
+    def _instances(self) -> list[dict[str, Any]]:
         body = self.site.stack_store().body()
         resources = json.loads(body)["resources"] if body else []
-        return {
-            InstanceId(instance["attributes"]["id"])
+        return [
+            instance
             for resource in resources
             if resource["type"] == "aws_instance" and resource["mode"] == "managed"
             for instance in resource["instances"]
-        }
+        ]
 
     def serial(self) -> int | None:
         """Return the serial of Terraform's state."""
