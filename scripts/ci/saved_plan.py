@@ -77,7 +77,7 @@ def apply(here: Site, folder: Path) -> None:
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
     stack, settings = _stack(here), here.project.environment.terraform
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
-    with here.lease(run).held():  # so that a recovery and this one know of each other
+    with here.lease(run, say).held():  # so that a recovery and this one know of each other
         running = stack.apply(
             saved,
             events=folder / "events.jsonl",

@@ -141,7 +141,7 @@ def _attempt(
             rehearsal.start(site, tell, but=this_run.run)
             preflight.require_account(site)
             _require_backend(site)
-            with site.lease(run).held() as held:
+            with site.lease(run, tell.say).held() as held:
                 work.fence = held
                 journal = site.journal(run)
                 elsewhere: list[Unfinished] = []
@@ -320,7 +320,7 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
     with (
         run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
         run_files.ending(this_run, lambda: False),
-        site.lease(run).held() as held,
+        site.lease(run, tell.say).held() as held,
     ):
         journal = site.journal(run)
         request, _ = _reopened(site, tell, journal)
