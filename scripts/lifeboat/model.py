@@ -214,7 +214,10 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionKey:
-    """A KMS key and the state that it is in ("Enabled", "Disabled", "PendingDeletion" …; "missing": there is none)."""
+    """A KMS key and the state that it is in: "Enabled", "Disabled", "PendingDeletion" …
+
+    "missing" where there is none, "not to be seen" with AWS's code in brackets where we may not look.
+    """
 
     arn: str
     state: str
