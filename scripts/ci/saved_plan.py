@@ -17,7 +17,7 @@ from uuid import uuid4
 from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
-from lifeboat.errors import LifeboatError, NothingFits, Refused, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, WrongConfiguration
 from lifeboat.model import Action, Plan, RunId
 from lifeboat.site import Site, site
 from lifeboat.stack import recovered, repair
@@ -63,7 +63,7 @@ def plan(here: Site, folder: Path) -> None:
         raise Refused("this plan would lose what must not be lost, so it is not kept")
     try:
         recovered.require_kept(here, found)
-    except Refused:
+    except (IntegrityFailure, Refused):
         (folder / "stack.plan").unlink()
         raise
     summary = {name: sum(found.count(action) for action in actions) for name, actions in COUNTED.items()}

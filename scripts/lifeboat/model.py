@@ -635,6 +635,7 @@ class RunState(StrEnum):
     ENDED = "ended"
     OPEN = "open"  # something was changed, and the end was not reached
     IDLE = "nothing was changed"
+    UNREADABLE = "unreadable"  # nobody can tell from its journal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -670,11 +671,11 @@ class RecoveryPreview:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """One run: its state, when it began and by whom, and at which step it is, or stopped."""
+    """One run: its state, when it began and by whom, and at which step it is, or stopped; why it cannot be read."""
 
     run: RunId
     state: RunState
-    began: datetime
+    began: datetime | None
     who: str
     step: str
     text: str

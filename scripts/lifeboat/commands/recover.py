@@ -12,12 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 from lifeboat.clients import lease, run_files
-from lifeboat.clients.journal import Journal
+from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import Locked, NothingFits, Refused
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused
 from lifeboat.model import (
     Agree,
     Event,
@@ -98,7 +98,7 @@ def _planned(site: Site, c: Recovering) -> Plan:
 def _past(site: Site) -> list[list[Event]]:
     bucket = site.journals()
     newest = [run for run in bucket.runs() if run_states.is_recovery(run)][-LEARNT_FROM:]
-    return [bucket.events(run) for run in newest]
+    return [events for events in (_readable(bucket, run) for run in newest) if not isinstance(events, str)]
 
 
 def _nobody(_lines: Sequence[str]) -> None:
@@ -296,7 +296,11 @@ def _only_open(site: Site) -> RunId:
 
 
 def open_runs(site: Site) -> list[RunId]:
-    """Return the recoveries that changed something and have not ended, oldest first."""
+    """Return the recoveries that changed something and have not ended, oldest first.
+
+    Raises IntegrityFailure, with how to set it aside, where the journal of one that is not known to have ended cannot be
+    read: nobody knows what that has changed.
+    """
     bucket = site.journals()
     unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
     return [run for run in unended if run_states.state(bucket.events(run)) is RunState.OPEN]
@@ -366,21 +370,22 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
 def runs(site: Site, newest: int) -> list[RunRow]:
     """Return the newest runs, newest first, wherever they began."""
     bucket = site.journals()
-    rows = []
-    for run in reversed(bucket.runs()[-newest:]):
-        events = bucket.events(run)
-        first, last = events[0], events[-1]
-        rows.append(
-            RunRow(
-                run=run,
-                state=run_states.state(events),
-                began=first.at,
-                who=f"{first.data.get('user', '?')}@{first.data.get('host', '?')}",
-                step=last.step,
-                text=last.text,
-            )
-        )
-    return rows
+    return [_row(run, _readable(bucket, run)) for run in reversed(bucket.runs()[-newest:])]
+
+
+def _row(run: RunId, events: list[Event] | str) -> RunRow:
+    if isinstance(events, str):
+        began = run_states.began(run)
+        return RunRow(run=run, state=RunState.UNREADABLE, began=began, who="?", step="", text=events)
+    first, last = events[0], events[-1]
+    return RunRow(
+        run=run,
+        state=run_states.state(events),
+        began=first.at,
+        who=f"{first.data.get('user', '?')}@{first.data.get('host', '?')}",
+        step=last.step,
+        text=last.text,
+    )
 
 
 def logs(site: Site, run: RunId) -> list[Event]:
@@ -389,6 +394,44 @@ def logs(site: Site, run: RunId) -> list[Event]:
     if not found:
         raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
     return found
+
+
+# -- what cannot be read -----------------------------------------------------------------------------------------------
+
+
+def _readable(bucket: JournalBucket, run: RunId) -> list[Event] | str:
+    """Return the lines of a run; in words why where they cannot be read."""
+    try:
+        return bucket.events(run) or f"the journal of {run} has no lines"
+    except IntegrityFailure as error:
+        return error.summary
+
+
+def set_aside(site: Site, tell: Teller, run: RunId) -> list[str]:
+    """Take a recovery whose journal cannot be read for ended, and return in words what nobody knows of it.
+
+    Nothing of it is undone. Raises Refused where the journal can be read.
+    """
+    with (
+        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
+        run_files.ending(this_run, lambda: False),
+        site.lease(run, tell.say).held(),
+    ):
+        bucket = site.journals()
+        if run not in bucket.runs():
+            raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
+        why = _readable(bucket, run)
+        if not isinstance(why, str):
+            raise Refused(f"the journal of {run} can be read", hint=f"lifeboat abort {run} gives it up")
+        bucket.mark_ended(run, set_aside=why, by=f"{run_files.user_name()}@{socket.gethostname()}")
+    owner, env = site.owner(), site.project.env
+    tags = f"Name=tag:application,Values={owner.application} Name=tag:environment,Values={owner.environment}"
+    return [
+        f"{run} is set aside, and its journal stays as it is: {why}",
+        "nothing of it is undone, and an instance that it launched may run beside the one that Terraform knows:"
+        f" aws ec2 describe-instances --filters {tags}",
+        f"lifeboat plan -e {env} shows what an apply would change",
+    ]
 
 
 # -- a request, written down -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import Refused
+from lifeboat.errors import IntegrityFailure, Refused
 from lifeboat.model import Plan
 from lifeboat.site import Site
 from lifeboat.stack import outputs
@@ -23,7 +23,13 @@ def require_kept(site: Site, plan: Plan) -> None:
     if named is not None or not recoveries.replaces_instance(plan):
         return
     running = outputs.recovery(site.stack_store()).app.ami_id
-    launched = recoveries.launched(_newest(site))
+    try:
+        launched = recoveries.launched(_newest(site))
+    except IntegrityFailure as error:
+        raise IntegrityFailure(
+            f"nobody can tell whether this plan, which replaces the instance, would undo a recovery: {error.summary}",
+            hint=f'name the image that shall run in environments/{path.name}; what runs is {{"ami_id": "{running}"}}',
+        ) from error
     if launched is None or launched.image != running or config.image_configured(site.project) == running:
         return
     raise Refused(
