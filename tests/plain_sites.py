@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ class PlainSite:
 
     def site(self) -> Site:
         return Site(config.load(self.root, "x"), {})
+
+    def elsewhere(self, folder: Path) -> PlainSite:
+        """Return another checkout of the same environment, in an empty folder."""
+        shutil.copytree(self.root / "environments", folder / "environments")
+        return replace(self, root=folder)
 
     def put(self, key: str, body: bytes) -> None:
         self.cloud.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)

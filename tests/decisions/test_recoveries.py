@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.decisions.recoveries import INSTANCE, Recorded, again, launched, left_over, replaces_instance
+from lifeboat.decisions.recoveries import INSTANCE, Recorded, again, chosen, launched, left_over, replaces_instance
 from lifeboat.model import Action, Address, Change, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -38,6 +38,13 @@ def test_one_that_was_cut_off_after_its_launch_counts() -> None:
 
 def test_without_any_launch_there_is_none() -> None:
     assert launched([recorded("2", IMAGE, ENDED), recorded("1")]) is None
+
+
+def test_the_image_that_was_decided_on_last_is_the_one() -> None:
+    later = (EventKind.NOTE, "image", {"image": "ami-2"})
+
+    assert chosen(recorded("1", IMAGE, later, APPLIED).events) == "ami-2"
+    assert chosen(recorded("1", APPLIED).events) is None
 
 
 def change(address: str, action: Action) -> Change:

@@ -1,4 +1,4 @@
-"""What the newest recovery launched, held against a plan that would go back behind it."""
+"""What recoveries chose and launched: held against a plan that would go back behind it, and against pruning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import IntegrityFailure, Refused
-from lifeboat.model import Plan
+from lifeboat.model import ImageUse, Plan, RunState
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -38,6 +38,20 @@ def require_kept(site: Site, plan: Plan) -> None:
         hint=f"commit environments/{path.name} in the checkout on {launched.host} in which it was made, and fetch it here;"
         f' to go back on purpose, name the image there: {{"ami_id": "ami-…"}}',
     )
+
+
+def images_chosen(site: Site) -> list[ImageUse]:
+    """Return the images that recoveries which have not ended have chosen: gone on with, they launch from these.
+
+    Raises IntegrityFailure where nobody can tell what one of them has chosen.
+    """
+    bucket, found = site.journals(), []
+    for run in filter(run_states.is_recovery, bucket.unended()):
+        events = bucket.events(run)
+        image = recoveries.chosen(events)
+        if image is not None and run_states.state(events) is not RunState.ENDED:
+            found.append(ImageUse(image=image, by=f"the recovery {run}, which has not ended"))
+    return found
 
 
 def _newest(site: Site) -> Iterator[recoveries.Recorded]:
