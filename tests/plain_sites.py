@@ -20,7 +20,7 @@ from lifeboat.site import Site
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
 
-HERE = {"user": "eva", "host": "laptop", "machine": "laptop another-boot pid:[1]"}
+ELSEWHERE = {"user": "eva", "host": "laptop", "machine": "laptop another-boot pid:[1]"}
 REQUEST = {"image": None, "failed_at": None, "allowed": [], "accepted": [], "max_age_seconds": None}
 
 
@@ -80,7 +80,7 @@ class PlainSite:
 
     def run(self, name: str, *lines: tuple[EventKind, str, dict[str, Any]], **begun: Any) -> RunId:
         """Write the journal of a recovery that began on another machine, unless `begun` says otherwise."""
-        first = (EventKind.BEGUN, "", {**HERE, "request": REQUEST, **begun})
+        first = (EventKind.BEGUN, "", {**ELSEWHERE, "request": REQUEST, **begun})
         for number, (kind, step, data) in enumerate((first, *lines), start=1):
             at = datetime(2026, 3, 1, 3, 0, number, tzinfo=UTC)
             event = Event(seq=number, at=at, kind=kind, step=step, text="", data=data)

@@ -242,6 +242,18 @@ def machine() -> str:
     return " ".join(parts)
 
 
+def booted_since(then: str, at: datetime) -> bool:
+    """Return whether this machine called itself `then` at an instant and was booted anew since: what ran then is dead.
+
+    Another machine of the same name, as virtual ones often have, is told by what it did after this one had booted.
+    """
+    before, now = then.split(), machine().split()
+    parts = 3  # its name, its boot, its process numbers; without the latter two there is no telling
+    if len(before) != parts or len(now) != parts or before[0] != now[0] or before[1] == now[1]:
+        return False
+    return at.timestamp() < psutil.boot_time()
+
+
 def _is_dead(held: _Held) -> bool:
     """Return whether the holder was a process of this machine that is gone; of another machine's nobody here knows."""
     if held.machine != machine():

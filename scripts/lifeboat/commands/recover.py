@@ -263,24 +263,36 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
 
 
 def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[Event]) -> None:
-    """Wait for what a killed attempt started and what works on: of this machine by its mark, else by Terraform's lock."""
+    """Wait for what a killed attempt started and what works on: of this machine by its mark, else by Terraform's lock.
+
+    A lock that is older than it would be waited for, or whose machine was booted anew since, is not waited for.
+    """
     deadline = time.monotonic() + PATIENCE.total_seconds()
-    elsewhere = any(event.data["machine"] != lease.machine() for event in began)
+    elsewhere = {
+        f"{event.data['user']}@{event.data['host']}"
+        for event in began
+        if event.data["machine"] != lease.machine() and not lease.booted_since(event.data["machine"], event.at)
+    }
+    told = False
     with tell.waiting() as show:
         while True:
             here = run_files.terraforms_of(run)
-            locks = site.stack_store().locks() if elsewhere else []
+            locks = [lock for lock in site.stack_store().locks() if lock.who in elsewhere] if elsewhere else []
             if not here and not locks:
                 return
-            if time.monotonic() > deadline:
-                what = f"processes {', '.join(map(str, here))}" if here else f"lock {locks[0].lock_id}"
-                unlock = (
-                    f"{site.by_hand(site.project.stack_root)} force-unlock -force {locks[0].lock_id}" if locks else ""
-                )
+            now = WallClock().now()
+            words = f"the state is locked by {repair.lock_words(locks[0], now)}" if locks else ""
+            unlock = f"if it is surely dead: {repair.unlocking(site, locks[0])}" if locks else ""
+            may_live = here or any(lock.created is None or now - lock.created < PATIENCE for lock in locks)
+            if not may_live or time.monotonic() > deadline:
+                what = words or f"processes {', '.join(map(str, here))}"
                 raise Locked(
                     f"Terraform of an earlier attempt at {run} still works, or died on another machine ({what})",
-                    hint=f"wait for it; if it is surely dead: {unlock}" if unlock else "wait for it, then resume again",
+                    hint=f"wait for it; {unlock}" if unlock else "wait for it, then resume again",
                 )
+            if locks and not told:
+                tell.warn(f"{words}: Terraform of an earlier attempt, which may still work there; {unlock}")
+                told = True
             show("waiting for Terraform of an earlier attempt to finish")
             time.sleep(_ORPHAN_POLL_SECONDS)
 
