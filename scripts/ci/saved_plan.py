@@ -17,7 +17,7 @@ from uuid import uuid4
 from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
-from lifeboat.errors import LifeboatError, NothingFits, Refused, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, WrongConfiguration
 from lifeboat.model import Action, Plan, RunId
 from lifeboat.site import Site, site
 from lifeboat.stack import recovered, repair
@@ -63,7 +63,7 @@ def plan(here: Site, folder: Path) -> None:
         raise Refused("this plan would lose what must not be lost, so it is not kept")
     try:
         recovered.require_kept(here, found)
-    except Refused:
+    except (IntegrityFailure, Refused):
         (folder / "stack.plan").unlink()
         raise
     summary = {name: sum(found.count(action) for action in actions) for name, actions in COUNTED.items()}
@@ -77,7 +77,7 @@ def apply(here: Site, folder: Path) -> None:
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
     stack, settings = _stack(here), here.project.environment.terraform
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
-    with here.lease(run).held():  # so that a recovery and this one know of each other
+    with here.lease(run, say).held():  # so that a recovery and this one know of each other
         running = stack.apply(
             saved,
             events=folder / "events.jsonl",

@@ -170,13 +170,16 @@ def ami_prune(
 ) -> int:
     """Show which images of ours nothing needs, ask, then deregister them and delete the snapshots made for them.
 
-    What stays, whatever is said: images that an instance, a launch template, a tfvars file or a recovery file uses, the
-    newest ones, the newest proven to boot, DLM's, and everything that lifeboat did not make.
+    What stays, whatever is said: images that an instance, a launch template, a tfvars file or a recovery file uses, or a
+    recovery that has not ended, the newest ones, the newest proven to boot, DLM's, and everything that lifeboat did not
+    make.
 
     Example: lifeboat ami prune --keep 5 -e production
     """
     table = output is Output.TABLE
-    done = ami_command.prune(site_of(env), views.pruning if table else lambda _: None, asking(yes=yes), keep)
+    done = ami_command.prune(
+        site_of(env), views.Teller(), views.pruning if table else lambda _: None, asking(yes=yes), keep
+    )
     if table:
         views.lines([f"{len(done.removed)} images and {len(done.snapshots)} snapshots removed"])
     else:

@@ -96,12 +96,25 @@ def resume(
     return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), tuple(allow or ())), output)
 
 
-def abort(run: Run = "", *, env: Env = "local") -> int:
+def abort(
+    run: Run = "",
+    *,
+    env: Env = "local",
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="Set aside a run whose journal cannot be read; undo nothing.")
+    ] = False,
+) -> int:
     """Give a recovery up. Nothing is undone but the choice of an image that nothing was launched from yet.
 
     Example: lifeboat abort 20260301T031500Z-recover-1f9a3c -e production
     """
-    views.lines(recover_command.abort(site_of(env), views.Teller(), _run(run)))
+    which = _run(run)
+    if not unreadable:
+        views.lines(recover_command.abort(site_of(env), views.Teller(), which))
+        return DONE
+    if which is None:
+        raise WrongConfiguration("--unreadable goes with a run that is named", hint="lifeboat runs lists them")
+    views.lines(recover_command.set_aside(site_of(env), views.Teller(), which))
     return DONE
 
 

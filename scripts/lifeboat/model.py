@@ -214,7 +214,10 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptionKey:
-    """A KMS key and the state that it is in ("Enabled", "Disabled", "PendingDeletion" …; "missing": there is none)."""
+    """A KMS key and the state that it is in: "Enabled", "Disabled", "PendingDeletion" …
+
+    "missing" where there is none, "not to be seen" with AWS's code in brackets where we may not look.
+    """
 
     arn: str
     state: str
@@ -633,6 +636,7 @@ class RunState(StrEnum):
     ENDED = "ended"
     OPEN = "open"  # something was changed, and the end was not reached
     IDLE = "nothing was changed"
+    UNREADABLE = "unreadable"  # nobody can tell from its journal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -668,11 +672,11 @@ class RecoveryPreview:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """One run: its state, when it began and by whom, and at which step it is, or stopped."""
+    """One run: its state, when it began and by whom, and at which step it is, or stopped; why it cannot be read."""
 
     run: RunId
     state: RunState
-    began: datetime
+    began: datetime | None
     who: str
     step: str
     text: str

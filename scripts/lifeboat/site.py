@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from lifeboat.clients import provider_mirror, token_file
+from lifeboat.clients import lease, provider_mirror, token_file
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -153,14 +153,15 @@ class Site:
             keeps_digest=state.lock_mode != "lockfile",
         )
 
-    def lease(self, run: RunId) -> Lease:
-        """Return the lease on this environment, for one run."""
+    def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
+        """Return the lease on this environment, for one run; what keeps us from taking it at once is told."""
         state, application = self.project.environment.state, self.project.environment.application
         return Lease(
             dynamodb=self.client("dynamodb", application.region),
             table=state.lock_table,
             name=self.project.env,
             run=run,
+            patience=lease.patience(tell),
         )
 
     def journals(self) -> JournalBucket:

@@ -175,7 +175,7 @@ def runs(rows: Iterable[RunRow]) -> None:
     for heading in ("run", "state", "began", "by", "at step", "last word"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("run", "began"))
     for row in rows:
-        began = f"{row.began:%Y-%m-%d %H:%M:%S}Z"
+        began = "?" if row.began is None else f"{row.began:%Y-%m-%d %H:%M:%S}Z"
         table.add_row(row.run, row.state.value, began, escape(row.who), row.step, escape(row.text))
     console(stderr=False).print(table)
 
@@ -186,7 +186,7 @@ def runs_document(rows: Iterable[RunRow]) -> list[dict[str, Any]]:
         {
             "run": row.run,
             "state": row.state.name.lower(),
-            "began": row.began.isoformat(),
+            "began": None if row.began is None else row.began.isoformat(),
             "who": row.who,
             "step": row.step,
             "text": row.text,

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from lifeboat.clients.lease import SECONDS, Lease
+from lifeboat.clients.lease import SECONDS, Lease, patience
+from lifeboat.clients.waiting import Patience
 from lifeboat.errors import Locked, Unreachable
 from lifeboat.model import RunId
 
@@ -33,7 +35,11 @@ def table(cloud: RunningCloud) -> str:
 
 
 def of(cloud: RunningCloud, table: str, run: str = "r1", seconds: float = SECONDS) -> Lease:
-    return Lease(dynamodb=cloud.client("dynamodb"), table=table, name="test", run=RunId(run), seconds=seconds)
+    return patient(cloud, table, run, patience(lambda _: None, seconds=seconds))
+
+
+def patient(cloud: RunningCloud, table: str, run: str, how: Patience) -> Lease:
+    return Lease(dynamodb=cloud.client("dynamodb"), table=table, name="test", run=RunId(run), patience=how)
 
 
 def item(cloud: RunningCloud, table: str) -> dict[str, Any]:
@@ -87,10 +93,10 @@ def test_of_eight_at_once_exactly_one_wins(cloud: RunningCloud, table: str) -> N
 def test_a_dead_holder_of_this_machine_gives_way_at_once(cloud: RunningCloud, table: str) -> None:
     script = (
         "import os, boto3, sys\n"
-        "from lifeboat.clients.lease import Lease\n"
+        "from lifeboat.clients.lease import Lease, patience\n"
         "client = boto3.client('dynamodb', region_name='eu-west-1', endpoint_url=sys.argv[1],"
         " aws_access_key_id='x', aws_secret_access_key='x')\n"
-        "with Lease(dynamodb=client, table=sys.argv[2], name='test', run='dead').held():\n"
+        "with Lease(dynamodb=client, table=sys.argv[2], name='test', run='dead', patience=patience(print)).held():\n"
         "    os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", script, cloud.endpoint, table], check=False)
@@ -102,16 +108,95 @@ def test_a_dead_holder_of_this_machine_gives_way_at_once(cloud: RunningCloud, ta
     assert held.counter == 2
 
 
-def test_a_holder_of_another_machine_gives_way_only_when_it_expired(cloud: RunningCloud, table: str) -> None:
+class Watch:
+    """A clock that only sleeping moves on; at each sleep something may happen."""
+
+    def __init__(self, happens: Callable[[], None] = lambda: None) -> None:
+        self.now = 1000.0
+        self.told: list[str] = []
+        self._happens = happens
+
+    def patience(self, seconds: float = SECONDS) -> Patience:
+        return Patience(seconds=seconds, tell=self.told.append, sleep=self._sleep, clock=lambda: self.now)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._happens()
+
+
+def held_elsewhere(cloud: RunningCloud, table: str, *, expires_in: float) -> None:
+    """Write a lease down that a process of another machine took; when it expires, that machine's clock said."""
     with of(cloud, table, "r1").held():
-        facts = json.loads(item(cloud, table)["Holder"]["S"])
-        elsewhere = {"S": json.dumps({**facts, "machine": "another", "pid": 2**22})}
-        change(cloud, table, Holder=elsewhere)
-        with pytest.raises(Locked), of(cloud, table, "r2").held():
-            pass
-        change(cloud, table, Expires={"N": f"{time.time() - 1:.3f}"})
-        with of(cloud, table, "r2").held() as held:
+        before = item(cloud, table)
+    facts = {**json.loads(before["Holder"]["S"]), "machine": "another", "pid": 2**22, "who": "eva@laptop"}
+    change(cloud, table, Holder={"S": json.dumps(facts)}, Expires={"N": f"{time.time() + expires_in:.3f}"})
+
+
+def test_a_lease_of_another_machine_that_has_not_expired_is_not_even_watched(cloud: RunningCloud, table: str) -> None:
+    held_elsewhere(cloud, table, expires_in=30)
+    watch = Watch()
+
+    with pytest.raises(Locked, match="eva@laptop"), patient(cloud, table, "r2", watch.patience()).held():
+        pass
+
+    assert (watch.now, watch.told) == (1000, [])
+
+
+def test_a_lease_that_only_a_clock_calls_expired_stays_its_holders(cloud: RunningCloud, table: str) -> None:
+    held_elsewhere(cloud, table, expires_in=-120)
+
+    def renew() -> None:
+        change(cloud, table, Expires={"N": f"{time.time() - 100:.3f}"})  # by a clock that is two minutes behind
+
+    watch = Watch(renew)
+
+    with pytest.raises(Locked, match="eva@laptop"), patient(cloud, table, "r2", watch.patience()).held():
+        pass
+
+    assert watch.now - 1000 < SECONDS / 4
+    assert "since that clock may differ from ours" in watch.told[0]
+
+
+def test_a_lease_that_nobody_renews_is_taken_from_another_machine_after_as_long_as_one_lasts(
+    cloud: RunningCloud, table: str
+) -> None:
+    held_elsewhere(cloud, table, expires_in=-1)
+    watch = Watch()
+
+    with patient(cloud, table, "r2", watch.patience()).held() as held:
+        held.require()
+
+    assert (held.counter, len(watch.told)) == (2, 1)
+    assert SECONDS < watch.now - 1000 < SECONDS * 1.25
+
+
+def test_a_lease_that_is_given_back_while_it_is_watched_is_taken_at_once(cloud: RunningCloud, table: str) -> None:
+    held_elsewhere(cloud, table, expires_in=-1)
+    watch = Watch(lambda: change(cloud, table, Expires={"N": "0"}))
+
+    with patient(cloud, table, "r2", watch.patience()).held() as held:
+        held.require()
+
+    assert watch.now - 1000 < SECONDS / 4
+
+
+def test_who_slept_longer_than_the_lease_lasts_does_not_trust_it_any_more(cloud: RunningCloud, table: str) -> None:
+    watch = Watch()
+
+    with patient(cloud, table, "r1", watch.patience()).held() as held:
+        held.require()
+        watch.now += SECONDS + 1
+        with pytest.raises(Locked, match="could not be renewed"):
             held.require()
+
+
+def test_the_lease_counts_the_seconds_that_the_machine_sleeps() -> None:
+    clock = patience(print).clock
+    slept_too = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+    before, counted, after = time.clock_gettime(slept_too), clock(), time.clock_gettime(slept_too)
+
+    assert before <= counted <= after
 
 
 def test_who_lost_it_notices_at_the_next_renewal(cloud: RunningCloud, table: str) -> None:

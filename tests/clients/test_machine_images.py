@@ -155,6 +155,38 @@ def test_a_key_that_is_disabled_or_doomed_is_told(cloud: RunningCloud, images: I
     ]
 
 
+def test_a_key_that_may_not_be_seen_hides_no_other_image_and_does_not_pass_for_a_good_one(
+    cloud: RunningCloud, images: Images, faults: Callable[..., None], host: str
+) -> None:
+    kms = cloud.client("kms", DR)
+    original = baked(images, host)
+    keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+    copies = [
+        images.copy(original, replace(decisions.copying(original, OWNER, DR), name=f"seen-{n}"), key=key, token=f"s{n}")
+        for n, key in enumerate(keys)
+    ]
+    for copy in copies:
+        images.available(copy, DR, PATIENCE)
+    # Keys are looked at in the order of their ARNs.
+    looked_at = sorted({s.key.arn for image in images.ours(DR) for s in image.snapshots if s.key})
+    denied = {"service": "kms", "operation": "DescribeKey", "code": "AccessDeniedException", "status": 400}
+    faults(**denied, first=1 + looked_at.index(keys[0]))
+
+    found = {image.id: [s.key.state for s in image.snapshots if s.key] for image in images.ours(DR)}
+
+    assert [found[copy] for copy in copies] == [["not to be seen (AccessDeniedException)"], ["Enabled"]]
+
+
+def test_keys_that_do_not_answer_are_not_taken_for_keys_that_may_not_be_seen(
+    images: Images, faults: Callable[..., None], host: str
+) -> None:
+    baked(images, host)
+    faults(service="kms", operation="DescribeKey", code="KMSInternalException", status=500, times=100)
+
+    with pytest.raises(Unreachable, match="cannot list the images in eu-west-1: KMSInternalException"):
+        images.ours(HERE)
+
+
 def test_what_uses_an_image_is_named(cloud: RunningCloud, machines: Machines, images: Images, host: str) -> None:
     ec2, image = cloud.client("ec2"), baked(images, host)
     template = ec2.create_launch_template(LaunchTemplateName="spare", LaunchTemplateData={"ImageId": image.id})

@@ -91,6 +91,10 @@ def locked(number: int, state: str) -> tuple[Snapshot, ...]:
         (image(1, snapshots=locked(1, "Disabled")), "its key arn:key/2 is disabled"),
         (image(1, snapshots=locked(1, "PendingDeletion")), "its key arn:key/2 is pending deletion"),
         (image(1, snapshots=locked(1, "missing")), "its key arn:key/2 is missing"),
+        (
+            image(1, snapshots=locked(1, "not to be seen (AccessDeniedException)")),
+            "its key arn:key/2 is not to be seen (AccessDeniedException)",
+        ),
         (image(1, snapshots=()), "its snapshot snap-1 does not exist"),
         (image(1, region=DR), "it is in eu-central-1, not in eu-west-1"),
         (image(1, owner_id="999999999999", snapshots=()), "it is not ours: it belongs to account 999999999999"),

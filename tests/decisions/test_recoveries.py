@@ -10,6 +10,7 @@ from lifeboat.decisions.recoveries import (
     INSTANCE,
     Recorded,
     again,
+    chosen,
     image_before,
     launched,
     left_over,
@@ -72,6 +73,13 @@ def test_what_is_given_up_gives_the_file_back_what_it_named_before() -> None:
     }
     assert json.loads(with_image('{"ami_id": "ami-2", "generation": "g2"}', None) or "") == {"generation": "g2"}
     assert with_image('{"ami_id": "ami-2"}', None) is None
+
+
+def test_the_image_that_was_decided_on_last_is_the_one() -> None:
+    later = (EventKind.NOTE, "image", {"image": "ami-2"})
+
+    assert chosen(recorded("1", IMAGE, later, APPLIED).events) == "ami-2"
+    assert chosen(recorded("1", APPLIED).events) is None
 
 
 def change(address: str, action: Action) -> Change:

@@ -30,6 +30,7 @@ from lifeboat.model import (
 )
 
 _NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
+_DENIED = ("AccessDeniedException", "AccessDenied")
 _NO_SNAPSHOT = ("InvalidSnapshot.NotFound",)
 _FILTER_VALUES = 200  # a filter takes at most so many (EC2 API reference)
 _APPEARING_SECONDS = 60.0  # for which a new image may be missing from answers: EC2 is eventually consistent
@@ -313,7 +314,13 @@ class Images:
 
     def _key_state(self, arn: str, region: str) -> str:
         kms = self._connected("kms", region)
-        answer = sdk.unless_absent(("NotFoundException",), lambda: kms.describe_key(KeyId=arn))
+        try:
+            answer = sdk.unless_absent(("NotFoundException",), lambda: kms.describe_key(KeyId=arn))
+        except ClientError as error:
+            if sdk.code(error) not in _DENIED:
+                raise
+            # Said of the one image: the others are not to be hidden by it, nor it to be taken for one that can be used.
+            return f"not to be seen ({sdk.code(error)})"
         return "missing" if answer is None else str(answer["KeyMetadata"]["KeyState"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lifeboat.clients import sdk
@@ -11,7 +12,9 @@ from lifeboat.model import ImageId, Instance, InstanceId, Owner, Room
 _ALIVE = ("pending", "running", "stopping", "stopped")
 # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPUs (Service Quotas, service code ec2).
 _STANDARD = "L-1216C47A"
-_STANDARD_FAMILIES = ("a", "c", "d", "h", "i", "m", "r", "t", "z")
+# Of a family's name what stands before its number; with is and im for is4gen and im4gn. Accelerated ones such as inf,
+# trn and dl, hpc and mac have quotas of their own (EC2 user guide, "On-Demand Instance quotas").
+_STANDARD_FAMILIES = {"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}
 _NOT_THERE = ("InvalidInstanceID.NotFound",)
 
 
@@ -63,7 +66,7 @@ class Instances:
 
     def room(self, kind: str) -> Room | None:
         """Return whether the account may run one more instance of a type; None for types that this quota is not about."""
-        if not kind.startswith(_STANDARD_FAMILIES):
+        if not _is_standard(kind):
             return None
         with translated("look at the quota of EC2 instances"):
             limit = self._quotas.get_service_quota(ServiceCode="ec2", QuotaCode=_STANDARD)["Quota"]["Value"]
@@ -73,14 +76,19 @@ class Instances:
                 "Reservations",
                 Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}],
             )
-            kinds = [one["InstanceType"] for reservation in running for one in reservation["Instances"]]
-            standard = [one for one in kinds if one.startswith(_STANDARD_FAMILIES)]
+            instances = [one for reservation in running for one in reservation["Instances"]]
+            on_demand = [one for one in instances if one.get("InstanceLifecycle") != "spot"]  # which has its own quota
+            standard = [kind for kind in (one["InstanceType"] for one in on_demand) if _is_standard(kind)]
             sizes = self._sizes({kind, *standard})
         return Room(needed=sizes[kind], used=sum(sizes[one] for one in standard), limit=int(limit))
 
     def _sizes(self, kinds: set[str]) -> dict[str, int]:
         found = sdk.items(self._ec2, "describe_instance_types", "InstanceTypes", InstanceTypes=sorted(kinds))
         return {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
+
+
+def _is_standard(kind: str) -> bool:
+    return re.split(r"\d|-", kind, maxsplit=1)[0] in _STANDARD_FAMILIES
 
 
 def _instance(found: Any) -> Instance:

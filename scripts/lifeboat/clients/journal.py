@@ -142,13 +142,23 @@ class JournalBucket:
             found_keys = sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(prefix))
             keys = sorted(entry["Key"] for entry in found_keys if entry["Key"].endswith(".json"))
             bodies = [self._s3.get_object(Bucket=self._name, Key=key)["Body"].read() for key in keys]
-        try:
-            found = [parsed(json.loads(body)) for body in bodies]
-        except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityFailure(f"the journal of {run} in {self._name} is damaged: {error}") from error
+        found: list[Event] = []
+        for key, body in zip(keys, bodies, strict=True):
+            try:
+                found.append(parsed(json.loads(body)))
+            except (ValueError, KeyError, TypeError) as error:
+                said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+                raise self._unreadable(run, f"is damaged, or of a newer lifeboat: {key}: {said}") from error
         if [event.seq for event in found] != list(range(1, len(found) + 1)):
-            raise IntegrityFailure(f"the journal of {run} in {self._name} lacks lines")
+            raise self._unreadable(run, "lacks lines")
         return found
+
+    def _unreadable(self, run: RunId, why: str) -> IntegrityFailure:
+        return IntegrityFailure(
+            f"the journal of {run} in {self._name} {why}",
+            hint="read it with the newest lifeboat; else, when nobody is at it and you have seen to what it did:"
+            f" lifeboat abort {run} --unreadable sets it aside",
+        )
 
     def runs(self) -> list[RunId]:
         """Return the runs that have a journal, oldest first."""
@@ -166,10 +176,10 @@ class JournalBucket:
         ended = {run for run, _, name in parts if name == _ENDED}
         return sorted({RunId(run) for run, _, _ in parts if _IS_RUN.match(run) and run not in ended})
 
-    def mark_ended(self, run: RunId) -> None:
-        """Mark a run as ended, so that nobody has to read its journal to know."""
+    def mark_ended(self, run: RunId, **facts: str) -> None:
+        """Mark a run as ended, so that nobody has to read its journal to know; facts say what the journal cannot."""
         with translated(f"mark the end of {run} in {self._name}"):
-            self._s3.put_object(Bucket=self._name, Key=f"{_PREFIX}{run}/{_ENDED}", Body=b"{}")
+            self._s3.put_object(Bucket=self._name, Key=f"{_PREFIX}{run}/{_ENDED}", Body=json.dumps(facts).encode())
 
     def _under(self, prefix: str) -> dict[str, Any]:
         return {"Bucket": self._name, "Prefix": prefix}

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +20,12 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import sdk
 from lifeboat.clients.run_files import user_name
 from lifeboat.clients.sdk import translated
+from lifeboat.clients.waiting import Patience, elapsed
 from lifeboat.errors import LifeboatError, Locked
 from lifeboat.model import RunId
 
 SECONDS = 60.0  # without a renewal, after which it is anybody's; four are tried in that time
+_LOOKS = 8  # at a lease that is watched; its holder renews it twice as seldom
 _REFUSED = "ConditionalCheckFailedException"
 
 
@@ -39,18 +41,25 @@ class _Held:
     pid: int
     began: float
     since: datetime
+    expires: str  # as the table writes the number; 0 where it was given back
+
+
+def patience(tell: Callable[[str], None], *, seconds: float = SECONDS) -> Patience:
+    """Return how long a lease is good for and is watched before it is taken from another machine, and whom to tell."""
+    return Patience(seconds=seconds, tell=tell, clock=elapsed)
 
 
 class Lease:
     """One holder's lease. Its `counter` is higher than that of every holder before it: the fencing number."""
 
-    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId, seconds: float = SECONDS) -> None:
+    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId, patience: Patience) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._key = {"LockID": {"S": f"lifeboat/{name}"}}
         self._token = uuid4().hex
         self._run = run
-        self._seconds = seconds
+        self._patience = patience
+        self._seconds = patience.seconds
         self._ended = threading.Event()
         self._good_until = 0.0
         self._lost = ""
@@ -71,36 +80,57 @@ class Lease:
 
     def require(self) -> None:
         """Raise Locked when somebody else has the lease, or could have it because it was not renewed in time."""
-        if not self._lost and time.monotonic() > self._good_until:
+        if not self._lost and self._patience.clock() > self._good_until:
             self._lost = f"it could not be renewed for {self._seconds:.0f} s"
         if self._lost:
             raise Locked(
                 f"the lease on this environment is lost: {self._lost}",
-                hint=f"see who has it: lifeboat runs; then: lifeboat resume {self._run}",
+                hint=f"see who has it: lifeboat runs; then run it again (a recovery: lifeboat resume {self._run})",
             )
 
     def _acquire(self) -> None:
         with translated(f"take the lease in {self._table}"):
-            condition = "attribute_not_exists(LockID) OR Expires < :now"
-            started = time.monotonic()
-            try:
-                self.counter = self._take(condition, {":now": _number(time.time())})
-            except ClientError as error:
-                if sdk.code(error) != _REFUSED:
-                    raise
+            started = self._patience.clock()
+            taken = self._take("attribute_not_exists(LockID) OR Expires = :none", {":none": _number(0)})
+            if taken is None:
                 held = self._found()
-                if held is None or (held.token != self._token and not _is_dead(held)):
-                    raise self._locked(held) from None
-                # Ours after all (the answer was lost), or that of a process of this machine that is gone.
-                try:
-                    self.counter = self._take("#token = :seen", {":seen": {"S": held.token}})
-                except ClientError as second:
-                    if sdk.code(second) != _REFUSED:
-                        raise
-                    raise self._locked(self._found()) from None
+                if held is None or not (self._is_nobodys(held) or self._was_left(held)):
+                    raise self._locked(self._found())
+                started = self._patience.clock()
+                unchanged = "#token = :token_seen AND Expires = :expires_seen"
+                seen = {":token_seen": {"S": held.token}, ":expires_seen": {"N": held.expires}}
+                taken = self._take(f"Expires = :none OR ({unchanged})", {":none": _number(0), **seen})
+                if taken is None:
+                    raise self._locked(self._found())
+            self.counter = taken
             self._good_until = started + self._seconds
 
-    def _take(self, condition: str, values: dict[str, Any]) -> int:
+    def _is_nobodys(self, held: _Held) -> bool:
+        """Return whether a lease is given back, of a dead process of this machine, or ours: the answer to taking it was lost."""
+        return float(held.expires) == 0 or held.token == self._token or _is_dead(held)
+
+    def _was_left(self, held: _Held) -> bool:
+        """Return whether a lease that looks expired is not renewed for as long as one is good for, which is watched.
+
+        It may only look so because its holder's clock is behind ours. After this time the holder does not trust it any
+        more, whatever the clocks say, since it counts the same seconds from its last renewal.
+        """
+        if float(held.expires) >= time.time():
+            return False
+        self._patience.tell(
+            f"{held.who} (process {held.pid}, run {held.run}) seems to have left the lease on this environment; watching for"
+            f" {self._seconds:.0f} s that it is not renewed, since that clock may differ from ours"
+        )
+        began = self._patience.clock()
+        while self._patience.clock() - began <= self._seconds:
+            self._patience.sleep(self._seconds / _LOOKS)
+            found = self._found()
+            if found != held:
+                return found is not None and float(found.expires) == 0
+        return True
+
+    def _take(self, condition: str, values: dict[str, Any]) -> int | None:
+        """Take the lease where it is as the condition says, and return its counter; None where it is not."""
         now = time.time()
         facts = {
             "run": self._run,
@@ -109,22 +139,28 @@ class Lease:
             "pid": psutil.Process().pid,
             "began": psutil.Process().create_time(),
         }
-        answer = self._dynamodb.update_item(
-            TableName=self._table,
-            Key=self._key,
-            UpdateExpression="SET #token = :token, Holder = :holder, Since = :since, Expires = :expires ADD #counter :one",
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#token": "Token", "#counter": "Counter"},
-            ExpressionAttributeValues={
-                ":token": {"S": self._token},
-                ":holder": {"S": json.dumps(facts)},
-                ":since": _number(now),
-                ":expires": _number(now + self._seconds),
-                ":one": {"N": "1"},
-                **values,
-            },
-            ReturnValues="ALL_NEW",
-        )
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression="SET #token = :token, Holder = :holder, Since = :since, Expires = :expires"
+                " ADD #counter :one",
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#token": "Token", "#counter": "Counter"},
+                ExpressionAttributeValues={
+                    ":token": {"S": self._token},
+                    ":holder": {"S": json.dumps(facts)},
+                    ":since": _number(now),
+                    ":expires": _number(now + self._seconds),
+                    ":one": {"N": "1"},
+                    **values,
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if sdk.code(error) != _REFUSED:
+                raise
+            return None
         return int(answer["Attributes"]["Counter"]["N"])
 
     def _found(self) -> _Held | None:
@@ -141,6 +177,7 @@ class Lease:
             pid=facts["pid"],
             began=facts["began"],
             since=datetime.fromtimestamp(float(item["Since"]["N"]), UTC),
+            expires=item["Expires"]["N"],
         )
 
     def _locked(self, held: _Held | None) -> Locked:
@@ -150,12 +187,12 @@ class Lease:
         return Locked(
             f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: run {held.run}",
             hint=f"wait until it is done; lifeboat logs {held.run} shows what it does. A holder that died gives way"
-            f" after {self._seconds:.0f} s",
+            f" after {self._seconds:.0f} s, and on another machine when it is then watched for as long",
         )
 
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds / 4):
-            started = time.monotonic()
+            started = self._patience.clock()
             try:
                 with translated(f"renew the lease in {self._table}"):
                     try:
@@ -203,6 +240,18 @@ def machine() -> str:
     with suppress(OSError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return " ".join(parts)
+
+
+def booted_since(then: str, at: datetime) -> bool:
+    """Return whether this machine called itself `then` at an instant and was booted anew since: what ran then is dead.
+
+    Another machine of the same name, as virtual ones often have, is told by what it did after this one had booted.
+    """
+    before, now = then.split(), machine().split()
+    parts = 3  # its name, its boot, its process numbers; without the latter two there is no telling
+    if len(before) != parts or len(now) != parts or before[0] != now[0] or before[1] == now[1]:
+        return False
+    return at.timestamp() < psutil.boot_time()
 
 
 def _is_dead(held: _Held) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from uuid import uuid4
 
 from lifeboat import config
-from lifeboat.clients import programs, run_files, state_store
+from lifeboat.clients import programs, state_store
 from lifeboat.clients.images import Images
 from lifeboat.clients.waiting import Patience
 from lifeboat.decisions import deployments
@@ -44,8 +44,9 @@ from lifeboat.model import (
     WantedImage,
     WantedSnapshot,
 )
+from lifeboat.runner import Fence
 from lifeboat.site import Site
-from lifeboat.stack import application, machine_images, outputs
+from lifeboat.stack import application, holding, machine_images, outputs, recovered
 from lifeboat.views import Teller
 
 LOOK_SECONDS = 60.0
@@ -254,15 +255,17 @@ def _stacks_machine(site: Site) -> Machine | None:
 # -- pruning -----------------------------------------------------------------------------------------------------------
 
 
-def prune(site: Site, show: Callable[[Pruning], None], agree: Agree, keep: int) -> Pruning:
+def prune(site: Site, tell: Teller, show: Callable[[Pruning], None], agree: Agree, keep: int) -> Pruning:
     """Deregister the images of ours that nothing needs and delete their own snapshots, once somebody agrees to the list."""
     images = site.images()
-    # Held against a recovery or an apply, which may choose an image while this decides that nobody needs it.
-    with run_files.alone(site.project.work, "ami prune"):
+    # Held against a recovery or an apply, here or elsewhere, which may choose an image while this decides that nobody
+    # needs it.
+    with holding.alone(site, tell.say, "ami prune") as held:
         snapshots = [s for region in machine_images.regions(site) for s in images.snapshots(region)]
         found = [i for region in machine_images.regions(site) for i in images.ours(region)]
         uses = [
             *config.images_named(site.project.root),
+            *recovered.images_chosen(site),
             *(u for r in machine_images.regions(site) for u in images.uses(r)),
         ]
         keeping = Keeping(newest=keep, now=datetime.now(UTC), owner=site.owner())
@@ -276,16 +279,17 @@ def prune(site: Site, show: Callable[[Pruning], None], agree: Agree, keep: int) 
                 *(f"delete {j.what.id} in {j.what.region}" for j in pruning.snapshots),
             ]
         )
-        _remove(images, pruning)
+        _remove(images, pruning, held)
     return pruning
 
 
-def _remove(images: Images, pruning: Pruning) -> None:
+def _remove(images: Images, pruning: Pruning, fence: Fence) -> None:
     """Deregister first: EC2 refuses to delete a snapshot that an image needs. What does not go is told at the end."""
     orders: list[Callable[[], None]] = [lambda i=j.what: images.deregister(i) for j in pruning.removed]  # type: ignore[misc]
     orders += [lambda s=j.what: images.delete_snapshot(s) for j in pruning.snapshots]  # type: ignore[misc]
     problems: list[Unreachable] = []
     for order in orders:
+        fence.require()
         try:
             order()
         except Unreachable as error:

@@ -28,7 +28,7 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
     with (
         run_files.held(site.project.work, f"app-{verb.name}", patience=timedelta(0), tell=tell.say) as this_run,
         run_files.ending(this_run, lambda: False),
-        site.lease(run_id).held() as held,
+        site.lease(run_id, tell.say).held() as held,
     ):
         journal = site.journal(run_id)
         journal.write(

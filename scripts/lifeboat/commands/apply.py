@@ -59,7 +59,7 @@ def _apply(work: Applying, agree: Agree) -> Applied:
     # Where there is no lock table yet, there is nothing either that two could change at once.
     with ExitStack() as held:
         if ready:
-            work.fence = held.enter_context(site.lease(work.run.run).held())
+            work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
         return _both_roots(work, agree, check, held)
 
 
@@ -97,7 +97,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
                 total=steps(state_plan),
             )
         if lost.table:
-            work.fence = held.enter_context(site.lease(work.run.run).held())
+            work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
             repair.fill_table(site, work.tell, work.run, lost)
         with stages.timed("plan of the stack"):
             plan_stack = work.prepare_stack(lost)

@@ -65,7 +65,7 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
     ready = site.root_store().usable()
-    with site.lease(work.run.run).held() if ready else nullcontext() as work.fence:
+    with site.lease(work.run.run, work.tell.say).held() if ready else nullcontext() as work.fence:
         plan = _destroy_if_there(work, agree)
     if local is not None:
         with stages.timed("local cloud down"):

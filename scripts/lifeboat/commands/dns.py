@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from lifeboat import views
-from lifeboat.clients import probe, run_files
+from lifeboat.clients import probe
 from lifeboat.decisions import names
 from lifeboat.decisions.names import Move
 from lifeboat.errors import Interrupted, LifeboatError, NothingFits, Refused, WrongConfiguration
 from lifeboat.model import Agree, App, Health, PublicAnswer, Resolved, Switch, ZoneId, content
+from lifeboat.runner import Fence
 from lifeboat.site import Site
-from lifeboat.stack import outputs, public_name
+from lifeboat.stack import holding, outputs, public_name
 from lifeboat.stack.public_name import Situation
 
 HEALTH_SECONDS = 5.0
@@ -161,8 +162,8 @@ def revert_decided(site: Site, *, zone: str | None = None) -> Decided:
     return _looked_at(site, recovery.app, situation, move, why="revert")
 
 
-def carried_out(site: Site, decided: Decided, orders: Orders) -> Done:
-    """Make a move that is decided, and prove it through the name; call it while holding the environment.
+def carried_out(site: Site, decided: Decided, orders: Orders, fence: Fence) -> Done:
+    """Make a move that is decided, and prove it through the name; `fence` says that the environment is still held.
 
     Raises Refused with every reason before anything is changed.
     """
@@ -171,6 +172,7 @@ def carried_out(site: Site, decided: Decided, orders: Orders) -> Done:
     if move.needed:
         _require_allowed(decided, orders.allowed)
         orders.agree(decided.preview())
+        fence.require()  # whoever was asked may have taken their time
         orders.tell("saving the record as it is, changing it, waiting until every name server has it")
         try:
             public_name.make(site, move, why=decided.why, now=datetime.now(UTC))
@@ -192,14 +194,14 @@ def carried_out(site: Site, decided: Decided, orders: Orders) -> Done:
 
 def switch(site: Site, *, to: str, zone: str | None, orders: Orders) -> Done:
     """Lead the public name to an address."""
-    with run_files.alone(site.project.work, "dns switch"):
-        return carried_out(site, switch_decided(site, to=to, zone=zone), orders)
+    with holding.alone(site, orders.tell, "dns switch") as held:
+        return carried_out(site, switch_decided(site, to=to, zone=zone), orders, held)
 
 
 def revert(site: Site, *, zone: str | None, orders: Orders) -> Done:
     """Put back what the last switch replaced."""
-    with run_files.alone(site.project.work, "dns revert"):
-        return carried_out(site, revert_decided(site, zone=zone), orders)
+    with holding.alone(site, orders.tell, "dns revert") as held:
+        return carried_out(site, revert_decided(site, zone=zone), orders, held)
 
 
 def preview(decided: Decided) -> Done:

@@ -12,12 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 from lifeboat.clients import last_good, lease, run_files
-from lifeboat.clients.journal import Journal
+from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import Locked, NothingFits, Refused, StoppedPartWay
+from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     Agree,
     Event,
@@ -103,7 +103,7 @@ def _planned(site: Site, c: Recovering) -> Plan:
 def _past(site: Site) -> list[list[Event]]:
     bucket = site.journals()
     newest = [run for run in bucket.runs() if run_states.is_recovery(run)][-LEARNT_FROM:]
-    return [bucket.events(run) for run in newest]
+    return [events for events in (_readable(bucket, run) for run in newest) if not isinstance(events, str)]
 
 
 def _nobody(_lines: Sequence[str]) -> None:
@@ -146,7 +146,7 @@ def _attempt(
             rehearsal.start(site, tell, but=this_run.run)
             preflight.require_account(site)
             _require_backend(site)
-            with site.lease(run).held() as held:
+            with site.lease(run, tell.say).held() as held:
                 work.fence = held
                 journal = site.journal(run)
                 elsewhere: list[Unfinished] = []
@@ -290,24 +290,36 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
 
 
 def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[Event]) -> None:
-    """Wait for what a killed attempt started and what works on: of this machine by its mark, else by Terraform's lock."""
+    """Wait for what a killed attempt started and what works on: of this machine by its mark, else by Terraform's lock.
+
+    A lock that is older than it would be waited for, or whose machine was booted anew since, is not waited for.
+    """
     deadline = time.monotonic() + PATIENCE.total_seconds()
-    elsewhere = any(event.data["machine"] != lease.machine() for event in began)
+    elsewhere = {
+        f"{event.data['user']}@{event.data['host']}"
+        for event in began
+        if event.data["machine"] != lease.machine() and not lease.booted_since(event.data["machine"], event.at)
+    }
+    told = False
     with tell.waiting() as show:
         while True:
             here = run_files.terraforms_of(run)
-            locks = site.stack_store().locks() if elsewhere else []
+            locks = [lock for lock in site.stack_store().locks() if lock.who in elsewhere] if elsewhere else []
             if not here and not locks:
                 return
-            if time.monotonic() > deadline:
-                what = f"processes {', '.join(map(str, here))}" if here else f"lock {locks[0].lock_id}"
-                unlock = (
-                    f"{site.by_hand(site.project.stack_root)} force-unlock -force {locks[0].lock_id}" if locks else ""
-                )
+            now = WallClock().now()
+            words = f"the state is locked by {repair.lock_words(locks[0], now)}" if locks else ""
+            unlock = f"if it is surely dead: {repair.unlocking(site, locks[0])}" if locks else ""
+            may_live = here or any(lock.created is None or now - lock.created < PATIENCE for lock in locks)
+            if not may_live or time.monotonic() > deadline:
+                what = words or f"processes {', '.join(map(str, here))}"
                 raise Locked(
                     f"Terraform of an earlier attempt at {run} still works, or died on another machine ({what})",
-                    hint=f"wait for it; if it is surely dead: {unlock}" if unlock else "wait for it, then resume again",
+                    hint=f"wait for it; {unlock}" if unlock else "wait for it, then resume again",
                 )
+            if locks and not told:
+                tell.warn(f"{words}: Terraform of an earlier attempt, which may still work there; {unlock}")
+                told = True
             show("waiting for Terraform of an earlier attempt to finish")
             time.sleep(_ORPHAN_POLL_SECONDS)
 
@@ -323,7 +335,11 @@ def _only_open(site: Site) -> RunId:
 
 
 def open_runs(site: Site) -> list[RunId]:
-    """Return the recoveries that changed something and have not ended, oldest first."""
+    """Return the recoveries that changed something and have not ended, oldest first.
+
+    Raises IntegrityFailure, with how to set it aside, where the journal of one that is not known to have ended cannot be
+    read: nobody knows what that has changed.
+    """
     bucket = site.journals()
     unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
     return [run for run in unended if run_states.state(bucket.events(run)) is RunState.OPEN]
@@ -347,7 +363,7 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
     with (
         run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
         run_files.ending(this_run, lambda: False),
-        site.lease(run).held() as held,
+        site.lease(run, tell.say).held() as held,
     ):
         journal = site.journal(run)
         request, _ = _reopened(site, tell, journal)
@@ -410,21 +426,22 @@ def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
 def runs(site: Site, newest: int) -> list[RunRow]:
     """Return the newest runs, newest first, wherever they began."""
     bucket = site.journals()
-    rows = []
-    for run in reversed(bucket.runs()[-newest:]):
-        events = bucket.events(run)
-        first, last = events[0], events[-1]
-        rows.append(
-            RunRow(
-                run=run,
-                state=run_states.state(events),
-                began=first.at,
-                who=f"{first.data.get('user', '?')}@{first.data.get('host', '?')}",
-                step=last.step,
-                text=last.text,
-            )
-        )
-    return rows
+    return [_row(run, _readable(bucket, run)) for run in reversed(bucket.runs()[-newest:])]
+
+
+def _row(run: RunId, events: list[Event] | str) -> RunRow:
+    if isinstance(events, str):
+        began = run_states.began(run)
+        return RunRow(run=run, state=RunState.UNREADABLE, began=began, who="?", step="", text=events)
+    first, last = events[0], events[-1]
+    return RunRow(
+        run=run,
+        state=run_states.state(events),
+        began=first.at,
+        who=f"{first.data.get('user', '?')}@{first.data.get('host', '?')}",
+        step=last.step,
+        text=last.text,
+    )
 
 
 def logs(site: Site, run: RunId) -> list[Event]:
@@ -433,6 +450,44 @@ def logs(site: Site, run: RunId) -> list[Event]:
     if not found:
         raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
     return found
+
+
+# -- what cannot be read -----------------------------------------------------------------------------------------------
+
+
+def _readable(bucket: JournalBucket, run: RunId) -> list[Event] | str:
+    """Return the lines of a run; in words why where they cannot be read."""
+    try:
+        return bucket.events(run) or f"the journal of {run} has no lines"
+    except IntegrityFailure as error:
+        return error.summary
+
+
+def set_aside(site: Site, tell: Teller, run: RunId) -> list[str]:
+    """Take a recovery whose journal cannot be read for ended, and return in words what nobody knows of it.
+
+    Nothing of it is undone. Raises Refused where the journal can be read.
+    """
+    with (
+        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
+        run_files.ending(this_run, lambda: False),
+        site.lease(run, tell.say).held(),
+    ):
+        bucket = site.journals()
+        if run not in bucket.runs():
+            raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
+        why = _readable(bucket, run)
+        if not isinstance(why, str):
+            raise Refused(f"the journal of {run} can be read", hint=f"lifeboat abort {run} gives it up")
+        bucket.mark_ended(run, set_aside=why, by=f"{run_files.user_name()}@{socket.gethostname()}")
+    owner, env = site.owner(), site.project.env
+    tags = f"Name=tag:application,Values={owner.application} Name=tag:environment,Values={owner.environment}"
+    return [
+        f"{run} is set aside, and its journal stays as it is: {why}",
+        "nothing of it is undone, and an instance that it launched may run beside the one that Terraform knows:"
+        f" aws ec2 describe-instances --filters {tags}",
+        f"lifeboat plan -e {env} shows what an apply would change",
+    ]
 
 
 # -- a request, written down -------------------------------------------------------------------------------------------

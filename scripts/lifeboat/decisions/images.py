@@ -135,7 +135,9 @@ def _unreadable(keys: Iterable[EncryptionKey | None]) -> list[str]:
 
 
 def _spaced(state: str) -> str:
-    """Return a key's state in words: PendingDeletion becomes "pending deletion"."""
+    """Return a key's state in words: PendingDeletion becomes "pending deletion"; what is words already stays."""
+    if " " in state:
+        return state
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in state).strip()
 
 

@@ -130,14 +130,16 @@ def launched(newest_first: Iterable[Recorded], *, running: ImageId) -> Launched 
         applied = any(event.kind is EventKind.INTENT and event.step == "instance" for event in one.events)
         if runs.state(one.events) is RunState.IDLE or not applied:
             continue
-        image = next(
-            (event.data["image"] for event in reversed(one.events) if event.step == "image" and "image" in event.data),
-            None,
-        )
-        if image == running:
+        if chosen(one.events) == running:
             began = [event for event in one.events if event.kind is EventKind.BEGUN]
             return Launched(run=one.run, image=running, host=str(began[-1].data["host"]))
     return None
+
+
+def chosen(events: Sequence[Event]) -> ImageId | None:
+    """Return the image that a recovery decided on; None before it has."""
+    noted = (event.data["image"] for event in reversed(events) if event.step == "image" and "image" in event.data)
+    return next(map(ImageId, noted), None)
 
 
 def again(asked: Mapping[str, str | None], flags: Sequence[str], *, run: RunId | None, env: str) -> str:

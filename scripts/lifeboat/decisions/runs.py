@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from lifeboat.model import Event, EventKind, RunId, RunState
 
@@ -19,6 +20,14 @@ def is_recovery(run: RunId) -> bool:
 def is_of_the_application(run: RunId) -> bool:
     """Return whether a run did one thing to the application, which its host remembers."""
     return run.split("-")[1:2] == [APPLICATION]
+
+
+def began(run: RunId) -> datetime | None:
+    """Return when a run began as its name says it, to the second; None when that is no time."""
+    try:
+        return datetime.strptime(run[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def state(events: Iterable[Event]) -> RunState:

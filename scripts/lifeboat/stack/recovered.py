@@ -1,4 +1,4 @@
-"""What the newest recovery launched, held against a plan that would go back behind it."""
+"""What recoveries chose and launched: held against a plan that would go back behind it, and against pruning."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import Refused
-from lifeboat.model import ImageId, Plan
+from lifeboat.errors import IntegrityFailure, Refused
+from lifeboat.model import ImageId, ImageUse, Plan, RunState
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -23,7 +23,13 @@ def require_kept(site: Site, plan: Plan) -> None:
     if named is not None or not recoveries.replaces_instance(plan):
         return
     running = outputs.recovery(site.stack_store()).app.ami_id
-    launched = recoveries.launched(_newest(site), running=ImageId(running))
+    try:
+        launched = recoveries.launched(_newest(site), running=ImageId(running))
+    except IntegrityFailure as error:
+        raise IntegrityFailure(
+            f"nobody can tell whether this plan, which replaces the instance, would undo a recovery: {error.summary}",
+            hint=f'name the image that shall run in environments/{path.name}; what runs is {{"ami_id": "{running}"}}',
+        ) from error
     if launched is None or config.image_configured(site.project) == running:
         return
     raise Refused(
@@ -32,6 +38,20 @@ def require_kept(site: Site, plan: Plan) -> None:
         hint=f"commit environments/{path.name} in the checkout on {launched.host} in which it was made, and fetch it here;"
         f' to go back on purpose, name the image there: {{"ami_id": "ami-…"}}',
     )
+
+
+def images_chosen(site: Site) -> list[ImageUse]:
+    """Return the images that recoveries which have not ended have chosen: gone on with, they launch from these.
+
+    Raises IntegrityFailure where nobody can tell what one of them has chosen.
+    """
+    bucket, found = site.journals(), []
+    for run in filter(run_states.is_recovery, bucket.unended()):
+        events = bucket.events(run)
+        image = recoveries.chosen(events)
+        if image is not None and run_states.state(events) is not RunState.ENDED:
+            found.append(ImageUse(image=image, by=f"the recovery {run}, which has not ended"))
+    return found
 
 
 def _newest(site: Site) -> Iterator[recoveries.Recorded]:

@@ -18,7 +18,7 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
 from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import Address, Adoption, Teller, Wanted
+from lifeboat.model import Address, Adoption, RemoteLock, Teller, Wanted
 from lifeboat.site import Site
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
@@ -278,15 +278,24 @@ def _unlock(site: Site, runs: Iterable[Unfinished], tell: Teller) -> None:
     for lock in store.locks():
         ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, starts=r.terraform_starts)]
         if not ours or working:
-            unlock = f"{site.by_hand(site.project.stack_root)} force-unlock -force {lock.lock_id}"
-            age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
             raise Locked(
-                f"the state is locked by {lock.who} for {age} ({lock.operation}, lock {lock.lock_id})",
-                hint=f"wait for it; if that process is surely dead: {unlock}",
+                f"the state is locked by {lock_words(lock, now)}",
+                hint=f"wait for it; if that process is surely dead: {unlocking(site, lock)}",
             )
         # No Terraform works in this root, and one of that run elsewhere would still hold this machine's lock.
         store.unlock(lock.lock_id)
         tell.say(f"removed the lock {lock.lock_id} that run {ours[-1].run} left")
+
+
+def lock_words(lock: RemoteLock, now: datetime) -> str:
+    """Return who holds a lock of the state, since when and for what."""
+    age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
+    return f"{lock.who} for {age} ({lock.operation}, lock {lock.lock_id})"
+
+
+def unlocking(site: Site, lock: RemoteLock) -> str:
+    """Return the command that removes a lock of the stack's state, whoever holds it."""
+    return f"{site.by_hand(site.project.stack_root)} force-unlock -force {lock.lock_id}"
 
 
 def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
