@@ -19,20 +19,21 @@ from lifeboat.gitlab_model import (
 )
 from lifeboat.model import Prerequisite
 
-HIDES_SINCE = (17, 4)
+# POST /projects/:id/pipeline takes `inputs` since 17.11 (doc/ci/inputs, gitlab-org/gitlab#519958; python-gitlab#3194);
+# hidden variables are there since 17.4 (doc/ci/variables).
+TAKES_INPUTS_SINCE = (17, 11)
 SHORTEST_TOKEN_LIFE = timedelta(days=30)
 
 
-def version(found: str, wishes: Iterable[Wish]) -> Prerequisite:
-    """Is this GitLab new enough for what the file asks for?"""
-    hides = any(wish.hidden for wish in wishes)
+def version(found: str) -> Prerequisite:
+    """Is this GitLab new enough for what lifeboat asks of it?"""
     numbers = tuple(int(part) for part in found.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
     return Prerequisite(
         name="GitLab",
         found=found,
-        wanted="17.4 or newer, since the file asks for hidden variables" if hides else "any",
-        good=not hides or numbers >= HIDES_SINCE,
-        fix="write hidden = false, or update GitLab: an older one would show what shall be hidden",
+        wanted="17.11 or newer: it takes inputs for a pipeline, and hides variables",
+        good=numbers >= TAKES_INPUTS_SINCE,
+        fix="update GitLab: an older one starts a pipeline without the inputs, or shows what shall be hidden",
     )
 
 
