@@ -178,13 +178,13 @@ class TokenFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerFacts:
-    """One runner that the project can use."""
+    """One runner that the project can use; `tags` are None where the token may not see them, or nobody looked."""
 
     description: str
     online: bool
     paused: bool
-    tags: tuple[str, ...]
-    run_untagged: bool
+    tags: tuple[str, ...] | None
+    run_untagged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Order, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.errors import GitLabRefused, GitLabUnreachable, LifeboatError, RoleMissing, WrongConfiguration
-from lifeboat.gitlab_model import Doing, JobId, PipelineId, Role, Variable, VariableChange, VariableName
+from lifeboat.gitlab_model import Doing, JobId, PipelineId, Role, RunnerFacts, Variable, VariableChange, VariableName
 from lifeboat.model import Secret
 
 from tests.conftest import free_port
@@ -252,6 +252,25 @@ def test_the_project_its_token_and_its_protection_are_read(local: LocalGitLab) -
     runners = client.runners()
     assert runners is not None
     assert [(r.online, r.paused, r.tags, r.run_untagged) for r in runners] == [(True, False, ("local-cloud",), True)]
+
+
+def test_a_runner_whose_tags_are_not_for_this_token_to_see_is_still_there(local: LocalGitLab) -> None:
+    local.cloud.control("faults", add={"service": "gitlab", "operation": "GetRunner", "code": "Fault", "status": 403})
+    local.turn(runner="online")
+
+    runners = GitLab(on(local)).runners()
+    local.cloud.control("faults", clear=True)
+
+    assert runners == [RunnerFacts(description="local cloud", online=True, paused=False, tags=None)]
+
+
+def test_a_runner_that_is_offline_is_not_asked_for_its_tags(local: LocalGitLab) -> None:
+    local.turn(runner="offline")
+
+    runners = GitLab(on(local)).runners()
+    local.turn(runner="online")
+
+    assert runners == [RunnerFacts(description="local cloud", online=False, paused=False, tags=None)]
 
 
 def test_pipelines_jobs_and_gitlabs_clock_are_read(local: LocalGitLab) -> None:

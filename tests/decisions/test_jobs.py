@@ -282,6 +282,10 @@ def runner(
     return RunnerFacts(description=description, online=online, paused=paused, tags=tags, run_untagged=untagged)
 
 
+def unseen(description: str, *, online: bool = True) -> RunnerFacts:
+    return RunnerFacts(description=description, online=online, paused=False, tags=None)
+
+
 @pytest.mark.parametrize(
     ("tags", "runners", "able"),
     [
@@ -290,6 +294,7 @@ def runner(
         (("aws",), [runner("one", "aws"), runner("two", "aws", "eu"), runner("three", "eu")], ["one", "two"]),
         (("aws", "eu"), [runner("one", "aws"), runner("two", "aws", "eu")], ["two"]),
         (("aws",), [runner("off", "aws", online=False), runner("paused", "aws", paused=True)], []),
+        (("aws",), [unseen("one"), unseen("off", online=False)], ["one"]),
     ],
 )
 def test_a_runner_takes_a_job_whose_tags_it_has(

@@ -114,9 +114,15 @@ def runners(found: Sequence[RunnerFacts] | None) -> Prerequisite:
     """Is anybody there to run a job?"""
     wanted = "one online"
     if found is None:
-        return Prerequisite(name="runners", found="this token may not see them", wanted=wanted, good=True)
+        return Prerequisite(
+            name="runners",
+            found="unknown: this token may not see them",
+            wanted=wanted,
+            good=False,
+            fix="use a Maintainer's token, or see in GitLab (Settings, CI/CD, Runners) that one is online",
+        )
     online = [r for r in found if r.online and not r.paused]
-    words = [f"{r.description} ({', '.join(r.tags) or 'no tags'})" for r in online]
+    words = [f"{r.description} ({_tags(r)})" for r in online]
     return Prerequisite(
         name="runners",
         found=", ".join(words) or f"none of {len(found)} is online",
@@ -124,6 +130,10 @@ def runners(found: Sequence[RunnerFacts] | None) -> Prerequisite:
         good=bool(online),
         fix="start a runner: without one, deploys wait for ever (lifeboat app redeploy needs none)",
     )
+
+
+def _tags(runner: RunnerFacts) -> str:
+    return "tags unknown" if runner.tags is None else ", ".join(runner.tags) or "no tags"
 
 
 def shadowing(

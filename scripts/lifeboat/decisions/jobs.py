@@ -193,15 +193,14 @@ def _newer(own: Deployment | None, deployments: Iterable[Deployment]) -> Deploym
 
 
 def able(runners: Iterable[RunnerFacts], job: Job) -> tuple[RunnerFacts, ...]:
-    """Return the runners that are online and would take the job."""
-    return tuple(
-        runner
-        for runner in runners
-        if runner.online
-        and not runner.paused
-        and (runner.run_untagged or job.tags)
-        and set(job.tags) <= set(runner.tags)
-    )
+    """Return the runners that are online and would take the job, as far as their tags are known."""
+    return tuple(runner for runner in runners if runner.online and not runner.paused and _takes(runner, job))
+
+
+def _takes(runner: RunnerFacts, job: Job) -> bool:
+    if runner.tags is None:
+        return True
+    return bool(runner.run_untagged or job.tags) and set(job.tags) <= set(runner.tags)
 
 
 def no_runner(runners: Iterable[RunnerFacts], job: Job) -> str:
