@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -452,6 +453,38 @@ def test_a_ref_whose_jobs_would_not_see_protected_variables_is_refused(lab: GitL
 
     assert problem.summary == "hot-fix is not protected, so its jobs would find these empty: EC2_INSTANCE_IP (x)"
     assert tries(lab) == ["manual"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "command"),
+    [
+        (Wanted(ref="older"), "lifeboat gitlab rollback -e x --ref older --new-pipeline"),
+        (Wanted(), "lifeboat gitlab rollback -e x --new-pipeline"),
+    ],
+)
+def test_the_next_command_asks_for_the_same(lab: GitLabSite, wanted: Wanted, command: str) -> None:
+    site = lab.site()
+    lab.local.write(CI)
+
+    problem = refused(NothingFits, lambda: deploy.run(site, deploy.rollback_task(site, wanted), patience(lab)))
+
+    assert problem.hint == f"start one: {command}"
+
+
+def test_the_next_command_keeps_the_image(guarded: GitLabSite) -> None:
+    site = guarded.site()
+    guarded.local.write("spec: {inputs: {image: {default: ''}}}\n---\n" + ci("echo $[[ inputs.image ]]"))
+
+    problem = refused(
+        ApprovalMissing,
+        lambda: deploy.run(site, deploy.deploy_task(site, Wanted(image="app:7")), patience(guarded)),
+    )
+
+    assert re.fullmatch(
+        "have it approved, then play it at http[^ ]+;"
+        " or wait: lifeboat gitlab deploy -e x --image app:7 --wait-approval",
+        problem.hint,
+    )
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from lifeboat.decisions.jobs import Cause, Step
 from lifeboat.errors import (
     ApprovalMissing,
     Interrupted,
+    JobNotBegun,
     LifeboatError,
     NothingFits,
     Refused,
@@ -206,7 +208,7 @@ class _Play:
                 if self.task.pipelines is Pipelines.EXISTING:
                     raise Refused(
                         f"{found.name} (job {found.id}) cannot be played: {reason}",
-                        hint=f"take a new pipeline: {self._command()} --new-pipeline; {found.web_url}",
+                        hint=f"take a new pipeline: {self._in_new()}; {found.web_url}",
                     ) from None
                 self._tell(f"{found.name} (job {found.id}) cannot be played: {reason}")
         made = self._in_new_pipeline()
@@ -346,7 +348,7 @@ class _Play:
             if self.task.approval is Approval.REFUSE:
                 raise ApprovalMissing(
                     f"{job.name} (job {job.id}) may not be played yet: {reason.why}",
-                    hint=f"have it approved at {job.web_url}, then {self._command()}; or wait: {self._command()} --wait-approval",
+                    hint=f"have it approved, then {self._going_on(job)}; or wait: {self._command()} --wait-approval",
                 )
             self._wait(job, reason.why, deadline)
         elif reason.cause is Cause.EARLY:
@@ -371,10 +373,8 @@ class _Play:
 
     def _wait(self, job: Job, why: str, deadline: float) -> None:
         if self._clock() > deadline:
-            raise StoppedPartWay(
-                f"{job.name} (job {job.id}) was not played in time: {why}",
-                hint=f"{self._command()} goes on from there; {job.web_url}",
-            )
+            kind = StoppedPartWay if job.status in ("running", "canceling") else JobNotBegun
+            raise kind(f"{job.name} (job {job.id}) was not played in time: {why}", hint=self._going_on(job))
         self._tell(f"{job.name} (job {job.id}): {why}")
         self._patience.sleep(_POLL_SECONDS)
 
@@ -384,6 +384,27 @@ class _Play:
             self._told = text
             self._patience.tell(text)
 
+    # -- the next command ----------------------------------------------------------------------------------------------
+
     def _command(self) -> str:
-        verb = "rollback" if self.task.job == self._site.gitlab_settings.rollback_job else "deploy"
-        return f"lifeboat gitlab {verb} -e {self._site.project.env}"
+        """Return the command that asks for this task once more."""
+        settings = self._site.gitlab_settings
+        back = self.task.job == settings.rollback_job
+        image = self.task.inputs.get(settings.rollback_image_input if back else settings.image_input)
+        words = ["lifeboat", "gitlab", "rollback" if back else "deploy", "-e", self._site.project.env]
+        if self.task.ref != settings.default_branch:
+            words += ["--ref", self.task.ref]
+        if image is not None:
+            words += ["--image", image]
+        return shlex.join(words)
+
+    def _in_new(self) -> str:
+        """Return the command that starts a pipeline; with an image it does so anyway."""
+        command = self._command()
+        return command if " --image " in command else f"{command} --new-pipeline"
+
+    def _going_on(self, job: Job) -> str:
+        """Return how a job is gone on with: the command that took a new pipeline for it would take another one."""
+        if self.task.pipelines is Pipelines.NEW:
+            return f"play it at {job.web_url}"
+        return f"{self._command()} goes on from there ({job.web_url})"
