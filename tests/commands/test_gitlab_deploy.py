@@ -17,6 +17,7 @@ from lifeboat.errors import (
     ApprovalMissing,
     Failed,
     GitLabUnreachable,
+    JobNotBegun,
     LifeboatError,
     NothingFits,
     Refused,
@@ -287,6 +288,48 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
     assert [line for line in lab.told if line.startswith("  | to ")] == ["  | to 10.0.0.7"]
 
 
+# -- a GitLab that takes its time --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(lab: GitLabSite) -> Iterator[GitLabSite]:
+    """The site while GitLab prepares a pipeline only long after it has answered."""
+    lab.local.turn(settings={"pipeline_preparation_milliseconds": 1500})
+    yield lab
+    lab.local.turn(settings={"pipeline_preparation_milliseconds": 200})
+
+
+def test_the_job_of_a_pipeline_that_is_not_prepared_yet_is_waited_for(slow: GitLabSite) -> None:
+    slow.local.write(ci())
+
+    done = deployed(slow, pipelines=Pipelines.NEW)
+
+    assert done.status == "success"
+    assert any(line.endswith("GitLab has not prepared it yet") for line in slow.told)
+
+
+def test_no_older_pipeline_is_taken_while_the_newest_is_not_prepared(slow: GitLabSite) -> None:
+    slow.local.pushed(ci("echo older"))
+    slow.local.write(ci("echo newest"))
+    newest = slow.local.turn(push="main")["pipeline"]
+
+    done = deployed(slow, pipelines=Pipelines.EITHER)
+
+    assert done.pipeline.id == newest
+    assert "  | newest" in slow.told
+
+
+def test_a_pipeline_that_is_never_prepared_is_given_up_in_time(slow: GitLabSite) -> None:
+    slow.local.write(ci())
+
+    problem = refused(JobNotBegun, lambda: deployed(slow, pipelines=Pipelines.NEW, start_within=timedelta(seconds=0.3)))
+    until(lambda: tries(slow) == ["manual"], SECONDS)
+
+    assert problem.exit_status == 4
+    assert problem.summary.endswith("was not played in time: GitLab has not prepared it yet")
+    assert problem.hint.startswith("play it at http")
+
+
 # -- not to be played --------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +350,37 @@ def test_a_job_for_another_environment_is_not_played(lab: GitLabSite) -> None:
 
     assert problem.summary.endswith(f"(1 looked at; in {pipeline.id} it is not for that environment)")
     assert tries(lab) == ["manual"]
+
+
+def test_a_new_pipeline_that_became_one_for_another_environment_is_not_played(lab: GitLabSite) -> None:
+    lab.local.write(ci(environment="{name: production}"))  # a GitLab that drops inputs makes the default of them
+
+    problem = refused(Refused, lambda: deployed(lab, pipelines=Pipelines.NEW, inputs={}))
+
+    assert problem.summary.endswith("cannot be played: it is not for the environment x")
+    assert tries(lab) == ["manual"]
+
+
+def test_what_somebody_else_played_for_another_environment_meanwhile_is_not_ours(lab: GitLabSite) -> None:
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    other = lab.local.pushed(ci("echo elsewhere; sleep 1", environment="{name: y}"))
+    lab.local.job(other, "deploy_application").play()
+    wanted = lab.local.pushed(ci("echo wanted"))
+
+    done = deployed(lab, since=since)
+
+    assert done.pipeline.id == wanted.id
+
+
+def test_a_pipeline_that_somebody_else_started_for_another_environment_is_not_taken_for_ours(lab: GitLabSite) -> None:
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    other = lab.local.pipeline(ci(environment="{name: y}"))
+    lab.local.write(ci("echo ours"))
+
+    done = deployed(lab, since=since, pipelines=Pipelines.NEW)
+
+    assert done.pipeline.id > other.id
+    assert tries(lab) == ["manual", "success"]
 
 
 def test_a_new_pipeline_without_the_job_is_told(lab: GitLabSite) -> None:

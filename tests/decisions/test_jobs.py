@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,12 +155,25 @@ def test_every_status_has_a_next_step_with_its_reason(status: str) -> None:
                 why="it waits for earlier jobs that do not run: apply (manual); give it needs: [] to be free of them",
             ),
         ),
+        ([job("plan", "created", 2)], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
+        ([job("plan", "success", 2)], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
+        ([], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
     ],
 )
-def test_a_job_before_its_turn_waits_only_for_what_runs(others: list[Job], expected: Next) -> None:
+def test_a_job_before_its_turn_waits_for_what_runs_and_for_gitlab(others: list[Job], expected: Next) -> None:
     created = job(status="created")
 
     assert jobs.next_step(created, [created, *others], None) == expected
+
+
+@pytest.mark.parametrize("status", ["created", "pending", "running"])
+def test_a_job_is_not_behind_a_manual_one_until_its_pipeline_says_so(status: str) -> None:
+    pipeline = replace(PIPELINE, status=status)
+    created = job(status="created", pipeline=pipeline)
+
+    found = jobs.next_step(created, [created, job("apply", "manual", 3, pipeline=pipeline)], None)
+
+    assert found == Next(step=Step.WAIT, why="GitLab has not prepared it yet")
 
 
 def test_protected_variables_are_named_where_a_ref_is_not() -> None:

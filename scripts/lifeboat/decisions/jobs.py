@@ -120,8 +120,12 @@ def _before_its_turn(job: Job, jobs: Iterable[Job]) -> Next:
     busy = [other.name for other in others if other.status in _UNDER_WAY]
     if busy:
         return Next(step=Step.WAIT, why=f"it waits for earlier jobs: {', '.join(busy)}")
-    idle = [f"{other.name} ({other.status})" for other in others if other.status in ("manual", "created")]
-    why = f"it waits for earlier jobs that do not run: {', '.join(idle) or job.status}; give it needs: [] to be free of them"
+    idle = [f"{other.name} ({other.status})" for other in others if other.status == "manual"]
+    # GitLab prepares a pipeline after it has answered (InitialPipelineProcessWorker): until then every job is `created`,
+    # and so is the pipeline. One that stops for a manual job is `manual` itself.
+    if not idle or job.pipeline.status != "manual":
+        return Next(step=Step.WAIT, why="GitLab has not prepared it yet")
+    why = f"it waits for earlier jobs that do not run: {', '.join(idle)}; give it needs: [] to be free of them"
     return Next(step=Step.REFUSE, why=why)
 
 

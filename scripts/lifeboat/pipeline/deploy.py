@@ -24,7 +24,7 @@ from lifeboat.errors import (
     StoppedPartWay,
     Unreachable,
 )
-from lifeboat.gitlab_model import Job, Pipeline, VariableName
+from lifeboat.gitlab_model import Job, JobId, Pipeline, VariableName
 from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
 
@@ -123,8 +123,7 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
             hint=f"name the job in [gitlab] deploy_job of environments/{site.project.env}.toml;"
             f" lifeboat gitlab doctor -e {site.project.env}",
         )
-    play = _Play(site, task, patience, time.monotonic)
-    found = play.existing()
+    found = _Play(site, task, patience, time.monotonic).existing()
     waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
     guard = client.guard(environment)
     if any(d.status == "blocked" for d in waits) or (found is None and guard is not None and guard.approvals):
@@ -223,7 +222,7 @@ class _Play:
             return None
         for pipeline in self._pipelines.newest(self.task.ref):
             found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job).job
-            if found is not None and jobs.is_ours(found, self.task.since):
+            if found is not None and jobs.is_ours(found, self.task.since) and found.id in self._deployed():
                 return found
         return None
 
@@ -235,13 +234,14 @@ class _Play:
         """Return the job in the newest pipeline of the ref that has it for this environment."""
         elsewhere: list[str] = []
         listed = self._pipelines.newest(self.task.ref)
-        deployed = {deployment.job for deployment in self._pipelines.deployments(self._environment)}
+        deployed = self._deployed()
         for pipeline in listed:
             found = self._named(pipeline)
             if found is None:
                 continue
-            # Without this environment it would deploy elsewhere, or see none of the variables scoped to it.
-            if found.id in deployed:
+            # Without this environment it would deploy elsewhere, or see none of the variables scoped to it. One that is
+            # `created` may not have its deployment yet; it is waited for rather than passed over for an older one.
+            if found.id in deployed or found.status == "created":
                 return found
             elsewhere.append(str(pipeline.id))
         if self.task.pipelines is Pipelines.EITHER:
@@ -251,8 +251,24 @@ class _Play:
         raise NothingFits(
             f"no pipeline of {self.task.ref} has a job {self.task.job} for the environment {self._environment}"
             f" ({seen}{other})",
-            hint=f"start one: {self._command()} --new-pipeline",
+            hint=f"start one: {self._in_new()}",
         )
+
+    def _deployed(self) -> set[JobId | None]:
+        """Return the jobs that have a deployment to our environment: the API tells a job's environment nowhere else."""
+        return {deployment.job for deployment in self._pipelines.deployments(self._environment)}
+
+    def _is_placed(self, job: Job) -> bool:
+        """Return whether a job is for our environment; waits until GitLab has prepared its pipeline and shows it."""
+        deadline = self._clock() + self.task.start_within.total_seconds()
+        looks = 1
+        while job.id not in self._deployed():
+            if job.status != "created" and looks >= TRIES:
+                return False
+            looks += job.status != "created"
+            self._wait(job, "GitLab does not show yet which environment it is for", deadline)
+            job = self._newest_try(job)
+        return True
 
     def _named(self, pipeline: Pipeline) -> Job | None:
         found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job)
@@ -264,7 +280,25 @@ class _Play:
         return found.job
 
     def _in_new_pipeline(self) -> Job:
-        pipeline = self._started()
+        """Return the job of a pipeline that is started once, also when the answer is lost."""
+        listed = self._pipelines.newest(self.task.ref)
+        seen = {p.id for p in listed if self.task.since is None or p.created_at < self.task.since}
+        for attempt in range(1, TRIES + 1):
+            for pipeline in listed:
+                found = self._named(pipeline) if pipeline.id not in seen and pipeline.source == "api" else None
+                # Somebody else may have started one meanwhile, for another environment.
+                if found is not None and self._is_placed(found):
+                    return found
+                seen.add(pipeline.id)
+            try:
+                return self._job_of(self._pipelines.start(self.task.ref, self.task.inputs))
+            except Unreachable:
+                if attempt == TRIES:
+                    raise
+                listed = self._pipelines.newest(self.task.ref)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _job_of(self, pipeline: Pipeline) -> Job:
         self._tell(f"pipeline {pipeline.id} of {self.task.ref} started: {pipeline.web_url}")
         found = self._named(pipeline)
         if found is None:
@@ -274,22 +308,6 @@ class _Play:
             )
         return found
 
-    def _started(self) -> Pipeline:
-        """Start a pipeline once, also when the answer is lost."""
-        listed = self._pipelines.newest(self.task.ref)
-        before = {p.id for p in listed if self.task.since is None or p.created_at < self.task.since}
-        for attempt in range(1, TRIES + 1):
-            made = [p for p in listed if p.id not in before and p.source == "api"]
-            if made:
-                return made[0]
-            try:
-                return self._pipelines.start(self.task.ref, self.task.inputs)
-            except Unreachable:
-                if attempt == TRIES:
-                    raise
-                listed = self._pipelines.newest(self.task.ref)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
     # -- playing -------------------------------------------------------------------------------------------------------
 
     def _brought_to_run(self, job: Job) -> Job:
@@ -297,18 +315,23 @@ class _Play:
         deadline = self._clock() + self.task.start_within.total_seconds()
         # What runs already may take as long as a job may.
         patient = self._clock() + self.task.end_within.total_seconds()
-        lost = 0
+        lost, ordered, placed = 0, False, False
         while True:
             self.job = job
             listed = self._pipelines.jobs(job.pipeline.id)
             job = next((other for other in listed if other.name == job.name), job)
+            if not placed and job.status != "created":
+                placed = self._is_placed(job)
+                if not placed:
+                    raise _Unusable(f"it is not for the environment {self._environment}")
             step = jobs.next_step(job, listed, self.task.since)
             if step.step is Step.FOLLOW:
                 self._tell(f"{job.name} (job {job.id}): {step.why}")
                 return job
-            if step.step is Step.REFUSE:
+            # A try that was ordered is `created` until GitLab has made up its mind about it.
+            if step.step is Step.REFUSE and not (ordered and job.status == "created"):
                 raise _Unusable(step.why)
-            if step.step is Step.WAIT:
+            if step.step in (Step.WAIT, Step.REFUSE):
                 self._wait(job, step.why, patient if job.status in ("running", "canceling") else deadline)
                 continue
             self._tell(f"{job.name} (job {job.id}): {step.why}")
@@ -323,21 +346,25 @@ class _Play:
             if said is not None:
                 self._refused(job, said, patient)
                 continue
+            ordered = True
             begun = self._newer_try(job)
             if begun is not None:
+                self.job = begun
                 return begun
             self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
 
     def _newer_try(self, job: Job) -> Job | None:
         """Return the try that was begun: the answer to a play carries the id of the old one. None when none was."""
         for _ in range(TRIES):
-            listed = self._pipelines.jobs(job.pipeline.id)
-            newest = max((other for other in listed if other.name == job.name), key=lambda other: other.id, default=job)
+            newest = self._newest_try(job)
             if newest.id != job.id or newest.status != job.status:
-                self.job = newest
                 return newest
             self._patience.sleep(_POLL_SECONDS)
         return None
+
+    def _newest_try(self, job: Job) -> Job:
+        listed = self._pipelines.jobs(job.pipeline.id)
+        return max((other for other in listed if other.name == job.name), key=lambda other: other.id, default=job)
 
     def _refused(self, job: Job, said: LifeboatError, deadline: float) -> None:
         """Raise why GitLab will not play a job; returns when that has passed, or can be waited for."""
