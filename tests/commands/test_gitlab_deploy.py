@@ -455,6 +455,19 @@ def test_a_protected_environment_that_waits_for_approval_is_told_as_that(guarded
     assert tries(guarded) == ["manual"]
 
 
+def test_a_second_deploy_waits_for_an_approval_of_its_own(guarded: GitLabSite) -> None:
+    guarded.local.pushed(ci())
+    guarded.local.project("second-maintainer").deployments.list(environment="x")[0].approval("approved")
+    deployed(guarded)
+
+    ahead = refused(ApprovalMissing, lambda: deploy.require_playable(guarded.site(), task(guarded), patience(guarded)))
+    problem = refused(ApprovalMissing, lambda: deployed(guarded))
+
+    assert ahead.summary.startswith("a deployment to x must be approved in GitLab first (http")
+    assert problem.summary.endswith("to x waits for 1 more approval")
+    assert tries(guarded) == ["success", "manual"]
+
+
 def test_an_approval_is_waited_for_when_asked(guarded: GitLabSite) -> None:
     guarded.local.pipeline(ci())
 

@@ -132,6 +132,12 @@ def test_what_began_or_waits_since_is_this_runs(
     assert jobs.is_ours(job(status=status, started_at=started), since) is ours
 
 
+def test_a_job_has_begun_when_it_waits_runs_or_has_ended() -> None:
+    begun = {status for status in STATUSES if jobs.has_begun(job(status=status))}
+
+    assert set(STATUSES) - begun == {"created", "manual"}
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_a_next_step_with_its_reason(status: str) -> None:
     done = jobs.next_step(job(status=status), [], None)

@@ -80,6 +80,11 @@ class Next:
     why: str
 
 
+def has_begun(job: Job) -> bool:
+    """Return whether a job waits for a runner, runs or has ended: one that is `manual` or `created` may never do so."""
+    return job.status in (*_UNDER_WAY, *ENDED)
+
+
 def is_ours(job: Job, since: datetime | None) -> bool:
     """Return whether a job began, or waits to, after this run may first have played it.
 

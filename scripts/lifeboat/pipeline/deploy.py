@@ -24,7 +24,7 @@ from lifeboat.errors import (
     StoppedPartWay,
     Unreachable,
 )
-from lifeboat.gitlab_model import Job, JobId, Pipeline, VariableName
+from lifeboat.gitlab_model import ENDED, Job, JobId, Pipeline, VariableName
 from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
 
@@ -126,7 +126,9 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
     found = _Play(site, task, patience, time.monotonic).existing()
     waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
     guard = client.guard(environment)
-    if any(d.status == "blocked" for d in waits) or (found is None and guard is not None and guard.approvals):
+    # What is made anew has a deployment of its own, which waits for its own approvals: an ended job's next try too.
+    anew = found is None or found.status in (*ENDED, "created")
+    if any(d.status == "blocked" for d in waits) or (anew and guard is not None and guard.approvals):
         where = "" if found is None else f" ({found.web_url})"
         raise ApprovalMissing(
             f"a deployment to {environment} must be approved in GitLab first{where}",
@@ -347,14 +349,15 @@ class _Play:
                 self._refused(job, said, patient)
                 continue
             ordered = True
-            begun = self._newer_try(job)
-            if begun is not None:
-                self.job = begun
-                return begun
-            self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
+            newer = self._newer_try(job)
+            if newer is None:
+                self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
+            elif jobs.has_begun(newer):
+                self.job = newer
+                return newer
 
     def _newer_try(self, job: Job) -> Job | None:
-        """Return the try that was begun: the answer to a play carries the id of the old one. None when none was."""
+        """Return what became of an order: the answer to a play carries the id of the old try. None when nothing has yet."""
         for _ in range(TRIES):
             newest = self._newest_try(job)
             if newest.id != job.id or newest.status != job.status:
