@@ -100,7 +100,7 @@ def tries(lab: GitLabSite, name: str = "deploy_application") -> list[str]:
 
 
 def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(CI)
+    pipeline = lab.local.pushed(CI)
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
 
     done = deployed(lab)
@@ -113,7 +113,7 @@ def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite
 
 
 def test_a_second_deploy_is_a_new_try_with_the_variables_of_now(lab: GitLabSite) -> None:
-    lab.local.pipeline(CI)
+    lab.local.pushed(CI)
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     first = deployed(lab)
     lab.output(lambda r: r["app"].update(address="10.0.0.8"))
@@ -128,10 +128,10 @@ def test_a_second_deploy_is_a_new_try_with_the_variables_of_now(lab: GitLabSite)
 
 
 def test_the_newest_pipeline_that_has_the_job_for_this_environment_is_taken(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo old"))
-    wanted = lab.local.pipeline(ci("echo wanted"))
-    lab.local.pipeline(ci("echo elsewhere", environment="{name: y}"))
-    lab.local.pipeline("other: {script: [echo x]}")
+    lab.local.pushed(ci("echo old"))
+    wanted = lab.local.pushed(ci("echo wanted"))
+    lab.local.pushed(ci("echo elsewhere", environment="{name: y}"))
+    lab.local.pushed("other: {script: [echo x]}")
 
     done = deployed(lab)
 
@@ -140,7 +140,7 @@ def test_the_newest_pipeline_that_has_the_job_for_this_environment_is_taken(lab:
 
 
 def test_the_rollback_job_is_played_by_its_own_name(lab: GitLabSite) -> None:
-    lab.local.pipeline(CI)
+    lab.local.pushed(CI)
     site = lab.site()
 
     done = deploy.run(site, deploy.rollback_task(site, Wanted()), patience(lab))
@@ -151,7 +151,7 @@ def test_the_rollback_job_is_played_by_its_own_name(lab: GitLabSite) -> None:
 
 
 def test_a_failed_job_fails_although_its_pipeline_passes(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo before; exit 3", allow_failure="true"))
+    pipeline = lab.local.pushed(ci("echo before; exit 3", allow_failure="true"))
 
     problem = refused(Failed, lambda: deployed(lab))
 
@@ -163,7 +163,7 @@ def test_a_failed_job_fails_although_its_pipeline_passes(lab: GitLabSite) -> Non
 
 
 def test_a_canceled_job_ends_the_following(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo begun; sleep 60"))
+    pipeline = lab.local.pushed(ci("echo begun; sleep 60"))
 
     def cancel() -> None:
         lab.local.reached(pipeline, "deploy_application", "running")
@@ -200,13 +200,39 @@ def test_inputs_of_a_new_pipeline_carry_the_image(lab: GitLabSite) -> None:
     assert any(line.startswith(f"pipeline {done.pipeline.id} of main started: ") for line in lab.told)
 
 
+def test_a_pipeline_that_was_given_an_image_is_not_repeated(lab: GitLabSite) -> None:
+    lab.local.write("""
+    spec:
+      inputs:
+        image: {default: "of its settings"}
+    ---
+    deploy_application:
+      script: ["echo 'image $[[ inputs.image ]]'"]
+      environment: {name: x}
+      when: manual
+    """)
+    site = lab.site()
+    bad = deploy.run(site, deploy.deploy_task(site, Wanted(image="app:bad")), patience(lab))
+    lab.told.clear()
+
+    problem = refused(NothingFits, lambda: deploy.run(site, deploy.deploy_task(site, Wanted()), patience(lab)))
+    recovered = deploy.run(site, deploy.deploy_task(site, Wanted(pipelines=Pipelines.EITHER)), patience(lab))
+
+    assert problem.summary == (
+        "no pushed pipeline of main has a job deploy_application for the environment x"
+        f" (1 looked at; {bad.pipeline.id} may have inputs of its own, so it is not repeated)"
+    )
+    assert recovered.pipeline.id > bad.pipeline.id
+    assert "  | image of its settings" in lab.told
+
+
 # -- once --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["before", "after", "cut"])
 @pytest.mark.parametrize("again", ["first", "second"])
 def test_a_play_whose_answer_is_lost_is_not_played_twice(lab: GitLabSite, when: str, again: str) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     if again == "second":
         deployed(lab)
     lab.fail("PlayJob|RetryJob", when=when, status=502 if when != "cut" else 200)
@@ -227,11 +253,11 @@ def test_a_pipeline_whose_answer_is_lost_is_not_started_twice(lab: GitLabSite, w
 
 
 def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo begun; sleep 2"))
+    pipeline = lab.local.pushed(ci("echo begun; sleep 2"))
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
-    lab.local.pipeline(ci("echo another"))  # somebody pushed meanwhile
+    lab.local.pushed(ci("echo another"))  # somebody pushed meanwhile
 
     done = deployed(lab, since=since)
     again = deployed(lab, since=since)
@@ -243,10 +269,10 @@ def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite)
 
 def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitLabSite) -> None:
     lab.local.turn(runner="offline")
-    pipeline = lab.local.pipeline(ci())
+    pipeline = lab.local.pushed(ci())
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     lab.local.job(pipeline, "deploy_application").play()
-    lab.local.pipeline(ci("echo another"))
+    lab.local.pushed(ci("echo another"))
 
     refused(GitLabUnreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
 
@@ -254,7 +280,7 @@ def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitL
 
 
 def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo old"))
+    lab.local.pushed(ci("echo old"))
     time.sleep(1.1)  # GitLab's clock has seconds
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     started = lab.local.pipeline(ci("echo ours"))
@@ -270,7 +296,7 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
 ) -> None:
     go = tmp_path / "go"
     waits = f"while ! test -e {go}; do sleep 0.1; done"
-    pipeline = lab.local.pipeline(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
+    pipeline = lab.local.pushed(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
@@ -338,13 +364,13 @@ def test_without_a_pipeline_it_says_how_to_get_one(lab: GitLabSite) -> None:
 
     assert problem.exit_status == 6
     assert problem.summary == (
-        "no pipeline of main has a job deploy_application for the environment x (there are none)"
+        "no pushed pipeline of main has a job deploy_application for the environment x (there are none)"
     )
     assert problem.hint == "start one: lifeboat gitlab deploy -e x --new-pipeline"
 
 
 def test_a_job_for_another_environment_is_not_played(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci(environment="{name: y}"))
+    pipeline = lab.local.pushed(ci(environment="{name: y}"))
 
     problem = refused(NothingFits, lambda: deployed(lab))
 
@@ -393,7 +419,7 @@ def test_a_new_pipeline_without_the_job_is_told(lab: GitLabSite) -> None:
 
 def test_several_jobs_of_the_name_are_candidates_and_none_is_chosen(lab: GitLabSite) -> None:
     both = ci().replace("deploy_application:", "'deploy_application: [eu]':")
-    pipeline = lab.local.pipeline(both + "\n" + both.replace("[eu]", "[us]").partition("\n")[2])
+    pipeline = lab.local.pushed(both + "\n" + both.replace("[eu]", "[us]").partition("\n")[2])
 
     problem = refused(NothingFits, lambda: deployed(lab))
 
@@ -404,7 +430,7 @@ def test_several_jobs_of_the_name_are_candidates_and_none_is_chosen(lab: GitLabS
 
 def test_a_job_behind_a_manual_one_is_refused_with_its_name(lab: GitLabSite) -> None:
     text = ci(needs="") + "\nbuild: {stage: build, script: [echo x], rules: [{when: manual}]}"
-    lab.local.pipeline(text)
+    lab.local.pushed(text)
 
     problem = refused(Refused, lambda: deployed(lab))
 
@@ -415,7 +441,7 @@ def test_a_job_behind_a_manual_one_is_refused_with_its_name(lab: GitLabSite) -> 
 
 
 def test_a_job_behind_a_running_one_is_waited_for(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci(needs="") + "\nbuild: {stage: build, script: [sleep 1]}")
+    lab.local.pushed(ci(needs="") + "\nbuild: {stage: build, script: [sleep 1]}")
 
     deployed(lab)
 
@@ -424,7 +450,7 @@ def test_a_job_behind_a_running_one_is_waited_for(lab: GitLabSite) -> None:
 
 
 def test_a_skipped_job_is_refused(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci(needs="") + "\nbuild: {stage: build, script: [exit 1]}")
+    pipeline = lab.local.pushed(ci(needs="") + "\nbuild: {stage: build, script: [exit 1]}")
     lab.local.reached(pipeline, "deploy_application", "skipped")
 
     problem = refused(Refused, lambda: deployed(lab))
@@ -444,7 +470,7 @@ def guarded(lab: GitLabSite) -> Iterator[GitLabSite]:
 
 
 def test_a_protected_environment_that_waits_for_approval_is_told_as_that(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
 
     problem = refused(ApprovalMissing, lambda: deployed(guarded))
 
@@ -469,7 +495,7 @@ def test_a_second_deploy_waits_for_an_approval_of_its_own(guarded: GitLabSite) -
 
 
 def test_an_approval_is_waited_for_when_asked(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
 
     def approve() -> None:
         until(lambda: any("waits for 1 more approval" in line for line in guarded.told), SECONDS)
@@ -485,7 +511,7 @@ def test_an_approval_is_waited_for_when_asked(guarded: GitLabSite) -> None:
 
 
 def test_a_rejected_deployment_is_refused(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
     guarded.local.project("second-maintainer").deployments.list(environment="x")[0].approval("rejected")
 
     problem = refused(Refused, lambda: deployed(guarded))
@@ -495,7 +521,7 @@ def test_a_rejected_deployment_is_refused(guarded: GitLabSite) -> None:
 
 @pytest.mark.parametrize("answer", ["unplayable", "forbidden"])
 def test_an_archived_pipeline_is_refused_or_a_new_one_is_taken(lab: GitLabSite, answer: str) -> None:
-    pipeline = lab.local.pipeline(ci())
+    pipeline = lab.local.pushed(ci())
     lab.local.turn(archive=pipeline.id, settings={"refusal_of_stale_jobs": answer})
 
     problem = refused(Refused, lambda: deployed(lab))
@@ -513,10 +539,10 @@ def test_an_outdated_deployment_is_refused_with_the_newer_one(lab: GitLabSite, a
         lab.local.project().branches.create({"branch": "older", "ref": "main"})
     lab.local.write(ci())
     old = lab.local.commit()
-    lab.local.pipeline(ref="older")
+    lab.local.pushed(ref="older")
     lab.local.write(ci("echo newer"))
     new = lab.local.commit()
-    lab.local.pipeline()
+    lab.local.pushed()
     deployed(lab)
     lab.local.turn(settings={"refusal_of_stale_jobs": answer})
 
@@ -534,7 +560,7 @@ def test_a_ref_whose_jobs_would_not_see_protected_variables_is_refused(lab: GitL
         project.branches.create({"branch": "hot-fix", "ref": "main"})
     lab.write('[[gitlab.variables]]\nkey = "EC2_INSTANCE_IP"\noutput = "app.address"\nprotected = true\n')
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
-    lab.local.pipeline(ci(), ref="hot-fix")
+    lab.local.pushed(ci(), ref="hot-fix")
 
     problem = refused(Refused, lambda: deployed(lab, ref="hot-fix"))
 
@@ -586,7 +612,7 @@ def test_the_next_command_keeps_the_image(guarded: GitLabSite) -> None:
     ],
 )
 def test_a_role_that_may_not_play_is_named(lab: GitLabSite, who: str, kind: type[LifeboatError], words: str) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     lab.write(settings=lab.token(who))
 
     problem = refused(kind, lambda: deployed(lab))
@@ -600,7 +626,7 @@ def test_who_may_deploy_to_a_protected_environment_is_named(lab: GitLabSite) -> 
     owner = lab.local.project("owner")
     number = next(m.id for m in owner.members_all.list(get_all=True) if m.username == "second-maintainer")
     owner.protected_environments.create({"name": "x", "deploy_access_levels": [{"user_id": number}]})
-    lab.local.pipeline(ci(), who="owner")
+    lab.local.pushed(ci())
 
     try:
         problem = refused(RoleMissing, lambda: deployed(lab))
@@ -614,7 +640,7 @@ def test_who_may_deploy_to_a_protected_environment_is_named(lab: GitLabSite) -> 
 
 
 def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     lab.local.turn(runner="offline")
 
     problem = refused(GitLabUnreachable, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
@@ -629,7 +655,7 @@ def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite)
 
 
 def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("sleep 4"))
+    pipeline = lab.local.pushed(ci("sleep 4"))
 
     problem = refused(StoppedPartWay, lambda: deployed(lab, end_within=timedelta(seconds=1)))
 
@@ -640,7 +666,7 @@ def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSi
 
 
 def test_a_gitlab_that_is_away_for_a_while_does_not_end_the_following(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo one; sleep 1; echo two"))
+    lab.local.pushed(ci("echo one; sleep 1; echo two"))
     lab.fail("GetJob|GetJobTrace", first=2, times=9, status=503)
 
     done = deployed(lab)
@@ -651,7 +677,7 @@ def test_a_gitlab_that_is_away_for_a_while_does_not_end_the_following(lab: GitLa
 
 
 def test_every_line_of_a_long_log_is_shown_once(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("for n in $(seq 300); do echo line $n; sleep 0.005; done"))
+    lab.local.pushed(ci("for n in $(seq 300); do echo line $n; sleep 0.005; done"))
 
     deployed(lab)
 
@@ -672,7 +698,7 @@ def test_a_hidden_value_whose_answer_was_lost_is_the_wanted_one_for_a_job(
         lab.output(lambda r: r["app"].update(url="http://192.0.2.1"))
         sync.sync(lab.site(), patience(lab), lambda _: None, Way())
         lab.output()
-    lab.local.pipeline(ci('printf %s "$TOKEN" | sha256sum'))
+    lab.local.pushed(ci('printf %s "$TOKEN" | sha256sum'))
     lab.fail(operation, when=when, status=504 if when != "cut" else 200)
 
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())

@@ -80,6 +80,11 @@ def test_one_job_of_a_name_is_found_and_several_are_candidates(
     assert (done.job.name if done.job else None, done.candidates) == (found, candidates)
 
 
+@pytest.mark.parametrize("source", ["push", "api", "web", "schedule", "trigger", "pipeline"])
+def test_only_a_pushed_pipeline_surely_has_the_defaults_of_its_file(source: str) -> None:
+    assert jobs.has_the_files_defaults(replace(PIPELINE, source=source)) is (source == "push")
+
+
 # -- what to do with it ------------------------------------------------------------------------------------------------
 
 

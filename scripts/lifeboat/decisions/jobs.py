@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lifeboat.gitlab_model import ENDED, WAITING, Deployment, Job, ProjectFacts, RunnerFacts, Variable, VariableName
+from lifeboat.gitlab_model import (
+    ENDED,
+    WAITING,
+    Deployment,
+    Job,
+    Pipeline,
+    ProjectFacts,
+    RunnerFacts,
+    Variable,
+    VariableName,
+)
 
 _UNDER_WAY = (*WAITING, "running", "canceling")
 
@@ -57,6 +67,14 @@ def named(jobs: Iterable[Job], name: str) -> Found:
     if len(exact) == 1 and not several:
         return Found(job=exact[0])
     return Found(job=None, candidates=tuple(f"{job.name} (job {job.id})" for job in (*exact, *several)))
+
+
+def has_the_files_defaults(pipeline: Pipeline) -> bool:
+    """Return whether a pipeline surely runs with the defaults of its file.
+
+    All but a push may bring inputs (doc/ci/inputs), an image among them, and GitLab shows nobody which.
+    """
+    return pipeline.source == "push"
 
 
 # -- what to do with it ------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ _POLL_SECONDS = 2.0
 
 
 class Pipelines(StrEnum):
-    """Which pipeline the job may be taken from."""
+    """Which pipeline the job may be taken from; of those that exist, only one that was pushed."""
 
     EXISTING = "existing"
     EITHER = "either"
@@ -233,11 +233,15 @@ class _Play:
         return None if self.task.pipelines is Pipelines.NEW else self._found()
 
     def _found(self) -> Job | None:
-        """Return the job in the newest pipeline of the ref that has it for this environment."""
+        """Return the job in the newest pushed pipeline of the ref that has it for this environment."""
+        given: list[str] = []
         elsewhere: list[str] = []
         listed = self._pipelines.newest(self.task.ref)
         deployed = self._deployed()
         for pipeline in listed:
+            if not jobs.has_the_files_defaults(pipeline):
+                given.append(str(pipeline.id))
+                continue
             found = self._named(pipeline)
             if found is None:
                 continue
@@ -250,9 +254,10 @@ class _Play:
             return None
         seen = f"{len(listed)} looked at" if listed else "there are none"
         other = f"; in {', '.join(elsewhere[:3])} it is not for that environment" if elsewhere else ""
+        fixed = f"; {', '.join(given[:3])} may have inputs of its own, so it is not repeated" if given else ""
         raise NothingFits(
-            f"no pipeline of {self.task.ref} has a job {self.task.job} for the environment {self._environment}"
-            f" ({seen}{other})",
+            f"no pushed pipeline of {self.task.ref} has a job {self.task.job} for the environment {self._environment}"
+            f" ({seen}{other}{fixed})",
             hint=f"start one: {self._in_new()}",
         )
 
