@@ -17,6 +17,8 @@ from lifeboat.stack import application
 from lifeboat.stack.application import Work
 
 _POLL_SECONDS = 1.0
+# No image is named: what the recovered disk serves is run anew, also when GitLab's registry is down with GitLab.
+_FROM_DISK = replace(application.redeployment(None), script=deployments.redeploying_from_disk)
 
 
 def require_gitlab(c: Recovering) -> None:
@@ -113,5 +115,5 @@ def _deploy_over_ssm(c: Recovering, turn: Turn) -> None:
             turn.sleep(_POLL_SECONDS)
     within = timedelta(seconds=turn.seconds_left)
     work = Work(site=c.site, tell=c.tell, within=within, effect=turn.effect, note=turn.note)
-    application.perform(work, application.redeployment(None))
+    application.perform(work, _FROM_DISK)
     turn.note(f"deployed to {instance} over SSM", deployed_to=instance, deployed_by="SSM")
