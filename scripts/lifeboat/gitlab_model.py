@@ -255,6 +255,16 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Played:
+    """A try of a job that was ordered, as far as it takes to find it again."""
+
+    name: str
+    job: JobId
+    pipeline: PipelineId
+    web_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One deployment of an environment by a job; `missing_approvals` is how many persons it still waits for."""
 

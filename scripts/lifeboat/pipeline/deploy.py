@@ -123,7 +123,7 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
             hint=f"name the job in [gitlab] deploy_job of environments/{site.project.env}.toml;"
             f" lifeboat gitlab doctor -e {site.project.env}",
         )
-    found = _Play(site, task, patience, time.monotonic).existing()
+    found = _Play(site, task, patience).existing()
     waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
     guard = client.guard(environment)
     # What is made anew has a deployment of its own, which waits for its own approvals: an ended job's next try too.
@@ -136,13 +136,14 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
         )
 
 
-def play_and_follow(site: Site, task: Task, patience: Patience, clock: Callable[[], float] = time.monotonic) -> Job:
+def play_and_follow(site: Site, task: Task, patience: Patience, note: Callable[[Job], None] = lambda _: None) -> Job:
     """Play the job once with today's variables, follow its log, and return it when it has succeeded.
 
-    Call it holding the environment. Raises Failed with GitLab's reason when it ended otherwise, StoppedPartWay with its
-    address when a limit passed while it goes on, ApprovalMissing, Refused or NothingFits when it cannot be played.
+    Call it holding the environment. `note` is given each try of the job before it may run. Raises Failed with GitLab's
+    reason when it ended otherwise, StoppedPartWay with its address when a limit passed while it goes on (JobNotBegun:
+    while it waits), ApprovalMissing, Refused or NothingFits when it cannot be played.
     """
-    play = _Play(site, task, patience, clock)
+    play = _Play(site, task, patience, note)
     try:
         return play.to_the_end()
     except KeyboardInterrupt:
@@ -157,12 +158,16 @@ class _Unusable(Exception):
 class _Play:
     """One job on its way from a pipeline to its end."""
 
-    def __init__(self, site: Site, task: Task, patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, site: Site, task: Task, patience: Patience, note: Callable[[Job], None] = lambda _: None
+    ) -> None:
         self.task = task
         self.job: Job | None = None
         self._site = site
         self._patience = patience
-        self._clock = clock
+        self._note = note
+        self._noted: Job | None = None
+        self._clock = time.monotonic
         self._gitlab = site.gitlab(patience)
         self._pipelines = site.gitlab_pipelines(patience)
         self._environment = site.gitlab_environment
@@ -334,7 +339,7 @@ class _Play:
             step = jobs.next_step(job, listed, self.task.since)
             if step.step is Step.FOLLOW:
                 self._tell(f"{job.name} (job {job.id}): {step.why}")
-                return job
+                return self._begun(job)
             # A try that was ordered is `created` until GitLab has made up its mind about it.
             if step.step is Step.REFUSE and not (ordered and job.status == "created"):
                 raise _Unusable(step.why)
@@ -342,6 +347,7 @@ class _Play:
                 self._wait(job, step.why, patient if job.status in ("running", "canceling") else deadline)
                 continue
             self._tell(f"{job.name} (job {job.id}): {step.why}")
+            self._begun(job)
             try:
                 said = self._pipelines.play(job.id) if step.step is Step.PLAY else self._pipelines.retry(job.id)
             except Unreachable as problem:
@@ -358,8 +364,15 @@ class _Play:
             if newer is None:
                 self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
             elif jobs.has_begun(newer):
-                self.job = newer
-                return newer
+                return self._begun(newer)
+
+    def _begun(self, job: Job) -> Job:
+        """Note a try that may run from now on, once, and return it."""
+        self.job = job
+        if self._noted is None or self._noted.id != job.id:
+            self._noted = job
+            self._note(job)
+        return job
 
     def _newer_try(self, job: Job) -> Job | None:
         """Return what became of an order: the answer to a play carries the id of the old try. None when nothing has yet."""

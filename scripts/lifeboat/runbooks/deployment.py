@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lifeboat.decisions import deployments
-from lifeboat.errors import GitLabUnreachable
-from lifeboat.model import EventKind, Gap, InstanceId
+from lifeboat.decisions import deployments, played_jobs
+from lifeboat.errors import Failed, GitLabUnreachable
+from lifeboat.gitlab_model import Job
+from lifeboat.model import Gap, InstanceId
 from lifeboat.pipeline import deploy as playing
 from lifeboat.pipeline import sync
 from lifeboat.pipeline.deploy import Pipelines, Wanted
@@ -68,19 +69,32 @@ def deploy(c: Recovering, turn: Turn) -> None:
     """Play the job and follow it to its end; where GitLab does not answer, run the same over SSM."""
     instance = c.app.instance_id
     try:
-        patience = c.gitlab_patience()
         if variables_match(c) is not None:
             sync_variables(c, turn)  # left open before: the job goes where they point
-        task = replace(_task(c), since=_since(c, turn))
-        with turn.effect(f"play {task.job}", instance=instance) as came:
-            job = playing.play_and_follow(c.site, task, patience)
-            came.update(job=job.id, url=job.web_url)
+        job = _played(c, turn)
         turn.note(
             f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
         )
     except GitLabUnreachable as error:
-        c.tell.warn(f"GitLab does not answer ({error.summary}); deploying over SSM")
+        c.tell.warn(f"GitLab does not deploy it ({error.summary}); deploying over SSM")
         _deploy_over_ssm(c, turn)
+
+
+def _played(c: Recovering, turn: Turn) -> Job:
+    """Play the job, writing down each try before it may run, and whether it ended."""
+
+    def note(job: Job) -> None:
+        turn.note(f"{job.name} is job {job.id}", **played_jobs.noted(job))
+
+    task = replace(_task(c), since=_since(c, turn))
+    with turn.effect(f"play {task.job}", instance=c.app.instance_id) as came:
+        try:
+            job = playing.play_and_follow(c.site, task, c.gitlab_patience(), note)
+        except Failed:
+            came[played_jobs.ENDED] = True
+            raise
+        came.update(job=job.id, url=job.web_url)
+    return job
 
 
 def _task(c: Recovering) -> playing.Task:
@@ -88,21 +102,13 @@ def _task(c: Recovering) -> playing.Task:
 
 
 def _since(c: Recovering, turn: Turn) -> datetime:
-    """Return when, by GitLab's clock, this recovery may first have played the job.
-
-    A play that failed counts no more: it is played again.
-    """
-    noted, failed = None, False
-    for event in c.journal.events:
-        if "deploy_since" in event.data:
-            noted, failed = datetime.fromisoformat(event.data["deploy_since"]), False
-        elif event.kind is EventKind.RESULT and event.step == "deploy" and "error" in event.data:
-            failed = True
-    if noted is not None and not failed:
+    """Return when, by GitLab's clock, this recovery may first have played the job; it is written down before."""
+    noted = played_jobs.since(c.journal.events)
+    if noted is not None:
         return noted
     # GitLab tells whole seconds.
     since = c.site.gitlab_pipelines(c.gitlab_patience()).now() - timedelta(seconds=1)
-    turn.note("the job may be played from now on", deploy_since=since.isoformat())
+    turn.note("the job may be played from now on", **{played_jobs.SINCE: since.isoformat()})
     return since
 
 
