@@ -25,9 +25,10 @@ from lifeboat.errors import (
     StoppedPartWay,
     WrongConfiguration,
 )
-from lifeboat.gitlab_model import Job
+from lifeboat.gitlab_model import Job, JobId, PipelineId, Played
 from lifeboat.pipeline import deploy, sync
 from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted, play_and_follow
+from lifeboat.pipeline.following import withdrawn
 from lifeboat.pipeline.sync import Way
 
 from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
@@ -652,6 +653,44 @@ def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite)
         "did not begin within 0 min: no runner is online that takes jobs with no tags (offline: local cloud)"
     )
     assert waiting == ["pending"]
+
+
+def test_a_job_that_a_runner_may_take_and_none_takes_has_not_begun(lab: GitLabSite) -> None:
+    lab.local.pushed(ci(tags="[elsewhere]"))
+    lab.fail("GetRunner", status=403, times=1000)
+
+    problem = refused(JobNotBegun, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
+
+    assert problem.summary.endswith("did not begin within 0 min: it is pending")
+
+
+@pytest.mark.parametrize("state", ["waiting", "manual", "ended", "running"])
+def test_what_was_played_and_waits_is_taken_back_and_what_runs_is_named(lab: GitLabSite, state: str) -> None:
+    pipeline = lab.local.pushed(ci("sleep 2" if state == "running" else "echo x"))
+    job = lab.local.job(pipeline, "deploy_application")
+    if state == "waiting":
+        lab.local.turn(runner="offline")
+    if state != "manual":
+        job.play()
+        lab.local.reached(pipeline, job.name, {"waiting": "pending", "ended": "success"}.get(state, state))
+    played = Played(name=job.name, job=job.id, pipeline=pipeline.id, web_url=job.web_url)
+
+    left = withdrawn(lab.site().gitlab_pipelines(patience(lab)), played)
+
+    expected = f"deploy_application (job {job.id}) is running, and replaces what is deployed now: look at {job.web_url}"
+    assert left == (expected if state == "running" else "")
+    assert tries(lab) == [{"waiting": "canceled", "ended": "success"}.get(state, state)]
+
+
+def test_what_was_played_is_named_where_gitlab_does_not_answer(lab: GitLabSite) -> None:
+    lab.fail(status=503, times=1000)
+    played = Played(name="deploy_application", job=JobId(7), pipeline=PipelineId(8), web_url="https://g/7")
+
+    left = withdrawn(lab.site().gitlab_pipelines(patience(lab)), played)
+
+    assert left.startswith(
+        "deploy_application (job 7) may still run, and then replaces what is deployed now: cancel it at https://g/7 ("
+    )
 
 
 def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSite) -> None:

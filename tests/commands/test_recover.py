@@ -199,6 +199,22 @@ def test_ctrl_c_while_the_job_runs_does_not_deploy_twice(stack: Rehearsal) -> No
     assert deploys(stack) == ["success"]
 
 
+def test_a_job_that_no_runner_takes_in_time_is_taken_back_and_the_disk_serves_without_a_registry(
+    stack: Rehearsal,
+) -> None:
+    broke(stack)
+    stack.edit("environments/local.toml", r"^\[gitlab\]$", "[gitlab]\nstart_minutes = 0.05")
+    stack.control("gitlab", runner="offline")
+
+    done = passed(stack.lifeboat("recover"))
+    stack.control("gitlab", runner="online")
+
+    assert "no runner is online that takes jobs with no tags" in done.stderr
+    assert "deployed by: SSM" in done.stdout
+    assert deploys(stack) == ["canceled"]
+    assert by_name(stack)["findings"] == []
+
+
 def _until_it_says(process: subprocess.Popen[str], words: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:

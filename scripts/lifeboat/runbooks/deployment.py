@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.decisions import deployments, played_jobs
-from lifeboat.errors import Failed, GitLabUnreachable
+from lifeboat.errors import Failed, GitLabUnreachable, JobNotBegun
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Gap, InstanceId
 from lifeboat.pipeline import deploy as playing
-from lifeboat.pipeline import sync
+from lifeboat.pipeline import following, sync
 from lifeboat.pipeline.deploy import Pipelines, Wanted
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Turn
@@ -18,6 +18,7 @@ from lifeboat.stack import application
 from lifeboat.stack.application import Work
 
 _POLL_SECONDS = 1.0
+_ANSWER_SECONDS = 10.0
 # No image is named: what the recovered disk serves is run anew, also when GitLab's registry is down with GitLab.
 _FROM_DISK = replace(application.redeployment(None), script=deployments.redeploying_from_disk)
 
@@ -66,7 +67,7 @@ def _deployed(c: Recovering) -> bool:
 
 
 def deploy(c: Recovering, turn: Turn) -> None:
-    """Play the job and follow it to its end; where GitLab does not answer, run the same over SSM."""
+    """Play the job and follow it to its end; where GitLab does not answer or lets it wait, run the same over SSM."""
     instance = c.app.instance_id
     try:
         if variables_match(c) is not None:
@@ -75,8 +76,9 @@ def deploy(c: Recovering, turn: Turn) -> None:
         turn.note(
             f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
         )
-    except GitLabUnreachable as error:
+    except (GitLabUnreachable, JobNotBegun) as error:
         c.tell.warn(f"GitLab does not deploy it ({error.summary}); deploying over SSM")
+        _withdraw(c, turn)
         _deploy_over_ssm(c, turn)
 
 
@@ -95,6 +97,21 @@ def _played(c: Recovering, turn: Turn) -> Job:
             raise
         came.update(job=job.id, url=job.web_url)
     return job
+
+
+def _withdraw(c: Recovering, turn: Turn) -> None:
+    """Cancel what this recovery has played and still waits: begun hours later, it would replace what is deployed now."""
+    played = played_jobs.last(c.journal.events)
+    if played is None:
+        return
+    patience = replace(c.gitlab_patience(), seconds=_ANSWER_SECONDS)
+    left = following.withdrawn(c.site.gitlab_pipelines(patience), played)
+    if left:
+        c.tell.warn(left)
+        c.remarks.append(left)
+        turn.note(left)
+        return
+    turn.note(f"{played.name} (job {played.job}) will not run any more", **{played_jobs.ENDED: True})
 
 
 def _task(c: Recovering) -> playing.Task:
