@@ -69,6 +69,7 @@ def _deployed(c: Recovering) -> bool:
 def deploy(c: Recovering, turn: Turn) -> None:
     """Play the job and follow it to its end; where GitLab does not answer or lets it wait, run the same over SSM."""
     instance = c.app.instance_id
+    served = c.health().image
     try:
         if variables_match(c) is not None:
             sync_variables(c, turn)  # left open before: the job goes where they point
@@ -80,6 +81,7 @@ def deploy(c: Recovering, turn: Turn) -> None:
         c.tell.warn(f"GitLab does not deploy it ({error.summary}); deploying over SSM")
         _withdraw(c, turn)
         _deploy_over_ssm(c, turn)
+    _compare(c, turn, served)
 
 
 def _played(c: Recovering, turn: Turn) -> Job:
@@ -112,6 +114,18 @@ def _withdraw(c: Recovering, turn: Turn) -> None:
         turn.note(left)
         return
     turn.note(f"{played.name} (job {played.job}) will not run any more", **{played_jobs.ENDED: True})
+
+
+def _compare(c: Recovering, turn: Turn, served: str | None) -> None:
+    """Write down which container image answers, and say so where it is not the one that the recovered disk served."""
+    answers = c.health(seconds=_ANSWER_SECONDS).image
+    if answers is None:
+        return
+    other = served not in (None, answers)
+    text = f"{answers} answers" + (f"; the disk of the recovery image served {served}" if other else "")
+    turn.note(text, container=answers, container_of_image=served)
+    if other:
+        c.tell.warn(text)
 
 
 def _task(c: Recovering) -> playing.Task:
