@@ -29,7 +29,9 @@ Pruning = Annotated[
     bool, typer.Option("--prune", help="Delete variables that lifeboat keeps here and the file asks for no more.")
 ]
 Ref = Annotated[str | None, typer.Option("--ref", help="Branch of the pipeline; the file's default_branch by default.")]
-NewPipeline = Annotated[bool, typer.Option("--new-pipeline", help="Start a pipeline instead of taking the newest.")]
+NewPipeline = Annotated[
+    bool, typer.Option("--new-pipeline", help="Start a pipeline instead of taking the newest pushed one.")
+]
 WaitApproval = Annotated[
     bool, typer.Option("--wait-approval", help="Wait for the approvals of a protected environment.")
 ]
@@ -166,7 +168,7 @@ def deploy(
     new_pipeline: NewPipeline = False,
     wait_approval: WaitApproval = False,
 ) -> int:
-    """Play the deploy job of the newest pipeline, follow its log, and end as the job ends.
+    """Play the deploy job of the newest pushed pipeline, follow its log, and end as the job ends.
 
     The job's own end counts, not the pipeline's. When a limit passes while it runs: 4, and it goes on.
 
@@ -187,7 +189,7 @@ def rollback(
     new_pipeline: NewPipeline = False,
     wait_approval: WaitApproval = False,
 ) -> int:
-    """Play the rollback job of the newest pipeline, follow its log, and end as the job ends.
+    """Play the rollback job of the newest pushed pipeline, follow its log, and end as the job ends.
 
     Example: lifeboat gitlab rollback -e production
     """

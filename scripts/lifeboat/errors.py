@@ -96,6 +96,10 @@ class StoppedPartWay(LifeboatError):
     exit_status = 4
 
 
+class JobNotBegun(StoppedPartWay):
+    """GitLab lets a job wait for longer than it may: a recovery goes around it."""
+
+
 class Locked(LifeboatError):
     """Somebody else is changing this environment."""
 

@@ -178,13 +178,13 @@ class TokenFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerFacts:
-    """One runner that the project can use."""
+    """One runner that the project can use; `tags` are None where the token may not see them, or nobody looked."""
 
     description: str
     online: bool
     paused: bool
-    tags: tuple[str, ...]
-    run_untagged: bool
+    tags: tuple[str, ...] | None
+    run_untagged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +252,16 @@ class Job:
     failure_reason: str = ""
     tags: tuple[str, ...] = ()
     archived: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """A try of a job that was ordered, as far as it takes to find it again."""
+
+    name: str
+    job: JobId
+    pipeline: PipelineId
+    web_url: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -317,8 +317,15 @@ def test_an_image_that_does_not_exist_changes_nothing(
     assert list((machines.root(host) / "etc/app").iterdir()) == [machines.root(host) / "etc/app/app.env"]
 
 
-def test_a_rollback_needs_no_registry(cloud: RunningCloud, hosts: Hosts, bare: tuple[InstanceId, Deployed]) -> None:
+@pytest.mark.parametrize("script", [deployments.rolling_back, deployments.redeploying_from_disk])
+def test_what_is_on_the_disk_needs_no_registry(
+    script: Callable[[ContainerImage, str], HostScript],
+    cloud: RunningCloud,
+    hosts: Hosts,
+    bare: tuple[InstanceId, Deployed],
+) -> None:
     host, _ = bare
+    hosts.run(host, deployments.redeploying(image("app:1"), "t"), PATIENCE)
     hosts.run(host, deployments.redeploying(image("app:2"), "t"), PATIENCE)
     registry = cloud.directory / "live/registry"
     registry.rename(registry.with_name("registry-away"))
@@ -326,7 +333,7 @@ def test_a_rollback_needs_no_registry(cloud: RunningCloud, hosts: Hosts, bare: t
         with pytest.raises(Failed, match="pull access denied for app"):
             hosts.run(host, deployments.redeploying(image("app:1"), "t"), PATIENCE)
 
-        hosts.run(host, deployments.rolling_back(image("app:1"), "t"), PATIENCE)
+        hosts.run(host, script(image("app:1"), "t"), PATIENCE)
     finally:
         shutil.rmtree(registry, ignore_errors=True)  # looked for, so made anew
         registry.with_name("registry-away").rename(registry)

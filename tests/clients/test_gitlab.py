@@ -18,7 +18,7 @@ from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Order, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.errors import GitLabRefused, GitLabUnreachable, LifeboatError, RoleMissing, WrongConfiguration
-from lifeboat.gitlab_model import Doing, PipelineId, Role, Variable, VariableChange, VariableName
+from lifeboat.gitlab_model import Doing, JobId, PipelineId, Role, RunnerFacts, Variable, VariableChange, VariableName
 from lifeboat.model import Secret
 
 from tests.conftest import free_port
@@ -254,6 +254,25 @@ def test_the_project_its_token_and_its_protection_are_read(local: LocalGitLab) -
     assert [(r.online, r.paused, r.tags, r.run_untagged) for r in runners] == [(True, False, ("local-cloud",), True)]
 
 
+def test_a_runner_whose_tags_are_not_for_this_token_to_see_is_still_there(local: LocalGitLab) -> None:
+    local.cloud.control("faults", add={"service": "gitlab", "operation": "GetRunner", "code": "Fault", "status": 403})
+    local.turn(runner="online")
+
+    runners = GitLab(on(local)).runners()
+    local.cloud.control("faults", clear=True)
+
+    assert runners == [RunnerFacts(description="local cloud", online=True, paused=False, tags=None)]
+
+
+def test_a_runner_that_is_offline_is_not_asked_for_its_tags(local: LocalGitLab) -> None:
+    local.turn(runner="offline")
+
+    runners = GitLab(on(local)).runners()
+    local.turn(runner="online")
+
+    assert runners == [RunnerFacts(description="local cloud", online=False, paused=False, tags=None)]
+
+
 def test_pipelines_jobs_and_gitlabs_clock_are_read(local: LocalGitLab) -> None:
     client = GitLabPipelines(on(local))
     made = local.pipeline(MANUAL)
@@ -394,6 +413,45 @@ def test_what_is_not_gitlabs_api_is_told_as_that_and_is_never_an_empty_list(answ
     assert problem.summary == (
         f"cannot list the variables of demo/app: {stray.url} answers with something that is not GitLab's API"
     )
+
+
+NOT_GITLABS_404 = {
+    "a page": (b"<html>404 Not Found</html>", "text/html"),
+    "a page that is called JSON": (b"<html>404 Not Found</html>", "application/json"),
+    "nothing": (b"", "text/plain"),
+    "a gateway's JSON": (b'{"message": "no Route matched with those values"}', "application/json"),
+    "JSON of another shape": (b'["404 Not Found"]', "application/json"),
+}
+
+
+@pytest.mark.parametrize("answer", NOT_GITLABS_404.values(), ids=NOT_GITLABS_404)
+def test_a_404_that_is_not_gitlabs_own_never_means_that_something_is_not_there(answer: tuple[bytes, str]) -> None:
+    body, kind = answer
+    with answering(reply(404, body, Content_Type=kind)) as stray:
+        client, name = GitLab(api(stray.url)), variable().name
+        problems = [
+            problem_of(call, GitLabUnreachable)
+            for call in (
+                lambda: client.variable(name),
+                lambda: client.delete(name),
+                lambda: client.is_protected("main"),
+                client.variables,
+                client.runners,
+                lambda: GitLabPipelines(api(stray.url)).log(JobId(1)),
+            )
+        ]
+
+    assert all(p.summary.endswith("answers with something that is not GitLab's API") for p in problems)
+
+
+@pytest.mark.parametrize("body", [b'{"message": "404 Variable Not Found"}', b'{"error": "404 Not Found"}'])
+def test_gitlabs_own_404_means_that_something_is_not_there(body: bytes) -> None:
+    with answering(reply(404, body)) as stray:
+        client = GitLab(api(stray.url))
+
+        assert client.variable(variable().name) is None
+        client.delete(variable().name)
+        assert client.guard("production") is None
 
 
 @pytest.mark.parametrize("answer", NOT_THE_API.values(), ids=NOT_THE_API)

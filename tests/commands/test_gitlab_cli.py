@@ -110,7 +110,7 @@ def test_an_export_with_hidden_variables_ends_with_4_unless_that_is_accepted(lab
 
 
 def test_a_deploy_prints_its_result_and_tells_the_log_on_the_other_stream(lab: GitLabSite) -> None:
-    lab.local.pipeline()
+    lab.local.pushed()
     passed(lifeboat(lab, "sync", "--yes"))
 
     done = passed(lifeboat(lab, "deploy"))
@@ -129,18 +129,22 @@ def test_a_deploy_prints_its_result_and_tells_the_log_on_the_other_stream(lab: G
     ("text", "status", "words"),
     [
         (ci("exit 1"), 1, "failed: its script ended with an error"),
-        (ci(environment="{name: y}"), 6, "no pipeline of main has a job deploy_application for the environment x"),
+        (
+            ci(environment="{name: y}"),
+            6,
+            "no pushed pipeline of main has a job deploy_application for the environment x",
+        ),
         (ci(needs="") + "\nbuild: {stage: build, script: [echo x], rules: [{when: manual}]}", 3, "build (manual)"),
     ],
 )
 def test_a_deploy_ends_with_the_status_of_what_happened(lab: GitLabSite, text: str, status: int, words: str) -> None:
-    lab.local.pipeline(text)
+    lab.local.pushed(text)
 
     refused(lifeboat(lab, "deploy"), status, words)
 
 
 def test_a_watch_that_is_stopped_says_where_the_job_goes_on(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo begun; sleep 3"))
+    pipeline = lab.local.pushed(ci("echo begun; sleep 3"))
     process = subprocess.Popen(
         ["lifeboat", "gitlab", "deploy", "-e", "x"],
         cwd=lab.root,
@@ -190,7 +194,7 @@ def test_a_sync_that_is_stopped_puts_back_what_it_wrote(lab: GitLabSite) -> None
         (("restore", "20200101T000000Z.json"), 6, "there is no export"),
         (("restore", "gitlab/y/20200101T000000Z.json"), 3, "is no export of this environment"),
         (("plan", "--prune", "--nonsense"), 2, "No such option"),
-        (("deploy", "--ref", "nowhere"), 6, "no pipeline of nowhere has a job"),
+        (("deploy", "--ref", "nowhere"), 6, "no pushed pipeline of nowhere has a job"),
     ],
 )
 def test_what_does_not_fit_has_its_status(lab: GitLabSite, arguments: tuple[str, ...], status: int, words: str) -> None:

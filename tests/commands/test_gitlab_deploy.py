@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from lifeboat.errors import (
     ApprovalMissing,
     Failed,
     GitLabUnreachable,
+    JobNotBegun,
     LifeboatError,
     NothingFits,
     Refused,
@@ -23,9 +25,10 @@ from lifeboat.errors import (
     StoppedPartWay,
     WrongConfiguration,
 )
-from lifeboat.gitlab_model import Job
+from lifeboat.gitlab_model import Job, JobId, PipelineId, Played
 from lifeboat.pipeline import deploy, sync
 from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted, play_and_follow
+from lifeboat.pipeline.following import withdrawn
 from lifeboat.pipeline.sync import Way
 
 from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
@@ -98,7 +101,7 @@ def tries(lab: GitLabSite, name: str = "deploy_application") -> list[str]:
 
 
 def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(CI)
+    pipeline = lab.local.pushed(CI)
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
 
     done = deployed(lab)
@@ -111,7 +114,7 @@ def test_the_job_runs_with_todays_variables_and_its_log_is_shown(lab: GitLabSite
 
 
 def test_a_second_deploy_is_a_new_try_with_the_variables_of_now(lab: GitLabSite) -> None:
-    lab.local.pipeline(CI)
+    lab.local.pushed(CI)
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
     first = deployed(lab)
     lab.output(lambda r: r["app"].update(address="10.0.0.8"))
@@ -126,10 +129,10 @@ def test_a_second_deploy_is_a_new_try_with_the_variables_of_now(lab: GitLabSite)
 
 
 def test_the_newest_pipeline_that_has_the_job_for_this_environment_is_taken(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo old"))
-    wanted = lab.local.pipeline(ci("echo wanted"))
-    lab.local.pipeline(ci("echo elsewhere", environment="{name: y}"))
-    lab.local.pipeline("other: {script: [echo x]}")
+    lab.local.pushed(ci("echo old"))
+    wanted = lab.local.pushed(ci("echo wanted"))
+    lab.local.pushed(ci("echo elsewhere", environment="{name: y}"))
+    lab.local.pushed("other: {script: [echo x]}")
 
     done = deployed(lab)
 
@@ -138,7 +141,7 @@ def test_the_newest_pipeline_that_has_the_job_for_this_environment_is_taken(lab:
 
 
 def test_the_rollback_job_is_played_by_its_own_name(lab: GitLabSite) -> None:
-    lab.local.pipeline(CI)
+    lab.local.pushed(CI)
     site = lab.site()
 
     done = deploy.run(site, deploy.rollback_task(site, Wanted()), patience(lab))
@@ -149,7 +152,7 @@ def test_the_rollback_job_is_played_by_its_own_name(lab: GitLabSite) -> None:
 
 
 def test_a_failed_job_fails_although_its_pipeline_passes(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo before; exit 3", allow_failure="true"))
+    pipeline = lab.local.pushed(ci("echo before; exit 3", allow_failure="true"))
 
     problem = refused(Failed, lambda: deployed(lab))
 
@@ -161,7 +164,7 @@ def test_a_failed_job_fails_although_its_pipeline_passes(lab: GitLabSite) -> Non
 
 
 def test_a_canceled_job_ends_the_following(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo begun; sleep 60"))
+    pipeline = lab.local.pushed(ci("echo begun; sleep 60"))
 
     def cancel() -> None:
         lab.local.reached(pipeline, "deploy_application", "running")
@@ -198,13 +201,39 @@ def test_inputs_of_a_new_pipeline_carry_the_image(lab: GitLabSite) -> None:
     assert any(line.startswith(f"pipeline {done.pipeline.id} of main started: ") for line in lab.told)
 
 
+def test_a_pipeline_that_was_given_an_image_is_not_repeated(lab: GitLabSite) -> None:
+    lab.local.write("""
+    spec:
+      inputs:
+        image: {default: "of its settings"}
+    ---
+    deploy_application:
+      script: ["echo 'image $[[ inputs.image ]]'"]
+      environment: {name: x}
+      when: manual
+    """)
+    site = lab.site()
+    bad = deploy.run(site, deploy.deploy_task(site, Wanted(image="app:bad")), patience(lab))
+    lab.told.clear()
+
+    problem = refused(NothingFits, lambda: deploy.run(site, deploy.deploy_task(site, Wanted()), patience(lab)))
+    recovered = deploy.run(site, deploy.deploy_task(site, Wanted(pipelines=Pipelines.EITHER)), patience(lab))
+
+    assert problem.summary == (
+        "no pushed pipeline of main has a job deploy_application for the environment x"
+        f" (1 looked at; {bad.pipeline.id} may have inputs of its own, so it is not repeated)"
+    )
+    assert recovered.pipeline.id > bad.pipeline.id
+    assert "  | image of its settings" in lab.told
+
+
 # -- once --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["before", "after", "cut"])
 @pytest.mark.parametrize("again", ["first", "second"])
 def test_a_play_whose_answer_is_lost_is_not_played_twice(lab: GitLabSite, when: str, again: str) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     if again == "second":
         deployed(lab)
     lab.fail("PlayJob|RetryJob", when=when, status=502 if when != "cut" else 200)
@@ -225,11 +254,11 @@ def test_a_pipeline_whose_answer_is_lost_is_not_started_twice(lab: GitLabSite, w
 
 
 def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("echo begun; sleep 2"))
+    pipeline = lab.local.pushed(ci("echo begun; sleep 2"))
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
-    lab.local.pipeline(ci("echo another"))  # somebody pushed meanwhile
+    lab.local.pushed(ci("echo another"))  # somebody pushed meanwhile
 
     done = deployed(lab, since=since)
     again = deployed(lab, since=since)
@@ -241,10 +270,10 @@ def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite)
 
 def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitLabSite) -> None:
     lab.local.turn(runner="offline")
-    pipeline = lab.local.pipeline(ci())
+    pipeline = lab.local.pushed(ci())
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     lab.local.job(pipeline, "deploy_application").play()
-    lab.local.pipeline(ci("echo another"))
+    lab.local.pushed(ci("echo another"))
 
     refused(GitLabUnreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
 
@@ -252,7 +281,7 @@ def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitL
 
 
 def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo old"))
+    lab.local.pushed(ci("echo old"))
     time.sleep(1.1)  # GitLab's clock has seconds
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     started = lab.local.pipeline(ci("echo ours"))
@@ -268,7 +297,7 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
 ) -> None:
     go = tmp_path / "go"
     waits = f"while ! test -e {go}; do sleep 0.1; done"
-    pipeline = lab.local.pipeline(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
+    pipeline = lab.local.pushed(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
@@ -286,6 +315,48 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
     assert [line for line in lab.told if line.startswith("  | to ")] == ["  | to 10.0.0.7"]
 
 
+# -- a GitLab that takes its time --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(lab: GitLabSite) -> Iterator[GitLabSite]:
+    """The site while GitLab prepares a pipeline only long after it has answered."""
+    lab.local.turn(settings={"pipeline_preparation_milliseconds": 1500})
+    yield lab
+    lab.local.turn(settings={"pipeline_preparation_milliseconds": 200})
+
+
+def test_the_job_of_a_pipeline_that_is_not_prepared_yet_is_waited_for(slow: GitLabSite) -> None:
+    slow.local.write(ci())
+
+    done = deployed(slow, pipelines=Pipelines.NEW)
+
+    assert done.status == "success"
+    assert any(line.endswith("GitLab has not prepared it yet") for line in slow.told)
+
+
+def test_no_older_pipeline_is_taken_while_the_newest_is_not_prepared(slow: GitLabSite) -> None:
+    slow.local.pushed(ci("echo older"))
+    slow.local.write(ci("echo newest"))
+    newest = slow.local.turn(push="main")["pipeline"]
+
+    done = deployed(slow, pipelines=Pipelines.EITHER)
+
+    assert done.pipeline.id == newest
+    assert "  | newest" in slow.told
+
+
+def test_a_pipeline_that_is_never_prepared_is_given_up_in_time(slow: GitLabSite) -> None:
+    slow.local.write(ci())
+
+    problem = refused(JobNotBegun, lambda: deployed(slow, pipelines=Pipelines.NEW, start_within=timedelta(seconds=0.3)))
+    until(lambda: tries(slow) == ["manual"], SECONDS)
+
+    assert problem.exit_status == 4
+    assert problem.summary.endswith("was not played in time: GitLab has not prepared it yet")
+    assert problem.hint.startswith("play it at http")
+
+
 # -- not to be played --------------------------------------------------------------------------------------------------
 
 
@@ -294,18 +365,49 @@ def test_without_a_pipeline_it_says_how_to_get_one(lab: GitLabSite) -> None:
 
     assert problem.exit_status == 6
     assert problem.summary == (
-        "no pipeline of main has a job deploy_application for the environment x (there are none)"
+        "no pushed pipeline of main has a job deploy_application for the environment x (there are none)"
     )
     assert problem.hint == "start one: lifeboat gitlab deploy -e x --new-pipeline"
 
 
 def test_a_job_for_another_environment_is_not_played(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci(environment="{name: y}"))
+    pipeline = lab.local.pushed(ci(environment="{name: y}"))
 
     problem = refused(NothingFits, lambda: deployed(lab))
 
     assert problem.summary.endswith(f"(1 looked at; in {pipeline.id} it is not for that environment)")
     assert tries(lab) == ["manual"]
+
+
+def test_a_new_pipeline_that_became_one_for_another_environment_is_not_played(lab: GitLabSite) -> None:
+    lab.local.write(ci(environment="{name: production}"))  # a GitLab that drops inputs makes the default of them
+
+    problem = refused(Refused, lambda: deployed(lab, pipelines=Pipelines.NEW, inputs={}))
+
+    assert problem.summary.endswith("cannot be played: it is not for the environment x")
+    assert tries(lab) == ["manual"]
+
+
+def test_what_somebody_else_played_for_another_environment_meanwhile_is_not_ours(lab: GitLabSite) -> None:
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    other = lab.local.pushed(ci("echo elsewhere; sleep 1", environment="{name: y}"))
+    lab.local.job(other, "deploy_application").play()
+    wanted = lab.local.pushed(ci("echo wanted"))
+
+    done = deployed(lab, since=since)
+
+    assert done.pipeline.id == wanted.id
+
+
+def test_a_pipeline_that_somebody_else_started_for_another_environment_is_not_taken_for_ours(lab: GitLabSite) -> None:
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+    other = lab.local.pipeline(ci(environment="{name: y}"))
+    lab.local.write(ci("echo ours"))
+
+    done = deployed(lab, since=since, pipelines=Pipelines.NEW)
+
+    assert done.pipeline.id > other.id
+    assert tries(lab) == ["manual", "success"]
 
 
 def test_a_new_pipeline_without_the_job_is_told(lab: GitLabSite) -> None:
@@ -318,7 +420,7 @@ def test_a_new_pipeline_without_the_job_is_told(lab: GitLabSite) -> None:
 
 def test_several_jobs_of_the_name_are_candidates_and_none_is_chosen(lab: GitLabSite) -> None:
     both = ci().replace("deploy_application:", "'deploy_application: [eu]':")
-    pipeline = lab.local.pipeline(both + "\n" + both.replace("[eu]", "[us]").partition("\n")[2])
+    pipeline = lab.local.pushed(both + "\n" + both.replace("[eu]", "[us]").partition("\n")[2])
 
     problem = refused(NothingFits, lambda: deployed(lab))
 
@@ -329,7 +431,7 @@ def test_several_jobs_of_the_name_are_candidates_and_none_is_chosen(lab: GitLabS
 
 def test_a_job_behind_a_manual_one_is_refused_with_its_name(lab: GitLabSite) -> None:
     text = ci(needs="") + "\nbuild: {stage: build, script: [echo x], rules: [{when: manual}]}"
-    lab.local.pipeline(text)
+    lab.local.pushed(text)
 
     problem = refused(Refused, lambda: deployed(lab))
 
@@ -340,7 +442,7 @@ def test_a_job_behind_a_manual_one_is_refused_with_its_name(lab: GitLabSite) -> 
 
 
 def test_a_job_behind_a_running_one_is_waited_for(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci(needs="") + "\nbuild: {stage: build, script: [sleep 1]}")
+    lab.local.pushed(ci(needs="") + "\nbuild: {stage: build, script: [sleep 1]}")
 
     deployed(lab)
 
@@ -349,7 +451,7 @@ def test_a_job_behind_a_running_one_is_waited_for(lab: GitLabSite) -> None:
 
 
 def test_a_skipped_job_is_refused(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci(needs="") + "\nbuild: {stage: build, script: [exit 1]}")
+    pipeline = lab.local.pushed(ci(needs="") + "\nbuild: {stage: build, script: [exit 1]}")
     lab.local.reached(pipeline, "deploy_application", "skipped")
 
     problem = refused(Refused, lambda: deployed(lab))
@@ -369,7 +471,7 @@ def guarded(lab: GitLabSite) -> Iterator[GitLabSite]:
 
 
 def test_a_protected_environment_that_waits_for_approval_is_told_as_that(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
 
     problem = refused(ApprovalMissing, lambda: deployed(guarded))
 
@@ -380,8 +482,21 @@ def test_a_protected_environment_that_waits_for_approval_is_told_as_that(guarded
     assert tries(guarded) == ["manual"]
 
 
+def test_a_second_deploy_waits_for_an_approval_of_its_own(guarded: GitLabSite) -> None:
+    guarded.local.pushed(ci())
+    guarded.local.project("second-maintainer").deployments.list(environment="x")[0].approval("approved")
+    deployed(guarded)
+
+    ahead = refused(ApprovalMissing, lambda: deploy.require_playable(guarded.site(), task(guarded), patience(guarded)))
+    problem = refused(ApprovalMissing, lambda: deployed(guarded))
+
+    assert ahead.summary.startswith("a deployment to x must be approved in GitLab first (http")
+    assert problem.summary.endswith("to x waits for 1 more approval")
+    assert tries(guarded) == ["success", "manual"]
+
+
 def test_an_approval_is_waited_for_when_asked(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
 
     def approve() -> None:
         until(lambda: any("waits for 1 more approval" in line for line in guarded.told), SECONDS)
@@ -397,7 +512,7 @@ def test_an_approval_is_waited_for_when_asked(guarded: GitLabSite) -> None:
 
 
 def test_a_rejected_deployment_is_refused(guarded: GitLabSite) -> None:
-    guarded.local.pipeline(ci())
+    guarded.local.pushed(ci())
     guarded.local.project("second-maintainer").deployments.list(environment="x")[0].approval("rejected")
 
     problem = refused(Refused, lambda: deployed(guarded))
@@ -407,7 +522,7 @@ def test_a_rejected_deployment_is_refused(guarded: GitLabSite) -> None:
 
 @pytest.mark.parametrize("answer", ["unplayable", "forbidden"])
 def test_an_archived_pipeline_is_refused_or_a_new_one_is_taken(lab: GitLabSite, answer: str) -> None:
-    pipeline = lab.local.pipeline(ci())
+    pipeline = lab.local.pushed(ci())
     lab.local.turn(archive=pipeline.id, settings={"refusal_of_stale_jobs": answer})
 
     problem = refused(Refused, lambda: deployed(lab))
@@ -425,10 +540,10 @@ def test_an_outdated_deployment_is_refused_with_the_newer_one(lab: GitLabSite, a
         lab.local.project().branches.create({"branch": "older", "ref": "main"})
     lab.local.write(ci())
     old = lab.local.commit()
-    lab.local.pipeline(ref="older")
+    lab.local.pushed(ref="older")
     lab.local.write(ci("echo newer"))
     new = lab.local.commit()
-    lab.local.pipeline()
+    lab.local.pushed()
     deployed(lab)
     lab.local.turn(settings={"refusal_of_stale_jobs": answer})
 
@@ -446,12 +561,44 @@ def test_a_ref_whose_jobs_would_not_see_protected_variables_is_refused(lab: GitL
         project.branches.create({"branch": "hot-fix", "ref": "main"})
     lab.write('[[gitlab.variables]]\nkey = "EC2_INSTANCE_IP"\noutput = "app.address"\nprotected = true\n')
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
-    lab.local.pipeline(ci(), ref="hot-fix")
+    lab.local.pushed(ci(), ref="hot-fix")
 
     problem = refused(Refused, lambda: deployed(lab, ref="hot-fix"))
 
     assert problem.summary == "hot-fix is not protected, so its jobs would find these empty: EC2_INSTANCE_IP (x)"
     assert tries(lab) == ["manual"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "command"),
+    [
+        (Wanted(ref="older"), "lifeboat gitlab rollback -e x --ref older --new-pipeline"),
+        (Wanted(), "lifeboat gitlab rollback -e x --new-pipeline"),
+    ],
+)
+def test_the_next_command_asks_for_the_same(lab: GitLabSite, wanted: Wanted, command: str) -> None:
+    site = lab.site()
+    lab.local.write(CI)
+
+    problem = refused(NothingFits, lambda: deploy.run(site, deploy.rollback_task(site, wanted), patience(lab)))
+
+    assert problem.hint == f"start one: {command}"
+
+
+def test_the_next_command_keeps_the_image(guarded: GitLabSite) -> None:
+    site = guarded.site()
+    guarded.local.write("spec: {inputs: {image: {default: ''}}}\n---\n" + ci("echo $[[ inputs.image ]]"))
+
+    problem = refused(
+        ApprovalMissing,
+        lambda: deploy.run(site, deploy.deploy_task(site, Wanted(image="app:7")), patience(guarded)),
+    )
+
+    assert re.fullmatch(
+        "have it approved, then play it at http[^ ]+;"
+        " or wait: lifeboat gitlab deploy -e x --image app:7 --wait-approval",
+        problem.hint,
+    )
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------
@@ -466,7 +613,7 @@ def test_a_ref_whose_jobs_would_not_see_protected_variables_is_refused(lab: GitL
     ],
 )
 def test_a_role_that_may_not_play_is_named(lab: GitLabSite, who: str, kind: type[LifeboatError], words: str) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     lab.write(settings=lab.token(who))
 
     problem = refused(kind, lambda: deployed(lab))
@@ -480,7 +627,7 @@ def test_who_may_deploy_to_a_protected_environment_is_named(lab: GitLabSite) -> 
     owner = lab.local.project("owner")
     number = next(m.id for m in owner.members_all.list(get_all=True) if m.username == "second-maintainer")
     owner.protected_environments.create({"name": "x", "deploy_access_levels": [{"user_id": number}]})
-    lab.local.pipeline(ci(), who="owner")
+    lab.local.pushed(ci())
 
     try:
         problem = refused(RoleMissing, lambda: deployed(lab))
@@ -494,7 +641,7 @@ def test_who_may_deploy_to_a_protected_environment_is_named(lab: GitLabSite) -> 
 
 
 def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci())
+    lab.local.pushed(ci())
     lab.local.turn(runner="offline")
 
     problem = refused(GitLabUnreachable, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
@@ -508,8 +655,46 @@ def test_without_a_runner_it_says_so_and_leaves_the_job_waiting(lab: GitLabSite)
     assert waiting == ["pending"]
 
 
+def test_a_job_that_a_runner_may_take_and_none_takes_has_not_begun(lab: GitLabSite) -> None:
+    lab.local.pushed(ci(tags="[elsewhere]"))
+    lab.fail("GetRunner", status=403, times=1000)
+
+    problem = refused(JobNotBegun, lambda: deployed(lab, start_within=timedelta(seconds=0.5)))
+
+    assert problem.summary.endswith("did not begin within 0 min: it is pending")
+
+
+@pytest.mark.parametrize("state", ["waiting", "manual", "ended", "running"])
+def test_what_was_played_and_waits_is_taken_back_and_what_runs_is_named(lab: GitLabSite, state: str) -> None:
+    pipeline = lab.local.pushed(ci("sleep 2" if state == "running" else "echo x"))
+    job = lab.local.job(pipeline, "deploy_application")
+    if state == "waiting":
+        lab.local.turn(runner="offline")
+    if state != "manual":
+        job.play()
+        lab.local.reached(pipeline, job.name, {"waiting": "pending", "ended": "success"}.get(state, state))
+    played = Played(name=job.name, job=job.id, pipeline=pipeline.id, web_url=job.web_url)
+
+    left = withdrawn(lab.site().gitlab_pipelines(patience(lab)), played)
+
+    expected = f"deploy_application (job {job.id}) is running, and replaces what is deployed now: look at {job.web_url}"
+    assert left == (expected if state == "running" else "")
+    assert tries(lab) == [{"waiting": "canceled", "ended": "success"}.get(state, state)]
+
+
+def test_what_was_played_is_named_where_gitlab_does_not_answer(lab: GitLabSite) -> None:
+    lab.fail(status=503, times=1000)
+    played = Played(name="deploy_application", job=JobId(7), pipeline=PipelineId(8), web_url="https://g/7")
+
+    left = withdrawn(lab.site().gitlab_pipelines(patience(lab)), played)
+
+    assert left.startswith(
+        "deploy_application (job 7) may still run, and then replaces what is deployed now: cancel it at https://g/7 ("
+    )
+
+
 def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSite) -> None:
-    pipeline = lab.local.pipeline(ci("sleep 4"))
+    pipeline = lab.local.pushed(ci("sleep 4"))
 
     problem = refused(StoppedPartWay, lambda: deployed(lab, end_within=timedelta(seconds=1)))
 
@@ -520,7 +705,7 @@ def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSi
 
 
 def test_a_gitlab_that_is_away_for_a_while_does_not_end_the_following(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("echo one; sleep 1; echo two"))
+    lab.local.pushed(ci("echo one; sleep 1; echo two"))
     lab.fail("GetJob|GetJobTrace", first=2, times=9, status=503)
 
     done = deployed(lab)
@@ -531,7 +716,7 @@ def test_a_gitlab_that_is_away_for_a_while_does_not_end_the_following(lab: GitLa
 
 
 def test_every_line_of_a_long_log_is_shown_once(lab: GitLabSite) -> None:
-    lab.local.pipeline(ci("for n in $(seq 300); do echo line $n; sleep 0.005; done"))
+    lab.local.pushed(ci("for n in $(seq 300); do echo line $n; sleep 0.005; done"))
 
     deployed(lab)
 
@@ -552,7 +737,7 @@ def test_a_hidden_value_whose_answer_was_lost_is_the_wanted_one_for_a_job(
         lab.output(lambda r: r["app"].update(url="http://192.0.2.1"))
         sync.sync(lab.site(), patience(lab), lambda _: None, Way())
         lab.output()
-    lab.local.pipeline(ci('printf %s "$TOKEN" | sha256sum'))
+    lab.local.pushed(ci('printf %s "$TOKEN" | sha256sum'))
     lab.fail(operation, when=when, status=504 if when != "cut" else 200)
 
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())

@@ -41,7 +41,7 @@ def test_what_terraform_built_reaches_the_deploy_job_and_comes_back_from_a_copy(
     passed(stack.lifeboat("gitlab", "sync", "--yes"))
     after = passed(stack.lifeboat("gitlab", "plan", "--detailed-exitcode"))
     deployed = passed(stack.lifeboat("gitlab", "deploy", "--new-pipeline"))
-    again = passed(stack.lifeboat("gitlab", "deploy", "-o", "json"))
+    again = passed(stack.lifeboat("gitlab", "deploy", "--new-pipeline", "-o", "json"))
     doctor = passed(stack.lifeboat("gitlab", "doctor"))
 
     env = stack.exported()

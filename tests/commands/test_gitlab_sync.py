@@ -15,6 +15,7 @@ from lifeboat.clients.gitlab_api import Patience
 from lifeboat.errors import (
     ApprovalMissing,
     Failed,
+    GitLabUnreachable,
     IntegrityFailure,
     LifeboatError,
     Locked,
@@ -503,9 +504,9 @@ def test_what_somebody_else_changed_meanwhile_is_not_put_back_over_them(lab: Git
             lab.place.project.variables.update("APP_URL", {"value": "theirs"}, filter={"environment_scope": "x"})
 
     patience = Patience(tell=meddle, sleep=lab.slept.append)
-    problem = refused(LifeboatError, lambda: sync.sync(lab.site(), patience, lambda _: None, Way()))
+    problem = refused(GitLabUnreachable, lambda: sync.sync(lab.site(), patience, lambda _: None, Way()))
 
-    assert problem.exit_status == 1
+    assert problem.exit_status == 8
     assert problem.summary.splitlines()[-1] == "  NOT put back: APP_URL (x): somebody else has changed it since"
     assert (lab.value("APP_URL"), lab.value("EC2_INSTANCE_IP")) == ("theirs", "10.0.0.7")
 
@@ -544,9 +545,8 @@ def test_a_value_that_nobody_can_put_back_is_named(lab: GitLabSite) -> None:
     )
     lab.fail("UpdateVariable", first=2, times=3, status=503)
 
-    problem = refused(LifeboatError, lambda: synced(lab))
+    problem = refused(GitLabUnreachable, lambda: synced(lab))
 
-    assert problem.exit_status == 1
     assert problem.summary.splitlines() == [
         "cannot change the variable LAST (x): GitLab answers 503",
         "  NOT put back: EC2_INSTANCE_IP (x): GitLab hides its old value from everybody, so nobody can put it back",

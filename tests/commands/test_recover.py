@@ -197,6 +197,45 @@ def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> Non
     assert by_name(stack)["findings"] == []
 
 
+def deploys(stack: Rehearsal) -> list[str]:
+    """Return the statuses of all tries of the deploy job, oldest first."""
+    env = stack.exported()
+    project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
+    jobs = [j for p in project.pipelines.list(get_all=True) for j in p.jobs.list(include_retried=True, get_all=True)]
+    return [j.status for j in sorted(jobs, key=lambda j: int(j.id)) if j.name == "deploy_application"]
+
+
+def test_ctrl_c_while_the_job_runs_does_not_deploy_twice(stack: Rehearsal) -> None:
+    broke(stack)
+    stack.edit("scripts/ci/deploy.sh", "^exec ", "sleep 8\nexec ")
+    first = stack.start("lifeboat", "recover")
+    _until_it_says(first, "  | deploying ")
+    first.send_signal(signal.SIGTERM)
+    printed, _ = first.communicate(timeout=200)
+
+    passed(stack.lifeboat("resume"))
+
+    assert first.returncode == 130, printed
+    assert "what was played goes on: http" in printed
+    assert deploys(stack) == ["success"]
+
+
+def test_a_job_that_no_runner_takes_in_time_is_taken_back_and_the_disk_serves_without_a_registry(
+    stack: Rehearsal,
+) -> None:
+    broke(stack)
+    stack.edit("environments/local.toml", r"^\[gitlab\]$", "[gitlab]\nstart_minutes = 0.05")
+    stack.control("gitlab", runner="offline")
+
+    done = passed(stack.lifeboat("recover"))
+    stack.control("gitlab", runner="online")
+
+    assert "no runner is online that takes jobs with no tags" in done.stderr
+    assert "deployed by: SSM" in done.stdout
+    assert deploys(stack) == ["canceled"]
+    assert by_name(stack)["findings"] == []
+
+
 def _until_it_says(process: subprocess.Popen[str], words: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:

@@ -23,6 +23,7 @@ DIGEST = "sha256:" + "0" * 64
 SCRIPTS = [
     deployments.looking("t"),
     deployments.redeploying(ONE, "t"),
+    deployments.redeploying_from_disk(ONE, "t"),
     deployments.rolling_back(ONE, "t"),
     deployments.restarting("t"),
 ]
@@ -193,6 +194,7 @@ def test_a_redeployment_starts_the_container_as_the_start_script_of_the_instance
 
     assert len(at_boot) == 2
     assert how(deployments.redeploying(ONE, "t").text) == at_boot
+    assert how(deployments.redeploying_from_disk(ONE, "t").text) == at_boot
     assert how(deployments.rolling_back(ONE, "t").text) == at_boot
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -79,6 +80,11 @@ def test_one_job_of_a_name_is_found_and_several_are_candidates(
     assert (done.job.name if done.job else None, done.candidates) == (found, candidates)
 
 
+@pytest.mark.parametrize("source", ["push", "api", "web", "schedule", "trigger", "pipeline"])
+def test_only_a_pushed_pipeline_surely_has_the_defaults_of_its_file(source: str) -> None:
+    assert jobs.has_the_files_defaults(replace(PIPELINE, source=source)) is (source == "push")
+
+
 # -- what to do with it ------------------------------------------------------------------------------------------------
 
 
@@ -131,6 +137,12 @@ def test_what_began_or_waits_since_is_this_runs(
     assert jobs.is_ours(job(status=status, started_at=started), since) is ours
 
 
+def test_a_job_has_begun_when_it_waits_runs_or_has_ended() -> None:
+    begun = {status for status in STATUSES if jobs.has_begun(job(status=status))}
+
+    assert set(STATUSES) - begun == {"created", "manual"}
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_a_next_step_with_its_reason(status: str) -> None:
     done = jobs.next_step(job(status=status), [], None)
@@ -154,12 +166,25 @@ def test_every_status_has_a_next_step_with_its_reason(status: str) -> None:
                 why="it waits for earlier jobs that do not run: apply (manual); give it needs: [] to be free of them",
             ),
         ),
+        ([job("plan", "created", 2)], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
+        ([job("plan", "success", 2)], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
+        ([], Next(step=Step.WAIT, why="GitLab has not prepared it yet")),
     ],
 )
-def test_a_job_before_its_turn_waits_only_for_what_runs(others: list[Job], expected: Next) -> None:
+def test_a_job_before_its_turn_waits_for_what_runs_and_for_gitlab(others: list[Job], expected: Next) -> None:
     created = job(status="created")
 
     assert jobs.next_step(created, [created, *others], None) == expected
+
+
+@pytest.mark.parametrize("status", ["created", "pending", "running"])
+def test_a_job_is_not_behind_a_manual_one_until_its_pipeline_says_so(status: str) -> None:
+    pipeline = replace(PIPELINE, status=status)
+    created = job(status="created", pipeline=pipeline)
+
+    found = jobs.next_step(created, [created, job("apply", "manual", 3, pipeline=pipeline)], None)
+
+    assert found == Next(step=Step.WAIT, why="GitLab has not prepared it yet")
 
 
 def test_protected_variables_are_named_where_a_ref_is_not() -> None:
@@ -282,6 +307,10 @@ def runner(
     return RunnerFacts(description=description, online=online, paused=paused, tags=tags, run_untagged=untagged)
 
 
+def unseen(description: str, *, online: bool = True) -> RunnerFacts:
+    return RunnerFacts(description=description, online=online, paused=False, tags=None)
+
+
 @pytest.mark.parametrize(
     ("tags", "runners", "able"),
     [
@@ -290,6 +319,7 @@ def runner(
         (("aws",), [runner("one", "aws"), runner("two", "aws", "eu"), runner("three", "eu")], ["one", "two"]),
         (("aws", "eu"), [runner("one", "aws"), runner("two", "aws", "eu")], ["two"]),
         (("aws",), [runner("off", "aws", online=False), runner("paused", "aws", paused=True)], []),
+        (("aws",), [unseen("one"), unseen("off", online=False)], ["one"]),
     ],
 )
 def test_a_runner_takes_a_job_whose_tags_it_has(

@@ -92,7 +92,7 @@ def test_no_command_prints_or_writes_a_value_or_the_token(lab: GitLabSite) -> No
     said.append(passed(run(lab, "gitlab", "restore", "--yes"), 1))
     lab.cloud.control("faults", clear=True)
     said.append(passed(run(lab, "gitlab", "restore", "--yes")))
-    lab.local.pipeline()
+    lab.local.pushed()
     said.append(passed(run(lab, "gitlab", "deploy")))
     said.append(passed(run(lab, "gitlab", "doctor")))
     stop.set()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lifeboat.clients.sync_journal import SyncJournal
 from lifeboat.decisions import variable_changes
-from lifeboat.errors import LifeboatError
+from lifeboat.errors import GitLabUnreachable, LifeboatError
 from lifeboat.gitlab_model import SyncPlan, Target, Variable, VariableName
 from lifeboat.model import Secret
 from lifeboat.pipeline.writes import Scribe, write
@@ -176,6 +176,16 @@ def test_when_gitlab_stays_away_what_was_written_is_named(lab: GitLabSite) -> No
 
     assert problem is not None
     assert re.findall(r"NOT put back: (\S+)", problem.summary) == ["MADE", "CHANGED"]
+
+
+def test_an_outage_in_the_midst_of_a_sync_is_told_as_one_so_that_a_recovery_goes_around_it(lab: GitLabSite) -> None:
+    gone = next(fault for fault in FAULTS if fault.name == "unavailable for good")
+
+    problem = check(lab, BEFORE, TARGETS, (gone, 3))  # the second variable, after the first was written
+
+    assert type(problem) is GitLabUnreachable
+    assert re.findall(r"NOT put back: (\S+)", problem.summary) == ["CHANGED"]
+    assert problem.hint == "run the same command again: it writes what is missing"
 
 
 # -- any state, any target, any request --------------------------------------------------------------------------------

@@ -155,10 +155,23 @@ class LocalGitLab:
     # -- pipelines ---------------------------------------------------------------------------------------------------
 
     def pipeline(self, text: str | None = None, *, who: str = "maintainer", ref: str = "main", **more: Any) -> Any:
-        """Start a pipeline, with this .gitlab-ci.yml when one is given."""
+        """Start a pipeline, with this .gitlab-ci.yml when one is given; return it when it is prepared."""
         if text is not None:
             self.write(text)
-        return self.project(who).pipelines.create({"ref": ref, **more})
+        project = self.project(who)
+        return self.prepared(project.pipelines.create({"ref": ref, **more}).id, who)
+
+    def pushed(self, text: str | None = None, *, ref: str = "main") -> Any:
+        """Start the pipeline of a push, with this .gitlab-ci.yml when one is given; return it when it is prepared."""
+        if text is not None:
+            self.write(text)
+        return self.prepared(self.turn(push=ref)["pipeline"])
+
+    def prepared(self, number: int, who: str = "maintainer") -> Any:
+        """Return a pipeline as soon as GitLab has prepared it; until then all of it is `created`."""
+        pipelines = self.project(who).pipelines
+        until(lambda: pipelines.get(number).status != "created", 60)
+        return pipelines.get(number)
 
     def job(self, pipeline: Any, name: str) -> Any:
         """Return the newest try of a job."""

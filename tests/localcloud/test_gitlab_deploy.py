@@ -140,9 +140,9 @@ def test_a_push_plans_and_leaves_the_rest_to_people(deployment: Deployment) -> N
     gitlab = deployment.gitlab
     gitlab.turn(runner="offline")
 
-    number = gitlab.turn(push="main")["pipeline"]
-    found = statuses(gitlab.project().pipelines.get(number))
-    on_branch = statuses(gitlab.project().pipelines.get(gitlab.turn(push="hot-fix")["pipeline"]))
+    pushed = gitlab.pushed()
+    number, found = pushed.id, statuses(pushed)
+    on_branch = statuses(gitlab.pushed(ref="hot-fix"))
     gitlab.project().pipelines.get(number).cancel()
     gitlab.project().pipelines.get(number + 1).cancel()
     gitlab.turn(runner="online")

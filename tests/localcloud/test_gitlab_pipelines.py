@@ -181,6 +181,22 @@ def test_plays_have_a_limit_of_their_own(settings: LocalGitLab) -> None:
     assert settings.job(pipelines[1], "deploy").status == "manual"
 
 
+def test_a_new_pipeline_is_prepared_after_its_answer(settings: LocalGitLab) -> None:
+    settings.turn(settings={"pipeline_preparation_milliseconds": 1000})
+    settings.write(deploying("late"))
+    project, place = settings.project(), settings.place()
+
+    made = project.pipelines.create({"ref": "main"})
+    job = settings.job(made, "deploy")
+    early = place.ask("POST", f"{place.at}/jobs/{job.id}/play")
+    deployments = project.deployments.list(environment="late")
+    settings.prepared(made.id)
+
+    assert (made.status, job.status, early.status, deployments) == ("created", "created", 400, [])
+    assert settings.job(made, "deploy").status == "manual"
+    assert [d.deployable["id"] for d in project.deployments.list(environment="late")] == [job.id]
+
+
 # -- pipelines ---------------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from lifeboat.gitlab_model import (
 from lifeboat.model import Secret
 
 _Found = TypeVar("_Found")
-_RUNNERS_LOOKED_AT = 50
+_RUNNERS_LOOKED_AT = 50  # of those that are online: each is one more question
 # What GitLab says of a variable that it does not take, in words that say what to do. Its own words are never shown:
 # a body that comes back may hold what was sent.
 _TAKEN = "has already been taken"
@@ -156,17 +156,19 @@ class GitLab:
         return self._api.one(order, _guard)
 
     def runners(self) -> list[RunnerFacts] | None:
-        """Return the runners of the project with their tags; None when the token may not see them."""
-        what = "look at the project's runners"
+        """Return the runners of the project, with the tags of those that could take a job; None when it may not list them."""
+        order = Order(what="look at the project's runners", path="runners", role=Role.MAINTAINER)
+        listed = self._if_allowed(lambda: self._api.every(order, _listed_runner))
+        if listed is None:
+            return None
+        usable = [number for number, runner in listed if runner.online and not runner.paused]
+        looked_at = set(usable[:_RUNNERS_LOOKED_AT])
+        return [(self._tagged(number) if number in looked_at else None) or runner for number, runner in listed]
 
-        def ask() -> list[RunnerFacts]:
-            # The list has no tags.
-            order = Order(what=what, path="runners", role=Role.MAINTAINER)
-            numbers = self._api.newest(order, lambda r: int(r["id"]), per_page=_RUNNERS_LOOKED_AT)
-            orders = [Order(what=what, path=f"/runners/{number}", role=Role.MAINTAINER) for number in numbers]
-            return [found for order in orders if (found := self._api.one(order, _runner)) is not None]
-
-        return self._if_allowed(ask)
+    def _tagged(self, number: int) -> RunnerFacts | None:
+        """Return a runner with its tags, which the list lacks; None where they are for its own owners alone to see."""
+        order = Order(what=f"look at the runner {number}", path=f"/runners/{number}", role=Role.MAINTAINER)
+        return self._if_allowed(lambda: self._api.one(order, _runner))
 
     def lint(self, ref: str) -> Lint:
         """Return what GitLab thinks of the pipeline that this ref would get."""
@@ -274,12 +276,17 @@ def _guard(record: dict[str, Any]) -> Guard:
     )
 
 
+def _listed_runner(record: dict[str, Any]) -> tuple[int, RunnerFacts]:
+    return int(record["id"]), _runner({**record, "tag_list": None, "run_untagged": False})
+
+
 def _runner(record: dict[str, Any]) -> RunnerFacts:
+    tags = record["tag_list"]
     return RunnerFacts(
         description=plain(record.get("description") or f"runner {record['id']}"),
         online=record["status"] == "online",
         paused=bool(record["paused"]),
-        tags=tuple(plain(tag) for tag in record["tag_list"]),
+        tags=None if tags is None else tuple(plain(tag) for tag in tags),
         run_untagged=bool(record["run_untagged"]),
     )
 

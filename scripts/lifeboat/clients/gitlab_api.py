@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -318,6 +319,8 @@ class GitLabApi:
                 f"cannot {order.what}: the token's user sees no project {self.project} on {self.url}",
                 hint="check [gitlab] project, and that the token's user is a member of it",
             )
+        if status == 404 and not _absent(error):
+            return self._garbled(order)
         if status == 404:
             return NothingFits(f"cannot {order.what}: it is not there")
         if status in _BUSY:
@@ -345,7 +348,18 @@ def _body(error: GitlabError) -> str:
 
 
 def _absent(error: GitlabError) -> bool:
-    return error.response_code == 404 and "Project Not Found" not in _body(error)
+    """Return whether GitLab itself says that it has no such thing: a load balancer before it answers 404 as well."""
+    return error.response_code == 404 and _not_found(_body(error)) and "Project Not Found" not in _body(error)
+
+
+def _not_found(body: str) -> bool:
+    # lib/api/helpers.rb, not_found!: {"message": "404 … Not Found"}; Grape: {"error": "404 Not Found"}
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    words = (said.get("message") or said.get("error")) if isinstance(said, dict) else None
+    return isinstance(words, str) and words.startswith("404")
 
 
 def _record(found: object) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class GitLabPipelines:
         """Run an ended job again; return why GitLab will not, None when it did."""
         return self._ordered(Order(what=f"retry job {job}", path=f"jobs/{job}/retry", role=Role.DEVELOPER))
 
+    def cancel(self, job: JobId) -> None:
+        """Cancel a job; one that has ended stays as it is, and one that runs goes on until its runner has ended it."""
+        order = Order(what=f"cancel job {job}", path=f"jobs/{job}/cancel", role=Role.DEVELOPER)
+        self._api.post(order, lambda record: int(record["id"]), {})
+
     def deployments(self, environment: str) -> list[Deployment]:
         """Return the newest deployments to an environment, newest first."""
         order = Order(what=f"list the deployments to {environment}", path="deployments")

@@ -96,10 +96,6 @@ echo "configured=$configured"
 echo "previous=$before"
 """
 
-_ON_DISK = """
-docker images --format "${open}.Repository${close}:${open}.Tag${close}" | grep -Fqx -e "$1" || docker pull "$1"
-"""
-
 _FROM_REGISTRY = """
 case "$1" in
   *.dkr.ecr.*.amazonaws.com/*)
@@ -110,6 +106,12 @@ case "$1" in
     ;;
 esac
 docker pull "$1"
+"""
+
+_FROM_DISK = f"""
+if ! docker images --format "${{open}}.Repository${{close}}:${{open}}.Tag${{close}}" | grep -Fqx -e "$1"; then
+{_FROM_REGISTRY}
+fi
 """
 
 _REPLACE = """
@@ -139,9 +141,18 @@ def redeploying(image: ContainerImage, token: str) -> HostScript:
     )
 
 
+def redeploying_from_disk(image: ContainerImage, token: str) -> HostScript:
+    """Return the same script for a host that has the image: a registry that is down keeps nobody from running it."""
+    return HostScript(
+        name="app-redeploy", text=f"set -eu{_FACTS}{_FROM_DISK}{_REPLACE}", arguments=(image,), token=token
+    )
+
+
 def rolling_back(image: ContainerImage, token: str) -> HostScript:
     """Return the script that runs an image from the host's own disk where it is there: the registry may be down too."""
-    return HostScript(name="app-rollback", text=f"set -eu{_FACTS}{_ON_DISK}{_REPLACE}", arguments=(image,), token=token)
+    return HostScript(
+        name="app-rollback", text=f"set -eu{_FACTS}{_FROM_DISK}{_REPLACE}", arguments=(image,), token=token
+    )
 
 
 def restarting(token: str) -> HostScript:

@@ -19,20 +19,21 @@ from lifeboat.gitlab_model import (
 )
 from lifeboat.model import Prerequisite
 
-HIDES_SINCE = (17, 4)
+# POST /projects/:id/pipeline takes `inputs` since 17.11 (doc/ci/inputs, gitlab-org/gitlab#519958; python-gitlab#3194);
+# hidden variables are there since 17.4 (doc/ci/variables).
+TAKES_INPUTS_SINCE = (17, 11)
 SHORTEST_TOKEN_LIFE = timedelta(days=30)
 
 
-def version(found: str, wishes: Iterable[Wish]) -> Prerequisite:
-    """Is this GitLab new enough for what the file asks for?"""
-    hides = any(wish.hidden for wish in wishes)
+def version(found: str) -> Prerequisite:
+    """Is this GitLab new enough for what lifeboat asks of it?"""
     numbers = tuple(int(part) for part in found.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
     return Prerequisite(
         name="GitLab",
         found=found,
-        wanted="17.4 or newer, since the file asks for hidden variables" if hides else "any",
-        good=not hides or numbers >= HIDES_SINCE,
-        fix="write hidden = false, or update GitLab: an older one would show what shall be hidden",
+        wanted="17.11 or newer: it takes inputs for a pipeline, and hides variables",
+        good=numbers >= TAKES_INPUTS_SINCE,
+        fix="update GitLab: an older one starts a pipeline without the inputs, or shows what shall be hidden",
     )
 
 
@@ -113,9 +114,15 @@ def runners(found: Sequence[RunnerFacts] | None) -> Prerequisite:
     """Is anybody there to run a job?"""
     wanted = "one online"
     if found is None:
-        return Prerequisite(name="runners", found="this token may not see them", wanted=wanted, good=True)
+        return Prerequisite(
+            name="runners",
+            found="unknown: this token may not see them",
+            wanted=wanted,
+            good=False,
+            fix="use a Maintainer's token, or see in GitLab (Settings, CI/CD, Runners) that one is online",
+        )
     online = [r for r in found if r.online and not r.paused]
-    words = [f"{r.description} ({', '.join(r.tags) or 'no tags'})" for r in online]
+    words = [f"{r.description} ({_tags(r)})" for r in online]
     return Prerequisite(
         name="runners",
         found=", ".join(words) or f"none of {len(found)} is online",
@@ -123,6 +130,10 @@ def runners(found: Sequence[RunnerFacts] | None) -> Prerequisite:
         good=bool(online),
         fix="start a runner: without one, deploys wait for ever (lifeboat app redeploy needs none)",
     )
+
+
+def _tags(runner: RunnerFacts) -> str:
+    return "tags unknown" if runner.tags is None else ", ".join(runner.tags) or "no tags"
 
 
 def shadowing(

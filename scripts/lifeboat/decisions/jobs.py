@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lifeboat.gitlab_model import ENDED, WAITING, Deployment, Job, ProjectFacts, RunnerFacts, Variable, VariableName
+from lifeboat.gitlab_model import (
+    ENDED,
+    WAITING,
+    Deployment,
+    Job,
+    Pipeline,
+    ProjectFacts,
+    RunnerFacts,
+    Variable,
+    VariableName,
+)
 
 _UNDER_WAY = (*WAITING, "running", "canceling")
 
@@ -59,6 +69,14 @@ def named(jobs: Iterable[Job], name: str) -> Found:
     return Found(job=None, candidates=tuple(f"{job.name} (job {job.id})" for job in (*exact, *several)))
 
 
+def has_the_files_defaults(pipeline: Pipeline) -> bool:
+    """Return whether a pipeline surely runs with the defaults of its file.
+
+    All but a push may bring inputs (doc/ci/inputs), an image among them, and GitLab shows nobody which.
+    """
+    return pipeline.source == "push"
+
+
 # -- what to do with it ------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +96,11 @@ class Next:
 
     step: Step
     why: str
+
+
+def has_begun(job: Job) -> bool:
+    """Return whether a job waits for a runner, runs or has ended: one that is `manual` or `created` may never do so."""
+    return job.status in (*_UNDER_WAY, *ENDED)
 
 
 def is_ours(job: Job, since: datetime | None) -> bool:
@@ -120,8 +143,12 @@ def _before_its_turn(job: Job, jobs: Iterable[Job]) -> Next:
     busy = [other.name for other in others if other.status in _UNDER_WAY]
     if busy:
         return Next(step=Step.WAIT, why=f"it waits for earlier jobs: {', '.join(busy)}")
-    idle = [f"{other.name} ({other.status})" for other in others if other.status in ("manual", "created")]
-    why = f"it waits for earlier jobs that do not run: {', '.join(idle) or job.status}; give it needs: [] to be free of them"
+    idle = [f"{other.name} ({other.status})" for other in others if other.status == "manual"]
+    # GitLab prepares a pipeline after it has answered (InitialPipelineProcessWorker): until then every job is `created`,
+    # and so is the pipeline. One that stops for a manual job is `manual` itself.
+    if not idle or job.pipeline.status != "manual":
+        return Next(step=Step.WAIT, why="GitLab has not prepared it yet")
+    why = f"it waits for earlier jobs that do not run: {', '.join(idle)}; give it needs: [] to be free of them"
     return Next(step=Step.REFUSE, why=why)
 
 
@@ -193,15 +220,14 @@ def _newer(own: Deployment | None, deployments: Iterable[Deployment]) -> Deploym
 
 
 def able(runners: Iterable[RunnerFacts], job: Job) -> tuple[RunnerFacts, ...]:
-    """Return the runners that are online and would take the job."""
-    return tuple(
-        runner
-        for runner in runners
-        if runner.online
-        and not runner.paused
-        and (runner.run_untagged or job.tags)
-        and set(job.tags) <= set(runner.tags)
-    )
+    """Return the runners that are online and would take the job, as far as their tags are known."""
+    return tuple(runner for runner in runners if runner.online and not runner.paused and _takes(runner, job))
+
+
+def _takes(runner: RunnerFacts, job: Job) -> bool:
+    if runner.tags is None:
+        return True
+    return bool(runner.run_untagged or job.tags) and set(job.tags) <= set(runner.tags)
 
 
 def no_runner(runners: Iterable[RunnerFacts], job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from lifeboat.decisions.jobs import Cause, Step
 from lifeboat.errors import (
     ApprovalMissing,
     Interrupted,
+    JobNotBegun,
     LifeboatError,
     NothingFits,
     Refused,
@@ -22,7 +24,7 @@ from lifeboat.errors import (
     StoppedPartWay,
     Unreachable,
 )
-from lifeboat.gitlab_model import Job, Pipeline, VariableName
+from lifeboat.gitlab_model import ENDED, Job, JobId, Pipeline, VariableName
 from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
 
@@ -31,7 +33,7 @@ _POLL_SECONDS = 2.0
 
 
 class Pipelines(StrEnum):
-    """Which pipeline the job may be taken from."""
+    """Which pipeline the job may be taken from; of those that exist, only one that was pushed."""
 
     EXISTING = "existing"
     EITHER = "either"
@@ -121,11 +123,12 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
             hint=f"name the job in [gitlab] deploy_job of environments/{site.project.env}.toml;"
             f" lifeboat gitlab doctor -e {site.project.env}",
         )
-    play = _Play(site, task, patience, time.monotonic)
-    found = play.existing()
+    found = _Play(site, task, patience).existing()
     waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
     guard = client.guard(environment)
-    if any(d.status == "blocked" for d in waits) or (found is None and guard is not None and guard.approvals):
+    # What is made anew has a deployment of its own, which waits for its own approvals: an ended job's next try too.
+    anew = found is None or found.status in (*ENDED, "created")
+    if any(d.status == "blocked" for d in waits) or (anew and guard is not None and guard.approvals):
         where = "" if found is None else f" ({found.web_url})"
         raise ApprovalMissing(
             f"a deployment to {environment} must be approved in GitLab first{where}",
@@ -133,13 +136,14 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
         )
 
 
-def play_and_follow(site: Site, task: Task, patience: Patience, clock: Callable[[], float] = time.monotonic) -> Job:
+def play_and_follow(site: Site, task: Task, patience: Patience, note: Callable[[Job], None] = lambda _: None) -> Job:
     """Play the job once with today's variables, follow its log, and return it when it has succeeded.
 
-    Call it holding the environment. Raises Failed with GitLab's reason when it ended otherwise, StoppedPartWay with its
-    address when a limit passed while it goes on, ApprovalMissing, Refused or NothingFits when it cannot be played.
+    Call it holding the environment. `note` is given each try of the job before it may run. Raises Failed with GitLab's
+    reason when it ended otherwise, StoppedPartWay with its address when a limit passed while it goes on (JobNotBegun:
+    while it waits), ApprovalMissing, Refused or NothingFits when it cannot be played.
     """
-    play = _Play(site, task, patience, clock)
+    play = _Play(site, task, patience, note)
     try:
         return play.to_the_end()
     except KeyboardInterrupt:
@@ -154,12 +158,16 @@ class _Unusable(Exception):
 class _Play:
     """One job on its way from a pipeline to its end."""
 
-    def __init__(self, site: Site, task: Task, patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, site: Site, task: Task, patience: Patience, note: Callable[[Job], None] = lambda _: None
+    ) -> None:
         self.task = task
         self.job: Job | None = None
         self._site = site
         self._patience = patience
-        self._clock = clock
+        self._note = note
+        self._noted: Job | None = None
+        self._clock = time.monotonic
         self._gitlab = site.gitlab(patience)
         self._pipelines = site.gitlab_pipelines(patience)
         self._environment = site.gitlab_environment
@@ -206,7 +214,7 @@ class _Play:
                 if self.task.pipelines is Pipelines.EXISTING:
                     raise Refused(
                         f"{found.name} (job {found.id}) cannot be played: {reason}",
-                        hint=f"take a new pipeline: {self._command()} --new-pipeline; {found.web_url}",
+                        hint=f"take a new pipeline: {self._in_new()}; {found.web_url}",
                     ) from None
                 self._tell(f"{found.name} (job {found.id}) cannot be played: {reason}")
         made = self._in_new_pipeline()
@@ -221,7 +229,7 @@ class _Play:
             return None
         for pipeline in self._pipelines.newest(self.task.ref):
             found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job).job
-            if found is not None and jobs.is_ours(found, self.task.since):
+            if found is not None and jobs.is_ours(found, self.task.since) and found.id in self._deployed():
                 return found
         return None
 
@@ -230,27 +238,49 @@ class _Play:
         return None if self.task.pipelines is Pipelines.NEW else self._found()
 
     def _found(self) -> Job | None:
-        """Return the job in the newest pipeline of the ref that has it for this environment."""
+        """Return the job in the newest pushed pipeline of the ref that has it for this environment."""
+        given: list[str] = []
         elsewhere: list[str] = []
         listed = self._pipelines.newest(self.task.ref)
-        deployed = {deployment.job for deployment in self._pipelines.deployments(self._environment)}
+        deployed = self._deployed()
         for pipeline in listed:
+            if not jobs.has_the_files_defaults(pipeline):
+                given.append(str(pipeline.id))
+                continue
             found = self._named(pipeline)
             if found is None:
                 continue
-            # Without this environment it would deploy elsewhere, or see none of the variables scoped to it.
-            if found.id in deployed:
+            # Without this environment it would deploy elsewhere, or see none of the variables scoped to it. One that is
+            # `created` may not have its deployment yet; it is waited for rather than passed over for an older one.
+            if found.id in deployed or found.status == "created":
                 return found
             elsewhere.append(str(pipeline.id))
         if self.task.pipelines is Pipelines.EITHER:
             return None
         seen = f"{len(listed)} looked at" if listed else "there are none"
         other = f"; in {', '.join(elsewhere[:3])} it is not for that environment" if elsewhere else ""
+        fixed = f"; {', '.join(given[:3])} may have inputs of its own, so it is not repeated" if given else ""
         raise NothingFits(
-            f"no pipeline of {self.task.ref} has a job {self.task.job} for the environment {self._environment}"
-            f" ({seen}{other})",
-            hint=f"start one: {self._command()} --new-pipeline",
+            f"no pushed pipeline of {self.task.ref} has a job {self.task.job} for the environment {self._environment}"
+            f" ({seen}{other}{fixed})",
+            hint=f"start one: {self._in_new()}",
         )
+
+    def _deployed(self) -> set[JobId | None]:
+        """Return the jobs that have a deployment to our environment: the API tells a job's environment nowhere else."""
+        return {deployment.job for deployment in self._pipelines.deployments(self._environment)}
+
+    def _is_placed(self, job: Job) -> bool:
+        """Return whether a job is for our environment; waits until GitLab has prepared its pipeline and shows it."""
+        deadline = self._clock() + self.task.start_within.total_seconds()
+        looks = 1
+        while job.id not in self._deployed():
+            if job.status != "created" and looks >= TRIES:
+                return False
+            looks += job.status != "created"
+            self._wait(job, "GitLab does not show yet which environment it is for", deadline)
+            job = self._newest_try(job)
+        return True
 
     def _named(self, pipeline: Pipeline) -> Job | None:
         found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job)
@@ -262,7 +292,25 @@ class _Play:
         return found.job
 
     def _in_new_pipeline(self) -> Job:
-        pipeline = self._started()
+        """Return the job of a pipeline that is started once, also when the answer is lost."""
+        listed = self._pipelines.newest(self.task.ref)
+        seen = {p.id for p in listed if self.task.since is None or p.created_at < self.task.since}
+        for attempt in range(1, TRIES + 1):
+            for pipeline in listed:
+                found = self._named(pipeline) if pipeline.id not in seen and pipeline.source == "api" else None
+                # Somebody else may have started one meanwhile, for another environment.
+                if found is not None and self._is_placed(found):
+                    return found
+                seen.add(pipeline.id)
+            try:
+                return self._job_of(self._pipelines.start(self.task.ref, self.task.inputs))
+            except Unreachable:
+                if attempt == TRIES:
+                    raise
+                listed = self._pipelines.newest(self.task.ref)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _job_of(self, pipeline: Pipeline) -> Job:
         self._tell(f"pipeline {pipeline.id} of {self.task.ref} started: {pipeline.web_url}")
         found = self._named(pipeline)
         if found is None:
@@ -272,22 +320,6 @@ class _Play:
             )
         return found
 
-    def _started(self) -> Pipeline:
-        """Start a pipeline once, also when the answer is lost."""
-        listed = self._pipelines.newest(self.task.ref)
-        before = {p.id for p in listed if self.task.since is None or p.created_at < self.task.since}
-        for attempt in range(1, TRIES + 1):
-            made = [p for p in listed if p.id not in before and p.source == "api"]
-            if made:
-                return made[0]
-            try:
-                return self._pipelines.start(self.task.ref, self.task.inputs)
-            except Unreachable:
-                if attempt == TRIES:
-                    raise
-                listed = self._pipelines.newest(self.task.ref)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
     # -- playing -------------------------------------------------------------------------------------------------------
 
     def _brought_to_run(self, job: Job) -> Job:
@@ -295,21 +327,27 @@ class _Play:
         deadline = self._clock() + self.task.start_within.total_seconds()
         # What runs already may take as long as a job may.
         patient = self._clock() + self.task.end_within.total_seconds()
-        lost = 0
+        lost, ordered, placed = 0, False, False
         while True:
             self.job = job
             listed = self._pipelines.jobs(job.pipeline.id)
             job = next((other for other in listed if other.name == job.name), job)
+            if not placed and job.status != "created":
+                placed = self._is_placed(job)
+                if not placed:
+                    raise _Unusable(f"it is not for the environment {self._environment}")
             step = jobs.next_step(job, listed, self.task.since)
             if step.step is Step.FOLLOW:
                 self._tell(f"{job.name} (job {job.id}): {step.why}")
-                return job
-            if step.step is Step.REFUSE:
+                return self._begun(job)
+            # A try that was ordered is `created` until GitLab has made up its mind about it.
+            if step.step is Step.REFUSE and not (ordered and job.status == "created"):
                 raise _Unusable(step.why)
-            if step.step is Step.WAIT:
+            if step.step in (Step.WAIT, Step.REFUSE):
                 self._wait(job, step.why, patient if job.status in ("running", "canceling") else deadline)
                 continue
             self._tell(f"{job.name} (job {job.id}): {step.why}")
+            self._begun(job)
             try:
                 said = self._pipelines.play(job.id) if step.step is Step.PLAY else self._pipelines.retry(job.id)
             except Unreachable as problem:
@@ -321,21 +359,33 @@ class _Play:
             if said is not None:
                 self._refused(job, said, patient)
                 continue
-            begun = self._newer_try(job)
-            if begun is not None:
-                return begun
-            self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
+            ordered = True
+            newer = self._newer_try(job)
+            if newer is None:
+                self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
+            elif jobs.has_begun(newer):
+                return self._begun(newer)
+
+    def _begun(self, job: Job) -> Job:
+        """Note a try that may run from now on, once, and return it."""
+        self.job = job
+        if self._noted is None or self._noted.id != job.id:
+            self._noted = job
+            self._note(job)
+        return job
 
     def _newer_try(self, job: Job) -> Job | None:
-        """Return the try that was begun: the answer to a play carries the id of the old one. None when none was."""
+        """Return what became of an order: the answer to a play carries the id of the old try. None when nothing has yet."""
         for _ in range(TRIES):
-            listed = self._pipelines.jobs(job.pipeline.id)
-            newest = max((other for other in listed if other.name == job.name), key=lambda other: other.id, default=job)
+            newest = self._newest_try(job)
             if newest.id != job.id or newest.status != job.status:
-                self.job = newest
                 return newest
             self._patience.sleep(_POLL_SECONDS)
         return None
+
+    def _newest_try(self, job: Job) -> Job:
+        listed = self._pipelines.jobs(job.pipeline.id)
+        return max((other for other in listed if other.name == job.name), key=lambda other: other.id, default=job)
 
     def _refused(self, job: Job, said: LifeboatError, deadline: float) -> None:
         """Raise why GitLab will not play a job; returns when that has passed, or can be waited for."""
@@ -346,7 +396,7 @@ class _Play:
             if self.task.approval is Approval.REFUSE:
                 raise ApprovalMissing(
                     f"{job.name} (job {job.id}) may not be played yet: {reason.why}",
-                    hint=f"have it approved at {job.web_url}, then {self._command()}; or wait: {self._command()} --wait-approval",
+                    hint=f"have it approved, then {self._going_on(job)}; or wait: {self._command()} --wait-approval",
                 )
             self._wait(job, reason.why, deadline)
         elif reason.cause is Cause.EARLY:
@@ -371,10 +421,8 @@ class _Play:
 
     def _wait(self, job: Job, why: str, deadline: float) -> None:
         if self._clock() > deadline:
-            raise StoppedPartWay(
-                f"{job.name} (job {job.id}) was not played in time: {why}",
-                hint=f"{self._command()} goes on from there; {job.web_url}",
-            )
+            kind = StoppedPartWay if job.status in ("running", "canceling") else JobNotBegun
+            raise kind(f"{job.name} (job {job.id}) was not played in time: {why}", hint=self._going_on(job))
         self._tell(f"{job.name} (job {job.id}): {why}")
         self._patience.sleep(_POLL_SECONDS)
 
@@ -384,6 +432,27 @@ class _Play:
             self._told = text
             self._patience.tell(text)
 
+    # -- the next command ----------------------------------------------------------------------------------------------
+
     def _command(self) -> str:
-        verb = "rollback" if self.task.job == self._site.gitlab_settings.rollback_job else "deploy"
-        return f"lifeboat gitlab {verb} -e {self._site.project.env}"
+        """Return the command that asks for this task once more."""
+        settings = self._site.gitlab_settings
+        back = self.task.job == settings.rollback_job
+        image = self.task.inputs.get(settings.rollback_image_input if back else settings.image_input)
+        words = ["lifeboat", "gitlab", "rollback" if back else "deploy", "-e", self._site.project.env]
+        if self.task.ref != settings.default_branch:
+            words += ["--ref", self.task.ref]
+        if image is not None:
+            words += ["--image", image]
+        return shlex.join(words)
+
+    def _in_new(self) -> str:
+        """Return the command that starts a pipeline; with an image it does so anyway."""
+        command = self._command()
+        return command if " --image " in command else f"{command} --new-pipeline"
+
+    def _going_on(self, job: Job) -> str:
+        """Return how a job is gone on with: the command that took a new pipeline for it would take another one."""
+        if self.task.pipelines is Pipelines.NEW:
+            return f"play it at {job.web_url}"
+        return f"{self._command()} goes on from there ({job.web_url})"

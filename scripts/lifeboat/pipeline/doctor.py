@@ -22,7 +22,7 @@ def run(site: Site, patience: Patience) -> list[Prerequisite]:
     names = [wish.name for wish in wishes]
     version, token, project = client.version(), client.token(), client.project()
     rows = [
-        gitlab_checks.version(version, wishes),
+        gitlab_checks.version(version),
         gitlab_checks.token(token, datetime.now(UTC).date()),
         gitlab_checks.role(project),
     ]

@@ -1,4 +1,4 @@
-"""Following a job that was played: its log as it grows, its status, and the limits on both."""
+"""Following a job that was played: its log as it grows, its status, the limits on both; and taking one back that waits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.decisions import job_logs, jobs
-from lifeboat.errors import Failed, GitLabUnreachable, IntegrityFailure, StoppedPartWay, Unreachable
-from lifeboat.gitlab_model import ENDED, WAITING, Job
+from lifeboat.errors import (
+    Failed,
+    GitLabUnreachable,
+    IntegrityFailure,
+    JobNotBegun,
+    LifeboatError,
+    StoppedPartWay,
+    Unreachable,
+)
+from lifeboat.gitlab_model import ENDED, WAITING, Job, Played
 
 FIRST_POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 10.0
@@ -18,6 +26,26 @@ _SLOWER = 1.3
 # A GitLab that restarts is back within minutes, and the job goes on meanwhile.
 UNREACHABLE_SECONDS = 300.0
 LOOK_FOR_RUNNERS_SECONDS = 15.0
+
+
+def withdrawn(pipelines: GitLabPipelines, played: Played) -> str:
+    """Cancel a job that has not begun; return what it may still do, nothing when it will not run."""
+    try:
+        listed = [job for job in pipelines.jobs(played.pipeline) if job.name == played.name]
+        for job in listed:
+            if job.status in (*WAITING, "created"):
+                pipelines.cancel(job.id)
+        left = [job for job in pipelines.jobs(played.pipeline) if job.name == played.name]
+    except LifeboatError as problem:
+        return (
+            f"{played.name} (job {played.job}) may still run, and then replaces what is deployed now:"
+            f" cancel it at {played.web_url} ({problem.summary})"
+        )
+    runs = [job for job in left if job.status not in (*ENDED, "manual")]
+    return "; ".join(
+        f"{job.name} (job {job.id}) is {job.status}, and replaces what is deployed now: look at {job.web_url}"
+        for job in runs
+    )
 
 
 class Following:
@@ -96,7 +124,7 @@ class Following:
             return
         summary = f"{job.name} (job {job.id}) did not begin within {start_within.total_seconds() / 60:.0f} min: {why}"
         hint = f"it is still waiting, and begins as soon as a runner takes it: {job.web_url}"
-        raise GitLabUnreachable(summary, hint=hint) if nobody else StoppedPartWay(summary, hint=hint)
+        raise GitLabUnreachable(summary, hint=hint) if nobody else JobNotBegun(summary, hint=hint)
 
     def _judged(self, job: Job) -> Job:
         if job.status != "success":

@@ -88,7 +88,12 @@ def _ended(problem: LifeboatError, sent: list[_Sent], scribe: Scribe) -> Lifeboa
     if left:
         _note_end(scribe, f"failed, not all put back: {how}")
         lines = "\n".join(f"  NOT put back: {line}" for line in left)
-        return Failed(f"{problem.summary}\n{lines}", hint=f"{scribe.again}: it writes what is missing")
+        hint = f"{scribe.again}: it writes what is missing"
+        if isinstance(problem, Unreachable):
+            # Who called knows what to do without GitLab, and a recovery goes on; what is left half-written is named.
+            problem.summary, problem.hint = f"{problem.summary}\n{lines}", hint
+            return problem
+        return Failed(f"{problem.summary}\n{lines}", hint=hint)
     _note_end(scribe, f"failed, put back: {how}")
     problem.summary += "\n  GitLab is as it was: what was written before is put back"
     if not sent[-1].settled:

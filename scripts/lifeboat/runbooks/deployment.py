@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lifeboat.decisions import deployments
-from lifeboat.errors import GitLabUnreachable
-from lifeboat.model import EventKind, Gap, InstanceId
+from lifeboat.decisions import deployments, played_jobs
+from lifeboat.errors import Failed, GitLabUnreachable, JobNotBegun
+from lifeboat.gitlab_model import Job
+from lifeboat.model import Gap, InstanceId
 from lifeboat.pipeline import deploy as playing
-from lifeboat.pipeline import sync
+from lifeboat.pipeline import following, sync
 from lifeboat.pipeline.deploy import Pipelines, Wanted
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Turn
@@ -17,6 +18,9 @@ from lifeboat.stack import application
 from lifeboat.stack.application import Work
 
 _POLL_SECONDS = 1.0
+_ANSWER_SECONDS = 10.0
+# No image is named: what the recovered disk serves is run anew, also when GitLab's registry is down with GitLab.
+_FROM_DISK = replace(application.redeployment(None), script=deployments.redeploying_from_disk)
 
 
 def require_gitlab(c: Recovering) -> None:
@@ -63,22 +67,65 @@ def _deployed(c: Recovering) -> bool:
 
 
 def deploy(c: Recovering, turn: Turn) -> None:
-    """Play the job and follow it to its end; where GitLab does not answer, run the same over SSM."""
+    """Play the job and follow it to its end; where GitLab does not answer or lets it wait, run the same over SSM."""
     instance = c.app.instance_id
+    served = c.health().image
     try:
-        patience = c.gitlab_patience()
         if variables_match(c) is not None:
             sync_variables(c, turn)  # left open before: the job goes where they point
-        task = replace(_task(c), since=_since(c, turn))
-        with turn.effect(f"play {task.job}", instance=instance) as came:
-            job = playing.play_and_follow(c.site, task, patience)
-            came.update(job=job.id, url=job.web_url)
+        job = _played(c, turn)
         turn.note(
             f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
         )
-    except GitLabUnreachable as error:
-        c.tell.warn(f"GitLab does not answer ({error.summary}); deploying over SSM")
+    except (GitLabUnreachable, JobNotBegun) as error:
+        c.tell.warn(f"GitLab does not deploy it ({error.summary}); deploying over SSM")
+        _withdraw(c, turn)
         _deploy_over_ssm(c, turn)
+    _compare(c, turn, served)
+
+
+def _played(c: Recovering, turn: Turn) -> Job:
+    """Play the job, writing down each try before it may run, and whether it ended."""
+
+    def note(job: Job) -> None:
+        turn.note(f"{job.name} is job {job.id}", **played_jobs.noted(job))
+
+    task = replace(_task(c), since=_since(c, turn))
+    with turn.effect(f"play {task.job}", instance=c.app.instance_id) as came:
+        try:
+            job = playing.play_and_follow(c.site, task, c.gitlab_patience(), note)
+        except Failed:
+            came[played_jobs.ENDED] = True
+            raise
+        came.update(job=job.id, url=job.web_url)
+    return job
+
+
+def _withdraw(c: Recovering, turn: Turn) -> None:
+    """Cancel what this recovery has played and still waits: begun hours later, it would replace what is deployed now."""
+    played = played_jobs.last(c.journal.events)
+    if played is None:
+        return
+    patience = replace(c.gitlab_patience(), seconds=_ANSWER_SECONDS)
+    left = following.withdrawn(c.site.gitlab_pipelines(patience), played)
+    if left:
+        c.tell.warn(left)
+        c.remarks.append(left)
+        turn.note(left)
+        return
+    turn.note(f"{played.name} (job {played.job}) will not run any more", **{played_jobs.ENDED: True})
+
+
+def _compare(c: Recovering, turn: Turn, served: str | None) -> None:
+    """Write down which container image answers, and say so where it is not the one that the recovered disk served."""
+    answers = c.health(seconds=_ANSWER_SECONDS).image
+    if answers is None:
+        return
+    other = served not in (None, answers)
+    text = f"{answers} answers" + (f"; the disk of the recovery image served {served}" if other else "")
+    turn.note(text, container=answers, container_of_image=served)
+    if other:
+        c.tell.warn(text)
 
 
 def _task(c: Recovering) -> playing.Task:
@@ -86,21 +133,13 @@ def _task(c: Recovering) -> playing.Task:
 
 
 def _since(c: Recovering, turn: Turn) -> datetime:
-    """Return when, by GitLab's clock, this recovery may first have played the job.
-
-    A play that failed counts no more: it is played again.
-    """
-    noted, failed = None, False
-    for event in c.journal.events:
-        if "deploy_since" in event.data:
-            noted, failed = datetime.fromisoformat(event.data["deploy_since"]), False
-        elif event.kind is EventKind.RESULT and event.step == "deploy" and "error" in event.data:
-            failed = True
-    if noted is not None and not failed:
+    """Return when, by GitLab's clock, this recovery may first have played the job; it is written down before."""
+    noted = played_jobs.since(c.journal.events)
+    if noted is not None:
         return noted
     # GitLab tells whole seconds.
     since = c.site.gitlab_pipelines(c.gitlab_patience()).now() - timedelta(seconds=1)
-    turn.note("the job may be played from now on", deploy_since=since.isoformat())
+    turn.note("the job may be played from now on", **{played_jobs.SINCE: since.isoformat()})
     return since
 
 
@@ -113,5 +152,5 @@ def _deploy_over_ssm(c: Recovering, turn: Turn) -> None:
             turn.sleep(_POLL_SECONDS)
     within = timedelta(seconds=turn.seconds_left)
     work = Work(site=c.site, tell=c.tell, within=within, effect=turn.effect, note=turn.note)
-    application.perform(work, application.redeployment(None))
+    application.perform(work, _FROM_DISK)
     turn.note(f"deployed to {instance} over SSM", deployed_to=instance, deployed_by="SSM")

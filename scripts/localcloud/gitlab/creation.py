@@ -56,7 +56,7 @@ def configuration(repository: Repository | None, inputs: Mapping[str, Any]) -> C
 
 
 def create(records: Records, repository: Repository | None, wanted: Wanted, base: str) -> Record:
-    """Return a new pipeline whose jobs are all `created`; CiError when it would have none."""
+    """Return a new pipeline whose jobs are all `created`, without deployments; CiError when it would have none."""
     file = configuration(repository, wanted.inputs)
     assert repository is not None
     pipeline = _unsaved(records, wanted, repository.head())
@@ -119,6 +119,7 @@ def _unsaved(records: Records, wanted: Wanted, commit: Commit) -> Record:
         "user_id": wanted.user["id"],
         "variables": wanted.variables,
         "archived": False,
+        "prepared": False,
         "created_at": records.now(),
         "updated_at": records.now(),
         "started_at": None,
@@ -195,7 +196,7 @@ def _add_job(records: Records, pipeline: Record, one: Chosen, base: str) -> Reco
 
 
 def add_job(records: Records, definition: Record) -> Record:
-    """Add a job from what defines it, `created`, with the deployment that it will make."""
+    """Add a job from what defines it, `created`, with no deployment yet."""
     job = records.add(
         "jobs",
         **definition,
@@ -213,29 +214,34 @@ def add_job(records: Records, definition: Record) -> Record:
         deployment_id=None,
         kept_files=[],
     )
-    if job["environment"] and job["environment_action"] == "start":
-        environment = records.environment(job["environment"])
-        pipeline = records.pipeline_of(job)
-        assert environment is not None
-        deployment = records.add(
-            "deployments",
-            status="created",
-            environment_id=environment["id"],
-            job_id=job["id"],
-            ref=pipeline["ref"],
-            sha=pipeline["sha"],
-            user_id=job["user_id"],
-            approvals=[],
-            created_at=records.now(),
-            updated_at=records.now(),
-            finished_at=None,
-        )
-        job["deployment_id"] = deployment["id"]
     group = job["resource_group"]
     groups = records.table("resource_groups").values()
     if group and not any(g["key"] == group for g in groups):
         records.add("resource_groups", key=group, process_mode="unordered", holder=None, created_at=records.now())
     return job
+
+
+def add_deployment(records: Records, job: Record) -> None:
+    """Add the deployment that a job will make: app/services/deployments/create_for_job_service.rb."""
+    if not job["environment"] or job["environment_action"] != "start":
+        return
+    environment = records.environment(job["environment"])
+    pipeline = records.pipeline_of(job)
+    assert environment is not None
+    deployment = records.add(
+        "deployments",
+        status="created",
+        environment_id=environment["id"],
+        job_id=job["id"],
+        ref=pipeline["ref"],
+        sha=pipeline["sha"],
+        user_id=job["user_id"],
+        approvals=[],
+        created_at=records.now(),
+        updated_at=records.now(),
+        finished_at=None,
+    )
+    job["deployment_id"] = deployment["id"]
 
 
 DEFINITION = (
@@ -248,4 +254,6 @@ DEFINITION = (
 def clone(records: Records, job: Record, user: Record) -> Record:
     """Return a new try of a job; its job variables come along (app/models/ci/build.rb, clone_accessors)."""
     job["retried"] = True
-    return add_job(records, {name: job[name] for name in DEFINITION} | {"user_id": user["id"]})
+    made = add_job(records, {name: job[name] for name in DEFINITION} | {"user_id": user["id"]})
+    add_deployment(records, made)
+    return made

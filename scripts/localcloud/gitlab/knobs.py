@@ -68,7 +68,7 @@ def _push(gitlab: GitLab, branch: str) -> int:
         made = create(records, gitlab.repository, wanted, gitlab.base)
     except CiError as wrong:
         raise ValueError(f"the push starts no pipeline: {wrong}") from wrong
-    gitlab.processing.settle()
+    gitlab.prepare_soon(made)
     return int(made["id"])
 
 

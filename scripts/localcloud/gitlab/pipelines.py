@@ -129,7 +129,7 @@ def create_pipeline(request: Request) -> Answer:
         made = creation.create(records, request.gitlab.repository, wanted, request.base)
     except CiError as wrong:
         raise invalid(base=wrong.reasons) from wrong
-    request.gitlab.processing.settle()
+    request.gitlab.prepare_soon(made)
     return answer(shown.pipeline_whole(request, made), 201)
 
 
@@ -167,6 +167,7 @@ def cancel_pipeline(request: Request) -> Answer:
     """POST …/cancel: every job that can be; manual ones stay (has_status.rb, CANCELABLE_STATUSES)."""
     pipeline = _pipeline(request)
     _may_write(request, pipeline)
+    request.gitlab.prepare(pipeline)
     for job in request.records.jobs_of(pipeline):
         if job["status"] != "manual":
             request.gitlab.processing.cancel(job)

@@ -60,11 +60,12 @@ class Processing:
 
     def settle(self) -> None:
         """Do everything that follows from the last change."""
-        for pipeline in self.records.table("pipelines").values():
+        prepared = [p for p in self.records.table("pipelines").values() if self.records.is_prepared(p)]
+        for pipeline in prepared:
             while self._step(pipeline):
                 pass
         self._give_resources()
-        for pipeline in self.records.table("pipelines").values():
+        for pipeline in prepared:
             self._update(pipeline)
 
     # -- one pipeline ------------------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ SETTINGS: Record = {
     "throttle_authenticated_api_requests_per_period": 7200,
     "throttle_authenticated_api_period_in_seconds": 3600,
     "job_play_limit_per_user_project": 0,  # plays in a minute; 0 is no limit
+    # How long after its answer a pipeline is prepared: app/workers/ci/initial_pipeline_process_worker.rb.
+    "pipeline_preparation_milliseconds": 200,
     # Which GitLab is played; see knobs.py.
     "version": "18.9.2-ee",
     "edition": "premium",
@@ -156,6 +158,10 @@ class Records:
         """Return the jobs of a pipeline, the newest try of each, in the order of their stages."""
         jobs = [j for j in self.table("jobs").values() if j["pipeline_id"] == pipeline["id"] and not j["retried"]]
         return sorted(jobs, key=lambda job: (job["stage_idx"], job["id"]))
+
+    def is_prepared(self, pipeline: Record) -> bool:
+        """Return whether a pipeline's jobs have their deployments and may move; those of an older save have."""
+        return bool(pipeline.get("prepared", True))
 
     def pipeline_of(self, job: Record) -> Record:
         """Return the pipeline of a job."""

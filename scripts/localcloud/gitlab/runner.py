@@ -32,7 +32,7 @@ class Runner:
         self.cloud = cloud
         self.builds = cloud.directory / "gitlab-builds"
         self._running: dict[int, JobRun] = {}
-        self._life = object()  # a load of the cloud begins another one
+        self.life = object()  # a load of the cloud begins another one
 
     def trace_of(self, number: int) -> Path:
         """Return the file with a job's log."""
@@ -58,12 +58,13 @@ class Runner:
                 processing.finish(job, "failed", "runner_system_failure")
             elif job["status"] == "canceling":
                 processing.finish(job, "canceled")
-        processing.settle()
+        for pipeline in self.gitlab.records.table("pipelines").values():
+            self.gitlab.prepare(pipeline)
         self.take()
 
     def end(self) -> None:
         """End every job's programs; nobody hears of how they ended."""
-        self._life = object()
+        self.life = object()
         running, self._running = dict(self._running), {}
         threads = [threading.Thread(target=run.kill, daemon=True) for run in running.values()]
         for thread in threads:
@@ -98,7 +99,7 @@ class Runner:
         folder = self.builds / f"{job['id']}-{secrets.token_hex(4)}"
         run = JobRun(cloud=self.cloud, folder=folder, trace=self.trace_of(job["id"]))
         self._running[job["id"]] = run
-        life = self._life
+        life = self.life
         self.cloud.background(lambda: self._work(run, job["id"], life), name=f"job {job['id']}")
 
     def _work(self, run: JobRun, number: int, life: object) -> None:
@@ -110,7 +111,7 @@ class Runner:
             outcome = Outcome(status="failed", reason="runner_system_failure")
         with self.cloud.gate.working(), self.gitlab.lock:
             run.close()
-            if outcome is not None and life is self._life:
+            if outcome is not None and life is self.life:
                 self._tell(number, outcome)
         run.remove()
 
@@ -143,7 +144,7 @@ class Runner:
         run.prepare(user)
         repository.copy(run.workspace, user)
         with self.cloud.gate.working(), self.gitlab.lock:
-            if life is not self._life:
+            if life is not self.life:
                 return None
             job = dict(self.gitlab.records.table("jobs")[number])
             variables = self._variables(job, run)
@@ -152,12 +153,12 @@ class Runner:
             run.start_script()
         outcome = run.wait_for_script()
         with self.cloud.gate.working():
-            if life is not self._life:
+            if life is not self.life:
                 return None
             run.start_after_script(outcome)
         run.wait_for_after_script()
         with self.cloud.gate.working(), self.gitlab.lock:
-            if life is not self._life:
+            if life is not self.life:
                 return None
             self._keep_artifacts(number, run, outcome)
         run.conclude(outcome)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.gitlab import environments, id_tokens, jobs, knobs, people, pipelines, projects, variables
+from localcloud.gitlab.creation import add_deployment
 from localcloud.gitlab.limits import Limits
 from localcloud.gitlab.processing import Processing
 from localcloud.gitlab.projects import new_project
-from localcloud.gitlab.records import MAINTAINER, REPORTER, Records
+from localcloud.gitlab.records import MAINTAINER, REPORTER, SETTINGS, Record, Records
 from localcloud.gitlab.repository import Repository
 from localcloud.gitlab.requests import (
     API,
@@ -95,6 +97,32 @@ class GitLab:
             found = knobs.turn(self, asked)
         self.cloud.changed()
         return found
+
+    # -- pipelines ---------------------------------------------------------------------------------------------------
+
+    def prepare_soon(self, pipeline: Record) -> None:
+        """Prepare a new pipeline a moment after its answer, as GitLab's workers do: until then its jobs are `created`."""
+        name, life = "pipeline_preparation_milliseconds", self.runner.life
+        seconds = int(self.records.settings.get(name) or SETTINGS[name]) / 1000
+        number = pipeline["id"]
+
+        def work() -> None:
+            time.sleep(seconds)
+            with self.cloud.gate.working(), self.lock:
+                found = self.records.table("pipelines").get(number)
+                if found is not None and life is self.runner.life:
+                    self.prepare(found)
+
+        self.cloud.background(work, name=f"pipeline {number}")
+
+    def prepare(self, pipeline: Record) -> None:
+        """Give the jobs of a pipeline their deployments and let them move; call it holding the lock."""
+        if not self.records.is_prepared(pipeline):
+            pipeline["prepared"] = True
+            for job in self.records.jobs_of(pipeline):
+                add_deployment(self.records, job)
+        self.processing.settle()
+        self.runner.take()
 
     # -- one request -------------------------------------------------------------------------------------------------
 
