@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 
 from tests.conftest import open_folder
 from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, statuses
-from tests.localcloud.machines import Machines, asked, until
+from tests.localcloud.machines import TRUST, Machines, asked, until
 from tests.localcloud.test_sample_app import rendered
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +176,7 @@ def test_playing_deploy_application_replaces_the_application_on_the_host(deploym
     assert job.status == "success", log
     assert f"EC2_INSTANCE_IP={deployment.address}" in log
     assert f"instance {deployment.instance} at {deployment.address}" in log
+    assert "AWS knows this job as arn:aws:" in log
     assert "app:2 answers on" in log
     assert deployment.serving == "app:2"
     assert deployment.previous.read_text() == "app:1\n"
@@ -275,3 +277,45 @@ def test_without_an_instance_id_the_instance_is_found_by_its_tag(deployment: Dep
     assert two.status == "failed"
     assert "error: 2 running instances have the tag application=app-test, not one" in deployment.gitlab.log(two)
     assert deployment.serving == "app:1"
+
+
+# -- who a job is ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def settings(deployment: Deployment, **values: str) -> Iterator[None]:
+    """Give the project variables of the environment `local` for as long as this lasts."""
+    variables, scope = deployment.gitlab.project().variables, {"environment_scope": "local"}
+    for key, value in values.items():
+        variables.create({"key": key, "value": value, "raw": True, **scope})
+    try:
+        yield
+    finally:
+        for key in values:
+            variables.delete(key, filter=scope)
+
+
+def test_a_job_whose_role_is_missing_stops_before_it_does_anything(deployment: Deployment) -> None:
+    before = deployment.serving
+
+    with settings(deployment, AWS_RUNNER_IDENTITY="not meant"):
+        job = deployment.play("deploy_application", image="app:2")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "failed"
+    assert "error: AWS_ROLE_ARN is empty, so deploy_application would run as its runner" in log
+    assert "deploying" not in log
+    assert deployment.serving == before
+
+
+def test_a_job_says_which_role_it_has_become(deployment: Deployment) -> None:
+    role = deployment.gitlab.cloud.client("iam").create_role(
+        RoleName="ci-apply", AssumeRolePolicyDocument=json.dumps(TRUST)
+    )["Role"]["Arn"]
+
+    with settings(deployment, AWS_RUNNER_IDENTITY="not meant", CI_APPLY_ROLE_ARN=role):
+        job = deployment.play("deploy_application")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "success", log
+    assert f":assumed-role/ci-apply/gitlab-1-{job.id}" in log

@@ -153,6 +153,7 @@ class JobRun:
             "AWS_SECRET_ACCESS_KEY": "gitlab-runner",
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_RUNNER_IDENTITY": "meant",  # scripts/ci/aws_login.sh: there is nobody else to be here
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
