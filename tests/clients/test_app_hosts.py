@@ -283,9 +283,9 @@ def test_the_scripts_deploy_remember_go_back_and_restart(
         deployments.rolling_back(image("app:1"), "t-4"),
         deployments.restarting("t-5"),
     ):
-        hosts.run(host, script, PATIENCE)
+        hosts.run(host, deployments.judging(script, "/version"), PATIENCE)
+        until(lambda: asked(version)[0] == 200)
         seen.append(deployed(hosts, host))
-    until(lambda: asked(version)[0] == 200)
 
     one, two = image("app:1"), image("app:2")
     assert nothing == Deployed(running=None, configured=None, previous=None)
@@ -300,6 +300,27 @@ def test_the_scripts_deploy_remember_go_back_and_restart(
     assert settings_file.read_text() == SETTINGS
     assert '"version":"1"' in asked(version)[1]
     assert machines.shell(host, "docker ps -a -q | wc -l").out.strip() == "1"
+
+
+def test_an_image_that_is_not_well_when_it_is_replaced_is_nothing_to_go_back_to(
+    machines: Machines, hosts: Hosts, bare: tuple[InstanceId, Deployed]
+) -> None:
+    host, _ = bare
+    version = f"http://{machines.described(host)['PrivateIpAddress']}:8080/version"
+    for text in ("app:1", "app:2"):
+        hosts.run(host, deployments.judging(deployments.redeploying(image(text), "t"), "/version"), PATIENCE)
+        until(lambda: asked(version)[0] == 200)
+
+    # Without a database nobody is well there.
+    hosts.run(host, deployments.judging(deployments.rolling_back(image("app:1"), "t"), "/healthz"), PATIENCE)
+    kept = deployed(hosts, host)
+    (machines.root(host) / "var/lib/app/previous").unlink()
+    hosts.run(host, deployments.judging(deployments.redeploying(image("app:2"), "t"), "/healthz"), PATIENCE)
+    all_there_is = deployed(hosts, host)
+
+    assert (kept.running, kept.previous) == ("app:1", "app:1")
+    assert deployments.rollback(kept).image is None
+    assert (all_there_is.running, all_there_is.previous) == ("app:2", "app:1")
 
 
 def test_an_image_that_does_not_exist_changes_nothing(

@@ -121,6 +121,22 @@ def test_an_application_that_stays_unwell_is_told_with_its_last_answer(saved: Re
     passed(saved.lifeboat("app", "restart"))
 
 
+def test_a_rollback_leaves_nothing_to_go_forward_to_where_the_image_before_it_was_not_well(stack: Rehearsal) -> None:
+    secrets, secret = stack.client("secretsmanager"), recovery(stack)["secrets"]["arn"]
+    before = secrets.get_secret_value(SecretId=secret)["SecretString"]
+    passed(stack.lifeboat("app", "redeploy", "--image", "2"))
+    secrets.put_secret_value(SecretId=secret, SecretString="{}")
+    passed(stack.lifeboat("app", "restart", "--within", "4s"), 11)
+
+    unwell = passed(stack.lifeboat("app", "rollback", "--within", "4s"), 11)
+    secrets.put_secret_value(SecretId=secret, SecretString=before)
+    again = passed(stack.lifeboat("app", "rollback"), 3)
+
+    assert "next: lifeboat app redeploy --image IMAGE runs another image" in unwell.stderr
+    assert "lifeboat app rollback" not in unwell.stderr
+    assert "the image that ran before is the one that runs: app:1" in again.stderr
+
+
 def test_on_a_dead_instance_the_recovery_is_named(stack: Rehearsal) -> None:
     instance = recovery(stack)["app"]["instance_id"]
     ec2, iam = stack.client("ec2"), stack.client("iam")

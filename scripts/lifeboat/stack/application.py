@@ -20,6 +20,7 @@ from lifeboat.model import ContainerImage, Deployed, Health, HostScript, Instanc
 from lifeboat.site import Site
 from lifeboat.stack import outputs, public_name
 
+_BACK, _OTHER = "lifeboat app rollback", "lifeboat app redeploy --image IMAGE"
 SCRIPT_SECONDS = 600.0  # a pull over a slow line; the container itself starts in seconds
 LOOK_SECONDS = 60.0
 
@@ -39,12 +40,16 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """One thing to do to the application: what to run, and the script that does it."""
+    """One thing to do to the application: what to run, and the script that does it.
+
+    `hint` is what to type where it is refused, `instead` what runs another image where this one turns out bad.
+    """
 
     name: str
     decide: Callable[[Deployed], Deployment]
     script: Callable[[ContainerImage, str], HostScript]
     hint: str
+    instead: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +68,14 @@ RESTART = Verb(
     decide=deployments.restart,
     script=lambda _image, token: deployments.restarting(token),
     hint="lifeboat app redeploy",
+    instead=_BACK,
 )
 ROLLBACK = Verb(
     name="rollback",
     decide=deployments.rollback,
     script=deployments.rolling_back,
-    hint="lifeboat app redeploy --image IMAGE",
+    hint=_OTHER,
+    instead=_OTHER,  # another rollback would go forward again
 )
 
 
@@ -87,7 +94,8 @@ def redeployment(image: str | None) -> Verb:
         name="redeploy",
         decide=decide,
         script=deployments.redeploying,
-        hint="lifeboat app redeploy --image IMAGE",
+        hint=_OTHER,
+        instead=_BACK,
     )
 
 
@@ -104,7 +112,8 @@ def perform(work: Work, verb: Verb) -> Done:
     deployment = verb.decide(before)
     if deployment.image is None:
         raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
-    script = verb.script(deployment.image, str(uuid4()))
+    path = public_name.door(site, recovery.app).path
+    script = deployments.judging(verb.script(deployment.image, str(uuid4())), path)
     work.tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
     order = {"script": script.name, "instance": instance, "container": deployment.image, "token": script.token}
     try:
@@ -113,11 +122,12 @@ def perform(work: Work, verb: Verb) -> Done:
     except Failed as error:
         now = deployed_on(site, hosts, instance).running
         state = "nothing runs there now" if now is None else f"{now} runs there now"
-        raise Failed(
-            f"{error.summary}\n{state}", hint="lifeboat app rollback" if now is None else error.hint
-        ) from error
+        raise Failed(f"{error.summary}\n{state}", hint=verb.instead if now is None else error.hint) from error
     expected = Expected(image=deployment.image, instance=instance)
-    health = wait_healthy(site, work.tell, expected, work.within)
+    try:
+        health = wait_healthy(site, work.tell, expected, work.within)
+    except IntegrityFailure as error:
+        raise IntegrityFailure(error.summary, hint=_unwell(verb.instead)) from error
     work.note(f"{recovery.app.url} is well", answered=health.says)
     return Done(
         instance=instance,
@@ -160,6 +170,10 @@ def wait_healthy(site: Site, tell: Teller, expected: Expected, within: timedelta
     if found is None:
         raise IntegrityFailure(
             f"{app.url}{door.path} is not well after {within.total_seconds():.0f} s: {why}",
-            hint="lifeboat app rollback goes back to the image that ran before; lifeboat app restart tries this one again",
+            hint=_unwell(_BACK),
         )
     return found
+
+
+def _unwell(instead: str) -> str:
+    return f"{instead} runs another image; lifeboat app restart tries this one again"
