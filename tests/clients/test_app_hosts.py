@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.waiting import Patience
 from lifeboat.decisions import deployments
-from lifeboat.errors import Failed, Refused, Unreachable
+from lifeboat.errors import Failed, Interrupted, Refused, Unreachable
 from lifeboat.model import ContainerImage, Deployed, HostScript, HostStanding, InstanceId
 
 from tests.conftest import RunningCloud
@@ -149,6 +149,46 @@ def test_a_script_that_somebody_cancels_says_so(cloud: RunningCloud, hosts: Host
     script = HostScript(name="ends early", text="sleep 60", token="t-cancelled")
     with pytest.raises(Failed, match=f"ends early on {host} was cancelled"):
         hosts.run(host, script, Patience(seconds=60, tell=lambda _: None, sleep=cancel))
+
+
+def interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_script_is_cancelled_and_that_is_said(hosts: Hosts, host: InstanceId) -> None:
+    script = HostScript(name="slow", text="sleep 60", token="t-interrupted")
+
+    with pytest.raises(Interrupted, match=f"^slow on {host} was interrupted: its command .* is cancelled$"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+
+    until(lambda: hosts.unended(host) == [])
+
+
+def test_a_script_that_is_interrupted_before_its_answer_came_is_cancelled_too(
+    hosts: Hosts, host: InstanceId, faults: Callable[..., None]
+) -> None:
+    faults(service="ssm", operation="SendCommand", when="after")
+    script = HostScript(name="slow", text="sleep 60", token="t-unanswered")
+
+    with pytest.raises(Interrupted, match="its command .* is cancelled"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+
+    until(lambda: hosts.unended(host) == [])
+
+
+def test_an_interruption_that_cannot_be_passed_on_says_that_the_script_may_run_on(
+    hosts: Hosts, host: InstanceId, faults: Callable[..., None]
+) -> None:
+    faults(service="ssm", operation="CancelCommand", code="AccessDeniedException", status=400)
+    script = HostScript(name="slow", text="sleep 60", token="t-stays")
+
+    with pytest.raises(Interrupted, match="and may run on: cannot cancel .*AccessDeniedException"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+    left = hosts.unended(host)
+    hosts.end(host, left[0], PATIENCE)
+
+    assert [command.script for command in left] == ["slow"]
+    assert hosts.unended(host) == []
 
 
 # -- what SSM does to its callers ----------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def restart(deployed: Deployed) -> Deployment:
 # scripts/ci/host/deploy.sh keeps the image before in the same file, by the same rule: one that is not well when it is
 # replaced is nothing to go back to, unless it is all there is.
 
+LOOK = "app-look"
 _FACTS = """
 open='{''{' close='}''}'
 root="${HOST_ROOT:-}"
@@ -132,7 +133,7 @@ docker run --detach --name app --restart always --publish "$port:$port" --env-fi
 
 def looking(token: str) -> HostScript:
     """Return the script that tells what is deployed; it changes nothing."""
-    return HostScript(name="app-look", text=_FACTS + _LOOK, token=token)
+    return HostScript(name=LOOK, text=_FACTS + _LOOK, token=token)
 
 
 def redeploying(image: ContainerImage, token: str) -> HostScript:

@@ -108,7 +108,9 @@ def perform(work: Work, verb: Verb) -> Done:
     site, began = work.site, time.monotonic()
     recovery = outputs.recovery(site.stack_store())
     instance, hosts = InstanceId(recovery.app.instance_id), site.hosts(recovery.region)
-    before = deployed_on(site, hosts, instance)
+    _require_reachable(site, hosts, instance)
+    _end_left_over(work, hosts, instance)
+    before = _looked(site, hosts, instance)
     deployment = verb.decide(before)
     if deployment.image is None:
         raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
@@ -142,15 +144,36 @@ def perform(work: Work, verb: Verb) -> Done:
 
 def deployed_on(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
     """Return what is deployed on an instance; raises Unreachable, naming the recovery, when it is dead."""
-    recover = f"lifeboat recover -e {site.project.env}"
+    _require_reachable(site, hosts, instance)
+    return _looked(site, hosts, instance)
+
+
+def _require_reachable(site: Site, hosts: Hosts, instance: InstanceId) -> None:
     why = deployments.unreachable(hosts.standing(instance))
     if why is not None:
-        raise Unreachable(f"{why}, so nothing can be done on it", hint=recover)
+        raise Unreachable(f"{why}, so nothing can be done on it", hint=_recover(site))
+
+
+def _end_left_over(work: Work, hosts: Hosts, instance: InstanceId) -> None:
+    """Cancel what a run that was cut off left running: it would replace the container after what is done now."""
+    for left in hosts.unended(instance):
+        if left.script == deployments.LOOK:  # somebody bakes an image; it changes nothing
+            continue
+        work.tell.warn(f"{left.script} still runs on {instance}, left by a run that was cut off; it is cancelled")
+        with work.effect(f"cancel {left.script} on {instance}", command=left.id), work.tell.waiting() as show:
+            hosts.end(instance, left, Patience(seconds=LOOK_SECONDS, tell=show))
+
+
+def _looked(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
     patience = Patience(seconds=LOOK_SECONDS, tell=lambda _: None)
     try:
         return deployments.deployed(hosts.run(instance, deployments.looking(str(uuid4())), patience))
     except Unreachable as error:
-        raise Unreachable(error.summary, hint=error.hint or recover) from error
+        raise Unreachable(error.summary, hint=error.hint or _recover(site)) from error
+
+
+def _recover(site: Site) -> str:
+    return f"lifeboat recover -e {site.project.env}"
 
 
 def wait_healthy(site: Site, tell: Teller, expected: Expected, within: timedelta) -> Health:
