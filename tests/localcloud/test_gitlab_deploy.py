@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -319,3 +323,113 @@ def test_a_job_says_which_role_it_has_become(deployment: Deployment) -> None:
 
     assert job.status == "success", log
     assert f":assumed-role/ci-apply/gitlab-1-{job.id}" in log
+
+
+# -- on the host -------------------------------------------------------------------------------------------------------
+
+
+def on_host(deployment: Deployment, file: Path, script: str, **env: str) -> subprocess.Popen[str]:
+    """Start on_host.sh as a job does, in a process group of its own."""
+    file.write_text(script)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
+    host = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
+    more = {"AWS_ENDPOINT_URL": deployment.gitlab.cloud.endpoint, "PATH": path, "ON_HOST_POLL_SECONDS": "0.3"}
+    return subprocess.Popen(
+        [ROOT / "scripts/ci/on_host.sh", "word=a b", "--", file],
+        env={**clean, **aws, **host, **more, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def sent(deployment: Deployment, file: Path) -> list[str]:
+    """Return how the sendings of a file stand."""
+    commands = deployment.machines.ssm.list_commands()["Commands"]
+    return [command["Status"] for command in commands if command["Comment"].endswith(f": {file.name}")]
+
+
+@pytest.mark.parametrize("when", ["after", "before"], ids=["answer lost", "not reached"])
+def test_what_is_sent_to_a_host_runs_once_whatever_becomes_of_the_answer(
+    deployment: Deployment, tmp_path: Path, when: str
+) -> None:
+    file = tmp_path / f"once-{when}.sh"
+    script = f'echo "$word" >>"$HOST_ROOT/opt/{file.name}"; cat "$HOST_ROOT/opt/{file.name}"'
+    deployment.gitlab.cloud.control("faults", add={"service": "ssm", "operation": "SendCommand", "when": when})
+
+    process = on_host(deployment, file, script)
+    told, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 0, told
+    assert [line for line in told.splitlines() if line == "a b"] == ["a b"]
+    assert sent(deployment, file) == ["Success"]
+
+
+def test_what_ssm_refuses_is_not_sent_again(deployment: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "refused.sh"
+    refusal = {"code": "AccessDeniedException", "status": 400}
+    deployment.gitlab.cloud.control("faults", add={"service": "ssm", "operation": "SendCommand", **refusal})
+
+    process = on_host(deployment, file, "true")
+    told, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 1, told
+    assert "AccessDeniedException" in told
+    assert sent(deployment, file) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_cancels_what_runs_on_the_host(
+    deployment: Deployment, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    file = tmp_path / f"stopped-{number.name}.sh"
+    process = on_host(deployment, file, "sleep 60")
+    until(lambda: sent(deployment, file) == ["InProgress"])
+
+    os.killpg(process.pid, number)
+    told, _ = process.communicate(timeout=60)
+
+    assert process.returncode == status, told
+    assert "is cancelled" in told
+    until(lambda: sent(deployment, file) == ["Cancelled"])
+
+
+def test_what_runs_past_the_deadline_is_cancelled_and_not_said_to_have_ended(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    file = tmp_path / "late.sh"
+
+    process = on_host(deployment, file, "sleep 60", ON_HOST_SECONDS="60", ON_HOST_GRACE_SECONDS="-58")
+    told, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1, told
+    assert "error: the command has not ended within 2 s" in told
+    assert "is cancelled" in told
+    assert "ended as" not in told
+    until(lambda: sent(deployment, file) == ["Cancelled"])
+
+
+def test_cancelling_a_job_cancels_what_it_runs_on_the_host(deployment: Deployment) -> None:
+    root, gitlab, before = deployment.machines.root(deployment.instance), deployment.gitlab, deployment.serving
+    docker, begun = root / "usr/local/bin/docker", root / "tmp/pulling"
+    docker.parent.mkdir(parents=True, exist_ok=True)
+    docker.write_text(
+        '#!/bin/sh\nif [ "$1" = pull ]; then touch "$HOST_ROOT/tmp/pulling"; sleep 60; fi\n'
+        'exec "$HOST_ROOT/usr/bin/docker" "$@"\n'
+    )
+    docker.chmod(0o755)
+    pipeline = gitlab.pipeline(inputs={"environment": "local", "image": "app:2"})
+    gitlab.job(pipeline, "deploy_application").play()
+    until(begun.exists)
+    docker.unlink()
+
+    gitlab.job(pipeline, "deploy_application").cancel()
+    job = gitlab.ended(pipeline, "deploy_application")
+
+    assert job.status == "canceled"
+    assert "is cancelled" in gitlab.log(job)
+    until(lambda: deployment.machines.ssm.list_commands()["Commands"][0]["Status"] == "Cancelled")
+    assert deployment.serving == before
