@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.sync_journal import SyncJournal
 from lifeboat.decisions import variable_exports
@@ -13,7 +12,7 @@ from lifeboat.decisions.variable_exports import Own, PutBack, Reach
 from lifeboat.errors import NothingFits, Refused
 from lifeboat.gitlab_model import Export
 from lifeboat.model import Agree
-from lifeboat.pipeline import sync, values, writes
+from lifeboat.pipeline import hold, sync, values, writes
 from lifeboat.pipeline.writes import Scribe
 from lifeboat.site import Site
 
@@ -85,10 +84,11 @@ def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored
 def restore(site: Site, patience: Patience, agree: Agree, wanted: tuple[str, Reach]) -> Restored:
     """Preview, ask, put back and verify, holding the environment."""
     name, reach = wanted
-    with run_files.alone(site.project.work, "gitlab restore"):
+    with hold.alone(site, "gitlab restore") as lease:
         found = preview(site, patience, name, reach)
         if found.done.plan.writes:
             agree(sync.lines(found.done.plan.writes))
+        lease.require()
         scribe = Scribe(
             client=site.gitlab(patience),
             journal=SyncJournal(site.project.work),
