@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,14 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from lifeboat import config
+from lifeboat.clients.gitlab_api import Patience
+from lifeboat.pipeline import deploy
+from lifeboat.pipeline.deploy import Wanted
+from lifeboat.site import Site
 
 from tests.conftest import open_folder
-from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, statuses
+from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, refused, statuses
 from tests.localcloud.machines import TRUST, Machines, asked, until
 from tests.localcloud.test_sample_app import rendered
 
@@ -281,6 +287,89 @@ def test_without_an_instance_id_the_instance_is_found_by_its_tag(deployment: Dep
     assert two.status == "failed"
     assert "error: 2 running instances have the tag application=app-test, not one" in deployment.gitlab.log(two)
     assert deployment.serving == "app:1"
+
+
+# -- a branch of its own -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staging(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site of environments/staging.toml, whose GitLab and AWS are the local ones."""
+    place, root = deployment.gitlab.place(), tmp_path_factory.mktemp("staging")
+    (root / "terraform").mkdir()
+    (root / "environments").mkdir()
+    (root / "environments/staging.tfvars").write_text("")
+    text = (ROOT / "environments/staging.toml").read_text()
+    for ours, theirs in (("https://gitlab.example.com", place.url), ('"app/app"', f'"{place.project_path}"')):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    (root / "environments/staging.toml").write_text(f'{text}\n[endpoint]\nurl = "{deployment.gitlab.cloud.endpoint}"\n')
+    project = deployment.gitlab.project()
+    project.branches.create({"branch": "staging", "ref": "main"})
+    project.protectedbranches.create({"name": "staging"})
+    values = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
+    for key, value in {**values, "HEALTH_PATH": "/version", "ON_HOST_POLL_SECONDS": "0.3"}.items():
+        place.create(key, value, "staging", raw=True)
+    return Site(config.load(root, "staging"), {"GITLAB_TOKEN": place.token, "PATH": os.environ["PATH"]})
+
+
+def test_staging_deploys_from_its_own_branch(deployment: Deployment, staging: Site) -> None:
+    image = "app:2" if deployment.serving == "app:1" else "app:1"
+    task, patience = deploy.deploy_task(staging, Wanted(image=image)), Patience(tell=lambda _: None)
+
+    deploy.require_playable(staging, task, patience)
+    job = deploy.play_and_follow(staging, task, patience)
+
+    assert (task.ref, job.status, deployment.serving) == ("staging", "success", image)
+    done = deployment.gitlab.project().deployments.list(environment="staging", status="success")
+    assert [(d.ref, d.deployable["name"]) for d in done] == [("staging", "deploy_application")]
+
+
+def test_a_push_to_stagings_branch_is_for_staging(deployment: Deployment, staging: Site) -> None:
+    gitlab = deployment.gitlab
+    gitlab.turn(runner="offline")
+
+    found = gitlab.project().pipelines.get(gitlab.turn(push=staging.gitlab_settings.default_branch)["pipeline"])
+    jobs = set(statuses(found))
+    found.cancel()
+    gitlab.turn(runner="online")
+
+    assert jobs == set(JOBS) - {"tests"}
+    planned = gitlab.project().deployments.list(environment="staging", status="created")
+    assert {d.deployable["name"] for d in planned if d.deployable["pipeline"]["id"] == found.id} == {
+        "deploy_application",
+        "rollback_application",
+    }
+
+
+def test_an_open_merge_request_keeps_no_recovery_away(deployment: Deployment, staging: Site) -> None:
+    gitlab, wanted = deployment.gitlab, staging.gitlab_settings
+    gitlab.place().create("CI_OPEN_MERGE_REQUESTS", "demo/app!1")  # as GitLab sets it
+
+    pipeline = gitlab.pipeline(ref=wanted.default_branch, inputs=wanted.inputs)
+    gitlab.project().variables.delete("CI_OPEN_MERGE_REQUESTS", filter={"environment_scope": "*"})
+
+    assert statuses(pipeline) == {"deploy_application": "manual", "rollback_application": "manual"}
+
+
+@pytest.mark.parametrize(("ref", "environment"), [("main", "staging"), ("staging", "production"), ("hot-fix", "local")])
+def test_no_environment_is_deployed_from_a_branch_of_another(
+    deployment: Deployment, staging: Site, ref: str, environment: str
+) -> None:
+    assert staging.gitlab_settings.default_branch == "staging"
+
+    said = refused(lambda: deployment.gitlab.pipeline(ref=ref, inputs={"environment": environment}))
+
+    assert "prevented any jobs from being added" in str(said)
+
+
+def test_each_environment_names_the_branch_that_the_pipeline_deploys_it_from() -> None:
+    found = {path.stem: tomllib.loads(path.read_text())["gitlab"] for path in (ROOT / "environments").glob("*.toml")}
+
+    branches = {name: gitlab.get("default_branch", "main") for name, gitlab in found.items()}
+
+    assert branches == {"local": "main", "production": "main", "staging": "staging"}
+    assert all(gitlab["inputs"] == {"environment": name} for name, gitlab in found.items())
 
 
 # -- who a job is ------------------------------------------------------------------------------------------------------
