@@ -182,7 +182,7 @@ project = "{self.local.document["project"]}"
 
 
 def gitlab_site(local: LocalGitLab, folder: Path) -> GitLabSite:
-    """Make the project folder, its buckets and its secret."""
+    """Make the project folder, its buckets, its lock table and its secret."""
     for name in ("environments", "terraform"):
         (folder / name).mkdir(parents=True)
     (folder / "environments" / "x.tfvars").write_text("")
@@ -191,6 +191,12 @@ def gitlab_site(local: LocalGitLab, folder: Path) -> GitLabSite:
     for bucket in (STATE_BUCKET, DUMP_BUCKET):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    local.cloud.client("dynamodb").create_table(
+        TableName="app-x-tflock",
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
     secret = json.dumps({"username": "app", "password": PASSWORD})
     local.cloud.client("secretsmanager").create_secret(Name="app-x/password", SecretString=secret)
     made.write()

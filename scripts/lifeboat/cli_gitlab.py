@@ -9,13 +9,13 @@ import typer
 from lifeboat import views
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
 from lifeboat.clients.gitlab_api import Patience
+from lifeboat.decisions.variable_exports import Reach
 from lifeboat.errors import DONE, PENDING_CHANGES, StoppedPartWay, WrongConfiguration
 from lifeboat.gitlab_model import SyncPlan
 from lifeboat.pipeline import copies as copying
 from lifeboat.pipeline import deploy as deploying
 from lifeboat.pipeline import doctor as checking
 from lifeboat.pipeline import sync as syncing
-from lifeboat.pipeline.copies import Reach
 from lifeboat.pipeline.deploy import Approval, Pipelines, Task, Wanted
 from lifeboat.pipeline.sync import Prune, Way
 from lifeboat.pipeline.writes import OnFailure
@@ -141,6 +141,8 @@ def restore(
 ) -> int:
     """Put the variables of an export back, as a sync does: only what differs, and all or nothing. Deletes nothing.
 
+    What the environment's file asks for is left to a sync: the export may name an instance that is gone.
+
     Example: lifeboat gitlab restore latest --preview -e production
     """
     reach = Reach.SHARED if shared else Reach.OWN
@@ -155,6 +157,8 @@ def restore(
         names = ", ".join(str(other) for other in found.done.shared)
         tell.warn(f"differs too, and other environments see it; --shared puts it back: {names}")
     _show(found.done.plan, output, "to write" if preview else "put back and verified")
+    if here.gitlab_settings.variables and not preview:
+        tell.say(f"next: lifeboat gitlab sync -e {here.project.env}")
     return DONE
 
 

@@ -426,6 +426,14 @@ class HostScript:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostCommand:
+    """One sending of a script to a host, under SSM's own id."""
+
+    id: str
+    script: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployed:
     """What a host says of its application: what runs, what its settings name, and what ran before; None: nothing."""
 

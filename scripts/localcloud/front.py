@@ -38,6 +38,7 @@ LOG = logging.getLogger("localcloud.front")
 INTERNAL_KEY = "localcloud"  # the access key of the cloud's own clients, which may pass while a request waits for them
 REMEMBERED_ANSWERS = 4000
 
+_BY_TOKEN = b"Action=AssumeRoleWithWebIdentity"  # no key signs it: it brings a token
 # SigV4 scopes whose name is not botocore's name of the service.
 SERVICE_OF_SCOPE = {
     "elasticloadbalancing": "elbv2",
@@ -182,7 +183,7 @@ class Front:
         if "REQUEST_URI" in environ:
             environ["RAW_URI"] = environ["REQUEST_URI"]
         headers = _headers(environ)
-        scope = _scope(environ, headers)
+        scope = _scope(environ, headers, body)
         service = SERVICE_OF_SCOPE.get(scope.service, scope.service)
         started = time.monotonic()
         try:
@@ -314,13 +315,15 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
-def _scope(environ: dict[str, Any], headers: dict[str, str]) -> Scope:
-    """Read whom the request is signed for; an unsigned one is taken for S3, as moto does."""
+def _scope(environ: dict[str, Any], headers: dict[str, str], body: bytes) -> Scope:
+    """Read whom the request is signed for; an unsigned one is taken for S3, as moto does, or for STS."""
     match = re.search(r"Credential=([^,\s]+)", headers.get("authorization", ""))
     credential = match.group(1) if match else ""
     if not credential:
         credential = parse_qs(str(environ.get("QUERY_STRING", ""))).get("X-Amz-Credential", [""])[0]
     parts = unquote(credential).split("/")
+    if not credential and _BY_TOKEN in body:
+        return Scope(access_key="", service="sts", region="us-east-1")
     if len(parts) < 5:
         return Scope(access_key="", service="s3", region="us-east-1")
     return Scope(access_key="/".join(parts[:-4]), region=parts[-3], service=parts[-2].lower())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.waiting import Patience
 from lifeboat.decisions import deployments
-from lifeboat.errors import Failed, Refused, Unreachable
+from lifeboat.errors import Failed, Interrupted, Refused, Unreachable
 from lifeboat.model import ContainerImage, Deployed, HostScript, HostStanding, InstanceId
 
 from tests.conftest import RunningCloud
@@ -151,6 +151,46 @@ def test_a_script_that_somebody_cancels_says_so(cloud: RunningCloud, hosts: Host
         hosts.run(host, script, Patience(seconds=60, tell=lambda _: None, sleep=cancel))
 
 
+def interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_script_is_cancelled_and_that_is_said(hosts: Hosts, host: InstanceId) -> None:
+    script = HostScript(name="slow", text="sleep 60", token="t-interrupted")
+
+    with pytest.raises(Interrupted, match=f"^slow on {host} was interrupted: its command .* is cancelled$"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+
+    until(lambda: hosts.unended(host) == [])
+
+
+def test_a_script_that_is_interrupted_before_its_answer_came_is_cancelled_too(
+    hosts: Hosts, host: InstanceId, faults: Callable[..., None]
+) -> None:
+    faults(service="ssm", operation="SendCommand", when="after")
+    script = HostScript(name="slow", text="sleep 60", token="t-unanswered")
+
+    with pytest.raises(Interrupted, match="its command .* is cancelled"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+
+    until(lambda: hosts.unended(host) == [])
+
+
+def test_an_interruption_that_cannot_be_passed_on_says_that_the_script_may_run_on(
+    hosts: Hosts, host: InstanceId, faults: Callable[..., None]
+) -> None:
+    faults(service="ssm", operation="CancelCommand", code="AccessDeniedException", status=400)
+    script = HostScript(name="slow", text="sleep 60", token="t-stays")
+
+    with pytest.raises(Interrupted, match="and may run on: cannot cancel .*AccessDeniedException"):
+        hosts.run(host, script, replace(PATIENCE, sleep=interrupt))
+    left = hosts.unended(host)
+    hosts.end(host, left[0], PATIENCE)
+
+    assert [command.script for command in left] == ["slow"]
+    assert hosts.unended(host) == []
+
+
 # -- what SSM does to its callers ----------------------------------------------------------------------------------------
 
 
@@ -283,9 +323,9 @@ def test_the_scripts_deploy_remember_go_back_and_restart(
         deployments.rolling_back(image("app:1"), "t-4"),
         deployments.restarting("t-5"),
     ):
-        hosts.run(host, script, PATIENCE)
+        hosts.run(host, deployments.judging(script, "/version"), PATIENCE)
+        until(lambda: asked(version)[0] == 200)
         seen.append(deployed(hosts, host))
-    until(lambda: asked(version)[0] == 200)
 
     one, two = image("app:1"), image("app:2")
     assert nothing == Deployed(running=None, configured=None, previous=None)
@@ -300,6 +340,27 @@ def test_the_scripts_deploy_remember_go_back_and_restart(
     assert settings_file.read_text() == SETTINGS
     assert '"version":"1"' in asked(version)[1]
     assert machines.shell(host, "docker ps -a -q | wc -l").out.strip() == "1"
+
+
+def test_an_image_that_is_not_well_when_it_is_replaced_is_nothing_to_go_back_to(
+    machines: Machines, hosts: Hosts, bare: tuple[InstanceId, Deployed]
+) -> None:
+    host, _ = bare
+    version = f"http://{machines.described(host)['PrivateIpAddress']}:8080/version"
+    for text in ("app:1", "app:2"):
+        hosts.run(host, deployments.judging(deployments.redeploying(image(text), "t"), "/version"), PATIENCE)
+        until(lambda: asked(version)[0] == 200)
+
+    # Without a database nobody is well there.
+    hosts.run(host, deployments.judging(deployments.rolling_back(image("app:1"), "t"), "/healthz"), PATIENCE)
+    kept = deployed(hosts, host)
+    (machines.root(host) / "var/lib/app/previous").unlink()
+    hosts.run(host, deployments.judging(deployments.redeploying(image("app:2"), "t"), "/healthz"), PATIENCE)
+    all_there_is = deployed(hosts, host)
+
+    assert (kept.running, kept.previous) == ("app:1", "app:1")
+    assert deployments.rollback(kept).image is None
+    assert (all_there_is.running, all_there_is.previous) == ("app:2", "app:1")
 
 
 def test_an_image_that_does_not_exist_changes_nothing(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -121,6 +125,22 @@ def test_an_application_that_stays_unwell_is_told_with_its_last_answer(saved: Re
     passed(saved.lifeboat("app", "restart"))
 
 
+def test_a_rollback_leaves_nothing_to_go_forward_to_where_the_image_before_it_was_not_well(stack: Rehearsal) -> None:
+    secrets, secret = stack.client("secretsmanager"), recovery(stack)["secrets"]["arn"]
+    before = secrets.get_secret_value(SecretId=secret)["SecretString"]
+    passed(stack.lifeboat("app", "redeploy", "--image", "2"))
+    secrets.put_secret_value(SecretId=secret, SecretString="{}")
+    passed(stack.lifeboat("app", "restart", "--within", "4s"), 11)
+
+    unwell = passed(stack.lifeboat("app", "rollback", "--within", "4s"), 11)
+    secrets.put_secret_value(SecretId=secret, SecretString=before)
+    again = passed(stack.lifeboat("app", "rollback"), 3)
+
+    assert "next: lifeboat app redeploy --image IMAGE runs another image" in unwell.stderr
+    assert "lifeboat app rollback" not in unwell.stderr
+    assert "the image that ran before is the one that runs: app:1" in again.stderr
+
+
 def test_on_a_dead_instance_the_recovery_is_named(stack: Rehearsal) -> None:
     instance = recovery(stack)["app"]["instance_id"]
     ec2, iam = stack.client("ec2"), stack.client("iam")
@@ -138,6 +158,67 @@ def test_on_a_dead_instance_the_recovery_is_named(stack: Rehearsal) -> None:
         passed(done, 8)
         assert "next: lifeboat recover -e local" in done.stderr
     assert all(f"{instance} is stop" in done.stderr for done in stopped)
+
+
+@contextmanager
+def pulling(stack: Rehearsal, image: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a redeployment whose host takes its time to fetch the image."""
+    instance = recovery(stack)["app"]["instance_id"]
+    root = stack.root / ".lifeboat/local/cloud/live/hosts" / instance / "root"
+    docker, begun = root / "usr/local/bin/docker", root / "tmp/pulling"
+    docker.parent.mkdir(parents=True, exist_ok=True)
+    docker.write_text(
+        '#!/bin/sh\nif [ "$1" = pull ]; then touch "$HOST_ROOT/tmp/pulling"; sleep 60; fi\n'
+        'exec "$HOST_ROOT/usr/bin/docker" "$@"\n'
+    )
+    docker.chmod(0o755)
+    process = stack.start("lifeboat", "app", "redeploy", "--image", image)
+    try:
+        until(begun.exists)
+        docker.unlink()
+        yield process
+    finally:
+        docker.unlink(missing_ok=True)
+        begun.unlink(missing_ok=True)
+        process.kill()
+        process.wait()
+
+
+def statuses(stack: Rehearsal, script: str) -> list[str]:
+    """Return how the sendings of a script stand, the newest first."""
+    found = stack.client("ssm").list_commands()["Commands"]
+    return [command["Status"] for command in found if command["Comment"].startswith(f"lifeboat {script} ")]
+
+
+def test_an_interrupted_redeploy_cancels_its_command_and_says_so(saved: Rehearsal) -> None:
+    with pulling(saved, "2") as redeploy:
+        redeploy.send_signal(signal.SIGTERM)
+        told, _ = redeploy.communicate(timeout=60)
+
+    until(lambda: statuses(saved, "app-redeploy")[0] == "Cancelled")
+    assert redeploy.returncode == 130
+    assert "was interrupted: its command" in told
+    assert "is cancelled" in told
+    assert journal(saved, "redeploy")[-1]["text"].startswith("interrupted: app-redeploy on ")
+    assert healthy(recovery(saved)["app"]["url"], saved)["image"] == "app:1"
+
+
+def test_what_a_killed_redeploy_left_running_is_cancelled_before_the_next_verb(saved: Rehearsal) -> None:
+    app = recovery(saved)["app"]
+    with pulling(saved, "2") as redeploy:
+        redeploy.kill()
+        redeploy.communicate(timeout=60)
+        before = statuses(saved, "app-redeploy")[0]
+
+        restarted = passed(saved.lifeboat("app", "restart"))
+
+    assert (before, statuses(saved, "app-redeploy")[0]) == ("InProgress", "Cancelled")
+    assert (
+        f"app-redeploy still runs on {app['instance_id']}, left by a run that was cut off; it is cancelled"
+        in restarted.stderr
+    )
+    assert healthy(app["url"], saved)["image"] == "app:1"
+    assert any(event["text"] == f"cancel app-redeploy on {app['instance_id']}" for event in journal(saved, "restart"))
 
 
 def test_two_at_once_are_one_and_a_refusal(saved: Rehearsal) -> None:

@@ -106,6 +106,8 @@ def test_an_export_with_hidden_variables_ends_with_4_unless_that_is_accepted(lab
     assert json.loads(lenient.stdout)["not_exportable"] == ["SECRET (x)"]
     assert preview.stdout.splitlines() == ["+ PLAIN (x) (shown in logs, 10 characters)", "1 to write"]
     assert restored.stdout.splitlines()[-1] == "1 put back and verified"
+    assert restored.stderr.splitlines()[-1] == "next: lifeboat gitlab sync -e x"
+    assert "next:" not in preview.stderr
     assert lab.value("PLAIN") == "some-value"
 
 

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from lifeboat.decisions.variable_exports import Reach
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.pipeline import copies, sync
-from lifeboat.pipeline.copies import Reach
 from lifeboat.pipeline.sync import Way
 
-from tests.gitlab_sites import DUMP_BUCKET, GitLabSite
+from tests.gitlab_sites import DUMP_BUCKET, VARIABLES, GitLabSite
 
 AWKWARD = {
     "DOLLAR": "a $HOME ${x} `id` $(id)",
@@ -110,26 +110,36 @@ def test_what_was_lost_comes_back_as_it_was_to_the_last_character(lab: GitLabSit
     assert lab.variables() == before
 
 
-def test_what_a_sync_wrote_comes_back_with_its_marker_and_the_sync_has_nothing_to_do(lab: GitLabSite) -> None:
+def test_what_a_sync_writes_is_left_to_it_since_the_copy_may_point_at_an_instance_that_is_gone(
+    lab: GitLabSite,
+) -> None:
     sync.sync(lab.site(), lab.patience, lambda _: None, Way())
-    before = lab.variables()
+    lab.place.create("OWN", "some-value", scope="x")
     exported(lab)
-    lab.clean()
+    lab.output(lambda r: r["app"].update(address="10.0.0.8"))
+    sync.sync(lab.site(), lab.patience, lambda _: None, Way())
+    before = {name: variable["value"] for name, variable in lab.variables().items()}
+    lab.place.project.variables.delete("OWN", filter={"environment_scope": "x"})
 
-    restored(lab)
+    found = copies.restore(lab.site(), lab.patience, lambda _: None, ("latest", Reach.OWN))
 
-    assert lab.variables() == before
+    assert sync.lines(found.done.plan.writes) == ["+ OWN (x) (shown in logs, 10 characters)"]
+    assert found.done.plan.warnings == (
+        "left to a sync, which writes them from their own source:"
+        " APP_URL (x), DATABASE_URL (x), DB_PORT (x), EC2_INSTANCE_IP (x)",
+    )
+    assert {name: variable["value"] for name, variable in lab.variables().items()} == before
     assert sync.preview(lab.site(), lab.patience).writes == ()
 
 
-def test_pointers_are_put_back_last(lab: GitLabSite) -> None:
-    lab.place.create("EC2_INSTANCE_IP", "192.0.2.1", scope="x")
-    lab.place.create("ZEBRA", "some-value", scope="x")
+def test_one_variable_that_the_file_writes_for_all_does_not_let_a_restore_write_all_of_them(lab: GitLabSite) -> None:
+    lab.write(VARIABLES + '[[gitlab.variables]]\nkey = "REGION"\nscope = "*"\noutput = "region"\n')
+    lab.place.create("SHARED", "value-of-all", scope="*")
     exported(lab)
-    for key in ("EC2_INSTANCE_IP", "ZEBRA"):
-        lab.place.project.variables.update(key, {"value": "overwritten"}, filter={"environment_scope": "x"})
+    lab.place.project.variables.update("SHARED", {"value": "overwritten"}, filter={"environment_scope": "*"})
 
-    assert restored(lab) == ["~ ZEBRA (x) (value)", "~ EC2_INSTANCE_IP (x) (value) [pointer, written last]"]
+    assert restored(lab) == []
+    assert lab.value("SHARED", "*") == "overwritten"
 
 
 def test_variables_that_other_environments_see_are_put_back_only_when_asked(lab: GitLabSite) -> None:

@@ -61,16 +61,20 @@ def test_what_terraform_built_reaches_the_deploy_job_and_comes_back_from_a_copy(
     assert json.loads(again.stdout)["status"] == "success"
     assert "bad" not in doctor.stdout
 
+    project.variables.create({"key": "HEALTH_SECONDS", "value": "120", "environment_scope": "local"})
     copied = json.loads(passed(stack.lifeboat("gitlab", "export", "-o", "json")).stdout)
     bucket, _, key = copied["export"].removeprefix("s3://").partition("/")
     kept = stack.client("s3").head_object(Bucket=bucket, Key=key)
-    project.variables.delete("EC2_INSTANCE_IP", filter={"environment_scope": "local"})
+    for key in ("EC2_INSTANCE_IP", "HEALTH_SECONDS"):
+        project.variables.delete(key, filter={"environment_scope": "local"})
     back = passed(stack.lifeboat("gitlab", "restore", "--yes"))
+    passed(stack.lifeboat("gitlab", "sync", "--yes"))
 
     assert kept["ServerSideEncryption"] == "aws:kms"
     assert kept["ObjectLockRetainUntilDate"] > datetime.now(UTC)
-    assert (copied["variables"], copied["not_exportable"]) == (5, [])
+    assert (copied["variables"], copied["not_exportable"]) == (6, [])
     assert back.stdout.splitlines()[-1] == "1 put back and verified"
+    assert back.stderr.splitlines()[-1] == "next: lifeboat gitlab sync -e local"
     restored = project.variables.get("EC2_INSTANCE_IP", filter={"environment_scope": "local"})
     assert restored.attributes == variables["EC2_INSTANCE_IP"].attributes | {"project_id": restored.project_id}
 

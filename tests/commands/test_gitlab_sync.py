@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from lifeboat.clients.gitlab_api import Patience
+from lifeboat.decisions.variable_exports import Reach
 from lifeboat.errors import (
     ApprovalMissing,
     Failed,
@@ -26,7 +27,8 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Doing
-from lifeboat.pipeline import sync
+from lifeboat.model import RunId
+from lifeboat.pipeline import copies, deploy, sync
 from lifeboat.pipeline.sync import Prune, Way
 from lifeboat.pipeline.writes import OnFailure
 
@@ -473,6 +475,33 @@ def test_of_two_syncs_on_one_machine_one_is_told_who_holds_the_environment(lab: 
 
     assert "gitlab sync" in problem.summary
     assert len(lab.variables()) == 4
+
+
+def test_whoever_holds_the_environment_from_elsewhere_is_named_and_nothing_is_written(lab: GitLabSite) -> None:
+    lab.place.create("KEY", "some-value", scope="x")
+    copies.export(lab.site(), lab.patience)
+    before, task = lab.variables(), deploy.deploy_task(lab.site(), deploy.Wanted())
+
+    with lab.site().lease(RunId("20250301T000000Z-recover-1a2b3c")).held():
+        problems = [
+            refused(Locked, lambda: synced(lab)),
+            refused(Locked, lambda: copies.restore(lab.site(), lab.patience, lambda _: None, ("latest", Reach.OWN))),
+            refused(Locked, lambda: deploy.run(lab.site(), task, lab.patience)),
+        ]
+
+    assert all("run 20250301T000000Z-recover-1a2b3c" in problem.summary for problem in problems)
+    assert lab.variables() == before
+
+
+def test_an_output_that_changes_while_gitlab_is_asked_is_what_is_written(lab: GitLabSite) -> None:
+    lab.fail("ListVariables", status=200, delay_seconds=2)
+    later = threading.Timer(0.7, lambda: lab.output(lambda r: r["app"].update(address="10.0.0.8")))
+    later.start()
+
+    synced(lab)
+    later.join()
+
+    assert lab.value("EC2_INSTANCE_IP") == "10.0.0.8"
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

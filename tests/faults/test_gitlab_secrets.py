@@ -83,8 +83,10 @@ def test_no_command_prints_or_writes_a_value_or_the_token(lab: GitLabSite) -> No
     said = [passed(run(lab, "gitlab", "plan")), passed(run(lab, "gitlab", "plan", "-o", "json"))]
     said.append(passed(run(lab, "gitlab", "sync", "--yes")))
     said.append(passed(run(lab, "gitlab", "sync", "--yes", "-o", "json")))
+    lab.place.create("BY_HAND", PASSWORD, scope="x", masked=True, raw=True)
     said.append(passed(run(lab, "gitlab", "export"), 4))
-    lab.place.project.variables.update("PASSWORD", {"value": "overwritten"}, filter={"environment_scope": "x"})
+    for key in ("PASSWORD", "BY_HAND"):
+        lab.place.project.variables.update(key, {"value": "overwritten"}, filter={"environment_scope": "x"})
     lab.fail("UpdateVariable", times=9, status=502)
     said.append(passed(run(lab, "gitlab", "sync", "--yes"), 8))
     lab.cloud.control("faults", clear=True)
@@ -92,6 +94,7 @@ def test_no_command_prints_or_writes_a_value_or_the_token(lab: GitLabSite) -> No
     said.append(passed(run(lab, "gitlab", "restore", "--yes"), 1))
     lab.cloud.control("faults", clear=True)
     said.append(passed(run(lab, "gitlab", "restore", "--yes")))
+    said.append(passed(run(lab, "gitlab", "sync", "--yes")))
     lab.local.pushed()
     said.append(passed(run(lab, "gitlab", "deploy")))
     said.append(passed(run(lab, "gitlab", "doctor")))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,10 +18,15 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from lifeboat import config
+from lifeboat.clients.gitlab_api import Patience
+from lifeboat.pipeline import deploy
+from lifeboat.pipeline.deploy import Wanted
+from lifeboat.site import Site
 
 from tests.conftest import open_folder
-from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, statuses
-from tests.localcloud.machines import Machines, asked, until
+from tests.localcloud.gitlab_places import LocalGitLab, gitlab_on, refused, statuses
+from tests.localcloud.machines import TRUST, Machines, asked, until
 from tests.localcloud.test_sample_app import rendered
 
 ROOT = Path(__file__).parents[2]
@@ -175,6 +186,7 @@ def test_playing_deploy_application_replaces_the_application_on_the_host(deploym
     assert job.status == "success", log
     assert f"EC2_INSTANCE_IP={deployment.address}" in log
     assert f"instance {deployment.instance} at {deployment.address}" in log
+    assert "AWS knows this job as arn:aws:" in log
     assert "app:2 answers on" in log
     assert deployment.serving == "app:2"
     assert deployment.previous.read_text() == "app:1\n"
@@ -275,3 +287,238 @@ def test_without_an_instance_id_the_instance_is_found_by_its_tag(deployment: Dep
     assert two.status == "failed"
     assert "error: 2 running instances have the tag application=app-test, not one" in deployment.gitlab.log(two)
     assert deployment.serving == "app:1"
+
+
+# -- a branch of its own -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staging(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site of environments/staging.toml, whose GitLab and AWS are the local ones."""
+    place, root = deployment.gitlab.place(), tmp_path_factory.mktemp("staging")
+    (root / "terraform").mkdir()
+    (root / "environments").mkdir()
+    (root / "environments/staging.tfvars").write_text("")
+    text = (ROOT / "environments/staging.toml").read_text()
+    for ours, theirs in (("https://gitlab.example.com", place.url), ('"app/app"', f'"{place.project_path}"')):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    (root / "environments/staging.toml").write_text(f'{text}\n[endpoint]\nurl = "{deployment.gitlab.cloud.endpoint}"\n')
+    project = deployment.gitlab.project()
+    project.branches.create({"branch": "staging", "ref": "main"})
+    project.protectedbranches.create({"name": "staging"})
+    values = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
+    for key, value in {**values, "HEALTH_PATH": "/version", "ON_HOST_POLL_SECONDS": "0.3"}.items():
+        place.create(key, value, "staging", raw=True)
+    return Site(config.load(root, "staging"), {"GITLAB_TOKEN": place.token, "PATH": os.environ["PATH"]})
+
+
+def test_staging_deploys_from_its_own_branch(deployment: Deployment, staging: Site) -> None:
+    image = "app:2" if deployment.serving == "app:1" else "app:1"
+    task, patience = deploy.deploy_task(staging, Wanted(image=image)), Patience(tell=lambda _: None)
+
+    deploy.require_playable(staging, task, patience)
+    job = deploy.play_and_follow(staging, task, patience)
+
+    assert (task.ref, job.status, deployment.serving) == ("staging", "success", image)
+    done = deployment.gitlab.project().deployments.list(environment="staging", status="success")
+    assert [(d.ref, d.deployable["name"]) for d in done] == [("staging", "deploy_application")]
+
+
+def test_a_push_to_stagings_branch_is_for_staging(deployment: Deployment, staging: Site) -> None:
+    gitlab = deployment.gitlab
+    gitlab.turn(runner="offline")
+
+    found = gitlab.project().pipelines.get(gitlab.turn(push=staging.gitlab_settings.default_branch)["pipeline"])
+    jobs = set(statuses(found))
+    found.cancel()
+    gitlab.turn(runner="online")
+
+    assert jobs == set(JOBS) - {"tests"}
+    planned = gitlab.project().deployments.list(environment="staging", status="created")
+    assert {d.deployable["name"] for d in planned if d.deployable["pipeline"]["id"] == found.id} == {
+        "deploy_application",
+        "rollback_application",
+    }
+
+
+def test_an_open_merge_request_keeps_no_recovery_away(deployment: Deployment, staging: Site) -> None:
+    gitlab, wanted = deployment.gitlab, staging.gitlab_settings
+    gitlab.place().create("CI_OPEN_MERGE_REQUESTS", "demo/app!1")  # as GitLab sets it
+
+    pipeline = gitlab.pipeline(ref=wanted.default_branch, inputs=wanted.inputs)
+    gitlab.project().variables.delete("CI_OPEN_MERGE_REQUESTS", filter={"environment_scope": "*"})
+
+    assert statuses(pipeline) == {"deploy_application": "manual", "rollback_application": "manual"}
+
+
+@pytest.mark.parametrize(("ref", "environment"), [("main", "staging"), ("staging", "production"), ("hot-fix", "local")])
+def test_no_environment_is_deployed_from_a_branch_of_another(
+    deployment: Deployment, staging: Site, ref: str, environment: str
+) -> None:
+    assert staging.gitlab_settings.default_branch == "staging"
+
+    said = refused(lambda: deployment.gitlab.pipeline(ref=ref, inputs={"environment": environment}))
+
+    assert "prevented any jobs from being added" in str(said)
+
+
+def test_each_environment_names_the_branch_that_the_pipeline_deploys_it_from() -> None:
+    found = {path.stem: tomllib.loads(path.read_text())["gitlab"] for path in (ROOT / "environments").glob("*.toml")}
+
+    branches = {name: gitlab.get("default_branch", "main") for name, gitlab in found.items()}
+
+    assert branches == {"local": "main", "production": "main", "staging": "staging"}
+    assert all(gitlab["inputs"] == {"environment": name} for name, gitlab in found.items())
+
+
+# -- who a job is ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def settings(deployment: Deployment, **values: str) -> Iterator[None]:
+    """Give the project variables of the environment `local` for as long as this lasts."""
+    variables, scope = deployment.gitlab.project().variables, {"environment_scope": "local"}
+    for key, value in values.items():
+        variables.create({"key": key, "value": value, "raw": True, **scope})
+    try:
+        yield
+    finally:
+        for key in values:
+            variables.delete(key, filter=scope)
+
+
+def test_a_job_whose_role_is_missing_stops_before_it_does_anything(deployment: Deployment) -> None:
+    before = deployment.serving
+
+    with settings(deployment, AWS_RUNNER_IDENTITY="not meant"):
+        job = deployment.play("deploy_application", image="app:2")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "failed"
+    assert "error: AWS_ROLE_ARN is empty, so deploy_application would run as its runner" in log
+    assert "deploying" not in log
+    assert deployment.serving == before
+
+
+def test_a_job_says_which_role_it_has_become(deployment: Deployment) -> None:
+    role = deployment.gitlab.cloud.client("iam").create_role(
+        RoleName="ci-apply", AssumeRolePolicyDocument=json.dumps(TRUST)
+    )["Role"]["Arn"]
+
+    with settings(deployment, AWS_RUNNER_IDENTITY="not meant", CI_APPLY_ROLE_ARN=role):
+        job = deployment.play("deploy_application")
+    log = deployment.gitlab.log(job)
+
+    assert job.status == "success", log
+    assert f":assumed-role/ci-apply/gitlab-1-{job.id}" in log
+
+
+# -- on the host -------------------------------------------------------------------------------------------------------
+
+
+def on_host(deployment: Deployment, file: Path, script: str, **env: str) -> subprocess.Popen[str]:
+    """Start on_host.sh as a job does, in a process group of its own."""
+    file.write_text(script)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
+    host = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
+    more = {"AWS_ENDPOINT_URL": deployment.gitlab.cloud.endpoint, "PATH": path, "ON_HOST_POLL_SECONDS": "0.3"}
+    return subprocess.Popen(
+        [ROOT / "scripts/ci/on_host.sh", "word=a b", "--", file],
+        env={**clean, **aws, **host, **more, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def sent(deployment: Deployment, file: Path) -> list[str]:
+    """Return how the sendings of a file stand."""
+    commands = deployment.machines.ssm.list_commands()["Commands"]
+    return [command["Status"] for command in commands if command["Comment"].endswith(f": {file.name}")]
+
+
+@pytest.mark.parametrize("when", ["after", "before"], ids=["answer lost", "not reached"])
+def test_what_is_sent_to_a_host_runs_once_whatever_becomes_of_the_answer(
+    deployment: Deployment, tmp_path: Path, when: str
+) -> None:
+    file = tmp_path / f"once-{when}.sh"
+    script = f'echo "$word" >>"$HOST_ROOT/opt/{file.name}"; cat "$HOST_ROOT/opt/{file.name}"'
+    deployment.gitlab.cloud.control("faults", add={"service": "ssm", "operation": "SendCommand", "when": when})
+
+    process = on_host(deployment, file, script)
+    told, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 0, told
+    assert [line for line in told.splitlines() if line == "a b"] == ["a b"]
+    assert sent(deployment, file) == ["Success"]
+
+
+def test_what_ssm_refuses_is_not_sent_again(deployment: Deployment, tmp_path: Path) -> None:
+    file = tmp_path / "refused.sh"
+    refusal = {"code": "AccessDeniedException", "status": 400}
+    deployment.gitlab.cloud.control("faults", add={"service": "ssm", "operation": "SendCommand", **refusal})
+
+    process = on_host(deployment, file, "true")
+    told, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 1, told
+    assert "AccessDeniedException" in told
+    assert sent(deployment, file) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_cancels_what_runs_on_the_host(
+    deployment: Deployment, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    file = tmp_path / f"stopped-{number.name}.sh"
+    process = on_host(deployment, file, "sleep 60")
+    until(lambda: sent(deployment, file) == ["InProgress"])
+
+    os.killpg(process.pid, number)
+    told, _ = process.communicate(timeout=60)
+
+    assert process.returncode == status, told
+    assert "is cancelled" in told
+    until(lambda: sent(deployment, file) == ["Cancelled"])
+
+
+def test_what_runs_past_the_deadline_is_cancelled_and_not_said_to_have_ended(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    file = tmp_path / "late.sh"
+
+    process = on_host(deployment, file, "sleep 60", ON_HOST_SECONDS="60", ON_HOST_GRACE_SECONDS="-58")
+    told, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1, told
+    assert "error: the command has not ended within 2 s" in told
+    assert "is cancelled" in told
+    assert "ended as" not in told
+    until(lambda: sent(deployment, file) == ["Cancelled"])
+
+
+def test_cancelling_a_job_cancels_what_it_runs_on_the_host(deployment: Deployment) -> None:
+    root, gitlab, before = deployment.machines.root(deployment.instance), deployment.gitlab, deployment.serving
+    docker, begun = root / "usr/local/bin/docker", root / "tmp/pulling"
+    docker.parent.mkdir(parents=True, exist_ok=True)
+    docker.write_text(
+        '#!/bin/sh\nif [ "$1" = pull ]; then touch "$HOST_ROOT/tmp/pulling"; sleep 60; fi\n'
+        'exec "$HOST_ROOT/usr/bin/docker" "$@"\n'
+    )
+    docker.chmod(0o755)
+    pipeline = gitlab.pipeline(inputs={"environment": "local", "image": "app:2"})
+    gitlab.job(pipeline, "deploy_application").play()
+    until(begun.exists)
+    docker.unlink()
+
+    gitlab.job(pipeline, "deploy_application").cancel()
+    job = gitlab.ended(pipeline, "deploy_application")
+
+    assert job.status == "canceled"
+    assert "is cancelled" in gitlab.log(job)
+    until(lambda: deployment.machines.ssm.list_commands()["Commands"][0]["Status"] == "Cancelled")
+    assert deployment.serving == before

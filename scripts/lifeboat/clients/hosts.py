@@ -14,12 +14,13 @@ from lifeboat.clients.images import machine
 from lifeboat.clients.redaction import redacted
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.waiting import Patience, until
-from lifeboat.errors import Failed, Refused, Unreachable
-from lifeboat.model import HostScript, HostStanding, InstanceId
+from lifeboat.errors import Failed, Interrupted, LifeboatError, Refused, Unreachable
+from lifeboat.model import HostCommand, HostScript, HostStanding, InstanceId
 
 CommandId = NewType("CommandId", str)
 
 _DOCUMENT = "AWS-RunShellScript"
+_OURS = "lifeboat "  # what the comment of each command begins with
 _OPEN = ("Pending", "InProgress", "Delayed", "Cancelling")
 _SENDS = 4
 _THROTTLED = ("ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException")
@@ -66,8 +67,40 @@ class Hosts:
         """Run a script on an instance and return what it printed, at most 24,000 characters.
 
         Its arguments are $1, $2 … and never part of the script's text. Raises Failed with the end of its errors when it
-        did not end well in time (it is cancelled then), Unreachable when it could not be delivered.
+        did not end well in time (it is cancelled then), Unreachable when it could not be delivered, and Interrupted,
+        with the command cancelled, on a KeyboardInterrupt.
         """
+        try:
+            return self._followed(instance, script, patience)
+        except KeyboardInterrupt:
+            raise self._given_up(instance, script) from None
+
+    def unended(self, instance: InstanceId) -> list[HostCommand]:
+        """Return the commands of ours that still run on an instance, whoever sent them."""
+        with translated(f"look for what runs on {instance}"):
+            return [
+                HostCommand(id=command["CommandId"], script=_script_of(command["Comment"]))
+                for command in sdk.items(self._ssm, "list_commands", "Commands", InstanceId=instance)
+                if command.get("Comment", "").startswith(_OURS) and command["Status"] in _OPEN
+            ]
+
+    def end(self, instance: InstanceId, command: HostCommand, patience: Patience) -> None:
+        """Cancel a command and wait until it runs no more; raises Failed where it does so all the same."""
+        number = CommandId(command.id)
+        self._cancel(number)
+
+        def ask() -> tuple[str | None, str]:
+            found = self._invocation(number, instance)
+            status = "unknown" if found is None else str(found["Status"])
+            return (None if status in _OPEN else status), f"{command.script} on {instance}: {status}"
+
+        if until(patience, ask) is None:
+            raise Failed(
+                f"{command.script} still runs on {instance} {patience.seconds:.0f} s after it was cancelled",
+                hint=_how_it_goes(number, instance),
+            )
+
+    def _followed(self, instance: InstanceId, script: HostScript, patience: Patience) -> str:
         command = self._sent(instance, script, patience)
         began, status = patience.clock(), "sent"
 
@@ -86,7 +119,7 @@ class Hosts:
             self._cancel(command)
             raise Failed(
                 f"{script.name} on {instance} did not end within {patience.seconds:.0f} s and was cancelled ({command})",
-                hint=f"aws ssm get-command-invocation --command-id {command} --instance-id {instance}",
+                hint=_how_it_goes(command, instance),
             )
         if ended["Status"] != "Success":
             raise _failure(instance, script, ended)
@@ -144,6 +177,19 @@ class Hosts:
             )
         return found
 
+    def _given_up(self, instance: InstanceId, script: HostScript) -> Interrupted:
+        """Cancel what was sent, also where the answer to that never came, and return what to say of it."""
+        where = f"{script.name} on {instance} was interrupted"
+        try:
+            command = self._found(instance, script)
+            if command is not None:
+                self._cancel(command)
+        except LifeboatError as error:
+            return Interrupted(f"{where} and may run on: {error.summary}")
+        if command is None:
+            return Interrupted(f"{where} before SSM knew of it")
+        return Interrupted(f"{where}: its command {command} is cancelled", hint=_how_it_goes(command, instance))
+
     def _cancel(self, command: CommandId) -> None:
         with translated(f"cancel {command}"):
             self._ssm.cancel_command(CommandId=command)
@@ -157,7 +203,15 @@ def _lines(script: HostScript) -> list[str]:
 
 
 def _comment(script: HostScript) -> str:
-    return f"lifeboat {script.name} {script.token}"[:100]
+    return f"{_OURS}{script.name} {script.token}"[:100]
+
+
+def _script_of(comment: str) -> str:
+    return comment.removeprefix(_OURS).rpartition(" ")[0]
+
+
+def _how_it_goes(command: CommandId, instance: InstanceId) -> str:
+    return f"aws ssm get-command-invocation --command-id {command} --instance-id {instance}"
 
 
 def _failure(instance: InstanceId, script: HostScript, ended: Mapping[str, Any]) -> Exception:

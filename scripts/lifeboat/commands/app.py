@@ -11,7 +11,7 @@ from lifeboat.clients import lease, run_files
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import runs as run_states
-from lifeboat.errors import LifeboatError
+from lifeboat.errors import Interrupted, LifeboatError
 from lifeboat.model import EventKind, RunId, RunState
 from lifeboat.runner import Turn
 from lifeboat.site import Site
@@ -47,7 +47,7 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
             done = perform(Work(site=site, tell=tell, within=within, effect=turn.effect, note=turn.note), verb)
             ended = "done"
         except LifeboatError as error:
-            ended = f"failed: {error.summary}"
+            ended = f"{'interrupted' if isinstance(error, Interrupted) else 'failed'}: {error.summary}"
             raise
         finally:
             _end(tell, journal, ended)

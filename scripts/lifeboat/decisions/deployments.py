@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lifeboat.model import ContainerImage, Deployed, Health, HostScript, HostStanding, InstanceId
 
@@ -75,9 +75,12 @@ def restart(deployed: Deployed) -> Deployment:
 
 
 # -- the scripts -------------------------------------------------------------------------------------------------------
-# POSIX shell. HOST_ROOT is empty on a real host; the local cloud sets it to the host's root directory. What Docker's
+# POSIX shell. HOST_ROOT and HOST_ADDRESS are empty on a real host; the local cloud's hosts share a machine. What Docker's
 # format needs is put together from halves, since SSM takes two opening braces for a parameter of its own.
+# scripts/ci/host/deploy.sh keeps the image before in the same file, by the same rule: one that is not well when it is
+# replaced is nothing to go back to, unless it is all there is.
 
+LOOK = "app-look"
 _FACTS = """
 open='{''{' close='}''}'
 root="${HOST_ROOT:-}"
@@ -118,7 +121,8 @@ _REPLACE = """
 port=$(sed -n 's/^PORT=//p' "$settings")
 if [ -z "$port" ]; then echo "$settings names no PORT" >&2; exit 1; fi
 sed "s|^APP_IMAGE=.*|APP_IMAGE=$1|" "$settings" >"$settings.new"
-if [ -n "$running" ] && [ "$running" != "$1" ]; then
+well() { curl --silent --fail --max-time 5 --output /dev/null "http://${HOST_ADDRESS:-localhost}:$port${2:-/healthz}"; }
+if [ -n "$running" ] && [ "$running" != "$1" ] && { well "$@" || [ ! -s "$previous" ]; }; then
   mkdir -p "${previous%/*}"
   printf '%s\\n' "$running" >"$previous.new"
   mv "$previous.new" "$previous"
@@ -131,7 +135,7 @@ docker run --detach --name app --restart always --publish "$port:$port" --env-fi
 
 def looking(token: str) -> HostScript:
     """Return the script that tells what is deployed; it changes nothing."""
-    return HostScript(name="app-look", text=_FACTS + _LOOK, token=token)
+    return HostScript(name=LOOK, text=_FACTS + _LOOK, token=token)
 
 
 def redeploying(image: ContainerImage, token: str) -> HostScript:
@@ -153,6 +157,11 @@ def rolling_back(image: ContainerImage, token: str) -> HostScript:
     return HostScript(
         name="app-rollback", text=f"set -eu{_FACTS}{_FROM_DISK}{_REPLACE}", arguments=(image,), token=token
     )
+
+
+def judging(script: HostScript, health_path: str) -> HostScript:
+    """Return a script that replaces the container, told at which path the old one says whether it is well."""
+    return replace(script, arguments=(*script.arguments, health_path))
 
 
 def restarting(token: str) -> HostScript:

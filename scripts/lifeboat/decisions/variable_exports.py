@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from lifeboat.decisions import variable_changes, variable_scopes
 from lifeboat.gitlab_model import ATTRIBUTES, Export, SyncPlan, Target, Variable, VariableName
 
 
-def exported(export: Export, current: Iterable[Variable], own_scopes: Collection[str]) -> Export:
+class Reach(StrEnum):
+    """Which of an export's variables are put back."""
+
+    OWN = "own"
+    SHARED = "shared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """What is an environment's own: all of its exact scope, and what its file asks for, whatever the scope of that."""
+
+    environment: str
+    asked: frozenset[VariableName]
+
+    def __contains__(self, name: VariableName) -> bool:
+        """Return whether a variable is: of a shared scope, the file owns what it names and nothing else."""
+        return name.scope == self.environment or name in self.asked
+
+
+def exported(export: Export, current: Iterable[Variable], own: Own) -> Export:
     """Return the export with every variable that the environment's jobs can see; hidden ones by name alone."""
-    wanted = [
-        v for v in current if v.name.scope in own_scopes or variable_scopes.covers(v.name.scope, export.environment)
-    ]
+    wanted = [v for v in current if v.name in own or variable_scopes.covers(v.name.scope, export.environment)]
     wanted.sort(key=lambda v: (v.name.key, v.name.scope))
     return replace(
         export,
@@ -30,26 +48,19 @@ class PutBack:
     shared: tuple[VariableName, ...]
 
 
-def put_back(
-    export: Export,
-    current: Iterable[Variable],
-    own_scopes: Collection[str] | None,
-    pointers: Collection[VariableName],
-) -> PutBack:
-    """Return how GitLab becomes again what the export says (own_scopes: None for every scope that it holds).
+def put_back(export: Export, current: Iterable[Variable], own: Own, reach: Reach) -> PutBack:
+    """Return how GitLab becomes again what the export says.
 
-    Nothing is deleted: what came after the export stays, and is told.
+    What the file asks for is left out: a sync writes it from its own source, and the export may hold where the instance
+    and the database were before the last recovery. Nothing is deleted: what came after the export stays, and is told.
     """
     current = list(current)
     have = {variable.name: variable for variable in current}
-    targets = [
-        replace(_target(variable, have.get(variable.name)), pointer=variable.name in pointers)
-        for variable in export.variables
-    ]
+    targets = [_target(v, have.get(v.name)) for v in export.variables if v.name not in own.asked]
     whole = variable_changes.planned(targets, current, export.environment)
-    own = [c for c in whole.changes if own_scopes is None or c.name.scope in own_scopes]
-    shared = tuple(c.name for c in whole.writes if c not in own)
-    return PutBack(plan=SyncPlan(changes=tuple(own), warnings=_warnings(export, current, own_scopes)), shared=shared)
+    ours = [change for change in whole.changes if reach is Reach.SHARED or change.name in own]
+    shared = tuple(change.name for change in whole.writes if change not in ours)
+    return PutBack(plan=SyncPlan(changes=tuple(ours), warnings=_warnings(export, current, own, reach)), shared=shared)
 
 
 def _target(variable: Variable, before: Variable | None) -> Target:
@@ -63,20 +74,18 @@ def _target(variable: Variable, before: Variable | None) -> Target:
     return Target(name=variable.name, value=variable.value, attributes=attributes, notes=notes)
 
 
-def _warnings(export: Export, current: list[Variable], own_scopes: Collection[str] | None) -> tuple[str, ...]:
-    known = {variable.name for variable in export.variables} | set(export.hidden)
+def _warnings(export: Export, current: list[Variable], own: Own, reach: Reach) -> tuple[str, ...]:
+    known = {variable.name for variable in export.variables} | set(export.hidden) | own.asked
     later = [
         str(v.name)
         for v in current
         if v.name not in known
-        and (
-            v.name.scope in own_scopes
-            if own_scopes is not None
-            else variable_scopes.covers(v.name.scope, export.environment)
-        )
+        and (v.name in own if reach is Reach.OWN else variable_scopes.covers(v.name.scope, export.environment))
     ]
-    gone = [str(name) for name in export.hidden if name not in {v.name for v in current}]
+    left = [str(variable.name) for variable in export.variables if variable.name in own.asked]
+    gone = [str(name) for name in export.hidden if name not in {v.name for v in current} | own.asked]
     return (
+        *([f"left to a sync, which writes them from their own source: {', '.join(left)}"] if left else []),
         *([f"not in the export, so left as they are: {', '.join(sorted(later))}"] if later else []),
         *([f"hidden when it was exported, so nobody can put them back: {', '.join(gone)}"] if gone else []),
     )

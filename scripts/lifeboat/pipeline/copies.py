@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
-from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.sync_journal import SyncJournal
 from lifeboat.decisions import variable_exports
-from lifeboat.decisions.variable_exports import PutBack
+from lifeboat.decisions.variable_exports import Own, PutBack, Reach
 from lifeboat.errors import NothingFits, Refused
 from lifeboat.gitlab_model import Export
 from lifeboat.model import Agree
-from lifeboat.pipeline import sync, values, writes
+from lifeboat.pipeline import hold, sync, values, writes
 from lifeboat.pipeline.writes import Scribe
 from lifeboat.site import Site
 
 LATEST = "latest"
-
-
-class Reach(StrEnum):
-    """Which of an export's variables are put back."""
-
-    OWN = "own"
-    SHARED = "shared"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +45,7 @@ def export(site: Site, patience: Patience) -> Exported:
         taken_at=datetime.now(UTC).replace(microsecond=0),
         variables=(),
     )
-    found = variable_exports.exported(empty, site.gitlab(patience).variables(), own_scopes(site))
+    found = variable_exports.exported(empty, site.gitlab(patience).variables(), own(site))
     if not found.variables and not found.hidden:
         raise NothingFits(
             f"{site.gitlab_settings.project} has no variable that jobs of {empty.environment} could see",
@@ -86,19 +77,18 @@ def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored
             f"{name} is an export of {found.environment}, not of {site.gitlab_environment}",
             hint="another environment's values would reach this one's jobs",
         )
-    scopes = own_scopes(site) if reach is Reach.OWN else None
-    pointers = {wish.name for wish in values.wishes(site) if wish.pointer}
-    done = variable_exports.put_back(found, site.gitlab(patience).variables(), scopes, pointers)
+    done = variable_exports.put_back(found, site.gitlab(patience).variables(), own(site), reach)
     return Restored(key=name, done=done)
 
 
 def restore(site: Site, patience: Patience, agree: Agree, wanted: tuple[str, Reach]) -> Restored:
     """Preview, ask, put back and verify, holding the environment."""
     name, reach = wanted
-    with run_files.alone(site.project.work, "gitlab restore"):
+    with hold.alone(site, "gitlab restore") as lease:
         found = preview(site, patience, name, reach)
         if found.done.plan.writes:
             agree(sync.lines(found.done.plan.writes))
+        lease.require()
         scribe = Scribe(
             client=site.gitlab(patience),
             journal=SyncJournal(site.project.work),
@@ -109,7 +99,7 @@ def restore(site: Site, patience: Patience, agree: Agree, wanted: tuple[str, Rea
         return found
 
 
-def own_scopes(site: Site) -> frozenset[str]:
-    """Return the scopes that are this environment's own: its name, and what its file writes to."""
-    written = {mapping.scope for mapping in site.gitlab_settings.variables if mapping.scope is not None}
-    return frozenset({site.gitlab_environment, *written})
+def own(site: Site) -> Own:
+    """Return which variables are this environment's own."""
+    asked = frozenset(wish.name for wish in values.wishes(site))
+    return Own(environment=site.gitlab_environment, asked=asked)

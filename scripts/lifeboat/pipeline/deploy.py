@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.decisions import jobs
 from lifeboat.decisions.jobs import Cause, Step
@@ -25,6 +24,7 @@ from lifeboat.errors import (
     Unreachable,
 )
 from lifeboat.gitlab_model import ENDED, Job, JobId, Pipeline, VariableName
+from lifeboat.pipeline import hold
 from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
 
@@ -104,7 +104,7 @@ def _task(site: Site, job: str, image_input: str, wanted: Wanted) -> Task:
 
 def run(site: Site, task: Task, patience: Patience) -> Job:
     """Play and follow, holding the environment."""
-    with run_files.alone(site.project.work, f"gitlab {task.job}"):
+    with hold.alone(site, f"gitlab {task.job}"):
         return play_and_follow(site, task, patience)
 
 

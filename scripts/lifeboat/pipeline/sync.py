@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lifeboat.clients import run_files
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.clients.sync_journal import SyncJournal
 from lifeboat.decisions import variable_changes, variables
 from lifeboat.errors import Refused, WrongConfiguration
 from lifeboat.gitlab_model import Doing, SyncPlan, VariableChange
 from lifeboat.model import Agree
-from lifeboat.pipeline import values, writes
+from lifeboat.pipeline import hold, values, writes
 from lifeboat.pipeline.writes import OnFailure, Scribe
 from lifeboat.site import Site
 
@@ -38,10 +37,11 @@ def preview(site: Site, patience: Patience, prune: Prune = Prune.LEAVE) -> SyncP
 
     Raises WrongConfiguration naming every output that is missing and every value that GitLab would not take or mask.
     """
-    stack = values.outputs(site)
-    wanted = values.values(site, stack)
+    values.outputs(site)  # without a stack there is nothing to ask GitLab about
     environment = site.gitlab_environment
     current = site.gitlab(patience).variables()
+    # Read again: GitLab may take its time, and whoever applied meanwhile has changed what the variables shall be.
+    wanted = values.values(site, values.outputs(site))
     targets = variables.targets(wanted.wishes, current, environment)
     mistakes = (*wanted.mistakes, *targets.mistakes)
     if mistakes:
@@ -80,10 +80,11 @@ def run(site: Site, plan: SyncPlan, patience: Patience, on_failure: OnFailure = 
 
 def sync(site: Site, patience: Patience, agree: Agree, way: Way) -> SyncPlan:
     """Preview, ask, write and verify, holding the environment; return what was written."""
-    with run_files.alone(site.project.work, "gitlab sync"):
+    with hold.alone(site, "gitlab sync") as lease:
         plan = preview(site, patience, way.prune)
         if plan.writes:
             agree(lines(plan.writes))
+        lease.require()
         run(site, plan, patience, way.on_failure)
         return plan
 

@@ -20,6 +20,7 @@ from lifeboat.model import ContainerImage, Deployed, Health, HostScript, Instanc
 from lifeboat.site import Site
 from lifeboat.stack import outputs, public_name
 
+_BACK, _OTHER = "lifeboat app rollback", "lifeboat app redeploy --image IMAGE"
 SCRIPT_SECONDS = 600.0  # a pull over a slow line; the container itself starts in seconds
 LOOK_SECONDS = 60.0
 
@@ -39,12 +40,16 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """One thing to do to the application: what to run, and the script that does it."""
+    """One thing to do to the application: what to run, and the script that does it.
+
+    `hint` is what to type where it is refused, `instead` what runs another image where this one turns out bad.
+    """
 
     name: str
     decide: Callable[[Deployed], Deployment]
     script: Callable[[ContainerImage, str], HostScript]
     hint: str
+    instead: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +68,14 @@ RESTART = Verb(
     decide=deployments.restart,
     script=lambda _image, token: deployments.restarting(token),
     hint="lifeboat app redeploy",
+    instead=_BACK,
 )
 ROLLBACK = Verb(
     name="rollback",
     decide=deployments.rollback,
     script=deployments.rolling_back,
-    hint="lifeboat app redeploy --image IMAGE",
+    hint=_OTHER,
+    instead=_OTHER,  # another rollback would go forward again
 )
 
 
@@ -87,7 +94,8 @@ def redeployment(image: str | None) -> Verb:
         name="redeploy",
         decide=decide,
         script=deployments.redeploying,
-        hint="lifeboat app redeploy --image IMAGE",
+        hint=_OTHER,
+        instead=_BACK,
     )
 
 
@@ -100,11 +108,14 @@ def perform(work: Work, verb: Verb) -> Done:
     site, began = work.site, time.monotonic()
     recovery = outputs.recovery(site.stack_store())
     instance, hosts = InstanceId(recovery.app.instance_id), site.hosts(recovery.region)
-    before = deployed_on(site, hosts, instance)
+    _require_reachable(site, hosts, instance)
+    _end_left_over(work, hosts, instance)
+    before = _looked(site, hosts, instance)
     deployment = verb.decide(before)
     if deployment.image is None:
         raise Refused(f"{verb.name} refused, nothing was changed: {deployment.why}", hint=verb.hint)
-    script = verb.script(deployment.image, str(uuid4()))
+    path = public_name.door(site, recovery.app).path
+    script = deployments.judging(verb.script(deployment.image, str(uuid4())), path)
     work.tell.say(f"{verb.name} on {instance}: {deployment.image} ({deployment.why})")
     order = {"script": script.name, "instance": instance, "container": deployment.image, "token": script.token}
     try:
@@ -113,11 +124,12 @@ def perform(work: Work, verb: Verb) -> Done:
     except Failed as error:
         now = deployed_on(site, hosts, instance).running
         state = "nothing runs there now" if now is None else f"{now} runs there now"
-        raise Failed(
-            f"{error.summary}\n{state}", hint="lifeboat app rollback" if now is None else error.hint
-        ) from error
+        raise Failed(f"{error.summary}\n{state}", hint=verb.instead if now is None else error.hint) from error
     expected = Expected(image=deployment.image, instance=instance)
-    health = wait_healthy(site, work.tell, expected, work.within)
+    try:
+        health = wait_healthy(site, work.tell, expected, work.within)
+    except IntegrityFailure as error:
+        raise IntegrityFailure(error.summary, hint=_unwell(verb.instead)) from error
     work.note(f"{recovery.app.url} is well", answered=health.says)
     return Done(
         instance=instance,
@@ -132,15 +144,36 @@ def perform(work: Work, verb: Verb) -> Done:
 
 def deployed_on(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
     """Return what is deployed on an instance; raises Unreachable, naming the recovery, when it is dead."""
-    recover = f"lifeboat recover -e {site.project.env}"
+    _require_reachable(site, hosts, instance)
+    return _looked(site, hosts, instance)
+
+
+def _require_reachable(site: Site, hosts: Hosts, instance: InstanceId) -> None:
     why = deployments.unreachable(hosts.standing(instance))
     if why is not None:
-        raise Unreachable(f"{why}, so nothing can be done on it", hint=recover)
+        raise Unreachable(f"{why}, so nothing can be done on it", hint=_recover(site))
+
+
+def _end_left_over(work: Work, hosts: Hosts, instance: InstanceId) -> None:
+    """Cancel what a run that was cut off left running: it would replace the container after what is done now."""
+    for left in hosts.unended(instance):
+        if left.script == deployments.LOOK:  # somebody bakes an image; it changes nothing
+            continue
+        work.tell.warn(f"{left.script} still runs on {instance}, left by a run that was cut off; it is cancelled")
+        with work.effect(f"cancel {left.script} on {instance}", command=left.id), work.tell.waiting() as show:
+            hosts.end(instance, left, Patience(seconds=LOOK_SECONDS, tell=show))
+
+
+def _looked(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
     patience = Patience(seconds=LOOK_SECONDS, tell=lambda _: None)
     try:
         return deployments.deployed(hosts.run(instance, deployments.looking(str(uuid4())), patience))
     except Unreachable as error:
-        raise Unreachable(error.summary, hint=error.hint or recover) from error
+        raise Unreachable(error.summary, hint=error.hint or _recover(site)) from error
+
+
+def _recover(site: Site) -> str:
+    return f"lifeboat recover -e {site.project.env}"
 
 
 def wait_healthy(site: Site, tell: Teller, expected: Expected, within: timedelta) -> Health:
@@ -160,6 +193,10 @@ def wait_healthy(site: Site, tell: Teller, expected: Expected, within: timedelta
     if found is None:
         raise IntegrityFailure(
             f"{app.url}{door.path} is not well after {within.total_seconds():.0f} s: {why}",
-            hint="lifeboat app rollback goes back to the image that ran before; lifeboat app restart tries this one again",
+            hint=_unwell(_BACK),
         )
     return found
+
+
+def _unwell(instead: str) -> str:
+    return f"{instead} runs another image; lifeboat app restart tries this one again"

@@ -28,11 +28,12 @@ AFTER_SCRIPT_SECONDS = 300  # doc/ci/yaml, after_script
 DRAIN_SECONDS = 2  # for output of programs that a job left behind, which are ended then
 PASSED_ON = ("LANG", "NO_PROXY", "no_proxy", "PG_BIN", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_MIRROR")
 GREEN, RED, END = "\x1b[32;1m", "\x1b[31;1m", "\x1b[0;m"
-# The first bash gets the signal when the cloud dies (PR_SET_PDEATHSIG), and passes it on to all of the second's group.
+# The first bash gets the signal when the cloud dies (PR_SET_PDEATHSIG), and passes it on to all of the second's group,
+# which has some time for what it does then (gitlab-runner, helpers/process/killer.go, gives ten minutes).
 SUPERVISED = """
 end() {
   kill -TERM -- "-$child"
-  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 -- "-$child" || return; sleep 0.1; done
+  for _ in {1..100}; do kill -0 -- "-$child" || return; sleep 0.1; done
   kill -KILL -- "-$child"
 }
 set -m
@@ -153,6 +154,7 @@ class JobRun:
             "AWS_SECRET_ACCESS_KEY": "gitlab-runner",
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_RUNNER_IDENTITY": "meant",  # scripts/ci/aws_login.sh: there is nobody else to be here
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
