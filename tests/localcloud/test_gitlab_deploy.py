@@ -329,7 +329,7 @@ def test_a_push_to_stagings_branch_is_for_staging(deployment: Deployment, stagin
     gitlab = deployment.gitlab
     gitlab.turn(runner="offline")
 
-    found = gitlab.project().pipelines.get(gitlab.turn(push=staging.gitlab_settings.default_branch)["pipeline"])
+    found = gitlab.pushed(ref=staging.gitlab_settings.default_branch)
     jobs = set(statuses(found))
     found.cancel()
     gitlab.turn(runner="online")

@@ -12,9 +12,10 @@ from lifeboat.decisions.variable_exports import Own, PutBack, Reach
 from lifeboat.errors import NothingFits, Refused
 from lifeboat.gitlab_model import Export
 from lifeboat.model import Agree
-from lifeboat.pipeline import hold, sync, values, writes
+from lifeboat.pipeline import sync, values, writes
 from lifeboat.pipeline.writes import Scribe
 from lifeboat.site import Site
+from lifeboat.stack import holding
 
 LATEST = "latest"
 
@@ -84,7 +85,7 @@ def preview(site: Site, patience: Patience, name: str, reach: Reach) -> Restored
 def restore(site: Site, patience: Patience, agree: Agree, wanted: tuple[str, Reach]) -> Restored:
     """Preview, ask, put back and verify, holding the environment."""
     name, reach = wanted
-    with hold.alone(site, "gitlab restore") as lease:
+    with holding.alone(site, patience.tell, "gitlab restore") as lease:
         found = preview(site, patience, name, reach)
         if found.done.plan.writes:
             agree(sync.lines(found.done.plan.writes))

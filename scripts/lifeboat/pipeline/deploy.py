@@ -24,9 +24,9 @@ from lifeboat.errors import (
     Unreachable,
 )
 from lifeboat.gitlab_model import ENDED, Job, JobId, Pipeline, VariableName
-from lifeboat.pipeline import hold
 from lifeboat.pipeline.following import Following
 from lifeboat.site import Site
+from lifeboat.stack import holding
 
 TRIES = 3
 _POLL_SECONDS = 2.0
@@ -104,7 +104,7 @@ def _task(site: Site, job: str, image_input: str, wanted: Wanted) -> Task:
 
 def run(site: Site, task: Task, patience: Patience) -> Job:
     """Play and follow, holding the environment."""
-    with hold.alone(site, f"gitlab {task.job}"):
+    with holding.alone(site, patience.tell, f"gitlab {task.job}"):
         return play_and_follow(site, task, patience)
 
 

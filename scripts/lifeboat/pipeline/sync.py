@@ -12,9 +12,10 @@ from lifeboat.decisions import variable_changes, variables
 from lifeboat.errors import Refused, WrongConfiguration
 from lifeboat.gitlab_model import Doing, SyncPlan, VariableChange
 from lifeboat.model import Agree
-from lifeboat.pipeline import hold, values, writes
+from lifeboat.pipeline import values, writes
 from lifeboat.pipeline.writes import OnFailure, Scribe
 from lifeboat.site import Site
+from lifeboat.stack import holding
 
 
 class Prune(StrEnum):
@@ -80,7 +81,7 @@ def run(site: Site, plan: SyncPlan, patience: Patience, on_failure: OnFailure = 
 
 def sync(site: Site, patience: Patience, agree: Agree, way: Way) -> SyncPlan:
     """Preview, ask, write and verify, holding the environment; return what was written."""
-    with hold.alone(site, "gitlab sync") as lease:
+    with holding.alone(site, patience.tell, "gitlab sync") as lease:
         plan = preview(site, patience, way.prune)
         if plan.writes:
             agree(lines(plan.writes))
