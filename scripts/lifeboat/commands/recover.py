@@ -400,7 +400,7 @@ def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
         raise Refused(
             f"giving up would terminate {ids}, which this run launched and which may be all that serves: Terraform's state"
             " does not know it",
-            hint=f"lifeboat resume {c.journal.run}, which launches another one first or keeps it",
+            hint=f"lifeboat resume {c.journal.run}, which goes on to an instance that serves",
         )
 
 
