@@ -71,15 +71,13 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     plan = None
     if any(one.name == "plan" and one.gap is not None for one in steps):
         plan = _planned(site, c)
+    asked = [] if plan is None else to_agree(c, plan)
     return RecoveryPreview(
         steps=steps,
         expected=timings.expected(_past(site)),
         plan=plan,
         refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
-        remarks=[
-            *c.remarks,
-            *([] if plan is None else (f"asks before it does this: {line}" for line in to_agree(c, plan))),
-        ],
+        remarks=[*c.remarks, *(f"asks before it does this: {line}" for line in asked)],
     )
 
 
