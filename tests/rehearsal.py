@@ -31,7 +31,7 @@ class Rehearsal:
 
     root: Path
     port: int
-    _exported: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    _exported: dict[tuple[Path, ...], dict[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def run(self, *argv: str, seconds: float = APPLY_SECONDS, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout and return what it printed; never raises for its status."""
@@ -62,13 +62,14 @@ class Rehearsal:
         return {**CLEAN, "PATH": path, **more}
 
     def exported(self) -> dict[str, str]:
-        """Return what `lifeboat local env` exports, asked once: places and names stay the same for as long as it exists."""
-        if not self._exported:
+        """Return what `lifeboat local env` exports: places, names and files of inputs; asked once for the same files."""
+        files = tuple(sorted((self.root / "environments").glob("*.tfvars*")))
+        if files not in self._exported:
             found = json.loads(passed(self.lifeboat("local", "env", "-o", "json")).stdout)
             if "APP_URL" not in found:
                 return dict(found)  # the stack could not be read
-            self._exported.update(found)
-        return dict(self._exported)
+            self._exported[files] = found
+        return dict(self._exported[files])
 
     def client(self, service: str, region: str = "eu-west-1") -> Any:
         """Return a boto3 client of the local cloud."""

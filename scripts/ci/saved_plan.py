@@ -18,7 +18,7 @@ from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, WrongConfiguration
-from lifeboat.model import Action, Plan, RunId
+from lifeboat.model import LOSING, Action, Plan, RunId
 from lifeboat.site import Site, site
 from lifeboat.stack import recovered, repair
 
@@ -27,7 +27,7 @@ INIT_SECONDS = 300
 COUNTED = {
     "create": (Action.CREATE, Action.REPLACE),
     "update": (Action.UPDATE,),
-    "delete": (Action.DELETE, Action.REPLACE),
+    "delete": LOSING,
 }
 
 

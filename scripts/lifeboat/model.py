@@ -457,6 +457,10 @@ class Action(StrEnum):
     MOVE = "move"
 
 
+# After these, what was there before is gone.
+LOSING = (Action.DELETE, Action.REPLACE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """One resource of a plan."""

@@ -337,3 +337,8 @@ def test_two_environments_that_describe_one_application_are_told_before_either_i
 
     refused(done, 2, "environments/local.toml and environments/second.toml describe one application in one account")
     assert "give one of them a name of its own" in done.stderr
+
+
+def test_a_local_cloud_that_is_not_up_is_named_not_the_credentials(fresh: Rehearsal) -> None:
+    for command in (["recover", "--preview"], ["resume"], ["ami", "latest"], ["app", "restart"]):
+        refused(fresh.lifeboat(*command), 8, "Could not connect", "next: lifeboat local up, then run the same command")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import urllib3.exceptions
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
 from lifeboat.errors import Unreachable
@@ -26,6 +27,11 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
     except ClientError as error:
         answer = error.response["Error"]
         raise Unreachable(f"cannot {what}: {code(error)}: {answer.get('Message', '')}", hint=hint) from error
+    except EndpointConnectionError as error:
+        # Nothing but a local cloud is reached at a loopback address, and credentials are not what it lacks.
+        local = (urlsplit(error.kwargs["endpoint_url"]).hostname or "").startswith("127.")
+        up = "lifeboat local up, then run the same command again"
+        raise Unreachable(f"cannot {what}: {error}", hint=up if local else hint) from error
     except NO_ANSWER as error:
         raise Unreachable(f"cannot {what}: {error}", hint=hint) from error
 

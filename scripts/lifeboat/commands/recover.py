@@ -71,15 +71,13 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     plan = None
     if any(one.name == "plan" and one.gap is not None for one in steps):
         plan = _planned(site, c)
+    asked = [] if plan is None else to_agree(c, plan)
     return RecoveryPreview(
         steps=steps,
         expected=timings.expected(_past(site)),
         plan=plan,
         refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
-        remarks=[
-            *c.remarks,
-            *([] if plan is None else (f"asks before it does this: {line}" for line in to_agree(c, plan))),
-        ],
+        remarks=[*c.remarks, *(f"asks before it does this: {line}" for line in asked)],
     )
 
 
@@ -416,7 +414,7 @@ def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
         raise Refused(
             f"giving up would terminate {ids}, which this run launched and which may be all that serves: Terraform's state"
             " does not know it",
-            hint=f"lifeboat resume {c.journal.run}, which launches another one first or keeps it",
+            hint=f"lifeboat resume {c.journal.run}, which goes on to an instance that serves",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifeboat.model import Action, Change, Plan
+from lifeboat.model import LOSING, Action, Change, Plan
 
 # Types whose loss loses data or the means to get it back. Deleting or replacing one is refused, whatever was agreed to.
 PROTECTED = {
@@ -41,7 +41,6 @@ MADE_ANEW = {
     "aws_dynamodb_table": "it is gone from AWS, with all locks and with the digest of the state",
     "aws_instance": f"{_MADE_EMPTY}; lifeboat recover launches it from its newest image instead",
 }
-_LOSES = (Action.DELETE, Action.REPLACE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Judgement:
 
 def judged(plan: Plan) -> Judgement:
     """Return what a plan may not do and what it may do only when somebody agrees."""
-    losing = [change for change in plan.changes if change.action in _LOSES]
+    losing = [change for change in plan.changes if change.action in LOSING]
     refused = [(c, PROTECTED[c.resource_type]) for c in losing if c.resource_type in PROTECTED]
     to_agree = [(c, HOLDS_DATA[c.resource_type]) for c in losing if c.resource_type in HOLDS_DATA]
     for change in plan.changes:
@@ -89,5 +88,5 @@ def lost_by_name(plan: Plan) -> list[str]:
     return [f"gone from AWS: {address}" for address in plan.gone] + [
         f"{change.action.value} {change.address}" + (f" ({change.reason.replace('_', ' ')})" if change.reason else "")
         for change in plan.changes
-        if change.action in _LOSES
+        if change.action in LOSING
     ]

@@ -10,13 +10,23 @@ from typing import Any
 
 from lifeboat.decisions import runs
 from lifeboat.errors import IntegrityFailure, WrongConfiguration
-from lifeboat.model import Action, Address, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId, RunState
+from lifeboat.model import (
+    LOSING,
+    Address,
+    Event,
+    EventKind,
+    ImageId,
+    Instance,
+    InstanceId,
+    Plan,
+    RunId,
+    RunState,
+)
 
 # An older good answer says when somebody looked last, not when the application failed.
 RECENT = timedelta(minutes=15)
 INSTANCE = Address("module.app_instance.aws_instance.this")
 _AMI = "ami_id"
-_GOING = (Action.DELETE, Action.REPLACE)
 
 
 def failure(
@@ -101,7 +111,7 @@ def left_over(
 
 def replaces_instance(plan: Plan) -> bool:
     """Return whether a plan takes the application's instance away, or another one into its place."""
-    return any(change.address == INSTANCE and change.action in _GOING for change in plan.changes)
+    return any(change.address == INSTANCE and change.action in LOSING for change in plan.changes)
 
 
 @dataclass(frozen=True, kw_only=True)

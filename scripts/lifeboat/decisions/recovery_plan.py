@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifeboat.decisions import plans
-from lifeboat.model import Action, Change, Plan
+from lifeboat.model import LOSING, Change, Plan
 
 # Of the module that makes the instance: what must be made anew with it, or moves to it.
 _MODULE = "module.app_instance."
 _PATH = {"aws_instance", "aws_eip", "aws_eip_association", "aws_route53_record"}
 # What clients find the application by: it may be led to the instance, and never goes.
 _FOUND_BY = {"aws_eip": "the address", "aws_route53_record": "the public name"}
-_LOSES = (Action.DELETE, Action.REPLACE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +53,13 @@ def off_the_path(plan: Plan, *, allowed: Iterable[str] = ()) -> list[tuple[Chang
 
 
 def _on_the_path(change: Change) -> bool:
-    goes = change.resource_type in _FOUND_BY and change.action in _LOSES
+    goes = change.resource_type in _FOUND_BY and change.action in LOSING
     return change.address.startswith(_MODULE) and change.resource_type in _PATH and not goes
 
 
 def _why(change: Change) -> str:
     if change.address.startswith(_MODULE) and change.resource_type in _FOUND_BY:
         return f"clients find the application by it: {_FOUND_BY[change.resource_type]} must stay"
-    if change.action in _LOSES:
+    if change.action in LOSING:
         return "a recovery of the instance destroys nothing else"
     return "it has nothing to do with the instance: something was edited, or drifted, since the last apply"

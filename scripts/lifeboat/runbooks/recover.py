@@ -12,7 +12,7 @@ from lifeboat.decisions import deployments, names, plans, recoveries, recovery_p
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
 from lifeboat.errors import GitLabUnreachable, Refused, StepTookTooLong, Unreachable
-from lifeboat.model import Action, Gap, Instance, InstanceId, Plan, RunId
+from lifeboat.model import LOSING, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -20,7 +20,6 @@ from lifeboat.stack import outputs, public_name, repair
 from lifeboat.stack.applying import steps
 
 PLAN_LIMIT = timedelta(minutes=20)
-_GOING_ACTIONS = (Action.DELETE, Action.REPLACE)
 INSTANCE = recoveries.INSTANCE
 _POLL_SECONDS = 1.0
 _MAY_WRITE = ("pending", "running", "stopping")
@@ -156,7 +155,7 @@ def make_plan(c: Recovering, turn: Turn) -> None:
 
 def to_agree(c: Recovering, plan: Plan) -> list[str]:
     """Return what somebody has to agree to, in words: the end of an instance that serves, or may."""
-    goes = [change for change in plan.changes if change.address == INSTANCE and change.action in _GOING_ACTIONS]
+    goes = [change for change in plan.changes if change.address == INSTANCE and change.action in LOSING]
     if not goes or c.has_launched:
         return []
     noted = c.fact("served")
