@@ -84,9 +84,14 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 	@lifeboat destroy -e $(SAFE_ENV)
 
 .PHONY: test
-test: setup ## Run all tests: real Terraform, provider and PostgreSQL
+test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  --ignore tests/modules/test_validate.py  # `make lint` runs it
+	  --ignore tests/modules/test_validate.py --ignore tests/long  # `make lint` and `make test-long` run them
+
+.PHONY: test-long
+test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_KILLS=10 python -m pytest -n $(WORKERS) --dist loadgroup \
+	  --no-loadscope-reorder tests/long tests/faults/test_killed_applies.py
 
 FAULTS = .lifeboat/faults-$(shell git describe --always --dirty).jsonl
 .PHONY: test-faults

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
-import time
-from contextlib import suppress
 
-import psutil
 import pytest
 
 from tests.rehearsal import Rehearsal, passed
@@ -86,32 +82,6 @@ def test_a_deleted_database_is_not_replaced_by_an_empty_one(stack: Rehearsal) ->
     assert rds.describe_db_instances()["DBInstances"] == []
 
 
-def test_a_deleted_lock_table_is_made_again_for_the_state_that_this_machine_knows(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("local", "load", "applied"))  # and forget what was applied after it was saved
-    table, dynamodb = stack.exported()["LOCK_TABLE"], stack.client("dynamodb")
-    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-    dynamodb.delete_table(TableName=table)
-    known = stack.root / ".lifeboat" / "local" / "known-state.json"
-    refused = [stack.lifeboat(*words) for words in (["plan"], ["destroy", "--yes"], ["recover", "--preview"])]
-    known.write_text(json.dumps({"serial": 999, "lineage": "another", "md5": "0f"}))
-    doubted = stack.lifeboat("apply", "--yes")
-    passed(stack.run("bash", "-c", doubted.stderr.split("wrong one: ")[1].split(";")[0]))
-
-    mended = stack.lifeboat("apply", "--yes")
-    delete_digest(stack)
-    once_more = stack.lifeboat("apply")
-
-    for done in refused:
-        assert f"there is no lock table {table}" in passed(done, 3).stderr
-        assert "next: lifeboat apply -e local makes it again" in done.stderr
-    assert "and this machine last knew another" in passed(doubted, 11).stderr
-    assert "the lock table app-local-tflock is gone; the state s3://" in passed(mended).stderr
-    assert "wrote the digest of the state (serial " in mended.stderr
-    assert json.loads(known.read_text())["lineage"] != "another"
-    assert "no changes" in passed(once_more).stdout
-    assert "wrote the digest of the state, which was missing" in once_more.stderr
-
-
 def test_a_terminated_instance_is_not_launched_anew_unasked(stack: Rehearsal) -> None:
     ec2 = stack.client("ec2")
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -176,44 +146,6 @@ def test_a_state_that_terraform_could_not_save_is_pushed_by_the_command_that_is_
     assert "still exist: aws_instance.unknown (i-0123456789abcdef0)" in again.stderr
     (kept,) = stack.root.glob(".lifeboat/local/runs/*/superseded-stack.tfstate")
     assert UNKNOWN in json.loads(kept.read_text())["resources"]
-
-
-def test_stopped_once_it_saves_and_stopped_twice_it_kills_and_the_next_apply_goes_on(stack: Rehearsal) -> None:
-    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    # Started by a script in the background, a program ignores Ctrl-C unless it asks for it.
-    first = stack.start("bash", "-c", "trap '' INT; exec lifeboat apply")
-    _until_terraform_applies(first.pid)
-    first.send_signal(signal.SIGINT)
-    stopped, _ = first.communicate(timeout=200)
-    second = stack.start("lifeboat", "apply")
-    _until_terraform_applies(second.pid)
-    for child in psutil.Process(second.pid).children(recursive=True):
-        child.suspend()  # so that it cannot stop when it is asked to
-    second.send_signal(signal.SIGINT)
-    time.sleep(2)
-    second.send_signal(signal.SIGINT)
-    killed, _ = second.communicate(timeout=60)
-
-    again = stack.lifeboat("apply")
-
-    assert first.returncode == 130, stopped
-    assert "stopped on request; Terraform has saved its state" in stopped
-    assert second.returncode == 130, killed
-    assert "killed on request" in killed
-    passed(again)
-    assert stack.client("rds").describe_db_instances()["DBInstances"][0]["BackupRetentionPeriod"] == 21
-
-
-def _until_terraform_applies(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for child in psutil.Process(pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):  # a zombie is one to psutil
-                if child.cmdline()[:2] == ["terraform", "apply"]:
-                    time.sleep(3)
-                    return
-        time.sleep(0.1)
-    raise AssertionError("no terraform apply was started")
 
 
 def test_nothing_of_the_callers_own_configuration_reaches_the_local_environment(saved: Rehearsal) -> None:
