@@ -186,7 +186,7 @@ class Lease:
         age = (datetime.now(UTC) - held.since).total_seconds()
         return Locked(
             f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: run {held.run}",
-            hint=f"wait until it is done; lifeboat logs {held.run} shows what it does. A holder that died gives way"
+            hint=f"wait until it is done (what a recovery does: lifeboat logs {held.run}). A holder that died gives way"
             f" after {self._seconds:.0f} s, and on another machine when it is then watched for as long",
         )
 
