@@ -47,7 +47,12 @@ sent() {
 finish() {
   code=$?
   trap '' TERM INT # nor do the calls below end by them
-  if [ -n "$open" ] && [ -z "$command" ] && ! command="$(sent)"; then
+  for pause in 1 2 4 0; do # a command that was just sent is not listed at once
+    if [ -z "$open" ] || [ -n "$command" ]; then break; fi
+    command="$(sent)" || true
+    if [ -z "$command" ]; then sleep "$pause"; fi
+  done
+  if [ -n "$open" ] && [ -z "$command" ]; then
     echo "error: whether the command was sent is not known; look for its comment: $comment" >&2
   fi
   if [ -n "$open" ] && [ -n "$command" ]; then

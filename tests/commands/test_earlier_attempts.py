@@ -80,17 +80,20 @@ def test_a_lock_of_somebody_else_is_not_that_of_the_attempt(plain: PlainSite) ->
 
 def test_what_ran_on_this_machine_before_it_was_booted_anew_is_not_waited_for(plain: PlainSite) -> None:
     user, host = run_files.user_name(), socket.gethostname()
-    begun(plain, user=user, host=host, machine=f"{host} another-boot pid:[1]")
+    begun(plain, user=user, host=host, machine=f"{host} {machine().split()[1]} another-boot pid:[1]")
     lock(plain, f"{user}@{host}", timedelta(seconds=1))
 
     assert recover.abort(plain.site(), Told(then=never), RUN)[0] == f"{RUN} is given up"
 
 
 def test_only_this_machine_before_it_was_booted_is_taken_for_one_that_was_booted_since() -> None:
-    host, now = socket.gethostname(), datetime.now(UTC)
+    host, number, *_ = machine().split()
+    now = datetime.now(UTC)
 
-    assert booted_since(f"{host} another-boot pid:[1]", LONG_AGO)
-    assert not booted_since(f"{host} another-boot pid:[1]", now)  # another machine of that name
-    assert not booted_since("laptop another-boot pid:[1]", LONG_AGO)
+    assert booted_since(f"{host} {number} another-boot pid:[1]", LONG_AGO)
+    assert not booted_since(f"{host} {number} another-boot pid:[1]", now)
+    assert not booted_since(f"{host} another-machine another-boot pid:[1]", LONG_AGO)
+    assert not booted_since(f"{host} another-boot pid:[1]", LONG_AGO)  # as written before machines had an id
+    assert not booted_since(f"laptop {number} another-boot pid:[1]", LONG_AGO)
     assert not booted_since(machine(), LONG_AGO)
     assert not booted_since(host, LONG_AGO)

@@ -91,8 +91,9 @@ class Hosts:
 
         def ask() -> tuple[str | None, str]:
             found = self._invocation(number, instance)
+            # One that was just sent is not known everywhere at once, and not over by that.
             status = "unknown" if found is None else str(found["Status"])
-            return (None if status in _OPEN else status), f"{command.script} on {instance}: {status}"
+            return (None if found is None or status in _OPEN else status), f"{command.script} on {instance}: {status}"
 
         if until(patience, ask) is None:
             raise Failed(

@@ -84,8 +84,9 @@ class Lease:
             self._lost = f"it could not be renewed for {self._seconds:.0f} s"
         if self._lost:
             raise Locked(
-                f"the lease on this environment is lost: {self._lost}",
-                hint=f"see who has it: lifeboat runs; then run it again (a recovery: lifeboat resume {self._run})",
+                f"the lease of {self._run} on this environment is lost: {self._lost}",
+                hint="somebody else may have it: run the same command again, which then names them; a recovery goes on with"
+                " lifeboat resume",
             )
 
     def _acquire(self) -> None:
@@ -235,8 +236,9 @@ def _number(value: float) -> dict[str, str]:
 def machine() -> str:
     """Return what no other machine or container has: process numbers mean the same only where this is the same."""
     parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    for path in (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")):
+        with suppress(OSError):
+            parts += path.read_text().split()
     with suppress(OSError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return " ".join(parts)
@@ -245,11 +247,11 @@ def machine() -> str:
 def booted_since(then: str, at: datetime) -> bool:
     """Return whether this machine called itself `then` at an instant and was booted anew since: what ran then is dead.
 
-    Another machine of the same name, as virtual ones often have, is told by what it did after this one had booted.
+    Another machine of the same name, as virtual ones often have, is told by its id (machine-id(5)).
     """
     before, now = then.split(), machine().split()
-    parts = 3  # its name, its boot, its process numbers; without the latter two there is no telling
-    if len(before) != parts or len(now) != parts or before[0] != now[0] or before[1] == now[1]:
+    parts = 4  # its name, its id, its boot, its process numbers; without all of them there is no telling
+    if len(before) != parts or len(now) != parts or before[:2] != now[:2] or before[2] == now[2]:
         return False
     return at.timestamp() < psutil.boot_time()
 

@@ -10,13 +10,13 @@ from typing import TypeVar
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.25, 5.0, 1.5
 # On Linux the monotonic clock stands still while the machine sleeps; on macOS this name of it does not (clock_gettime(2)).
-_SLEEP_INCLUDED: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+SLEEP_INCLUDED: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _Found = TypeVar("_Found")
 
 
 def elapsed() -> float:
     """Return seconds that only grow, those that the machine slept through included."""
-    return time.clock_gettime(_SLEEP_INCLUDED)
+    return time.clock_gettime(SLEEP_INCLUDED)
 
 
 class WallClock:

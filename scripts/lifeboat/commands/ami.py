@@ -22,7 +22,9 @@ from lifeboat.errors import (
     CleanUpIncomplete,
     IntegrityFailure,
     LifeboatError,
+    Locked,
     NothingFits,
+    StoppedPartWay,
     Unreachable,
     WrongConfiguration,
 )
@@ -288,8 +290,14 @@ def _remove(images: Images, pruning: Pruning, fence: Fence) -> None:
     orders: list[Callable[[], None]] = [lambda i=j.what: images.deregister(i) for j in pruning.removed]  # type: ignore[misc]
     orders += [lambda s=j.what: images.delete_snapshot(s) for j in pruning.snapshots]  # type: ignore[misc]
     problems: list[Unreachable] = []
-    for order in orders:
-        fence.require()
+    for number, order in enumerate(orders):
+        try:
+            fence.require()
+        except Locked as lost:
+            raise StoppedPartWay(
+                f"{number} of {len(orders)} removals were ordered, and the others not: {lost.summary}",
+                hint="the same command shows what is left",
+            ) from None
         try:
             order()
         except Unreachable as error:

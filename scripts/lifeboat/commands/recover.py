@@ -35,6 +35,7 @@ from lifeboat.model import (
     RunState,
     Teller,
 )
+from lifeboat.runbooks.deployment import withdraw
 from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher
@@ -266,7 +267,8 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
         )
     journal.open()
     state = run_states.state(journal.events)
-    if state is RunState.ENDED:
+    # One that was set aside is marked as ended, whoever can read its journal now.
+    if state is RunState.ENDED or RunId(journal.run) not in site.journals().unended():
         raise Refused(
             f"the run {journal.run} has ended; there is nothing to resume", hint=f"lifeboat logs {journal.run}"
         )
@@ -401,6 +403,8 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
             f"environments/{path.name} of the checkout on {host} in which it began may still name {chosen}: take it out"
             " there, else the next apply from there launches it"
         )
+    waits = withdraw(c, turn)
+    told += [waits] if waits else []
     return [*told, f"lifeboat plan -e {c.site.project.env} shows what an apply would change"]
 
 
@@ -479,11 +483,14 @@ def set_aside(site: Site, tell: Teller, run: RunId) -> list[str]:
             raise Refused(f"the journal of {run} can be read", hint=f"lifeboat abort {run} gives it up")
         bucket.mark_ended(run, set_aside=why, by=f"{run_files.user_name()}@{socket.gethostname()}")
     owner, env = site.owner(), site.project.env
+    job = "a deploy job that it played may still wait in GitLab, and replaces what runs then when it begins"
+    waits = [] if site.project.environment.gitlab is None else [job]
     tags = f"Name=tag:application,Values={owner.application} Name=tag:environment,Values={owner.environment}"
     return [
         f"{run} is set aside, and its journal stays as it is: {why}",
         "nothing of it is undone, and an instance that it launched may run beside the one that Terraform knows:"
         f" aws ec2 describe-instances --filters {tags}",
+        *waits,
         f"lifeboat plan -e {env} shows what an apply would change",
     ]
 

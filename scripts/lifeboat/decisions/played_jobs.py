@@ -11,6 +11,7 @@ from lifeboat.model import Event
 
 # What is written down under these names: GitLab's time before the first play, each try, and that the last one is over.
 SINCE, JOB, ENDED = "deploy_since", "deploy_job", "deploy_ended"
+_TO = "deploy_to"
 
 
 def noted(job: Job) -> dict[str, Any]:
@@ -18,15 +19,22 @@ def noted(job: Job) -> dict[str, Any]:
     return {JOB: job.id, "deploy_name": job.name, "deploy_pipeline": job.pipeline.id, "deploy_url": job.web_url}
 
 
-def since(events: Iterable[Event]) -> datetime | None:
-    """Return when, by GitLab's clock, the job may first have been played; None when it surely was not since the last end.
+def begun(at: datetime, instance: str) -> dict[str, Any]:
+    """Return what is written down before the job may be played for an instance the first time."""
+    return {SINCE: at.isoformat(), _TO: instance}
+
+
+def since(events: Iterable[Event], instance: str) -> datetime | None:
+    """Return when, by GitLab's clock, the job may first have been played for an instance; None when it surely was not since
+    the last end. What was deployed to an instance that is gone says nothing of the one that took its place.
 
     A play that nobody watches any more, since somebody stopped lifeboat or GitLab was away, is not over by that.
     """
     found = None
     for event in events:
         if SINCE in event.data:
-            found = datetime.fromisoformat(event.data[SINCE])
+            ours = event.data.get(_TO, instance) == instance
+            found = datetime.fromisoformat(event.data[SINCE]) if ours else None
         elif ENDED in event.data:
             found = None
     return found

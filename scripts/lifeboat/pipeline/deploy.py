@@ -104,8 +104,9 @@ def _task(site: Site, job: str, image_input: str, wanted: Wanted) -> Task:
 
 def run(site: Site, task: Task, patience: Patience) -> Job:
     """Play and follow, holding the environment."""
-    with holding.alone(site, patience.tell, f"gitlab {task.job}"):
-        return play_and_follow(site, task, patience)
+    with holding.alone(site, patience.tell, f"gitlab {task.job}") as held:
+        # Whoever waited for an approval with the lid closed plays nothing in the middle of somebody's recovery.
+        return play_and_follow(site, task, patience, lambda _: held.require())
 
 
 def require_playable(site: Site, task: Task, patience: Patience) -> None:
@@ -123,7 +124,10 @@ def require_playable(site: Site, task: Task, patience: Patience) -> None:
             hint=f"name the job in [gitlab] deploy_job of environments/{site.project.env}.toml;"
             f" lifeboat gitlab doctor -e {site.project.env}",
         )
-    found = _Play(site, task, patience).existing()
+    play = _Play(site, task, patience)
+    if play.ours() is not None:
+        return
+    found = play.existing()
     waits = [d for d in site.gitlab_pipelines(patience).deployments(environment) if found and d.job == found.id]
     guard = client.guard(environment)
     # What is made anew has a deployment of its own, which waits for its own approvals: an ended job's next try too.
@@ -147,7 +151,7 @@ def play_and_follow(site: Site, task: Task, patience: Patience, note: Callable[[
     try:
         return play.to_the_end()
     except KeyboardInterrupt:
-        where = "" if play.job is None else f"; what was played goes on: {play.job.web_url}"
+        where = f"; what was played goes on: {play.played.web_url}" if play.played else "; nothing was played"
         raise Interrupted(f"stopped watching {task.job}{where}") from None
 
 
@@ -162,11 +166,10 @@ class _Play:
         self, site: Site, task: Task, patience: Patience, note: Callable[[Job], None] = lambda _: None
     ) -> None:
         self.task = task
-        self.job: Job | None = None
+        self.played: Job | None = None
         self._site = site
         self._patience = patience
         self._note = note
-        self._noted: Job | None = None
         self._clock = time.monotonic
         self._gitlab = site.gitlab(patience)
         self._pipelines = site.gitlab_pipelines(patience)
@@ -206,7 +209,7 @@ class _Play:
 
     def _played(self) -> Job:
         """Return the job, played; from a new pipeline where the existing one's will never run and that is allowed."""
-        found = self._ours() or (None if self.task.pipelines is Pipelines.NEW else self._found())
+        found = self.ours() or (None if self.task.pipelines is Pipelines.NEW else self._found())
         if found is not None:
             try:
                 return self._brought_to_run(found)
@@ -223,14 +226,25 @@ class _Play:
         except _Unusable as reason:
             raise Refused(f"{made.name} (job {made.id}) cannot be played: {reason}", hint=made.web_url) from None
 
-    def _ours(self) -> Job | None:
-        """Return the job that this run has played before it was cut off, in whichever pipeline."""
-        if self.task.since is None:
+    def ours(self) -> Job | None:
+        """Return the job that this run has played before it was cut off, in whichever pipeline.
+
+        A pipeline that was not pushed may be somebody's, with a bad image: it counts only if it was made since.
+        """
+        since = self.task.since
+        if since is None:
             return None
         for pipeline in self._pipelines.newest(self.task.ref):
             found = jobs.named(self._pipelines.jobs(pipeline.id), self.task.job).job
-            if found is not None and jobs.is_ours(found, self.task.since) and found.id in self._deployed():
+            if found is None or not jobs.is_ours(found, since) or found.id not in self._deployed():
+                continue
+            if jobs.has_the_files_defaults(pipeline) or pipeline.created_at >= since:
                 return found
+            if found.status not in ENDED:
+                self._tell(
+                    f"{found.name} (job {found.id}) of a pipeline that somebody else started is {found.status}, and will"
+                    f" replace what is deployed now: cancel it at {found.web_url}"
+                )
         return None
 
     def existing(self) -> Job | None:
@@ -328,8 +342,8 @@ class _Play:
         # What runs already may take as long as a job may.
         patient = self._clock() + self.task.end_within.total_seconds()
         lost, ordered, placed = 0, False, False
+        taken: Job | None = None  # in this state by GitLab's own answer: ordered once more it would be deployed twice
         while True:
-            self.job = job
             listed = self._pipelines.jobs(job.pipeline.id)
             job = next((other for other in listed if other.name == job.name), job)
             if not placed and job.status != "created":
@@ -346,10 +360,15 @@ class _Play:
             if step.step in (Step.WAIT, Step.REFUSE):
                 self._wait(job, step.why, patient if job.status in ("running", "canceling") else deadline)
                 continue
+            if taken is not None and (taken.id, taken.status) == (job.id, job.status):
+                self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
+                continue
             self._tell(f"{job.name} (job {job.id}): {step.why}")
-            self._begun(job)
+            self.played = job
+            self._note(job)
             try:
                 said = self._pipelines.play(job.id) if step.step is Step.PLAY else self._pipelines.retry(job.id)
+                taken = job if said is None else taken
             except Unreachable as problem:
                 lost += 1
                 if lost == TRIES:
@@ -361,17 +380,14 @@ class _Play:
                 continue
             ordered = True
             newer = self._newer_try(job)
-            if newer is None:
-                self._wait(job, "GitLab took the order and shows nothing of it yet", deadline)
-            elif jobs.has_begun(newer):
+            if newer is not None and jobs.has_begun(newer):
                 return self._begun(newer)
 
     def _begun(self, job: Job) -> Job:
         """Note a try that may run from now on, once, and return it."""
-        self.job = job
-        if self._noted is None or self._noted.id != job.id:
-            self._noted = job
+        if self.played is None or self.played.id != job.id:
             self._note(job)
+        self.played = job
         return job
 
     def _newer_try(self, job: Job) -> Job | None:
@@ -452,7 +468,7 @@ class _Play:
         return command if " --image " in command else f"{command} --new-pipeline"
 
     def _going_on(self, job: Job) -> str:
-        """Return how a job is gone on with: the command that took a new pipeline for it would take another one."""
-        if self.task.pipelines is Pipelines.NEW:
+        """Return how a job is gone on with: of a pipeline that was not pushed no command takes it again."""
+        if not jobs.has_the_files_defaults(job.pipeline):
             return f"play it at {job.web_url}"
         return f"{self._command()} goes on from there ({job.web_url})"

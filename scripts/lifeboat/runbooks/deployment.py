@@ -29,7 +29,9 @@ def require_gitlab(c: Recovering) -> None:
         return
     try:
         sync.preview(c.site, c.gitlab_patience())
-        playing.require_playable(c.site, _task(c), c.gitlab_patience())
+        # What this run has played already waits for nobody's approval any more.
+        since = played_jobs.since(c.journal.events, c.app.instance_id)
+        playing.require_playable(c.site, replace(_task(c), since=since), c.gitlab_patience())
     except GitLabUnreachable as error:
         c.remarks.append(f"GitLab does not answer, so the application will be deployed over SSM: {error.summary}")
 
@@ -79,7 +81,10 @@ def deploy(c: Recovering, turn: Turn) -> None:
         )
     except (GitLabUnreachable, JobNotBegun) as error:
         c.tell.warn(f"GitLab does not deploy it ({error.summary}); deploying over SSM")
-        _withdraw(c, turn)
+        left = withdraw(c, turn)
+        if left:
+            c.tell.warn(left)
+            c.remarks.append(left)
         _deploy_over_ssm(c, turn)
     _compare(c, turn, served)
 
@@ -101,28 +106,30 @@ def _played(c: Recovering, turn: Turn) -> Job:
     return job
 
 
-def _withdraw(c: Recovering, turn: Turn) -> None:
-    """Cancel what this recovery has played and still waits: begun hours later, it would replace what is deployed now."""
+def withdraw(c: Recovering, turn: Turn) -> str:
+    """Cancel what this recovery has played and still waits: begun hours later, it would replace what is deployed then.
+
+    Returns what it may still do; nothing when it will not run any more, or never was to.
+    """
     played = played_jobs.last(c.journal.events)
     if played is None:
-        return
+        return ""
     patience = replace(c.gitlab_patience(), seconds=_ANSWER_SECONDS)
     left = following.withdrawn(c.site.gitlab_pipelines(patience), played)
     if left:
-        c.tell.warn(left)
-        c.remarks.append(left)
         turn.note(left)
-        return
-    turn.note(f"{played.name} (job {played.job}) will not run any more", **{played_jobs.ENDED: True})
+    else:
+        turn.note(f"{played.name} (job {played.job}) will not run any more", **{played_jobs.ENDED: True})
+    return left
 
 
 def _compare(c: Recovering, turn: Turn, served: str | None) -> None:
     """Write down which container image answers, and say so where it is not the one that the recovered disk served."""
     answers = c.health(seconds=_ANSWER_SECONDS).image
-    if answers is None:
-        return
-    other = served not in (None, answers)
-    text = f"{answers} answers" + (f"; the disk of the recovery image served {served}" if other else "")
+    other = None not in (served, answers) and served != answers
+    disk = f"served {served}" if served else "did not answer before the deploy, so what it served is unknown"
+    told = "" if served == answers else f"; the disk of the recovery image {disk}"
+    text = f"{answers or 'an unknown image'} answers{told}"
     turn.note(text, container=answers, container_of_image=served)
     if other:
         c.tell.warn(text)
@@ -134,12 +141,12 @@ def _task(c: Recovering) -> playing.Task:
 
 def _since(c: Recovering, turn: Turn) -> datetime:
     """Return when, by GitLab's clock, this recovery may first have played the job; it is written down before."""
-    noted = played_jobs.since(c.journal.events)
+    noted = played_jobs.since(c.journal.events, c.app.instance_id)
     if noted is not None:
         return noted
     # GitLab tells whole seconds.
     since = c.site.gitlab_pipelines(c.gitlab_patience()).now() - timedelta(seconds=1)
-    turn.note("the job may be played from now on", **{played_jobs.SINCE: since.isoformat()})
+    turn.note("the job may be played from now on", **played_jobs.begun(since, c.app.instance_id))
     return since
 
 

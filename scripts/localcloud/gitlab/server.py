@@ -103,7 +103,7 @@ class GitLab:
     def prepare_soon(self, pipeline: Record) -> None:
         """Prepare a new pipeline a moment after its answer, as GitLab's workers do: until then its jobs are `created`."""
         name, life = "pipeline_preparation_milliseconds", self.runner.life
-        seconds = int(self.records.settings.get(name) or SETTINGS[name]) / 1000
+        seconds = int(self.records.settings.get(name, SETTINGS[name]) or 0) / 1000
         number = pipeline["id"]
 
         def work() -> None:
