@@ -280,6 +280,24 @@ def test_what_this_run_played_and_still_waits_for_a_runner_is_followed(lab: GitL
     assert tries(lab) == ["pending", "manual"]
 
 
+def test_what_somebody_elses_pipeline_lets_wait_is_named_and_not_followed(lab: GitLabSite) -> None:
+    """It may have been started for a bad image, as `lifeboat gitlab deploy --image` does."""
+    lab.local.turn(runner="offline")
+    theirs = lab.local.job(lab.local.pipeline(ci("echo theirs")), "deploy_application")
+    theirs.play()
+    ours = lab.local.job(lab.local.pushed(ci("echo pushed")), "deploy_application")
+    time.sleep(1.1)  # GitLab's clock has seconds
+    since = lab.site().gitlab_pipelines(patience(lab)).now()
+
+    problem = refused(GitLabUnreachable, lambda: deployed(lab, since=since, start_within=timedelta(seconds=0.2)))
+
+    assert f"(job {ours.id})" in problem.summary
+    assert any(
+        f"(job {theirs.id}) of a pipeline that somebody else started is pending, and will replace" in line
+        for line in lab.told
+    )
+
+
 def test_a_pipeline_that_this_run_started_before_it_was_cut_off_is_taken(lab: GitLabSite) -> None:
     lab.local.pushed(ci("echo old"))
     time.sleep(1.1)  # GitLab's clock has seconds
@@ -487,6 +505,8 @@ def test_a_second_deploy_waits_for_an_approval_of_its_own(guarded: GitLabSite) -
     guarded.local.project("second-maintainer").deployments.list(environment="x")[0].approval("approved")
     deployed(guarded)
 
+    since = guarded.site().gitlab_pipelines(patience(guarded)).now() - timedelta(hours=1)
+    deploy.require_playable(guarded.site(), task(guarded, since=since), patience(guarded))  # its own try is over
     ahead = refused(ApprovalMissing, lambda: deploy.require_playable(guarded.site(), task(guarded), patience(guarded)))
     problem = refused(ApprovalMissing, lambda: deployed(guarded))
 
