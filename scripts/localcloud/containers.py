@@ -139,6 +139,7 @@ class Engine:
             "remove": self._remove,
             "list": self._list,
             "inspect": self._inspect,
+            "inspect-image": self._inspect_image,
             "logs": self._logs,
         }
         if verb in quick:
@@ -173,6 +174,10 @@ class Engine:
     def _images(self, _asked: dict[str, Any]) -> dict[str, Any]:
         found = [container_images.read(path.parent) for path in sorted(self._images_folder().glob("*/*/image.json"))]
         return {"images": [{"repository": i.repository, "tag": i.tag, "digest": i.digest} for i in found]}
+
+    def _inspect_image(self, asked: dict[str, Any]) -> dict[str, Any]:
+        image = self._image(str(asked["image"]))
+        return {"Id": image.digest, "RepoTags": [f"{image.repository}:{image.tag}"]}
 
     def _create(self, asked: dict[str, Any]) -> dict[str, Any]:
         image = self._image(str(asked["image"]))

@@ -56,6 +56,14 @@ def test_the_second_image_is_a_newer_version(machines: Machines, host: str) -> N
     assert json.loads(asked(url)[1])["version"] == "2"
 
 
+def test_what_is_on_the_disk_is_told_of_an_image(machines: Machines, host: str) -> None:
+    machines.shell(host, "docker pull app:2")
+
+    found = machines.shell(host, "docker image inspect app:2 --format '{{json .RepoTags}}'")
+
+    assert (found.code, json.loads(found.out)) == (0, ["app:2"])
+
+
 def test_two_containers_may_use_the_same_port_inside(machines: Machines, host: str) -> None:
     machines.shell(host, f"{RUN} --name left -p 8103:8080 app:1", f"{RUN} --name right -p 8104:8080 app:2")
 
@@ -165,6 +173,7 @@ def test_an_env_file_is_read_and_env_wins_over_it(machines: Machines, host: str)
         ("docker run", 125, "requires at least 1 argument"),
         ("docker stop nobody", 1, "No such container: nobody"),
         ("docker inspect nobody", 1, "Error: No such object: nobody"),
+        ("docker image inspect app:99", 1, "Error: No such image: app:99"),
         ("docker exec nobody true", 1, "No such container: nobody"),
         ("docker swarm init", 1, "'swarm' is not a docker command"),
         ("docker inspect -f '{{range .Mounts}}x{{end}}' $(docker ps -q | head -1)", 125, "template parsing error"),

@@ -111,8 +111,9 @@ esac
 docker pull "$1"
 """
 
+# Asked by `inspect`, which takes an image by digest or without a tag as `run` does; a list of names has neither.
 _FROM_DISK = f"""
-if ! docker images --format "${{open}}.Repository${{close}}:${{open}}.Tag${{close}}" | grep -Fqx -e "$1"; then
+if ! docker image inspect "$1" >/dev/null 2>&1; then
 {_FROM_REGISTRY}
 fi
 """

@@ -260,14 +260,23 @@ def _status(state: dict[str, Any]) -> str:
 
 def inspect(line: Line) -> int:
     """docker inspect."""
+    return _inspected(line, "object", lambda name: ask("inspect", container=name))
+
+
+def inspect_image(line: Line) -> int:
+    """docker image inspect."""
+    return _inspected(line, "image", lambda name: ask("inspect-image", image=name))
+
+
+def _inspected(line: Line, kind: str, look: Callable[[str], dict[str, Any]]) -> int:
     found, status = [], 0
     for name in line.words or [_one(line, "inspect")]:
         try:
-            found.append(ask("inspect", container=name))
+            found.append(look(name))
         except Refused as error:
             if error.status != 404:
                 raise
-            print(f"Error: No such object: {name}", file=sys.stderr)
+            print(f"Error: No such {kind}: {name}", file=sys.stderr)
             status = 1
     if line.last("format"):
         print("".join(_formatted(line.last("format"), one) + "\n" for one in found), end="")
@@ -428,6 +437,7 @@ COMMANDS: dict[str, tuple[Options, Callable[[Line], int]]] = {
         ps,
     ),
     "inspect": (Options(values=FORMAT), inspect),
+    "image inspect": (Options(values=FORMAT), inspect_image),
     "logs": (Options(flags={"-f": "follow", "--follow": "follow"}, values={"-n": "tail", "--tail": "tail"}), logs),
     "stop": (Options(values={"-t": "time", "--time": "time"}), each("stop")),
     "kill": (Options(), each("stop", seconds=0.1)),
@@ -460,6 +470,8 @@ def main(arguments: list[str]) -> int:
     command = arguments[0] if arguments else "help"
     if command == "container" and len(arguments) > 1:
         return main(["ps" if arguments[1] == "ls" else arguments[1], *arguments[2:]])
+    if arguments[:2] == ["image", "inspect"]:
+        command, arguments = "image inspect", arguments[1:]
     if command not in COMMANDS:
         print(f"docker: '{command}' is not a docker command that the local cloud has.", file=sys.stderr)
         print(f"It has: {' '.join(COMMANDS)}", file=sys.stderr)
