@@ -28,6 +28,7 @@ _THROTTLED = ("ThrottlingException", "Throttling", "RequestLimitExceeded", "TooM
 _LEAST_DELIVERY_SECONDS = 30
 # Seconds for which a command that was accepted may be unknown to GetCommandInvocation.
 _APPEARING_SECONDS = 30.0
+_UNTIL_LISTED_SECONDS = (1.0, 2.0, 4.0)
 _AGENTS_OWN = re.compile(r"^failed to run commands: exit status \d+$", re.MULTILINE)
 _SHOWN_LINES, _SHOWN_CHARACTERS = 12, 1500
 
@@ -73,7 +74,7 @@ class Hosts:
         try:
             return self._followed(instance, script, patience)
         except KeyboardInterrupt:
-            raise self._given_up(instance, script) from None
+            raise self._given_up(instance, script, patience) from None
 
     def unended(self, instance: InstanceId) -> list[HostCommand]:
         """Return the commands of ours that still run on an instance, whoever sent them."""
@@ -178,18 +179,28 @@ class Hosts:
             )
         return found
 
-    def _given_up(self, instance: InstanceId, script: HostScript) -> Interrupted:
+    def _given_up(self, instance: InstanceId, script: HostScript, patience: Patience) -> Interrupted:
         """Cancel what was sent, also where the answer to that never came, and return what to say of it."""
         where = f"{script.name} on {instance} was interrupted"
         try:
             command = self._found(instance, script)
-            if command is not None:
-                self._cancel(command)
+            for seconds in _UNTIL_LISTED_SECONDS:  # an order that is on its way is not listed at once
+                if command is None:
+                    patience.sleep(seconds)
+                    command = self._found(instance, script)
+            if command is None:
+                return Interrupted(f"{where}, and SSM knows of no such command")
+            self._cancel(command)
+            found = self._invocation(command, instance)
         except LifeboatError as error:
             return Interrupted(f"{where} and may run on: {error.summary}")
-        if command is None:
-            return Interrupted(f"{where} before SSM knew of it")
-        return Interrupted(f"{where}: its command {command} is cancelled", hint=_how_it_goes(command, instance))
+        # CancelCommand is an attempt, and does nothing to what has ended.
+        status = (
+            "cancelled"
+            if found is None or found["Status"] in (*_OPEN, "Cancelled")
+            else f"over ({found['StatusDetails']})"
+        )
+        return Interrupted(f"{where}: its command {command} is {status}", hint=_how_it_goes(command, instance))
 
     def _cancel(self, command: CommandId) -> None:
         with translated(f"cancel {command}"):
