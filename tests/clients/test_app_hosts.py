@@ -378,6 +378,23 @@ def test_an_image_that_does_not_exist_changes_nothing(
     assert list((machines.root(host) / "etc/app").iterdir()) == [machines.root(host) / "etc/app/app.env"]
 
 
+def test_what_a_job_of_the_pipeline_runs_is_seen_and_can_be_ended(
+    cloud: RunningCloud, hosts: Hosts, host: InstanceId
+) -> None:
+    cloud.client("ssm").send_command(
+        InstanceIds=[host],
+        DocumentName="AWS-RunShellScript",
+        Comment="job 12 1772332200.815: deploy.sh",
+        Parameters={"commands": ["sleep 60"]},
+    )
+
+    (left,) = hosts.unended(host)
+    hosts.end(host, left, PATIENCE)
+
+    assert left.script == "deploy.sh of job 12"
+    assert hosts.unended(host) == []
+
+
 @pytest.mark.parametrize("script", [deployments.rolling_back, deployments.redeploying_from_disk])
 def test_what_is_on_the_disk_needs_no_registry(
     script: Callable[[ContainerImage, str], HostScript],

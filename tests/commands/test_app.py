@@ -214,7 +214,7 @@ def test_what_a_killed_redeploy_left_running_is_cancelled_before_the_next_verb(s
 
     assert (before, statuses(saved, "app-redeploy")[0]) == ("InProgress", "Cancelled")
     assert (
-        f"app-redeploy still runs on {app['instance_id']}, left by a run that was cut off; it is cancelled"
+        f"app-redeploy still runs on {app['instance_id']}, and would replace what is done now; it is cancelled"
         in restarted.stderr
     )
     assert healthy(app["url"], saved)["image"] == "app:1"

@@ -21,6 +21,7 @@ CommandId = NewType("CommandId", str)
 
 _DOCUMENT = "AWS-RunShellScript"
 _OURS = "lifeboat "  # what the comment of each command begins with
+_JOBS = "job "  # and that of one that a job of the pipeline sends (scripts/ci/on_host.sh)
 _OPEN = ("Pending", "InProgress", "Delayed", "Cancelling")
 _SENDS = 4
 _THROTTLED = ("ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException")
@@ -77,12 +78,12 @@ class Hosts:
             raise self._given_up(instance, script, patience) from None
 
     def unended(self, instance: InstanceId) -> list[HostCommand]:
-        """Return the commands of ours that still run on an instance, whoever sent them."""
+        """Return the commands of ours that still run on an instance, whoever sent them, the pipeline's jobs included."""
         with translated(f"look for what runs on {instance}"):
             return [
                 HostCommand(id=command["CommandId"], script=_script_of(command["Comment"]))
                 for command in sdk.items(self._ssm, "list_commands", "Commands", InstanceId=instance)
-                if command.get("Comment", "").startswith(_OURS) and command["Status"] in _OPEN
+                if command.get("Comment", "").startswith((_OURS, _JOBS)) and command["Status"] in _OPEN
             ]
 
     def end(self, instance: InstanceId, command: HostCommand, patience: Patience) -> None:
@@ -219,6 +220,8 @@ def _comment(script: HostScript) -> str:
 
 
 def _script_of(comment: str) -> str:
+    if comment.startswith(_JOBS):  # "job 12 1772332200.815: deploy.sh"
+        return f"{comment.rpartition(': ')[2]} of job {comment.split()[1]}"
     return comment.removeprefix(_OURS).rpartition(" ")[0]
 
 

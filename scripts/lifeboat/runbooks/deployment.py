@@ -75,7 +75,12 @@ def deploy(c: Recovering, turn: Turn) -> None:
     try:
         if variables_match(c) is not None:
             sync_variables(c, turn)  # left open before: the job goes where they point
-        job = _played(c, turn)
+        try:
+            job = _played(c, turn)
+        except JobNotBegun:
+            if not withdraw(c, turn):
+                raise
+            job = _played(c, turn)  # a runner has just taken it: it is followed, not deployed beside
         turn.note(
             f"{job.name} (job {job.id}) deployed to {instance}", deployed_to=instance, deployed_by=f"job {job.id}"
         )

@@ -155,11 +155,11 @@ def _require_reachable(site: Site, hosts: Hosts, instance: InstanceId) -> None:
 
 
 def _end_left_over(work: Work, hosts: Hosts, instance: InstanceId) -> None:
-    """Cancel what a run that was cut off left running: it would replace the container after what is done now."""
+    """Cancel what a run that was cut off, or a job of the pipeline, runs there: whoever comes last has the container."""
     for left in hosts.unended(instance):
         if left.script == deployments.LOOK:  # somebody bakes an image; it changes nothing
             continue
-        work.tell.warn(f"{left.script} still runs on {instance}, left by a run that was cut off; it is cancelled")
+        work.tell.warn(f"{left.script} still runs on {instance}, and would replace what is done now; it is cancelled")
         with work.effect(f"cancel {left.script} on {instance}", command=left.id), work.tell.waiting() as show:
             hosts.end(instance, left, Patience(seconds=LOOK_SECONDS, tell=show))
 
