@@ -17,6 +17,7 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
+from lifeboat.clients.databases import Databases
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -250,6 +251,10 @@ class Site:
     def secrets(self, region: str) -> SecretStore:
         """Return the secrets of one region."""
         return SecretStore(self.client("secretsmanager", region))
+
+    def databases(self, region: str) -> Databases:
+        """Return the databases of a region."""
+        return Databases(self.client("rds", region))
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 

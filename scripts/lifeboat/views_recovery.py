@@ -113,6 +113,8 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
     out.print(f"address:     {found.address} ({moved})")
     if found.public_name:
         out.print(f"public name: {escape(found.public_name)}")
+    if facts.get("container"):
+        out.print(f"container:   {escape(str(facts['container']))}")
     if facts.get("deployed_by"):
         out.print(f"deployed by: {escape(str(facts['deployed_by']))}")
     for remark in found.remarks:

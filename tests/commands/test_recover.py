@@ -436,6 +436,19 @@ def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touch
     assert [instance["State"]["Name"] for instance in instances(stack)] == ["running"]
 
 
+def test_a_database_that_cannot_serve_is_named_and_no_instance_is_replaced_for_it(stack: Rehearsal) -> None:
+    before = instances(stack)
+    broke(stack, "database")
+
+    previewed = stack.lifeboat("recover", "--preview")
+    refused = passed(stack.lifeboat("recover", "--yes"), 3)
+
+    assert "the database app-local-g1 is failed: no new instance would answer" in refused.stderr
+    assert "the database app-local-g1 is failed" in previewed.stdout + previewed.stderr
+    assert previewed.returncode == 3
+    assert instances(stack) == before
+
+
 def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
     passed(stack.lifeboat("gitlab", "sync", "--yes"))
     before = instances(stack)[0]["InstanceId"]

@@ -44,3 +44,22 @@ def test_a_job_that_no_runner_takes_in_time_is_taken_back_and_the_disk_serves_wi
     assert "deployed by: SSM" in done.stdout
     assert deploys(stack) == ["canceled"]
     assert by_name(stack)["findings"] == []
+
+
+def test_a_recovery_whose_image_is_gone_says_how_to_take_another_one(stack: Rehearsal) -> None:
+    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
+    broke(stack, "instance-gone")
+    first = stack.start("lifeboat", "recover")
+    until_it_says(first, "Launch the instance")
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=200)
+    stack.client("ec2").deregister_image(ImageId=image)
+
+    refused = passed(stack.lifeboat("resume"), 6)
+    passed(stack.lifeboat("abort"))
+    recovered = passed(stack.lifeboat("recover"))
+
+    assert f"{image}, which this recovery has chosen, is gone" in refused.stderr
+    assert "lifeboat abort" in refused.stderr
+    assert image not in recovered.stdout
+    assert len(instances(stack)) == 1

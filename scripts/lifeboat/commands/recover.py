@@ -217,7 +217,10 @@ def _rto_hours(site: Site) -> float:
 
 def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> RecoveryReport:
     app = c.app
-    names = ("image", "name", "why_image", "rejected", "old_instance", "old_address", "deployed_by", "failed_at", "why")
+    names = (
+        *("image", "name", "why_image", "rejected", "old_instance", "old_address", "deployed_by", "container"),
+        *("failed_at", "why"),
+    )
     return RecoveryReport(
         run=RunId(c.journal.run),
         timing=timings.measured(
@@ -234,9 +237,10 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
 
 
 def _to_commit(c: Recovering) -> str:
-    """Return the command that makes the image known to every other checkout; nothing where no file names it."""
+    """Return the command that makes the image known to every other checkout; nothing where no file named it or does now."""
     path = c.site.project.recovery_file
-    if not path.exists():
+    # Where the image is that of the tfvars no file has to name it, and one that was committed still names another.
+    if not path.exists() and recoveries.image_before(c.journal.events) is None:
         return ""
     name = f"environments/{path.name}"
     return f"git add {name} && git commit -m 'Recovered from {c.image}' -- {name} && git push"

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.decisions import deployments, played_jobs
-from lifeboat.errors import Failed, GitLabUnreachable, JobNotBegun
+from lifeboat.errors import Failed, GitLabUnreachable, JobNotBegun, Unreachable
 from lifeboat.gitlab_model import Job
-from lifeboat.model import Gap, InstanceId
+from lifeboat.model import Gap, InstanceId, Tag
 from lifeboat.pipeline import deploy as playing
 from lifeboat.pipeline import following, sync
 from lifeboat.pipeline.deploy import Pipelines, Wanted
@@ -71,7 +71,7 @@ def _deployed(c: Recovering) -> bool:
 def deploy(c: Recovering, turn: Turn) -> None:
     """Play the job and follow it to its end; where GitLab does not answer or lets it wait, run the same over SSM."""
     instance = c.app.instance_id
-    served = c.health().image
+    served = c.health().image or _of_the_image(c)
     try:
         if variables_match(c) is not None:
             sync_variables(c, turn)  # left open before: the job goes where they point
@@ -132,12 +132,22 @@ def _compare(c: Recovering, turn: Turn, served: str | None) -> None:
     """Write down which container image answers, and say so where it is not the one that the recovered disk served."""
     answers = c.health(seconds=_ANSWER_SECONDS).image
     other = None not in (served, answers) and served != answers
-    disk = f"served {served}" if served else "did not answer before the deploy, so what it served is unknown"
-    told = "" if served == answers else f"; the disk of the recovery image {disk}"
-    text = f"{answers or 'an unknown image'} answers{told}"
+    told = "" if served == answers else f"; the recovery image was made with {served or 'an unknown one'}"
+    text = f"{answers or 'an unknown container image'} answers{told}"
     turn.note(text, container=answers, container_of_image=served)
     if other:
+        back = f"lifeboat app redeploy --image {served} -e {c.site.project.env}"
+        c.remarks.append(f"{text}; if that is not wanted: {back}")
         c.tell.warn(text)
+
+
+def _of_the_image(c: Recovering) -> str | None:
+    """Return the container image that ran where the recovery image was baked, which its tag tells."""
+    try:
+        found = c.site.images().image(c.image, c.recovery.region)
+    except Unreachable:
+        return None
+    return None if found is None else found.tags.get(Tag.IMAGE_TAG)
 
 
 def _task(c: Recovering) -> playing.Task:

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from lifeboat import config
 from lifeboat.clients import last_good, private_files
-from lifeboat.decisions import deployments, names, plans, recoveries, recovery_plan
+from lifeboat.decisions import databases, deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
-from lifeboat.errors import GitLabUnreachable, Refused, StepTookTooLong, Unreachable
+from lifeboat.errors import GitLabUnreachable, NothingFits, Refused, StepTookTooLong, Unreachable
 from lifeboat.model import LOSING, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
@@ -49,10 +49,41 @@ def all_is_at_hand(c: Recovering) -> Gap | None:
     store = c.site.stack_store()
     repair.require_state(c.site, store)
     recovery = outputs.recovery(store)
+    _require_database(c, recovery.database.identifier)
     if not c.has_launched:
+        _require_image(c)
         _require_room(c, recovery.app.instance_type)
     deployment.require_gitlab(c)
     return None
+
+
+def _require_database(c: Recovering, identifier: str) -> None:
+    """Raise Refused where the application cannot answer from any instance, since its database cannot."""
+    try:
+        status = c.site.databases(c.recovery.region).status(identifier)
+    except Unreachable as error:
+        c.remarks.append(f"whether the database can serve is unknown: {error.summary}")
+        return
+    why = databases.why_dead(identifier, status)
+    if why is not None:
+        raise Refused(
+            f"{why}: no new instance would answer, and the old one is not at fault",
+            hint="bring the database back first, from its snapshots or to a point in time: aws rds describe-db-snapshots"
+            f" --db-instance-identifier {identifier} --region {c.recovery.region}; a stopped one: aws rds start-db-instance",
+        )
+
+
+def _require_image(c: Recovering) -> None:
+    """Raise NothingFits where the image that was chosen earlier is gone: another one takes another recovery."""
+    if c.fact("image") is None or _why_not_the_one(c) is None:
+        return
+    found = c.site.images().image(c.image, c.recovery.region)
+    if found is None or found.state != "available":
+        env = c.site.project.env
+        raise NothingFits(
+            f"{c.image}, which this recovery has chosen, {'is gone' if found is None else f'is {found.state}'}",
+            hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat recover -e {env} chooses another one",
+        )
 
 
 def _require_room(c: Recovering, kind: str) -> None:
