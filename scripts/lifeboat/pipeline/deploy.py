@@ -175,6 +175,7 @@ class _Play:
         self._pipelines = site.gitlab_pipelines(patience)
         self._environment = site.gitlab_environment
         self._told = ""
+        self._unexplained = 0
 
     def to_the_end(self) -> Job:
         self._require_variables_seen()
@@ -419,6 +420,10 @@ class _Play:
             self._wait(job, reason.why, deadline)
         elif isinstance(said, RoleMissing):
             raise self._not_allowed(said)
+        elif self._unexplained < TRIES:
+            # What it was refused for may have passed before we asked why, as when somebody has just approved it.
+            self._unexplained += 1
+            self._wait(job, reason.why, deadline)
         else:
             raise Refused(f"GitLab will not play {job.name} (job {job.id}): {reason.why}", hint=job.web_url)
 
