@@ -115,17 +115,28 @@ def plan(
         ),
     ] = False,
 ) -> int:
-    """Show what an apply would change; change nothing."""
-    here = site_of(env)
+    """Show what an apply would change, and whether it would refuse to; change nothing."""
+    here, tell = site_of(env), views.Teller()
     alone = offline or (here.project.environment.endpoint is None and plan_command.dummy_credentials(here.caller_env))
-    done = plan_command.run(here, views.Teller(), offline=alone)
+    done = plan_command.run(here, tell, offline=alone)
+    refusals = dict(done.refusals)
     if output is Output.JSON:
         views.document(
-            [{"root": name, "offline": done.offline, **views.plan_document(found)} for name, found in done.plans]
+            [
+                {
+                    "root": name,
+                    "offline": done.offline,
+                    **views.plan_document(found),
+                    "refused": refusals[name].summary if name in refusals else None,
+                }
+                for name, found in done.plans
+            ]
         )
     else:
         for name, found in done.plans:
             views.plan(f"{name} (offline, against an empty state)" if done.offline else name, found)
+    for error in refusals.values():
+        tell.warn(f"an apply would refuse this: {error.summary}\n  next: {error.hint}")
     return PENDING_CHANGES if detailed_exitcode and not done.empty else DONE
 
 
@@ -214,7 +225,10 @@ def local_saves(env: Env = "local", output: Out = Output.TABLE) -> int:
 
 @local.command("load")
 def local_load(name: Annotated[str, typer.Argument(help="Name of the save.")], env: Env = "local") -> int:
-    """Go back to a save. What happened since is gone; save it first if it matters."""
+    """Go back to a save. What happened since is gone; save it first if it matters.
+
+    Example: lifeboat local load applied
+    """
     views.document(local_command.ask(site_of(env), "load", name=name))
     return DONE
 
@@ -236,7 +250,10 @@ def local_tick(
 def local_break(
     what: Annotated[str, typer.Argument(help="instance, instance-gone, database or state")], env: Env = "local"
 ) -> int:
-    """Let a disaster happen to the local cloud, for a rehearsal: `lifeboat local break instance`, then `make recover`."""
+    """Let a disaster happen to the local cloud, for a rehearsal; then see whether you come back: lifeboat recover.
+
+    Example: lifeboat local break instance
+    """
     views.lines(local_command.ask(site_of(env), "break", what=what)["done"])
     return DONE
 

@@ -28,14 +28,17 @@ Preview = Annotated[bool, typer.Option("--preview", help="Show what would be cha
 
 @dns.command("show")
 def dns_show(env: Env = "local", output: Out = Output.TABLE, zone: HostedZone = None) -> int:
-    """Show the record, what Terraform keeps, what DNS answers, and which instance answers there."""
+    """Show the record, what Terraform keeps, what DNS answers, and which instance answers there.
+
+    Ends with 11 where these do not agree. Example: lifeboat dns show -e production
+    """
     shown = dns_command.show(site_of(env), zone=zone)
     if output is Output.JSON:
         views.document(dns_command.shown_document(shown))
     else:
         views.pairs(dns_command.shown_rows(shown))
         views.findings(shown.findings)
-    return DONE
+    return IntegrityFailure.exit_status if shown.findings else DONE
 
 
 @dns.command("switch")
@@ -50,7 +53,10 @@ def dns_switch(
     preview: Preview = False,
     yes: Yes = False,
 ) -> int:
-    """Lead the public name to another address; the record is saved first, and revert puts it back."""
+    """Lead the public name to another address; the record is saved first, and revert puts it back.
+
+    Example: lifeboat dns switch --to 203.0.113.7 --preview -e production
+    """
     here = site_of(env)
     if preview:
         return _moved(dns_command.preview(dns_command.switch_decided(here, to=to, zone=zone)), output, env)
@@ -69,7 +75,10 @@ def dns_revert(
     preview: Preview = False,
     yes: Yes = False,
 ) -> int:
-    """Put back what the last switch replaced, provided the record is what that switch made it."""
+    """Put back what the last switch replaced, provided the record is what that switch made it.
+
+    Example: lifeboat dns revert --preview -e production
+    """
     here = site_of(env)
     if preview:
         return _moved(dns_command.preview(dns_command.revert_decided(here, zone=zone)), output, env)

@@ -27,13 +27,21 @@ FailedAt = Annotated[
 ]
 Allow = Annotated[
     list[str] | None,
-    typer.Option("--allow", metavar="ADDRESS", help="Let the plan touch this too; * stands for any part. Repeatable."),
+    typer.Option(
+        "--allow", metavar="ADDRESS", help="Let the plan touch this too, e.g. 'module.database.*'. Repeatable."
+    ),
 ]
 Foreign = Annotated[
     bool, typer.Option("--accept-foreign-image", help="Launch the image named by --ami although it is not tagged ours.")
 ]
 MaxAge = Annotated[
     str | None, typer.Option("--max-age", metavar="TIME", help="Refuse images whose content is older: 24h, 30d.")
+]
+WithoutGitLab = Annotated[
+    bool,
+    typer.Option(
+        "--without-gitlab", help="Deploy over SSM, and leave GitLab's variables for a resume without this option."
+    ),
 ]
 Run = Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it; the only open one where it is left out.")]
 
@@ -53,6 +61,7 @@ def recover(
     allow: Allow = None,
     accept_foreign_image: Foreign = False,
     max_age: MaxAge = None,
+    without_gitlab: WithoutGitLab = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Show what each step would find missing; change nothing.")
     ] = False,
@@ -72,6 +81,7 @@ def recover(
         allowed=tuple(allow or ()),
         accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
         max_age=None if max_age is None else duration(max_age),
+        without_gitlab=without_gitlab,
     )
     if preview:
         found = recover_command.preview(here, views.Teller(), request)
@@ -86,14 +96,21 @@ def recover(
 
 
 def resume(
-    run: Run = "", *, env: Env = "local", output: Out = Output.TABLE, allow: Allow = None, yes: Yes = False
+    run: Run = "",
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    allow: Allow = None,
+    without_gitlab: WithoutGitLab = False,
+    yes: Yes = False,
 ) -> int:
     """Go on with a recovery that was interrupted, killed, or left steps open; from any checkout, on any machine.
 
     Example: lifeboat resume 20260301T031500Z-recover-1f9a3c -e production
     """
     here = site_of(env)
-    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), tuple(allow or ())), output)
+    more = RecoveryRequest(allowed=tuple(allow or ()), without_gitlab=without_gitlab)
+    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), more), output)
 
 
 def abort(

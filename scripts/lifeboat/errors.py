@@ -112,6 +112,10 @@ class NothingFits(LifeboatError):
     exit_status = 6
 
 
+class ChoiceGone(NothingFits):
+    """What a run decided on is gone: no attempt can go on with it, and it has to be given up."""
+
+
 class ApprovalMissing(LifeboatError):
     """A person has to agree and nobody did."""
 

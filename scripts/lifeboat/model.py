@@ -553,6 +553,7 @@ class RecoveryRequest:
     """What an operator asks of a recovery: `image` None is the newest usable one, `failed_at` None the time of asking.
 
     `allowed` are addresses off the instance's path that the plan may touch all the same; `accepted` images of others.
+    `without_gitlab` holds for one attempt: the next one finishes what it leaves open there.
     """
 
     image: ImageId | None = None
@@ -560,6 +561,7 @@ class RecoveryRequest:
     allowed: tuple[str, ...] = ()
     accepted: frozenset[ImageId] = frozenset()
     max_age: timedelta | None = None
+    without_gitlab: bool = False
 
 
 # -- journals --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
+from lifeboat.errors import ChoiceGone, Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
 from lifeboat.model import Event, EventKind, Gap, LeftOpen, Previewed
 
 Context = TypeVar("Context")
@@ -163,7 +163,8 @@ class Runner:
     def run(self, steps: Sequence[Step[Context]], context: Context) -> tuple[LeftOpen, ...]:
         """Carry out the steps, skipping what holds; return those left open.
 
-        A failure before anything was changed is raised as it is; afterwards it is StoppedPartWay, whose hint resumes.
+        A failure before anything was changed is raised as it is; afterwards it is StoppedPartWay, whose hint resumes,
+        unless no attempt can go on.
         """
         left: list[LeftOpen] = []
         for number, step in enumerate(steps, start=1):
@@ -222,7 +223,7 @@ class Runner:
 
     def _stopped(self, title: str, error: LifeboatError) -> LifeboatError:
         changed = any(event.kind is EventKind.INTENT for event in self.journal.events)
-        if not changed or isinstance(error, Locked):
+        if not changed or isinstance(error, (Locked, ChoiceGone)):
             return error
         hint = f"{error.hint}\n        then: {self._resume()}" if error.hint else self._resume()
         return StoppedPartWay(f"{title}: {error.summary}", hint=hint)

@@ -12,6 +12,7 @@ from lifeboat.decisions.recoveries import (
     again,
     chosen,
     image_before,
+    is_older,
     launched,
     left_over,
     replaces_instance,
@@ -35,30 +36,47 @@ ENDED = (EventKind.ENDED, "", {})
 
 
 def test_the_newest_that_launched_counts_not_one_that_found_nothing_to_do() -> None:
-    found = launched([recorded("3", IMAGE), recorded("2", IMAGE, APPLIED, ENDED), recorded("1", APPLIED)], running=AMI)
+    found = launched(
+        iter([recorded("3", IMAGE), recorded("2", IMAGE, APPLIED, ENDED), recorded("1", APPLIED)]), running=AMI
+    )
 
     assert found is not None
     assert (found.run, found.image, found.host) == ("2", "ami-1", "laptop")
 
 
 def test_one_that_was_cut_off_after_its_launch_counts() -> None:
-    found = launched([recorded("1", IMAGE, APPLIED)], running=AMI)
+    found = launched(iter([recorded("1", IMAGE, APPLIED)]), running=AMI)
 
     assert found is not None
     assert found.run == "1"
 
 
 def test_without_any_launch_there_is_none() -> None:
-    assert launched([recorded("2", IMAGE, ENDED), recorded("1")], running=AMI) is None
+    assert launched(iter([recorded("2", IMAGE, ENDED), recorded("1")]), running=AMI) is None
 
 
 def test_one_whose_image_does_not_run_hides_none_before_it() -> None:
     given_up = recorded("2", (EventKind.NOTE, "image", {"image": "ami-2"}), APPLIED, ENDED)
 
-    found = launched([given_up, recorded("1", IMAGE, APPLIED, ENDED)], running=AMI)
+    found = launched(iter([given_up, recorded("1", IMAGE, APPLIED, ENDED)]), running=AMI)
 
     assert found is not None
     assert (found.run, found.image) == ("1", AMI)
+
+
+def test_what_the_file_named_before_a_recovery_or_an_older_one_chose_is_older_and_nothing_else() -> None:
+    wrote = (EventKind.INTENT, "file", {"image": "ami-1", "before": '{"ami_id": "ami-0"}'})
+    older = (EventKind.NOTE, "image", {"image": "ami-00"})
+    newer = recorded("3", (EventKind.NOTE, "image", {"image": "ami-3"}), ENDED)
+    newest = iter([newer, recorded("2", IMAGE, wrote, APPLIED, ENDED), recorded("1", older, APPLIED, ENDED)])
+
+    found = launched(newest, running=AMI)
+
+    assert found is not None
+    left = list(newest)
+    assert [one.run for one in left] == ["1"]
+    judged = {image: is_older(ImageId(image), found, left) for image in ("ami-0", "ami-00", "ami-1", "ami-3", "ami-9")}
+    assert judged == {"ami-0": True, "ami-00": True, "ami-1": False, "ami-3": False, "ami-9": False}
 
 
 def test_what_is_given_up_gives_the_file_back_what_it_named_before() -> None:

@@ -1,27 +1,22 @@
-"""A recovery that is stopped while Terraform works, and one whose job no runner takes."""
+"""Recoveries that are stopped, that no runner serves, whose image goes, that do without GitLab, that follow another one."""
 
 from __future__ import annotations
 
-import signal
-import time
+import json
 
-from tests.commands.test_recover import broke, by_name, deploys, instances, runs, until_it_says
+from tests.commands.test_recover import IMAGE_FILE, broke, by_name, deploys, instances, interrupted, runs, variables
 from tests.rehearsal import Rehearsal, passed
 
 
 def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> None:
     broke(stack, "instance-gone")
-    first = stack.start("lifeboat", "recover")
-    until_it_says(first, "Launch the instance")
-    time.sleep(6)
-    first.send_signal(signal.SIGTERM)
-    printed, _ = first.communicate(timeout=200)
+    ended, printed = interrupted(stack, "Launch the instance", later=6)
     state = runs(stack)[0]
 
     again = stack.lifeboat("recover")
     resumed = passed(stack.lifeboat("resume"))
 
-    assert first.returncode == 130, printed
+    assert ended == 130, printed
     assert f"lifeboat resume {state['run']}" in printed
     assert state["state"] == "open"
     assert f"lifeboat resume {state['run']} goes on with it" in passed(again, 3).stderr
@@ -49,10 +44,7 @@ def test_a_job_that_no_runner_takes_in_time_is_taken_back_and_the_disk_serves_wi
 def test_a_recovery_whose_image_is_gone_says_how_to_take_another_one(stack: Rehearsal) -> None:
     image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
     broke(stack, "instance-gone")
-    first = stack.start("lifeboat", "recover")
-    until_it_says(first, "Launch the instance")
-    first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=200)
+    interrupted(stack, "Launch the instance")
     stack.client("ec2").deregister_image(ImageId=image)
 
     refused = passed(stack.lifeboat("resume"), 6)
@@ -63,3 +55,42 @@ def test_a_recovery_whose_image_is_gone_says_how_to_take_another_one(stack: Rehe
     assert "lifeboat abort" in refused.stderr
     assert image not in recovered.stdout
     assert len(instances(stack)) == 1
+
+
+def test_a_recovery_does_without_a_gitlab_that_refuses_its_token_and_is_finished_with_it_later(
+    stack: Rehearsal,
+) -> None:
+    broke(stack)
+    stack.edit("environments/local.toml", "tokens.maintainer", "tokens.developer")
+
+    refused = passed(stack.lifeboat("recover"), 2)
+    done = passed(stack.lifeboat("recover", "--without-gitlab"), 4)
+    answered = by_name(stack)
+    stack.edit("environments/local.toml", "tokens.developer", "tokens.maintainer")
+    passed(stack.lifeboat("resume"))
+
+    assert "--without-gitlab" in refused.stderr
+    assert "the application is back, but 1 steps are open: Point GitLab at the instance" in done.stderr
+    assert "deployed by: SSM" in done.stdout
+    assert answered["findings"] == []
+    assert variables(stack)["EC2_INSTANCE_ID"] == instances(stack)[0]["InstanceId"]
+    assert runs(stack)[0]["state"] == "ended"
+
+
+def test_an_apply_that_knows_an_older_recovery_does_not_undo_the_newest(stack: Rehearsal) -> None:
+    older = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
+    broke(stack)
+    passed(stack.lifeboat("recover"))
+    newer = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
+    broke(stack)
+    passed(stack.lifeboat("recover", "--ami", newer))
+    after, run = instances(stack), runs(stack)[0]["run"]
+    (stack.root / IMAGE_FILE).write_text(json.dumps({"ami_id": older}))
+
+    planned = stack.lifeboat("plan")
+    undone = passed(stack.lifeboat("apply", "--yes"), 3)
+
+    assert f"this plan would undo the recovery {run}" in undone.stderr
+    assert f"lifeboat recover -e local --ami {older}" in undone.stderr
+    assert f"an apply would refuse this: this plan would undo the recovery {run}" in planned.stderr
+    assert instances(stack) == after

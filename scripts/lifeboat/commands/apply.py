@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from lifeboat.clients import last_good, probe, run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import names, plans
-from lifeboat.errors import ApprovalMissing, Refused
-from lifeboat.model import Agree, App, AssetRow, Change, Plan, PublicAnswer, Recovery, Teller
+from lifeboat.errors import ApprovalMissing
+from lifeboat.model import Agree, App, AssetRow, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import outputs, preflight, public_name, recovered, rehearsal, repair
+from lifeboat.stack import allowed, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
@@ -81,7 +81,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         repair.forget_adoptions(work.state)
         # Both are judged before either is applied, so that what is refused has changed nothing.
         state_plan = _judged(work, agree, plan_state, "state backend")
-        stack_plan = None if plan_stack is None else _judged(work, agree, plan_stack, "stack")
+        stack_plan = None if plan_stack is None else _judged(work, agree, plan_stack, allowed.STACK)
     applying: list[Running] = []
     if not state_plan.empty:
         work.run.note(applying_state=True)
@@ -102,7 +102,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         with stages.timed("plan of the stack"):
             plan_stack = work.prepare_stack(lost)
             work.wait([plan_stack])
-            stack_plan = _judged(work, agree, plan_stack, "stack")
+            stack_plan = _judged(work, agree, plan_stack, allowed.STACK)
     if not stack_plan.empty:
         work.run.note(applying_stack=True)
         applying.append(work.start_apply(work.stack, "stack"))
@@ -147,28 +147,12 @@ def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:
     plan = running.planned()
     if not plan.empty:
         work.tell.say(f"{name}: {plans.headline(plan)}")
-    judgement = plans.judged(plan)
     for line in plans.lost_by_name(plan):
         work.tell.warn(f"  {line}")
-    if judgement.refused:
-        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in judgement.refused]
-        raise Refused(
-            f"this plan of the {name} would lose what must not be lost:\n" + "\n".join(lines),
-            hint=_instead(work.site, plan, [change for change, _ in judgement.refused]),
-        )
-    if name == "stack":
-        recovered.require_kept(work.site, plan)
-    if judgement.to_agree:
-        agree([f"{change.action.value} {change.address}: {why}" for change, why in judgement.to_agree])
+    agreement = allowed.require(work.site, plan, name)
+    if agreement:
+        agree(agreement)
     return plan
-
-
-def _instead(site: Site, plan: Plan, refused: Sequence[Change]) -> str:
-    """Return what to do instead of an apply that was refused."""
-    if not all(change.address in plan.gone for change in refused):
-        return "change the configuration so that it stays; if it truly must go: terraform state rm, then by hand"
-    snapshots = "aws rds describe-db-snapshots --query 'DBSnapshots[].[DBSnapshotIdentifier,SnapshotCreateTime]'"
-    return f"restore it under the same name, then apply again; its snapshots: {site.shell(snapshots)}"
 
 
 def nobody_agrees(lines: Sequence[str]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
-from lifeboat.errors import NothingFits, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import preflight, repair
+from lifeboat.stack import allowed, preflight, repair
 from lifeboat.views import Teller
 
 _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
@@ -20,10 +20,11 @@ _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What would change, by root; `offline` when it was compared with nothing."""
+    """What would change, by root; `offline` when it was compared with nothing; `refusals` why an apply would not do it."""
 
     plans: tuple[tuple[str, Plan], ...]
     offline: bool
+    refusals: tuple[tuple[str, LifeboatError], ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -51,8 +52,19 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             terraform.init(None)
             events = folder / "stack.jsonl"
             running = terraform.plan(out=folder / "stack.plan", events=events, seconds=minutes * 60)
-            return Planned(plans=_planned([("stack", running)]), offline=True)
-        return Planned(plans=_both(site, folder, minutes), offline=False)
+            return Planned(plans=_planned([(allowed.STACK, running)]), offline=True)
+        both = _both(site, folder, minutes)
+        return Planned(plans=both, offline=False, refusals=_refusals(site, both))
+
+
+def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, LifeboatError], ...]:
+    found: list[tuple[str, LifeboatError]] = []
+    for name, plan in both:
+        try:
+            allowed.require(site, plan, name)
+        except (Refused, IntegrityFailure) as error:
+            found.append((name, error))
+    return tuple(found)
 
 
 def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
@@ -84,7 +96,7 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
     stack.init(site.backend())
     running = [
         (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
-        for name, terraform in (("state backend", state), ("stack", stack))
+        for name, terraform in (("state backend", state), (allowed.STACK, stack))
     ]
     return _planned(running)
 

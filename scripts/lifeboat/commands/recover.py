@@ -116,15 +116,15 @@ def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     """Recover the instance and return what came of it; raises before any change where something forbids it."""
     _require_past(request.failed_at)
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request)
+    return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request, goes_on=False)
 
 
-def resume(site: Site, orders: Orders, which: RunId | None, allowed: tuple[str, ...] = ()) -> RecoveryReport:
+def resume(site: Site, orders: Orders, which: RunId | None, more: RecoveryRequest) -> RecoveryReport:
     """Go on with a recovery that was cut off, on whatever machine it began; None: the only one that is open.
 
-    What is in `allowed` its plan may touch from now on too.
+    What is allowed by `more` its plan may touch from now on too; whether to do without GitLab is said anew each time.
     """
-    return _attempt(site, orders, which or _only_open(site), None, allowed)
+    return _attempt(site, orders, which or _only_open(site), more, goes_on=True)
 
 
 def _require_past(failed_at: datetime | None) -> None:
@@ -133,9 +133,7 @@ def _require_past(failed_at: datetime | None) -> None:
         recoveries.failure(failed_at, now=WallClock().now(), answers=False, last_good=None)
 
 
-def _attempt(
-    site: Site, orders: Orders, run: RunId, request: RecoveryRequest | None, allowed: tuple[str, ...] = ()
-) -> RecoveryReport:
+def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *, goes_on: bool) -> RecoveryReport:
     tell = orders.tell
     preflight.require(site, tell)
     run_files.require_space(site.project.work)
@@ -149,9 +147,10 @@ def _attempt(
                 work.fence = held
                 journal = site.journal(run)
                 elsewhere: list[Unfinished] = []
-                if request is None:
-                    request, elsewhere = _reopened(site, tell, journal)
-                    request = replace(request, allowed=(*request.allowed, *allowed))
+                if goes_on:
+                    before, elsewhere = _reopened(site, tell, journal)
+                    everything = (*before.allowed, *request.allowed)
+                    request = replace(before, allowed=everything, without_gitlab=request.without_gitlab)
                 else:
                     _require_none_open(site)
                 # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
@@ -274,7 +273,8 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
     # One that was set aside is marked as ended, whoever can read its journal now.
     if state is RunState.ENDED or RunId(journal.run) not in site.journals().unended():
         raise Refused(
-            f"the run {journal.run} has ended; there is nothing to resume", hint=f"lifeboat logs {journal.run}"
+            f"the run {journal.run} has ended; nothing of it is left to be done, or given up",
+            hint=f"lifeboat logs {journal.run}",
         )
     began = [event for event in journal.events if event.kind is EventKind.BEGUN]
     _wait_for_terraforms(tell, RunId(journal.run), site, began)
@@ -409,7 +409,17 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
         )
     waits = withdraw(c, turn)
     told += [waits] if waits else []
-    return [*told, f"lifeboat plan -e {c.site.project.env} shows what an apply would change"]
+    env = c.site.project.env
+    behind = c.has_launched and c.site.project.environment.gitlab is not None
+    told += (
+        [f"GitLab may still point at {c.old}: lifeboat gitlab plan -e {env}, then lifeboat gitlab sync"]
+        if behind
+        else []
+    )
+    return [
+        *told,
+        f"lifeboat plan -e {env} shows what an apply would change; if the application is still away: lifeboat recover -e {env}",
+    ]
 
 
 def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
@@ -509,6 +519,7 @@ def _request_document(request: RecoveryRequest) -> dict[str, Any]:
         "allowed": list(request.allowed),
         "accepted": sorted(request.accepted),
         "max_age_seconds": None if request.max_age is None else request.max_age.total_seconds(),
+        "without_gitlab": request.without_gitlab,
     }
 
 
@@ -520,4 +531,5 @@ def _request(document: dict[str, Any]) -> RecoveryRequest:
         allowed=tuple(document["allowed"]),
         accepted=frozenset(ImageId(image) for image in document["accepted"]),
         max_age=None if max_age is None else timedelta(seconds=max_age),
+        without_gitlab=document.get("without_gitlab", False),  # not in the journals of older versions
     )

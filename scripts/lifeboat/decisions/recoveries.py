@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,21 +55,24 @@ def recovery_file(text: str | None, image: ImageId, configured: ImageId | None) 
 
     What an earlier recovery chose beside the image stays. Raises IntegrityFailure when the file is not what we write.
     """
-    document: dict[str, Any] = {}
-    if text is not None:
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise IntegrityFailure(
-                f"the recovery file is not JSON: {error}", hint="look at it; git log shows what it was"
-            ) from None
-        if not isinstance(document, Mapping):
-            raise IntegrityFailure("the recovery file is no JSON object", hint="look at it; git log shows what it was")
+    document = {} if text is None else readable(text)
     # Where the committed files name the image already, a second place that names it could only disagree later.
     wanted = {key: value for key, value in document.items() if key != _AMI}
     if image != configured:
         wanted[_AMI] = image
     return json.dumps(wanted, indent=2, sort_keys=True) + "\n" if wanted else None
+
+
+def readable(text: str) -> dict[str, Any]:
+    """Return what a recovery file holds; raises IntegrityFailure where it is not what we write."""
+    hint = "look at it; git log shows what it was"
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise IntegrityFailure(f"the recovery file is not JSON: {error}", hint=hint) from None
+    if not isinstance(document, dict):
+        raise IntegrityFailure("the recovery file is no JSON object", hint=hint)
+    return document
 
 
 def image_before(events: Iterable[Event]) -> ImageId | None:
@@ -129,12 +132,13 @@ class Launched:
     run: RunId
     image: ImageId
     host: str
+    before: ImageId | None  # which image the recovery file named until then
 
 
-def launched(newest_first: Iterable[Recorded], *, running: ImageId) -> Launched | None:
+def launched(newest_first: Iterator[Recorded], *, running: ImageId) -> Launched | None:
     """Return the newest recovery that launched an instance from the image that runs; None without one.
 
-    A newer one may have been given up before its own image ran.
+    A newer one may have been given up before its own image ran. What is older is left in the iterator.
     """
     for one in newest_first:
         applied = any(event.kind is EventKind.INTENT and event.step == "instance" for event in one.events)
@@ -142,8 +146,15 @@ def launched(newest_first: Iterable[Recorded], *, running: ImageId) -> Launched 
             continue
         if chosen(one.events) == running:
             began = [event for event in one.events if event.kind is EventKind.BEGUN]
-            return Launched(run=one.run, image=running, host=str(began[-1].data["host"]))
+            return Launched(
+                run=one.run, image=running, host=str(began[-1].data["host"]), before=image_before(one.events)
+            )
     return None
+
+
+def is_older(image: ImageId, launch: Launched, older: Iterable[Recorded]) -> bool:
+    """Return whether an image was that of the recovery file before a recovery, or of a recovery before it."""
+    return image == launch.before or any(chosen(one.events) == image for one in older)
 
 
 def chosen(events: Sequence[Event]) -> ImageId | None:

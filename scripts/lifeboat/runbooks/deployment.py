@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.decisions import deployments, played_jobs
-from lifeboat.errors import Failed, GitLabUnreachable, JobNotBegun, Unreachable
+from lifeboat.errors import (
+    ApprovalMissing,
+    Failed,
+    GitLabUnreachable,
+    JobNotBegun,
+    NothingFits,
+    Refused,
+    Unreachable,
+    WrongConfiguration,
+)
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Gap, InstanceId, Tag
 from lifeboat.pipeline import deploy as playing
@@ -28,19 +39,41 @@ def require_gitlab(c: Recovering) -> None:
     if c.site.project.environment.gitlab is None or _deployed(c):
         return
     try:
-        sync.preview(c.site, c.gitlab_patience())
-        # What this run has played already waits for nobody's approval any more.
-        since = played_jobs.since(c.journal.events, c.app.instance_id)
-        playing.require_playable(c.site, replace(_task(c), since=since), c.gitlab_patience())
+        with _or_around(c):
+            _require_wanted(c)
+            sync.preview(c.site, c.gitlab_patience())
+            # What this run has played already waits for nobody's approval any more.
+            since = played_jobs.since(c.journal.events, c.app.instance_id)
+            playing.require_playable(c.site, replace(_task(c), since=since), c.gitlab_patience())
     except GitLabUnreachable as error:
-        c.remarks.append(f"GitLab does not answer, so the application will be deployed over SSM: {error.summary}")
+        c.remarks.append(f"without GitLab, the application will be deployed over SSM: {error.summary}")
+
+
+def _require_wanted(c: Recovering) -> None:
+    """Raise GitLabUnreachable where this attempt is to do without GitLab: it goes the way of one that does not answer."""
+    if c.request.without_gitlab:
+        raise GitLabUnreachable("--without-gitlab was said", hint="lifeboat resume finishes it with GitLab")
+
+
+@contextmanager
+def _or_around(c: Recovering) -> Iterator[None]:
+    """Tell of what GitLab forbids that the recovery can do without it: a token may take longer to get than there is time."""
+    try:
+        yield
+    except (WrongConfiguration, ApprovalMissing, Refused, NothingFits) as error:
+        around = c.again(replace(c.request, without_gitlab=True))
+        way = f"without waiting for that, over SSM: {around}"
+        error.hint = f"{error.hint}; {way}" if error.hint else way
+        raise
 
 
 def variables_match(c: Recovering) -> Gap | None:
     """Are GitLab's variables what the stack says?"""
     if c.site.project.environment.gitlab is None:
         return None
-    plan = sync.preview(c.site, c.gitlab_patience())
+    with _or_around(c):
+        _require_wanted(c)
+        plan = sync.preview(c.site, c.gitlab_patience())
     if not plan.differs:  # a hidden variable is written each time, since nobody can read it
         return None
     return Gap(text="to be written: " + ", ".join(str(change.name) for change in plan.writes))
@@ -50,7 +83,7 @@ def sync_variables(c: Recovering, turn: Turn) -> None:
     """Write them, the pointers to the instance last."""
     plan = sync.preview(c.site, c.gitlab_patience())
     written = [str(change.name) for change in plan.writes]
-    with turn.effect("write GitLab's variables", variables=written):
+    with _or_around(c), turn.effect("write GitLab's variables", variables=written):
         sync.run(c.site, plan, c.gitlab_patience())
 
 

@@ -11,7 +11,7 @@ from lifeboat.clients import last_good, private_files
 from lifeboat.decisions import databases, deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
-from lifeboat.errors import GitLabUnreachable, NothingFits, Refused, StepTookTooLong, Unreachable
+from lifeboat.errors import ChoiceGone, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
 from lifeboat.model import LOSING, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
@@ -46,8 +46,10 @@ def declare_failure(c: Recovering, turn: Turn) -> None:
 
 def all_is_at_hand(c: Recovering) -> Gap | None:
     """Look at what would stop the recovery later; raises what does, and remarks on what only makes it slower."""
-    store = c.site.stack_store()
+    store, path = c.site.stack_store(), c.site.project.recovery_file
     repair.require_state(c.site, store)
+    if path.exists():
+        recoveries.readable(path.read_text())
     recovery = outputs.recovery(store)
     _require_database(c, recovery.database.identifier)
     if not c.has_launched:
@@ -74,13 +76,13 @@ def _require_database(c: Recovering, identifier: str) -> None:
 
 
 def _require_image(c: Recovering) -> None:
-    """Raise NothingFits where the image that was chosen earlier is gone: another one takes another recovery."""
+    """Raise ChoiceGone where the image that was chosen earlier is gone: another one takes another recovery."""
     if c.fact("image") is None or _why_not_the_one(c) is None:
         return
     found = c.site.images().image(c.image, c.recovery.region)
     if found is None or found.state != "available":
         env = c.site.project.env
-        raise NothingFits(
+        raise ChoiceGone(
             f"{c.image}, which this recovery has chosen, {'is gone' if found is None else f'is {found.state}'}",
             hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat recover -e {env} chooses another one",
         )

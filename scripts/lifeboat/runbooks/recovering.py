@@ -125,6 +125,7 @@ class Recovering:
     @cached_property
     def serves(self) -> bool:
         """Whether the application is well at the instance, asked for some seconds before it is denied."""
+        self.tell.say("asking whether the application still answers")
         health = self.health(seconds=SURE_SECONDS)
         return deployments.unwell(health, Expected(instance=InstanceId(self.app.instance_id))) is None
 
@@ -146,6 +147,7 @@ class Recovering:
         }
         known = self.request.allowed if changed else ()
         flags = [f"--allow '{address}'" for address in request.allowed if address not in known]
+        flags += ["--without-gitlab"] if request.without_gitlab else []
         return recoveries.again(
             wishes, flags, run=RunId(self.journal.run) if changed else None, env=self.site.project.env
         )

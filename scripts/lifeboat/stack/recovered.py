@@ -14,29 +14,36 @@ from lifeboat.stack import outputs
 
 
 def require_kept(site: Site, plan: Plan) -> None:
-    """Raise Refused where a plan would replace what the newest recovery launched, and no file here says what by.
+    """Raise Refused where a plan would replace what the newest recovery launched, and nobody here has decided on it.
 
-    A checkout without the recovery file, such as the pipeline's, plans to go back to the image from before.
+    A checkout without the newest recovery file, such as the pipeline's, plans to go back to the image from before.
     """
+    if not recoveries.replaces_instance(plan):
+        return
     path = site.project.recovery_file
     named = recoveries.image_in(path.read_text() if path.exists() else None)
-    if named is not None or not recoveries.replaces_instance(plan):
+    running = ImageId(outputs.recovery(site.stack_store()).app.ami_id)
+    planned = named or config.image_configured(site.project)
+    if planned == running:
         return
-    running = outputs.recovery(site.stack_store()).app.ami_id
+    newest = _newest(site)
     try:
-        launched = recoveries.launched(_newest(site), running=ImageId(running))
+        launched = recoveries.launched(newest, running=running)
+        # One that no recovery knows was named here to go to it.
+        stale = launched is not None and (named is None or recoveries.is_older(named, launched, newest))
     except IntegrityFailure as error:
         raise IntegrityFailure(
             f"nobody can tell whether this plan, which replaces the instance, would undo a recovery: {error.summary}",
             hint=f'name the image that shall run in environments/{path.name}; what runs is {{"ami_id": "{running}"}}',
         ) from error
-    if launched is None or config.image_configured(site.project) == running:
+    if launched is None or not stale:
         return
+    env = site.project.env
     raise Refused(
         f"this plan would undo the recovery {launched.run}: the instance runs {running}, from which it was launched, and"
-        f" no file of this checkout names it",
+        f" {'no file of this checkout names it' if named is None else f'environments/{path.name} names {named}'}",
         hint=f"commit environments/{path.name} in the checkout on {launched.host} in which it was made, and fetch it here;"
-        f' to go back on purpose, name the image there: {{"ami_id": "ami-…"}}',
+        f" to go back on purpose: lifeboat recover -e {env} --ami {planned or 'ami-…'}",
     )
 
 
