@@ -93,7 +93,9 @@ test-long: setup ## Run what `make test` leaves out: other ways to where it goes
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_KILLS=10 python -m pytest -n $(WORKERS) --dist loadgroup \
 	  --no-loadscope-reorder tests/long tests/faults/test_killed_applies.py
 
-FAULTS = .lifeboat/faults-$(shell git describe --always --dirty).jsonl
+# What a run recorded itself is no other version.
+EDITED = $(shell git diff --quiet HEAD -- . ':!tests/faults/recovery_calls.txt' || echo -edited)
+FAULTS = .lifeboat/faults-$(shell git rev-parse --short HEAD)$(EDITED).jsonl
 .PHONY: test-faults
 test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours; goes on after a stop)
 	@mkdir -p $(dir $(FAULTS))

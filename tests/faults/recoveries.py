@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -152,13 +153,17 @@ def keep(calls: Iterable[Recorded]) -> None:
 
 
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
-    """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same."""
+    """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same.
+
+    They are shuffled, the same way each time, so that the first hour of many has something of everything.
+    """
     points = [
         Point(number, happens)
         for number, call in enumerate(calls, start=1)
         for happens in happenings
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
+    random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
     return points[shard :: len(SHARDS)]
 
 

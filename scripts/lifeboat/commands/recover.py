@@ -44,6 +44,7 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
+IDLE_LOOKED_AT = 5
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
 _ORPHAN_POLL_SECONDS = 0.5
 
@@ -146,13 +147,13 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
             with site.lease(run, tell.say).held() as held:
                 work.fence = held
                 journal = site.journal(run)
-                elsewhere: list[Unfinished] = []
                 if goes_on:
                     before, elsewhere = _reopened(site, tell, journal)
                     everything = (*before.allowed, *request.allowed)
                     request = replace(before, allowed=everything, without_gitlab=request.without_gitlab)
                 else:
                     _require_none_open(site)
+                    elsewhere = _came_to_nothing(site, tell)
                 # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
                 lost = repair.run(site, tell, this_run, elsewhere)
                 _begin(journal, request)
@@ -276,21 +277,40 @@ def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryReque
             f"the run {journal.run} has ended; nothing of it is left to be done, or given up",
             hint=f"lifeboat logs {journal.run}",
         )
+    dead = _attempts(site, tell, RunId(journal.run), journal.events)
     began = [event for event in journal.events if event.kind is EventKind.BEGUN]
-    _wait_for_terraforms(tell, RunId(journal.run), site, began)
-    dead = [
+    return _request(began[-1].data["request"]), dead
+
+
+def _came_to_nothing(site: Site, tell: Teller) -> list[Unfinished]:
+    """Return the attempts of the newest recoveries that changed nothing, of whatever checkout, when none works any more.
+
+    Nobody resumes these. But a plan locks the state, and one that was killed has left its lock there; without a lock
+    there is nothing to know of them.
+    """
+    bucket = site.journals()
+    found = [(run, bucket.events(run)) for run in bucket.unended() if run_states.is_recovery(run)]
+    idle = [(run, events) for run, events in found if events and run_states.state(events) is RunState.IDLE]
+    dead = [one for run, events in idle[-IDLE_LOOKED_AT:] for one in _attempts(site, tell, run, events)]
+    return dead if site.stack_store().locks() else []
+
+
+def _attempts(site: Site, tell: Teller, run: RunId, events: Sequence[Event]) -> list[Unfinished]:
+    """Return every attempt at a run, when no Terraform of any works any more; whoever holds the lease knows it of lifeboat."""
+    began = [event for event in events if event.kind is EventKind.BEGUN]
+    _wait_for_terraforms(tell, run, site, began)
+    return [
         Unfinished(
-            run=RunId(journal.run),
+            run=run,
             folder=site.project.work / "runs" / "elsewhere",
             started=event.at,
             host=str(event.data["host"]),
             user=str(event.data["user"]),
             # A step is written down before its Terraform starts, or the step before it is.
-            terraform_starts=tuple(one.at for one in journal.events),
+            terraform_starts=tuple(one.at for one in events),
         )
         for event in began
     ]
-    return _request(began[-1].data["request"]), dead
 
 
 def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[Event]) -> None:
