@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-import urllib.request
 from typing import Any
 
 import psutil
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.fixtures import FirstApply
+from tests.localcloud.machines import asked, until
 from tests.rehearsal import Rehearsal, passed
 
 
@@ -39,8 +39,9 @@ def test_the_application_answers_with_rows_read_from_the_database(saved: Rehears
     with psycopg.connect(env["DATABASE_URL"]) as connection:
         rows = connection.execute("select id, text from notes order by id").fetchall()
 
-    with urllib.request.urlopen(env["APP_URL"], timeout=10) as answer:
-        notes = json.load(answer)["notes"]
+    # A save that was loaded answers as soon as the application has started again.
+    until(lambda: asked(env["APP_URL"])[0] == 200, 30)
+    notes = json.loads(asked(env["APP_URL"])[1])["notes"]
 
     assert rows
     assert [(note["id"], note["text"]) for note in notes] == rows
