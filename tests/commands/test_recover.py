@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import time
 import urllib.error
 import urllib.request
@@ -184,34 +183,6 @@ def deploys(stack: Rehearsal) -> list[str]:
     project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
     jobs = [j for p in project.pipelines.list(get_all=True) for j in p.jobs.list(include_retried=True, get_all=True)]
     return [j.status for j in sorted(jobs, key=lambda j: int(j.id)) if j.name == "deploy_application"]
-
-
-def test_ctrl_c_while_the_job_runs_does_not_deploy_twice(stack: Rehearsal) -> None:
-    broke(stack)
-    stack.edit("scripts/ci/deploy.sh", "^exec ", "sleep 8\nexec ")
-    ended, printed = interrupted(stack, "  | deploying ")
-    state = runs(stack)[0]
-
-    again = stack.lifeboat("recover")
-    resumed = passed(stack.lifeboat("resume"))
-
-    assert ended == 130, printed
-    assert "what was played goes on: http" in printed
-    assert f"lifeboat resume {state['run']}" in printed
-    assert f"lifeboat resume {state['run']} goes on with it" in passed(again, 3).stderr
-    assert "interrupted" in resumed.stdout
-    assert deploys(stack) == ["success"]
-
-
-def interrupted(stack: Rehearsal, words: str, *, later: float = 0.0) -> tuple[int, str]:
-    """Ask a recovery to stop, some seconds after it said these words; return how it ended and what it printed then."""
-    process = stack.start("lifeboat", "recover")
-    assert process.stdout is not None
-    assert any(words in line for line in process.stdout), f"it never said {words!r}"
-    time.sleep(later)
-    process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=200)
-    return process.returncode, printed
 
 
 def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothing(stack: Rehearsal) -> None:

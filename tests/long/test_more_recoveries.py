@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 
-from tests.commands.test_recover import IMAGE_FILE, broke, by_name, deploys, instances, interrupted, runs, variables
+from tests.commands.test_recover import IMAGE_FILE, broke, by_name, deploys, instances, runs, variables
 from tests.rehearsal import Rehearsal, passed
+
+
+def interrupted(stack: Rehearsal, words: str, *, later: float = 0.0) -> tuple[int, str]:
+    """Ask a recovery to stop, some seconds after it said these words; return how it ended and what it printed then."""
+    process = stack.start("lifeboat", "recover")
+    assert process.stdout is not None
+    assert any(words in line for line in process.stdout), f"it never said {words!r}"
+    time.sleep(later)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=200)
+    return process.returncode, printed
 
 
 def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> None:
@@ -23,6 +36,23 @@ def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(stack: Rehearsal) -> Non
     assert "interrupted" in resumed.stdout
     assert len(instances(stack)) == 1
     assert by_name(stack)["findings"] == []
+
+
+def test_ctrl_c_while_the_job_runs_does_not_deploy_twice(stack: Rehearsal) -> None:
+    broke(stack)
+    stack.edit("scripts/ci/deploy.sh", "^exec ", "sleep 8\nexec ")
+    ended, printed = interrupted(stack, "  | deploying ")
+    state = runs(stack)[0]
+
+    again = stack.lifeboat("recover")
+    resumed = passed(stack.lifeboat("resume"))
+
+    assert ended == 130, printed
+    assert "what was played goes on: http" in printed
+    assert f"lifeboat resume {state['run']}" in printed
+    assert f"lifeboat resume {state['run']} goes on with it" in passed(again, 3).stderr
+    assert "interrupted" in resumed.stdout
+    assert deploys(stack) == ["success"]
 
 
 def test_a_job_that_no_runner_takes_in_time_is_taken_back_and_the_disk_serves_without_a_registry(
