@@ -177,14 +177,6 @@ def test_what_ec2_finds_well_is_not_replaced_because_we_cannot_reach_it(stack: R
     assert not (stack.root / IMAGE_FILE).exists()
 
 
-def deploys(stack: Rehearsal) -> list[str]:
-    """Return the statuses of all tries of the deploy job, oldest first."""
-    env = stack.exported()
-    project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
-    jobs = [j for p in project.pipelines.list(get_all=True) for j in p.jobs.list(include_retried=True, get_all=True)]
-    return [j.status for j in sorted(jobs, key=lambda j: int(j.id)) if j.name == "deploy_application"]
-
-
 def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothing(stack: Rehearsal) -> None:
     broke(stack)
     before = instances(stack)

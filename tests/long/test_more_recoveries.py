@@ -6,8 +6,18 @@ import json
 import signal
 import time
 
-from tests.commands.test_recover import IMAGE_FILE, broke, by_name, deploys, instances, runs, variables
+import gitlab
+
+from tests.commands.test_recover import IMAGE_FILE, broke, by_name, instances, runs, variables
 from tests.rehearsal import Rehearsal, passed
+
+
+def deploys(stack: Rehearsal) -> list[str]:
+    """Return the statuses of all tries of the deploy job, oldest first."""
+    env = stack.exported()
+    project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"]).projects.get(env["GITLAB_PROJECT"])
+    jobs = [j for p in project.pipelines.list(get_all=True) for j in p.jobs.list(include_retried=True, get_all=True)]
+    return [j.status for j in sorted(jobs, key=lambda j: int(j.id)) if j.name == "deploy_application"]
 
 
 def interrupted(stack: Rehearsal, words: str, *, later: float = 0.0) -> tuple[int, str]:
