@@ -322,13 +322,20 @@ def wrong_outside_the_stack(scene: Scene, by: Rehearsal) -> list[str]:
     wrong = []
     if [variables(env).get("EC2_INSTANCE_ID")] != launched:
         wrong.append(f"GitLab says {variables(env)}, {launched} is there")
-    newest = json.loads(passed(by.lifeboat("runs", "-o", "json")).stdout)[0]["run"]
-    told = json.loads(passed(by.lifeboat("logs", newest, "-o", "json")).stdout)
-    if [line["data"]["deployed_to"] for line in told if "deployed_to" in line["data"]][-1:] != launched:
+    if deployed_to(by)[-1:] != launched:
         wrong.append("the application was deployed to another instance, or to none")
     with suppress(OSError), urllib.request.urlopen(env["APP_URL"], timeout=10) as answer:
         return wrong if json.load(answer)["notes"] else [*wrong, "the application answers without rows"]
     return [*wrong, "the application does not answer"]
+
+
+def deployed_to(by: Rehearsal) -> list[str]:
+    """Return the instances that the runs deployed to, oldest first: one that ends well leaves the next nothing to do."""
+    runs = [row["run"] for row in json.loads(passed(by.lifeboat("runs", "-o", "json")).stdout)]
+    lines = [
+        line for run in reversed(runs) for line in json.loads(passed(by.lifeboat("logs", run, "-o", "json")).stdout)
+    ]
+    return [line["data"]["deployed_to"] for line in lines if "deployed_to" in line["data"]]
 
 
 def alive(by: Rehearsal) -> list[dict[str, Any]]:
