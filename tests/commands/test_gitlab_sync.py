@@ -494,7 +494,7 @@ def test_whoever_holds_the_environment_from_elsewhere_is_named_and_nothing_is_wr
 
 
 def test_an_output_that_changes_while_gitlab_is_asked_is_what_is_written(lab: GitLabSite) -> None:
-    lab.fail("ListVariables", status=200, delay_seconds=2)
+    lab.fail("ListVariables", status=200, delay_seconds=6)
     later = threading.Timer(0.7, lambda: lab.output(lambda r: r["app"].update(address="10.0.0.8")))
     later.start()
 
