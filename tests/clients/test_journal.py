@@ -234,3 +234,12 @@ def test_a_line_whose_answer_was_lost_counts_for_the_process_that_wrote_it(
     assert [event.text for event in first.events] == ["launch", "launched"]
     assert journals.events(RUN) == list(first.events)
     assert (tmp_path / "journal.jsonl").read_text().count("\n") == 2
+
+
+def test_without_a_bucket_there_is_no_run_and_the_command_that_makes_it_is_named(cloud: RunningCloud) -> None:
+    nowhere = JournalBucket(s3=cloud.client("s3"), bucket="nobody-made-this")
+
+    for ask in (nowhere.runs, nowhere.unended):
+        with pytest.raises(NothingFits, match="no run was ever written down") as told:
+            ask()
+        assert told.value.hint == "lifeboat apply makes it"

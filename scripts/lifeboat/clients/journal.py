@@ -6,7 +6,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lifeboat.model import Event, EventKind, RunId
 _PREFIX = "runs/"
 _ENDED = "ended"
 _IS_RUN = re.compile(r"\d{8}T\d{6}")  # other things of the environment lie below the prefix too
+_NO_BUCKET = {"NoSuchBucket", "404"}
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
@@ -162,7 +164,7 @@ class JournalBucket:
 
     def runs(self) -> list[RunId]:
         """Return the runs that have a journal, oldest first."""
-        with translated(f"list the runs in {self._name}"):
+        with self._listing():
             pages = self._s3.get_paginator("list_objects_v2").paginate(**self._under(_PREFIX), Delimiter="/")
             found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
         names = (prefix.removeprefix(_PREFIX).rstrip("/") for prefix in found)
@@ -170,7 +172,7 @@ class JournalBucket:
 
     def unended(self) -> list[RunId]:
         """Return the runs whose end is not marked, oldest first; their journals tell whether they ended all the same."""
-        with translated(f"list the runs in {self._name}"):
+        with self._listing():
             keys = [e["Key"] for e in sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(_PREFIX))]
         parts = [key.removeprefix(_PREFIX).partition("/") for key in keys]
         ended = {run for run, _, name in parts if name == _ENDED}
@@ -180,6 +182,19 @@ class JournalBucket:
         """Mark a run as ended, so that nobody has to read its journal to know; facts say what the journal cannot."""
         with translated(f"mark the end of {run} in {self._name}"):
             self._s3.put_object(Bucket=self._name, Key=f"{_PREFIX}{run}/{_ENDED}", Body=json.dumps(facts).encode())
+
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        with translated(f"list the runs in {self._name}"):
+            try:
+                yield
+            except ClientError as error:
+                if sdk.code(error) not in _NO_BUCKET:
+                    raise
+                raise NothingFits(
+                    f"there is no state bucket {self._name}, so no run was ever written down",
+                    hint="lifeboat apply makes it",
+                ) from None
 
     def _under(self, prefix: str) -> dict[str, Any]:
         return {"Bucket": self._name, "Prefix": prefix}

@@ -44,7 +44,7 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
-IDLE_LOOKED_AT = 5
+IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
 _ORPHAN_POLL_SECONDS = 0.5
 

@@ -48,6 +48,7 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     unsaved = _unsaved(site, tell, this_run, lost)
     if lost.runs:
         tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
+    _put_aside_half_written(site, tell, lost.runs)
     if not store.bucket_exists():
         return lost
     if not site.root_state_file.exists():
@@ -66,6 +67,22 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     if unsaved is not None:
         _push(site, tell, this_run, unsaved)
     return lost
+
+
+def _put_aside_half_written(site: Site, tell: Teller, runs: Sequence[Unfinished]) -> None:
+    """Put root 1's state aside where a Terraform was killed while it wrote the file: what that made is found again.
+
+    Without a run that was cut off, nobody knows who damaged it, and a person must look.
+    """
+    path = site.root_state_file
+    if not runs or not path.exists():
+        return
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+        path.rename(aside)
+        tell.warn(f"{path.name} was half written when its run was killed; it is kept as {aside.name}")
 
 
 def require_state(site: Site, store: StateStore) -> None:
