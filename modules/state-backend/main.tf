@@ -194,14 +194,17 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
   }
 }
 
-# Not after the lifecycle: the provider watches a new one for 56 s, and the bucket is fit for use before that.
-# The policy names the key, which takes the provider 13 s, so the lifecycle is long written when the guard falls.
+# After the lifecycle, which it guards: the guard would refuse one that an earlier, cut-off apply had not got to.
 resource "aws_s3_bucket_policy" "state" {
   bucket = aws_s3_bucket.state.id
   policy = local.bucket_policies.primary
 
   # S3 answers 409 when a policy and a public access block are written at once.
-  depends_on = [aws_s3_bucket_public_access_block.state, aws_s3_bucket_versioning.state]
+  depends_on = [
+    aws_s3_bucket_lifecycle_configuration.state,
+    aws_s3_bucket_public_access_block.state,
+    aws_s3_bucket_versioning.state,
+  ]
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "state" {

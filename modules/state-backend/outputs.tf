@@ -32,7 +32,7 @@ output "kms_key_arn" {
   value       = aws_kms_key.state.arn
 }
 
-# Waits for what makes the bucket safe to write, not for lifecycle and replication, which settle for a minute.
+# Waits for what makes the bucket safe to write, not for lifecycle, the guard after it and replication: they take a minute.
 output "backend" {
   description = "Settings for terraform init -backend-config; add the key of the state, one of state_keys."
   value = tomap(merge(
@@ -48,7 +48,6 @@ output "backend" {
 
   depends_on = [
     aws_s3_bucket_ownership_controls.state,
-    aws_s3_bucket_policy.state,
     aws_s3_bucket_public_access_block.state,
     aws_s3_bucket_server_side_encryption_configuration.state,
     aws_s3_bucket_versioning.state,

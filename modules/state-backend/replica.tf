@@ -87,7 +87,11 @@ resource "aws_s3_bucket_policy" "replica" {
   bucket = aws_s3_bucket.replica.id
   policy = local.bucket_policies.replica
 
-  depends_on = [aws_s3_bucket_public_access_block.replica, aws_s3_bucket_versioning.replica]
+  depends_on = [
+    aws_s3_bucket_lifecycle_configuration.replica,
+    aws_s3_bucket_public_access_block.replica,
+    aws_s3_bucket_versioning.replica,
+  ]
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "replica" {

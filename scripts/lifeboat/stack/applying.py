@@ -19,8 +19,13 @@ from lifeboat.runner import Fence
 from lifeboat.site import Site
 from lifeboat.stack import repair
 
-# The stack may start while these of root 1 still settle: the provider watches a lifecycle rule for 55 s.
-SETTLING = {"aws_s3_bucket_lifecycle_configuration", "aws_s3_bucket_replication_configuration"}
+# The stack may start while these of root 1 still settle: the provider watches a lifecycle rule for 55 s, and the
+# bucket's policy, which guards it, comes after.
+SETTLING = {
+    "aws_s3_bucket_lifecycle_configuration",
+    "aws_s3_bucket_policy",
+    "aws_s3_bucket_replication_configuration",
+}
 PATIENCE = timedelta(minutes=15)
 
 
