@@ -76,6 +76,7 @@ ERRORS = {
     "outage": {"when": "before", "status": 503, "code": "ServiceUnavailable", "times": 100_000},
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
+LAST = {"cut answer", "outage"}  # much as a lost answer, much as one that is unavailable
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def keep(calls: Iterable[Recorded]) -> None:
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
     """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same.
 
-    They are shuffled, the same way each time, so that the first hour of many has something of everything.
+    They are shuffled, the same way each time, so that the first hour of many has something of everything; what ends as
+    another kind does comes last.
     """
     points = [
         Point(number, happens)
@@ -164,6 +166,7 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
     random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
+    points.sort(key=lambda point: point.happens in LAST)
     return points[shard :: len(SHARDS)]
 
 
