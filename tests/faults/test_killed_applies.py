@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import time
 from contextlib import suppress
 
-import psutil
 import pytest
 
 from tests.conftest import open_folder
 from tests.faults.counted import existing, recorded
+from tests.faults.killing import VICTIMS, kill
 from tests.rehearsal import Rehearsal, checkout, passed
 
 KILLS = int(os.environ.get("LIFEBOAT_KILLS", "1"))
 SEED = os.environ.get("LIFEBOAT_KILL_SEED", "lifeboat")
 # A first apply takes 125 s on a quiet machine, of which the first 10 change nothing yet and the last 10 may not either.
 EARLIEST_SECONDS, LATEST_SECONDS = 10, 115
-# All of it; Terraform alone, as a machine short of memory does; lifeboat alone, whose Terraform works on.
-VICTIMS = ("everything", "terraform", "lifeboat")
 _RANDOM = random.Random(SEED)  # noqa: S311  (kill points, not keys)
 POINTS = [
     (round(_RANDOM.uniform(EARLIEST_SECONDS, LATEST_SECONDS), 1), VICTIMS[number % len(VICTIMS)])
@@ -54,24 +50,7 @@ def _kill_after(rehearsal: Rehearsal, seconds: float, victim: str) -> str:
     apply = rehearsal.start("make", "apply")
     with suppress(Exception):
         apply.wait(seconds)
-    head = psutil.Process(apply.pid)
-    victims = [p for p in [head, *head.children(recursive=True)] if _is_victim(p, victim)]
-    for process in victims:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
-    apply.wait()
-    time.sleep(0.5)
+    kill(apply, victim)
     events = list((rehearsal.root / ".lifeboat" / "local" / "runs").glob("*/*-apply.jsonl"))
     done = {path.name: path.read_text().count('"apply_complete"') for path in events}
     return f"{done or 'nothing begun'}"
-
-
-def _is_victim(process: psutil.Process, victim: str) -> bool:
-    """Spare the local cloud (AWS survives our crashes), and Terraform where only lifeboat is to be killed."""
-    with suppress(psutil.NoSuchProcess):
-        words = [" ".join(p.cmdline()) for p in [process, *process.parents()]]
-        if any("-m localcloud" in line for line in words):
-            return False
-        terraforms = any(line.startswith("terraform ") for line in words)
-        return victim == "everything" or terraforms == (victim == "terraform")
-    return False

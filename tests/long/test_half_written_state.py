@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.conftest import open_folder
 from tests.faults.counted import existing, recorded
+from tests.faults.killing import kill
 from tests.rehearsal import Rehearsal, checkout, passed
 
 STATE_FILE = Path(".lifeboat/local/state-root.tfstate")
@@ -47,22 +45,8 @@ def _half_written(rehearsal: Rehearsal, known: str) -> bytes:
         assert apply.poll() is None, "the apply ended before it was killed"
         assert time.monotonic() < deadline, f"the state never knew {known}"
         time.sleep(0.05)
-    head = psutil.Process(apply.pid)
-    for process in [head, *head.children(recursive=True)]:
-        if not _of_the_cloud(process):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-    apply.wait()
-    time.sleep(0.5)
+    kill(apply)
     whole = path.read_bytes()
     half = whole[: len(whole) // 2]
     path.write_bytes(half)
     return half
-
-
-def _of_the_cloud(process: psutil.Process) -> bool:
-    """Spare the local cloud: AWS survives our crashes."""
-    try:
-        return any("-m localcloud" in " ".join(p.cmdline()) for p in [process, *process.parents()])
-    except psutil.NoSuchProcess:
-        return True
