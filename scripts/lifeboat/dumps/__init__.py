@@ -1,0 +1,1 @@
+"""What joins the database, its dumps and the bucket that they lie in."""
