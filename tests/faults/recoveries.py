@@ -18,7 +18,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +77,9 @@ ERRORS = {
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
 LAST = {"cut answer", "outage"}  # much as a lost answer, much as one that is unavailable
+# Whoever made the call makes it again, and the recovery goes on: it can happen to several calls of one recovery.
+CALLED_AGAIN = {"lost answer", "unavailable", "throttled"}
+APART = 6  # calls between two of them, so that the one is over before the next
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,22 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
     return points[shard :: len(SHARDS)]
 
 
+def grouped(points: Iterable[Point]) -> list[list[Point]]:
+    """Return points that can happen to one recovery: all of one kind that is CALLED_AGAIN, each APART from the next."""
+    groups: list[list[Point]] = []
+    for point in sorted(points, key=lambda point: point.number):
+        fits = [
+            group
+            for group in groups
+            if group[-1].happens == point.happens in CALLED_AGAIN and group[-1].number + APART <= point.number
+        ]
+        if fits:
+            fits[0].append(point)
+        else:
+            groups.append([point])
+    return groups
+
+
 class Program(Protocol):
     """What brings the application back, and can be tried again where it was cut off."""
 
@@ -234,15 +253,17 @@ class PlainTerraform:
         return ["terraform", folder, "apply", "-auto-approve", "-input=false", *files], self.scene.first.exported()
 
 
-def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
-    """Let it happen to one recovery, and go on with it where it did not end."""
+def tried(scene: Scene, points: Sequence[Point], by: Program | None = None) -> list[Outcome]:
+    """Let it happen to one recovery, and go on with it where it did not end; an outcome for each point."""
     by = by or Lifeboat(scene)
     reset(scene)
     began = time.monotonic()
     process = by.start()
-    control(scene, "faults", add=point.rule(process.pid))
+    for made_before, point in enumerate(points):
+        # Each call that was made again is one call more than were recorded.
+        control(scene, "faults", add=replace(point, number=point.number + made_before).rule(process.pid))
     printed, _ = process.communicate(timeout=900)
-    found = control(scene, "faults")["faults"][0]
+    found = control(scene, "faults")["faults"]
     control(scene, "faults", clear=True)
     wrong: list[str] = []
     if "Traceback" in printed:
@@ -251,19 +272,23 @@ def tried(scene: Scene, point: Point, by: Program | None = None) -> Outcome:
         wrong.append(f"it ended with {process.returncode}")
     resumed, where = None, scene.first
     if process.returncode != 0:
-        where, done = by.again(point)
+        where, done = by.again(points[0])
         resumed = done.returncode
         if resumed != 0:
             wrong.append(f"{' '.join(done.args[:2])} ended with {resumed}: {done.stderr[-1500:]}")
-    return Outcome(
-        point=point,
-        by=by.name,
-        hit=found["hit"],
-        ended=process.returncode,
-        resumed=resumed,
-        seconds=round(time.monotonic() - began, 1),
-        wrong=(*wrong, *by.wrong(where)),
-    )
+    wrong += by.wrong(where)
+    return [
+        Outcome(
+            point=point,
+            by=by.name,
+            hit=rule["hit"],
+            ended=process.returncode,
+            resumed=resumed,
+            seconds=round(time.monotonic() - began, 1),
+            wrong=tuple(wrong),
+        )
+        for point, rule in zip(points, found, strict=True)
+    ]
 
 
 def report(outcome: Outcome) -> None:

@@ -1,0 +1,20 @@
+"""Which of the things that can happen to a recovery are tried together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record
+
+
+def test_each_point_is_tried_once_and_together_only_what_is_made_again_calls_apart() -> None:
+    points = every(of_record(), [*ERRORS, *KILLS], 0)
+
+    groups = grouped(points)
+
+    assert sorted(map(str, points)) == sorted(str(point) for group in groups for point in group)
+    assert len(groups) < len(points)
+    for group in groups:
+        assert len({point.happens for point in group}) == 1
+        assert len(group) == 1 or group[0].happens in CALLED_AGAIN
+        assert all(later.number - earlier.number >= APART for earlier, later in pairwise(group))
