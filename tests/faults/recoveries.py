@@ -76,7 +76,6 @@ ERRORS = {
     "outage": {"when": "before", "status": 503, "code": "ServiceUnavailable", "times": 100_000},
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
-LAST = {"cut answer", "outage"}  # much as a lost answer, much as one that is unavailable
 # Whoever made the call makes it again, and the recovery goes on: it can happen to several calls of one recovery.
 CALLED_AGAIN = {"lost answer", "unavailable", "throttled"}
 APART = 6  # calls between two of them, so that the one is over before the next
@@ -159,8 +158,7 @@ def keep(calls: Iterable[Recorded]) -> None:
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
     """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same.
 
-    They are shuffled, the same way each time, so that the first hour of many has something of everything; what ends as
-    another kind does comes last.
+    They are shuffled, the same way each time, so that the first hour of many has something of everything.
     """
     points = [
         Point(number, happens)
@@ -169,8 +167,13 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
     random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
-    points.sort(key=lambda point: point.happens in LAST)
     return points[shard :: len(SHARDS)]
+
+
+def resembles_another(point: Point, calls: Sequence[Recorded]) -> bool:
+    """Whether it shows much what another one does: lifeboat and Terraform are killed one by one too, answers are lost."""
+    together = "everything" in point.happens and calls[point.number - 1].beside_terraform
+    return together or point.happens in ("cut answer", "outage")
 
 
 def grouped(points: Iterable[Point]) -> list[list[Point]]:

@@ -15,6 +15,7 @@ import pytest
 from tests.faults.recoveries import (
     ALL,
     ERRORS,
+    HAPPENINGS,
     KILLS,
     SHARDS,
     Lifeboat,
@@ -31,6 +32,7 @@ from tests.faults.recoveries import (
     recorded,
     report,
     reported,
+    resembles_another,
     reset,
     scene,
     tried,
@@ -57,7 +59,9 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, calls
     # The plan locks the state, before anything was changed: there is no run to resume, and yet something is left.
     planning = Point(1 + [call.name for call in calls].index("dynamodb:PutItem"), "kill everything after")
 
-    outcomes = all_of(scene, every(calls, KILLS, shard) if ALL else [launched, planning])
+    points = [point for point in every(calls, KILLS, shard) if not resembles_another(point, calls)]
+
+    outcomes = all_of(scene, points if ALL else [launched, planning])
 
     assert len(calls) > 30
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
@@ -65,13 +69,11 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, calls
 
 
 @pytest.mark.parametrize("shard", SHARDS)
-def test_a_recovery_ends_right_whatever_becomes_of_one_call(scene: Scene, calls: list[Recorded], shard: int) -> None:
-    outage = Point(len(calls) // 2, "outage")
+def test_a_recovery_ends_right_whatever_becomes_of_a_call(scene: Scene, calls: list[Recorded], shard: int) -> None:
+    points = [point for point in every(calls, ERRORS, shard) if not resembles_another(point, calls)]
+    points = points if ALL else [Point(number, "lost answer") for number in range(5, len(calls), 12)]
 
-    points = every(calls, ERRORS, shard) if ALL else [outage]
-    for group in grouped(point for point in points if point not in reported(Lifeboat.name)):
-        report_together(scene, group, calls)
-    outcomes = all_of(scene, points)
+    outcomes = all_of(scene, points, known=together(scene, points, calls))
 
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
 
@@ -92,12 +94,21 @@ def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene:
 @pytest.mark.parametrize("shard", SHARDS)
 def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, shard: int) -> None:
     for number in ROUNDS[shard :: len(SHARDS)]:
-        together = Point(number, f"{TOGETHER} started together")
-        if together not in reported(Lifeboat.name):
-            start_together(scene, together)
+        started = Point(number, f"{TOGETHER} started together")
+        if started not in reported(Lifeboat.name):
+            start_together(scene, started)
 
 
-def start_together(scene: Scene, together: Point) -> None:
+@pytest.mark.parametrize("shard", SHARDS)
+def test_what_resembles_another_fault_ends_right_too(scene: Scene, calls: list[Recorded], shard: int) -> None:
+    points = [point for point in every(calls, HAPPENINGS, shard) if resembles_another(point, calls)]
+
+    outcomes = all_of(scene, points if ALL else [Point(len(calls) // 2, "outage")])
+
+    assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
+
+
+def start_together(scene: Scene, point: Point) -> None:
     """Start them in two checkouts, and see that one recovers and the others name it."""
     reset(scene)
     began = time.monotonic()
@@ -108,31 +119,34 @@ def start_together(scene: Scene, together: Point) -> None:
 
     ended = [process.returncode for process in started]
     named = {found.group(1) for text in printed if (found := NAMED.search(text))}
-    assert sorted(ended) == [0] + [LOCKED] * (TOGETHER - 1), f"{together}: {printed}"
+    assert sorted(ended) == [0] + [LOCKED] * (TOGETHER - 1), f"{point}: {printed}"
     # In the winner's checkout its lock is in the way, in the other one whoever asks first for the lease there.
     winner = ended.index(0)
     assert str(started[winner].pid) in named
     assert all(NAMED.search(text) for text, status in zip(printed, ended, strict=True) if status == LOCKED)
     assert Lifeboat(scene).wrong(checkouts[winner]) == []
     took = round(time.monotonic() - began, 1)
-    report(Outcome(point=together, by=Lifeboat.name, hit="", ended=0, resumed=None, seconds=took, wrong=()))
+    report(Outcome(point=point, by=Lifeboat.name, hit="", ended=0, resumed=None, seconds=took, wrong=()))
 
 
-def report_together(scene: Scene, group: list[Point], calls: list[Recorded]) -> None:
-    """Let several things happen to one recovery; what goes wrong, or hits other calls, is left to be tried singly."""
-    if len(group) > 1:
-        outcomes = tried(scene, group)
-        as_recorded = [
-            outcome for outcome in outcomes if outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name
-        ]
-        for outcome in as_recorded if not any(outcome.wrong for outcome in outcomes) else []:
-            report(outcome)
+def together(scene: Scene, points: list[Point], calls: list[Recorded]) -> dict[Point, Outcome]:
+    """Let several things happen to one recovery; what hit other calls is left to be tried singly."""
+    known = reported(Lifeboat.name)
+    for group in grouped(point for point in points if point not in known):
+        if len(group) > 1:
+            outcomes = tried(scene, group)
+            for outcome in outcomes:
+                if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
+                    report(known.setdefault(outcome.point, outcome))
+    return known
 
 
-def all_of(scene: Scene, points: list[Point], by: PlainTerraform | None = None) -> list[Outcome]:
-    """Try them one after the other, but for those in the report, and show what came of each."""
+def all_of(
+    scene: Scene, points: list[Point], by: PlainTerraform | None = None, known: dict[Point, Outcome] | None = None
+) -> list[Outcome]:
+    """Try them one after the other, but for those that are known by now, and show what came of each."""
     program = by or Lifeboat(scene)
-    known, outcomes = reported(program.name), []
+    known, outcomes = reported(program.name) if known is None else known, []
     for point in points:
         if point not in known:
             report(known.setdefault(point, *tried(scene, [point], program)))
