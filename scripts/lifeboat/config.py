@@ -124,6 +124,27 @@ class DatabaseSettings(_Table):
     ca_file: str | None = None
 
 
+class DumpHooks(_Table):
+    """Programs and their arguments that run before and after each dump, with LIFEBOAT_DATABASE and LIFEBOAT_DUMP_ID."""
+
+    before: list[str] = []
+    after: list[str] = []
+    seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 600
+
+
+class DumpSettings(_Table):
+    """What `lifeboat dump` dumps beside the stack's own database, and by how much a dump may be below its median.
+
+    `lock_seconds`: how long to wait for somebody who keeps readers out of a table.
+    """
+
+    databases: list[str] = []
+    lock_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 60
+    shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 50
+    tables_shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 20
+    hooks: DumpHooks = DumpHooks()
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -141,6 +162,7 @@ class Environment(_Table):
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
     database: DatabaseSettings = DatabaseSettings()
+    dumps: DumpSettings = DumpSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 
