@@ -178,9 +178,10 @@ def in_recovery(connection: Connection) -> bool:
 
 
 def databases(connection: Connection) -> list[str]:
-    """Return the names of the databases of the server that can be connected to, its templates left out."""
+    """Return the names of the databases that the role may connect to, templates left out."""
     rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
+        " AND has_database_privilege(oid, 'CONNECT') ORDER BY datname"
     ).fetchall()
     return [row[0] for row in rows]
 
