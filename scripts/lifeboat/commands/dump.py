@@ -193,9 +193,7 @@ def _one(run: _Run, database: str) -> DumpOutcome:
 
 
 def _dumped(run: _Run, order: Order) -> Manifest:
-    tools = Tools(
-        postgres=run.postgres.of(order.database), programs=run.programs, store=run.store, uploads=run.uploads
-    )
+    tools = Tools(postgres=run.postgres.of(order.database), programs=run.programs, store=run.store, uploads=run.uploads)
     before = _measure(run, order.database)
     settings = run.site.project.environment.dumps
     floors = Floors(bytes_percent=settings.shrink_percent, tables_percent=settings.tables_shrink_percent)

@@ -35,7 +35,8 @@ from lifeboat.errors import LifeboatError, Locked, Refused, Unreachable, WrongCo
 from lifeboat.model import Teller
 
 _LOOK_SECONDS = 0.5
-_LOCK_TIMED_OUT = "due to lock timeout"
+# pg_dump waits for its locks under either; of the others it has none.
+_LOCK_TIMED_OUT = ("due to lock timeout", "due to statement timeout")
 _MOST_NAMED = 10
 
 
@@ -120,9 +121,9 @@ def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest],
 def plan(order: Order, programs: ClientPrograms, held: HeldSnapshot) -> list[Planned]:
     """Return the files that a dump consists of, and the program that makes each."""
     snapshot = Snapshot(id=held.id, lock_seconds=order.lock_seconds)
-    tables = [relation for relation in held.relations if relation.kind in "rm"]
+    tables = [relation for relation in held.relations if relation.kind == "r"]
     jobs = order.jobs or shards.default_jobs(sum(table.size for table in tables), order.cores)
-    named = shards.shards([table for table in tables if table.kind == "r"], jobs)
+    named = shards.shards(tables, jobs)
     taken = dump_programs.chosen_by_name(order.selection, held.relations)
     pg_dump = str(Path(programs.folder) / "pg_dump")
     archive = partial(Planned, begins=b"PGDMP")
@@ -204,7 +205,7 @@ class _Work:
 
     def _cause(self, error: BaseException, stream: Stream) -> BaseException:
         """Return what made a program fail, where that is something that the server tells better than the program."""
-        if stream.program.words and _LOCK_TIMED_OUT in stream.program.words:
+        if any(words in stream.program.words for words in _LOCK_TIMED_OUT):
             who = "; ".join(self.held.blockers()) or "who was in the way has let go by now"
             return Locked(
                 f"{stream.what} waited {self.order.lock_seconds} s for a lock: {who}",
