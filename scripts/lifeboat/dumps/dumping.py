@@ -159,19 +159,16 @@ class _Work:
     compared: int = 0
     _reading: Connection | None = None
     _pool: ThreadPoolExecutor | None = None
+    _beginning: Future[None] | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     def done(self, tell: Teller, server: DumpServer) -> Contents:
         """Run all programs and take the content's fingerprints beside them; return these when everything went well."""
         planned = plan(self.order, self.tools.programs, self.held)
         self._pool = ThreadPoolExecutor(len(planned) + 1, thread_name_prefix="dump")
-        folder = self.tools.store.folder(self.order.database, self.order.id)
-        for one in planned:
-            upload = self.tools.uploads.begin(f"{folder}{one.file}")
-            try:
-                self.streams.append(Stream(one, self.env, upload))
-            except BaseException:
-                upload.abort()
-                raise
+        # Not in this thread, which Ctrl-C stops anywhere: what was begun would not be known.
+        self._beginning = self._pool.submit(self._begin, planned)
+        self._beginning.result()
         taken: Future[Contents] = self._pool.submit(self._contents, server)
         running: dict[Future[None], Stream] = {self._pool.submit(stream.run): stream for stream in self.streams}
         self._wait([taken, *running], tell)
@@ -179,6 +176,17 @@ class _Work:
             if future.done() and (error := future.exception()) is not None:
                 raise self._cause(error, stream)
         return taken.result()
+
+    def _begin(self, planned: Sequence[Planned]) -> None:
+        for one in planned:
+            if not self._stopped.is_set():
+                upload = self.tools.uploads.begin(f"{self.folder}{one.file}")
+                self.streams.append(Stream(one, self.env, upload))
+
+    @property
+    def folder(self) -> str:
+        """What the keys of the dump begin with."""
+        return self.tools.store.folder(self.order.database, self.order.id)
 
     def _contents(self, server: DumpServer) -> Contents:
         def count(_: object) -> None:
@@ -217,26 +225,31 @@ class _Work:
 
     def clean(self) -> list[str]:
         """Stop everything and give up all uploads; return what is left because it could not be reached."""
+        self._stopped.set()
+        if self._beginning is not None:
+            wait([self._beginning])
         for stream in self.streams:
             stream.program.stop()
         if self._reading is not None:
             _cancel(self._reading)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-        left: list[str] = []
         for stream in self.streams:
             stream.program.close()
-            try:
-                stream.upload.abort()
-            except LifeboatError as error:
-                left.append(f"{error.summary} (the bucket's lifecycle aborts it in the end)")
+        left = [problem for stream in self.streams if (problem := _problem(stream.upload.abort))]
+        # Of an upload whose beginning was not answered we have no id.
+        left += [problem] if (problem := _problem(self._abort_open)) and not left else []
         if any(stream.upload.completing for stream in self.streams):
             try:
-                hidden = self.tools.store.discard(self.tools.store.folder(self.order.database, self.order.id))
+                hidden = self.tools.store.discard(self.folder)
                 left += [f"{name} stays as a hidden version until its lock ends" for name in hidden]
             except LifeboatError as error:
                 left.append(error.summary)
         return left
+
+    def _abort_open(self) -> None:
+        for upload in self.tools.uploads.open(self.folder):
+            self.tools.uploads.abort(upload)
 
     def close(self) -> None:
         """Let go of what has ended well."""
@@ -263,6 +276,15 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
         error.summary = f"{error.summary}\n{text}"
     else:
         tell.warn(text)
+
+
+def _problem(order: Callable[[], None]) -> str:
+    """Give an order to take an upload back, and return what is left of it; nothing where it went well."""
+    try:
+        order()
+    except LifeboatError as error:
+        return f"{error.summary} (the bucket's lifecycle aborts it in the end)"
+    return ""
 
 
 def _cancel(connection: Connection) -> None:
