@@ -322,6 +322,23 @@ def test_a_dump_that_is_stopped_takes_everything_back(site: DumpSite, tmp_path: 
     nothing_is_left(site)
 
 
+def test_a_dump_that_is_stopped_when_it_is_complete_stays_whole(site: DumpSite) -> None:
+    # The manifest is on its way when Ctrl-C comes: S3 has it, and its answer takes a while.
+    site.fail("PutObject", when="after", status=200, delay_seconds=3)
+    with site.lifeboat("dump", "-e", "x") as running:
+        store = site.site().dump_store(site.recovery())
+        while not any(entry.complete for entry in store.entries()):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=WAIT_SECONDS)
+
+    assert running.returncode == 130
+    (entry,) = store.entries()
+    assert f"{entry.id} of app was complete by then, and stays" in err
+    assert {file.name for file in store.manifest(entry).files} == set(entry.files) - {"manifest.json"}
+    assert site.uploads() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

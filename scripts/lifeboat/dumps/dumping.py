@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -106,11 +107,7 @@ def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest],
             tell.say(f"{order.database}: the server is a standby; its snapshot is of log position {held.lsn}")
         work = _Work(tools=tools, order=order, held=held, env=env)
         try:
-            found = work.done(tell, server)
-            files = [stream.complete() for stream in work.streams]
-            manifest = _manifest(tools, order, held, (files, found))
-            manifest = replace(manifest, flags=flagged(manifest))
-            tools.store.commit(manifest)
+            manifest = work.committed(work.done(tell, server), flagged)
         except BaseException as error:
             _cleaned(work, tell, error)
             raise
@@ -160,6 +157,8 @@ class _Work:
     _reading: Connection | None = None
     _pool: ThreadPoolExecutor | None = None
     _beginning: Future[None] | None = None
+    _taken: Future[Contents] | None = None
+    _ending: Future[Manifest] | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def done(self, tell: Teller, server: DumpServer) -> Contents:
@@ -171,11 +170,27 @@ class _Work:
         self._beginning.result()
         taken: Future[Contents] = self._pool.submit(self._contents, server)
         running: dict[Future[None], Stream] = {self._pool.submit(stream.run): stream for stream in self.streams}
+        self._taken = taken
         self._wait([taken, *running], tell)
         for future, stream in running.items():
             if future.done() and (error := future.exception()) is not None:
                 raise self._cause(error, stream)
         return taken.result()
+
+    def committed(self, found: Contents, flagged: Callable[[Manifest], tuple[str, ...]]) -> Manifest:
+        """Make objects of all uploads, then a dump of them; return its manifest."""
+
+        def ended() -> Manifest:
+            files = [stream.complete() for stream in self.streams]
+            manifest = _manifest(self.tools, self.order, self.held, (files, found))
+            manifest = replace(manifest, flags=flagged(manifest))
+            self.tools.store.commit(manifest)
+            return manifest
+
+        assert self._pool is not None
+        # An order that Ctrl-C breaks off may be carried out after we have cleaned up: a manifest without its files.
+        self._ending = self._pool.submit(ended)
+        return self._ending.result()
 
     def _begin(self, planned: Sequence[Planned]) -> None:
         for one in planned:
@@ -226,16 +241,19 @@ class _Work:
     def clean(self) -> list[str]:
         """Stop everything and give up all uploads; return what is left because it could not be reached."""
         self._stopped.set()
-        if self._beginning is not None:
-            wait([self._beginning])
+        orders: list[Future[Any]] = [future for future in (self._beginning, self._ending) if future is not None]
+        wait(orders)
         for stream in self.streams:
             stream.program.stop()
-        if self._reading is not None:
+        while self._taken is not None and not self._taken.done() and not self._taken.cancel():
             _cancel(self._reading)
+            wait([self._taken], _LOOK_SECONDS)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         for stream in self.streams:
             stream.program.close()
+        if self.complete:
+            return []
         left = [problem for stream in self.streams if (problem := _problem(stream.upload.abort))]
         # Of an upload whose beginning was not answered we have no id.
         left += [problem] if (problem := _problem(self._abort_open)) and not left else []
@@ -246,6 +264,11 @@ class _Work:
             except LifeboatError as error:
                 left.append(error.summary)
         return left
+
+    @property
+    def complete(self) -> bool:
+        """Whether it became a dump, whatever happened since."""
+        return self._ending is not None and self._ending.done() and self._ending.exception() is None
 
     def _abort_open(self) -> None:
         for upload in self.tools.uploads.open(self.folder):
@@ -269,6 +292,8 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
             thread.join()
         except KeyboardInterrupt:
             tell.warn("still stopping pg_dump and taking back what was uploaded")
+    if work.complete:
+        tell.say(f"{work.order.id} of {work.order.database} was complete by then, and stays")
     if not left:
         return
     text = "left behind: " + "; ".join(left)
@@ -287,11 +312,10 @@ def _problem(order: Callable[[], None]) -> str:
     return ""
 
 
-def _cancel(connection: Connection) -> None:
-    try:
-        connection.cancel_safe(timeout=5)
-    except (psycopg.Error, OSError):
-        return
+def _cancel(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(psycopg.Error, OSError):
+            connection.cancel_safe(timeout=5)
 
 
 def _manifest(tools: Tools, order: Order, held: HeldSnapshot, made: tuple[Sequence[DumpFile], Contents]) -> Manifest:
