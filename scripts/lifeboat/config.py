@@ -8,7 +8,7 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
@@ -113,6 +113,17 @@ class Dns(_Table):
         return address.strip("[]"), int(port)
 
 
+class DatabaseSettings(_Table):
+    """How to sign in to the stack's database, for dumps and restores.
+
+    `ca_file` (below the checkout) holds the authorities that its certificate is checked by, for RDS Amazon's bundle of
+    the region; without one the connection is encrypted and nobody is checked.
+    """
+
+    sign_in: Literal["password", "iam"] = "password"
+    ca_file: str | None = None
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -129,6 +140,7 @@ class Environment(_Table):
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
+    database: DatabaseSettings = DatabaseSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 
