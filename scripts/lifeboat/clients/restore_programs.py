@@ -158,7 +158,7 @@ class RestorePrograms:
         """Compare every B-tree index with its table, and every table's pages with what they have to be (pg_amcheck)."""
         argv = [
             *(str(self._folder / "pg_amcheck"), "--no-password", f"--jobs={jobs}", "--heapallindexed", "--parent-check"),
-            *("--database", into.database),
+            *("--maintenance-db", into.database, into.database),
         ]
         printed: list[bytes] = []
         self._run(argv, env=into.env, hear=printed.append)

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from lifeboat.clients import confinement, programs
+from lifeboat.clients import confinement, private_files, programs
 from lifeboat.clients.confinement import Limits
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.database_model import Server
@@ -83,6 +83,10 @@ class Watch:
     broken: str | None = None
     largest: int = 0
     _end: threading.Event = field(default_factory=threading.Event)
+
+
+class NoScratchServer(Failed):
+    """There can be no scratch server here, for want of disk or of anything else: it says nothing about a copy."""
 
 
 class ScratchServer:
@@ -158,7 +162,7 @@ class ScratchServer:
                     sql.SQL("GRANT " + right + " {} TO {}").format(sql.Identifier(schema), sql.Identifier(RESTORER))
                 )
 
-    def trusted_extensions(self) -> dict[str, bool]:
+    def offered_extensions(self) -> dict[str, bool]:
         """Return the extensions that the server offers, and whether a database's owner may create each."""
         with self.as_role(ADMIN, "postgres").connection(application="lifeboat verify") as connection:
             rows = connection.execute("SELECT name, bool_or(trusted) FROM pg_available_extension_versions GROUP BY name")
@@ -177,11 +181,18 @@ def _create(encoding: str, collation: str, character_type: str) -> sql.Composed:
     )
 
 
+def network_remark() -> str:
+    """Return what is to be said of the server's network; nothing where it is in one of its own, which is empty."""
+    if confinement.no_network():
+        return ""
+    return "the scratch server listens on no network, but could not be put into one of its own (run as root to have that)"
+
+
 @contextmanager
 def running(server_folder: Path, room: Room) -> Iterator[ScratchServer]:
     """Give a new server of the programs in a folder; it is stopped and removed at the end, also on Ctrl-C and SIGTERM.
 
-    Raises Failed where the disk has not the room; IntegrityFailure instead of whatever went wrong within where that came of
+    Raises NoScratchServer where there can be none; IntegrityFailure instead of whatever went wrong within where that came of
     a limit: what fills the disk or the time is a finding about the copy.
     """
     where = _place(room)
@@ -217,7 +228,7 @@ def _place(room: Room) -> Path:
     place = there if passable and len(str(there)) < _LONGEST_SOCKET_FOLDER - len(_PREFIX) - 8 else Path("/tmp")  # noqa: S108
     free = shutil.disk_usage(place).free
     if free < min(room.disk // 2, room.disk - _MARGIN // 2):
-        raise Failed(
+        raise NoScratchServer(
             f"{place} has {free / 1e9:.1f} GB free; restoring this copy may take {room.disk / 1e9:.1f} GB",
             hint="make room there, or name a larger disk: TMPDIR=/… before the same command",
         )
@@ -225,23 +236,27 @@ def _place(room: Room) -> Path:
 
 
 def _make(server_folder: Path, folder: Path, password: Secret) -> None:
-    """Make the cluster; its password passes through a pipe, so that it is on no disk and in no list of processes."""
+    """Make the cluster; its password is in a file of the private folder until initdb has read it, and on no command line."""
+    password_file = folder / "password"
+    private_files.write(password_file, password.reveal().encode() + b"\n")
+    confinement.give(password_file)
     argv = [
         *(str(server_folder / "initdb"), "-D", str(folder / "data"), "-U", ADMIN, "--auth=scram-sha-256"),
-        *("--pwfile=/dev/stdin", "--encoding=UTF8", f"--locale={_NEUTRAL_LOCALE}", "--no-sync", "--no-instructions"),
+        *(f"--pwfile={password_file}", "--encoding=UTF8", f"--locale={_NEUTRAL_LOCALE}", "--no-sync", "--no-instructions"),
     ]
     limits = Limits(memory=_PROCESS_MEMORY, file_size=_MARGIN)
     done = subprocess.run(
         confinement.confined(argv, limits),
-        input=password.reveal().encode() + b"\n",
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         env=_environment(),
         cwd=folder,
         timeout=_START_SECONDS,
         check=False,
     )
+    password_file.unlink()
     if done.returncode != 0:
-        raise Failed(f"cannot make a scratch server: {programs.first_line(done.stderr.decode(errors='replace'))}")
+        raise NoScratchServer(f"cannot make a scratch server: {programs.first_line(done.stderr.decode(errors='replace'))}")
     (folder / "data" / "pg_hba.conf").write_text(_HBA)
 
 
@@ -274,7 +289,7 @@ def _wait(made: ScratchServer, folder: Path) -> None:
             return
         if made.process.poll() is not None or time.monotonic() > deadline:
             log = (folder / "log").read_text(errors="replace")
-            raise Failed(f"a scratch server does not start: {programs.first_line(log)}")
+            raise NoScratchServer(f"a scratch server does not start: {programs.first_line(log)}")
         time.sleep(0.05)
 
 

@@ -76,18 +76,21 @@ def explained(printed: str) -> Explained:
     """Return the first errors of what was printed and, for a known one, what to do."""
     lines = [line for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line or "ERROR:" in line or "fatal:" in line.lower()] or lines
-    shown = [_plain(line) for line in errors if not line.lstrip().startswith(_WITH_DATA)][:_SHOWN_LINES]
+    shown = [_message(line) for line in errors if not line.lstrip().startswith(_WITH_DATA)][:_SHOWN_LINES]
     text = "\n".join(errors)
     summary = "\n".join(shown) or "it said nothing"
     for known in _KNOWN:
         found = known.pattern.search(text)
         if found is not None:
-            what = _plain(found.groupdict().get("what") or "")
+            what = plain(found.groupdict().get("what") or "")
             return Explained(summary=summary, hint=known.hint.replace("{what}", what), damaged=known.damaged)
     return Explained(summary=summary)
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     """Return a line without what would move or colour a terminal, and not longer than one can read."""
-    kept = "".join(c if c.isprintable() else " " for c in line)
-    return kept.removeprefix("pg_restore: ").removeprefix("error: ")[:_LONGEST_LINE]
+    return "".join(c if c.isprintable() else " " for c in line)[:_LONGEST_LINE]
+
+
+def _message(line: str) -> str:
+    return plain(line.removeprefix("pg_restore: ").removeprefix("error: "))
