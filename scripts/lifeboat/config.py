@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
+from lifeboat.probe_config import ProbeSettings
 from lifeboat.settings import form, mistakes
 
 # As terraform/stack and terraform/state have it (variable "environment").
@@ -124,6 +125,12 @@ class DatabaseSettings(_Table):
     ca_file: str | None = None
 
 
+class DumpSettings(_Table):
+    """What copies of the database are asked when they are proven."""
+
+    probes: tuple[ProbeSettings, ...] = ()
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -141,6 +148,7 @@ class Environment(_Table):
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
     database: DatabaseSettings = DatabaseSettings()
+    dumps: DumpSettings = DumpSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from lifeboat.database_model import TableName
+
 from tests.dumps import everything
 from tests.dumps.servers import RdsServer, StockDump, rds_server, stock_dump
 

@@ -140,4 +140,6 @@ def fill(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_SQL.encode())
     for n in range(_LOOKUPS):
         connection.execute(f"CREATE TABLE public.lookup_{n:02} (code text PRIMARY KEY, label text)".encode())
-        connection.execute(f"INSERT INTO public.lookup_{n:02} SELECT n::text, md5(n::text) FROM generate_series(1, {n}) n".encode())
+        connection.execute(
+            f"INSERT INTO public.lookup_{n:02} SELECT n::text, md5(n::text) FROM generate_series(1, {n}) n".encode()
+        )

@@ -16,10 +16,6 @@ from typing import Any
 
 import psycopg
 import zstandard
-from localcloud.cloud import Cloud
-from localcloud.postgres import Cluster, Servers, programs
-from psycopg import sql
-
 from lifeboat.clients import dump_server
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.database_model import DumpFile, Manifest, Selection, TableName, dump_id
@@ -27,6 +23,10 @@ from lifeboat.decisions import fingerprints
 from lifeboat.dumps.contents import contents
 from lifeboat.dumps.restoring import Copy
 from lifeboat.model import Secret
+from localcloud.cloud import Cloud
+from localcloud.postgres import Cluster, Servers, programs
+from psycopg import sql
+
 from tests.conftest import free_port, own_network
 
 PASSWORD = "correct horse"

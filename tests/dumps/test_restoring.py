@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import replace
-
 import psycopg
 import pytest
-
-from lifeboat.clients import restore_programs, restore_target
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.restoring import Restored, Target, restore
-from lifeboat.errors import Failed, IntegrityFailure
+
 from tests.dumps.servers import BIN, RdsServer, StockDump, schema_text
 
 NO_SUPERUSER = Rights(superuser=False)

@@ -66,7 +66,12 @@ def no_network() -> tuple[str, ...]:
 def _works(argv: Sequence[str]) -> bool:
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS, check=False, env=bare_environment()
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=False,
+            env=bare_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -10,7 +10,9 @@ import zstandard
 from lifeboat.database_model import DumpFile
 from lifeboat.errors import IntegrityFailure
 
-SLICE_BYTES = 128 * 1024  # what pg_restore is fed at once: with more of it, memory more than doubles (285 against 114 MB)
+SLICE_BYTES = (
+    128 * 1024
+)  # what pg_restore is fed at once: with more of it, memory more than doubles (285 against 114 MB)
 # 1 KiB of zstd may stand for 32 MiB (256 blocks of four bytes and 128 KiB): more at once would be a way to fill memory.
 _FED_BYTES = 1024
 # RFC 8878, 3.1.1.1.2: what every decoder should support; our own archives need far less.

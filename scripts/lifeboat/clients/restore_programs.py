@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +75,13 @@ class Into:
     def options(self) -> list[str]:
         """Return the options that all of its runs have in common."""
         return [
-            *("--exit-on-error", "--no-owner", "--no-tablespaces", "--no-password", f"--dbname={_conninfo(self.database)}"),
+            *(
+                "--exit-on-error",
+                "--no-owner",
+                "--no-tablespaces",
+                "--no-password",
+                f"--dbname={_conninfo(self.database)}",
+            ),
             *([] if self.grants else ["--no-acl"]),
             *([] if self.role is None else [f"--role={self.role}"]),
         ]
@@ -106,7 +112,9 @@ class RestorePrograms:
     def __enter__(self) -> RestorePrograms:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
     def end(self) -> None:
@@ -133,7 +141,7 @@ class RestorePrograms:
             self._run(self._reader("--list"), stdin=opened.fileno(), hear=said.append)
         return b"".join(said).decode(errors="replace")
 
-    def parse(self, content: Iterable[bytes | memoryview], hear: Callable[[bytes], None]) -> None:
+    def parse(self, content: Iterable[bytes | memoryview], hear: Callable[[bytes], object]) -> None:
         """Let pg_restore read a whole archive and write its SQL to `hear`, nowhere else; raises ProgramFailed."""
         self._run(self._reader("--file=-"), feed=content, hear=hear)
 
@@ -157,7 +165,13 @@ class RestorePrograms:
     def check_indexes(self, into: Into, jobs: int) -> None:
         """Compare every B-tree index with its table, and every table's pages with what they have to be (pg_amcheck)."""
         argv = [
-            *(str(self._folder / "pg_amcheck"), "--no-password", f"--jobs={jobs}", "--heapallindexed", "--parent-check"),
+            *(
+                str(self._folder / "pg_amcheck"),
+                "--no-password",
+                f"--jobs={jobs}",
+                "--heapallindexed",
+                "--parent-check",
+            ),
             *("--maintenance-db", into.database, into.database),
         ]
         printed: list[bytes] = []
@@ -172,7 +186,7 @@ class RestorePrograms:
         env: Mapping[str, str] | None = None,
         feed: Iterable[bytes | memoryview] | None = None,
         stdin: int | None = None,
-        hear: Callable[[bytes], None] | None = None,
+        hear: Callable[[bytes], object] | None = None,
     ) -> None:
         """Run a program to its end; raises ProgramFailed, or what came of the feed where that is why it failed."""
         given = subprocess.PIPE if feed is not None else (subprocess.DEVNULL if stdin is None else stdin)
@@ -185,7 +199,7 @@ class RestorePrograms:
                 thread.start()
             heard = b""
             assert run.process.stdout is not None
-            while piece := run.process.stdout.read1(_READ_BYTES):
+            while piece := os.read(run.process.stdout.fileno(), _READ_BYTES):
                 if hear is None:
                     heard = (heard + piece)[:_KEPT_BYTES]
                 else:
@@ -258,13 +272,13 @@ def _feed(process: subprocess.Popen[bytes], content: Iterable[bytes | memoryview
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _generator(content: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+def _generator(content: Iterable[bytes | memoryview]) -> Generator[bytes | memoryview, None, None]:
     yield from content
 
 
 def _keep(run: _Run) -> None:
     assert run.process.stderr is not None
-    while piece := run.process.stderr.read1(_READ_BYTES):
+    while piece := os.read(run.process.stderr.fileno(), _READ_BYTES):
         if run.kept < _KEPT_BYTES:
             run.printed.append(piece[: _KEPT_BYTES - run.kept])
             run.kept += len(piece)

@@ -16,9 +16,18 @@ Connection = psycopg.Connection[Any]
 # Everything of its own that a database can hold, by the catalogue that it is in. What an extension made is not counted:
 # an archive's CREATE EXTENSION IF NOT EXISTS takes it as it is.
 _COUNTS = (
-    ("table", "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind IN ('r', 'p', 'f') AND {own}"),
-    ("view", "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind IN ('v', 'm') AND {own}"),
-    ("sequence", "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind = 'S' AND {own}"),
+    (
+        "table",
+        "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind IN ('r', 'p', 'f') AND {own}",
+    ),
+    (
+        "view",
+        "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind IN ('v', 'm') AND {own}",
+    ),
+    (
+        "sequence",
+        "SELECT count(*) FROM pg_class AS o JOIN {n} ON n.oid = o.relnamespace WHERE o.relkind = 'S' AND {own}",
+    ),
     ("function", "SELECT count(*) FROM pg_proc AS o JOIN {n} ON n.oid = o.pronamespace WHERE {own}"),
     (
         "type",
@@ -105,7 +114,11 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
     )
     try:
         connection.execute(order)
-    except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
+    except (
+        psycopg.errors.WrongObjectType,
+        psycopg.errors.InvalidParameterValue,
+        psycopg.errors.UndefinedObject,
+    ) as error:
         raise Refused(
             f"the server cannot make a database with encoding {like.encoding} and locale {like.collation}:"
             f" {error.diag.message_primary}; nothing was changed",
@@ -113,7 +126,9 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
         ) from error
 
 
-def advance_sequences(connection: Connection, wanted: tuple[SequenceValue, ...]) -> tuple[list[TableName], frozenset[TableName]]:
+def advance_sequences(
+    connection: Connection, wanted: tuple[SequenceValue, ...]
+) -> tuple[list[TableName], frozenset[TableName]]:
     """Set each sequence that is behind to where the dump knew it; return those, and all that count down."""
     steps = {
         TableName(schema=schema, name=name): step
@@ -139,7 +154,7 @@ def advance_sequences(connection: Connection, wanted: tuple[SequenceValue, ...])
     return advanced, frozenset(name for name, step in steps.items() if step < 0)
 
 
-def _next(last: int, called: bool, step: int) -> int:  # noqa: FBT001  (as PostgreSQL has it)
+def _next(last: int, called: bool, step: int) -> int:
     return last + (step if called else 0)
 
 

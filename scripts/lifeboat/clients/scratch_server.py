@@ -92,7 +92,9 @@ class NoScratchServer(Failed):
 class ScratchServer:
     """A running server. Roles: its owner may do anything to its one database, and nothing to the server or the machine."""
 
-    def __init__(self, *, folder: Path, passwords: dict[str, Secret], watch: Watch, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, *, folder: Path, passwords: dict[str, Secret], watch: Watch, process: subprocess.Popen[bytes]
+    ) -> None:
         self._folder, self._passwords, self._watch = folder, passwords, watch
         self.process = process
 
@@ -124,7 +126,9 @@ class ScratchServer:
                         + rights  # one of two constants
                     ).format(sql.Identifier(role), sql.Literal(self._passwords[role].reveal()))
                 )
-            connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(PROBER)))
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(PROBER))
+            )
             connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
             try:
                 connection.execute(_create(like.encoding, like.collation, like.character_type))
@@ -165,7 +169,9 @@ class ScratchServer:
     def offered_extensions(self) -> dict[str, bool]:
         """Return the extensions that the server offers, and whether a database's owner may create each."""
         with self.as_role(ADMIN, "postgres").connection(application="lifeboat verify") as connection:
-            rows = connection.execute("SELECT name, bool_or(trusted) FROM pg_available_extension_versions GROUP BY name")
+            rows = connection.execute(
+                "SELECT name, bool_or(trusted) FROM pg_available_extension_versions GROUP BY name"
+            )
             return dict(rows.fetchall())
 
 
@@ -185,7 +191,9 @@ def network_remark() -> str:
     """Return what is to be said of the server's network; nothing where it is in one of its own, which is empty."""
     if confinement.no_network():
         return ""
-    return "the scratch server listens on no network, but could not be put into one of its own (run as root to have that)"
+    return (
+        "the scratch server listens on no network, but could not be put into one of its own (run as root to have that)"
+    )
 
 
 @contextmanager
@@ -242,7 +250,13 @@ def _make(server_folder: Path, folder: Path, password: Secret) -> None:
     confinement.give(password_file)
     argv = [
         *(str(server_folder / "initdb"), "-D", str(folder / "data"), "-U", ADMIN, "--auth=scram-sha-256"),
-        *(f"--pwfile={password_file}", "--encoding=UTF8", f"--locale={_NEUTRAL_LOCALE}", "--no-sync", "--no-instructions"),
+        *(
+            f"--pwfile={password_file}",
+            "--encoding=UTF8",
+            f"--locale={_NEUTRAL_LOCALE}",
+            "--no-sync",
+            "--no-instructions",
+        ),
     ]
     limits = Limits(memory=_PROCESS_MEMORY, file_size=_MARGIN)
     done = subprocess.run(
@@ -256,7 +270,9 @@ def _make(server_folder: Path, folder: Path, password: Secret) -> None:
     )
     password_file.unlink()
     if done.returncode != 0:
-        raise NoScratchServer(f"cannot make a scratch server: {programs.first_line(done.stderr.decode(errors='replace'))}")
+        raise NoScratchServer(
+            f"cannot make a scratch server: {programs.first_line(done.stderr.decode(errors='replace'))}"
+        )
     (folder / "data" / "pg_hba.conf").write_text(_HBA)
 
 
@@ -346,5 +362,3 @@ def folder_of_servers(major: int, client_folder: Path) -> Path:
         f"PostgreSQL {major}'s server programs are not on this machine, so no copy of it can be restored here",
         hint=f"apt-get install postgresql-{major}",
     )
-
-

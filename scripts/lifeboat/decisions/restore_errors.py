@@ -49,7 +49,9 @@ _KNOWN = (
         hint="the server's disk is full: give it more storage, then remove what is left and restore again",
     ),
     _Known(
-        pattern=re.compile(r"server closed the connection unexpectedly|the connection to the server was lost|terminating connection"),
+        pattern=re.compile(
+            r"server closed the connection unexpectedly|the connection to the server was lost|terminating connection"
+        ),
         hint="the server went away while it was restored; look at its log and its memory",
     ),
     _Known(

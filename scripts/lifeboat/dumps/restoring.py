@@ -108,7 +108,11 @@ class _Stages:
 
 
 def restore(
-    copy: Copy, target: Target, programs: RestorePrograms, say: Callable[[str], None], tell: Callable[[int, int, float], None]
+    copy: Copy,
+    target: Target,
+    programs: RestorePrograms,
+    say: Callable[[str], None],
+    tell: Callable[[int, int, float], None],
 ) -> Restored:
     """Restore a dump into an empty database and compare it with its manifest.
 
@@ -136,7 +140,10 @@ def restore(
     with stages("sequences and statistics"), target.postgres.connection(application="lifeboat restore") as connection:
         advanced, descending = restore_target.advance_sequences(connection, copy.manifest.contents.sequences)
         restore_target.analyze(connection)
-    with stages("comparing with the manifest"), target.postgres.connection(application="lifeboat restore") as connection:
+    with (
+        stages("comparing with the manifest"),
+        target.postgres.connection(application="lifeboat restore") as connection,
+    ):
         found = contents(connection, copy.manifest.selection)
     return Restored(
         contents=found,

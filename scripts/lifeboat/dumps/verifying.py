@@ -17,7 +17,7 @@ from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.postgres import Postgres, said
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
-from lifeboat.database_model import DumpEntry, DumpFile, Manifest, Probe, Proof, TableName, Verdict
+from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
 from lifeboat.decisions import comparisons, extensions, probes, restore_errors, stored_files
 from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
@@ -131,7 +131,9 @@ def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
     return findings or comparisons.rows_differ(copy.manifest.contents, rows)
 
 
-def _read(copy: Copy, file: DumpFile, programs: RestorePrograms, passed: Callable[[int], None]) -> Mapping[TableName, int]:
+def _read(
+    copy: Copy, file: DumpFile, programs: RestorePrograms, passed: Callable[[int], None]
+) -> Mapping[TableName, int]:
     """Read one file to its end; return the rows of each table that an archive of data holds."""
     counter = RowCounter()
     with copy.content(file, passed) as content:
