@@ -95,7 +95,8 @@ CREATE RULE no_deletes AS ON DELETE TO public.no_rows DO INSTEAD NOTHING;
 COMMENT ON COLUMN public.accounts."Display Name" IS E'two\nlines; and \\! no command';
 
 INSERT INTO public.accounts (mail, "Display Name", home, made, settings, tags)
-SELECT 'user' || n || '@Example.ORG', CASE n % 5 WHEN 0 THEN NULL ELSE 'Ünï ' || n END, ROW('Calle ' || n, n, point(n, -n))::public.address,
+SELECT 'user' || n || '@Example.ORG', CASE n % 5 WHEN 0 THEN NULL ELSE 'Ünï ' || n END, 
+       ROW('Calle ' || n, n, point(n, -n))::public.address,
        '2024-01-01Z'::timestamptz + n * interval '1 minute 0.000001 s', jsonb_build_object('n', n, 'big', 1e300, 'x', null::int),
        hstore('k' || n, CASE n % 2 WHEN 0 THEN NULL ELSE 'v' END)
 FROM generate_series(1, 300) AS n;
@@ -105,9 +106,11 @@ SELECT 1000 + 7 * (n % 300), n * 1.2345, 0.21, (enum_range(NULL::public.status))
        CASE n % 9 WHEN 0 THEN tstzrange('2020-01-01Z'::timestamptz + n * interval '1 h',
                                         '2020-01-01Z'::timestamptz + n * interval '1 h' + interval '1 m') END
 FROM generate_series(1, 500) AS n;
-INSERT INTO public."naïve ""quoted"" 名前" VALUES (1, E'tab\t, line\n, back\\slash, \\N, \\.', true), (2, '', NULL), (3, '\.', false);
+INSERT INTO public."naïve ""quoted"" 名前" VALUES (1, E'tab\t, line\n, back\\slash, \\N, \\.', true),
+    (2, '', NULL), (3, '\.', false);
 INSERT INTO public.numbers VALUES ('NaN', 'NaN', 'NaN', 9223372036854775807, -32768, '-0.01', B'10101', B'', 'empty'),
-    ('Infinity', '-Infinity', 'Infinity', NULL, NULL, NULL, NULL, B'1', '[1,)'), (1e-45, 2.2250738585072014e-308, 0.00, 0, 0, 0, NULL, NULL, NULL),
+    ('Infinity', '-Infinity', 'Infinity', NULL, NULL, NULL, NULL, B'1', '[1,)'),
+    (1e-45, 2.2250738585072014e-308, 0.00, 0, 0, 0, NULL, NULL, NULL),
     (0.1, 0.1, 1e-200, 1, 1, 1, NULL, NULL, NULL), (-0.0, -0.0, 12345678901234567890.123456789, 1, 1, 1, NULL, NULL, '(,)');
 INSERT INTO public.times VALUES ('infinity', '24:00', '12:00+14:59', '-infinity', 'infinity', '1 y 2 mons -3 d 04:05:06.789'),
     ('4713-01-01 BC', '00:00:00.000001', '00:00-12', '0044-03-15 BC', '294276-12-31 23:59:59.999999Z', '-1 s');
@@ -127,7 +130,8 @@ SELECT '2023-11-01Z'::timestamptz + n * interval '3 h', (ARRAY['login', 'logout'
 FROM generate_series(1, 3000) AS n;
 INSERT INTO audit.hashed SELECT n, md5(n::text) FROM generate_series(1, 500) AS n;
 INSERT INTO public.secrets VALUES (1, 'a', 'hidden'), (2, 'b', 'hidden too');
-INSERT INTO public.attachments SELECT n, lo_from_bytea(0, decode(repeat(md5(n::text), n * 300), 'hex')) FROM generate_series(1, 20) AS n;
+INSERT INTO public.attachments SELECT n, lo_from_bytea(0, decode(repeat(md5(n::text), n * 300), 'hex'))
+FROM generate_series(1, 20) AS n;
 SELECT lo_create(0);
 REFRESH MATERIALIZED VIEW public.per_state;
 SELECT nextval('public.counting_down'), nextval('public.counting_down'), nextval('audit."Cyc lic"');

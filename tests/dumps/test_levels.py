@@ -14,6 +14,7 @@ from lifeboat.clients import scratch_server
 from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scratch
+from lifeboat.errors import IntegrityFailure
 
 from tests.dumps.servers import BIN, StockDump
 
@@ -84,9 +85,12 @@ def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump:
 def test_a_limit_ends_the_server_with_a_finding(room: Room, finding: str) -> None:
     before = _left()
 
-    with pytest.raises(scratch_server.IntegrityFailure, match=finding), scratch_server.running(BIN, room) as scratch:
-        with scratch.as_role(scratch_server.ADMIN, "postgres").connection(application="test") as connection:
-            connection.execute("CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM generate_series(1, 10000000)")
+    with (
+        pytest.raises(IntegrityFailure, match=finding),
+        scratch_server.running(BIN, room) as scratch,
+        scratch.as_role(scratch_server.ADMIN, "postgres").connection(application="test") as connection,
+    ):
+        connection.execute("CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM generate_series(1, 10000000)")
 
     assert _left() == before
 

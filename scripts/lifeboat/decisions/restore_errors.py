@@ -64,7 +64,7 @@ _KNOWN = (
     ),
     _Known(
         pattern=re.compile(
-            r"unexpected end of file|end of file|did not find magic string|corrupt|could not find block ID|found unexpected block ID"
+            r"end of file|did not find magic string|corrupt|could not find block ID|found unexpected block ID"
             r"|does not appear to be a valid archive|unrecognized data block|bad dumpId|integer size|out of memory|ftell mismatch"
             r"|unexpected data offset|file offset in dump file is too large|entry ID .* out of range|input file is too short"
         ),

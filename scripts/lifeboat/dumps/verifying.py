@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import psycopg
 
@@ -171,7 +172,8 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     try:
         with RestorePrograms(clients) as programs, scratch_server.running(servers, room) as scratch:
             remarks = [scratch_server.network_remark(), *scratch.create_database(manifest.server)]
-            return _scratch_findings(bucket.copy, scratch, programs, depth, tellers, remarks), [r for r in remarks if r]
+            findings = _scratch_findings(_Scratch(bucket.copy, scratch, programs, tellers), depth, remarks)
+            return findings, [remark for remark in remarks if remark]
     except IntegrityFailure as error:
         return [error.summary], []
     except ProgramFailed as error:
@@ -205,9 +207,17 @@ class _Bucket:
             raise
 
 
-def _scratch_findings(
-    copy: Copy, scratch: ScratchServer, programs: RestorePrograms, depth: Depth, tellers: Tellers, remarks: list[str]
-) -> list[str]:
+class _Scratch(NamedTuple):
+    """A copy, the server that it is restored on, by which programs, and who hears of it."""
+
+    copy: Copy
+    server: ScratchServer
+    programs: RestorePrograms
+    tellers: Tellers
+
+
+def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[str]:
+    copy, scratch, programs, tellers = here
     there = _extensions(copy, scratch, programs)
     for file in copy.manifest.files:
         if file.name == GLOBALS_FILE:
