@@ -19,6 +19,7 @@ from botocore.config import Config
 from lifeboat.clients import lease, provider_mirror, token_file
 from lifeboat.clients.databases import Databases
 from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -281,6 +282,10 @@ class Site:
     def dump_store(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps in the bucket that they are written to."""
         return self._dump_store(recovery, recovery.dumps.bucket, recovery.region)
+
+    def dump_uploads(self, recovery: Recovery) -> Uploads:
+        """Return the uploads to the bucket of dumps; to be closed."""
+        return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
 
     def dump_copies(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps as S3 copied them to the other region, version ids included."""

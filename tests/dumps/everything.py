@@ -95,7 +95,7 @@ CREATE RULE no_deletes AS ON DELETE TO public.no_rows DO INSTEAD NOTHING;
 COMMENT ON COLUMN public.accounts."Display Name" IS E'two\nlines; and \\! no command';
 
 INSERT INTO public.accounts (mail, "Display Name", home, made, settings, tags)
-SELECT 'user' || n || '@Example.ORG', CASE n % 5 WHEN 0 THEN NULL ELSE 'Ünï ' || n END, 
+SELECT 'user' || n || '@Example.ORG', CASE n % 5 WHEN 0 THEN NULL ELSE 'Ünï ' || n END,
        ROW('Calle ' || n, n, point(n, -n))::public.address,
        '2024-01-01Z'::timestamptz + n * interval '1 minute 0.000001 s', jsonb_build_object('n', n, 'big', 1e300, 'x', null::int),
        hstore('k' || n, CASE n % 2 WHEN 0 THEN NULL ELSE 'v' END)

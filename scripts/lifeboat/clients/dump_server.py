@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -34,6 +34,19 @@ class HeldSnapshot:
     standby: bool
     server: Server
     relations: tuple[Relation, ...]
+    connection: Connection = field(repr=False)  # the one that holds it
+
+    def answers(self) -> bool:
+        """Return whether the server still answers, and with that the snapshot is still held."""
+        try:
+            self.connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def blockers(self) -> list[str]:
+        """Return who holds or waits for a lock that keeps readers out of what is dumped."""
+        return blockers(self.connection, [relation.oid for relation in self.relations])
 
 
 class DumpServer:
@@ -66,11 +79,7 @@ class DumpServer:
                     continue
                 held = _exported(connection, choose)
                 if _identity(held.relations) == _identity(before):
-                    try:
-                        yield held
-                    finally:
-                        if not connection.closed:
-                            connection.execute("ROLLBACK")
+                    yield held  # with the connection goes what it holds
                     return
                 connection.execute("ROLLBACK")
         raise Failed(
@@ -85,7 +94,6 @@ class DumpServer:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(held.id)))
             yield connection
-            connection.execute("ROLLBACK")
 
     def _locked(self, connection: Connection, wanted: Sequence[Relation], lock_seconds: int) -> Locked:
         return Locked(
@@ -261,6 +269,7 @@ def _exported(connection: Connection, choose: Callable[[Sequence[Relation]], Seq
         standby=recovering,
         server=server(connection),
         relations=tuple(choose(relations(connection))),
+        connection=connection,
     )
 
 
