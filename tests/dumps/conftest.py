@@ -1,4 +1,4 @@
-"""One server with a database that has everything in it, for all tests of restores."""
+"""One server with a database that has everything in it, and one site for its dumps, for all tests of restores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from lifeboat.database_model import TableName
 
 from tests.dumps import everything
+from tests.dumps.dump_sites import DumpSite, dump_site
 from tests.dumps.servers import RdsServer, StockDump, rds_server, stock_dump
 
 EVENTS = TableName(schema="audit", name="events_2024_rest")
@@ -21,9 +22,23 @@ def rds() -> Iterator[RdsServer]:
 
 
 @pytest.fixture(scope="session")
-def everything_dump(rds: RdsServer) -> StockDump:
-    """A dump of the database "everything", which stays as it is."""
+def everything_database(rds: RdsServer) -> str:
+    """The name of a database with everything in it, which stays as it is."""
     source = rds.new_database("everything")
     with source.connection(application="test") as connection:
         everything.fill(connection)
-    return stock_dump(source, EVENTS, ODD)
+    return "everything"
+
+
+@pytest.fixture(scope="session")
+def everything_dump(rds: RdsServer, everything_database: str) -> StockDump:
+    """A dump of the database "everything", by stock tools."""
+    return stock_dump(rds.master(everything_database), EVENTS, ODD)
+
+
+@pytest.fixture(scope="session")
+def place(rds: RdsServer, everything_database: str) -> Iterator[DumpSite]:
+    """A site whose database is "everything"."""
+    with dump_site(rds) as made:
+        made.output(everything_database)
+        yield made

@@ -64,6 +64,9 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
 
     Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
     """
+    problem = restores.name_problem(asked.to)
+    if problem is not None:
+        raise Refused(f"--to {asked.to!r}: {problem}", hint="name a database that does not exist yet")
     recovery = outputs.recovery(site.stack_store())
     store = site.dump_store(recovery)
     entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)

@@ -70,9 +70,6 @@ def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
 def refusals(manifest: Manifest, wish: Wish, offer: Offer) -> list[str]:
     """Return every reason against a restore; nothing where it may begin."""
     found = []
-    problem = name_problem(wish.to)
-    if problem is not None:
-        found.append(f"--to {wish.to}: {problem}")
     if wish.holds is not None and wish.to == manifest.database:
         found.append(f"{wish.to} is the database that the dump was taken of: a copy is restored beside it")
     elif wish.holds:
