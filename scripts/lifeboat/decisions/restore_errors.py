@@ -80,6 +80,9 @@ def explained(printed: str) -> Explained:
     errors = [line for line in lines if "error:" in line or "ERROR:" in line or "fatal:" in line.lower()] or lines
     shown = [_message(line) for line in errors if not line.lstrip().startswith(_WITH_DATA)][:_SHOWN_LINES]
     text = "\n".join(errors)
+    if "text format dump" in text:
+        # pg_restore's own advice would be psql, which runs what is in such a file, commands of the shell included.
+        return Explained(summary="it is plain SQL, no archive; lifeboat restores none", damaged=True)
     summary = "\n".join(shown) or "it said nothing"
     for known in _KNOWN:
         found = known.pattern.search(text)
