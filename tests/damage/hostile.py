@@ -84,7 +84,8 @@ def statements(there: Outside) -> dict[str, str]:
         "copy to a program": program,
         "copy from a program": f"COPY public.t FROM PROGRAM 'touch {marker}; echo 1'",
         "copy to a file": f"COPY public.t TO '{marker}'",
-        "copy from a file": f"CREATE TABLE public.read (l text); COPY public.read FROM '{folder}/readable'; COPY public.read TO '{marker}'",
+        "copy from a file": "CREATE TABLE public.read (l text);"
+        f" COPY public.read FROM '{folder}/readable'; COPY public.read TO '{marker}'",
         "a program when a view is filled": called(1, program),
         "a program when an index is made": called(2, program, "CREATE INDEX ON public.t ((public.f{n}() || n))"),
         "a program when a constraint is checked": called(
@@ -96,8 +97,8 @@ def statements(there: Outside) -> dict[str, str]:
         "a program in a trigger": "CREATE FUNCTION public.tr() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
         f"{program}; RETURN NEW; END $f$; CREATE TRIGGER tr BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.tr();"
         "ALTER TABLE public.t ENABLE ALWAYS TRIGGER tr",
-        "a program when a row becomes text": "CREATE TYPE public.c AS (a int); CREATE FUNCTION public.as_text(public.c) RETURNS text"
-        f" LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN ''; END $f$;"
+        "a program when a row becomes text": "CREATE TYPE public.c AS (a int);"
+        f" CREATE FUNCTION public.as_text(public.c) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN ''; END $f$;"
         " CREATE CAST (public.c AS text) WITH FUNCTION public.as_text(public.c) AS IMPLICIT;"
         " CREATE TABLE public.with_cast (c public.c); INSERT INTO public.with_cast VALUES (ROW(1))",
         "a program instead of the comparison's functions": "CREATE FUNCTION public.hashtextextended(text, int) RETURNS bigint"
@@ -106,8 +107,8 @@ def statements(there: Outside) -> dict[str, str]:
         .replace("{body}", program)
         .replace("IMMUTABLE", "SECURITY DEFINER")
         + "ALTER FUNCTION public.f5() OWNER TO lifeboat_admin; SELECT public.f5()",
-        "a role that is set by a function": f"CREATE FUNCTION public.f6() RETURNS void LANGUAGE plpgsql SET role = lifeboat_admin AS"
-        f" $f$ BEGIN {program}; END $f$; SELECT public.f6()",
+        "a role that is set by a function": "CREATE FUNCTION public.f6() RETURNS void LANGUAGE plpgsql"
+        f" SET role = lifeboat_admin AS $f$ BEGIN {program}; END $f$; SELECT public.f6()",
         "another session's authorization": f"SET SESSION AUTHORIZATION lifeboat_admin; {program}",
         "the authorization reset": f"RESET SESSION AUTHORIZATION; RESET ROLE; {program}",
         "a superuser made": f"CREATE ROLE evil SUPERUSER LOGIN; SET ROLE evil; {program}",
@@ -115,7 +116,8 @@ def statements(there: Outside) -> dict[str, str]:
         "a right of the server's programs": f"GRANT pg_execute_server_program TO lifeboat_restore; {program}",
         "an event trigger": "CREATE FUNCTION public.ev() RETURNS event_trigger LANGUAGE plpgsql AS $f$ BEGIN "
         f"{program}; END $f$; CREATE EVENT TRIGGER ev ON ddl_command_end EXECUTE FUNCTION public.ev()",
-        "a function in C": "CREATE FUNCTION public.c() RETURNS int LANGUAGE c AS '/lib/x86_64-linux-gnu/libc.so.6', 'getpid'; SELECT public.c()",
+        "a function in C": "CREATE FUNCTION public.c() RETURNS int LANGUAGE c"
+        " AS '/lib/x86_64-linux-gnu/libc.so.6', 'getpid'; SELECT public.c()",
         "a function of the server's own": "CREATE FUNCTION public.i(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all';"
         f" SELECT public.i('{folder}/readable')",
         "a language that is not trusted": "CREATE LANGUAGE evil HANDLER plpgsql_call_handler",
@@ -130,7 +132,8 @@ def statements(there: Outside) -> dict[str, str]:
         "a file imported": f"SELECT lo_export(lo_import('{folder}/readable'), '{marker}')",
         "a foreign table of a program": "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
         f" CREATE FOREIGN TABLE public.ft (l text) SERVER files OPTIONS (program 'touch {marker}'); SELECT * FROM public.ft",
-        "dblink to loopback": f"CREATE EXTENSION dblink; SELECT * FROM dblink('host=127.0.0.1 port={port}', 'SELECT 1') AS t(x int)",
+        "dblink to loopback": "CREATE EXTENSION dblink;"
+        f" SELECT * FROM dblink('host=127.0.0.1 port={port}', 'SELECT 1') AS t(x int)",
         "dblink to a socket": f"CREATE EXTENSION dblink; SELECT * FROM dblink('host={folder}', 'SELECT 1') AS t(x int)",
         "a foreign server on loopback": "CREATE EXTENSION postgres_fdw; CREATE SERVER l FOREIGN DATA WRAPPER postgres_fdw"
         f" OPTIONS (host '127.0.0.1', port '{port}'); CREATE USER MAPPING FOR PUBLIC SERVER l;"
