@@ -196,7 +196,7 @@ def bombs(dump: StockDump, raw: bytes) -> dict[str, StockDump]:
     gigabytes = b"\0" * 512 * 1024 * 1024
     lying = dump_file("schema.dump.zst", b"\0" * 1024, compressed(gigabytes))
     lied = replace(dump.manifest, files=tuple(lying if f.name == lying.name else f for f in dump.manifest.files))
-    count = raw.index(b"\x00\x00\x00\x00", 11)  # somewhere in the header's numbers, before the table of contents
+    count = _toc_count_at(raw)
     return {
         "zeros, and the manifest says so": dump.with_raw("schema.dump.zst", gigabytes),
         "zeros, and the manifest says less": replace(
@@ -220,6 +220,14 @@ def bombs(dump: StockDump, raw: bytes) -> dict[str, StockDump]:
         ),
         "a log": saying(dump, raw, "DO $f$ BEGIN LOOP RAISE LOG 'x'; END LOOP; END $f$"),
     }
+
+
+def _toc_count_at(raw: bytes) -> int:
+    """Return where an archive of format 1.14 says how many items it has (pg_backup_archiver.c, ReadHead)."""
+    at = 11 + 5 * 8  # magic, versions and sizes; then the compression and seven numbers of its date
+    for _ in range(3):  # the database's name, the server's version and the client's
+        at += 5 + int.from_bytes(raw[at + 1 : at + 5], "little")
+    return at
 
 
 def left_behind() -> list[str]:

@@ -23,7 +23,7 @@ from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 from tests.dumps.servers import PASSWORD, RdsServer
 from tests.gitlab_sites import ACCOUNT, DR_REGION, DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
 
-_CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GITLAB_", "PG"))}
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GITLAB_", "PG"))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class DumpSite:
 
     def site(self) -> Site:
         """Return the site as its file says now."""
-        return Site(config.load(self.root, "x"), _CLEAN)
+        return Site(config.load(self.root, "x"), CLEAN)
 
     def write(self, more: str = "") -> None:
         """Write the environment's file."""
@@ -91,7 +91,7 @@ url = "{self.cloud.endpoint}"
         return subprocess.run(
             ["lifeboat", *arguments, "-e", "x"],
             cwd=self.root,
-            env=_CLEAN,
+            env=CLEAN,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

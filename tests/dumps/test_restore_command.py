@@ -15,7 +15,7 @@ from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
 from lifeboat.decisions import manifests
 from lifeboat.dumps import verifying
 from lifeboat.dumps.verifying import Depth
-from lifeboat.errors import ApprovalMissing, IntegrityFailure, LifeboatError, NothingFits, Refused
+from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
 from psycopg import sql
 
 from tests.dumps.dump_sites import DumpSite
@@ -242,17 +242,32 @@ def test_a_failed_look_is_proven_and_a_restore_needs_a_second_word(place: DumpSi
     drop(place, "copy")
 
 
-def test_a_restore_that_fails_says_what_is_left(place: DumpSite, small: Manifest) -> None:
+def test_a_restore_that_fails_says_what_is_left_and_how_to_remove_it(place: DumpSite) -> None:
+    source = place.rds.new_database("granted")
+    with place.rds.admin("granted") as connection:
+        connection.execute("CREATE ROLE guest")
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t OWNER TO app; GRANT SELECT ON t TO guest")
+    (manifest,) = place.dump(source.address.database)
+    with place.rds.admin("granted") as connection:
+        connection.execute("DROP OWNED BY guest; DROP ROLE guest")
     drop(place, "copy")
-    with place.rds.admin() as connection:  # of what the archive does, nothing that takes rows is allowed
-        connection.execute("ALTER ROLE app SET default_transaction_read_only = on")
-    try:
-        with pytest.raises(LifeboatError) as raised:
-            restore(place, replace(ASKED, wanted=small.id, database="small"))
-    finally:
-        with place.rds.admin() as connection:
-            connection.execute("ALTER ROLE app RESET default_transaction_read_only")
-    assert "copy" not in databases(place) or "the database copy is left, not whole" in raised.value.summary
+    asked = replace(ASKED, wanted=manifest.id, database="granted")
+
+    with pytest.raises(Failed) as raised:
+        restore(place, replace(asked, grants=True))
+
+    host = f"-h {place.rds.cluster.address} -p 5432 -U app -d postgres"
+    assert raised.value.summary == (
+        'schema.dump.zst: pg_restore ended with status 1: could not execute query: ERROR:  role "guest" does not exist'
+        "\nthe database copy is left, not whole"
+    )
+    assert raised.value.hint == (
+        'create it first (CREATE ROLE "guest"), or leave --with-grants out\n'
+        f"  psql {host} -c 'DROP DATABASE \"copy\" WITH (FORCE)'"
+    )
+    drop(place, "copy")
+    assert restore(place, asked).restored.compared.findings == ()
+    drop(place, "copy")
 
 
 def test_agreement_that_is_refused_changes_nothing(place: DumpSite, small: Manifest) -> None:

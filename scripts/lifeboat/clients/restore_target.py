@@ -158,6 +158,14 @@ def _next(last: int, called: bool, step: int) -> int:
     return last + (step if called else 0)
 
 
+def end_sessions(connection: Connection, application: str) -> None:
+    """End the sessions of an application that is gone: a server does not notice by itself while a query runs."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND usename = current_user",
+        (application,),
+    )
+
+
 def analyze(connection: Connection) -> None:
     """Take the statistics that no dump holds: without them the first queries would be planned blindly."""
     connection.execute("ANALYZE")

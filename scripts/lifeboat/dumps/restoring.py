@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from lifeboat.decisions import archives, comparisons, restore_errors
 from lifeboat.decisions.archives import Item, LeftOut, Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.contents import contents
-from lifeboat.errors import Failed, IntegrityFailure
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError
 
 SCHEMA_FILE, GLOBALS_FILE = "schema.dump.zst", "globals.sql.zst"
 _TOLD_SECONDS = 0.2
@@ -123,8 +124,13 @@ def restore(
     passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tell)
     folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))  # 0700; the schema alone, which -j has to seek in
     try:
-        with target.postgres.program_env() as env:
-            into = Into(env=env, database=target.postgres.address.database, role=target.owner, grants=target.grants)
+        with target.postgres.program_env() as env, _sessions(target.postgres, programs) as application:
+            into = Into(
+                env={**env, "PGAPPNAME": application},
+                database=target.postgres.address.database,
+                role=target.owner,
+                grants=target.grants,
+            )
             with stages("reading the schema"):
                 archive, chosen = _schema(copy, programs, target.rights, folder, passed)
             items = folder / "items"
@@ -152,6 +158,19 @@ def restore(
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
+
+
+@contextmanager
+def _sessions(postgres: Postgres, programs: RestorePrograms) -> Iterator[str]:
+    """Give the name of the programs' sessions; where anything goes wrong, they are ended on the server as well."""
+    application = f"lifeboat restore {secrets.token_hex(6)}"
+    try:
+        yield application
+    except BaseException:
+        programs.end()
+        with suppress(LifeboatError, OSError), postgres.connection(application="lifeboat restore") as connection:
+            restore_target.end_sessions(connection, application)
+        raise
 
 
 def schema_items(copy: Copy, programs: RestorePrograms) -> list[Item]:
