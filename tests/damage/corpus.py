@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import zstandard
 from lifeboat.database_model import DumpEntry, Manifest, StoredFile
 
-from tests.dumps.servers import BEGUN, StockDump, compressed
+from tests.restores.servers import BEGUN, StockDump, compressed
 
 _SEED = 20261129
 DATA, SCHEMA, MORE = "data-00.dump.zst", "schema.dump.zst", "data-01.dump.zst"

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.dumps.servers import RdsServer, StockDump, compressed, dump_file, stock_dump
+from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, stock_dump
 
 # Long enough for each statement; in an archive that is not compressed it can be written over in place.
 _ROOM = 40_000

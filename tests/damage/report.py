@@ -19,7 +19,7 @@ from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scr
 from tests.damage import corpus
 from tests.damage.corpus import Case
 from tests.damage.sources import sources
-from tests.dumps.servers import BIN, RdsServer, rds_server
+from tests.restores.servers import BIN, RdsServer, rds_server
 
 _QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 _DEPTH = Depth(level=3, within=timedelta(minutes=5))

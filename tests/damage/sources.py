@@ -5,7 +5,7 @@ from __future__ import annotations
 from lifeboat.database_model import TableName
 
 from tests.damage.corpus import Sources
-from tests.dumps.servers import RdsServer, compressed, pg_dump, stock_dump
+from tests.restores.servers import RdsServer, compressed, pg_dump, stock_dump
 
 _SQL = """
 CREATE TABLE public.few (id int PRIMARY KEY, body text NOT NULL);

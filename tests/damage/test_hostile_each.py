@@ -12,7 +12,7 @@ from lifeboat.dumps.verifying import Depth, NotHere, Tellers, read_whole, restor
 
 from tests.damage import hostile
 from tests.damage.hostile import Outside
-from tests.dumps.servers import RdsServer, StockDump, rds_server
+from tests.restores.servers import RdsServer, StockDump, rds_server
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 DEPTH = Depth(level=3, within=timedelta(seconds=20))

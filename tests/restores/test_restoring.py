@@ -9,7 +9,7 @@ from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.restoring import Restored, Target, restore
 
-from tests.dumps.servers import BIN, RdsServer, StockDump, schema_text
+from tests.restores.servers import BIN, RdsServer, StockDump, schema_text
 
 NO_SUPERUSER = Rights(superuser=False)
 

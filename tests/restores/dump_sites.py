@@ -20,8 +20,8 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs
 
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
-from tests.dumps.servers import PASSWORD, RdsServer
 from tests.gitlab_sites import ACCOUNT, DR_REGION, DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
+from tests.restores.servers import PASSWORD, RdsServer
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GITLAB_", "PG"))}
 

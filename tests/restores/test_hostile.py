@@ -15,7 +15,7 @@ from lifeboat.dumps.verifying import Depth, NotHere, Tellers, read_whole, restor
 
 from tests.damage import hostile
 from tests.damage.hostile import Outside
-from tests.dumps.servers import RdsServer, StockDump
+from tests.restores.servers import RdsServer, StockDump
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 DEPTH = Depth(level=3, within=timedelta(minutes=2))

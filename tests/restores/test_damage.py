@@ -10,7 +10,7 @@ from lifeboat.dumps.verifying import Depth, Tellers, restored_on_scratch
 from tests.damage import corpus, report
 from tests.damage.corpus import Case
 from tests.damage.sources import sources
-from tests.dumps.servers import RdsServer, StockDump
+from tests.restores.servers import RdsServer, StockDump
 
 _OF_A_KIND = 2
 # What a digest cannot show, since it is of the wrong bytes already: as many rows as there were, with other values.

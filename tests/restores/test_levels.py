@@ -16,7 +16,7 @@ from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
-from tests.dumps.servers import BIN, StockDump
+from tests.restores.servers import BIN, StockDump
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 DEPTH = Depth(level=3, within=timedelta(minutes=5))

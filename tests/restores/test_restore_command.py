@@ -18,9 +18,9 @@ from lifeboat.dumps.verifying import Depth
 from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
 from psycopg import sql
 
-from tests.dumps.dump_sites import DumpSite
-from tests.dumps.servers import schema_text
 from tests.gitlab_sites import DUMP_BUCKET
+from tests.restores.dump_sites import DumpSite
+from tests.restores.servers import schema_text
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
 QUIET = verifying.Tellers(say=lambda _: None, tell=lambda *_: None)

@@ -16,7 +16,7 @@ import pytest
 from lifeboat.database_model import Manifest
 
 from tests.damage import hostile
-from tests.dumps.dump_sites import CLEAN, DumpSite
+from tests.restores.dump_sites import CLEAN, DumpSite
 
 _SECONDS = 60.0
 
