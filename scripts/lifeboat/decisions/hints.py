@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
 VERBS = frozenset(
-    {"abort", "apply", "destroy", "doctor", "logs", "plan", "recover", "restore", "resume", "runs", "verify"}
+    {"abort", "apply", "destroy", "doctor", "dump", "logs", "plan", "recover", "restore", "resume", "runs", "verify"}
 )
 DEFAULT = "local"
 _COMMAND = re.compile(
