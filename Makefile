@@ -86,12 +86,17 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 .PHONY: test
 test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  --ignore tests/modules/test_validate.py --ignore tests/long  # `make lint` and `make test-long` run them
+	  --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
 
 .PHONY: test-long
 test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_KILLS=10 python -m pytest -n $(WORKERS) --dist loadgroup \
 	  --no-loadscope-reorder tests/long tests/faults/test_killed_applies.py
+
+.PHONY: test-damage
+test-damage: setup ## Look at 500 damaged dumps in five ways, restore each hostile one on its own (half an hour)
+	@TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m tests.damage.report
+	@TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest tests/damage
 
 # What a run recorded itself is no other version.
 EDITED = $(shell git diff --quiet HEAD -- . ':!tests/faults/recovery_calls.txt' || echo -edited)

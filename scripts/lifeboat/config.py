@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
+from lifeboat.probe_config import ProbeSettings
 from lifeboat.settings import form, mistakes
 
 # As terraform/stack and terraform/state have it (variable "environment").
@@ -135,7 +136,7 @@ class DumpHooks(_Table):
 class DumpSettings(_Table):
     """What `lifeboat dump` dumps beside the stack's own database, and by how much a dump may be below its median.
 
-    `lock_seconds`: how long to wait for somebody who keeps readers out of a table.
+    `lock_seconds`: how long to wait for somebody who keeps readers out of a table. `probes`: what a restored copy is asked.
     """
 
     databases: list[str] = []
@@ -143,6 +144,7 @@ class DumpSettings(_Table):
     shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 50
     tables_shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 20
     hooks: DumpHooks = DumpHooks()
+    probes: tuple[ProbeSettings, ...] = ()
 
 
 class LocalCloud(_Table):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
@@ -264,6 +265,21 @@ class DumpEntry:
             p for p in self.proofs if p.verdict is Verdict.PASSED and (last_failure is None or p.at > last_failure)
         ]
         return max(passed, key=lambda proof: (proof.level, proof.at), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A question to a restored copy in SQL that gives one value, and what the answer has to be.
+
+    `expect` is the value as text, with `tolerance_percent` around it where it is a number; else there are bounds.
+    """
+
+    name: str
+    sql: str
+    expect: str | None = None
+    tolerance_percent: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,284 @@
+"""pg_restore and pg_amcheck of one major version: fed through pipes, listened to, and ended with us."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from lifeboat.clients import confinement, programs
+from lifeboat.clients.confinement import Limits
+from lifeboat.errors import LifeboatError, WrongConfiguration
+
+_FOLDERS = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
+_PIPE_BYTES = 1024 * 1024
+_READ_BYTES = 256 * 1024
+_KEPT_BYTES = 64 * 1024  # of what a program prints on stderr: its first errors say what is wrong
+_END_SECONDS = 10.0
+# What reads an archive without restoring it needs little; one with a huge table of contents ends at this.
+READER_LIMITS = Limits(memory=2 * 1024**3, file_size=0)
+
+
+class ProgramFailed(LifeboatError):
+    """A program ended with an error; `printed` is the beginning of what it said."""
+
+    def __init__(self, summary: str, *, printed: str) -> None:
+        super().__init__(summary)
+        self.printed = printed
+
+
+def folder(major: int) -> Path:
+    """Return the folder with pg_restore of exactly this major version; raises WrongConfiguration where there is none.
+
+    A newer one sends settings that the server does not know (transaction_timeout, from 17 on), an older one does not read
+    the archive.
+    """
+    named = os.environ.get("PG_BIN")
+    on_path = shutil.which("pg_restore")
+    candidates = [
+        *([Path(named)] if named else []),
+        *(Path(pattern.format(major=major)) for pattern in _FOLDERS),
+        *([Path(on_path).resolve().parent, Path(on_path).parent] if on_path else []),
+    ]
+    for candidate in candidates:
+        path = candidate / "pg_restore"
+        if path.exists():
+            found = programs.version(str(path), "--version")
+            if found.numbers is not None and found.numbers[0] == major:
+                return candidate
+    raise WrongConfiguration(
+        f"there is no pg_restore {major} on this machine, and no other version will do",
+        hint=f"apt-get install postgresql-client-{major}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Into:
+    """Where pg_restore restores to: how it signs in (PG* variables, without the database), and whose everything becomes."""
+
+    env: Mapping[str, str]
+    database: str
+    role: str | None = None
+    grants: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """Return the options that all of its runs have in common."""
+        return [
+            *(
+                "--exit-on-error",
+                "--no-owner",
+                "--no-tablespaces",
+                "--no-password",
+                f"--dbname={_conninfo(self.database)}",
+            ),
+            *([] if self.grants else ["--no-acl"]),
+            *([] if self.role is None else [f"--role={self.role}"]),
+        ]
+
+
+def _conninfo(database: str) -> str:
+    # A name with "=" in it, or one that begins as a URI does, would be read as a whole connection string.
+    quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{quoted}'"
+
+
+@dataclass(kw_only=True)
+class _Run:
+    process: subprocess.Popen[bytes]
+    printed: deque[bytes] = field(default_factory=deque)
+    kept: int = 0
+
+
+class RestorePrograms:
+    """The programs of one folder; leaving the `with` ends those that still run, whatever happened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def __enter__(self) -> RestorePrograms:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End every program that still runs, and let no further one begin."""
+        with self._lock:
+            self._ended = True
+            running = list(self._running)
+        for process in running:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    # -- what an archive is ----------------------------------------------------------------------------------------
+
+    def listing(self, archive: Path) -> str:
+        """Return the table of contents of an archive in a file, as text."""
+        said: list[bytes] = []
+        with archive.open("rb") as opened:
+            self._run(self._reader("--list"), stdin=opened.fileno(), hear=said.append)
+        return b"".join(said).decode(errors="replace")
+
+    def parse(self, content: Iterable[bytes | memoryview], hear: Callable[[bytes], object]) -> None:
+        """Let pg_restore read a whole archive and write its SQL to `hear`, nowhere else; raises ProgramFailed."""
+        self._run(self._reader("--file=-"), feed=content, hear=hear)
+
+    def _reader(self, *options: str) -> list[str]:
+        return confinement.confined([str(self._folder / "pg_restore"), "--exit-on-error", *options], READER_LIMITS)
+
+    # -- restoring -------------------------------------------------------------------------------------------------
+
+    def restore_part(self, into: Into, part: Part) -> None:
+        """Restore one section of an archive in a file, in their order those items that `part` lists."""
+        argv = [
+            *(str(self._folder / "pg_restore"), *into.options, f"--section={part.section}"),
+            *(f"--use-list={part.items}", f"--jobs={part.jobs}", str(part.archive)),
+        ]
+        self._run(argv, env=into.env)
+
+    def restore_data(self, into: Into, content: Iterable[bytes | memoryview]) -> None:
+        """Restore an archive of data that streams in."""
+        self._run([str(self._folder / "pg_restore"), *into.options, "--section=data"], env=into.env, feed=content)
+
+    def check_indexes(self, into: Into, jobs: int) -> None:
+        """Compare every B-tree index with its table, and every table's pages with what they have to be (pg_amcheck)."""
+        argv = [
+            *(
+                str(self._folder / "pg_amcheck"),
+                "--no-password",
+                f"--jobs={jobs}",
+                "--heapallindexed",
+                "--parent-check",
+            ),
+            *("--maintenance-db", into.database, into.database),
+        ]
+        printed: list[bytes] = []
+        self._run(argv, env=into.env, hear=printed.append)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        feed: Iterable[bytes | memoryview] | None = None,
+        stdin: int | None = None,
+        hear: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """Run a program to its end; raises ProgramFailed, or what came of the feed where that is why it failed."""
+        given = subprocess.PIPE if feed is not None else (subprocess.DEVNULL if stdin is None else stdin)
+        with self._started(argv, {**programs.bare_environment(), **(env or {})}, given) as run:
+            broken: list[BaseException] = []
+            threads = [threading.Thread(target=_keep, args=(run,), daemon=True)]
+            if feed is not None:
+                threads.append(threading.Thread(target=_feed, args=(run.process, feed, broken), daemon=True))
+            for thread in threads:
+                thread.start()
+            heard = b""
+            assert run.process.stdout is not None
+            while piece := os.read(run.process.stdout.fileno(), _READ_BYTES):
+                if hear is None:
+                    heard = (heard + piece)[:_KEPT_BYTES]
+                else:
+                    hear(piece)
+            status = run.process.wait()
+            for thread in threads:
+                thread.join()
+            if broken:
+                raise broken[0]
+            if status != 0:
+                printed = (b"".join(run.printed) or heard).decode(errors="replace")
+                name = next(Path(word).name for word in argv if word.startswith(str(self._folder)))
+                raise ProgramFailed(f"{name} ended with status {status}", printed=printed)
+
+    @contextmanager
+    def _started(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> Iterator[_Run]:
+        with self._lock:
+            if self._ended:
+                raise ProgramFailed("another part failed first", printed="")
+            process = subprocess.Popen(
+                argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True
+            )
+            self._running.add(process)
+        try:
+            yield _Run(process=process)
+        finally:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with suppress(OSError, ValueError):
+                        stream.close()
+            with self._lock:
+                self._running.discard(process)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A section of the schema's archive: where it lies, the list of its items, and how many are restored at a time."""
+
+    section: str
+    archive: Path
+    items: Path
+    jobs: int
+
+
+def _feed(process: subprocess.Popen[bytes], content: Iterable[bytes | memoryview], broken: list[BaseException]) -> None:
+    """Write all of `content` to a program; where that itself fails, the program must not take what it has for the whole."""
+    pipe = process.stdin
+    assert pipe is not None
+    with suppress(OSError):  # a limit of the system (fs.pipe-max-size) only makes it slower
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    with contextlib.closing(_generator(content)) as pieces:
+        try:
+            for piece in pieces:
+                try:
+                    pipe.write(piece)
+                except (BrokenPipeError, ValueError):
+                    break  # it ended early, and its status says why
+            with suppress(BrokenPipeError):
+                pipe.close()
+            # One that had enough has not seen what is wrong with the rest.
+            if process.wait() == 0:
+                deque(pieces, maxlen=0)
+        except BaseException as error:  # noqa: BLE001  (raised again by who waits for the program)
+            broken.append(error)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _generator(content: Iterable[bytes | memoryview]) -> Generator[bytes | memoryview, None, None]:
+    yield from content
+
+
+def _keep(run: _Run) -> None:
+    assert run.process.stderr is not None
+    while piece := os.read(run.process.stderr.fileno(), _READ_BYTES):
+        if run.kept < _KEPT_BYTES:
+            run.printed.append(piece[: _KEPT_BYTES - run.kept])
+            run.kept += len(piece)

@@ -1,0 +1,187 @@
+"""`lifeboat restore`: a dump into a new or an empty database on the environment's own server, beside the one that serves."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lifeboat.clients import dump_server, restore_programs, restore_target
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.clients.postgres import Postgres
+from lifeboat.clients.restore_programs import RestorePrograms
+from lifeboat.clients.restore_target import Place
+from lifeboat.database_model import DumpEntry, DumpId, Manifest
+from lifeboat.decisions import archives, restores, stored_files
+from lifeboat.decisions.archives import Chosen, Rights
+from lifeboat.decisions.restores import Offer, Wish
+from lifeboat.dumps import choosing, restoring
+from lifeboat.dumps.restoring import Copy, Restored, Target
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
+from lifeboat.model import Agree, Recovery
+from lifeboat.site import Site
+from lifeboat.stack import outputs
+
+_MAINTENANCE = "postgres"  # the database that one is connected to while others are made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What to restore (None: the newest dump) of which database (None: the stack's own), and where to."""
+
+    wanted: DumpId | None
+    database: str | None
+    to: str
+    jobs: int
+    owner: str | None
+    grants: bool
+    accept_flagged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tellers:
+    """Who hears of what happens: stages, warnings, and stored bytes (done, all, seconds since the start)."""
+
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+    tell: Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The dump, the database that it is in now, and what came of it."""
+
+    entry: DumpEntry
+    manifest: Manifest
+    postgres: Postgres
+    restored: Restored
+    to_remove: str
+
+
+def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
+    """Restore a dump and compare it with its manifest. Everything that speaks against it is said before anything is changed.
+
+    Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
+    """
+    problem = restores.name_problem(asked.to)
+    if problem is not None:
+        raise Refused(f"--to {asked.to!r}: {problem}", hint="name a database that does not exist yet")
+    recovery = outputs.recovery(site.stack_store())
+    store = site.dump_store(recovery)
+    entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)
+    manifest = _sound(store, entry, asked)
+    copy = choosing.copy_of(store, entry, manifest)
+    server = site.postgres(recovery)
+    place, wish = _looked_at(server, asked)
+    _require(manifest, wish, place)
+    with RestorePrograms(restore_programs.folder(place.server.major)) as programs:
+        chosen = archives.choose(restoring.schema_items(copy, programs), Rights(superuser=place.superuser))
+        agree(_preview(entry, manifest, wish, chosen, server))
+        to_remove = _to_remove(site, recovery, asked.to)
+        if wish.holds is None:
+            with server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
+                restore_target.create(connection, asked.to, manifest.server, asked.owner)
+            tellers.say(f"made the database {asked.to}")
+        target = Target(
+            postgres=server.of(asked.to),
+            rights=Rights(superuser=place.superuser),
+            jobs=asked.jobs,
+            owner=asked.owner,
+            grants=asked.grants,
+        )
+        done = _restored(copy, target, programs, tellers, to_remove)
+    for remark in done.compared.remarks:
+        tellers.warn(remark)
+    return Done(entry=entry, manifest=manifest, postgres=target.postgres, restored=done, to_remove=to_remove)
+
+
+def _sound(store: DumpStore, entry: DumpEntry, asked: Asked) -> Manifest:
+    """Return the manifest of a dump that may be restored; raises Refused and IntegrityFailure."""
+    manifest = store.manifest(entry)
+    damaged = stored_files.findings(entry, manifest)
+    if damaged:
+        raise IntegrityFailure(
+            f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),
+            hint="lifeboat backups shows the others; lifeboat verify --all --level 1 says which of them are whole",
+        )
+    doubts = restores.doubts(entry, manifest)
+    if doubts and not asked.accept_flagged:
+        raise Refused(
+            f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
+            hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
+        )
+    return manifest
+
+
+def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:
+    """Return what the server offers, and what is where the dump is to go."""
+    with server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
+        place = restore_target.place(connection, dump_server.server(connection))
+    if asked.to not in place.databases:
+        return place, Wish(to=asked.to, holds=None, owner=asked.owner)
+    with server.of(asked.to).connection(application="lifeboat restore") as connection:
+        holds, encoding = restore_target.holds(connection), restore_target.encoding(connection)
+    return place, Wish(to=asked.to, holds=holds, encoding=encoding, owner=asked.owner)
+
+
+def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
+    offer = Offer(
+        server=place.server,
+        role=place.role,
+        may_create=place.may_create,
+        extensions=place.extensions,
+        roles=place.roles,
+    )
+    against = restores.refusals(manifest, wish, offer)
+    if against:
+        raise Refused(
+            f"dump {manifest.id} is not restored to {wish.to}:\n" + "\n".join(f"  {reason}" for reason in against),
+            hint=f"name a database that does not exist yet: --to {manifest.database}_restored",
+        )
+
+
+def _preview(entry: DumpEntry, manifest: Manifest, wish: Wish, chosen: Chosen, server: Postgres) -> Sequence[str]:
+    made = "create" if wish.holds is None else "fill the empty"
+    rows = sum(content.rows for content in manifest.contents.tables)
+    return [
+        f"{made} database {wish.to} at {server.address.host}:{server.address.port}, beside {manifest.database}",
+        f"restore {entry.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
+        f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
+        *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),
+    ]
+
+
+def _restored(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tellers, to_remove: str) -> Restored:
+    """Restore; whatever ends it, say what is left and how to remove it."""
+    left = f"the database {target.postgres.address.database} is left, not whole"
+    try:
+        return restoring.restore(copy, target, programs, tellers.say, tellers.tell)
+    except LifeboatError as error:
+        error.summary = f"{error.summary}\n{left}"
+        error.hint = f"{error.hint}\n  {to_remove}" if error.hint else to_remove
+        raise
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            tellers.warn(f"interrupted: {left}; to remove it: {to_remove}")
+        raise
+
+
+def _to_remove(site: Site, recovery: Recovery, name: str) -> str:
+    quoted = name.replace('"', '""')
+    drop = shlex.quote(f'DROP DATABASE "{quoted}" WITH (FORCE)')
+    if site.local_cloud() is not None:
+        return site.shell(f"psql -d {_MAINTENANCE} -c {drop}")
+    database = recovery.database
+    return f"psql -h {database.address} -p {database.port} -U {database.username} -d {_MAINTENANCE} -c {drop}"
+
+
+def require_same(done: Done) -> None:
+    """Raise IntegrityFailure with all that is not as the manifest says."""
+    findings = done.restored.compared.findings
+    if findings:
+        name = done.postgres.address.database
+        raise IntegrityFailure(
+            f"{name} is restored, but not what the dump's manifest says:\n" + "\n".join(f"  {f}" for f in findings),
+            hint=f"do not use it. {done.to_remove}",
+        )

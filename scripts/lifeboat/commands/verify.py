@@ -1,0 +1,98 @@
+"""`lifeboat verify`: one copy, all of them, or this week's share, at one of four levels, each with its proof beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import DumpEntry, DumpId, Verdict
+from lifeboat.decisions import samples
+from lifeboat.decisions.samples import Share
+from lifeboat.dumps import choosing, verifying
+from lifeboat.dumps.verifying import Depth, Tellers, Verified
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused, WrongConfiguration
+from lifeboat.site import Site
+from lifeboat.stack import outputs
+
+_AT_ONCE = 8  # copies whose listings are compared: each waits for two answers of S3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which copies: one of an id (None: the newest), or all, or a share of all; of one database, or of each."""
+
+    wanted: DumpId | None
+    every: bool
+    share: Share | None
+    database: str | None
+
+
+def run(site: Site, tellers: Tellers, which: Which, depth: Depth) -> list[Verified]:
+    """Verify copies, the oldest first, and return what came of each."""
+    recovery = outputs.recovery(site.stack_store())
+    store = site.dump_store(recovery)
+    chosen = _chosen(store, which, recovery.database.name)
+    if depth.level == 1:
+        return list(_side_by_side(store, chosen, depth, tellers))
+    done = []
+    for number, entry in enumerate(chosen, 1):
+        if len(chosen) > 1:
+            tellers.say(f"{number} of {len(chosen)}: {entry.database} {entry.id}")
+        done.append(verifying.verify(store, entry, depth, tellers))
+    return done
+
+
+def _side_by_side(store: DumpStore, chosen: Sequence[DumpEntry], depth: Depth, tellers: Tellers) -> Iterator[Verified]:
+    quiet = Tellers(say=lambda _: None, tell=lambda *_: None)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for number, done in enumerate(pool.map(lambda e: verifying.verify(store, e, depth, quiet), chosen), 1):
+            if number % 500 == 0:
+                tellers.say(f"{number:,} of {len(chosen):,} copies")
+            yield done
+
+
+def _chosen(store: DumpStore, which: Which, own: str) -> list[DumpEntry]:
+    if not which.every and which.share is None:
+        return [choosing.chosen(store, which.database or own, which.wanted)]
+    complete = [entry for entry in store.entries(which.database) if entry.complete]
+    if not complete:
+        raise NothingFits(f"there is no complete dump in s3://{store.bucket}/{store.prefix}", hint="lifeboat dump")
+    if which.share is None:
+        return complete
+    now = datetime.now(UTC)
+    ids = set(samples.chosen([entry.id for entry in complete], which.share, now))
+    return [entry for entry in complete if entry.id in ids]
+
+
+def depth(site: Site, asked: Depth) -> Depth:
+    """Return how deep to look, with the environment's probes at level 4; raises WrongConfiguration where it has none."""
+    if asked.level != 4:
+        return asked
+    probes = tuple(probe.noun for probe in site.project.environment.dumps.probes)
+    if not probes:
+        raise WrongConfiguration(
+            f"environment {site.project.env} has no probes to ask at level 4",
+            hint=f"write [[dumps.probes]] into environments/{site.project.env}.toml: name, sql, and expect, minimum or maximum",
+        )
+    return replace(asked, probes=probes)
+
+
+def require_sound(done: Sequence[Verified]) -> None:
+    """Raise IntegrityFailure where a copy failed, Refused where one could not be looked at."""
+    failed = [v for v in done if v.proof is not None and v.proof.verdict is Verdict.FAILED]
+    if failed:
+        raise IntegrityFailure(
+            f"{len(failed)} of {len(done)} copies failed: {', '.join(v.entry.id for v in failed[:5])}"
+            + (" …" if len(failed) > 5 else ""),
+            hint="lifeboat backups shows the others; a new one: lifeboat dump",
+        )
+    unable = [v for v in done if v.proof is None]
+    if unable:
+        raise Refused(
+            f"{len(unable)} of {len(done)} copies could not be looked at so deep on this machine:\n"
+            + "\n".join(f"  {v.entry.id}: {v.unable}" for v in unable),
+            hint="lifeboat verify --level 2 reads every byte of them",
+        )

@@ -1,0 +1,90 @@
+"""Whether a dump may be restored where the operator wants it: every reason against it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server, Verdict
+
+_NEWEST = 5
+# Of the server itself: dumps are restored beside them, never into them.
+_RESERVED = frozenset({"postgres", "template0", "template1", "rdsadmin"})
+_LONGEST_NAME = 63  # bytes; PostgreSQL would cut the rest off without a word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Where to: the database's name, what is in it (None: there is none of that name), and whose all will be."""
+
+    to: str
+    holds: Sequence[str] | None
+    encoding: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What the server and the role there have to offer."""
+
+    server: Server
+    role: str
+    may_create: bool
+    extensions: Collection[str]
+    roles: Collection[str]
+
+
+def name_problem(name: str) -> str | None:
+    """Return why a database may not have this name; None where it may."""
+    if not name or "\0" in name or not name.isprintable():
+        return "it needs a name of printable characters"
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"the name has more than {_LONGEST_NAME} bytes"
+    return f"{name} belongs to the server itself" if name in _RESERVED else None
+
+
+def chosen(entries: Sequence[DumpEntry], wanted: DumpId | None) -> DumpEntry | None:
+    """Return the dump of an id, else the newest that is complete; None where there is none."""
+    fitting = [e for e in entries if (e.id == wanted if wanted is not None else e.complete)]
+    return max(fitting, key=lambda entry: (entry.begun_at, entry.id), default=None)
+
+
+def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
+    """Return the newest five, newest first."""
+    return sorted(entries, key=lambda entry: (entry.begun_at, entry.id), reverse=True)[:_NEWEST]
+
+
+def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
+    """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
+    failed = [proof for proof in entry.proofs if proof.verdict is Verdict.FAILED]
+    passed = [proof for proof in entry.proofs if proof.verdict is Verdict.PASSED]
+    found = [f"flagged when it was taken: {flag}" for flag in manifest.flags]
+    if failed:
+        last = max(failed, key=lambda proof: proof.at)
+        # A later and at least as deep look that found nothing wrong outweighs it.
+        if not any(proof.at > last.at and proof.level >= last.level for proof in passed):
+            found.append(f"its verification of {last.at:%Y-%m-%d %H:%M}Z at level {last.level} failed")
+    return found
+
+
+def refusals(manifest: Manifest, wish: Wish, offer: Offer) -> list[str]:
+    """Return every reason against a restore; nothing where it may begin."""
+    found = []
+    if wish.holds is not None and wish.to == manifest.database:
+        found.append(f"{wish.to} is the database that the dump was taken of: a copy is restored beside it")
+    elif wish.holds:
+        found.append(f"the database {wish.to} is not empty: it holds {', '.join(wish.holds)}")
+    if wish.encoding is not None and wish.encoding != manifest.server.encoding:
+        found.append(f"the database {wish.to} is encoded in {wish.encoding}, the dump in {manifest.server.encoding}")
+    if wish.holds is None and not offer.may_create:
+        found.append(f"the role {offer.role} may not create databases")
+    if manifest.server.major > offer.server.major:
+        found.append(
+            f"the dump is of PostgreSQL {manifest.server.version}, newer than the server's {offer.server.version}"
+        )
+    lacking = sorted({e.name for e in manifest.contents.extensions} - set(offer.extensions))
+    if lacking:
+        found.append(f"the server does not offer the extensions {', '.join(lacking)}")
+    if wish.owner is not None and wish.owner not in offer.roles:
+        found.append(f"{offer.role} is no member of the role {wish.owner}, or there is no such role")
+    return found

@@ -1,0 +1,56 @@
+"""The dump that an operator names, or the newest one, ready to be read by the versions that its manifest names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC
+
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
+from lifeboat.decisions import restores
+from lifeboat.dumps.restoring import Copy
+from lifeboat.errors import NothingFits, Refused
+
+
+def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
+    """Return the dump of an id, or the newest complete one of a database.
+
+    Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
+    """
+    entries = store.entries(database)
+    found = restores.chosen(entries, wanted)
+    if found is None:
+        there = [said(entry) for entry in restores.newest(entries)]
+        none = f"there is no dump {wanted} of {database}" if wanted else f"there is no complete dump of {database}"
+        listed = ["; the newest are:", *(f"  {line}" for line in there)] if there else ["; there are none at all"]
+        raise NothingFits(f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed), hint="lifeboat backups")
+    if not found.complete:
+        raise Refused(
+            f"{found.id} never became a dump: it has no manifest, so it was cut off while it was taken",
+            hint="lifeboat restore latest takes the newest one that is complete",
+        )
+    return found
+
+
+def said(entry: DumpEntry) -> str:
+    """Return a dump in one line."""
+    state = "complete" if entry.complete else "never finished"
+    return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {entry.size / 1e6:,.1f} MB, {state}"
+
+
+def copy_of(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Copy:
+    """Return a dump to read: each file by the version and the size that the manifest names, whatever was written since."""
+    files = {
+        file.name: StoredFile(
+            name=file.name, size=file.size, etag=file.etag, version_id=file.version_id, stored_at=manifest.ended_at
+        )
+        for file in manifest.files
+    }
+    as_written = replace(entry, files=files)
+
+    def opened(file: DumpFile) -> AbstractContextManager[Iterator[bytes]]:
+        return store.opened(as_written, file.name)
+
+    return Copy(manifest=manifest, opened=opened)

@@ -1,0 +1,235 @@
+"""One dump into one empty database: streamed, in the order that needs no superuser, and compared at the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeboat.clients import dump_reading, restore_target
+from lifeboat.clients.postgres import Postgres
+from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
+from lifeboat.database_model import Contents, DumpFile, Manifest, TableName
+from lifeboat.decisions import archives, comparisons, restore_errors
+from lifeboat.decisions.archives import Item, LeftOut, Rights
+from lifeboat.decisions.comparisons import Compared
+from lifeboat.dumps.contents import contents
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError
+
+SCHEMA_FILE, GLOBALS_FILE = "schema.dump.zst", "globals.sql.zst"
+_TOLD_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """A dump to read: its manifest, and how to open a file of it as a stream of its stored bytes."""
+
+    manifest: Manifest
+    opened: Callable[[DumpFile], AbstractContextManager[Iterator[bytes]]]
+
+    @property
+    def schema(self) -> DumpFile:
+        """Return the archive of everything but the data; raises IntegrityFailure where there is none."""
+        for file in self.manifest.files:
+            if file.name == SCHEMA_FILE:
+                return file
+        raise IntegrityFailure(f"dump {self.manifest.id} has no {SCHEMA_FILE}")
+
+    @property
+    def shards(self) -> tuple[DumpFile, ...]:
+        """Return the archives of data, the largest first, so that no large one is begun last."""
+        found = [f for f in self.manifest.files if f.name.startswith("data-") and f.name.endswith(".dump.zst")]
+        return tuple(sorted(found, key=lambda file: (-file.raw_size, file.name)))
+
+    @contextmanager
+    def content(self, file: DumpFile, passed: Callable[[int], None] = lambda _: None) -> Iterator[Iterator[memoryview]]:
+        """Give the decompressed content of a file, checked against the manifest as it passes."""
+        with self.opened(file) as stored:
+            yield dump_reading.slices(stored, file, passed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The empty database, by the role that restores into it; `owner`: to whom everything will belong, else to that role."""
+
+    postgres: Postgres
+    rights: Rights
+    jobs: int
+    owner: str | None = None
+    grants: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What came of a restore: what is there now, what differs from the manifest, what was left out, where the time went."""
+
+    contents: Contents
+    compared: Compared
+    left_out: tuple[LeftOut, ...]
+    advanced: tuple[TableName, ...]
+    stages: tuple[tuple[str, float], ...]
+
+
+class Passing:
+    """The stored bytes that have passed of all that have to, told a few times a second from whichever thread."""
+
+    def __init__(self, total: int, tell: Callable[[int, int, float], None]) -> None:
+        self._total, self._tell = total, tell
+        self._done, self._begun, self._last = 0, time.monotonic(), 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        """Count bytes, and tell how many of all have passed within how many seconds."""
+        with self._lock:
+            self._done += count
+            now = time.monotonic()
+            if now - self._last >= _TOLD_SECONDS or self._done >= self._total:
+                self._last = now
+                self._tell(self._done, self._total, now - self._begun)
+
+
+class _Stages:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self.taken = say, list[tuple[str, float]]()
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self._say(name)
+        begun = time.monotonic()
+        yield
+        self.taken.append((name, time.monotonic() - begun))
+
+
+def restore(
+    copy: Copy,
+    target: Target,
+    programs: RestorePrograms,
+    say: Callable[[str], None],
+    tell: Callable[[int, int, float], None],
+) -> Restored:
+    """Restore a dump into an empty database and compare it with its manifest.
+
+    Raises IntegrityFailure where the dump is at fault, Failed with what to do where the server or the role is. What was
+    restored until then stays. `say` hears of each stage, `tell` of the stored bytes: done, all, and seconds since the start.
+    """
+    stages = _Stages(say)
+    passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tell)
+    folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))  # 0700; the schema alone, which -j has to seek in
+    try:
+        with target.postgres.program_env() as env, _sessions(target.postgres, programs) as application:
+            into = Into(
+                env={**env, "PGAPPNAME": application},
+                database=target.postgres.address.database,
+                role=target.owner,
+                grants=target.grants,
+            )
+            with stages("reading the schema"):
+                archive, chosen = _schema(copy, programs, target.rights, folder, passed)
+            items = folder / "items"
+            items.write_text(chosen.list_file)
+            with stages("tables, types and functions"), explained(copy.schema.name):
+                programs.restore_part(into, Part(section="pre-data", archive=archive, items=items, jobs=1))
+            with stages("data"):
+                _data(copy, programs, into, target.jobs, passed)
+            with stages("indexes, keys and triggers"), explained(copy.schema.name):
+                programs.restore_part(into, Part(section="post-data", archive=archive, items=items, jobs=target.jobs))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    with stages("sequences and statistics"), target.postgres.connection(application="lifeboat restore") as connection:
+        advanced, descending = restore_target.advance_sequences(connection, copy.manifest.contents.sequences)
+        restore_target.analyze(connection)
+    with (
+        stages("comparing with the manifest"),
+        target.postgres.connection(application="lifeboat restore") as connection,
+    ):
+        found = contents(connection, copy.manifest.selection)
+    return Restored(
+        contents=found,
+        compared=comparisons.compared(copy.manifest.contents, found, descending=descending),
+        left_out=chosen.left_out,
+        advanced=tuple(advanced),
+        stages=tuple(stages.taken),
+    )
+
+
+@contextmanager
+def _sessions(postgres: Postgres, programs: RestorePrograms) -> Iterator[str]:
+    """Give the name of the programs' sessions; where anything goes wrong, they are ended on the server as well."""
+    application = f"lifeboat restore {secrets.token_hex(6)}"
+    try:
+        yield application
+    except BaseException:
+        programs.end()
+        with suppress(LifeboatError, OSError), postgres.connection(application="lifeboat restore") as connection:
+            restore_target.end_sessions(connection, application)
+        raise
+
+
+def schema_items(copy: Copy, programs: RestorePrograms) -> list[Item]:
+    """Return the items of a dump's schema, read from the bucket."""
+    folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))
+    try:
+        archive = folder / "schema.dump"
+        _written(copy, archive, lambda _: None)
+        with explained(copy.schema.name):
+            return archives.items(programs.listing(archive))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _schema(
+    copy: Copy, programs: RestorePrograms, rights: Rights, folder: Path, passed: Callable[[int], None]
+) -> tuple[Path, archives.Chosen]:
+    """Return where the schema's archive lies now, and which of its items are restored."""
+    archive = folder / "schema.dump"
+    _written(copy, archive, passed)
+    with explained(copy.schema.name):
+        return archive, archives.choose(archives.items(programs.listing(archive)), rights)
+
+
+def _written(copy: Copy, archive: Path, passed: Callable[[int], None]) -> None:
+    with (
+        copy.content(copy.schema, passed) as content,
+        os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+    ):
+        for piece in content:
+            file.write(piece)
+
+
+def _data(copy: Copy, programs: RestorePrograms, into: Into, jobs: int, passed: Callable[[int], None]) -> None:
+    """Restore all shards, `jobs` at a time; the first that fails ends the others, and is what is raised."""
+
+    def one(file: DumpFile) -> None:
+        with copy.content(file, passed) as content, explained(file.name):
+            programs.restore_data(into, content)
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="shard") as pool:
+        waiting: list[Future[None]] = [pool.submit(one, file) for file in copy.shards]
+        try:
+            done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+            for future in done:
+                if future.exception() is not None:
+                    programs.end()
+                future.result()
+        except BaseException:
+            programs.end()
+            raise
+
+
+@contextmanager
+def explained(archive: str) -> Iterator[None]:
+    """Turn a program's failure into an error that says what to do: the archive's fault, or not."""
+    try:
+        yield
+    except ProgramFailed as error:
+        said = restore_errors.explained(error.printed)
+        kind = IntegrityFailure if said.damaged else Failed
+        raise kind(f"{archive}: {error.summary}: {said.summary}", hint=said.hint) from error

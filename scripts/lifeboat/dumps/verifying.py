@@ -1,0 +1,314 @@
+"""Four looks at a copy, each deeper: its listing, its bytes, a restore on a scratch server, the operator's questions."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import psycopg
+
+from lifeboat.clients import restore_programs, scratch_server
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.clients.postgres import Postgres, said
+from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
+from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
+from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
+from lifeboat.decisions import comparisons, extensions, probes, restore_errors, stored_files
+from lifeboat.decisions.archive_rows import RowCounter
+from lifeboat.decisions.archives import Item, Rights
+from lifeboat.dumps import restoring
+from lifeboat.dumps.choosing import copy_of
+from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, RoleMissing, Unreachable
+
+_PROBE_SECONDS = 60
+_MARGIN = 1024**3
+# Measured: 1.31 times the raw bytes on the disk with all indexes; a copy with many of them may take thrice as much.
+_DISK_PER_RAW = 4
+_INDEX_CHECK_JOBS = 2
+_EXTENSION = re.compile(
+    r'^CREATE EXTENSION IF NOT EXISTS (?P<name>"(?:[^"]|"")+"|\w+) WITH SCHEMA (?P<schema>"(?:[^"]|"")+"|\w+);$',
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    """How deep to look, the questions of level 4, and how long one restore may take."""
+
+    level: int
+    probes: tuple[Probe, ...] = ()
+    within: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What came of one copy: its proof, or why it could not be looked at so deep here, which says nothing about it."""
+
+    entry: DumpEntry
+    proof: Proof | None
+    unable: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tellers:
+    """Who hears of the stages (`say`) and of the stored bytes: done, all, seconds since the start (`tell`)."""
+
+    say: Callable[[str], None]
+    tell: Callable[[int, int, float], None]
+
+
+class NotHere(LifeboatError):
+    """This machine cannot restore the copy, whatever the copy is worth: nothing is known about it."""
+
+    exit_status = 3
+
+
+def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> Verified:
+    """Look at a copy and put the proof beside it, of a failure as well.
+
+    Raises Unreachable where the bucket does not answer: that says nothing about the copy.
+    """
+    begun = time.monotonic()
+    remarks: list[str] = []
+    try:
+        findings = _findings(store, entry, depth, tellers, remarks)
+    except NotHere as error:
+        return Verified(entry=entry, proof=None, unable=error.summary, remarks=tuple(remarks))
+    proof = Proof(
+        level=depth.level,
+        at=datetime.now(UTC),
+        verdict=Verdict.FAILED if findings else Verdict.PASSED,
+        findings=tuple(restore_errors.plain(finding) for finding in findings),
+        took=timedelta(seconds=round(time.monotonic() - begun, 3)),
+    )
+    store.prove(entry, proof)
+    return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
+
+
+def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers, remarks: list[str]) -> list[str]:
+    """Return what is wrong with a copy. A look goes no deeper than where something was found."""
+    try:
+        manifest = store.manifest(entry)
+    except (IntegrityFailure, NothingFits) as error:
+        return [error.summary]
+    found = stored_files.findings(entry, manifest)
+    if found or depth.level == 1:
+        return found
+    copy = copy_of(store, entry, manifest)
+    if depth.level == 2:
+        return read_whole(copy, tellers)
+    found, more = restored_on_scratch(copy, depth, tellers)
+    remarks += more
+    return found
+
+
+# -- level 2 ---------------------------------------------------------------------------------------------------------
+
+
+def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
+    """Read every byte, and let pg_restore read every archive to its end; return what is wrong."""
+    passed = Passing(sum(file.size for file in copy.manifest.files), tellers.tell)
+    findings: list[str] = []
+    rows: dict[TableName, int] = {}
+    with RestorePrograms(restore_programs.folder(copy.manifest.server.major)) as programs:
+        for file in copy.manifest.files:
+            tellers.say(f"reading {file.name}")
+            try:
+                for table, count in _read(copy, file, programs, passed).items():
+                    if table in rows:
+                        findings.append(f"table {table} is in two archives")
+                    rows[table] = count
+            except IntegrityFailure as error:
+                findings.append(error.summary)
+    # Where an archive cannot be read, that its tables are not there is no second finding.
+    return findings or comparisons.rows_differ(copy.manifest.contents, rows)
+
+
+def _read(
+    copy: Copy, file: DumpFile, programs: RestorePrograms, passed: Callable[[int], None]
+) -> Mapping[TableName, int]:
+    """Read one file to its end; return the rows of each table that an archive of data holds."""
+    counter = RowCounter()
+    with copy.content(file, passed) as content:
+        if not file.name.endswith(".dump.zst"):
+            for _ in content:
+                pass
+            return {}
+        is_data = file.name.startswith("data-")
+        try:
+            programs.parse(content, counter.feed if is_data else lambda _: None)
+        except ProgramFailed as error:
+            raise IntegrityFailure(
+                f"{file.name}: pg_restore cannot read it: {restore_errors.explained(error.printed).summary}"
+            ) from error
+    if counter.open_table is not None:
+        raise IntegrityFailure(f"{file.name}: the rows of {counter.open_table} do not end")
+    return counter.rows
+
+
+# -- levels 3 and 4 --------------------------------------------------------------------------------------------------
+
+
+def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
+    """Restore a copy on a scratch server, compare it, check its indexes, ask the probes; return findings and remarks.
+
+    Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer.
+    """
+    manifest = copy.manifest
+    clients = restore_programs.folder(manifest.server.major)
+    servers = scratch_server.folder_of_servers(manifest.server.major, clients)
+    raw = sum(file.raw_size for file in manifest.files)
+    room = Room(disk=_DISK_PER_RAW * raw + _MARGIN, seconds=depth.within.total_seconds())
+    bucket = _Bucket(copy)
+    tellers.say("starting a scratch server")
+    try:
+        with RestorePrograms(clients) as programs, scratch_server.running(servers, room) as scratch:
+            remarks = [scratch_server.network_remark(), *scratch.create_database(manifest.server)]
+            findings = _scratch_findings(_Scratch(bucket.copy, scratch, programs, tellers), depth, remarks)
+            return findings, [remark for remark in remarks if remark]
+    except IntegrityFailure as error:
+        return [error.summary], []
+    except ProgramFailed as error:
+        return [f"{error.summary}: {restore_errors.explained(error.printed).summary}"], []
+    except (Unreachable, Failed, RoleMissing) as error:
+        if error in bucket.failures or isinstance(error, scratch_server.NoScratchServer):
+            raise
+        return [f"it cannot be restored: {error.summary}"], []
+
+
+class _Bucket:
+    """A copy whose bucket's own failures are remembered: that it does not answer is no finding about the copy."""
+
+    def __init__(self, copy: Copy) -> None:
+        self.failures: list[LifeboatError] = []
+        self.copy = Copy(manifest=copy.manifest, opened=lambda file: self._opened(copy, file))
+
+    def _opened(self, copy: Copy, file: DumpFile) -> AbstractContextManager[Iterator[bytes]]:
+        @contextmanager
+        def opened() -> Iterator[Iterator[bytes]]:
+            with copy.opened(file) as chunks:
+                yield self._watched(chunks)
+
+        return opened()
+
+    def _watched(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except Unreachable as error:
+            self.failures.append(error)
+            raise
+
+
+class _Scratch(NamedTuple):
+    """A copy, the server that it is restored on, by which programs, and who hears of it."""
+
+    copy: Copy
+    server: ScratchServer
+    programs: RestorePrograms
+    tellers: Tellers
+
+
+def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[str]:
+    copy, scratch, programs, tellers = here
+    there = _extensions(copy, scratch, programs)
+    for file in copy.manifest.files:
+        if file.name == GLOBALS_FILE:
+            _read(copy, file, programs, lambda _: None)
+    target = Target(postgres=scratch.as_role(RESTORER), rights=Rights(superuser=False, schemas_there=there), jobs=2)
+    done = restoring.restore(copy, target, programs, tellers.say, tellers.tell)
+    remarks += [f"left out: {left.item}: {left.why}" for left in done.left_out]
+    remarks += done.compared.remarks
+    findings = list(done.compared.findings)
+    tellers.say("checking indexes")
+    scratch.allow_index_checks()
+    findings += _index_findings(scratch, programs)
+    if depth.level == 4:
+        tellers.say("asking the probes")
+        findings += ask(scratch.as_role(PROBER), depth.probes)
+    scratch.require_room()
+    return findings
+
+
+def _extensions(copy: Copy, scratch: ScratchServer, programs: RestorePrograms) -> frozenset[str]:
+    """Create the harmless extensions that only a superuser may create; return the schemas that came with them."""
+    items = restoring.schema_items(copy, programs)
+    names = {_name(item) for item in items if item.kind == "EXTENSION"}
+    names |= {extension.name for extension in copy.manifest.contents.extensions}
+    wanted = extensions.wanted(names, scratch.offered_extensions())
+    if wanted.missing:
+        raise NotHere(f"the scratch server has no extension {', '.join(wanted.missing)}; install it on this machine")
+    if wanted.denied:
+        raise NotHere(
+            f"the extension {', '.join(wanted.denied)} reaches out of the server, so a scratch server does not get it;"
+            " restore the copy beside the database to prove it: lifeboat restore"
+        )
+    schemas = _extension_schemas(copy, programs) if wanted.beforehand else {}
+    scratch.create_extensions([(name, schemas.get(name, "public")) for name in wanted.beforehand])
+    return frozenset(schemas.get(name, "public") for name in wanted.beforehand) - {"public", "pg_catalog"}
+
+
+def _name(item: Item) -> str:
+    return item.rest.removeprefix("- ").strip()
+
+
+def _extension_schemas(copy: Copy, programs: RestorePrograms) -> dict[str, str]:
+    """Return in which schema an archive creates each extension."""
+    with tempfile.TemporaryFile() as text:
+        with copy.content(copy.schema) as content, restoring.explained(copy.schema.name):
+            programs.parse(content, text.write)
+        text.seek(0)
+        found = _EXTENSION.finditer(text.read().decode(errors="replace"))
+    return {_unquoted(match["name"]): _unquoted(match["schema"]) for match in found}
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[str]:
+    postgres = scratch.as_role(RESTORER)
+    with postgres.program_env() as env:
+        try:
+            programs.check_indexes(Into(env=env, database=postgres.address.database), _INDEX_CHECK_JOBS)
+        except ProgramFailed as error:
+            return [f"pg_amcheck: {restore_errors.explained(error.printed).summary}"]
+    return []
+
+
+def ask(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:
+    """Ask each question in a transaction that can change nothing; return what is wrong with the answers."""
+    findings = []
+    for probe in questions:
+        try:
+            answer = _answer(postgres, probe)
+        except IntegrityFailure as error:
+            findings.append(error.summary)
+            continue
+        wrong = probes.finding(probe, answer)
+        if wrong is not None:
+            findings.append(wrong)
+    return findings
+
+
+def _answer(postgres: Postgres, probe: Probe) -> str | None:
+    """Return the one value that a probe gives, as PostgreSQL writes it."""
+    with postgres.connection(application="lifeboat verify") as connection:
+        try:
+            connection.execute("BEGIN READ ONLY")
+            connection.execute(f"SET LOCAL statement_timeout = '{_PROBE_SECONDS}s'".encode())
+            result = connection.execute(probe.sql.encode()).pgresult
+        except psycopg.Error as error:
+            raise IntegrityFailure(f"probe {probe.name}: {said(error)}") from error
+        if result is None or result.ntuples != 1 or result.nfields != 1:
+            shape = "nothing" if result is None else f"{result.ntuples} rows of {result.nfields} columns"
+            raise IntegrityFailure(f"probe {probe.name}: it gives {shape}, not one value")
+        value = result.get_value(0, 0)
+    return None if value is None else value.decode(errors="replace")

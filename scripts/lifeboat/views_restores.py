@@ -1,0 +1,117 @@
+"""Printing of restores and verifications: progress with the time that is left, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from lifeboat import views
+from lifeboat.commands.restore import Done
+from lifeboat.database_model import Verdict
+from lifeboat.decisions.durations import said
+from lifeboat.dumps.verifying import Verified
+
+_SHOWN_FINDINGS = 20
+
+
+def passing(done: int, total: int, seconds: float) -> str:
+    """Return how far a stream is, how fast, and when it should end."""
+    share = done / total if total else 1.0
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {said(timedelta(seconds=(total - done) / rate))} left" if rate and done < total else ""
+    return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB ({share:.0%}), {rate / 1e6:,.1f} MB/s{left}"
+
+
+def restored(done: Done) -> None:
+    """Print what was restored, where it is, and what was left out."""
+    contents, manifest = done.restored.contents, done.manifest
+    rows = sum(content.rows for content in contents.tables)
+    address = done.postgres.address
+    views.lines([f"{address.database} holds {done.entry.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z"])
+    views.pairs(
+        [
+            ("where", f"{address.host}:{address.port}, database {address.database}"),
+            (
+                "content",
+                f"{len(contents.tables):,} tables, {rows:,} rows, {contents.large_objects.count:,} large objects",
+            ),
+            ("compared", "rows, fingerprints, sequences and extensions are the manifest's"),
+            *(("left out", f"{left.item}: {left.why}") for left in done.restored.left_out),
+            ("to remove it", done.to_remove),
+        ]
+        if not done.restored.compared.findings
+        else [("findings", finding) for finding in done.restored.compared.findings]
+    )
+    views.timings(done.restored.stages)
+
+
+def restored_document(done: Done) -> dict[str, Any]:
+    """Return a restore for JSON; durations in seconds."""
+    contents = done.restored.contents
+    return {
+        "dump": done.entry.id,
+        "taken_at": done.manifest.snapshot_at.isoformat(),
+        "database": done.postgres.address.database,
+        "host": done.postgres.address.host,
+        "port": done.postgres.address.port,
+        "tables": len(contents.tables),
+        "rows": sum(content.rows for content in contents.tables),
+        "large_objects": contents.large_objects.count,
+        "findings": list(done.restored.compared.findings),
+        "remarks": list(done.restored.compared.remarks),
+        "left_out": [{"item": str(left.item), "why": left.why} for left in done.restored.left_out],
+        "seconds": {name: round(seconds, 3) for name, seconds in done.restored.stages},
+    }
+
+
+def verified(found: Sequence[Verified], now: datetime) -> None:
+    """Print what came of each copy, and below it what is wrong."""
+    table = Table()
+    for heading in ("dump", "database", "age", "level", "verdict", "took", "findings"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("dump", "age"))
+    for done in found:
+        age = said(now - done.entry.begun_at)
+        if done.proof is None:
+            table.add_row(
+                done.entry.id,
+                escape(done.entry.database),
+                age,
+                "-",
+                "[yellow]not looked at[/yellow]",
+                "",
+                escape(done.unable),
+            )
+            continue
+        proof = done.proof
+        colour = "green" if proof.verdict is Verdict.PASSED else "red"
+        took = "" if proof.took is None else f"{proof.took.total_seconds():.1f} s"
+        shown = [escape(finding) for finding in proof.findings[:_SHOWN_FINDINGS]]
+        more = len(proof.findings) - len(shown)
+        words = "\n".join([*shown, *([f"and {more} more"] if more else [])])
+        verdict = f"[{colour}]{proof.verdict.value}[/{colour}]"
+        table.add_row(done.entry.id, escape(done.entry.database), age, str(proof.level), verdict, took, words)
+    views.console(stderr=False).print(table)
+    for remark in dict.fromkeys(remark for done in found for remark in done.remarks):
+        views.console(stderr=True).print(escape(f"  {remark}"))
+
+
+def verified_document(found: Sequence[Verified]) -> list[dict[str, Any]]:
+    """Return what came of each copy for JSON; `verdict` is null for one that could not be looked at."""
+    return [
+        {
+            "dump": done.entry.id,
+            "database": done.entry.database,
+            "level": None if done.proof is None else done.proof.level,
+            "verdict": None if done.proof is None else done.proof.verdict.value,
+            "at": None if done.proof is None else done.proof.at.isoformat(),
+            "seconds": None if done.proof is None or done.proof.took is None else done.proof.took.total_seconds(),
+            "findings": [] if done.proof is None else list(done.proof.findings),
+            "unable": done.unable or None,
+            "remarks": list(done.remarks),
+        }
+        for done in found
+    ]

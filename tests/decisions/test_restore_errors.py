@@ -1,0 +1,78 @@
+"""What an error of pg_restore means, and that no row of the database is in the message."""
+
+from __future__ import annotations
+
+import pytest
+from lifeboat.decisions.restore_errors import Explained, explained
+
+_ENTRY = "pg_restore: from TOC entry 2; 3079 16385 EXTENSION aws_s3 \n"
+
+
+_QUERY = "pg_restore: error: could not execute query: ERROR:  "
+
+
+@pytest.mark.parametrize(
+    ("printed", "hint", "damaged"),
+    [
+        ("pg_restore: error: unsupported version (1.16) in file header", "the archive is of format 1.16, newer", False),
+        (
+            _ENTRY
+            + 'pg_restore: error: could not execute query: ERROR:  permission denied to create extension "aws_s3"',
+            'let a role that may do so create it first in the empty database: CREATE EXTENSION "aws_s3"',
+            False,
+        ),
+        (
+            _QUERY + 'role "crew" does not exist',
+            'create it first (CREATE ROLE "crew")',
+            False,
+        ),
+        ("pg_restore: error: could not read from input file: end of file", "the archive is damaged", True),
+        ("pg_restore: error: did not find magic string in file header", "the archive is damaged", True),
+        (
+            "pg_restore: error: found unexpected block ID (3) when reading data -- expected 7",
+            "the archive is damaged",
+            True,
+        ),
+        (
+            'pg_restore: error: COPY failed for table "t": ERROR:  could not extend file "base/1/2": No space left on device',
+            "the server's disk is full",
+            False,
+        ),
+        (
+            _QUERY + "canceling statement due to lock timeout",
+            "lock timeout: lift it",
+            False,
+        ),
+        (_QUERY + "something new", "", False),
+    ],
+)
+def test_a_known_error_says_what_to_do(printed: str, hint: str, damaged: bool) -> None:
+    found = explained(printed)
+
+    assert found.hint.startswith(hint)
+    assert bool(found.hint) == bool(hint)
+    assert found.damaged is damaged
+
+
+def test_rows_and_statements_are_left_out_and_so_is_what_moves_a_terminal() -> None:
+    printed = (
+        'pg_restore: error: COPY failed for table "t": ERROR:  duplicate key value violates unique constraint "t_pkey"\n'
+        "DETAIL:  Key (mail)=(someone@example.org) already exists.\n"
+        "CONTEXT:  COPY t, line 3\n"
+        "Command was: INSERT INTO t VALUES ('secret');\n"
+        "pg_restore: error: \x1b[31mred\n"
+    )
+
+    assert explained(printed) == Explained(
+        summary='COPY failed for table "t": ERROR:  duplicate key value violates unique constraint "t_pkey"\n [31mred'
+    )
+
+
+def test_plain_sql_is_not_answered_with_advice_to_run_it() -> None:
+    found = explained("pg_restore: error: input file appears to be a text format dump. Please use psql.")
+
+    assert found == Explained(summary="it is plain SQL, no archive; lifeboat restores none", damaged=True)
+
+
+def test_silence_is_said() -> None:
+    assert explained("\n") == Explained(summary="it said nothing")

@@ -1,0 +1,125 @@
+"""A verification or a restore that is ended from outside leaves no server, no folder and no query behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from lifeboat.database_model import Manifest
+
+from tests.damage import hostile
+from tests.restores.dump_sites import CLEAN, DumpSite
+
+_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def endless(place: DumpSite) -> Manifest:
+    """A dump whose view takes an hour to be filled."""
+    source = place.rds.new_database("endless")
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE FUNCTION slow() RETURNS text LANGUAGE sql AS $$ SELECT 'quick' $$")
+        connection.execute("CREATE MATERIALIZED VIEW waiting AS SELECT public.slow()")
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION slow() RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(3600)::text $$"
+        )
+    return place.dump("endless")[0]
+
+
+@contextmanager
+def running(place: DumpSite, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        ["lifeboat", *arguments, "-e", "x"],
+        cwd=place.root,
+        env=CLEAN,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def filling(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the processes of a verification once its scratch server fills the view; nothing before."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    names = []
+    for member in family:
+        with suppress(psutil.Error):
+            names.append(" ".join(member.cmdline()))
+    return family if any("REFRESH" in name for name in names) else []
+
+
+def alive(family: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_verification_that_is_ended_removes_its_server(place: DumpSite, endless: Manifest, number: int) -> None:
+    before = hostile.left_behind()
+    with running(place, "verify", endless.id, "--database", "endless", "--level", "3") as process:
+        until(lambda: bool(filling(process)))
+        family = filling(process)
+        process.send_signal(number)
+        _, printed = process.communicate(timeout=_SECONDS)
+
+    assert process.returncode == 130, printed
+    assert alive(family) == []
+    assert hostile.left_behind() == before
+    assert "Traceback" not in printed
+
+
+def test_the_server_of_a_verification_that_is_killed_ends_and_is_swept(place: DumpSite, endless: Manifest) -> None:
+    before = hostile.left_behind()
+    with running(place, "verify", endless.id, "--database", "endless", "--level", "3") as process:
+        until(lambda: bool(filling(process)))
+        family = filling(process)
+        process.kill()
+        until(lambda: not alive(family))
+
+    (left,) = set(hostile.left_behind()) - set(before)
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / left  # noqa: S108
+    os.utime(folder, (0, 0))
+    small = place.rds.new_database("small")
+    with small.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t (n int)")
+    done = place.lifeboat("verify", place.dump("small")[0].id, "--database", "small", "--level", "3", "-o", "json")
+    assert [one["verdict"] for one in json.loads(done.stdout)] == ["passed"]
+    assert left not in hostile.left_behind()
+
+
+def test_a_restore_that_is_ended_says_what_is_left(place: DumpSite, endless: Manifest) -> None:
+    def sleeping() -> bool:
+        with place.rds.admin() as connection:
+            found = connection.execute("SELECT FROM pg_stat_activity WHERE datname = 'half' AND query LIKE 'REFRESH%'")
+            return bool(found.fetchall())
+
+    with running(place, "restore", endless.id, "--database", "endless", "--to", "half", "--yes") as process:
+        until(sleeping)
+        process.send_signal(signal.SIGTERM)
+        _, printed = process.communicate(timeout=_SECONDS)
+
+    assert process.returncode == 130
+    assert "interrupted: the database half is left, not whole; to remove it: psql -h" in printed
+    until(lambda: not sleeping())
+    with place.rds.admin() as connection:
+        connection.execute("DROP DATABASE half")

@@ -1,0 +1,119 @@
+"""What level 2 and level 3 find in a dump, and that a sound one passes both."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+import pytest
+from lifeboat.clients import scratch_server
+from lifeboat.clients.scratch_server import RESTORER, Room
+from lifeboat.database_model import Probe, TableContent
+from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scratch
+from lifeboat.errors import IntegrityFailure
+
+from tests.restores.servers import BIN, StockDump
+
+QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
+DEPTH = Depth(level=3, within=timedelta(minutes=5))
+
+
+def test_a_sound_dump_passes_level_2(everything_dump: StockDump) -> None:
+    assert read_whole(everything_dump.copy(), QUIET) == []
+
+
+def test_a_sound_dump_passes_levels_3_and_4_and_leaves_nothing(everything_dump: StockDump) -> None:
+    before = _left()
+    probes = (
+        Probe(name="accounts", sql="SELECT count(*) FROM accounts", expect="310", tolerance_percent=Decimal(5)),
+        Probe(name="too few", sql="SELECT 1", minimum=Decimal(2)),
+        Probe(name="writes", sql="DELETE FROM accounts", expect="0"),
+        Probe(name="two", sql="SELECT 1, 2", expect="1"),
+    )
+
+    findings, remarks = restored_on_scratch(everything_dump.copy(), replace(DEPTH, level=4, probes=probes), QUIET)
+
+    assert findings == [
+        "probe too few: 1; at least 2 was expected",
+        "probe writes: cannot execute DELETE in a read-only transaction",
+        "probe two: it gives 1 rows of 2 columns, not one value",
+    ]
+    assert [remark for remark in remarks if not remark.startswith("left out: COMMENT EXTENSION")] == []
+    assert _left() == before
+
+
+def test_a_row_that_the_manifest_tells_otherwise_is_found(everything_dump: StockDump) -> None:
+    contents = everything_dump.manifest.contents
+    told = tuple(
+        replace(content, fingerprint="0" * 64) if content.table.name == "times" else content
+        for content in contents.tables
+    )
+    wrong = replace(
+        everything_dump, manifest=replace(everything_dump.manifest, contents=replace(contents, tables=told))
+    )
+
+    assert read_whole(wrong.copy(), QUIET) == []
+    assert restored_on_scratch(wrong.copy(), DEPTH, QUIET)[0] == [
+        "table public.times has 2 rows as it should, but other content"
+    ]
+
+
+def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump: StockDump) -> None:
+    contents = everything_dump.manifest.contents
+    more = TableContent(table=contents.tables[0].table, rows=501, fingerprint="")
+    wrong = replace(
+        everything_dump,
+        manifest=replace(everything_dump.manifest, contents=replace(contents, tables=(more, *contents.tables[1:]))),
+    )
+
+    assert read_whole(wrong.copy(), QUIET) == [
+        "table Ventas 2024.Pedidos: 500 rows in the archives, 501 in the manifest"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("room", "finding"),
+    [
+        (Room(disk=40_000_000, seconds=60), "it fills the disk: more than 0.0 GB when restored, so it was stopped"),
+        (Room(disk=2_000_000_000, seconds=0), "it does not end: more than 0 s, so it was stopped"),
+    ],
+)
+def test_a_limit_ends_the_server_with_a_finding(room: Room, finding: str) -> None:
+    before = _left()
+
+    with (
+        pytest.raises(IntegrityFailure, match=finding),
+        scratch_server.running(BIN, room) as scratch,
+        scratch.as_role(scratch_server.ADMIN, "postgres").connection(application="test") as connection,
+    ):
+        connection.execute("CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM generate_series(1, 10000000)")
+
+    assert _left() == before
+
+
+def test_the_server_is_another_account_without_network(everything_dump: StockDump) -> None:
+    with scratch_server.running(BIN, Room(disk=2_000_000_000, seconds=60)) as scratch:
+        scratch.create_database(everything_dump.manifest.server)
+        process = psutil.Process(scratch.process.pid)
+        family = [process, *process.children(recursive=True)]
+
+        assert all(p.name().startswith("postgres") for p in family)
+        assert all(not p.net_connections("inet") for p in family)
+        if os.geteuid() == 0:
+            assert {p.username() for p in family} == {"nobody"}
+            assert Path(f"/proc/{process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+        with scratch.as_role(RESTORER).connection(application="test") as connection:
+            row = connection.execute(
+                "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, current_setting('listen_addresses'),"
+                " pg_has_role(current_user, 'pg_execute_server_program', 'MEMBER'),"
+                " pg_has_role(current_user, 'pg_read_server_files', 'MEMBER') FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+            assert row == (False, False, False, False, "", False, False)
+
+
+def _left() -> list[str]:
+    return sorted(p.name for p in Path(os.environ.get("TMPDIR", "/tmp")).glob("lifeboat-scratch-*"))  # noqa: S108

@@ -1,0 +1,308 @@
+"""`lifeboat restore` and `lifeboat verify` with dumps that `lifeboat dump` made: what they do, and all that they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from lifeboat.commands import restore as restore_command
+from lifeboat.commands import verify as verify_command
+from lifeboat.commands.restore import Asked, Done, Tellers
+from lifeboat.commands.verify import Which
+from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
+from lifeboat.decisions import manifests
+from lifeboat.dumps import verifying
+from lifeboat.dumps.verifying import Depth
+from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
+from psycopg import sql
+
+from tests.gitlab_sites import DUMP_BUCKET
+from tests.restores.dump_sites import DumpSite
+from tests.restores.servers import schema_text
+
+ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
+QUIET = verifying.Tellers(say=lambda _: None, tell=lambda *_: None)
+NEWEST = Which(wanted=None, every=False, share=None, database=None)
+
+
+@pytest.fixture(scope="module")
+def manifest(place: DumpSite, everything_database: str) -> Manifest:
+    """The dump of the database with everything."""
+    return place.dump(everything_database)[0]
+
+
+@pytest.fixture
+def small(place: DumpSite) -> Manifest:
+    """A dump of a database of its own, for a test to spoil."""
+    source = place.rds.new_database("small")
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 10) AS n")
+    return place.dump("small")[0]
+
+
+def restore(place: DumpSite, asked: Asked, agreed: Callable[[object], None] = lambda _: None) -> Done:
+    told = Tellers(say=place.told.append, warn=place.told.append, tell=lambda *_: None)
+    return restore_command.run(place.site(), told, agreed, asked)
+
+
+def refused(place: DumpSite, asked: Asked, kind: type[LifeboatError]) -> LifeboatError:
+    """Return the error of a restore that changed nothing."""
+    before = databases(place)
+    with pytest.raises(kind) as raised:
+        restore(place, asked)
+    assert databases(place) == before
+    return raised.value
+
+
+def databases(place: DumpSite) -> list[str]:
+    with place.rds.admin() as connection:
+        return [row[0] for row in connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()]
+
+
+def drop(place: DumpSite, *names: str) -> None:
+    with place.rds.admin() as connection:
+        for name in names:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def rewritten(place: DumpSite, manifest: Manifest, **changes: object) -> None:
+    """Write another manifest over a dump's."""
+    body = manifests.written(replace(manifest, **changes))  # type: ignore[arg-type]
+    place.s3.put_object(Bucket=DUMP_BUCKET, Key=place.key(manifest, "manifest.json"), Body=body)
+
+
+# -- what it does ------------------------------------------------------------------------------------------------------
+
+
+def test_a_dump_comes_back_through_the_command_line(place: DumpSite, manifest: Manifest) -> None:
+    drop(place, 'it\'s "back"')
+
+    done = place.lifeboat("restore", manifest.id, "--to", 'it\'s "back"', "--yes", "-o", "json")
+
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["dump"], document["findings"], document["large_objects"]) == (manifest.id, [], 21)
+    assert document["rows"] == sum(content.rows for content in manifest.contents.tables)
+    assert schema_text(place.rds.master('it\'s "back"')) == schema_text(place.rds.master("everything"))
+
+
+def test_nothing_is_made_before_it_is_agreed_to(place: DumpSite, manifest: Manifest) -> None:
+    done = place.lifeboat("restore", manifest.id, "--to", "unasked")
+
+    assert done.returncode == 7
+    assert f"create database unasked at {place.rds.cluster.address}:5432, beside everything" in done.stderr
+    assert "leave out COMMENT EXTENSION pg_trgm" in done.stderr
+    assert "unasked" not in databases(place)
+
+
+def test_an_empty_database_is_filled_and_owned_by_whom_is_named(place: DumpSite, small: Manifest) -> None:
+    with place.rds.admin() as connection:
+        connection.execute("DROP ROLE IF EXISTS crew")
+        connection.execute("CREATE ROLE crew ROLE app")
+    place.rds.new_database("copy")
+    with place.rds.admin() as connection:
+        connection.execute("GRANT CREATE ON DATABASE copy TO crew")
+    with place.rds.admin("copy") as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO crew")
+
+    done = restore(place, replace(ASKED, wanted=small.id, database="small", owner="crew"))
+
+    assert done.restored.compared.findings == ()
+    with place.rds.admin("copy") as connection:
+        assert connection.execute("SELECT tableowner FROM pg_tables WHERE tablename = 't'").fetchone() == ("crew",)
+    drop(place, "copy")
+
+
+def test_the_source_that_is_gone_is_made_again(place: DumpSite, small: Manifest) -> None:
+    drop(place, "small")
+
+    done = restore(place, replace(ASKED, wanted=small.id, database="small", to="small"))
+
+    assert done.restored.compared.findings == ()
+
+
+# -- what it refuses ---------------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_not_empty_is_refused_with_what_is_in_it(place: DumpSite, small: Manifest) -> None:
+    other = place.rds.new_database("copy")
+    with other.connection(application="test") as connection:
+        connection.execute("CREATE TABLE a(); CREATE TABLE b(); CREATE SEQUENCE s; SELECT lo_create(0)")
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
+
+    assert "the database copy is not empty: it holds 2 tables, 1 sequence, 1 large object" in error.summary
+    drop(place, "copy")
+
+
+def test_the_source_is_refused_as_target(place: DumpSite, manifest: Manifest) -> None:
+    error = refused(place, replace(ASKED, to="everything"), Refused)
+
+    assert "everything is the database that the dump was taken of: a copy is restored beside it" in error.summary
+
+
+def test_an_unknown_id_names_the_newest(place: DumpSite, manifest: Manifest) -> None:
+    error = refused(place, replace(ASKED, wanted=DumpId("20200101T000000Z-000000")), NothingFits)
+
+    assert "there is no dump 20200101T000000Z-000000 of everything in s3://" in error.summary
+    assert manifest.id in error.summary
+    assert error.exit_status == 6
+
+
+def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manifest) -> None:
+    place.s3.delete_object(Bucket=DUMP_BUCKET, Key=place.key(small, "manifest.json"))
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
+
+    assert error.summary == f"{small.id} never became a dump: it has no manifest, so it was cut off while it was taken"
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"environment": "production"}, IntegrityFailure, "is of another place"),
+        ({"application": "shop"}, IntegrityFailure, "is of another place"),
+        ({"database": "other"}, IntegrityFailure, "is of another place"),
+        (
+            {"flags": ("half of its tables are gone",)},
+            Refused,
+            "flagged when it was taken: half of its tables are gone",
+        ),
+    ],
+)
+def test_a_dump_of_another_place_or_in_doubt_is_refused(
+    place: DumpSite, small: Manifest, changes: dict[str, object], kind: type[LifeboatError], words: str
+) -> None:
+    rewritten(place, small, **changes)
+
+    assert words in refused(place, replace(ASKED, wanted=small.id, database="small"), kind).summary
+
+
+def test_a_manifest_of_a_newer_format_is_refused(place: DumpSite, small: Manifest) -> None:
+    body = manifests.written(small).replace(b'"format": 1', b'"format": 2')
+    place.s3.put_object(Bucket=DUMP_BUCKET, Key=place.key(small, "manifest.json"), Body=body)
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small"), IntegrityFailure)
+
+    assert "its format is 2, and this lifeboat knows 1" in error.summary
+
+
+def test_everything_that_the_server_lacks_is_said_at_once(place: DumpSite, small: Manifest) -> None:
+    rewritten(
+        place,
+        small,
+        server=replace(small.server, version="99.1", version_number=990001),
+        contents=replace(small.contents, extensions=(Extension(name="aws_s3", version="1.0"),)),
+    )
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small", owner="nobody here"), Refused)
+
+    assert error.summary.splitlines()[1:] == [
+        "  the dump is of PostgreSQL 99.1, newer than the server's 15.18",
+        "  the server does not offer the extensions aws_s3",
+        "  app is no member of the role nobody here, or there is no such role",
+    ]
+
+
+@pytest.mark.parametrize("name", ["postgres", "rdsadmin", "x" * 64, "a\nb"])
+def test_a_name_that_no_copy_may_have_is_refused(place: DumpSite, small: Manifest, name: str) -> None:
+    assert refused(place, replace(ASKED, wanted=small.id, database="small", to=name), Refused).exit_status == 3
+
+
+def test_a_file_that_was_written_over_is_found_before_anything_is_made(place: DumpSite, small: Manifest) -> None:
+    key = place.key(small, "data-00.dump.zst")
+    place.s3.put_object(Bucket=DUMP_BUCKET, Key=key, Body=b"other")
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small"), IntegrityFailure)
+
+    assert "data-00.dump.zst is not what was stored: size 5," in error.summary
+
+
+def test_a_failed_look_is_proven_and_a_restore_needs_a_second_word(place: DumpSite, small: Manifest) -> None:
+    place.s3.put_object(Bucket=DUMP_BUCKET, Key=place.key(small, "stray"), Body=b"")
+    which = replace(NEWEST, wanted=small.id, database="small")
+
+    done = verify_command.run(place.site(), QUIET, which, Depth(level=1))
+
+    proof = done[0].proof
+    assert proof is not None
+    assert (proof.verdict, proof.findings) == (Verdict.FAILED, ("stray is not of the dump",))
+    with pytest.raises(IntegrityFailure, match="1 of 1 copies failed"):
+        verify_command.require_sound(done)
+    entry = next(e for e in place.store.entries("small") if e.id == small.id)
+    assert [(p.level, p.verdict) for p in entry.proofs] == [(1, Verdict.FAILED)]
+    assert place.store.proof(entry, entry.proofs[0]).findings == proof.findings
+    place.s3.delete_object(Bucket=DUMP_BUCKET, Key=place.key(small, "stray"))
+    drop(place, "copy")
+    asked = replace(ASKED, wanted=small.id, database="small")
+    assert "at level 1 failed" in refused(place, asked, Refused).summary
+    assert restore(place, replace(asked, accept_flagged=True)).restored.compared.findings == ()
+    drop(place, "copy")
+
+
+def test_a_restore_that_fails_says_what_is_left_and_how_to_remove_it(place: DumpSite) -> None:
+    source = place.rds.new_database("granted")
+    with place.rds.admin("granted") as connection:
+        connection.execute("CREATE ROLE guest")
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t OWNER TO app; GRANT SELECT ON t TO guest")
+    (manifest,) = place.dump(source.address.database)
+    with place.rds.admin("granted") as connection:
+        connection.execute("DROP OWNED BY guest; DROP ROLE guest")
+    drop(place, "copy")
+    asked = replace(ASKED, wanted=manifest.id, database="granted")
+
+    with pytest.raises(Failed) as raised:
+        restore(place, replace(asked, grants=True))
+
+    host = f"-h {place.rds.cluster.address} -p 5432 -U app -d postgres"
+    assert raised.value.summary == (
+        'schema.dump.zst: pg_restore ended with status 1: could not execute query: ERROR:  role "guest" does not exist'
+        "\nthe database copy is left, not whole"
+    )
+    assert raised.value.hint == (
+        'create it first (CREATE ROLE "guest"), or leave --with-grants out\n'
+        f"  psql {host} -c 'DROP DATABASE \"copy\" WITH (FORCE)'"
+    )
+    drop(place, "copy")
+    assert restore(place, asked).restored.compared.findings == ()
+    drop(place, "copy")
+
+
+def test_agreement_that_is_refused_changes_nothing(place: DumpSite, small: Manifest) -> None:
+    def never(_: object) -> None:
+        raise ApprovalMissing("no")
+
+    drop(place, "copy")
+    with pytest.raises(ApprovalMissing):
+        restore(place, replace(ASKED, wanted=small.id, database="small"), never)
+
+    assert "copy" not in databases(place)
+
+
+# -- verify ------------------------------------------------------------------------------------------------------------
+
+
+def test_all_copies_are_verified_and_their_proofs_lie_beside_them(place: DumpSite, manifest: Manifest) -> None:
+    done = place.lifeboat("verify", manifest.id, "--level", "3", "-o", "json")
+
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["dump"], found["level"], found["verdict"], found["findings"]) == (manifest.id, 3, "passed", [])
+    entry = next(e for e in place.store.entries("everything") if e.id == manifest.id)
+    assert entry.proven is not None
+    assert entry.proven.level == 3
+
+
+def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest) -> None:
+    without = place.lifeboat("verify", manifest.id, "--level", "4")
+    place.write('[[dumps.probes]]\nname = "accounts"\nsql = "SELECT count(*) FROM accounts"\nexpect = 301')
+    try:
+        wrong = place.lifeboat("verify", manifest.id, "--level", "4")
+    finally:
+        place.write()
+
+    assert (without.returncode, wrong.returncode) == (2, 11)
+    assert "environment x has no probes to ask at level 4" in without.stderr
+    assert "probe accounts: 300; expected 301" in wrong.stdout
