@@ -8,11 +8,12 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
+from lifeboat.database_model import RetentionPolicy
 from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
@@ -113,6 +114,42 @@ class Dns(_Table):
         return address.strip("[]"), int(port)
 
 
+class DatabaseSettings(_Table):
+    """How to sign in to the stack's database, for dumps and restores.
+
+    `ca_file` (below the checkout) holds the authorities that its certificate is checked by, for RDS Amazon's bundle of
+    the region; without one the connection is encrypted and nobody is checked.
+    """
+
+    sign_in: Literal["password", "iam"] = "password"
+    ca_file: str | None = None
+
+
+Count = Annotated[int, Field(strict=True, ge=0, le=1000)]
+
+
+class DumpRetention(_Table):
+    """Of how many days, weeks, months and years the last dump is kept; what counts as verified, and how many of those stay."""
+
+    daily: Annotated[int, Field(strict=True, ge=1, le=1000)] = 14
+    weekly: Count = 8
+    monthly: Count = 12
+    yearly: Count = 2
+    minimum_verified: Annotated[int, Field(strict=True, ge=1, le=1000)] = 2
+    verified_level: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
+
+    @property
+    def policy(self) -> RetentionPolicy:
+        """The policy that the counts are."""
+        return RetentionPolicy(**self.model_dump())
+
+
+class DumpSettings(_Table):
+    """What becomes of dumps."""
+
+    retention: DumpRetention = DumpRetention()
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -129,6 +166,8 @@ class Environment(_Table):
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
+    database: DatabaseSettings = DatabaseSettings()
+    dumps: DumpSettings = DumpSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 

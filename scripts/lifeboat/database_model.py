@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
 from lifeboat.model import Judged
 
+_DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
+
 DumpId = NewType("DumpId", str)  # 20261129T031500Z-3f9a1c: when it was begun in UTC, and chance
 RecoveryPointId = NewType("RecoveryPointId", str)  # what `lifeboat backups` prints first in a row
+
+
+def dump_id(begun_at: datetime, chance: str) -> DumpId:
+    """Return the id of a dump begun at a time; `chance` is six hex digits."""
+    return DumpId(f"{begun_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{chance}")
+
+
+def dump_begun_at(text: str) -> datetime | None:
+    """Return when the dump of an id was begun, in UTC; None where the text is no dump's id."""
+    found = _DUMP_ID.fullmatch(text)
+    return None if found is None else stamp_time(found[1])
+
+
+def stamp_time(stamp: str) -> datetime | None:
+    """Return the time that a stamp such as 20261129T031500Z means; None where it is none."""
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 # -- what is in a database -------------------------------------------------------------------------------------------
@@ -26,6 +48,27 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A table or sequence as the server's catalogue has it.
+
+    `kind` is pg_class.relkind: r table, p partitioned table, S sequence, m materialized view, v view, f foreign table.
+    `visible`: found without its schema by the role that asks. `filtered`: row security hides rows of it from that role.
+    `owner` is the table that a sequence belongs to, `extension` the extension that made it.
+    """
+
+    oid: int
+    name: TableName
+    kind: str
+    size: int  # bytes of its rows, without its indexes
+    visible: bool
+    filtered: bool
+    unlogged: bool
+    columns: tuple[str, ...]
+    owner: TableName | None = None
+    extension: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

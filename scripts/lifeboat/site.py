@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +17,11 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
+from lifeboat.clients.backup_points import BackupPoints
+from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
+from lifeboat.clients.dump_bucket import DumpBucket
+from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -29,6 +33,7 @@ from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
+from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.sdk import translated
@@ -39,6 +44,7 @@ from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
 from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
+from lifeboat.decisions import manifests
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
@@ -255,6 +261,56 @@ class Site:
     def databases(self, region: str) -> Databases:
         """Return the databases of a region."""
         return Databases(self.client("rds", region))
+
+    def postgres(self, recovery: Recovery) -> Postgres:
+        """Return the stack's database, signed in to as the environment's file says ([database] sign_in)."""
+        database, settings = recovery.database, self.project.environment.database
+        address = ServerAddress(
+            host=database.address,
+            port=database.port,
+            database=database.name,
+            user=database.username,
+            sign_in=settings.sign_in,
+            ca_file=None if settings.ca_file is None else self.project.root / settings.ca_file,
+            region=recovery.region,
+        )
+        store, secret = self.secrets(recovery.region), recovery.database.password_secret_arn
+        if settings.sign_in == "password":
+            return Postgres(address=address, password=lambda: store.entry(secret, "password"))
+        return Postgres(
+            address=address, password=partial(Databases(self.client("rds", recovery.region)).token, address)
+        )
+
+    def dump_store(self, recovery: Recovery) -> DumpStore:
+        """Return the environment's dumps in the bucket that they are written to."""
+        return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix)
+
+    def dump_copies(self, recovery: Recovery) -> DumpStore:
+        """Return the environment's dumps as S3 copied them to the other region, version ids included."""
+        return self.dumps_in(recovery.dumps.replica_bucket, recovery.dr_region, recovery.dumps.prefix)
+
+    def dumps_in(self, bucket: str, region: str, prefix: str) -> DumpStore:
+        """Return the environment's dumps in a bucket; what the stack says is not needed for it."""
+        place = DumpPlace(
+            bucket=bucket,
+            region=region,
+            prefix=prefix,
+            application=self.project.environment.application.name,
+            environment=self.project.env,
+        )
+        return DumpStore(s3=self.client("s3", region), place=place, read=manifests.read, written=manifests.written)
+
+    def dump_bucket(self, bucket: str, region: str) -> DumpBucket:
+        """Return a bucket of dumps, as far as its rules and keys are concerned."""
+        return DumpBucket(s3=self.client("s3", region), bucket=bucket, region=region)
+
+    def database_snapshots(self) -> DatabaseSnapshots:
+        """Return the snapshots and automated backups of databases, of both regions."""
+        return DatabaseSnapshots(client=self.client, application=self.project.environment.application.name)
+
+    def backup_points(self) -> BackupPoints:
+        """Return AWS Backup's recovery points, of both regions."""
+        return BackupPoints(self.client)
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 
