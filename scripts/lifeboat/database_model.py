@@ -327,6 +327,24 @@ class PointList:
     now: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class DumpDescription:
+    """What is known of a dump beside the list: its manifest (None, and why not), its proofs, what it is tagged with."""
+
+    manifest: Manifest | None
+    problem: str
+    proofs: tuple[Proof, ...]
+    keep_as: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """Every copy of this id, and what is known of it where it is a dump."""
+
+    copies: tuple[RecoveryPoint, ...]
+    dump: DumpDescription | None
+
+
 # -- how long dumps are kept -------------------------------------------------------------------------------------------
 
 

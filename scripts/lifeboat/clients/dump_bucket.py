@@ -42,5 +42,8 @@ class DumpBucket:
         tags = {**self.tags(key), name: value}
         if len(tags) > _MOST_TAGS:
             raise Refused(f"s3://{self.bucket}/{key} has {_MOST_TAGS} tags, and S3 takes no more")
-        with translated(f"tag s3://{self.bucket}/{key}", hint="where permissions refuse it: the role that may is the restore operator's"):
+        with translated(
+            f"tag s3://{self.bucket}/{key}",
+            hint="where permissions refuse it: the role that may is the restore operator's",
+        ):
             self._s3.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": sdk.pairs(tags)})

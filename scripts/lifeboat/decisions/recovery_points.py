@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpEntry, PointKind, PointList, RecoveryPoint, RecoveryPointId, Unseen, Verdict
+from lifeboat.database_model import (
+    DumpEntry,
+    PointKind,
+    PointList,
+    RecoveryPoint,
+    RecoveryPointId,
+    Unseen,
+    Verdict,
+    dump_begun_at,
+)
 
 # Not a key's ARN: nobody could look at what encrypts it. Such a copy is not to be taken for one that nothing encrypts.
 UNSEEN_KEY = "not to be seen"
@@ -38,14 +48,14 @@ def of_dumps(entries: Iterable[DumpEntry], place: DumpPlace) -> list[RecoveryPoi
     return [_of_dump(entry, place) for entry in entries]
 
 
-def with_copies(primary: Sequence[RecoveryPoint], replica: Sequence[RecoveryPoint], now: datetime) -> list[RecoveryPoint]:
+def with_copies(
+    primary: Sequence[RecoveryPoint], replica: Sequence[RecoveryPoint], now: datetime
+) -> list[RecoveryPoint]:
     """Return the dumps of both buckets; one that should be in the other region by now and is not says so."""
     return [*_missing_in(primary, replica, now), *_missing_in(replica, primary, now)]
 
 
-def _missing_in(
-    here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], now: datetime
-) -> list[RecoveryPoint]:
+def _missing_in(here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], now: datetime) -> list[RecoveryPoint]:
     present = {(p.database, p.id) for p in there if p.restorable}
     return [
         replace(p, flags=(*p.flags, "no copy in the other region"))
@@ -102,3 +112,16 @@ def humane(size: int | None) -> str:
     while value >= 1024 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
     return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def kinds_of(wanted: str) -> frozenset[PointKind]:
+    """Return of which kinds the recovery point of an id can be, by the form of the id: what cannot be is not asked for."""
+    if dump_begun_at(wanted) is not None:
+        return frozenset({PointKind.DUMP})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:auto-backup:)?ab-", wanted):
+        return frozenset({PointKind.POINT_IN_TIME})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:snapshot:)?awsbackup:|arn:[^:]+:backup:|continuous:|composite:", wanted):
+        return frozenset({PointKind.BACKUP_POINT})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:snapshot:)?rds:", wanted):
+        return frozenset({PointKind.AUTOMATED_SNAPSHOT})
+    return frozenset(PointKind) - {PointKind.DUMP, PointKind.POINT_IN_TIME}

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from lifeboat.clients import backup_points
-from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import PointKind, PointList, RecoveryPoint, Unseen
 from lifeboat.decisions import recovery_points as decisions
@@ -109,9 +108,7 @@ def _dumps(asked: _Asked, region: str) -> list[RecoveryPoint] | None:
         return None
     bucket = asked.site.dump_bucket(store.bucket, region)
     seen: list[str | None] = []
-    asked.looking.at(
-        "the key of dumps", (region, "s3:GetEncryptionConfiguration"), lambda: seen.append(bucket.key())
-    )
+    asked.looking.at("the key of dumps", (region, "s3:GetEncryptionConfiguration"), lambda: seen.append(bucket.key()))
     place = DumpPlace(bucket=store.bucket, region=region, key=seen[0] if seen else decisions.UNSEEN_KEY)
     return decisions.of_dumps(entries, place)
 
@@ -161,9 +158,6 @@ def ours(site: Site, points: Sequence[RecoveryPoint]) -> list[RecoveryPoint]:
 
 def store_in(site: Site, where: Places, region: str) -> DumpStore:
     """Return the dumps of a region: those that were written, or S3's copies of them."""
-    return site.dumps_in(where.dumps.bucket if region == where.region else where.dumps.replica_bucket, region, where.dumps.prefix)
-
-
-def manual_and_automated(site: Site, region: str, client: DatabaseSnapshots) -> list[RecoveryPoint]:
-    """Return our snapshots of a region; raises Unreachable where nobody can look."""
-    return ours(site, client.snapshots(region))
+    return site.dumps_in(
+        where.dumps.bucket if region == where.region else where.dumps.replica_bucket, region, where.dumps.prefix
+    )

@@ -54,13 +54,13 @@ def decided(site: Site, database: str | None) -> Retention:
     stores = {region: points.store_in(site, where, region) for region in where.regions}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         listed = dict(zip(stores, pool.map(lambda store: store.entries(database), stores.values()), strict=True))
-        used = pool.submit(_used_by_runs, site)
+        used = pool.submit(used_by_runs, site)
         merged = _merged(listed[where.region], listed[where.dr_region])
         holders = {entry.id: region for region in reversed(where.regions) for entry in listed[region]}
         read = pool.map(lambda entry: _facts(entry, stores[holders[entry.id]]), merged)
         places_of = [(region, entry) for region in where.regions for entry in listed[region]]
         tags = list(pool.map(lambda one: _tags(site, stores[one[0]], one[1]), places_of))
-        facts = [one for one in read]
+        facts = list(read)
         runs = used.result()
     by_place = {(region, entry.id): found for (region, entry), found in zip(places_of, tags, strict=True)}
     drills = {dump: f"the drill {found[RUN]}" for (_, dump), found in by_place.items() if RUN in found}
@@ -104,7 +104,7 @@ def _tags(site: Site, store: DumpStore, entry: DumpEntry) -> dict[str, str]:
     return site.dump_bucket(store.bucket, store.place.region).tags(f"{entry.prefix}{MANIFEST}")
 
 
-def _used_by_runs(site: Site) -> dict[str, str]:
+def used_by_runs(site: Site) -> dict[str, str]:
     """Return every word of the journals of runs that have not ended, and of which run: an id among them is in use.
 
     Raises IntegrityFailure where nobody can tell what one of them is at.
@@ -117,11 +117,6 @@ def _used_by_runs(site: Site) -> dict[str, str]:
                 for word in run_states.words(events):
                     found.setdefault(word, f"the run {run}, which has not ended")
     return found
-
-
-def used_by_runs(site: Site) -> dict[str, str]:
-    """Return what runs that have not ended have written down, and which run it was: an id among it is in use."""
-    return _used_by_runs(site)
 
 
 # -- telling the buckets -----------------------------------------------------------------------------------------------
