@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import subprocess
+import signal
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lifeboat import cli
 from lifeboat.database_model import (
     Contents,
     DumpId,
@@ -28,7 +32,6 @@ from lifeboat.decisions import manifests
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
 from tests.plain_sites import PlainSite, plain_site
-from tests.rehearsal import CLEAN, ROOT
 
 RETENTION = """
 [dumps.retention]
@@ -81,6 +84,14 @@ def manifest(dump: DumpId, begun: datetime, application: str, **other: Any) -> M
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupSite:
     """A plain site with buckets of dumps, vaults and keys in both regions, and where its files are."""
 
@@ -100,20 +111,30 @@ class BackupSite:
     def vault(self, region: str = REGION) -> str:
         return f"{self.plain.application}-backups" + ("" if region == REGION else "-dr")
 
-    def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run `lifeboat …` for the site without a terminal and fail unless it ends with `status`."""
-        path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
-        done = subprocess.run(
-            ["lifeboat", *arguments, "-e", "x"],
-            cwd=self.plain.root,
-            env={**CLEAN, "PATH": path},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+    def run(self, *arguments: str, status: int = 0) -> Ended:
+        """Run `lifeboat …` for the site without a terminal and fail unless it ends with `status`.
+
+        In this process, since starting one takes longer than all that most of these commands do.
+        """
+        before, handlers = (
+            Path.cwd(),
+            [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)],
         )
-        assert done.returncode == status, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        argv, out, err = sys.argv, io.StringIO(), io.StringIO()
+        sys.argv = ["lifeboat", *arguments, "-e", "x"]
+        os.chdir(self.plain.root)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                cli.main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os.chdir(before)
+            sys.argv = argv
+            for number, handler in handlers:
+                signal.signal(number, handler)
+        assert code == status, f"{arguments} ended with {code}\n{out.getvalue()}\n{err.getvalue()}"
+        return Ended(stdout=out.getvalue(), stderr=err.getvalue())
 
     def listed(self, *arguments: str, status: int = 0) -> dict[str, Any]:
         """Return what `lifeboat backups` prints as JSON."""
