@@ -136,6 +136,16 @@ def test_a_copy_has_the_tags_that_are_true_of_it() -> None:
     assert kept.tags == {**copy.tags, "lifeboat:keep": "merger"}
 
 
+def test_a_copy_and_its_original_are_found_in_either_direction() -> None:
+    original = point("a")
+    copy = point("b", arn="arn:copy", tags={**MADE, "lifeboat:copied-from": str(original.arn)}, region=DR)
+
+    assert snapshots.copy_in([point("c"), copy], original) == copy
+    assert snapshots.copy_in([point("c"), original], copy) == original
+    assert snapshots.copy_in([replace(copy, status="failed")], original) is None
+    assert snapshots.copy_in([point("a", arn="arn:other")], original) is None
+
+
 @pytest.mark.parametrize(
     ("one", "why"),
     [

@@ -174,7 +174,7 @@ def _keep_dump(site: Site, copies: Sequence[RecoveryPoint], why: str) -> list[tu
 def _keep_automated(site: Site, tell: Teller, point: RecoveryPoint, how: tuple[str, timedelta]) -> tuple[str, str]:
     client, (why, within) = site.database_snapshots(), how
     order = snapshots.keeping_copy(point, site.owner(), why)
-    there = client.snapshot(order.name, order.region)
+    there = snapshots.copy_in(filter(None, [client.snapshot(order.name, order.region)]), point)
     if there is None:
         tell.say(f"copying {point.id} in {point.region} to {order.name}")
         client.copy(point, order, None)

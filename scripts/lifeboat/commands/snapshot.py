@@ -121,14 +121,15 @@ def copy(site: Site, tell: Teller, which: RecoveryPointId | None, within: timede
         raise NothingFits("\n".join([choice.why, *([] if which else reasons)]), hint=hint)
     original = choice.chosen
     order = decisions.copying(original, site.owner(), target)
-    there = client.snapshot(order.name, target)
-    if there is not None and order.tags.items() <= there.tags.items():
-        tell.say(f"{order.name} in {target} is a copy of {original.id} already")
+    there = decisions.copy_in(client.snapshots(target), original)
+    if there is not None:
+        tell.say(f"{there.id} in {target} is a copy of {original.id} already, or its original")
+        name = there.id
     else:
         # By its name (modules/database), which is the same in both regions: the state may be lost.
-        client.copy(original, order, f"alias/{application.name}-database")
-        tell.say(f"copying {original.id} to {target} as {order.name}: {choice.why}")
-    return _ordered(client, tell, (order.name, target), within)
+        name = client.copy(original, order, f"alias/{application.name}-database")
+        tell.say(f"copying {original.id} to {target} as {name}: {choice.why}")
+    return _ordered(client, tell, (name, target), within)
 
 
 # -- pruning -----------------------------------------------------------------------------------------------------------

@@ -109,6 +109,16 @@ def _unusable(point: RecoveryPoint, region: str) -> str | None:
     return None if point.restorable else f"it is {point.status}"
 
 
+def copy_in(points: Iterable[RecoveryPoint], original: RecoveryPoint) -> RecoveryPoint | None:
+    """Return the copy of a snapshot among others, or what it was itself copied from; both have the same content."""
+    for point in points:
+        if original.arn is not None and point.tags.get(Tag.COPIED_FROM) == original.arn and point.status != "failed":
+            return point
+        if point.arn is not None and original.tags.get(Tag.COPIED_FROM) == point.arn and point.restorable:
+            return point
+    return None
+
+
 def copying(original: RecoveryPoint, owner: Owner, region: str) -> SnapshotOrder:
     """Return the order for a copy: of the same name, as far as it may be, and with the original's tags."""
     return SnapshotOrder(name=_plain(original.id), region=region, tags=_tags_of_copy(original, owner))
