@@ -87,7 +87,7 @@ run "dumps_expire_by_their_tag_in_both_regions_and_superseded_ones_later" {
   assert {
     condition = alltrue([
       for rule in concat(aws_s3_bucket_lifecycle_configuration.dumps.rule, aws_s3_bucket_lifecycle_configuration.replica.rule) :
-      startswith(rule.id, "dumps-") || alltrue([for expiration in rule.expiration : expiration.expired_object_delete_marker])
+      alltrue([for expiration in rule.expiration : expiration.expired_object_delete_marker]) if !startswith(rule.id, "dumps-")
     ])
     error_message = "A rule expires dumps whatever they are tagged."
   }

@@ -86,13 +86,13 @@ def found(site: Site, scope: Scope) -> Found:
     now = datetime.now(UTC)
     regions = [region for region in asked.where.regions if scope.region in (None, region)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        dumps = [pool.submit(_dumps, asked, r) for r in regions if PointKind.DUMP in scope.kinds]
+        # One bucket after the other: what a listing holds of each file is most of the memory that all of this takes.
+        dumps = pool.submit(lambda: [_dumps(asked, r) for r in regions if PointKind.DUMP in scope.kinds])
         others = [pool.submit(_snapshots, asked, r) for r in regions if SNAPSHOTS & scope.kinds]
         others += [pool.submit(_windows, asked, r) for r in regions if PointKind.POINT_IN_TIME in scope.kinds]
         others += [pool.submit(_in_vault, asked, r) for r in regions if PointKind.BACKUP_POINT in scope.kinds]
-        in_buckets = [one.result() for one in dumps]
         points = [point for one in others for point in one.result()]
-    points += _with_copies(in_buckets, now)
+        points += _with_copies(dumps.result(), now)
     unseen = sorted((one for one, _ in asked.looking.problems), key=lambda one: (one.what, one.region))
     return Found(
         list=decisions.listed([p for p in points if p.kind in scope.kinds], unseen, now),
