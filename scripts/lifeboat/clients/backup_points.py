@@ -64,9 +64,9 @@ def proven(point: RecoveryPoint, proofs: Mapping[str, list[Proof]]) -> RecoveryP
 
 
 def _verdict(job: Mapping[str, Any]) -> Verdict | None:
-    """Return what a restore job proves; None for one that nobody checked the result of, which proves nothing."""
+    """Return what a restore job proves; None for one whose result nobody checked, in time or at all: it proves nothing."""
     checked = job.get("ValidationStatus")
-    if job.get("Status") in ("FAILED", "ABORTED") or checked in ("FAILED", "TIMED_OUT"):
+    if job.get("Status") in ("FAILED", "ABORTED") or checked == "FAILED":
         return Verdict.FAILED
     return Verdict.PASSED if checked == "SUCCESSFUL" else None
 
