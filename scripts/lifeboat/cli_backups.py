@@ -150,5 +150,5 @@ def retention_apply(env: Env = "local", output: Out = Output.TABLE, database: Da
     if table:
         views.lines([f"{done.tagged} dumps tagged"])
     else:
-        views.document({"tagged": done.tagged, "dumps": views_backups.retention_document(done.retention)})
+        views.document({"tagged": done.tagged, **views_backups.retention_document(done.retention)})
     return DONE

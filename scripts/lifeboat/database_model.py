@@ -378,6 +378,16 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpiryRule:
+    """A rule of a bucket that expires objects: those below a prefix that have all of these tags, after so many days."""
+
+    name: str
+    prefix: str
+    tags: Mapping[str, str] = field(hash=False)
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DumpFacts:
     """A dump and what a listing does not tell: `partial`, that its manifest names a selection; `unreadable`, why not.
 

@@ -225,15 +225,16 @@ def retention(found: Retention) -> None:
     rows = [_fate(fate) for fate in found.fates]
     lines(_aligned([("dump", "database", "kept as", "why"), *rows]))
     lines([summary(found.fates)])
+    findings(found.findings)
 
 
 def _fate(fate: Fate) -> tuple[str, ...]:
     return fate.entry.id, fate.entry.database, fate.keep_as.value, "; ".join(fate.reasons)
 
 
-def retention_document(found: Retention) -> list[dict[str, Any]]:
-    """Return what becomes of each dump for JSON."""
-    return [
+def retention_document(found: Retention) -> dict[str, Any]:
+    """Return what becomes of each dump for JSON, and where the buckets' rules do not do what the tags say."""
+    dumps = [
         {
             "id": fate.entry.id,
             "database": fate.entry.database,
@@ -242,6 +243,7 @@ def retention_document(found: Retention) -> list[dict[str, Any]]:
         }
         for fate in found.fates
     ]
+    return {"dumps": dumps, "findings": list(found.findings)}
 
 
 def pruning(found: SnapshotPruning) -> None:

@@ -232,13 +232,18 @@ def test_an_id_that_is_not_there_ends_with_6_and_with_8_where_nobody_can_say(
 def test_a_dump_is_kept_in_both_regions_until_it_is_released(site: BackupSite) -> None:
     dump = site.put_dump(5 * HOUR, "2-passed")
 
-    site.run("keep", dump, "--why", "before the merger; see #42")
+    lifecycle = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": "dumps/"}, "Expiration": {"Days": 90}}
+    s3 = site.cloud.client("s3")
+    s3.put_bucket_lifecycle_configuration(Bucket=site.bucket(), LifecycleConfiguration={"Rules": [lifecycle]})
+    warned = site.run("keep", dump, "--why", "before the merger; see #42").stderr
+    s3.delete_bucket_lifecycle(Bucket=site.bucket())
     kept = site.listed("--kind", "dump")
     tags = {region: site.tags(dump, region) for region in (REGION, DR_REGION)}
     site.run("keep", dump, "--release")
     released = site.listed("--kind", "dump")
     again = site.run("keep", dump, "--release", status=3)
 
+    assert "the rule all expires every dump after 90 days, those that are kept or held too" in warned
     assert by_id(kept)[dump, REGION]["kept"] is True
     assert set(tags[REGION]) >= {"manifest.json", "schema.dump.zst", "kept.json"}
     for found in tags.values():
@@ -330,6 +335,7 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
         site.plain.delete(f"runs/{run}/{seq:06}.json")
 
     assert "the newest verified one" in plan
+    assert "no rule expires what is tagged lifeboat:keep-as=expire, so nothing ever goes" in plan
     assert f"used by the run {run}, which has not ended" in plan
     assert untouched["manifest.json"] == {}
     assert f"let the bucket expire {goes} of app" in asked.stderr

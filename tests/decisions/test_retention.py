@@ -12,6 +12,7 @@ from lifeboat.database_model import (
     DumpEntry,
     DumpFacts,
     DumpId,
+    ExpiryRule,
     Fate,
     KeepAs,
     Proof,
@@ -215,6 +216,33 @@ def test_databases_are_judged_apart() -> None:
     assert [fate.keep_as.value for fate in retention.fates(apps, POLICY, NOW)] == [
         fate.keep_as.value for fate in retention.fates([*apps, other], POLICY, NOW) if fate.entry.database == "app"
     ]
+
+
+def rule(days: int, prefix: str = "dumps/", **tags: str) -> ExpiryRule:
+    named = {f"lifeboat:{key.replace('_', '-')}": value for key, value in tags.items()}
+    return ExpiryRule(name="r", prefix=prefix, tags=named, days=days)
+
+
+@pytest.mark.parametrize(
+    ("rules", "findings"),
+    [
+        ([rule(1, keep_as="expire"), rule(30, keep_as="daily")], []),
+        ([rule(1, keep_as="expire"), rule(2, keep_as="daily")], ["after 2 days, and the policy keeps them 3"]),
+        ([rule(1, keep_as="expire"), rule(60, keep_as="monthly")], ["after 60 days, and the policy keeps them 62"]),
+        ([rule(1, keep_as="expire"), rule(90)], ["every dump after 90 days, those that are kept or held too"]),
+        ([rule(1, keep_as="expire"), rule(90, prefix="")], ["every dump after 90 days"]),
+        ([rule(1, keep_as="expire"), rule(90, prefix="logs/")], []),
+        ([rule(1, keep_as="expire"), rule(90, keep_as="held")], ["those that are kept or held too"]),
+        ([rule(1, keep_as="expire", team="x")], ["so nothing ever goes"]),
+        ([], ["no rule expires what is tagged lifeboat:keep-as=expire, so nothing ever goes"]),
+    ],
+)
+def test_rules_of_the_bucket_that_do_not_do_what_the_tags_say_are_told(
+    rules: list[ExpiryRule], findings: list[str]
+) -> None:
+    found = retention.rule_findings(rules, "dumps/x/", POLICY)
+
+    assert [words in line for words, line in zip(findings, found, strict=True)] == [True] * len(findings)
 
 
 # -- laws --------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
+from lifeboat.database_model import ExpiryRule
 from lifeboat.errors import Refused
 
 _MOST_TAGS = 10  # of one object (S3 user guide, "Categorizing your objects using tags")
@@ -25,6 +27,15 @@ class DumpBucket:
             rules = self._s3.get_bucket_encryption(Bucket=self.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
         found = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
         return next((str(key) for key in found if key), None)
+
+    def expiry_rules(self) -> list[ExpiryRule]:
+        """Return the rules in force that expire current objects after days."""
+        with translated(f"read the lifecycle rules of s3://{self.bucket}"):
+            answer = sdk.unless_absent(
+                ("NoSuchLifecycleConfiguration",),
+                lambda: self._s3.get_bucket_lifecycle_configuration(Bucket=self.bucket)["Rules"],
+            )
+        return [_rule(r) for r in answer or [] if r["Status"] == "Enabled" and "Days" in r.get("Expiration", {})]
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects below a dump's prefix: its files, proofs and marks; not what is deleted."""
@@ -47,3 +58,14 @@ class DumpBucket:
             hint="where permissions refuse it: the role that may is the restore operator's",
         ):
             self._s3.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": sdk.pairs(tags)})
+
+
+def _rule(rule: Mapping[str, Any]) -> ExpiryRule:
+    only = rule.get("Filter", {})
+    both = only.get("And", {})
+    return ExpiryRule(
+        name=rule.get("ID", ""),
+        prefix=both.get("Prefix") or only.get("Prefix") or rule.get("Prefix") or "",
+        tags=sdk.tags([*both.get("Tags", []), *([only["Tag"]] if "Tag" in only else [])]),
+        days=int(rule["Expiration"]["Days"]),
+    )

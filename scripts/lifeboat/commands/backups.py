@@ -19,6 +19,7 @@ from lifeboat.database_model import (
 )
 from lifeboat.decisions import recovery_points as decisions
 from lifeboat.decisions import snapshots
+from lifeboat.decisions.retention import KEEP_AS
 from lifeboat.dumps import places, points, retaining
 from lifeboat.dumps.points import Found, Scope
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, WrongConfiguration
@@ -63,7 +64,7 @@ def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
         except IntegrityFailure as error:
             problem = error.summary
         bucket = site.dump_bucket(store.bucket, store.place.region)
-        keep_as = bucket.tags(f"{entry.prefix}manifest.json").get(retaining.KEEP_AS)
+        keep_as = bucket.tags(f"{entry.prefix}manifest.json").get(KEEP_AS)
     else:
         problem = "it has no manifest: it never became a dump"
     proofs = tuple(store.proof(entry, proof) for proof in entry.proofs)
@@ -121,7 +122,7 @@ def keep(site: Site, tell: Teller, agree: Agree, keeping: Keeping, why: str) -> 
     _require_keepable(copies)
     if kind is PointKind.DUMP:
         with holding.alone(site, tell.say, "keep"):
-            return _keep_dump(site, copies, why)
+            return _keep_dump(site, tell, copies, why)
     wrong = snapshots.wrong_text(why)
     if wrong is not None:
         raise WrongConfiguration(wrong, hint="write the reason in other signs")
@@ -162,12 +163,14 @@ def _require_keepable(copies: Sequence[RecoveryPoint]) -> None:
         )
 
 
-def _keep_dump(site: Site, copies: Sequence[RecoveryPoint], why: str) -> list[tuple[str, str]]:
+def _keep_dump(site: Site, tell: Teller, copies: Sequence[RecoveryPoint], why: str) -> list[tuple[str, str]]:
     # The mark goes into one bucket, from which S3 copies it; the tags, which S3 copies at its leisure, into both.
     for number, (store, entry) in enumerate(_dumps_of(site, copies)):
         if number == 0:
             store.keep(entry, why)
         retaining.tag(site, store, entry, KeepAs.HELD)
+        for finding in retaining.rule_findings(site, store):
+            tell.warn(finding)
     return [(point.id, point.region) for point in copies]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpFacts, DumpId, Fate, KeepAs, RetentionPolicy, Verdict
+from lifeboat.database_model import DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy, Verdict
 
 # What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
 # The manifest is stored when a dump ends, and none takes this long.
 _CLOCKS_DIFFER = timedelta(hours=1)
 _LONGEST_DUMP = timedelta(days=2)
+
+KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
+_DAYS = {KeepAs.DAILY: 1, KeepAs.WEEKLY: 7, KeepAs.MONTHLY: 31, KeepAs.YEARLY: 366}
 
 # Each tier's word, how a time becomes its period, and how many periods are kept.
 _Period = Callable[[datetime], str]
@@ -105,12 +108,7 @@ def _places(
     newest_first: Sequence[DumpFacts], policy: RetentionPolicy, kind: str
 ) -> dict[DumpId, list[tuple[KeepAs, str]]]:
     """Return for each dump the places that it takes: the last one of each of the newest periods that have any."""
-    counts = {
-        KeepAs.DAILY: policy.daily,
-        KeepAs.WEEKLY: policy.weekly,
-        KeepAs.MONTHLY: policy.monthly,
-        KeepAs.YEARLY: policy.yearly,
-    }
+    counts = _counts(policy)
     places: dict[DumpId, list[tuple[KeepAs, str]]] = {}
     for tier, period in _TIERS:
         seen: set[str] = set()
@@ -171,3 +169,32 @@ def _uncounted(dump: DumpFacts, left_out: str, reasons: Sequence[str], oldest: d
         return Fate(entry=entry, keep_as=KeepAs.EXPIRE, reasons=(f"{left_out}, and older than the daily ones",))
     more = ", and may still be written" if not entry.complete else ", so it is not counted; look at it"
     return Fate(entry=entry, keep_as=KeepAs.HELD, reasons=(f"{left_out}{more}",))
+
+
+def _counts(policy: RetentionPolicy) -> dict[KeepAs, int]:
+    return {
+        KeepAs.DAILY: policy.daily,
+        KeepAs.WEEKLY: policy.weekly,
+        KeepAs.MONTHLY: policy.monthly,
+        KeepAs.YEARLY: policy.yearly,
+    }
+
+
+def rule_findings(rules: Iterable[ExpiryRule], folder: str, policy: RetentionPolicy) -> list[str]:
+    """Return where a bucket's rules do not do what the tags say, for the dumps below a folder, each in a line."""
+    mine = [rule for rule in rules if folder.startswith(rule.prefix)]
+    found = [
+        f"the rule {rule.name} expires every dump after {rule.days} days, those that are kept or held too"
+        for rule in mine
+        if set(rule.tags) - {KEEP_AS} == set() and rule.tags.get(KEEP_AS) in (None, KeepAs.HELD)
+    ]
+    by_tag = {rule.tags[KEEP_AS]: rule for rule in mine if set(rule.tags) == {KEEP_AS}}
+    if KeepAs.EXPIRE not in by_tag:
+        found.append(f"no rule expires what is tagged {KEEP_AS}=expire, so nothing ever goes")
+    for tier, count in _counts(policy).items():
+        rule, wanted = by_tag.get(tier), count * _DAYS[tier]
+        if rule is not None and rule.days < wanted:
+            found.append(
+                f"the rule {rule.name} expires dumps after {rule.days} days, and the policy keeps them {wanted}"
+            )
+    return found

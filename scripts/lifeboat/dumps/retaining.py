@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lifeboat.clients.dump_store import MANIFEST, DumpStore
-from lifeboat.database_model import DumpEntry, DumpFacts, DumpId, Fate, KeepAs, RetentionPolicy
+from lifeboat.database_model import DumpEntry, DumpFacts, DumpId, Fate, KeepAs
 from lifeboat.decisions import retention
 from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.retention import KEEP_AS
 from lifeboat.dumps import places, points
 from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, StoppedPartWay
 from lifeboat.model import RunState
 from lifeboat.runner import Fence
 from lifeboat.site import Site
 
-KEEP_AS = "lifeboat:keep-as"
 RUN = "lifeboat:run"
 _AT_ONCE = 8
 
@@ -29,8 +29,7 @@ class Retention:
 
     fates: tuple[Fate, ...]
     tagged: Mapping[tuple[str, DumpId], str | None]
-    policy: RetentionPolicy
-    now: datetime
+    findings: tuple[str, ...]  # where the buckets' rules do not do what the tags say
 
     @property
     def expiring(self) -> list[Fate]:
@@ -68,9 +67,15 @@ def decided(site: Site, database: str | None) -> Retention:
     return Retention(
         fates=tuple(retention.fates(told, policy, now)),
         tagged={place: found.get(KEEP_AS) for place, found in by_place.items()},
-        policy=policy,
-        now=now,
+        findings=tuple(finding for store in stores.values() for finding in rule_findings(site, store)),
     )
+
+
+def rule_findings(site: Site, store: DumpStore) -> list[str]:
+    """Return where the rules of a bucket do not do what the tags say."""
+    rules = site.dump_bucket(store.bucket, store.place.region).expiry_rules()
+    policy = site.project.environment.dumps.retention.policy
+    return [f"s3://{store.bucket}: {finding}" for finding in retention.rule_findings(rules, store.prefix, policy)]
 
 
 def _merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[DumpEntry]:
