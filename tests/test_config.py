@@ -459,3 +459,25 @@ def test_our_environments_write_their_pointers_last(env: str) -> None:
     assert {v.key for v in settings.variables if v.pointer} == {"EC2_INSTANCE_ID", "EC2_INSTANCE_IP"}
     assert {v.key: v.source for v in settings.variables}["DATABASE_URL"] == "composed database_url"
     assert settings.inputs == {"environment": env}
+
+
+def test_the_retention_of_dumps_has_sensible_defaults_and_whole_numbers(tmp_path: Path) -> None:
+    root = project(tmp_path, GOOD)
+    path = root / "environments" / "x.toml"
+
+    default = config.load(root, "x").environment.dumps.retention.policy
+    path.write_text(GOOD + "[dumps.retention]\nweekly = 0\nverified_level = 3\n")
+    chosen = config.load(root, "x").environment.dumps.retention.policy
+    path.write_text(GOOD + '[dumps.retention]\ndaily = 0\nweekly = "8"\nverified_level = 5\nhourly = 1\n')
+    with pytest.raises(WrongConfiguration) as mistake:
+        config.load(root, "x")
+
+    assert (default.daily, default.weekly, default.monthly, default.yearly) == (14, 8, 12, 2)
+    assert (default.minimum_verified, default.verified_level) == (2, 2)
+    assert (chosen.daily, chosen.weekly, chosen.verified_level) == (14, 0, 3)
+    assert sorted(line.strip() for line in mistake.value.summary.splitlines()[1:]) == [
+        "dumps.retention.daily: write 1 or more",
+        "dumps.retention.hourly: is no setting that is known here",
+        "dumps.retention.verified_level: write 4 or less",
+        "dumps.retention.weekly: write a whole number, without quotes",
+    ]

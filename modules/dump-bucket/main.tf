@@ -18,6 +18,16 @@ locals {
     var.teardown ? [] : ["s3:DeleteBucketPolicy", "s3:PutBucketPolicy"],
   )
 
+  # Days after which the bucket expires what lifeboat tagged (`lifeboat retention apply`): "expire" is gone the next day,
+  # the others are the back-stop for the time when nobody runs lifeboat any more.
+  expiry_days = {
+    expire  = 1
+    daily   = var.retention.current_days
+    weekly  = var.retention.weekly_days
+    monthly = var.retention.monthly_days
+    yearly  = var.retention.yearly_days
+  }
+
   _buckets = {
     primary = { arn = local.bucket_arn, key_arn = aws_kms_key.dumps.arn }
     replica = { arn = local.replica_arn, key_arn = aws_kms_key.replica.arn }
@@ -203,24 +213,42 @@ resource "aws_s3_bucket_object_lock_configuration" "dumps" {
 resource "aws_s3_bucket_lifecycle_configuration" "dumps" {
   bucket = aws_s3_bucket.dumps.id
 
-  rule {
-    id     = "current-dumps"
-    status = "Enabled"
+  # A dump that nobody has judged yet, and one that lifeboat holds, bears no tag that a rule acts on: S3 knows no rule
+  # with an exception, and one for the whole prefix would also take what is kept for ever.
+  dynamic "rule" {
+    for_each = local.expiry_days
 
-    filter {
-      prefix = var.prefix
+    content {
+      id     = "dumps-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        and {
+          prefix = var.prefix
+          tags   = { "lifeboat:keep-as" = rule.key }
+        }
+      }
+
+      expiration {
+        days = rule.value
+      }
     }
+  }
 
-    expiration {
-      days = var.retention.current_days
-    }
+  # Infrequent access answers at once. An archive class takes hours, which the recovery time objective does not have.
+  dynamic "rule" {
+    for_each = var.retention.infrequent_access_after_days[*]
 
-    # Infrequent access answers at once. An archive class takes hours, which the recovery time objective does not have.
-    dynamic "transition" {
-      for_each = var.retention.infrequent_access_after_days[*]
+    content {
+      id     = "infrequent-access"
+      status = "Enabled"
 
-      content {
-        days          = transition.value
+      filter {
+        prefix = var.prefix
+      }
+
+      transition {
+        days          = rule.value
         storage_class = "STANDARD_IA"
       }
     }

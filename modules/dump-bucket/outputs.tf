@@ -76,6 +76,7 @@ output "reader_policy_json" {
           "s3:GetObjectAttributes",
           "s3:GetObjectLegalHold",
           "s3:GetObjectRetention",
+          "s3:GetObjectTagging",
           "s3:GetObjectVersion",
           "s3:GetObjectVersionAttributes",
         ]
@@ -87,6 +88,7 @@ output "reader_policy_json" {
         Action = [
           "s3:GetBucketObjectLockConfiguration",
           "s3:GetBucketVersioning",
+          "s3:GetEncryptionConfiguration",
           "s3:GetLifecycleConfiguration",
           "s3:GetReplicationConfiguration",
         ]

@@ -95,17 +95,24 @@ resource "aws_s3_bucket_lifecycle_configuration" "replica" {
   provider = aws.dr
   bucket   = aws_s3_bucket.replica.id
 
-  # Deletions are not copied, so the replica expires dumps by its own clock.
-  rule {
-    id     = "current-dumps"
-    status = "Enabled"
+  # Deletions are not copied, so the replica expires dumps by itself; lifeboat tags its copies too.
+  dynamic "rule" {
+    for_each = local.expiry_days
 
-    filter {
-      prefix = var.prefix
-    }
+    content {
+      id     = "dumps-${rule.key}"
+      status = "Enabled"
 
-    expiration {
-      days = var.retention.current_days
+      filter {
+        and {
+          prefix = var.prefix
+          tags   = { "lifeboat:keep-as" = rule.key }
+        }
+      }
+
+      expiration {
+        days = rule.value
+      }
     }
   }
 

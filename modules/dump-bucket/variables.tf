@@ -88,9 +88,12 @@ variable "prefix" {
 }
 
 variable "retention" {
-  description = "Days each dump is kept. Superseded versions outlive current ones, so an overwrite can be undone."
+  description = "Days after which a dump expires that lifeboat tagged as daily (current_days), weekly, monthly or yearly: the back-stop for when it is run no more. Superseded versions outlive daily ones, so an overwrite can be undone."
   type = object({
     current_days                 = optional(number, 35)
+    weekly_days                  = optional(number, 120)
+    monthly_days                 = optional(number, 400)
+    yearly_days                  = optional(number, 1200)
     superseded_days              = optional(number, 90)
     infrequent_access_after_days = optional(number)
     abort_multipart_days         = optional(number, 7)
@@ -111,6 +114,11 @@ variable "retention" {
   validation {
     condition     = var.retention.superseded_days >= var.retention.current_days
     error_message = "retention.superseded_days must be at least retention.current_days (${var.retention.current_days})."
+  }
+
+  validation {
+    condition     = var.retention.current_days <= var.retention.weekly_days && var.retention.weekly_days <= var.retention.monthly_days && var.retention.monthly_days <= var.retention.yearly_days
+    error_message = "retention must not keep a longer tier for fewer days: current_days, weekly_days, monthly_days and yearly_days must not fall."
   }
 
   validation {

@@ -5,6 +5,7 @@ locals {
     instances = "arn:aws:rds:*:${var.account_id}:db:${var.name}-*"
     snapshots = "arn:aws:rds:*:${var.account_id}:snapshot:${var.name}-*"
   }
+  _automated_snapshots = "arn:aws:rds:*:${var.account_id}:snapshot:rds:${var.name}-*"
 
   # Actions that destroy a copy or what makes it readable.
   _destroys_copies = [
@@ -140,13 +141,13 @@ locals {
             Resource = ["*"]
           },
           {
-            Sid      = "CopyImagesUnderTheKeys"
+            Sid      = "CopyUnderTheKeys"
             Effect   = "Allow"
             Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
             Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
             Condition = {
               StringEquals = { "aws:ResourceTag/application" = var.name }
-              StringLike   = { "kms:ViaService" = "ec2.*.amazonaws.com" }
+              StringLike   = { "kms:ViaService" = ["ec2.*.amazonaws.com", "rds.*.amazonaws.com"] }
             }
           },
           {
@@ -199,6 +200,33 @@ locals {
             Effect   = "Allow"
             Action   = ["s3:PutObjectRetention"]
             Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
+          },
+          # What expires stays as a version, locked or for superseded_days: nothing is destroyed by a tag.
+          {
+            Sid       = "TagDumps"
+            Effect    = "Allow"
+            Action    = ["s3:PutObjectTagging"]
+            Resource  = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
+            Condition = { Null = { "s3:RequestObjectTag/lifeboat:keep-as" = "false" } }
+          },
+          {
+            Sid      = "KeepDumps"
+            Effect   = "Allow"
+            Action   = ["s3:DeleteObject", "s3:PutObject"]
+            Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*/kept.json"]
+          },
+          {
+            Sid      = "CopySnapshots"
+            Effect   = "Allow"
+            Action   = ["rds:CopyDBSnapshot"]
+            Resource = [local._database_arns.snapshots, local._automated_snapshots]
+          },
+          {
+            Sid       = "ReleaseSnapshots"
+            Effect    = "Allow"
+            Action    = ["rds:RemoveTagsFromResource"]
+            Resource  = [local._database_arns.snapshots]
+            Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["lifeboat:keep"] } }
           },
           {
             Sid      = "SwitchTheName"
@@ -294,9 +322,16 @@ locals {
           Condition = { StringEquals = { "aws:ResourceTag/application" = var.name } }
         },
         {
-          Sid      = "RepairTheLockTable"
-          Effect   = "Allow"
-          Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:RestoreTableToPointInTime"]
+          Sid    = "RepairTheLockTable"
+          Effect = "Allow"
+          # UpdateItem: the lease, which pruning copies is done under.
+          Action = [
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:RestoreTableToPointInTime",
+            "dynamodb:UpdateItem",
+          ]
           Resource = ["arn:aws:dynamodb:*:${var.account_id}:table/${var.name}-tflock*"]
         },
       ]

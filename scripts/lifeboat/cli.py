@@ -11,12 +11,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_dump, cli_recover, cli_restore, cli_verify, config, views
+from lifeboat import cli_backups, cli_dump, cli_recover, cli_restore, cli_verify, config, views
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
 from lifeboat.cli_gitlab import gitlab
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
+from lifeboat.cli_snapshot import snapshot
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
@@ -51,6 +52,8 @@ app.add_typer(ami, name="ami")
 app.add_typer(application, name="app")
 app.add_typer(gitlab, name="gitlab")
 app.add_typer(dns, name="dns")
+app.add_typer(snapshot, name="snapshot")
+cli_backups.add_to(app)
 cli_dump.add_to(app)
 cli_recover.add_to(app)
 cli_restore.add_to(app)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
+from lifeboat.database_model import RetentionPolicy
 from lifeboat.errors import NoSuchEnvironment, WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
@@ -125,6 +126,25 @@ class DatabaseSettings(_Table):
     ca_file: str | None = None
 
 
+Count = Annotated[int, Field(strict=True, ge=0, le=1000)]
+
+
+class DumpRetention(_Table):
+    """Of how many days, weeks, months and years the last dump is kept; what counts as verified, and how many of those stay."""
+
+    daily: Annotated[int, Field(strict=True, ge=1, le=1000)] = 14
+    weekly: Count = 8
+    monthly: Count = 12
+    yearly: Count = 2
+    minimum_verified: Annotated[int, Field(strict=True, ge=1, le=1000)] = 2
+    verified_level: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
+
+    @property
+    def policy(self) -> RetentionPolicy:
+        """The policy that the counts are."""
+        return RetentionPolicy(**self.model_dump())
+
+
 class DumpHooks(_Table):
     """Programs and their arguments that run before and after each dump, with LIFEBOAT_DATABASE and LIFEBOAT_DUMP_ID."""
 
@@ -134,9 +154,9 @@ class DumpHooks(_Table):
 
 
 class DumpSettings(_Table):
-    """What `lifeboat dump` dumps beside the stack's own database, and by how much a dump may be below its median.
+    """What `lifeboat dump` dumps beside the stack's own database, and what becomes of its dumps.
 
-    `lock_seconds`: how long to wait for somebody who keeps readers out of a table. `probes`: what a restored copy is asked.
+    The percentages: by how much a dump may be below the median of those before. `lock_seconds`: how long to wait for somebody who keeps readers out of a table. `probes`: what a restored copy is asked.
     """
 
     databases: list[str] = []
@@ -145,6 +165,7 @@ class DumpSettings(_Table):
     tables_shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 20
     hooks: DumpHooks = DumpHooks()
     probes: tuple[ProbeSettings, ...] = ()
+    retention: DumpRetention = DumpRetention()
 
 
 class LocalCloud(_Table):

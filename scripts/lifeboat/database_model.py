@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NewType
 
 from lifeboat.errors import LifeboatError
+from lifeboat.model import Judged
 
 _DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 
@@ -347,7 +348,7 @@ class RecoveryPoint:
     region: str
     taken_at: datetime
     status: str
-    size: int | None  # bytes, as far as AWS tells
+    size: int | None  # bytes, as far as AWS tells: of snapshots and windows the storage that was allocated
     source: str
     key: str | None
     proven: Proof | None = None
@@ -355,3 +356,146 @@ class RecoveryPoint:
     expires_at: datetime | None = None
     kept: bool = False
     flags: tuple[str, ...] = ()
+    arn: str | None = None  # AWS's own name for it, where it has one
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    @property
+    def restorable(self) -> bool:
+        """Whether its status lets it be restored from."""
+        return self.status in ("available", "completed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """What nobody could look at, so that copies may be missing from a list: the call, what it needs, and what came of it."""
+
+    what: str
+    region: str
+    call: str  # as IAM writes it: rds:DescribeDBSnapshots; it is also the permission that it needs
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointList:
+    """Every recovery point that was found, newest first, and what could not be looked at. Both together are the answer."""
+
+    points: tuple[RecoveryPoint, ...]
+    unseen: tuple[Unseen, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpDescription:
+    """What is known of a dump beside the list: its manifest (None, and why not), its proofs, what it is tagged with."""
+
+    manifest: Manifest | None
+    problem: str
+    proofs: tuple[Proof, ...]
+    keep_as: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """Every copy of this id, and what is known of it where it is a dump."""
+
+    copies: tuple[RecoveryPoint, ...]
+    dump: DumpDescription | None
+
+
+# -- how long dumps are kept -------------------------------------------------------------------------------------------
+
+
+class KeepAs(StrEnum):
+    """What a dump's objects are tagged with; the rules of the bucket expire each by its own count of days.
+
+    No rule acts on HELD: while lifeboat is not run, nothing that must never go is at the mercy of a rule.
+    """
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+    HELD = "held"
+    EXPIRE = "expire"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionPolicy:
+    """Of how many days, weeks, months and years that have dumps the last one is kept, of each database.
+
+    `minimum_verified`: the newest so many that passed a verification of `verified_level` or deeper never expire.
+    """
+
+    daily: int = 14
+    weekly: int = 8
+    monthly: int = 12
+    yearly: int = 2
+    minimum_verified: int = 2
+    verified_level: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpiryRule:
+    """A rule of a bucket that expires objects: those below a prefix that have all of these tags, after so many days."""
+
+    name: str
+    prefix: str
+    tags: Mapping[str, str] = field(hash=False)
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpFacts:
+    """A dump and what a listing does not tell: `partial`, that its manifest names a selection; `unreadable`, why not.
+
+    `used_by` says what a run that has not ended, or a drill, wants it for.
+    """
+
+    entry: DumpEntry
+    partial: bool = False
+    suspicious: tuple[str, ...] = ()  # the flags of its manifest
+    unreadable: str = ""
+    used_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What becomes of one dump, and every reason for it."""
+
+    entry: DumpEntry
+    keep_as: KeepAs
+    reasons: tuple[str, ...]
+
+    @property
+    def expires(self) -> bool:
+        """Whether it goes."""
+        return self.keep_as is KeepAs.EXPIRE
+
+
+# -- manual snapshots --------------------------------------------------------------------------------------------------
+
+
+class SnapshotTag(StrEnum):
+    """The tags of a database snapshot, beside those that it has in common with machine images (model.Tag)."""
+
+    BEFORE = "lifeboat:before"  # the risky change that it was taken before
+    SOURCE = "lifeboat:source-database"  # the instance; only lifeboat marks a snapshot so
+    KEEP = "lifeboat:keep"  # why it is kept for ever
+    RUN = "lifeboat:run"  # a drill made it and takes it away again
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotOrder:
+    """A snapshot to be made: its name, which is taken once in a region, and its tags."""
+
+    name: RecoveryPointId
+    region: str
+    tags: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotPruning:
+    """Which snapshots stay and which go, each with the reason."""
+
+    kept: tuple[Judged[RecoveryPoint], ...]
+    removed: tuple[Judged[RecoveryPoint], ...]

@@ -17,7 +17,10 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
+from lifeboat.clients.backup_points import BackupPoints
+from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
+from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.gitlab import GitLab
@@ -281,7 +284,7 @@ class Site:
 
     def dump_store(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps in the bucket that they are written to."""
-        return self._dump_store(recovery, recovery.dumps.bucket, recovery.region)
+        return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix)
 
     def dump_uploads(self, recovery: Recovery) -> Uploads:
         """Return the uploads to the bucket of dumps; to be closed."""
@@ -289,17 +292,30 @@ class Site:
 
     def dump_copies(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps as S3 copied them to the other region, version ids included."""
-        return self._dump_store(recovery, recovery.dumps.replica_bucket, recovery.dr_region)
+        return self.dumps_in(recovery.dumps.replica_bucket, recovery.dr_region, recovery.dumps.prefix)
 
-    def _dump_store(self, recovery: Recovery, bucket: str, region: str) -> DumpStore:
+    def dumps_in(self, bucket: str, region: str, prefix: str) -> DumpStore:
+        """Return the environment's dumps in a bucket; what the stack says is not needed for it."""
         place = DumpPlace(
             bucket=bucket,
             region=region,
-            prefix=recovery.dumps.prefix,
-            application=recovery.application,
+            prefix=prefix,
+            application=self.project.environment.application.name,
             environment=self.project.env,
         )
         return DumpStore(s3=self.client("s3", region), place=place, read=manifests.read, written=manifests.written)
+
+    def dump_bucket(self, bucket: str, region: str) -> DumpBucket:
+        """Return a bucket of dumps, as far as its rules and keys are concerned."""
+        return DumpBucket(s3=self.client("s3", region), bucket=bucket, region=region)
+
+    def database_snapshots(self) -> DatabaseSnapshots:
+        """Return the snapshots and automated backups of databases, of both regions."""
+        return DatabaseSnapshots(client=self.client, application=self.project.environment.application.name)
+
+    def backup_points(self) -> BackupPoints:
+        """Return AWS Backup's recovery points, of both regions."""
+        return BackupPoints(self.client)
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 

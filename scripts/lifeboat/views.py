@@ -438,8 +438,9 @@ def lines(texts: Iterable[str]) -> None:
 
 
 def document(content: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print one JSON document."""
-    sys.stdout.write(json.dumps(content, indent=2, default=str) + "\n")
+    """Print one JSON document, piece by piece: the whole text of a long one would take as much memory once more."""
+    sys.stdout.writelines(json.JSONEncoder(indent=2, default=str).iterencode(content))
+    sys.stdout.write("\n")
 
 
 def error(problem: LifeboatError) -> None:

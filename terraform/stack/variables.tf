@@ -160,6 +160,9 @@ variable "dumps" {
     prefix      = optional(string)
     retention = optional(object({
       current_days                 = optional(number)
+      weekly_days                  = optional(number)
+      monthly_days                 = optional(number)
+      yearly_days                  = optional(number)
       superseded_days              = optional(number)
       infrequent_access_after_days = optional(number)
       abort_multipart_days         = optional(number)

@@ -63,21 +63,45 @@ run "both_buckets_are_versioned_and_locked" {
   }
 }
 
-run "dumps_expire_after_their_days_and_superseded_ones_later" {
+run "dumps_expire_by_their_tag_in_both_regions_and_superseded_ones_later" {
   command = plan
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.dumps.rule[0].expiration[0].days == 35 && aws_s3_bucket_lifecycle_configuration.dumps.rule[0].filter[0].prefix == "dumps/"
-    error_message = "Current dumps are not kept 35 days."
+    condition = alltrue([
+      for rules in [aws_s3_bucket_lifecycle_configuration.dumps.rule, aws_s3_bucket_lifecycle_configuration.replica.rule] :
+      jsonencode({ for rule in rules : rule.filter[0].and[0].tags["lifeboat:keep-as"] => rule.expiration[0].days if startswith(rule.id, "dumps-") })
+      == jsonencode({ expire = 1, daily = 35, weekly = 120, monthly = 400, yearly = 1200 })
+    ])
+    error_message = "Dumps do not expire as they are tagged."
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.dumps.rule[1].noncurrent_version_expiration[0].noncurrent_days == 90 && aws_s3_bucket_lifecycle_configuration.dumps.rule[1].abort_incomplete_multipart_upload[0].days_after_initiation == 7
+    condition = alltrue([
+      for rule in concat(aws_s3_bucket_lifecycle_configuration.dumps.rule, aws_s3_bucket_lifecycle_configuration.replica.rule) :
+      rule.filter[0].and[0].prefix == "dumps/" if startswith(rule.id, "dumps-")
+    ])
+    error_message = "A rule for dumps reaches beyond their prefix."
+  }
+
+  # What is held, or not judged yet, must not be at the mercy of a rule.
+  assert {
+    condition = alltrue([
+      for rule in concat(aws_s3_bucket_lifecycle_configuration.dumps.rule, aws_s3_bucket_lifecycle_configuration.replica.rule) :
+      alltrue([for expiration in rule.expiration : expiration.expired_object_delete_marker]) if !startswith(rule.id, "dumps-")
+    ])
+    error_message = "A rule expires dumps whatever they are tagged."
+  }
+
+  assert {
+    condition = anytrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.dumps.rule : rule.noncurrent_version_expiration[0].noncurrent_days == 90 && rule.abort_incomplete_multipart_upload[0].days_after_initiation == 7
+      if rule.id == "superseded-versions"
+    ])
     error_message = "Superseded dumps are not kept 90 days, or broken uploads stay."
   }
 
   assert {
-    condition     = length(aws_s3_bucket_lifecycle_configuration.dumps.rule[0].transition) == 0
+    condition     = alltrue([for rule in aws_s3_bucket_lifecycle_configuration.dumps.rule : length(rule.transition) == 0])
     error_message = "Dumps move to another storage class though nobody asked."
   }
 }
@@ -90,9 +114,22 @@ run "dumps_move_to_infrequent_access_when_asked" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_lifecycle_configuration.dumps.rule[0].transition).days == 30 && one(aws_s3_bucket_lifecycle_configuration.dumps.rule[0].transition).storage_class == "STANDARD_IA"
-    error_message = "The transition is ${jsonencode(aws_s3_bucket_lifecycle_configuration.dumps.rule[0].transition)}."
+    condition = jsonencode([
+      for rule in aws_s3_bucket_lifecycle_configuration.dumps.rule : [rule.filter[0].prefix, one(rule.transition).days, one(rule.transition).storage_class]
+      if rule.id == "infrequent-access"
+    ]) == jsonencode([["dumps/", 30, "STANDARD_IA"]])
+    error_message = "Dumps do not move to infrequent access after 30 days."
   }
+}
+
+run "a_tier_that_is_kept_for_fewer_days_than_a_shorter_one_is_refused" {
+  command = plan
+
+  variables {
+    retention = { weekly_days = 90, monthly_days = 60 }
+  }
+
+  expect_failures = [var.retention]
 }
 
 run "a_typed_confirmation_allows_compliance" {

@@ -88,7 +88,7 @@ run "the_restore_role_may_make_images_and_run_scripts_on_the_host" {
   }
 
   assert {
-    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.StringEquals["aws:ResourceTag/application"] == "app-test" && (statement.Condition.StringLike["kms:ViaService"] == "ec2.*.amazonaws.com" || statement.Sid == "UseTheKeysOfSecretsAndDumps") if contains(flatten([statement.Action]), "kms:Decrypt")])
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Condition.StringEquals["aws:ResourceTag/application"] == "app-test" && (statement.Sid == "UseTheKeysOfSecretsAndDumps" || toset(statement.Condition.StringLike["kms:ViaService"]) == toset(["ec2.*.amazonaws.com", "rds.*.amazonaws.com"])) if contains(flatten([statement.Action]), "kms:Decrypt")])
     error_message = "It may use keys of others, or for more than volumes, secrets and dumps."
   }
 }
@@ -281,4 +281,29 @@ run "passing_any_role_is_refused" {
   }
 
   expect_failures = [var.passed_role_arns]
+}
+
+run "only_the_restore_operator_keeps_tags_and_copies" {
+  command = plan
+
+  assert {
+    condition = jsonencode({ for role, policy in aws_iam_role_policy.own : role => sort(distinct([
+      for action in flatten([for statement in jsondecode(policy.policy).Statement : statement.Action if statement.Effect == "Allow"]) : action
+      if contains(["s3:PutObjectTagging", "rds:AddTagsToResource", "rds:CopyDBSnapshot", "rds:CreateDBSnapshot", "rds:RemoveTagsFromResource"], action)
+      ])) }) == jsonencode({
+      writer           = []
+      verifier         = []
+      break_glass      = []
+      restore_operator = ["rds:AddTagsToResource", "rds:CopyDBSnapshot", "rds:CreateDBSnapshot", "rds:RemoveTagsFromResource", "s3:PutObjectTagging"]
+    })
+    error_message = "Another role than the restore operator may mark or copy backups."
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Resource
+      if contains(flatten([statement.Action]), "s3:DeleteObject")
+    ]) == jsonencode([["arn:aws:s3:::app-test-dumps-123456789012-*/*/kept.json"]])
+    error_message = "The restore operator may delete more of a dump than the mark that it is kept."
+  }
 }

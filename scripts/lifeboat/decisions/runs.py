@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from lifeboat.model import Event, EventKind, RunId, RunState
@@ -38,3 +38,18 @@ def state(events: Iterable[Event]) -> RunState:
             return RunState.ENDED
         changed = changed or event.kind is EventKind.INTENT
     return RunState.OPEN if changed else RunState.IDLE
+
+
+def words(events: Iterable[Event]) -> set[str]:
+    """Return every text that stands as a value in the data of events, however deep: ids of what a run works with."""
+    found: set[str] = set()
+    left: list[object] = [event.data for event in events]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            found.add(value)
+        elif isinstance(value, Mapping):
+            left.extend(value.values())
+        elif isinstance(value, list | tuple):
+            left.extend(value)
+    return found

@@ -34,6 +34,10 @@ def servers(cloud: Cloud) -> Servers:
     return Servers(cloud)
 
 
+# What RDS takes in tags (RDS user guide, "Tagging Amazon RDS resources").
+TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
+
+
 # -- the stores ------------------------------------------------------------------------------------------------------
 
 
@@ -214,8 +218,13 @@ def filtered(
 
 
 def tags_of(params: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the tags of a request."""
-    return [{"Key": tag["Key"], "Value": tag.get("Value", "")} for tag in params.get("Tags") or []]
+    """Return the tags of a request; one with signs that RDS does not take in tags is refused."""
+    tags = [{"Key": tag["Key"], "Value": tag.get("Value", "")} for tag in params.get("Tags") or []]
+    for tag in tags:
+        for text, most in ((tag["Key"], 128), (tag["Value"], 256)):
+            if len(text) > most or not TAG_TEXT.fullmatch(text):
+                raise Refused("InvalidParameterValue", f"The tag {tag['Key']} has an invalid key or value: {text}")
+    return tags
 
 
 def without_nones(shape: Record) -> Record:

@@ -1,0 +1,127 @@
+"""Recovery points of every kind in one list: newest first, with what is to be known of each, found again by its id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lifeboat.database_model import (
+    DumpEntry,
+    PointKind,
+    PointList,
+    RecoveryPoint,
+    RecoveryPointId,
+    Unseen,
+    Verdict,
+    dump_begun_at,
+)
+
+# Not a key's ARN: nobody could look at what encrypts it. Such a copy is not to be taken for one that nothing encrypts.
+UNSEEN_KEY = "not to be seen"
+# S3 copies most objects within 15 minutes (S3 user guide, "Replication Time Control"); a copy that is missing longer is told.
+_REPLICATING = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(hours=1)
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def listed(points: Iterable[RecoveryPoint], unseen: Iterable[Unseen], now: datetime) -> PointList:
+    """Return the list, newest first; copies of one moment by region and id."""
+    flagged = [replace(point, flags=(*point.flags, *_flags(point, now))) for point in points]
+    ordered = sorted(flagged, key=lambda p: (p.region, p.id))
+    ordered.sort(key=lambda p: p.taken_at, reverse=True)
+    return PointList(points=tuple(ordered), unseen=tuple(unseen), now=now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpPlace:
+    """A bucket of dumps: its name and region, and the key that it encrypts with."""
+
+    bucket: str
+    region: str
+    key: str | None
+
+
+def of_dumps(entries: Iterable[DumpEntry], place: DumpPlace) -> list[RecoveryPoint]:
+    """Return the dumps of one bucket as recovery points."""
+    return [_of_dump(entry, place) for entry in entries]
+
+
+def with_copies(
+    primary: Sequence[RecoveryPoint], replica: Sequence[RecoveryPoint], now: datetime
+) -> list[RecoveryPoint]:
+    """Return the dumps of both buckets; one that should be in the other region by now and is not says so."""
+    return [*_missing_in(primary, replica, now), *_missing_in(replica, primary, now)]
+
+
+def _missing_in(here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], now: datetime) -> list[RecoveryPoint]:
+    present = {(p.database, p.id) for p in there if p.restorable}
+    return [
+        replace(p, flags=(*p.flags, "no copy in the other region"))
+        if p.restorable and (p.database, p.id) not in present and now - p.taken_at > _REPLICATING
+        else p
+        for p in here
+    ]
+
+
+def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
+    failed = bool(entry.proofs) and entry.proofs[-1].verdict is Verdict.FAILED
+    return RecoveryPoint(
+        id=RecoveryPointId(entry.id),
+        kind=PointKind.DUMP,
+        database=entry.database,
+        region=place.region,
+        taken_at=entry.begun_at,
+        status="available" if entry.complete else "incomplete",
+        size=entry.size,
+        source=f"s3://{place.bucket}/{entry.prefix}",
+        key=place.key,
+        proven=entry.proven,
+        kept=entry.kept,
+        flags=(f"its last verification (level {entry.proofs[-1].level}) failed",) if failed else (),
+    )
+
+
+def _flags(point: RecoveryPoint, now: datetime) -> list[str]:
+    found = [] if point.restorable else [f"it is {point.status}"]
+    if point.taken_at > now + _CLOCKS_DIFFER:
+        found.append("dated in the future")
+    if point.kind is not PointKind.DUMP and point.key is None:
+        found.append("not encrypted")
+    return found
+
+
+def named(points: Iterable[RecoveryPoint], wanted: str) -> list[RecoveryPoint]:
+    """Return every copy of this id, or of this ARN, in whatever region."""
+    return [point for point in points if wanted in (point.id, point.arn)]
+
+
+def summary(found: PointList) -> str:
+    """Return how many there are of each kind, in a line."""
+    counts = {kind: sum(point.kind is kind for point in found.points) for kind in PointKind}
+    parts = [f"{count} {kind.value}{'' if count == 1 else 's'}" for kind, count in counts.items() if count]
+    return ", ".join(parts) or "no recovery points"
+
+
+def humane(size: int | None) -> str:
+    """Return a number of bytes with the unit in which it has at most four digits."""
+    if size is None:
+        return "unknown"
+    value, unit = float(size), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def kinds_of(wanted: str) -> frozenset[PointKind]:
+    """Return of which kinds the recovery point of an id can be, by the form of the id: what cannot be is not asked for."""
+    if dump_begun_at(wanted) is not None:
+        return frozenset({PointKind.DUMP})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:auto-backup:)?ab-", wanted):
+        return frozenset({PointKind.POINT_IN_TIME})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:snapshot:)?awsbackup:|arn:[^:]+:backup:|continuous:|composite:", wanted):
+        return frozenset({PointKind.BACKUP_POINT})
+    if re.match(r"(arn:[^:]+:rds:[^:]*:[^:]*:snapshot:)?rds:", wanted):
+        return frozenset({PointKind.AUTOMATED_SNAPSHOT})
+    return frozenset(PointKind) - {PointKind.DUMP, PointKind.POINT_IN_TIME}

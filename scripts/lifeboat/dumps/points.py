@@ -1,0 +1,163 @@
+"""Every recovery point of the database, asked of every place where one can be; what cannot be asked is told, not left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from lifeboat.clients import backup_points
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import PointKind, PointList, RecoveryPoint, Unseen
+from lifeboat.decisions import recovery_points as decisions
+from lifeboat.decisions import snapshots
+from lifeboat.decisions.recovery_points import DumpPlace
+from lifeboat.dumps import places
+from lifeboat.dumps.places import Places
+from lifeboat.errors import IntegrityFailure, LifeboatError, Unreachable
+from lifeboat.site import Site
+
+SNAPSHOTS = frozenset({PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT})
+ALL = frozenset(PointKind)
+# Each place is asked beside the others: most of the time is theirs.
+_AT_ONCE = 8
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Which kinds and regions are looked at: what is not wanted is not asked for."""
+
+    kinds: frozenset[PointKind] = ALL
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The list, and what to know of how it came to be; `damaged`: something that could not be seen is not just out of reach."""
+
+    list: PointList
+    remarks: tuple[str, ...]
+    damaged: bool
+
+    def require_whole(self) -> None:
+        """Raise where something could not be looked at: Unreachable, or IntegrityFailure for what is damaged."""
+        if not self.list.unseen:
+            return
+        lines = "\n".join(f"  {one.what} in {one.region} ({one.call}): {one.why}" for one in self.list.unseen)
+        calls = ", ".join(sorted({one.call for one in self.list.unseen}))
+        kind = IntegrityFailure if self.damaged else Unreachable
+        raise kind(
+            f"copies may be missing from this list, for not everything could be looked at:\n{lines}",
+            hint=f"where permissions refuse it, take a role that has {calls}; else run it again",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looking:
+    """Who asks, and writes down what could not be looked at."""
+
+    problems: list[tuple[Unseen, LifeboatError]] = field(default_factory=list)
+
+    def at(self, what: str, place: tuple[str, str], ask: Callable[[], _Answer]) -> _Answer | None:
+        """Return an answer; None where there was none. `place` is the region, and the call as IAM names it."""
+        region, call = place
+        try:
+            return ask()
+        except LifeboatError as error:
+            self.problems.append((Unseen(what=what, region=region, call=call, why=error.summary), error))
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What every question needs: the environment, where its copies lie, and who asks."""
+
+    site: Site
+    where: Places
+    looking: _Looking
+
+
+def found(site: Site, scope: Scope) -> Found:
+    """Return every recovery point of the database in the scope. Never raises for a place that cannot be looked at."""
+    asked = _Asked(site=site, where=places.of(site), looking=_Looking())
+    now = datetime.now(UTC)
+    regions = [region for region in asked.where.regions if scope.region in (None, region)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # One bucket after the other: what a listing holds of each file is most of the memory that all of this takes.
+        dumps = pool.submit(lambda: [_dumps(asked, r) for r in regions if PointKind.DUMP in scope.kinds])
+        others = [pool.submit(_snapshots, asked, r) for r in regions if SNAPSHOTS & scope.kinds]
+        others += [pool.submit(_windows, asked, r) for r in regions if PointKind.POINT_IN_TIME in scope.kinds]
+        others += [pool.submit(_in_vault, asked, r) for r in regions if PointKind.BACKUP_POINT in scope.kinds]
+        points = [point for one in others for point in one.result()]
+        points += _with_copies(dumps.result(), now)
+    unseen = sorted((one for one, _ in asked.looking.problems), key=lambda one: (one.what, one.region))
+    return Found(
+        list=decisions.listed([p for p in points if p.kind in scope.kinds], unseen, now),
+        remarks=(asked.where.remark,) if asked.where.remark else (),
+        damaged=any(isinstance(error, IntegrityFailure) for _, error in asked.looking.problems),
+    )
+
+
+def _dumps(asked: _Asked, region: str) -> list[RecoveryPoint] | None:
+    store = store_in(asked.site, asked.where, region)
+    entries = asked.looking.at("dumps", (region, "s3:ListBucketVersions"), store.entries)
+    if entries is None:
+        return None
+    bucket = asked.site.dump_bucket(store.bucket, region)
+    seen: list[str | None] = []
+    asked.looking.at("the key of dumps", (region, "s3:GetEncryptionConfiguration"), lambda: seen.append(bucket.key()))
+    place = DumpPlace(bucket=store.bucket, region=region, key=seen[0] if seen else decisions.UNSEEN_KEY)
+    return decisions.of_dumps(entries, place)
+
+
+def _with_copies(in_buckets: Sequence[list[RecoveryPoint] | None], now: datetime) -> list[RecoveryPoint]:
+    """Return the dumps of the buckets that were seen; what is missing in one is known only where both were."""
+    seen = [one for one in in_buckets if one is not None]
+    if len(seen) == 2:
+        return decisions.with_copies(seen[0], seen[1], now)
+    return [point for one in seen for point in one]
+
+
+def _snapshots(asked: _Asked, region: str) -> list[RecoveryPoint]:
+    client = asked.site.database_snapshots()
+    found = asked.looking.at("snapshots", (region, "rds:DescribeDBSnapshots"), lambda: client.snapshots(region))
+    return ours(asked.site, found or [])
+
+
+def _windows(asked: _Asked, region: str) -> list[RecoveryPoint]:
+    client = asked.site.database_snapshots()
+    place = (region, "rds:DescribeDBInstanceAutomatedBackups")
+    return ours(asked.site, asked.looking.at("point-in-time windows", place, lambda: client.windows(region)) or [])
+
+
+def _in_vault(asked: _Asked, region: str) -> list[RecoveryPoint]:
+    client = asked.site.backup_points()
+    vault = asked.where.vaults.primary if region == asked.where.region else asked.where.vaults.dr
+    found = asked.looking.at(
+        f"the vault {vault}", (region, "backup:ListRecoveryPointsByBackupVault"), lambda: client.in_vault(vault, region)
+    )
+    proofs = asked.looking.at("restore tests", (region, "backup:ListRestoreJobs"), lambda: client.proofs(region))
+    mine = [point for point in found or [] if _is_of_the_database(point, asked)]
+    return [backup_points.proven(point, proofs or {}) for point in mine]
+
+
+def _is_of_the_database(point: RecoveryPoint, asked: _Asked) -> bool:
+    """Return whether a recovery point of a vault is of a database instance, or of the bucket of its dumps."""
+    dumps = asked.where.dumps
+    return ":rds:" in point.source or point.database in (dumps.bucket, dumps.replica_bucket)
+
+
+def ours(site: Site, points: Sequence[RecoveryPoint]) -> list[RecoveryPoint]:
+    """Return the snapshots and windows that are of this environment's database."""
+    owner = site.owner()
+    return [point for point in points if snapshots.is_ours(point.source, point.tags, owner)]
+
+
+def store_in(site: Site, where: Places, region: str) -> DumpStore:
+    """Return the dumps of a region: those that were written, or S3's copies of them."""
+    return site.dumps_in(
+        where.dumps.bucket if region == where.region else where.dumps.replica_bucket, region, where.dumps.prefix
+    )

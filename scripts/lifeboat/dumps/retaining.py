@@ -1,0 +1,167 @@
+"""Which dumps stay and which go: looked at in both regions, judged, and told to the buckets by tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from lifeboat.clients.dump_store import MANIFEST, DumpStore
+from lifeboat.database_model import DumpEntry, DumpFacts, DumpId, Fate, KeepAs
+from lifeboat.decisions import retention
+from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.retention import KEEP_AS
+from lifeboat.dumps import places, points
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, StoppedPartWay
+from lifeboat.model import RunState
+from lifeboat.runner import Fence
+from lifeboat.site import Site
+
+RUN = "lifeboat:run"
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """What was decided, and what the manifests are tagged with now, by region and dump."""
+
+    fates: tuple[Fate, ...]
+    tagged: Mapping[tuple[str, DumpId], str | None]
+    findings: tuple[str, ...]  # where the buckets' rules do not do what the tags say
+
+    @property
+    def expiring(self) -> list[Fate]:
+        """Return those that go."""
+        return [fate for fate in self.fates if fate.expires]
+
+    def to_tag(self, fate: Fate) -> list[str]:
+        """Return the regions in which a dump is not tagged as it was decided.
+
+        The manifest is tagged first of a dump that goes and last of one that stays; one that goes is tagged again and
+        again, since files may have come to it.
+        """
+        regions = [region for region, dump in self.tagged if dump == fate.entry.id]
+        return [r for r in regions if fate.expires or self.tagged[r, fate.entry.id] != fate.keep_as.value]
+
+
+def decided(site: Site, database: str | None) -> Retention:
+    """Look at all dumps, of a database or of all, and decide; raises where anything cannot be looked at."""
+    where, now = places.of(site), datetime.now(UTC)
+    policy = site.project.environment.dumps.retention.policy
+    stores = {region: points.store_in(site, where, region) for region in where.regions}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        listed = dict(zip(stores, pool.map(lambda store: store.entries(database), stores.values()), strict=True))
+        used = pool.submit(used_by_runs, site)
+        merged = _merged(listed[where.region], listed[where.dr_region])
+        holders = {entry.id: region for region in reversed(where.regions) for entry in listed[region]}
+        read = pool.map(lambda entry: _facts(entry, stores[holders[entry.id]]), merged)
+        places_of = [(region, entry) for region in where.regions for entry in listed[region]]
+        tags = list(pool.map(lambda one: _tags(site, stores[one[0]], one[1]), places_of))
+        facts = list(read)
+        runs = used.result()
+    by_place = {(region, entry.id): found for (region, entry), found in zip(places_of, tags, strict=True)}
+    drills = {dump: f"the drill {found[RUN]}" for (_, dump), found in by_place.items() if RUN in found}
+    told = [replace(one, used_by=runs.get(one.entry.id) or drills.get(one.entry.id, "")) for one in facts]
+    return Retention(
+        fates=tuple(retention.fates(told, policy, now)),
+        tagged={place: found.get(KEEP_AS) for place, found in by_place.items()},
+        findings=tuple(finding for store in stores.values() for finding in rule_findings(site, store)),
+    )
+
+
+def rule_findings(site: Site, store: DumpStore) -> list[str]:
+    """Return where the rules of a bucket do not do what the tags say."""
+    rules = site.dump_bucket(store.bucket, store.place.region).expiry_rules()
+    policy = site.project.environment.dumps.retention.policy
+    return [f"s3://{store.bucket}: {finding}" for finding in retention.rule_findings(rules, store.prefix, policy)]
+
+
+def _merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[DumpEntry]:
+    """Return each dump once, with the proofs and the mark that either copy has."""
+    copies = {entry.id: entry for entry in replica}
+    found = []
+    for entry in primary:
+        copy = copies.pop(entry.id, None)
+        if copy is None:
+            found.append(entry)
+        else:
+            proofs = {(p.at, p.level, p.verdict): p for p in (*entry.proofs, *copy.proofs)}
+            ordered = tuple(sorted(proofs.values(), key=lambda proof: (proof.at, proof.level)))
+            found.append(replace(entry, proofs=ordered, kept=entry.kept or copy.kept))
+    return [*found, *copies.values()]
+
+
+def _facts(entry: DumpEntry, store: DumpStore) -> DumpFacts:
+    if not entry.complete:
+        return DumpFacts(entry=entry)
+    try:
+        manifest = store.manifest(entry)
+    except IntegrityFailure as error:
+        return DumpFacts(entry=entry, unreadable=error.summary)
+    return DumpFacts(entry=entry, partial=not manifest.selection.whole, suspicious=manifest.flags)
+
+
+def _tags(site: Site, store: DumpStore, entry: DumpEntry) -> dict[str, str]:
+    if not entry.complete:
+        return {}
+    return site.dump_bucket(store.bucket, store.place.region).tags(f"{entry.prefix}{MANIFEST}")
+
+
+def used_by_runs(site: Site) -> dict[str, str]:
+    """Return every word of the journals of runs that have not ended, and of which run: an id among them is in use.
+
+    Raises IntegrityFailure where nobody can tell what one of them is at.
+    """
+    bucket, found = site.journals(), dict[str, str]()
+    with suppress(NothingFits):  # without a state bucket no run was ever written down
+        for run in bucket.unended():
+            events = bucket.events(run)
+            if run_states.state(events) is not RunState.ENDED:
+                for word in run_states.words(events):
+                    found.setdefault(word, f"the run {run}, which has not ended")
+    return found
+
+
+# -- telling the buckets -----------------------------------------------------------------------------------------------
+
+
+def apply(site: Site, retention: Retention, fence: Fence, tell: Callable[[str], None]) -> int:
+    """Tag what is not tagged as it was decided, in both regions, and return of how many dumps.
+
+    Nothing is deleted: the rules of the buckets do that. Raises StoppedPartWay when the environment is somebody else's
+    now, or a bucket does not answer: the same command goes on from there.
+    """
+    where = places.of(site)
+    todo = [(fate, region) for fate in retention.fates for region in retention.to_tag(fate)]
+    done: set[DumpId] = set()
+    for number, (fate, region) in enumerate(todo):
+        try:
+            fence.require()
+            tag(site, points.store_in(site, where, region), fate.entry, fate.keep_as)
+        except LifeboatError as error:
+            if number == 0 and not isinstance(error, Locked):
+                raise
+            raise StoppedPartWay(
+                f"{number} of {len(todo)} copies of dumps were tagged, and the others not: {error.summary}",
+                hint="lifeboat retention apply goes on from there",
+            ) from error
+        done.add(fate.entry.id)
+        tell(f"{number + 1} of {len(todo)} copies of dumps tagged")
+    return len(done)
+
+
+def tag(site: Site, store: DumpStore, entry: DumpEntry, keep_as: KeepAs) -> None:
+    """Tag every object of a dump in one bucket: its manifest last, but first where it goes, so that it is none at once."""
+    bucket = site.dump_bucket(store.bucket, store.place.region)
+    keys = sorted(bucket.keys(entry.prefix), key=lambda key: key.endswith(f"/{MANIFEST}"))
+    for key in reversed(keys) if keep_as is KeepAs.EXPIRE else keys:
+        bucket.tag(key, KEEP_AS, keep_as.value)
+
+
+def summary(fates: Iterable[Fate]) -> str:
+    """Return how many dumps are kept as what, in a line."""
+    found = list(fates)
+    counts = {kind: sum(fate.keep_as is kind for fate in found) for kind in KeepAs}
+    return ", ".join(f"{count} {kind.value}" for kind, count in counts.items() if count) or "no dumps"

@@ -1,0 +1,83 @@
+"""Copies of the applied stack's database: kept, tagged, taken, copied and pruned by the roles that may, and by no other."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lifeboat.database_model import DumpId
+from lifeboat.decisions import manifests
+
+from tests import permissions
+from tests.backup_sites import manifest
+from tests.rehearsal import Rehearsal, passed
+
+DR = "eu-central-1"
+
+
+def put_dump(stack: Rehearsal, dumps: dict[str, str], age: timedelta) -> str:
+    """Put a verified dump of this age where the stack's dumps lie, wait for its copy, and return its id."""
+    begun = datetime.now(UTC).replace(microsecond=0) - age
+    dump = DumpId(f"{begun:%Y%m%dT%H%M%SZ}-3f9a1c")
+    body = manifests.written(manifest(dump, begun, "app-local", environment="local"))
+    folder, at = f"{dumps['prefix']}local/app/{dump}/", begun + timedelta(minutes=10)
+    here, there = stack.client("s3"), stack.client("s3", DR)
+    files = {"manifest.json": body, "schema.dump.zst": b"schema", f"proofs/{at:%Y%m%dT%H%M%SZ}-2-passed.json": b"{}"}
+    for name, content in files.items():
+        here.put_object(Bucket=dumps["bucket"], Key=f"{folder}{name}", Body=content)
+    deadline = time.monotonic() + 60
+    while there.list_objects_v2(Bucket=dumps["replica_bucket"], Prefix=folder)["KeyCount"] < len(files):
+        assert time.monotonic() < deadline, "the dump was not copied"
+        time.sleep(0.1)
+    return str(dump)
+
+
+def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_it(stack: Rehearsal) -> None:
+    env = stack.exported()
+    state = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
+    dumps = json.loads(state)["outputs"]["recovery"]["value"]["dumps"]
+    # Each day has the last one of it: of many days, more than the defaults keep, the oldest goes.
+    settings = stack.root / "environments" / "local.toml"
+    settings.write_text(settings.read_text() + "\n[dumps.retention]\ndaily = 1\nweekly = 0\nmonthly = 0\nyearly = 0\n")
+    kept, *_, goes = (put_dump(stack, dumps, timedelta(hours=hours)) for hours in (2, 30, 40))
+    trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+
+    def sent(*commands: tuple[str, ...]) -> set[str]:
+        before = len(trace.read_text().splitlines())
+        for command in commands:
+            passed(stack.lifeboat(*command))
+        return permissions.actions(json.loads(line) for line in trace.read_text().splitlines()[before:])
+
+    looking = sent(("backups",), ("describe", kept))
+    name = passed(stack.lifeboat("snapshot", "create", "--before", "migration 42")).stdout.strip()
+    working = sent(
+        ("snapshot", "create", "--before", "migration 43"),
+        ("snapshot", "copy", name),
+        ("keep", name, "--why", "audit"),
+        ("keep", name, "--release"),
+        ("keep", kept, "--why", "audit"),
+        ("keep", kept, "--release"),
+        ("retention", "apply", "--yes"),
+    )
+    pruning = sent(("snapshot", "prune", "--keep", "1", "--older-than", "1s", "--yes"))
+    document: dict[str, Any] = json.loads(passed(stack.lifeboat("backups", "-o", "json")).stdout)
+
+    iam = stack.client("iam")
+    assert permissions.refused(looking, iam, "app-local-verifier") == []
+    assert permissions.refused(looking | working, iam, "app-local-restore-operator") == []
+    assert permissions.refused(pruning, iam, "app-local-break-glass") == []
+    assert "rds:DeleteDBSnapshot" in permissions.refused(pruning, iam, "app-local-restore-operator")
+    marking = {"s3:PutObjectTagging", "rds:AddTagsToResource", "rds:CreateDBSnapshot", "rds:CopyDBSnapshot"}
+    assert marking <= working
+    for role in ("writer", "verifier", "break-glass"):
+        assert marking <= set(permissions.refused(working, iam, f"app-local-{role}"))
+    assert document["unseen"] == []
+    found = {(point["id"], point["region"]) for point in document["points"]}
+    assert {(kept, DR), (goes, DR), (name, DR)} <= found
+    assert (name, "eu-west-1") not in found
+    for region, bucket in (("eu-west-1", dumps["bucket"]), (DR, dumps["replica_bucket"])):
+        key = f"{dumps['prefix']}local/app/{goes}/manifest.json"
+        tags = stack.client("s3", region).get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+        assert tags == [{"Key": "lifeboat:keep-as", "Value": "expire"}]

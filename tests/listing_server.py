@@ -1,0 +1,170 @@
+"""A server that answers the listings of AWS from counts alone: tens of thousands of copies, of which none exists."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import waitress.server
+
+BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
+S3_PAGE, RDS_PAGE, BACKUP_PAGE = 1000, 100, 1000
+FILES = ("data-00.dump.zst", "data-01.dump.zst", "globals.sql.zst", "manifest.json", "schema.dump.zst")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """How many copies there are, and by number the ones that something is wrong with."""
+
+    application: str
+    state: dict[str, Any]
+    dumps: int
+    snapshots: int
+    points: int
+    failed_dump: int
+    unfinished_dump: int
+    failed_snapshot: int
+    partial_point: int
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def dump(self, number: int) -> str:
+        """Return the id of a dump: one an hour."""
+        return f"{BEGAN + timedelta(hours=number):%Y%m%dT%H%M%SZ}-{number:06x}"
+
+    def snapshot(self, number: int) -> str:
+        """Return the name of a snapshot; names are in the order of their numbers."""
+        return f"{self.application}-g1-{number:06}"
+
+    def point(self, number: int) -> str:
+        """Return the id of a recovery point."""
+        return f"awsbackup:job-{number:06}"
+
+    def files(self, number: int) -> list[str]:
+        """Return what lies below a dump, in the order of a listing."""
+        at = BEGAN + timedelta(hours=number, minutes=30)
+        verdict = "failed" if number == self.failed_dump else "passed"
+        files = [file for file in FILES if number != self.unfinished_dump or file != "manifest.json"]
+        return sorted([*files, f"proofs/{at:%Y%m%dT%H%M%SZ}-2-{verdict}.json"])
+
+
+def page(copies: Copies, environ: WSGIEnvironment) -> tuple[str, str]:
+    """Return the type and text of an answer; raises KeyError for what no listing asks."""
+    path, query = unquote(environ["PATH_INFO"]), parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+    if environ["REQUEST_METHOD"] == "POST":
+        length = int(environ["CONTENT_LENGTH"])
+        return "text/xml", _rds(copies, parse_qs(environ["wsgi.input"].read(length).decode()), environ)
+    if path.startswith("/backup-vaults/"):
+        return "application/json", _vault(copies, query, dr="-dr/" in path)
+    if path.startswith("/restore-jobs"):
+        return "application/json", json.dumps({"RestoreJobs": []})
+    if path.endswith("/stack.tfstate"):
+        return "application/json", json.dumps(copies.state)
+    if "encryption" in query:
+        rule = "<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>arn:aws:kms:x:1:key/k</KMSMasterKeyID>"
+        inner = f"<Rule><ApplyServerSideEncryptionByDefault>{rule}</ApplyServerSideEncryptionByDefault></Rule>"
+        tag = "ServerSideEncryptionConfiguration"
+        return "application/xml", f"<{tag}>{inner}</{tag}>"
+    if "versions" in query:
+        return "application/xml", _versions(copies, query)
+    raise KeyError(path)
+
+
+def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
+    copies.asked["versions"] = copies.asked.get("versions", 0) + 1
+    # The marker is the number of the dump that the next page begins with: whole dumps fit into pages well enough.
+    start = int(query.get("version-id-marker", ["0"])[0] or 0)
+    end = min(start + S3_PAGE // 6, copies.dumps)
+    rows = []
+    for number in range(start, end):
+        stored = f"{BEGAN + timedelta(hours=number, minutes=5):%Y-%m-%dT%H:%M:%S.000Z}"
+        for file in copies.files(number):
+            key = f"dumps/x/app/{copies.dump(number)}/{file}"
+            rows.append(
+                f"<Version><Key>{key}</Key><VersionId>{number}</VersionId><IsLatest>true</IsLatest>"
+                f"<LastModified>{stored}</LastModified><ETag>&quot;{number:032x}&quot;</ETag><Size>1000</Size>"
+                "<StorageClass>STANDARD</StorageClass></Version>"
+            )
+    more = f"<NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>{end}</NextVersionIdMarker>"
+    truncated = "true" if end < copies.dumps else "false"
+    return (
+        f"<ListVersionsResult><IsTruncated>{truncated}</IsTruncated>{more if end < copies.dumps else ''}"
+        f"{''.join(rows)}</ListVersionsResult>"
+    )
+
+
+def _rds(copies: Copies, asked: dict[str, list[str]], environ: WSGIEnvironment) -> str:
+    action = asked["Action"][0]
+    copies.asked[action] = copies.asked.get(action, 0) + 1
+    if action == "DescribeDBInstanceAutomatedBackups":
+        return _xml(action, "<DBInstanceAutomatedBackups/>")
+    if action != "DescribeDBSnapshots":
+        raise KeyError(action)
+    here = "eu-west-1/rds" in environ["HTTP_AUTHORIZATION"]
+    start, total = int(asked.get("Marker", ["0"])[0]), copies.snapshots if here else 0
+    end = min(start + RDS_PAGE, total)
+    rows = []
+    for number in range(start, end):
+        name, at = copies.snapshot(number), f"{BEGAN + timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}"
+        status = "failed" if number == copies.failed_snapshot else "available"
+        rows.append(
+            f"<DBSnapshot><DBSnapshotIdentifier>{name}</DBSnapshotIdentifier>"
+            f"<DBInstanceIdentifier>{copies.application}-g1</DBInstanceIdentifier><SnapshotType>manual</SnapshotType>"
+            f"<SnapshotCreateTime>{at}</SnapshotCreateTime><Status>{status}</Status><Encrypted>true</Encrypted>"
+            f"<AllocatedStorage>20</AllocatedStorage><KmsKeyId>arn:aws:kms:x:1:key/k</KmsKeyId>"
+            f"<DBSnapshotArn>arn:aws:rds:eu-west-1:123456789012:snapshot:{name}</DBSnapshotArn>"
+            "<TagList><Tag><Key>environment</Key><Value>x</Value></Tag></TagList></DBSnapshot>"
+        )
+    marker = f"<Marker>{end}</Marker>" if end < total else ""
+    return _xml(action, f"{marker}<DBSnapshots>{''.join(rows)}</DBSnapshots>")
+
+
+def _xml(action: str, inner: str) -> str:
+    result = f"<{action}Result>{inner}</{action}Result>"
+    return f"<{action}Response>{result}<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{action}Response>"
+
+
+def _vault(copies: Copies, query: dict[str, list[str]], *, dr: bool) -> str:
+    start, total = int(query.get("nextToken", ["0"])[0]), 0 if dr else copies.points
+    end = min(start + BACKUP_PAGE, total)
+    found = [
+        {
+            "RecoveryPointArn": f"arn:aws:rds:eu-west-1:123456789012:snapshot:{copies.point(number)}",
+            "ResourceArn": f"arn:aws:rds:eu-west-1:123456789012:db:{copies.application}-g1",
+            "ResourceType": "RDS",
+            "CreationDate": (BEGAN + timedelta(hours=number)).timestamp(),
+            "Status": "PARTIAL" if number == copies.partial_point else "COMPLETED",
+            "BackupSizeInBytes": 1000,
+            "IsEncrypted": True,
+            "EncryptionKeyArn": "arn:aws:kms:x:1:key/k",
+        }
+        for number in range(start, end)
+    ]
+    return json.dumps({"RecoveryPoints": found, **({"NextToken": str(end)} if end < total else {})})
+
+
+@contextmanager
+def listing_server(copies: Copies) -> Iterator[str]:
+    """Give the URL of a server that answers for as long as this lasts."""
+
+    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        try:
+            kind, text = page(copies, environ)
+        except KeyError as error:
+            start("501 Not Implemented", [("Content-Type", "text/plain")])
+            return [str(error).encode()]
+        start("200 OK", [("Content-Type", kind)])
+        return [text.encode()]
+
+    server = waitress.server.create_server(application, host="127.0.0.1", port=0, threads=8)
+    thread = threading.Thread(target=server.run, name="listings", daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"  # type: ignore[union-attr]
+    server.close()
+    thread.join(10)

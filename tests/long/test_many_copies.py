@@ -1,0 +1,111 @@
+"""Ten thousand dumps and ten thousand snapshots: listed to the last page, the bad ones too, in little time and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
+from tests.listing_server import Copies, listing_server
+from tests.rehearsal import CLEAN, ROOT
+
+NAME = "app-many"
+CPU_SECONDS, MEMORY_BYTES = 60, 300 * 1024**2
+COUNT = 10_000
+
+
+def copies() -> Copies:
+    """Return what the server tells of: the bad ones stand on late pages, and the last page is not full."""
+    bucket = f"{NAME}-dumps-{ACCOUNT}"
+    recovery = {
+        **RECOVERY,
+        "application": NAME,
+        "dumps": {"bucket": f"{bucket}-{REGION}", "prefix": "dumps/", "replica_bucket": f"{bucket}-{DR_REGION}"},
+        "vaults": {"primary": f"{NAME}-backups", "dr": f"{NAME}-backups-dr"},
+    }
+    outputs = {"recovery": {"value": recovery, "type": "dynamic"}}
+    return Copies(
+        application=NAME,
+        state={"version": 4, "serial": 1, "lineage": "l", "outputs": outputs, "resources": []},
+        dumps=COUNT,
+        snapshots=COUNT,
+        points=COUNT // 4 + 1,
+        failed_dump=9_876,
+        unfinished_dump=9_998,
+        failed_snapshot=9_999,
+        partial_point=2_500,
+    )
+
+
+def checkout(folder: Path, url: str) -> Path:
+    """Make a project folder for an application at a URL."""
+    (folder / "environments").mkdir()
+    (folder / "terraform").mkdir()
+    (folder / "environments" / "x.tfvars").write_text("")
+    (folder / "environments" / "x.toml").write_text(f"""
+[application]
+name = "{NAME}"
+account_id = "{ACCOUNT}"
+region = "{REGION}"
+dr_region = "{DR_REGION}"
+[state]
+bucket = "{NAME}-tfstate-{ACCOUNT}-{REGION}"
+replica_bucket = "{NAME}-tfstate-{ACCOUNT}-{DR_REGION}"
+lock_table = "{NAME}-tflock"
+[endpoint]
+url = "{url}"
+""")
+    return folder
+
+
+def measured(folder: Path, *arguments: str) -> tuple[int, str, float, int]:
+    """Run `lifeboat …` and return its status, what it printed, and what it took: CPU in seconds, memory in bytes."""
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(
+            ["lifeboat", *arguments, "-e", "x"], cwd=folder, env={**CLEAN, "PATH": path}, stdout=out, stderr=out
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = (folder / "out").read_text()
+    return process.returncode, text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("output", ["json", "table"])
+def test_all_are_listed_and_the_bad_ones_found_on_late_pages(tmp_path: Path, output: str) -> None:
+    told = copies()
+
+    with listing_server(told) as url:
+        status, text, seconds, memory = measured(checkout(tmp_path, url), "backups", "-o", output)
+
+    print(f"{output}: {seconds:.1f} s of CPU, {memory / 1024**2:.0f} MB")
+    assert status == 0, text[-2000:]
+    assert (seconds < CPU_SECONDS, memory < MEMORY_BYTES) == (True, True), (seconds, memory)
+    assert told.asked["DescribeDBSnapshots"] == COUNT // 100 + 1
+    if output == "json":
+        _all_there(json.loads(text)["points"], told)
+    else:
+        lines = text.splitlines()
+        assert len(lines) == 1 + 2 * COUNT + COUNT + told.points + 1
+        assert any(line.startswith(told.dump(told.failed_dump)) and "(level 2) failed" in line for line in lines)
+
+
+def _all_there(points: list[dict[str, Any]], told: Copies) -> None:
+    ids = {(point["id"], point["region"]) for point in points}
+    assert ids == {
+        *((told.dump(number), region) for number in range(COUNT) for region in (REGION, DR_REGION)),
+        *((told.snapshot(number), REGION) for number in range(COUNT)),
+        *((told.point(number), REGION) for number in range(told.points)),
+    }
+    bad = {(point["id"], point["region"]): point["flags"] for point in points if point["flags"]}
+    assert bad == {
+        **{(told.dump(told.failed_dump), r): ["its last verification (level 2) failed"] for r in (REGION, DR_REGION)},
+        **{(told.dump(told.unfinished_dump), r): ["it is incomplete"] for r in (REGION, DR_REGION)},
+        (told.snapshot(told.failed_snapshot), REGION): ["it is failed"],
+        (told.point(told.partial_point), REGION): ["it is partial"],
+    }
