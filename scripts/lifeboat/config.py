@@ -8,7 +8,7 @@ import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
@@ -113,6 +113,38 @@ class Dns(_Table):
         return address.strip("[]"), int(port)
 
 
+class DatabaseSettings(_Table):
+    """How to sign in to the stack's database, for dumps and restores.
+
+    `ca_file` (below the checkout) holds the authorities that its certificate is checked by, for RDS Amazon's bundle of
+    the region; without one the connection is encrypted and nobody is checked.
+    """
+
+    sign_in: Literal["password", "iam"] = "password"
+    ca_file: str | None = None
+
+
+class DumpHooks(_Table):
+    """Programs and their arguments that run before and after each dump, with LIFEBOAT_DATABASE and LIFEBOAT_DUMP_ID."""
+
+    before: list[str] = []
+    after: list[str] = []
+    seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 600
+
+
+class DumpSettings(_Table):
+    """What `lifeboat dump` dumps beside the stack's own database, and by how much a dump may be below its median.
+
+    `lock_seconds`: how long to wait for somebody who keeps readers out of a table.
+    """
+
+    databases: list[str] = []
+    lock_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 60
+    shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 50
+    tables_shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 20
+    hooks: DumpHooks = DumpHooks()
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -129,6 +161,8 @@ class Environment(_Table):
     terraform: TerraformSettings = TerraformSettings()
     endpoint: Endpoint | None = None
     dns: Dns = Dns()
+    database: DatabaseSettings = DatabaseSettings()
+    dumps: DumpSettings = DumpSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 

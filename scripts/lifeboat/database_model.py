@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from lifeboat.errors import LifeboatError
+
+_DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
+
 DumpId = NewType("DumpId", str)  # 20261129T031500Z-3f9a1c: when it was begun in UTC, and chance
 RecoveryPointId = NewType("RecoveryPointId", str)  # what `lifeboat backups` prints first in a row
+
+
+def dump_id(begun_at: datetime, chance: str) -> DumpId:
+    """Return the id of a dump begun at a time; `chance` is six hex digits."""
+    return DumpId(f"{begun_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{chance}")
+
+
+def dump_begun_at(text: str) -> datetime | None:
+    """Return when the dump of an id was begun, in UTC; None where the text is no dump's id."""
+    found = _DUMP_ID.fullmatch(text)
+    return None if found is None else stamp_time(found[1])
+
+
+def stamp_time(stamp: str) -> datetime | None:
+    """Return the time that a stamp such as 20261129T031500Z means; None where it is none."""
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 # -- what is in a database -------------------------------------------------------------------------------------------
@@ -24,6 +48,27 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A table or sequence as the server's catalogue has it.
+
+    `kind` is pg_class.relkind: r table, p partitioned table, S sequence, m materialized view, v view, f foreign table.
+    `visible`: found without its schema by the role that asks. `filtered`: row security hides rows of it from that role.
+    `owner` is the table that a sequence belongs to, `extension` the extension that made it.
+    """
+
+    oid: int
+    name: TableName
+    kind: str
+    size: int  # bytes of its rows, without its indexes
+    visible: bool
+    filtered: bool
+    unlogged: bool
+    columns: tuple[str, ...]
+    owner: TableName | None = None
+    extension: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +153,10 @@ class Server:
 class DumpFile:
     """One file of a dump as it was stored: what S3 said of it, and what passed through on the way.
 
-    `etag` and `version_id` are S3's; `crc64nvme` is S3's checksum of the whole object, base64. Sizes in bytes, digests
-    SHA-256 in hex, of the stored bytes and of those before compression.
+    `etag` and `version_id` are S3's; `crc64nvme` is S3's checksum of the whole object, base64, empty where S3 keeps none.
+    `parts_sha256` is the one that it keeps of an upload whose parts were checked by SHA-256: base64 of the SHA-256 of
+    their SHA-256s, a hyphen, their number (HeadObject tells it). Sizes in bytes, digests SHA-256 in hex, of the stored
+    bytes and of those before compression.
     """
 
     name: str
@@ -121,6 +168,7 @@ class DumpFile:
     raw_size: int
     raw_sha256: str
     tables: tuple[TableName, ...] = ()  # those that a shard names; the first shard holds what no other one does
+    parts_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +264,43 @@ class DumpEntry:
             p for p in self.proofs if p.verdict is Verdict.PASSED and (last_failure is None or p.at > last_failure)
         ]
         return max(passed, key=lambda proof: (proof.level, proof.at), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpOutcome:
+    """What came of dumping one database: a dump, or why there is none; `problem` also says what is wrong with a dump."""
+
+    database: str
+    id: DumpId
+    manifest: Manifest | None
+    problem: LifeboatError | None
+    took: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientPrograms:
+    """A folder with pg_dump and pg_dumpall, and their version: (15, 18)."""
+
+    folder: str
+    version: tuple[int, ...]
+
+    @property
+    def version_text(self) -> str:
+        """The version as it is written: 15.18."""
+        return ".".join(str(number) for number in self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredUpload:
+    """What S3 says of an upload that was completed, and what went up: bytes, SHA-256 in hex."""
+
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    sha256: str
+    crc64nvme: str
+    parts_sha256: str
 
 
 # -- recovery points of every kind -------------------------------------------------------------------------------------

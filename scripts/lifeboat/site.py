@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,6 +18,8 @@ from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
 from lifeboat.clients.databases import Databases
+from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -29,6 +31,7 @@ from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
+from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.sdk import translated
@@ -39,6 +42,7 @@ from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
 from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
+from lifeboat.decisions import manifests
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
@@ -257,6 +261,47 @@ class Site:
     def databases(self, region: str) -> Databases:
         """Return the databases of a region."""
         return Databases(self.client("rds", region))
+
+    def postgres(self, recovery: Recovery) -> Postgres:
+        """Return the stack's database, signed in to as the environment's file says ([database] sign_in)."""
+        database, settings = recovery.database, self.project.environment.database
+        address = ServerAddress(
+            host=database.address,
+            port=database.port,
+            database=database.name,
+            user=database.username,
+            sign_in=settings.sign_in,
+            ca_file=None if settings.ca_file is None else self.project.root / settings.ca_file,
+            region=recovery.region,
+        )
+        store, secret = self.secrets(recovery.region), recovery.database.password_secret_arn
+        if settings.sign_in == "password":
+            return Postgres(address=address, password=lambda: store.entry(secret, "password"))
+        return Postgres(
+            address=address, password=partial(Databases(self.client("rds", recovery.region)).token, address)
+        )
+
+    def dump_store(self, recovery: Recovery) -> DumpStore:
+        """Return the environment's dumps in the bucket that they are written to."""
+        return self._dump_store(recovery, recovery.dumps.bucket, recovery.region)
+
+    def dump_uploads(self, recovery: Recovery) -> Uploads:
+        """Return the uploads to the bucket of dumps; to be closed."""
+        return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
+
+    def dump_copies(self, recovery: Recovery) -> DumpStore:
+        """Return the environment's dumps as S3 copied them to the other region, version ids included."""
+        return self._dump_store(recovery, recovery.dumps.replica_bucket, recovery.dr_region)
+
+    def _dump_store(self, recovery: Recovery, bucket: str, region: str) -> DumpStore:
+        place = DumpPlace(
+            bucket=bucket,
+            region=region,
+            prefix=recovery.dumps.prefix,
+            application=recovery.application,
+            environment=self.project.env,
+        )
+        return DumpStore(s3=self.client("s3", region), place=place, read=manifests.read, written=manifests.written)
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
-"""RDS's database instances: whether one can serve."""
+"""RDS's database instances: whether one can serve, and tokens to sign in to it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lifeboat.clients import sdk
+from lifeboat.clients.postgres import ServerAddress
 from lifeboat.clients.sdk import translated
+from lifeboat.model import Secret
 
 _ABSENT = ("DBInstanceNotFound", "DBInstanceNotFoundFault")
 
@@ -23,3 +25,12 @@ class Databases:
                 _ABSENT, lambda: self._rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
             )
         return str(answer[0]["DBInstanceStatus"]) if answer else None
+
+    def token(self, address: ServerAddress) -> Secret:
+        """Return a password that IAM gives for a role of a database; it is valid for 15 minutes, for any connections."""
+        with translated(f"get a token for {address.user} at {address.host}"):
+            return Secret(
+                self._rds.generate_db_auth_token(
+                    DBHostname=address.host, Port=address.port, DBUsername=address.user, Region=address.region
+                )
+            )

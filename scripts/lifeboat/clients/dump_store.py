@@ -1,0 +1,300 @@
+"""The dumps of one environment in one bucket: listed, read by version, proofs and marks put beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote
+
+from botocore.exceptions import ClientError
+
+from lifeboat.clients import run_files, sdk
+from lifeboat.clients.sdk import translated
+from lifeboat.database_model import (
+    DumpEntry,
+    DumpId,
+    Manifest,
+    Proof,
+    StoredFile,
+    Verdict,
+    dump_begun_at,
+    stamp_time,
+)
+from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NothingFits, Refused, Unreachable
+
+MANIFEST = "manifest.json"
+KEPT = "kept.json"
+_PROOF = re.compile(r"proofs/(\d{8}T\d{6}Z)-([1-4])-(passed|failed)\.json")
+# S3 answers the second of two writers at the same moment with 409, and one after it with 412.
+_EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
+# What a bucket's policy, and its lock, answer to who would delete a version.
+_LOCKED = {"AccessDenied", "InvalidRequest", "ObjectLocked"}
+_CHUNK = 1024 * 1024
+_READINGS = 5  # of an object whose transfer breaks off: gone on with where it broke
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpPlace:
+    """The bucket and region that dumps lie in, whose they are, and the prefix of all of them, with its last slash."""
+
+    bucket: str
+    region: str
+    prefix: str
+    application: str
+    environment: str
+
+
+class DumpStore:
+    """One environment's dumps in one bucket; `read` and `written` turn a manifest's bytes into one and back."""
+
+    def __init__(
+        self,
+        *,
+        s3: Any,
+        place: DumpPlace,
+        read: Callable[[bytes], Manifest],
+        written: Callable[[Manifest], bytes],
+    ) -> None:
+        self._s3 = s3
+        self.place = place
+        self._read = read
+        self._written = written
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.place.bucket
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of all dumps of the environment begin with."""
+        return f"{self.place.prefix}{self.place.environment}/"
+
+    def folder(self, database: str, dump: DumpId) -> str:
+        """Return what the keys of a dump begin with; a database's name may have any sign in it."""
+        return f"{self.prefix}{quote(database, safe='')}/{dump}/"
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def entries(self, database: str | None = None) -> list[DumpEntry]:
+        """Return the folders of dumps, of all databases or one, oldest first; of each file what a listing tells.
+
+        A file whose newest version is a delete marker is not there. What is no dump's is passed over.
+        """
+        prefix = self.prefix if database is None else f"{self.prefix}{quote(database, safe='')}/"
+        found: dict[str, dict[str, StoredFile]] = {}
+        with translated(f"list s3://{self.bucket}/{prefix}"):
+            for version in sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=prefix):
+                parts = str(version["Key"]).removeprefix(self.prefix).split("/", 2)
+                if version["IsLatest"] and len(parts) == 3 and dump_begun_at(parts[1]) is not None:
+                    folder = f"{self.prefix}{parts[0]}/{parts[1]}/"
+                    found.setdefault(folder, {})[parts[2]] = StoredFile(
+                        name=parts[2],
+                        size=int(version["Size"]),
+                        etag=str(version["ETag"]).strip('"'),
+                        version_id=str(version["VersionId"]),
+                        stored_at=version["LastModified"].astimezone(UTC),
+                    )
+        entries = [self._entry(folder, files) for folder, files in found.items()]
+        return sorted(entries, key=lambda entry: (entry.begun_at, entry.id, entry.database))
+
+    def _entry(self, folder: str, listed: Mapping[str, StoredFile]) -> DumpEntry:
+        database, name = folder.removeprefix(self.prefix).rstrip("/").split("/")
+        began = dump_begun_at(name)
+        assert began is not None
+        proofs = sorted((p for p in map(_proof, listed) if p is not None), key=lambda proof: (proof.at, proof.level))
+        return DumpEntry(
+            database=unquote(database),
+            id=DumpId(name),
+            begun_at=began,
+            prefix=folder,
+            files={n: f for n, f in listed.items() if "/" not in n and n != KEPT},
+            proofs=tuple(proofs),
+            kept=KEPT in listed,
+        )
+
+    def manifest(self, entry: DumpEntry) -> Manifest:
+        """Return a dump's manifest, by its version.
+
+        Raises NothingFits where the dump has none, IntegrityFailure where it is not one that lifeboat writes, or is of
+        another dump, database, environment or application than its place says.
+        """
+        if not entry.complete:
+            raise NothingFits(
+                f"{entry.id} of {entry.database} never became a dump: it has no manifest",
+                hint="lifeboat backups lists what there is",
+            )
+        where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST}"
+        with self.opened(entry, MANIFEST) as chunks:
+            body = b"".join(chunks)
+        try:
+            found = self._read(body)
+        except ValueError as error:
+            raise IntegrityFailure(f"{where} is not what this lifeboat writes: {error}") from error
+        told = (found.id, found.database, found.environment, found.application)
+        meant = (entry.id, entry.database, self.place.environment, self.place.application)
+        if told != meant:
+            raise IntegrityFailure(f"{where} is of another place: it says {'/'.join(told)}, not {'/'.join(meant)}")
+        return found
+
+    @contextmanager
+    def opened(self, entry: DumpEntry, file: str) -> Iterator[Iterator[bytes]]:
+        """Give the bytes of a file of a dump, as they come, by the version that the listing showed.
+
+        A transfer that breaks off goes on where it broke. Raises NothingFits where there is no such file, Unreachable
+        where S3 does not give all of it.
+        """
+        stored = entry.files.get(file)
+        if stored is None:
+            raise NothingFits(f"there is no s3://{self.bucket}/{entry.prefix}{file}")
+        with closing(self._chunks(f"{entry.prefix}{file}", stored)) as chunks:
+            yield chunks
+
+    def _chunks(self, key: str, stored: StoredFile) -> Generator[bytes]:
+        done, failures = 0, 0
+        while done < stored.size:
+            try:
+                with translated(f"read s3://{self.bucket}/{key}"):
+                    for chunk in self._from(key, stored, done):
+                        done, failures = done + len(chunk), 0
+                        yield chunk
+                failures += 1
+            except Unreachable:
+                failures += 1
+                if failures >= _READINGS or done == 0:
+                    raise
+            if done < stored.size and failures >= _READINGS:
+                raise Unreachable(f"cannot read s3://{self.bucket}/{key}: it ends at {done} of {stored.size} bytes")
+
+    def _from(self, key: str, stored: StoredFile, start: int) -> Iterator[bytes]:
+        part = {"Range": f"bytes={start}-"} if start else {}
+        answer = self._s3.get_object(Bucket=self.bucket, Key=key, VersionId=stored.version_id, **part)
+        with closing(answer["Body"]) as body:
+            yield from body.iter_chunks(_CHUNK)
+
+    # -- marking -----------------------------------------------------------------------------------------------------
+
+    def commit(self, manifest: Manifest) -> str:
+        """Write a dump's manifest, which makes it one, and return its key; raises Refused where there is one."""
+        key = f"{self.folder(manifest.database, manifest.id)}{MANIFEST}"
+        if not self._put(key, self._written(manifest)):
+            raise Refused(f"s3://{self.bucket}/{key} is there already", hint="run the same command again")
+        return key
+
+    def prove(self, entry: DumpEntry, proof: Proof) -> None:
+        """Write a verification beside the dump; one is never written over another."""
+        name = _proof_name(proof)
+        body = {
+            "level": proof.level,
+            "at": proof.at.astimezone(UTC).isoformat(),
+            "verdict": proof.verdict.value,
+            "findings": list(proof.findings),
+            "took_seconds": None if proof.took is None else proof.took.total_seconds(),
+            "by": _who(),
+        }
+        if not self._put(f"{entry.prefix}{name}", json.dumps(body, indent=1).encode()):
+            raise Refused(
+                f"s3://{self.bucket}/{entry.prefix}{name} is there already: verified twice in the same second",
+                hint="run the same command again",
+            )
+
+    def proof(self, entry: DumpEntry, proof: Proof) -> Proof:
+        """Return a proof of a listing with its findings and how long it took."""
+        name = _proof_name(proof)
+        key = f"{entry.prefix}{name}"
+        with translated(f"read s3://{self.bucket}/{key}"):
+            body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        try:
+            found = json.loads(body)
+            seconds = found["took_seconds"]
+            return Proof(
+                level=proof.level,
+                at=proof.at,
+                verdict=proof.verdict,
+                findings=tuple(str(finding) for finding in found["findings"]),
+                took=None if seconds is None else timedelta(seconds=float(seconds)),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityFailure(f"s3://{self.bucket}/{key} is not what lifeboat verify writes") from error
+
+    def keep(self, entry: DumpEntry, why: str) -> None:
+        """Mark a dump as kept for ever; one that is kept already stays as it was marked first."""
+        body = {"by": _who(), "why": why, "at": datetime.now(UTC).isoformat()}
+        self._put(f"{entry.prefix}{KEPT}", json.dumps(body, indent=1).encode())
+
+    def release(self, entry: DumpEntry) -> None:
+        """Take the mark of a kept dump away; its older versions stay in the bucket."""
+        with translated(f"delete s3://{self.bucket}/{entry.prefix}{KEPT}"):
+            self._s3.delete_object(Bucket=self.bucket, Key=f"{entry.prefix}{KEPT}")
+
+    def discard(self, folder: str) -> list[str]:
+        """Delete what a failed dump left below its folder, its manifest first; return what stays as hidden versions.
+
+        Those the bucket's lock keeps until its time is over. Raises CleanUpIncomplete naming what could not be hidden.
+        """
+        with translated(f"list s3://{self.bucket}/{folder}"):
+            found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=folder)
+            versions = [(str(entry["Key"]), str(entry["VersionId"])) for entry in found]
+        hidden: list[str] = []
+        for key, version in sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST}"), pair[0])):
+            try:
+                with translated(f"delete s3://{self.bucket}/{key}"):
+                    if not self._deleted(key, version):
+                        self._s3.delete_object(Bucket=self.bucket, Key=key)
+                        hidden.append(f"s3://{self.bucket}/{key}")
+            except Unreachable as error:
+                # Without its files a manifest would still be taken for a dump: they stay as long as it may be there.
+                raise CleanUpIncomplete(
+                    f"{error.summary}; below s3://{self.bucket}/{folder} there is more of a dump that failed",
+                    hint=f"aws s3 rm --recursive s3://{self.bucket}/{folder}",
+                ) from error
+        return hidden
+
+    def _deleted(self, key: str, version: str) -> bool:
+        """Delete one version for good; return whether the bucket lets us."""
+        try:
+            self._s3.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+        except ClientError as error:
+            if sdk.code(error) not in _LOCKED:
+                raise
+            return False
+        return True
+
+    def _put(self, key: str, body: bytes) -> bool:
+        """Write an object unless there is one; return whether it is ours now."""
+        with translated(f"write s3://{self.bucket}/{key}"):
+            try:
+                self._s3.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    ChecksumAlgorithm="SHA256",
+                    IfNoneMatch="*",
+                )
+            except ClientError as error:
+                if sdk.code(error) not in _EXISTS:
+                    raise
+                # The same text: the answer to an earlier try was lost.
+                return bool(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() == body)
+        return True
+
+
+def _proof_name(proof: Proof) -> str:
+    return f"proofs/{proof.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{proof.level}-{proof.verdict.value}.json"
+
+
+def _proof(name: str) -> Proof | None:
+    found = _PROOF.fullmatch(name)
+    at = None if found is None else stamp_time(found[1])
+    return None if found is None or at is None else Proof(level=int(found[2]), at=at, verdict=Verdict(found[3]))
+
+
+def _who() -> str:
+    return f"{run_files.user_name()}@{socket.gethostname()}"

@@ -1,0 +1,157 @@
+"""A PostgreSQL server and how to sign in to it: connections of our own, and what its client programs need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+
+from lifeboat.clients.redaction import redacted
+from lifeboat.errors import Failed, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.model import Secret
+
+_CONNECT_SECONDS = 10
+# A time-out set for a role or a database would end a dump or a restore half-way; pg_dump turns its own off likewise.
+_TIME_OUTS = (
+    ("statement_timeout", 0),
+    ("lock_timeout", 0),
+    ("idle_in_transaction_session_timeout", 0),
+    ("idle_session_timeout", 140_000),
+    ("transaction_timeout", 170_000),  # settings that an older server does not know
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerAddress:
+    """Where a database answers and who signs in; `ca_file` holds the authorities that its certificate is checked by."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    sign_in: Literal["password", "iam"]
+    ca_file: Path | None
+    region: str
+
+
+class Postgres:
+    """One database of a server, and how to sign in to it.
+
+    `password` is asked for each connection: a token of IAM is valid for 15 minutes.
+    """
+
+    def __init__(self, *, address: ServerAddress, password: Callable[[], Secret]) -> None:
+        self.address = address
+        self._password = password
+
+    def of(self, database: str) -> Postgres:
+        """Return another database of the same server."""
+        return Postgres(address=replace(self.address, database=database), password=self._password)
+
+    @contextmanager
+    def connection(self, *, application: str) -> Iterator[psycopg.Connection[Any]]:
+        """Give a connection in autocommit, its time-outs off; what PostgreSQL refuses within comes out as an error of ours.
+
+        Raises Unreachable where nobody answers or the password is wrong, RoleMissing where the role may not.
+        """
+        with translated(f"use {self.where}"), self._connected(application) as connection:
+            _no_time_outs(connection)
+            yield connection
+
+    def _connected(self, application: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=self.address.host,
+            port=self.address.port,
+            dbname=self.address.database,
+            user=self.address.user,
+            password=self._password().reveal(),
+            sslmode=self._ssl_mode,
+            sslrootcert=None if self.address.ca_file is None else str(self.address.ca_file),
+            application_name=application,
+            client_encoding="UTF8",
+            connect_timeout=_CONNECT_SECONDS,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=5,
+            autocommit=True,
+        )
+
+    @contextmanager
+    def program_env(self) -> Iterator[dict[str, str]]:
+        """Give the variables by which pg_dump, pg_restore and the like reach the database, for as long as they run.
+
+        The password is in a file that only we may read (PostgreSQL manual, 34.16), gone at the end.
+        """
+        password = self._password().reveal()
+        if "\n" in password or "\r" in password or "\0" in password:
+            raise WrongConfiguration(
+                f"the password of {self.address.user} has a line break in it, which PostgreSQL's programs cannot read",
+                hint="give the role a password without one",
+            )
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        folder = Path(tempfile.mkdtemp(prefix="lifeboat-pg-"))  # 0700
+        try:
+            path = folder / "pgpass"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"*:*:*:*:{escaped}\n")
+            yield self._variables(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _variables(self, password_file: Path) -> dict[str, str]:
+        found = {
+            "PGHOST": self.address.host,
+            "PGPORT": str(self.address.port),
+            "PGDATABASE": self.address.database,
+            "PGUSER": self.address.user,
+            "PGPASSFILE": str(password_file),
+            "PGSSLMODE": self._ssl_mode,
+            "PGCONNECT_TIMEOUT": str(_CONNECT_SECONDS),
+            "PGAPPNAME": "lifeboat",
+        }
+        if self.address.ca_file is not None:
+            found["PGSSLROOTCERT"] = str(self.address.ca_file)
+        return found
+
+    @property
+    def where(self) -> str:
+        """The database in words."""
+        return f"the database {self.address.database} at {self.address.host}:{self.address.port}"
+
+    @property
+    def _ssl_mode(self) -> str:
+        return "require" if self.address.ca_file is None else "verify-full"
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn PostgreSQL's errors into ours: "I may not look" never becomes "it is not there"."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RoleMissing(f"cannot {what}: {said(error)}") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise Unreachable(f"cannot {what}: {said(error)}") from error
+    except psycopg.Error as error:
+        raise Failed(f"cannot {what}: {said(error)}") from error
+
+
+def said(error: psycopg.Error) -> str:
+    """Return what PostgreSQL said, without the statement and without what looks like a secret."""
+    words = error.diag.message_primary or str(error)
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    return redacted(f"{words}{detail}".strip())
+
+
+def _no_time_outs(connection: psycopg.Connection[Any]) -> None:
+    version = connection.info.server_version
+    for setting, since in _TIME_OUTS:
+        if version >= since:
+            connection.execute("SELECT set_config(%s, '0', false)", (setting,))

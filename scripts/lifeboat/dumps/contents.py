@@ -1,0 +1,48 @@
+"""The content of a database as it is compared: rows, fingerprints, sequences, large objects, extensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from psycopg import IsolationLevel
+from psycopg.pq import TransactionStatus
+
+from lifeboat.clients import dump_server
+from lifeboat.clients.dump_server import Connection
+from lifeboat.database_model import Contents, LargeObjects, Selection, TableContent, TableName
+from lifeboat.decisions import fingerprints, selections
+
+
+def contents(
+    connection: Connection, selection: Selection, told: Callable[[TableContent], None] = lambda _: None
+) -> Contents:
+    """Return the content of what a selection takes, as the connection's transaction sees it, else in one of its own.
+
+    Rows of a table are its own, without those of its partitions and children. Not among the tables: materialized views
+    (made anew by a restore), foreign tables, what extensions made, and on a standby unlogged tables, which are empty
+    there. Large objects belong to no selection but the whole. `told` hears of each table when it is done.
+    """
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    with connection.transaction():
+        chosen = selections.chosen(dump_server.relations(connection), selection)
+        standby = dump_server.in_recovery(connection)
+        dump_server.pin(connection, fingerprints.SETTINGS)
+        tables: list[TableContent] = []
+        for relation in chosen.of_kind("r"):
+            if standby and relation.unlogged:
+                continue
+            query = fingerprints.fingerprint_sql(relation.name, relation.columns)
+            tables.append(dump_server.table_content(connection, relation.name, query))
+            told(tables[-1])
+        sequences: list[TableName] = [
+            relation.name for relation in chosen.of_kind("S") if not (standby and relation.unlogged)
+        ]
+        return Contents(
+            tables=tuple(tables),
+            sequences=tuple(dump_server.sequence_values(connection, sequences)),
+            large_objects=dump_server.large_objects(connection, fingerprints.large_objects_sql())
+            if selection.whole
+            else LargeObjects(count=0, fingerprint=""),
+            extensions=tuple(dump_server.extensions(connection)),
+        )
