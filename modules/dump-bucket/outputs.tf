@@ -48,9 +48,16 @@ output "writer_policy_json" {
       {
         Sid       = "FindEarlierDumps"
         Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
         Resource  = [local.bucket_arn]
         Condition = { StringLike = { "s3:prefix" = ["${var.prefix}*"] } }
+      },
+      # To abort what a dump that was cut off left; S3 knows no prefix here.
+      {
+        Sid      = "FindUploadsThatWereCutOff"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucketMultipartUploads"]
+        Resource = [local.bucket_arn]
       },
       {
         Sid      = "ReadManifests"

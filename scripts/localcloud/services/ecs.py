@@ -54,7 +54,7 @@ def _checked_definition(call: Call, proceed: Callable[[], Answer]) -> Answer:
 
 def _check_fargate(asked: dict[str, Any], containers: list[dict[str, Any]]) -> None:
     if asked.get("networkMode") != "awsvpc":
-        raise _client("Fargate only supports network mode ‘awsvpc’.")
+        raise _client("Fargate only supports network mode 'awsvpc'.")
     cpu, memory = str(asked.get("cpu") or ""), str(asked.get("memory") or "")
     if not cpu.isdigit() or not memory.isdigit():
         raise _client("Fargate requires that 'cpu' and 'memory' be defined at the task level.")
