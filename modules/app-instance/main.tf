@@ -13,6 +13,9 @@ locals {
     app_image       = var.instance.app_image
     app_port        = var.instance.app_port
     app_secret_name = var.app_secret_name
+
+    heartbeat        = var.heartbeat
+    heartbeat_script = file("${path.module}/files/heartbeat.sh")
   })
 }
 

@@ -27,6 +27,7 @@ module "app_instance" {
   instance    = var.instance
   ami_id      = var.ami_id
   dns         = var.dns
+  heartbeat   = var.heartbeat
   teardown    = var.teardown
 
   network = {

@@ -135,6 +135,15 @@ variable "instance" {
   nullable = false
 }
 
+variable "heartbeat" {
+  description = "Rows in the application's database from which a restore tells what it lost. Null: none. Options and defaults: modules/app-instance."
+  type = object({
+    every_seconds = optional(number)
+    keep_days     = optional(number)
+  })
+  default = {}
+}
+
 variable "ami_id" {
   description = "Image that the instance is launched from; a recovery sets it to the recovery image."
   type        = string
