@@ -27,7 +27,7 @@ def runtime(lock: str, wanted: list[str]) -> str:
     pinned = {normal(block.split("==", 1)[0]): block for block in blocks}
     needed_by: dict[str, set[str]] = {}
     for name, block in pinned.items():
-        comments = "\n".join(re.findall(r"^\s*#\s*(?:via)?\s*(\S.*)?$", block, re.MULTILINE))
+        comments = "\n".join(re.findall(r"^ *# *(?:via\b)? *(\S.*)?$", block, re.MULTILINE))
         needed_by[name] = {normal(one) for one in _words(comments)}
     kept = {normal(_name(requirement)) for requirement in wanted}
     missing = sorted(kept - set(pinned))
