@@ -48,37 +48,10 @@ locals {
 
 # -- what runs --------------------------------------------------------------------------------------------------------
 
-resource "aws_kms_key" "logs" {
-  description             = "Output of the dump job of ${var.name} (${var.environment})"
-  deletion_window_in_days = 30
-  enable_key_rotation     = true
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "AccountDecidesByIam"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
-        Action    = "kms:*"
-        Resource  = "*"
-      },
-      {
-        Sid       = "LogsOfTheJob"
-        Effect    = "Allow"
-        Principal = { Service = "logs.${var.region}.amazonaws.com" }
-        Action    = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-        Resource  = "*"
-        Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = local._log_group_arn } }
-      },
-    ]
-  })
-}
-
 resource "aws_cloudwatch_log_group" "this" {
   name              = local.log_group
   retention_in_days = var.task.log_days
-  kms_key_id        = aws_kms_key.logs.arn
+  kms_key_id        = var.log_kms_key_arn
 }
 
 resource "aws_ecs_cluster" "this" {

@@ -194,3 +194,9 @@ variable "policies" {
     error_message = "policies.writer and policies.state must be policy documents in JSON, such as output writer_policy_json of modules/dump-bucket."
   }
 }
+
+variable "log_kms_key_arn" {
+  description = "Key that the job's output is encrypted with; its policy must let CloudWatch Logs use it, as the key of modules/dump-bucket does."
+  type        = string
+  nullable    = false
+}

@@ -144,6 +144,8 @@ module "dump_job" {
     kms_key_arns         = [module.database.kms_key_arn]
   }
 
+  log_kms_key_arn = module.dump_bucket.kms_key_arn
+
   policies = {
     writer = module.dump_bucket.writer_policy_json
     state  = local._read_state_policy_json

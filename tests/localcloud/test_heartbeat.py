@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,31 +17,26 @@ from botocore.exceptions import ClientError
 from tests.conftest import RunningCloud
 from tests.localcloud.machines import Machines, until
 
-SCRIPT = Path(__file__).parents[2] / "modules/app-instance/files/heartbeat.sh"
+MODULE = Path(__file__).parents[2] / "modules/app-instance"
 PASSWORD = r"pass:w\ord"  # what a passfile must escape
-UNIT = """[Unit]
-Description=heartbeat
-
-[Service]
-ExecStart=/usr/local/bin/lifeboat-heartbeat 1 7
-Restart=always
-RestartSec=1
-
-[Install]
-WantedBy=multi-user.target
-"""
-USER_DATA = """#!/bin/bash
+SETTINGS = """#!/bin/bash
 set -eu
-mkdir -p "$HOST_ROOT/etc/app" "$HOST_ROOT/usr/local/bin" "$HOST_ROOT/etc/systemd/system"
+mkdir -p "$HOST_ROOT/etc/app"
 printf 'AWS_REGION=eu-west-1\\nAPP_SECRET_NAME=app/database\\n' >"$HOST_ROOT/etc/app/app.env"
-cat >"$HOST_ROOT/usr/local/bin/lifeboat-heartbeat" <<'SCRIPT'
-{script}SCRIPT
-chmod 0755 "$HOST_ROOT/usr/local/bin/lifeboat-heartbeat"
-cat >"$HOST_ROOT/etc/systemd/system/lifeboat-heartbeat.service" <<'UNIT'
-{unit}UNIT
-systemctl daemon-reload
-systemctl enable --now lifeboat-heartbeat.service
 """
+
+
+def rendered(every_seconds: int) -> str:
+    """Return the part of the start script that installs the heartbeat, as Terraform fills it in."""
+    given = {
+        "script": (MODULE / "files/heartbeat.sh").read_text(),
+        "every_seconds": str(every_seconds),
+        "keep_days": "7",
+    }
+    template = (MODULE / "templates/heartbeat.sh.tftpl").read_text()
+    return re.sub(r"(?<!\$)\$\{(\w+)\}", lambda found: given[found.group(1)], template).replace(
+        "$${HOST_ROOT", "${HOST_ROOT"
+    )
 
 
 @dataclass(frozen=True)
@@ -97,12 +94,18 @@ def stage(cloud: RunningCloud) -> Stage:
     password = secrets.create_secret(Name="rds!db-app", SecretString=_signing_in(PASSWORD))["ARN"]
     place = {"host": endpoint["Address"], "port": endpoint["Port"], "dbname": "app", "username": "app_admin"}
     secrets.create_secret(Name="app/database", SecretString=json.dumps({**place, "password_secret_arn": password}))
-    host = machines.launch(USER_DATA.format(script=SCRIPT.read_text(), unit=UNIT))
+    host = machines.launch(SETTINGS + rendered(1))
     return Stage(machines, host, endpoint, password)
 
 
 def _signing_in(password: str) -> str:
     return json.dumps({"username": "app_admin", "password": password})
+
+
+def test_the_script_is_one_that_bash_takes() -> None:
+    checked = subprocess.run(["bash", "-n"], input=rendered(60), capture_output=True, text=True, check=False)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
 def test_the_host_beats_and_forgets_old_rows(stage: Stage) -> None:

@@ -26,6 +26,9 @@ module "dump_job" {
     kms_key_arns         = ["arn:aws:kms:eu-west-1:123456789012:key/0f6c1f7e-0000-4000-8000-000000000001"]
   }
 
+  # Output kms_key_arn of modules/dump-bucket.
+  log_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0f6c1f7e-0000-4000-8000-000000000002"
+
   # Output writer_policy_json of modules/dump-bucket, and what reads the stack's state.
   policies = {
     writer = jsonencode({
