@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import psycopg
 
 from tests.localcloud.machines import until
 from tests.rehearsal import Rehearsal, passed
 
+WHO = """
+import os, pathlib
+from lifeboat import config
+from lifeboat.site import Site
+site = Site(config.load(pathlib.Path("."), "local"), os.environ)
+print(site.client("sts", "eu-west-1").get_caller_identity()["Arn"])
+"""
 FIRED = re.compile(r"schedule default/app-local-dump: task (arn:\S+) ended with exit code 0")
 
 
@@ -27,6 +35,37 @@ def beats(stack: Rehearsal) -> int:
     return row[0] if row else 0
 
 
+def who_a_task_is(stack: Rehearsal) -> str:
+    """Run our image with the job's roles and network, and return whom AWS takes lifeboat for in it."""
+    ecs, job = stack.client("ecs"), stack.client("scheduler").get_schedule(Name="app-local-dump")["Target"]
+    known = ecs.describe_task_definition(taskDefinition="app-local-dump")["taskDefinition"]
+    container = known["containerDefinitions"][0] | {"entryPoint": ["python", "-c", WHO], "command": []}
+    copied = ("cpu", "memory", "networkMode", "requiresCompatibilities", "taskRoleArn", "executionRoleArn", "volumes")
+    ecs.register_task_definition(
+        family="who", containerDefinitions=[container], **{name: known[name] for name in copied}
+    )
+    network = job["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]
+    vpc = {"subnets": network["Subnets"], "securityGroups": network["SecurityGroups"]}
+    (task,) = ecs.run_task(
+        cluster="app-local-dump", taskDefinition="who", networkConfiguration={"awsvpcConfiguration": vpc}
+    )["tasks"]
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = ecs.describe_tasks(cluster="app-local-dump", tasks=[task["taskArn"]])["tasks"][0]
+        return found
+
+    until(lambda: shown()["lastStatus"] == "STOPPED", 60)
+    return output(stack, task["taskArn"])[-1]
+
+
+def output(stack: Rehearsal, task: str) -> list[str]:
+    stream = f"dump/lifeboat/{task.rpartition('/')[2]}"
+    events = stack.client("logs").get_log_events(logGroupName="/lifeboat/app-local-dump", logStreamName=stream)[
+        "events"
+    ]
+    return [event["message"] for event in events]
+
+
 def test_a_daily_tick_dumps_the_database_and_the_host_beats(stack: Rehearsal) -> None:
     before = manifests(stack)
 
@@ -40,7 +79,6 @@ def test_a_daily_tick_dumps_the_database_and_the_host_beats(stack: Rehearsal) ->
     rows = {found["table"]["name"]: found["rows"] for found in manifest["contents"]["tables"]}
     assert rows["notes"] == 3
     # Its output is in the log under the task's id, and its work is its role's.
-    stream = f"dump/lifeboat/{fired[1].rpartition('/')[2]}"
-    events = stack.client("logs").get_log_events(logGroupName="/lifeboat/app-local-dump", logStreamName=stream)["events"]
-    assert any("s3://" in event["message"] for event in events)
+    assert any("s3://" in line for line in output(stack, fired[1]))
+    assert who_a_task_is(stack).startswith("arn:aws:sts::123456789012:assumed-role/app-local-dump/")
     until(lambda: beats(stack) >= 1, 90)

@@ -204,6 +204,28 @@ def test_a_task_that_ran_when_the_cloud_was_saved_has_stopped_after_a_load(stage
     assert task["stoppedReason"] == "The local cloud stopped while the task ran"
 
 
+def test_only_what_did_not_end_by_itself_and_well_rings(stage: Stage) -> None:
+    # As modules/backup-alarms has it.
+    bad = [
+        {"stopCode": [{"anything-but": ["EssentialContainerExited"]}]},
+        {"containers": {"exitCode": [{"anything-but": [0]}]}},
+    ]
+    detail = {"group": [f"family:{name}" for name in ("good", "bad", "absent")], "lastStatus": ["STOPPED"], "$or": bad}
+    sqs, events = stage.cloud.client("sqs"), stage.cloud.client("events")
+    queue = sqs.create_queue(QueueName="rung")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="rung", EventPattern=json.dumps({"source": ["aws.ecs"], "detail": detail}))
+    paths = {"family": "$.detail.group", "status": "$.detail.containers[0].exitCode"}
+    template = {"InputPathsMap": paths, "InputTemplate": '"<family> <status>"'}
+    events.put_targets(Rule="rung", Targets=[{"Id": "queue", "Arn": arn, "InputTransformer": template}])
+
+    for family, command, image in (("good", "true", "app:1"), ("bad", "false", "app:1"), ("absent", "true", "none:1")):
+        stage.ended(stage.run(stage.define(family, command, container={"image": image})))
+
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(message["Body"] for message in messages) == ['"family:absent "', '"family:bad 1"']
+
+
 # -- not started -------------------------------------------------------------------------------------------------------
 
 
