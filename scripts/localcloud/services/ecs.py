@@ -96,7 +96,7 @@ def run_task(call: Call, **asked: Any) -> dict[str, Any]:
         raise _invalid("Task definition does not support launch_type FARGATE.")
     if len(definition["containerDefinitions"]) != 1:
         raise Refused("LocalCloudNotImplemented", "The local cloud runs tasks of one container only.")
-    network = _network(call, asked)
+    _check_network(call, asked)
     overrides = asked.get("overrides") or {}
     _check_overrides(definition, overrides)
     for role in (
@@ -109,7 +109,7 @@ def run_task(call: Call, **asked: Any) -> dict[str, Any]:
                 "role being passed has the proper trust relationship and permissions and that your IAM user has "
                 "permissions to pass this role."
             )
-    shapes = [_new(call, cluster, definition, asked, network) for _ in range(count)]
+    shapes = [_new(call, cluster, definition, asked) for _ in range(count)]
     for shape in shapes:
         _begin(call.cloud, call.region, shape["taskArn"])
     return {"tasks": shapes, "failures": []}
@@ -145,7 +145,7 @@ def _definition(call: Call, named: str) -> dict[str, Any]:
     }
 
 
-def _network(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
+def _check_network(call: Call, asked: dict[str, Any]) -> None:
     network: dict[str, Any] | None = (asked.get("networkConfiguration") or {}).get("awsvpcConfiguration")
     if network is None:
         raise _invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
@@ -167,7 +167,6 @@ def _network(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
                 f"Error retrieving security group information for [{group}]: The security group '{group}' does not "
                 "exist (ErrorCode: InvalidGroup.NotFound)"
             )
-    return network
 
 
 def _check_overrides(definition: dict[str, Any], overrides: dict[str, Any]) -> None:
@@ -179,10 +178,8 @@ def _check_overrides(definition: dict[str, Any], overrides: dict[str, Any]) -> N
             )
 
 
-def _new(
-    call: Call, cluster: Any, definition: dict[str, Any], asked: dict[str, Any], network: dict[str, Any]
-) -> dict[str, Any]:
-    number = uuid4().hex
+def _new(call: Call, cluster: Any, definition: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    number, subnet = uuid4().hex, asked["networkConfiguration"]["awsvpcConfiguration"]["subnets"][0]
     arn = f"arn:aws:ecs:{call.region}:{ACCOUNT_ID}:task/{cluster.name}/{number}"
     container = definition["containerDefinitions"][0]
     shape: dict[str, Any] = {
@@ -215,7 +212,7 @@ def _new(
                 "id": str(uuid4()),
                 "type": "ElasticNetworkInterface",
                 "status": "ATTACHED",
-                "details": [{"name": "subnetId", "value": network["subnets"][0]}],
+                "details": [{"name": "subnetId", "value": subnet}],
             }
         ],
         "tags": asked.get("tags") or [],
