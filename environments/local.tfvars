@@ -19,6 +19,10 @@ dns = {
   create_zone = true
 }
 
+dumps = {
+  job = { image = "lifeboat:1" } # made of this working copy when the local cloud starts
+}
+
 alarms = {
   subscribers = ["on-call@lifeboat.test"]
 }

@@ -32,8 +32,10 @@ dns = {
 
 # Twice a day: a dump is the copy that no AWS account is needed to read.
 dumps = {
+  every_hours = 12
   retention   = { current_days = 90, superseded_days = 120 }
   object_lock = { days = 30 }
+  job         = { image = "registry.example.com/app/lifeboat:1", cpu = 1024, memory = 2048 }
 }
 
 backup = {

@@ -27,6 +27,10 @@ dns = {
   zone_id   = "Z0123456789STAGING01"
 }
 
+dumps = {
+  job = { image = "registry.example.com/app/lifeboat:1" }
+}
+
 alarms = {
   subscribers = ["platform@example.com"]
 }

@@ -114,7 +114,7 @@ def checkout(folder: Path) -> Rehearsal:
     ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "lifeboat_adopt.tf.json", "*.recovery.tfvars.json")
     for name in ("environments", "terraform", "modules", "scripts/ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("Makefile", "pyproject.toml", "requirements-dev.lock", ".gitlab-ci.yml"):
+    for name in ("Dockerfile", "Makefile", "pyproject.toml", "requirements-dev.lock", ".gitlab-ci.yml"):
         shutil.copy(ROOT / name, folder / name)
         os.utime(folder / name, (0, 0))  # older than what is installed: the tests run in this virtual environment
     (folder / ".venv").symlink_to(ROOT / ".venv")

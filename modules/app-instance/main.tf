@@ -7,13 +7,23 @@ locals {
   # Secrets Manager adds six characters of its own to the name.
   _app_secret_arn = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.app_secret_name}-??????"
 
-  _user_data = templatefile("${path.module}/templates/user_data.sh.tftpl", {
-    application     = var.name
-    region          = var.region
-    app_image       = var.instance.app_image
-    app_port        = var.instance.app_port
-    app_secret_name = var.app_secret_name
-  })
+  _user_data = join("", [
+    templatefile("${path.module}/templates/user_data.sh.tftpl", {
+      application     = var.name
+      region          = var.region
+      app_image       = var.instance.app_image
+      app_port        = var.instance.app_port
+      app_secret_name = var.app_secret_name
+    }),
+    var.heartbeat == null ? local._no_heartbeat : templatefile("${path.module}/templates/heartbeat.sh.tftpl", {
+      script        = file("${path.module}/files/heartbeat.sh")
+      every_seconds = var.heartbeat.every_seconds
+      keep_days     = var.heartbeat.keep_days
+    }),
+  ])
+
+  # A recovery image may bring it from a time when it was wanted.
+  _no_heartbeat = "systemctl disable --now lifeboat-heartbeat.service >/dev/null 2>&1 || true\n"
 }
 
 resource "aws_iam_role" "this" {

@@ -126,6 +126,28 @@ variable "dns" {
   }
 }
 
+variable "heartbeat" {
+  description = <<-EOT
+    Rows that the host writes into the application's database (table lifeboat_heartbeat), from which a restore tells what it
+    lost: one every every_seconds, each kept keep_days. Null: none.
+  EOT
+  type = object({
+    every_seconds = optional(number, 60)
+    keep_days     = optional(number, 7)
+  })
+  default = {}
+
+  validation {
+    condition     = var.heartbeat == null ? true : contains([1, 2, 5, 10, 15, 20, 30, 60, 120, 300], var.heartbeat.every_seconds)
+    error_message = "heartbeat.every_seconds must be 1, 2, 5, 10, 15, 20, 30, 60, 120 or 300: what was lost is known no better than that."
+  }
+
+  validation {
+    condition     = var.heartbeat == null ? true : var.heartbeat.keep_days >= 1 && var.heartbeat.keep_days <= 60 && floor(var.heartbeat.keep_days) == var.heartbeat.keep_days
+    error_message = "heartbeat.keep_days must be a whole number from 1 to 60: the table is for the newest rows, not for history."
+  }
+}
+
 variable "teardown" {
   description = "Set only for an environment about to be thrown away: the zone is deleted with its records."
   type        = bool

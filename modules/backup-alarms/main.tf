@@ -102,6 +102,21 @@ locals {
         missing    = "notBreaching"
       }
     },
+    {
+      for job in var.watch.dump_job[*] : "dump-job-not-run" => {
+        slug       = "dump-job-not-run"
+        says       = "The schedule could not run the dump job; queue ${job.not_run_queue} says why."
+        namespace  = "AWS/SQS"
+        metric     = "ApproximateNumberOfMessagesVisible"
+        dimensions = { QueueName = job.not_run_queue }
+        statistic  = "Maximum"
+        comparison = "GreaterThanThreshold"
+        threshold  = 0
+        period     = 300
+        periods    = 1
+        missing    = "notBreaching"
+      }
+    },
   )
 
   alarms = merge(local._freshness_alarms, local._failure_alarms)

@@ -14,8 +14,31 @@ locals {
 
   _caller = { who = "$.detail.userIdentity.arn", what = "$.detail.eventName", when = "$.detail.eventTime" }
 
+  # A task that did its work is the only one that stopped by itself and with 0: what was ended, or never began, rings too.
+  _dump_job_rules = {
+    for job in var.watch.dump_job[*] : "dump-job-failed" => {
+      patterns = {
+        primary = jsonencode({
+          source        = ["aws.ecs"]
+          "detail-type" = ["ECS Task State Change"]
+          detail = {
+            clusterArn = [job.cluster_arn]
+            group      = ["family:${job.family}"]
+            lastStatus = ["STOPPED"]
+            "$or" = [
+              { stopCode = [{ "anything-but" = ["EssentialContainerExited"] }] },
+              { containers = { exitCode = [{ "anything-but" = [0] }] } },
+            ]
+          }
+        })
+      }
+      values  = { task = "$.detail.taskArn", status = "$.detail.containers[0].exitCode", why = "$.detail.stoppedReason" }
+      message = "Dump job <task> ended with status <status>: <why>"
+    }
+  }
+
   # By slug: the pattern in each region where the rule listens, and the message with the values it takes from the event.
-  rules = {
+  rules = merge(local._dump_job_rules, {
     backup-job-failed = {
       patterns = {
         primary = jsonencode({
@@ -180,7 +203,7 @@ locals {
       values  = merge(local._caller, { bucket = "$.detail.requestParameters.bucketName", error = "$.detail.errorCode" })
       message = "<who> called <what> on bucket <bucket> at <when> (refused: <error>)"
     }
-  }
+  })
 
   # A template is JSON text whose <placeholders> must stay as they are; jsonencode would escape the angle brackets.
   _templates = {

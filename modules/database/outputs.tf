@@ -25,6 +25,11 @@ output "subnet_group_name" {
   value       = aws_db_subnet_group.this.name
 }
 
+output "security_group_id" {
+  description = "Security group of the instances; what is to reach them names it in its own way out."
+  value       = aws_security_group.this.id
+}
+
 output "retention_days" {
   description = "Days back to which the database can be restored to any second."
   value       = var.backup.retention_days

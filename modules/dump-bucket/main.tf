@@ -103,34 +103,45 @@ locals {
     })
   }
 
-  key_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      [{
-        Sid       = "AccountDecidesByIam"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
-        Action    = "kms:*"
-        Resource  = "*"
-      }],
-      # A dump whose key is gone is gone, whatever locks the object.
-      var.teardown ? [] : [{
-        Sid       = "KeyStays"
-        Effect    = "Deny"
-        Principal = { AWS = "*" }
-        Action    = ["kms:DisableKey", "kms:ScheduleKeyDeletion"]
-        Resource  = "*"
-        Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
-      }],
-    )
-  })
+  key_policies = {
+    for place, region in { primary = var.region, replica = var.dr_region } : place => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [{
+          Sid       = "AccountDecidesByIam"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
+          Action    = "kms:*"
+          Resource  = "*"
+        }],
+        # What makes the dumps writes its log under the key of the dumps.
+        [{
+          Sid       = "LogsOfWhatMakesDumps"
+          Effect    = "Allow"
+          Principal = { Service = "logs.${region}.amazonaws.com" }
+          Action    = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+          Resource  = "*"
+          Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${region}:${var.account_id}:log-group:/lifeboat/${var.name}-dump*" } }
+        }],
+        # A dump whose key is gone is gone, whatever locks the object.
+        var.teardown ? [] : [{
+          Sid       = "KeyStays"
+          Effect    = "Deny"
+          Principal = { AWS = "*" }
+          Action    = ["kms:DisableKey", "kms:ScheduleKeyDeletion"]
+          Resource  = "*"
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
+        }],
+      )
+    })
+  }
 }
 
 resource "aws_kms_key" "dumps" {
   description             = "Database dumps of ${var.name} (${var.environment})"
   deletion_window_in_days = 30
   enable_key_rotation     = true
-  policy                  = local.key_policy
+  policy                  = local.key_policies.primary
 }
 
 resource "aws_kms_alias" "dumps" {

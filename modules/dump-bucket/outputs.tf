@@ -34,7 +34,7 @@ output "kms_key_arn" {
 }
 
 output "writer_policy_json" {
-  description = "Policy for the dump job: it can add dumps under the prefix. It cannot list, read, delete, or change a lock."
+  description = "Policy for the dump job: it can add dumps under the prefix, and read what earlier ones were (their manifests). It cannot read data, delete, or change a lock."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -44,7 +44,28 @@ output "writer_policy_json" {
         Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
         Resource = ["${local.bucket_arn}/${var.prefix}*"]
       },
-      # S3 decrypts the parts of a multipart upload to join them; without s3:GetObject this reads nothing back.
+      # A dump is compared with those before it: names and manifests, and none of their data.
+      {
+        Sid       = "FindEarlierDumps"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource  = [local.bucket_arn]
+        Condition = { StringLike = { "s3:prefix" = ["${var.prefix}*"] } }
+      },
+      # To abort what a dump that was cut off left; S3 knows no prefix here.
+      {
+        Sid      = "FindUploadsThatWereCutOff"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucketMultipartUploads"]
+        Resource = [local.bucket_arn]
+      },
+      {
+        Sid      = "ReadManifests"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = ["${local.bucket_arn}/${var.prefix}*/manifest.json"]
+      },
+      # S3 decrypts the parts of a multipart upload to join them, and manifests; of the data this reads nothing back.
       {
         Sid       = "EncryptDumps"
         Effect    = "Allow"

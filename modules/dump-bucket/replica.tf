@@ -6,7 +6,7 @@ resource "aws_kms_key" "replica" {
   description             = "Replica of the database dumps of ${var.name} (${var.environment})"
   deletion_window_in_days = 30
   enable_key_rotation     = true
-  policy                  = local.key_policy
+  policy                  = local.key_policies.replica
 }
 
 resource "aws_kms_alias" "replica" {

@@ -8,6 +8,8 @@ locals {
       Effect = "Allow"
       Action = [
         "cloudwatch:ListTagsForResource",
+        "ecs:DescribeClusters",
+        "ecs:DescribeTaskDefinition",
         "events:DescribeRule",
         "events:ListTagsForResource",
         "events:ListTargetsByRule",
@@ -16,12 +18,17 @@ locals {
         "kms:GetKeyRotationStatus",
         "kms:ListAliases",
         "kms:ListResourceTags",
+        "logs:DescribeLogGroups",
+        "logs:ListTagsForResource",
         "route53:ListTagsForResource",
+        "scheduler:GetSchedule",
         "secretsmanager:GetResourcePolicy",
         "servicequotas:GetServiceQuota",
         "sns:GetSubscriptionAttributes",
         "sns:GetTopicAttributes",
         "sns:ListTagsForResource",
+        "sqs:GetQueueAttributes",
+        "sqs:ListQueueTags",
       ]
       Resource = ["*"]
     },

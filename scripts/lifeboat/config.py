@@ -156,7 +156,8 @@ class DumpHooks(_Table):
 class DumpSettings(_Table):
     """What `lifeboat dump` dumps beside the stack's own database, and what becomes of its dumps.
 
-    The percentages: by how much a dump may be below the median of those before. `lock_seconds`: how long to wait for somebody who keeps readers out of a table. `probes`: what a restored copy is asked.
+    The percentages: by how much a dump may be below the median of those before. `lock_seconds`: how long to wait for
+    somebody who keeps readers out of a table. `probes`: what a restored copy is asked.
     """
 
     databases: list[str] = []

@@ -58,6 +58,7 @@ _NO_CONFIGURATION = {
     "credentials_file": (None, None, os.devnull, None),
     "ca_bundle": (None, None, None, None),
 }
+_ROLE_OF_A_CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _ATTEMPTS = 5  # the first one included
@@ -105,14 +106,15 @@ class Site:
         )
         if endpoint is None:
             return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+        # Inside a container that was given a role, that role works, as it does on AWS.
+        keys = {"aws_access_key_id": endpoint.access_key_id, "aws_secret_access_key": endpoint.secret_access_key}
         return self._session.client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=endpoint.url,
-            aws_access_key_id=endpoint.access_key_id,
-            aws_secret_access_key=endpoint.secret_access_key,
             verify=False,
             config=config,
+            **({} if _ROLE_OF_A_CONTAINER in self.caller_env else keys),
         )
 
     def as_break_glass(self) -> dict[str, str]:

@@ -67,7 +67,8 @@ def main() -> int:
     for quiet in ("waitress.queue", "botocore", "werkzeug", "urllib3", "boto3"):
         logging.getLogger(quiet).setLevel(logging.ERROR)
 
-    cloud = Cloud(directory=directory, endpoint=f"http://127.0.0.1:{options.port}", network=options.network)
+    endpoint = f"http://127.0.0.1:{options.port}"
+    cloud = Cloud(directory=directory, endpoint=endpoint, network=options.network, checkout=repository)
     stopped = threading.Event()
     control = Control(cloud, stopped.set)
     services.install(cloud)

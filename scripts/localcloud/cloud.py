@@ -76,11 +76,13 @@ class Cloud:
 
     `live` holds all files that belong to its state (a save is a copy of it); `endpoint` is its URL; `network`
     is the first two numbers of the loopback network that its databases, hosts and elastic addresses live in;
-    `written_once` are patterns of what is never written to again in `live`, once it has its name.
+    `checkout` is the working copy that it serves, this one unless it is said; `written_once` are patterns of what is
+    never written to again in `live`, once it has its name.
     """
 
-    def __init__(self, *, directory: Path, endpoint: str, network: str) -> None:
+    def __init__(self, *, directory: Path, endpoint: str, network: str, checkout: Path | None = None) -> None:
         self.directory = directory
+        self.checkout = checkout or Path(__file__).parents[2]
         self.live = directory / "live"
         self.logs = directory / "logs"
         self.endpoint = endpoint

@@ -16,7 +16,11 @@ from typing import Any
 from localcloud.cloud import Cloud
 
 SAMPLE_APP = Path(__file__).parent / "sample_app"
+CHECKOUT = Path(__file__).parents[2]
+_NOT_COPIED = (".terraform", "__pycache__")
 SAMPLE_TAGS = ("1", "2")
+# This project's own image, which the dump job runs; its Dockerfile is at the top of the checkout.
+OWN_REPOSITORY, OWN_TAG = "lifeboat", "1"
 _REFERENCE = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._:/-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?")
 _SECONDS = re.compile(r"(\d+)s")
 
@@ -52,6 +56,7 @@ class ContainerImage:
     env: dict[str, str]
     ports: list[int]
     health: Health | None = None
+    entrypoint: list[str] = field(default_factory=list)
 
     @property
     def reference(self) -> str:
@@ -65,8 +70,10 @@ class _Build:
     ports: list[int] = field(default_factory=list)
     copies: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=list)
+    entrypoint: list[str] = field(default_factory=list)
     workdir: str = "/"
     health: Health | None = None
+    found: dict[str, Path] = field(default_factory=dict)  # where what is copied lies
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -94,27 +101,32 @@ def registry(cloud: Cloud) -> Path:
     return cloud.folder("registry")
 
 
-def publish(cloud: Cloud, repository: str, tag: str, source: Path) -> ContainerImage:
-    """Build the Dockerfile of a folder and put the image into the registry; build argument VERSION is the tag."""
-    build = _built(source, {"VERSION": tag})
+def publish(cloud: Cloud, repository: str, tag: str, source: Path, *others: Path) -> ContainerImage:
+    """Build the Dockerfile of a folder and put the image into the registry; build argument VERSION is the tag.
+
+    The Dockerfile and what it copies are looked for in the folder, then in the others.
+    """
+    folders = (source, *others)
+    build = _built(_found("Dockerfile", folders), {"VERSION": tag})
+    build.found = {name: _found(name, folders) for name in build.copies}
     target = folder_of(registry(cloud), repository, tag)
     fresh = target.with_name(f".{tag}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "files").mkdir(parents=True)
     inside = fresh / "files" / build.workdir.lstrip("/")
     inside.mkdir(parents=True, exist_ok=True)
-    for name, folder in build.copies.items():
-        (inside / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / name, inside / folder / name)
+    for name, target_folder in build.copies.items():
+        _copy(build.found[name], inside / target_folder)
     image = ContainerImage(
         repository=repository,
         tag=tag,
-        digest=_digest(build, source),
+        digest=_digest(build),
         command=build.command,
         workdir=build.workdir,
         env=build.env,
         ports=build.ports,
         health=build.health,
+        entrypoint=build.entrypoint,
     )
     (fresh / "image.json").write_text(json.dumps(asdict(image), indent=1))
     shutil.rmtree(target, ignore_errors=True)
@@ -146,24 +158,56 @@ def seed(cloud: Cloud) -> None:
         publish(cloud, "app", tag, SAMPLE_APP)
 
 
-def _digest(build: _Build, source: Path) -> str:
-    seen = hashlib.sha256(json.dumps(asdict(build), sort_keys=True).encode())
+def publish_own(cloud: Cloud) -> ContainerImage:
+    """Put the image of lifeboat into the registry: its code, and the environments of the checkout that is served."""
+    return publish(cloud, OWN_REPOSITORY, OWN_TAG, cloud.checkout, CHECKOUT)
+
+
+def _found(name: str, folders: tuple[Path, ...]) -> Path:
+    for folder in folders:
+        if (folder / name).exists():
+            return folder / name
+    raise BadDockerfile(f"{name} is not in {folders[0]}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy as COPY does: a file into a folder, of a folder what is in it."""
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target / source.name)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(found for found in path.rglob("*") if found.is_file() and not set(_NOT_COPIED) & set(found.parts))
+
+
+def _digest(build: _Build) -> str:
+    described = {name: value for name, value in vars(build).items() if name not in ("found", "health")}
+    health = asdict(build.health) if build.health else None
+    seen = hashlib.sha256(json.dumps({**described, "health": health}, sort_keys=True).encode())
     for name in build.copies:
-        seen.update((source / name).read_bytes())
+        for path in _files(build.found[name]):
+            seen.update(path.read_bytes())
     return f"sha256:{seen.hexdigest()}"
 
 
-def _built(source: Path, given: dict[str, str]) -> _Build:
+def _built(dockerfile: Path, given: dict[str, str]) -> _Build:
     """Read a Dockerfile; RUN is left out, since every container here has this program's own Python packages."""
     build = _Build(arguments={})
-    text = re.sub(r"\\\n\s*", "", (source / "Dockerfile").read_text())
+    text = re.sub(r"\\\n\s*", "", dockerfile.read_text())
     for line in (line.strip() for line in text.splitlines()):
         if not line or line.startswith("#"):
             continue
         word, _, rest = line.partition(" ")
         rest = rest.strip()
         match word.upper():
-            case "FROM" | "RUN" | "USER" | "LABEL":
+            case "FROM" if build.copies:  # a further stage begins with nothing of the one before
+                build = _Build(arguments=build.arguments)
+            case "FROM" | "RUN" | "USER" | "LABEL" | "VOLUME":
                 pass
             case "ARG":
                 name, _, default = rest.partition("=")
@@ -175,18 +219,23 @@ def _built(source: Path, given: dict[str, str]) -> _Build:
             case "WORKDIR":
                 build.workdir = rest
             case "COPY":
-                *names, target = rest.split()
+                words = [word for word in rest.split() if not word.startswith("--")]
+                if len(words) < len(rest.split()) and "--from=" in rest:
+                    continue  # what an earlier stage installed is what this machine has
+                *names, target = words
                 build.copies |= dict.fromkeys(names, target)
             case "EXPOSE":
                 build.ports.append(int(rest))
             case "HEALTHCHECK":
                 build.health = _health(rest)
+            case "ENTRYPOINT":
+                build.entrypoint = json.loads(rest)
             case "CMD":
                 build.command = json.loads(rest)
             case _:
-                raise BadDockerfile(f"{source / 'Dockerfile'}: the local registry cannot build: {line}")
-    if not build.command:
-        raise BadDockerfile(f"{source / 'Dockerfile'}: there is no CMD")
+                raise BadDockerfile(f"{dockerfile}: the local registry cannot build: {line}")
+    if not build.command and not build.entrypoint:
+        raise BadDockerfile(f"{dockerfile}: there is no CMD and no ENTRYPOINT")
     return build
 
 

@@ -207,7 +207,7 @@ class Engine:
                 "name": name,
                 "image": image.reference,
                 "digest": image.digest,
-                "command": list(asked["command"] or image.command),
+                "command": [*image.entrypoint, *(asked["command"] or image.command)],
                 "env": {**image.env, **dict(asked["env"])},
                 "ports": list(asked["ports"]),
                 "volumes": list(asked["volumes"]),

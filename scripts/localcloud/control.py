@@ -71,6 +71,8 @@ class Control:
     def answer(self, environ: dict[str, Any]) -> Answer:
         """Answer one control request; mistakes of the caller are 400 with the reason."""
         verb = str(environ["PATH_INFO"]).removeprefix("/_localcloud/").strip("/")
+        if verb == "task-credentials":
+            return self._credentials(str(environ.get("HTTP_AUTHORIZATION", "")))
         try:
             # A browser page on this machine may send requests here too, but cannot set this header unasked.
             if verb != "health" and environ.get("HTTP_X_LOCALCLOUD") != "1":
@@ -83,6 +85,17 @@ class Control:
             LOG.exception("control request %s failed", verb)
             return _json(500, {"error": f"{type(error).__name__}: {error}"})
         return _json(200, result)
+
+    def _credentials(self, token: str) -> Answer:
+        """Answer a container that asks for the credentials of its task's role, with the token that it was given."""
+        from localcloud import tasks
+
+        found = tasks.of(self.cloud).credentials(token)
+        return (
+            _json(403, {"code": "AccessDenied", "message": "no task has this token"})
+            if found is None
+            else _json(200, found)
+        )
 
     def _do(self, verb: str, asked: dict[str, Any]) -> dict[str, Any]:
         if verb == "health":

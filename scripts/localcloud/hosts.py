@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from localcloud.containers import Engine
     from localcloud.metadata import HostServer
+    from localcloud.units import Units
 
 LOG = logging.getLogger("localcloud.hosts")
 SERVER_PORT = 1338
@@ -81,6 +82,7 @@ class Host:
         self.root = self.folder / "root"
         self.ended = threading.Event()
         self.engine: Engine
+        self.units: Units
         self.server: HostServer
 
     @property
@@ -229,6 +231,7 @@ class Hosts:
         """Start a host; a new one gets a copy of its image's `files` first. Call it inside the gate."""
         from localcloud.containers import Engine
         from localcloud.metadata import HostServer
+        from localcloud.units import Units
 
         host = Host(self, instance_id=instance_id, region=region, address=address)
         if not host.root.is_dir():
@@ -239,10 +242,12 @@ class Hosts:
             shutil.rmtree(host.root / volatile, ignore_errors=True)
             host.make(host.root / volatile)
         host.engine = Engine(host)
+        host.units = Units(host)
         host.server = HostServer(host)
         with self._lock:
             self._running[instance_id] = host
         host.engine.boot()
+        host.units.boot()
         self.changed()
         return host
 

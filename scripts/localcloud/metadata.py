@@ -1,4 +1,4 @@
-"""What a host can ask without credentials: its instance metadata (IMDSv2) and its Docker daemon."""
+"""What a host can ask without credentials: its instance metadata (IMDSv2), its Docker daemon and its services."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class HostServer:
     def __init__(self, host: Host) -> None:
         self._metadata = Metadata(host)
         self._engine = host.engine
+        self._units = host.units
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,11 +78,12 @@ class HostServer:
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
         """Return the body of an answer; Said or EngineError for anything but 200."""
-        if path.startswith("/docker/"):
-            # A browser page on this machine may send requests here too, but cannot set this header unasked.
-            if headers.get("x-localcloud") != "1":
-                raise Said(400, '{"message": "send the header X-Localcloud: 1"}')
-            return json.dumps(self._engine.do(path.removeprefix("/docker/"), json.loads(body or b"{}"))).encode()
+        for prefix, do in (("/docker/", self._engine.do), ("/units/", self._units.do)):
+            if path.startswith(prefix):
+                # A browser page on this machine may send requests here too, but cannot set this header unasked.
+                if headers.get("x-localcloud") != "1":
+                    raise Said(400, '{"message": "send the header X-Localcloud: 1"}')
+                return json.dumps(do(path.removeprefix(prefix), json.loads(body or b"{}"))).encode()
         hops = 2 if path.startswith("/container/") else 1
         return self._metadata.answer(method, path.removeprefix("/container"), headers, hops=hops).encode()
 

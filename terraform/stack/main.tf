@@ -1,5 +1,11 @@
 locals {
   _app_secret_name = "${var.name}/database"
+
+  _dump_job  = var.dumps.job.image != null
+  _dumped_by = local._dump_job ? { dump = module.dump_job[0].security_group_id } : {}
+
+  # Who says that something makes dumps must say how often; the job does so every day when nobody says it.
+  _dumps_every_hours = local._dump_job ? coalesce(var.dumps.every_hours, 24) : var.dumps.every_hours
 }
 
 module "network" {
@@ -21,6 +27,7 @@ module "app_instance" {
   instance    = var.instance
   ami_id      = var.ami_id
   dns         = var.dns
+  heartbeat   = var.heartbeat
   teardown    = var.teardown
 
   network = {
@@ -59,7 +66,7 @@ module "database" {
   network = {
     vpc_id                    = module.network.vpc_id
     subnet_ids                = module.network.private_subnet_ids
-    client_security_group_ids = { app = module.app_instance.security_group_id }
+    client_security_group_ids = merge({ app = module.app_instance.security_group_id }, local._dumped_by)
   }
 }
 
@@ -100,13 +107,49 @@ module "dump_bucket" {
   region      = var.region
   dr_region   = var.dr_region
   objectives  = var.objectives
-  every_hours = var.dumps.every_hours
+  every_hours = local._dumps_every_hours
   prefix      = var.dumps.prefix
   retention   = var.dumps.retention
   object_lock = var.dumps.object_lock
   teardown    = var.teardown
 
   break_glass_role_arns = var.break_glass_role_arns
+}
+
+# In the public subnets: the private ones have no way out, and endpoints for a task that runs for minutes cost more than the
+# rest of it (docs/decisions/dump-job.md).
+module "dump_job" {
+  source = "../../modules/dump-job"
+  count  = local._dump_job ? 1 : 0
+
+  name        = var.name
+  environment = var.environment
+  account_id  = var.account_id
+  region      = var.region
+  objectives  = var.objectives
+  every_hours = local._dumps_every_hours
+  schedule    = var.dumps.job.schedule
+  task        = var.dumps.job
+
+  network = {
+    vpc_id           = module.network.vpc_id
+    subnet_ids       = module.network.public_subnet_ids
+    assign_public_ip = true
+  }
+
+  database = {
+    security_group_id    = module.database.security_group_id
+    port                 = var.database.instance.port
+    password_secret_arns = [for generation in module.database.generations : generation.password_secret_arn]
+    kms_key_arns         = [module.database.kms_key_arn]
+  }
+
+  log_kms_key_arn = module.dump_bucket.kms_key_arn
+
+  policies = {
+    writer = module.dump_bucket.writer_policy_json
+    state  = local._read_state_policy_json
+  }
 }
 
 module "ebs_lifecycle" {
@@ -222,6 +265,13 @@ module "backup_alarms" {
     }
 
     database_storage = { free_gb = var.alarms.database_free_gb }
+
+    # By names that are fixed, so that the alarms need not wait for the job.
+    dump_job = local._dump_job ? {
+      cluster_arn   = "arn:aws:ecs:${var.region}:${var.account_id}:cluster/${var.name}-dump"
+      family        = "${var.name}-dump"
+      not_run_queue = "${var.name}-dump-not-run"
+    } : null
   }
 }
 

@@ -3,6 +3,42 @@ locals {
   _state_bucket_arn = "arn:aws:s3:::${var.name}-tfstate-${var.account_id}-${var.region}"
   _state_keys       = ["stack.tfstate", "state.tfstate"]
 
+  # What a dump notes of the stack that it was made beside: where things are, and the state's serial.
+  _read_state_policy_json = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "ReadTheStacksState"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local._state_bucket_arn}/stack.tfstate"]
+      },
+      {
+        Sid       = "FindTheStacksState"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = [local._state_bucket_arn]
+        Condition = { StringEquals = { "s3:prefix" = "stack.tfstate" } }
+      },
+      {
+        Sid      = "ReadItsDigest"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem"]
+        Resource = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
+      },
+      {
+        Sid      = "DecryptIt"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
+        }
+      },
+    ]
+  })
+
   _state_policy_json = jsonencode({
     Version = "2012-10-17"
     Statement = [

@@ -135,6 +135,15 @@ variable "instance" {
   nullable = false
 }
 
+variable "heartbeat" {
+  description = "Rows in the application's database from which a restore tells what it lost. Null: none. Options and defaults: modules/app-instance."
+  type = object({
+    every_seconds = optional(number)
+    keep_days     = optional(number)
+  })
+  default = {}
+}
+
 variable "ami_id" {
   description = "Image that the instance is launched from; a recovery sets it to the recovery image."
   type        = string
@@ -154,7 +163,11 @@ variable "dns" {
 }
 
 variable "dumps" {
-  description = "The bucket of database dumps: how often one is made, how long it is kept and locked. Options and defaults: modules/dump-bucket."
+  description = <<-EOT
+    Dumps of the database: how often one is made, how long it is kept and locked (modules/dump-bucket), and the job that makes
+    them from an image of this project (modules/dump-job). Without job.image there is no job. Options and defaults are the
+    modules'.
+  EOT
   type = object({
     every_hours = optional(number)
     prefix      = optional(string)
@@ -171,6 +184,18 @@ variable "dumps" {
       mode    = optional(string)
       days    = optional(number)
       confirm = optional(string)
+    }), {})
+    job = optional(object({
+      image     = optional(string)
+      cpu       = optional(number)
+      memory    = optional(number)
+      arguments = optional(list(string))
+      secrets   = optional(map(string))
+      log_days  = optional(number)
+      schedule = optional(object({
+        at   = optional(string)
+        cron = optional(string)
+      }), {})
     }), {})
   })
   default  = {}

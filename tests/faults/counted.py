@@ -65,6 +65,11 @@ def _own_key(client: Any, entry: Any) -> bool:
     return enabled and tags.get("managed-by") == "lifeboat"
 
 
+def _stays(_client: Any, entry: Any) -> bool:
+    """Count only groups that Terraform made: a service makes one of its own and says of none how long it is kept."""
+    return "retentionInDays" in entry
+
+
 # service, operation, key of the answer, whether both regions are looked at, which entries count
 KINDS: dict[str, tuple[str, str, str, bool, Any]] = {
     "aws_instance": ("ec2", "describe_instances", "Reservations", True, _any),
@@ -89,4 +94,8 @@ KINDS: dict[str, tuple[str, str, str, bool, Any]] = {
     ),
     "aws_cloudwatch_event_rule": ("events", "list_rules", "Rules", True, _any),
     "aws_sns_topic": ("sns", "list_topics", "Topics", True, _any),
+    "aws_ecs_cluster": ("ecs", "list_clusters", "clusterArns", True, _any),
+    "aws_cloudwatch_log_group": ("logs", "describe_log_groups", "logGroups", True, _stays),
+    "aws_scheduler_schedule": ("scheduler", "list_schedules", "Schedules", True, _any),
+    "aws_sqs_queue": ("sqs", "list_queues", "QueueUrls", True, _any),
 }

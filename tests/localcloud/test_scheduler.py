@@ -107,7 +107,7 @@ def test_a_schedule_of_a_cluster_runs_its_task(stage: Stage) -> None:
         networkMode="awsvpc",
         cpu="256",
         memory="512",
-        containerDefinitions=[{"name": "dump", "image": "postgres:15", "essential": True, "cpu": 256, "memory": 512}],
+        containerDefinitions=[{"name": "dump", "image": "app:1", "essential": True, "cpu": 256, "memory": 512}],
     )["taskDefinition"]["taskDefinitionArn"]
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
@@ -118,14 +118,22 @@ def test_a_schedule_of_a_cluster_runs_its_task(stage: Stage) -> None:
         "LaunchType": "FARGATE",
         "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": [subnet], "SecurityGroups": [group]}},
     }
-    overrides = json.dumps({"containerOverrides": [{"name": "dump", "command": ["true"]}]})
-    stage.create("dump", "rate(1 day)", target={"Arn": cluster, "EcsParameters": parameters, "Input": overrides})
+    good = json.dumps({"containerOverrides": [{"name": "dump", "command": ["true"]}]})
+    bad = json.dumps({"containerOverrides": [{"name": "dump", "command": ["sh", "-c", "exit 11"]}]})
+    stage.create("dump", "rate(1 day)", target={"Arn": cluster, "EcsParameters": parameters, "Input": good})
+    stage.create("dump-bad", "rate(1 day)", target={"Arn": cluster, "EcsParameters": parameters, "Input": bad})
 
     lines = stage.tick("daily")
 
-    (arn,) = ecs.list_tasks(cluster=cluster)["taskArns"]
-    assert f"schedule default/dump: task {arn}" in lines
-    assert ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]["overrides"] == json.loads(overrides)
+    arns = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
+    by_code = {
+        task["containers"][0]["exitCode"]: task["taskArn"]
+        for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    }
+    assert f"schedule default/dump: task {by_code[0]} ended with exit code 0" in lines
+    assert (
+        f"schedule default/dump-bad: task {by_code[11]} FAILED: exit code 11 (Essential container in task exited)"
+    ) in lines
 
 
 @pytest.mark.parametrize(

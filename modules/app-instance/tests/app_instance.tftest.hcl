@@ -211,3 +211,40 @@ run "a_volume_smaller_than_the_image_is_refused" {
 
   expect_failures = [var.instance]
 }
+
+run "the_host_writes_a_heartbeat_every_minute" {
+  command = plan
+
+  assert {
+    condition     = strcontains(aws_instance.this.user_data, "ExecStart=/usr/local/bin/lifeboat-heartbeat 60 7\n") && strcontains(aws_instance.this.user_data, "create table lifeboat_heartbeat (beat_at timestamptz primary key);")
+    error_message = "Nothing beats, or not every minute."
+  }
+
+  assert {
+    condition     = length(aws_instance.this.user_data) < 16384
+    error_message = "EC2 takes no start script of ${length(aws_instance.this.user_data)} bytes."
+  }
+}
+
+run "without_a_heartbeat_none_is_left_of_an_image" {
+  command = plan
+
+  variables {
+    heartbeat = null
+  }
+
+  assert {
+    condition     = !strcontains(aws_instance.this.user_data, "install_heartbeat") && strcontains(aws_instance.this.user_data, "systemctl disable --now lifeboat-heartbeat.service")
+    error_message = "It beats although nobody wants it."
+  }
+}
+
+run "refuses_a_heartbeat_that_does_not_divide_the_minute" {
+  command = plan
+
+  variables {
+    heartbeat = { every_seconds = 45 }
+  }
+
+  expect_failures = [var.heartbeat]
+}

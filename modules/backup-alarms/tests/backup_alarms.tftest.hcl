@@ -100,6 +100,51 @@ run "no_alarm_looks_back_more_than_a_day" {
   }
 }
 
+run "a_dump_job_rings_unless_it_ended_by_itself_with_0" {
+  command = plan
+
+  variables {
+    watch = {
+      databases       = { g1 = "app-test-g1" }
+      vaults          = { primary = "app-test-backups", dr = "app-test-backups-dr" }
+      backup_plan_ids = { backups = "plan-1" }
+      dlm_policy_ids  = { snapshots = "policy-1" }
+      kms_key_arns    = { database = "arn:aws:kms:eu-west-1:123456789012:key/k1" }
+      dr_kms_key_arns = { database = "arn:aws:kms:eu-central-1:123456789012:key/k2" }
+      buckets         = { dumps = "app-test-dumps-123456789012-eu-west-1" }
+      dr_buckets      = { dumps = "app-test-dumps-123456789012-eu-central-1" }
+      dump_job = {
+        cluster_arn   = "arn:aws:ecs:eu-west-1:123456789012:cluster/app-test-dump"
+        family        = "app-test-dump"
+        not_run_queue = "app-test-dump-not-run"
+      }
+    }
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_cloudwatch_event_rule.primary["dump-job-failed"].event_pattern).detail["$or"][0].stopCode[0]["anything-but"][0] == "EssentialContainerExited" &&
+      jsondecode(aws_cloudwatch_event_rule.primary["dump-job-failed"].event_pattern).detail["$or"][1].containers.exitCode[0]["anything-but"][0] == 0 &&
+      jsondecode(aws_cloudwatch_event_rule.primary["dump-job-failed"].event_pattern).detail.group[0] == "family:app-test-dump"
+    )
+    error_message = "A dump job can fail unheard."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["dump-job-not-run"].dimensions["QueueName"] == "app-test-dump-not-run" && aws_cloudwatch_metric_alarm.this["dump-job-not-run"].threshold == 0
+    error_message = "A run that never began does not ring."
+  }
+}
+
+run "without_a_dump_job_nothing_waits_for_one" {
+  command = plan
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_event_rule.primary), "dump-job-failed") && !contains(keys(aws_cloudwatch_metric_alarm.this), "dump-job-not-run")
+    error_message = "A job that does not exist is watched."
+  }
+}
+
 run "every_database_and_every_replication_has_its_alarms" {
   command = plan
 

@@ -177,7 +177,7 @@ run "only_break_glass_passes_the_guard" {
   }
 }
 
-run "the_writer_can_only_add_under_the_prefix" {
+run "the_writer_can_only_add_and_read_manifests_under_the_prefix" {
   command = plan
 
   variables {
@@ -185,13 +185,21 @@ run "the_writer_can_only_add_under_the_prefix" {
   }
 
   assert {
-    condition     = flatten([for statement in jsondecode(output.writer_policy_json).Statement : statement.Action]) == ["s3:AbortMultipartUpload", "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"]
-    error_message = "The writer can do more than add."
+    condition     = flatten([for statement in jsondecode(output.writer_policy_json).Statement : statement.Action]) == ["s3:AbortMultipartUpload", "s3:PutObject", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:GetObject", "s3:GetObjectVersion", "kms:Decrypt", "kms:GenerateDataKey"]
+    error_message = "The writer can do more than add and look."
   }
 
   assert {
     condition     = jsondecode(output.writer_policy_json).Statement[0].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*"]
     error_message = "The writer can write beside the prefix."
+  }
+
+  assert {
+    condition = (
+      jsondecode(output.writer_policy_json).Statement[1].Condition.StringLike["s3:prefix"] == ["backups/postgres/*"] &&
+      jsondecode(output.writer_policy_json).Statement[3].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*/manifest.json"]
+    )
+    error_message = "The writer reads more than the names and manifests of dumps."
   }
 }
 

@@ -573,6 +573,34 @@ def _topics(look: _Look) -> Iterator[_Found]:
             yield _Found(id=arn, import_id=arn, tags=sdk.tags(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
 
+# -- the dump job --------------------------------------------------------------------------------------------------
+
+
+def _log_groups(look: _Look) -> Iterator[_Found]:
+    client, name = look.client("logs"), look.value("name")
+    for group in sdk.items(client, "describe_log_groups", "logGroups", logGroupNamePrefix=name):
+        if group["logGroupName"] == name:
+            answer = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))
+            yield _Found(id=name, import_id=name, tags=answer.get("tags", {}))
+
+
+def _schedules(look: _Look) -> Iterator[_Found]:
+    # A schedule bears no tags; its group may.
+    name, group = look.value("name"), look.value("group_name") or "default"
+    ask = look.client("scheduler").get_schedule
+    if _get("ResourceNotFoundException", ask, Name=name, GroupName=group) is not None:
+        yield _Found(id=f"{group}/{name}", import_id=f"{group}/{name}")
+
+
+def _queues(look: _Look) -> Iterator[_Found]:
+    client = look.client("sqs")
+    absent = "AWS.SimpleQueueService.NonExistentQueue QueueDoesNotExist"
+    answer = _get(absent, client.get_queue_url, QueueName=look.value("name"))
+    if answer is not None:
+        url = answer["QueueUrl"]
+        yield _Found(id=url, import_id=url, tags=client.list_queue_tags(QueueUrl=url).get("Tags", {}))
+
+
 # What decisions/adoption.py adopts, and how it is found; a test compares the two.
 FINDERS: Mapping[str, Finder] = {
     "aws_vpc": _by_tags("describe_vpcs", "Vpcs", "VpcId"),
@@ -650,4 +678,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_backup_restore_testing_selection": _restore_testing_selections,
     "aws_dlm_lifecycle_policy": _lifecycle_policies,
     "aws_sns_topic": _topics,
+    "aws_cloudwatch_log_group": _log_groups,
+    "aws_scheduler_schedule": _schedules,
+    "aws_sqs_queue": _queues,
 }

@@ -152,7 +152,8 @@ def _origin(site: Site) -> Origin:
     body = site.stack_store().body()
     return Origin(
         lifeboat_version=metadata.version("lifeboat"),
-        git_sha=programs.git_sha(site.project.root),
+        # The job's image says which code is in it; there is no git in it to ask.
+        git_sha=site.caller_env.get("LIFEBOAT_GIT_SHA") or programs.git_sha(site.project.root),
         image_tag=config.app_image_named(site.project),
         state_serial=None if body is None else state_store.serial_and_lineage(body)[0],
     )

@@ -76,6 +76,12 @@ HOW: Mapping[str, How] = {
     "aws_backup_restore_testing_plan": How.NAMED,
     "aws_backup_restore_testing_selection": How.NAMED,
     "aws_dlm_lifecycle_policy": How.SEARCHED,
+    # the dump job
+    "aws_cloudwatch_log_group": How.NAMED,
+    "aws_ecs_cluster": How.REWRITTEN,  # CreateCluster returns the cluster of that name
+    "aws_ecs_task_definition": How.REWRITTEN,  # the next revision with the same text; the schedule is told which
+    "aws_scheduler_schedule": How.NAMED,
+    "aws_sqs_queue": How.NAMED,
     # alarms
     "aws_cloudwatch_event_rule": How.REWRITTEN,
     "aws_cloudwatch_event_target": How.REWRITTEN,  # with a target_id of its own; a test sees to that

@@ -20,11 +20,11 @@ class Refused(Exception):
         self.status = status
 
 
-def ask(verb: str, **asked: Any) -> dict[str, Any]:
-    """Ask the host's Docker daemon; Refused when it says no, OSError when nobody answers."""
+def ask(verb: str, *, of: str = "docker", **asked: Any) -> dict[str, Any]:
+    """Ask the host's Docker daemon, or its `units`; Refused when it says no, OSError when nobody answers."""
     address = os.environ["HOST_ADDRESS"]
     request = urllib.request.Request(
-        f"http://{address}:1338/docker/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
+        f"http://{address}:1338/{of}/{verb}", json.dumps(asked).encode(), {"X-Localcloud": "1"}
     )
     try:
         with urllib.request.urlopen(request) as answer:

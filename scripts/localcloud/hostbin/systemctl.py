@@ -1,13 +1,15 @@
-"""systemctl for the one service that hosts know: docker."""
+"""systemctl for docker and for services whose unit files a host's scripts write."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 from localcloud.hostbin.host import ROOT, Refused, ask
 
-WANTS = ROOT / "etc/systemd/system/multi-user.target.wants/docker.service"
-UNIT = "/usr/lib/systemd/system/docker.service"
+OWN = "etc/systemd/system"
+WANTS = ROOT / OWN / "multi-user.target.wants"
 
 
 def main(arguments: list[str]) -> int:
@@ -22,44 +24,62 @@ def main(arguments: list[str]) -> int:
     if len(words) != 2:
         return _fail("the local cloud's systemctl wants one verb and one unit", 1)
     verb, unit = words[0], words[1].removesuffix(".service")
-    if unit != "docker" or not (ROOT / UNIT.lstrip("/")).exists():
+    file = _file(unit)
+    if not (ROOT / file).exists():
         if verb == "is-active":
             print("inactive")
             return 3
-        if verb == "enable":
-            return _fail(f"Failed to enable unit: Unit file {unit}.service does not exist.", 1)
+        if verb in ("enable", "disable"):
+            return _fail(f"Failed to {verb} unit: Unit file {unit}.service does not exist.", 1)
         return _fail(f"Failed to {verb} {unit}.service: Unit {unit}.service not found.", 5)
     if verb in ("enable", "disable"):
-        return _enable(options) if verb == "enable" else _disable(options)
+        return _enable(unit, file, options) if verb == "enable" else _disable(unit, options)
     if verb in ("start", "stop", "restart", "reload"):
-        ask("daemon", action=verb)
+        _ask(unit, verb)
         return 0
     if verb in ("is-active", "status"):
-        active = ask("daemon", action="status")["active"]
+        active = _ask(unit, "status")["active"]
         if not options & {"--quiet", "-q"}:
-            print(("active" if active else "inactive") if verb == "is-active" else f"docker.service: running={active}")
+            print(("active" if active else "inactive") if verb == "is-active" else f"{unit}.service: running={active}")
         return 0 if active else 3
     if verb == "is-enabled":
-        print("enabled" if WANTS.exists() else "disabled")
-        return 0 if WANTS.exists() else 1
+        enabled = _link(unit).is_symlink()
+        print("enabled" if enabled else "disabled")
+        return 0 if enabled else 1
     return _fail(f"Unknown command verb '{verb}'.", 1)
 
 
-def _enable(options: set[str]) -> int:
-    if not WANTS.exists():
-        WANTS.parent.mkdir(parents=True, exist_ok=True)
+def _file(unit: str) -> Path:
+    """Return where a unit's file is below the root directory: docker's package brings its own."""
+    return Path("usr/lib/systemd/system/docker.service" if unit == "docker" else f"{OWN}/{unit}.service")
+
+
+def _link(unit: str) -> Path:
+    return WANTS / f"{unit}.service"
+
+
+def _ask(unit: str, action: str) -> dict[str, Any]:
+    if unit == "docker":
+        return ask("daemon", action=action)
+    return ask(action, of="units", unit=unit)
+
+
+def _enable(unit: str, file: Path, options: set[str]) -> int:
+    link = _link(unit)
+    if not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
         # Relative: the root directory is copied into images and from there to other hosts.
-        WANTS.symlink_to("../../../../" + UNIT.lstrip("/"))
-        print(f"Created symlink {WANTS.relative_to(ROOT)} -> {UNIT}.", file=sys.stderr)
+        link.symlink_to(Path("../../../..") / file)
+        print(f"Created symlink /{link.relative_to(ROOT)} -> /{file}.", file=sys.stderr)
     if "--now" in options:
-        ask("daemon", action="start")
+        _ask(unit, "start")
     return 0
 
 
-def _disable(options: set[str]) -> int:
-    WANTS.unlink(missing_ok=True)
+def _disable(unit: str, options: set[str]) -> int:
+    _link(unit).unlink(missing_ok=True)
     if "--now" in options:
-        ask("daemon", action="stop")
+        _ask(unit, "stop")
     return 0
 
 

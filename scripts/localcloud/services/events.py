@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from moto.events.models import Rule
+from moto.events.models import EventPattern, Rule
 
 from localcloud.cloud import ACCOUNT_ID, Cloud
 from localcloud.operations import Answer, Call, Refused, around, operation
@@ -250,6 +250,26 @@ def _read(text: str) -> None:
             json.loads(line)
 
 
+def flattened(node: Any, prefix: str = "", result: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the values of an event by their paths; of a list of objects, those of all of them at one path.
+
+    So a pattern finds an exit code among the containers of a task ("Event patterns", arrays, in the EventBridge manual);
+    moto leaves such a list as it is.
+    """
+    found = {} if result is None else result
+    for key, value in node.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict) and value:
+            flattened(value, path, found)
+            continue
+        found[path] = value
+        if isinstance(value, list):
+            for one in (element for element in value if isinstance(element, dict)):
+                for inner, at_it in flattened(one, path).items():
+                    found.setdefault(inner, []).extend(at_it if isinstance(at_it, list) else [at_it])
+    return found
+
+
 def install(cloud: Cloud) -> None:
     """Let what moto itself puts on a bus (events of buckets) be delivered by us too."""
 
@@ -262,3 +282,4 @@ def install(cloud: Cloud) -> None:
         _send(cloud, [self], plain)
 
     Rule.send_to_targets = send_to_targets
+    EventPattern._flatten_dict = staticmethod(flattened)

@@ -15,11 +15,13 @@ from localcloud import cron
 from localcloud.cloud import ACCOUNT_ID, Cloud
 from localcloud.operations import Answer, Call, Refused, around
 from localcloud.schedules import on_tick
+from localcloud.services import ecs
 from localcloud.services.backup_access import assumable, role_allows
-from localcloud.services.backup_shifts import shift
+from localcloud.services.backup_shifts import awaited, shift
 
 LOG = logging.getLogger("localcloud.scheduler")
 SERVICE = "scheduler.amazonaws.com"
+TASK_SECONDS = 1800  # how long a tick waits for a task
 # Kind of target → (service in its ARN, what the schedule's role must allow).
 ACTIONS = {
     "sns": "sns:Publish",
@@ -133,7 +135,7 @@ def _fire(cloud: Cloud, region: str, entry: Any, now: datetime) -> str:
         if not role_allows(cloud, target["RoleArn"], ACTIONS[kind]):
             raise _Failed(f"the role {target['RoleArn']} is not authorized to perform {ACTIONS[kind]}")
         return f"{name}: {_SEND[kind](cloud, region, target, text)}"
-    except (_Failed, ClientError) as error:
+    except (_Failed, ClientError, TimeoutError) as error:
         LOG.warning("%s failed: %s", name, error)
         letter = (target.get("DeadLetterConfig") or {}).get("Arn")
         if letter:
@@ -180,7 +182,6 @@ def _put_event(cloud: Cloud, region: str, target: dict[str, Any], text: str) -> 
 def _run_task(cloud: Cloud, region: str, target: dict[str, Any], text: str) -> str:
     parameters = target["EcsParameters"]
     network = (parameters.get("NetworkConfiguration") or {}).get("awsvpcConfiguration") or {}
-    # moto wants security groups named even where AWS takes the default one.
     configuration = {
         "subnets": network.get("Subnets", []),
         "securityGroups": network.get("SecurityGroups", []),
@@ -198,7 +199,17 @@ def _run_task(cloud: Cloud, region: str, target: dict[str, Any], text: str) -> s
     )
     if answer.get("failures"):
         raise _Failed(f"RunTask: {answer['failures'][0].get('reason')}")
-    return f"task {answer['tasks'][0]['taskArn']}"
+    return "; ".join(_outcome(cloud, region, task["taskArn"]) for task in answer["tasks"])
+
+
+def _outcome(cloud: Cloud, region: str, arn: str) -> str:
+    """Wait for the end of a task, which Scheduler itself does not, and return how it ended: what a tick is asked for."""
+    task = awaited(cloud, lambda: ecs.ended(cloud, region, arn), f"the end of {arn}", seconds=TASK_SECONDS)
+    status = task["containers"][0].get("exitCode")
+    if status == 0:
+        return f"task {arn} ended with exit code 0"
+    ended = task["stoppedReason"] if status is None else f"exit code {status} ({task['stoppedReason']})"
+    return f"task {arn} FAILED: {ended}"
 
 
 _SEND: dict[str, Callable[[Cloud, str, dict[str, Any], str], str]] = {

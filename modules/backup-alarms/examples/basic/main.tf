@@ -40,6 +40,12 @@ module "backup_alarms" {
         rule_id            = "to-eu-central-1"
       }
     }
+
+    dump_job = {
+      cluster_arn   = "arn:aws:ecs:eu-west-1:123456789012:cluster/app-production-dump"
+      family        = "app-production-dump"
+      not_run_queue = "app-production-dump-not-run"
+    }
   }
 }
 
