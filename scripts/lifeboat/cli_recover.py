@@ -13,11 +13,12 @@ from lifeboat.cli_options import Env, Out, Output, Yes, asking, duration, image_
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
 from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId
-from lifeboat.runbooks.recover import STEPS
+from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId, Scope
+from lifeboat.runbooks import tables
 from lifeboat.runner import Watcher
 from lifeboat.site import Site
 
+_COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}[0-9A-Za-z.-]{1,60}")
 
 Image = Annotated[str, typer.Option("--ami", metavar="IMAGE", help="latest, or an image id: ami-…")]
@@ -43,6 +44,16 @@ WithoutGitLab = Annotated[
         "--without-gitlab", help="Deploy over SSM, and leave GitLab's variables for a resume without this option."
     ),
 ]
+What = Annotated[Scope, typer.Option("--scope", help="What to bring back; full is both, restored side by side.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="TIME", help="Bring the database back as it was then: latest, or RFC 3339 with a zone."
+    ),
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="COPY", help="From this copy, as lifeboat plan-recovery names it.")
+]
 Run = Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it; the only open one where it is left out.")]
 
 
@@ -56,6 +67,9 @@ def recover(
     *,
     env: Env = "local",
     output: Out = Output.TABLE,
+    scope: What = Scope.INSTANCE,
+    to: To = None,
+    copy: From = None,
     ami: Image = "latest",
     failed_at: FailedAt = None,
     allow: Allow = None,
@@ -72,12 +86,19 @@ def recover(
     Chooses the image, launches from it through Terraform, points GitLab at the instance, deploys, waits for the answer,
     and proves that a plan changes nothing. Timed from the declared failure. Cut off at any point, it is resumed.
 
-    Example: lifeboat recover --ami latest --failed-at 2026-03-01T03:12:00Z -e production
+    With --scope database the database comes back as its next generation, and the application is led to it; the old one
+    stays. lifeboat plan-recovery shows from which copy.
+
+    Example: lifeboat recover --scope database --to 2026-03-01T03:11:00Z -e production
     """
     here = site_of(env)
+    _require_fitting(scope, to, copy, ami)
     request = RecoveryRequest(
+        scope=scope,
+        to=moment_or_latest(to),
+        copy=None if copy is None else matching(copy, _COPY_ID, "a copy; lifeboat plan-recovery lists them"),
         image=image_id(ami),
-        failed_at=None if failed_at is None else _moment(failed_at),
+        failed_at=None if failed_at is None else _moment(failed_at, "--failed-at"),
         allowed=tuple(allow or ()),
         accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
         max_age=None if max_age is None else duration(max_age),
@@ -194,14 +215,15 @@ def _shown(done: RecoveryReport, output: Output) -> int:
     if output is Output.JSON:
         views.document(views_recovery.report_document(done))
     else:
-        views_recovery.report(done, {step.name: step.title for step in STEPS})
+        views_recovery.report(done, tables.titles(done.scope))
     if done.left_open:
         raise StoppedPartWay(
             f"the application is back, but {len(done.left_open)} steps are open: "
             + ", ".join(step.title for step in done.left_open),
             hint=f"lifeboat resume {done.run}",
         )
-    return DONE if done.timing.met else OBJECTIVE_MISSED
+    met = done.timing.met and (done.database is None or done.database.met)
+    return DONE if met else OBJECTIVE_MISSED
 
 
 def _run(text: str) -> RunId | None:
@@ -218,7 +240,25 @@ def _named(ami: str) -> ImageId:
     return found
 
 
-def _moment(text: str) -> datetime:
+def _require_fitting(scope: Scope, to: str | None, copy: str | None, ami: str) -> None:
+    """Raise WrongConfiguration where an option is of something that this recovery does not bring back."""
+    if scope is Scope.INSTANCE and (to is not None or copy is not None):
+        raise WrongConfiguration(
+            f"{'--to' if to is not None else '--from'} is of the database, and --scope instance leaves that alone",
+            hint="lifeboat recover --scope database, or --scope full",
+        )
+    if scope is Scope.DATABASE and ami != "latest":
+        raise WrongConfiguration(
+            "--ami is of the instance, and --scope database leaves that alone", hint="lifeboat recover --scope full"
+        )
+
+
+def moment_or_latest(text: str | None) -> datetime | None:
+    """Return the moment that --to names; None for the latest one, and where nothing is said."""
+    return None if text in (None, "latest") else _moment(str(text), "--to")
+
+
+def _moment(text: str, option: str) -> datetime:
     """Return the time that an option names; one without a zone could be hours off."""
     try:
         found = datetime.fromisoformat(text)
@@ -226,7 +266,7 @@ def _moment(text: str) -> datetime:
         found = None
     if found is None or found.tzinfo is None:
         raise WrongConfiguration(
-            f"--failed-at {text!r} is no time with a zone",
-            hint=f"write it as RFC 3339, in UTC for example: --failed-at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            f"{option} {text!r} is no time with a zone",
+            hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         )
     return found.astimezone(UTC)

@@ -17,6 +17,8 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
+from lifeboat.clients.database_answers import DatabaseAnswers
+from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.databases import Databases
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
@@ -256,6 +258,16 @@ class Site:
         """Return the databases of a region."""
         return Databases(self.client("rds", region))
 
+    def database_restores(self, region: str) -> DatabaseRestores:
+        """Return the application's databases of a region and their copies, for restores."""
+        return DatabaseRestores(
+            self.client("rds", region), region=region, application=self.project.environment.application.name
+        )
+
+    def database_answers(self, url: Secret) -> DatabaseAnswers:
+        """Return what a database tells of its data, asked at an address with its password."""
+        return DatabaseAnswers(url)
+
     # -- GitLab ----------------------------------------------------------------------------------------------------
 
     @property
@@ -326,14 +338,20 @@ class Site:
             by_hand=self.by_hand(self.project.stack_root),
         )
 
-    def stack_terraform_of(self, run: RunId, *, image: ImageId | None = None) -> Terraform:
-        """Return root 2 for a run, marked as its work; with an image, the instance is launched from it whatever the files say."""
+    def stack_terraform_of(
+        self, run: RunId, *, image: ImageId | None = None, variables: Mapping[str, str] | None = None
+    ) -> Terraform:
+        """Return root 2 for a run, marked as its work; an image and variables that are given count whatever the files say."""
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
             env={**self.terraform_env(), RUN_MARK: run},
             # What is given by -var after the files counts.
-            variables={**self.variables(teardown=False), **({} if image is None else {"ami_id": image})},
+            variables={
+                **self.variables(teardown=False),
+                **(variables or {}),
+                **({} if image is None else {"ami_id": image}),
+            },
             var_files=self.project.var_files,
             by_hand=self.by_hand(self.project.stack_root),
         )
