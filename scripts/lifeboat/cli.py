@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_recover, config, views
+from lifeboat import cli_database, cli_recover, config, views
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
@@ -52,6 +52,7 @@ app.add_typer(application, name="app")
 app.add_typer(gitlab, name="gitlab")
 app.add_typer(dns, name="dns")
 cli_recover.add_to(app)
+cli_database.add_to(app)
 
 
 @app.command()

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from lifeboat import views, views_recovery
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, duration, image_id, matching, site_of
+from lifeboat.cli_options import (
+    Env,
+    Out,
+    Output,
+    Yes,
+    asking,
+    copy_id,
+    duration,
+    image_id,
+    matching,
+    moment,
+    moment_or_latest,
+    site_of,
+)
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
 from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
@@ -18,7 +31,6 @@ from lifeboat.runbooks import tables
 from lifeboat.runner import Watcher
 from lifeboat.site import Site
 
-_COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}[0-9A-Za-z.-]{1,60}")
 
 Image = Annotated[str, typer.Option("--ami", metavar="IMAGE", help="latest, or an image id: ami-…")]
@@ -96,9 +108,9 @@ def recover(
     request = RecoveryRequest(
         scope=scope,
         to=moment_or_latest(to),
-        copy=None if copy is None else matching(copy, _COPY_ID, "a copy; lifeboat plan-recovery lists them"),
+        copy=None if copy is None else copy_id(copy),
         image=image_id(ami),
-        failed_at=None if failed_at is None else _moment(failed_at, "--failed-at"),
+        failed_at=None if failed_at is None else moment(failed_at, "--failed-at"),
         allowed=tuple(allow or ()),
         accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
         max_age=None if max_age is None else duration(max_age),
@@ -251,22 +263,3 @@ def _require_fitting(scope: Scope, to: str | None, copy: str | None, ami: str) -
         raise WrongConfiguration(
             "--ami is of the instance, and --scope database leaves that alone", hint="lifeboat recover --scope full"
         )
-
-
-def moment_or_latest(text: str | None) -> datetime | None:
-    """Return the moment that --to names; None for the latest one, and where nothing is said."""
-    return None if text in (None, "latest") else _moment(str(text), "--to")
-
-
-def _moment(text: str, option: str) -> datetime:
-    """Return the time that an option names; one without a zone could be hours off."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise WrongConfiguration(
-            f"{option} {text!r} is no time with a zone",
-            hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        )
-    return found.astimezone(UTC)

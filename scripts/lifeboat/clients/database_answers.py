@@ -89,4 +89,6 @@ class DatabaseAnswers:
             # libpq names the host and the user, never the password.
             raise Unreachable(f"the database does not answer: {' '.join(str(error).split())}") from None
         except psycopg.Error as error:
-            raise IntegrityFailure(f"the database does not tell what it holds: {' '.join(str(error).split())}") from error
+            raise IntegrityFailure(
+                f"the database does not tell what it holds: {' '.join(str(error).split())}"
+            ) from error

@@ -25,7 +25,7 @@ def identifier(application: str, generation: str) -> str:
 
 def of_identifier(application: str, name: str) -> str | None:
     """Return the generation that an instance, its backups or its final snapshot is of; None where it is none of ours."""
-    found = re.fullmatch(rf"{re.escape(application)}-(g[1-9][0-9]{{0,3}})(-final.*)?", name)
+    found = re.fullmatch(rf"{re.escape(application)}-(g[1-9][0-9]{{0,3}})(-.+)?", name)
     return found[1] if found else None
 
 

@@ -15,7 +15,7 @@ _PATH = {"aws_instance", "aws_eip", "aws_eip_association", "aws_route53_record"}
 # What clients find the application by: it may be led to the instance, and never goes.
 _FOUND_BY = {"aws_eip": "the address", "aws_route53_record": "the public name"}
 # What follows the serving generation: who may read its password, what points to it, what watches and copies it.
-_FOLLOWS = {
+FOLLOWS = {
     "aws_iam_role_policy",
     "aws_secretsmanager_secret_version",
     "aws_cloudwatch_metric_alarm",
@@ -82,7 +82,7 @@ def _why_not_for_database(change: Change, generation: str) -> str | None:
     if change.resource_type == "aws_db_instance_automated_backups_replication":
         whole = f'module.database.aws_db_instance_automated_backups_replication.dr["{generation}"]'
         return None if change.address == whole else "it copies another generation's backups"
-    if change.resource_type not in _FOLLOWS:
+    if change.resource_type not in FOLLOWS:
         return "it has nothing to do with the database: something was edited, or drifted, since the last apply"
     if change.action in LOSING and change.resource_type not in _MADE_ANEW:
         return "a recovery of the database destroys nothing"
