@@ -76,7 +76,8 @@ def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> Co
     """Return a copy with the moment of it that would be restored, and what that costs."""
     to = point.taken_at
     if point.kind is PointKind.POINT_IN_TIME and wanted.to is not None:
-        to = whole(wanted.to)
+        # Of one that does not reach it, its nearest end.
+        to = max(min(whole(wanted.to), point.taken_at), point.earliest or point.taken_at)
     takes, why = predicted(point, rate)
     needs = [f"one more instance beside {wanted.serving}"]
     if point.key is not None:
@@ -92,11 +93,13 @@ def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> Co
 
 
 def predicted(point: RecoveryPoint, rate: RestoreRate) -> tuple[timedelta | None, str]:
-    """Return how long a restore takes and how that is known: own history, else its bytes over the rate of those."""
+    """Return how long a restore takes and how that is known: its storage over the rate of own restores, else their median."""
     if rate.bytes_per_second and point.size:
         seconds = point.size / rate.bytes_per_second
         speed = rate.bytes_per_second / 1_000_000
-        return timedelta(seconds=seconds), f"its bytes over {speed:.1f} MB/s, measured in restores of this environment"
+        return timedelta(
+            seconds=seconds
+        ), f"its storage over {speed:.0f} MB/s, measured in restores of this environment"
     if rate.whole is not None:
         return rate.whole, "the median of this environment's own restores"
     return None, "no restore of this environment was measured yet"
