@@ -106,17 +106,23 @@ locals {
         StringLike   = { "kms:ViaService" = ["rds.*.amazonaws.com", "secretsmanager.*.amazonaws.com"] }
       }
     },
-    # What follows it: the alarm, the backups, and the right of the application to read its password.
+    # What follows it: the alarm, the backups, and the right of the application to read its password. What followed a
+    # database that is lost goes, which takes no copy away; an alarm tells of each change of the plan.
     {
-      Sid      = "LetTheStackFollow"
-      Effect   = "Allow"
-      Action   = ["backup:CreateBackupSelection", "backup:CreateRestoreTestingSelection"]
+      Sid    = "LetTheStackFollow"
+      Effect = "Allow"
+      Action = [
+        "backup:CreateBackupSelection",
+        "backup:CreateRestoreTestingSelection",
+        "backup:DeleteBackupSelection",
+        "backup:DeleteRestoreTestingSelection",
+      ]
       Resource = ["*"]
     },
     {
       Sid      = "WatchDatabases"
       Effect   = "Allow"
-      Action   = ["cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"]
+      Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"]
       Resource = ["arn:aws:cloudwatch:*:${var.account_id}:alarm:${var.name}-*"]
     },
     {

@@ -177,9 +177,7 @@ def test_a_database_that_is_gone_comes_back_from_its_retained_backups_and_giving
     wait_for_window(stack, next_second())
     rds = stack.client("rds")
     rds.modify_db_instance(DBInstanceIdentifier="app-local-g1", DeletionProtection=False, ApplyImmediately=True)
-    rds.delete_db_instance(
-        DBInstanceIdentifier="app-local-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False
-    )
+    rds.delete_db_instance(DBInstanceIdentifier="app-local-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
     stack.control("faults", add={"service": "rds", "operation": "ModifyDBInstance", "times": 10_000, "status": 400})
 
     stopped = passed(stack.lifeboat("recover", "--scope", "database"), 4)
@@ -209,7 +207,11 @@ def untouched(saved: Rehearsal) -> Iterator[Rehearsal]:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["--to", "2026-01-01T00:00:00Z"], 6, "is outside every window: app-local-g1 can be restored to any second from"),
+        (
+            ["--to", "2026-01-01T00:00:00Z"],
+            6,
+            "is outside every window: app-local-g1 can be restored to any second from",
+        ),
         (["--to", "2026-01-01T00:00:00"], 2, "--to '2026-01-01T00:00:00' is no time with a zone"),
         (["--to", "2099-01-01T00:00:00Z"], 2, "--to 2099-01-01T00:00:00Z is in the future"),
         (["--from", "no-such-copy"], 6, "there is no copy no-such-copy of this database"),
@@ -231,7 +233,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(
 def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: Rehearsal) -> None:
     found = json.loads(passed(untouched.lifeboat("plan-recovery", "-o", "json")).stdout)
     outside = untouched.lifeboat("plan-recovery", "--to", "2026-01-01T00:00:00Z", "-o", "json")
-    previewed = json.loads(passed(untouched.lifeboat("recover", "--scope", "database", "--preview", "-o", "json")).stdout)
+    previewed = json.loads(
+        passed(untouched.lifeboat("recover", "--scope", "database", "--preview", "-o", "json")).stdout
+    )
 
     kinds = {(copy["kind"], copy["region"]) for copy in found["copies"]}
     assert kinds >= {

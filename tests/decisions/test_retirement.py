@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lifeboat.database_model import RestoredInstance
 from lifeboat.decisions import recovery_plan, retirement
+from lifeboat.decisions.recovery_plan import Adoption
 from lifeboat.model import Action, Address, Change, Plan
 
 
@@ -116,7 +117,7 @@ ADOPTION = [
 def test_an_adoption_touches_nothing_outside_the_databases_path(action: Action, address: str, why: str) -> None:
     other = change(action, address)
 
-    found = recovery_plan.judged_for_database(Plan(changes=(*ADOPTION, other)), "g2")
+    found = recovery_plan.judged_for_database(Plan(changes=(*ADOPTION, other)), Adoption(generation="g2"))
 
     assert [(one, said) for one, said in found.refused] == [(other, why)]
 
@@ -125,7 +126,7 @@ def test_what_was_named_is_allowed_and_what_is_lost_is_not() -> None:
     instance_, database = "module.app_instance.aws_instance.this", 'module.database.aws_db_instance.this["g1"]'
     plan = Plan(changes=(change(Action.REPLACE, instance_), change(Action.DELETE, database)))
 
-    found = recovery_plan.judged_for_database(plan, "g2", allowed=["module.*"])
+    found = recovery_plan.judged_for_database(plan, Adoption(generation="g2", allowed=("module.*",)))
 
     assert [one.address for one, _ in found.refused] == [database]
 
@@ -139,6 +140,15 @@ def test_with_both_what_is_on_either_path_is_allowed() -> None:
         )
     )
 
-    found = recovery_plan.judged_for_both(plan, "g2")
+    found = recovery_plan.judged_for_both(plan, Adoption(generation="g2"))
 
     assert [one.address for one, _ in found.refused] == ["module.network.aws_vpc.this"]
+
+
+def test_what_followed_a_lost_generation_goes_with_it_and_of_no_other() -> None:
+    gone = change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g1"]')
+    other = change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g12"]')
+
+    found = recovery_plan.judged_for_database(Plan(changes=(gone, other)), Adoption(generation="g13", lost=("g1",)))
+
+    assert [one for one, _ in found.refused] == [other]

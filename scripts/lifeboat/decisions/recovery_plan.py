@@ -47,32 +47,48 @@ def judged(plan: Plan, *, allowed: Iterable[str] = ()) -> Judgement:
     return Judgement(lost=lost, off=[one for one in off_the_path(plan, allowed=allowed) if one[0] not in known])
 
 
-def judged_for_database(plan: Plan, generation: str, *, allowed: Iterable[str] = ()) -> Judgement:
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """The generation that is adopted, those whose instances are lost, and the addresses that the operator named."""
+
+    generation: str
+    lost: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+def judged_for_database(plan: Plan, adoption: Adoption) -> Judgement:
     """Return what a recovery of the database must not do of a plan, each change once.
 
-    It adopts exactly the new generation's instance and lets follow what follows a generation; it destroys nothing.
+    It adopts exactly the new generation's instance and lets follow what follows a generation; it destroys nothing but what
+    followed one whose instance is lost.
     """
     lost = list(plans.judged(plan).refused)
     known = [change for change, _ in lost]
-    patterns = _patterns(allowed)
+    patterns = _patterns(adoption.allowed)
     off = [
         (change, why)
         for change in plan.changes
         if change not in known
         and not any(pattern.fullmatch(change.address) for pattern in patterns)
-        and (why := _why_not_for_database(change, generation)) is not None
+        and (why := _why_not_for_database(change, adoption)) is not None
     ]
     return Judgement(lost=lost, off=off)
 
 
-def judged_for_both(plan: Plan, generation: str, *, allowed: Iterable[str] = ()) -> Judgement:
+def judged_for_both(plan: Plan, adoption: Adoption) -> Judgement:
     """Return what a recovery of both must not do: what is neither on the database's path nor on the instance's."""
-    database = judged_for_database(plan, generation, allowed=allowed)
-    off_instance = [change for change, _ in off_the_path(plan, allowed=allowed)]
+    database = judged_for_database(plan, adoption)
+    off_instance = [change for change, _ in off_the_path(plan, allowed=adoption.allowed)]
     return Judgement(lost=database.lost, off=[one for one in database.off if one[0] in off_instance])
 
 
-def _why_not_for_database(change: Change, generation: str) -> str | None:
+def names_generation(address: str, generation: str) -> bool:
+    """Return whether an address is of something that follows this generation: g1 is named by "database_g1", not by "g12"."""
+    return re.search(rf"(?<![a-z0-9]){generation}(?![0-9])", address) is not None
+
+
+def _why_not_for_database(change: Change, adoption: Adoption) -> str | None:
+    generation = adoption.generation
     if change.resource_type == "aws_db_instance":
         if change.address != f'module.database.aws_db_instance.this["{generation}"]':
             return f"only {generation} is adopted: something else was edited, or drifted, since the last apply"
@@ -84,6 +100,8 @@ def _why_not_for_database(change: Change, generation: str) -> str | None:
         return None if change.address == whole else "it copies another generation's backups"
     if change.resource_type not in FOLLOWS:
         return "it has nothing to do with the database: something was edited, or drifted, since the last apply"
+    if any(names_generation(change.address, lost) for lost in adoption.lost):
+        return None
     if change.action in LOSING and change.resource_type not in _MADE_ANEW:
         return "a recovery of the database destroys nothing"
     return None

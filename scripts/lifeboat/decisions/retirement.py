@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from lifeboat.database_model import RestoredInstance
-from lifeboat.decisions.recovery_plan import FOLLOWS
+from lifeboat.decisions.recovery_plan import FOLLOWS, names_generation
 from lifeboat.model import LOSING, Action, Change, Plan
 
 
@@ -34,13 +32,15 @@ def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
         f'module.database.aws_db_instance.this["{generation}"]',
         f'module.database.aws_db_instance_automated_backups_replication.dr["{generation}"]',
     )
-    named = re.compile(rf"(?<![a-z0-9]){generation}(?![0-9])")
     why = "it has nothing to do with the generation: something was edited, or drifted"
     return [
         (change, why)
         for change in plan.changes
         if not (change.address in own and change.action in (Action.DELETE, Action.UPDATE))
-        and not (change.resource_type in FOLLOWS and (change.action not in LOSING or named.search(change.address)))
+        and not (
+            change.resource_type in FOLLOWS
+            and (change.action not in LOSING or names_generation(change.address, generation))
+        )
     ]
 
 

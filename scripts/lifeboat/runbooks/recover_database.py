@@ -13,6 +13,7 @@ from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, R
 from lifeboat.decisions import database_choice, deployments, generations, plans, recovery_plan
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.durations import said
+from lifeboat.decisions.recovery_plan import Adoption
 from lifeboat.errors import (
     ChoiceGone,
     Failed,
@@ -347,6 +348,11 @@ def _options(c: Recovering) -> dict[str, dict[str, Any]]:
     return generations.with_restored(present, new, lost=lost)
 
 
+def _lost(c: Recovering) -> list[str]:
+    """Return the generations that Terraform knew when this recovery planned, and whose instances are gone."""
+    return sorted({*(c.fact("lost_generations") or []), *(set(database_copies.recorded(c.site)) - set(_options(c)))})
+
+
 def _text(c: Recovering) -> str | None:
     path = c.site.project.recovery_file
     return path.read_text() if path.exists() else None
@@ -374,15 +380,17 @@ def plan_adoption(c: Recovering, turn: Turn) -> None:
     turn.note(
         plans.headline(c.adoption),
         generations=options,
+        lost_generations=_lost(c),
         changes=[f"{x.action.value} {x.address}" for x in c.adoption.changes],
     )
 
 
 def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
     """Return the plan; raises Refused with everything in it that a recovery of the database must not touch."""
-    found = recovery_plan.judged_for_database(plan, new, allowed=c.request.allowed)
-    if c.request.scope is Scope.FULL:
-        found = recovery_plan.judged_for_both(plan, new, allowed=c.request.allowed)
+    adoption = Adoption(generation=new, lost=tuple(_lost(c)), allowed=c.request.allowed)
+    both = c.request.scope is Scope.FULL
+    judge = recovery_plan.judged_for_both if both else recovery_plan.judged_for_database
+    found = judge(plan, adoption)
     if found.refused:
         lines = [f"  {change.action.value} {change.address}: {why}" for change, why in found.refused]
         allowed = (*c.request.allowed, *(change.address for change, _ in found.off))
