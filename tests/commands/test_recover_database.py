@@ -90,6 +90,7 @@ def wait_for_window(stack: Rehearsal, moment: datetime) -> None:
 def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_with_a_snapshot(
     stack: Rehearsal,
 ) -> None:
+    """One story: a second recovery only for the retirement would take as long as both together."""
     write(stack, "written before")
     moment = next_second()
     write(stack, "written after")

@@ -330,6 +330,11 @@ def turn_backups_on(c: Recovering, turn: Turn) -> None:
 # -- Terraform's part --------------------------------------------------------------------------------------------------
 
 
+def _named(c: Recovering) -> str:
+    """Return what the restored database is called; in a preview nobody knows yet."""
+    return str(c.fact("identifier") or "the next generation")
+
+
 def _adopted(c: Recovering) -> bool:
     """Whether Terraform knows the new generation as the one that serves."""
     new = c.fact("generation")
@@ -362,7 +367,7 @@ def adoption_is_planned(c: Recovering) -> Gap | None:
     """Has Terraform planned to adopt the restored database, and nothing else?"""
     if _adopted(c) or c.adoption is not None:
         return None
-    return Gap(text=f"Terraform does not know {c.fact('identifier')} as the database that serves")
+    return Gap(text=f"Terraform does not know {_named(c)} as the database that serves")
 
 
 def plan_adoption(c: Recovering, turn: Turn) -> None:
@@ -406,13 +411,11 @@ def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
 def file_names_generation(c: Recovering) -> Gap | None:
     """Does the recovery file name the new generation for every later apply?"""
     new, text = c.fact("generation"), _text(c)
-    if new is None:
-        return None
-    named = {} if text is None else generations.options(text, [new])
-    if named.get(new) and generations.active_in(text) == new:
+    named = {} if text is None or new is None else generations.options(text, [new])
+    if new is not None and named.get(new) and generations.active_in(text) == new:
         return None
     name = c.site.project.recovery_file.name
-    return Gap(text=f"environments/{name} must name {new}, else no later apply knows it")
+    return Gap(text=f"environments/{name} must name {new or 'the next generation'}, else no later apply knows it")
 
 
 def write_generations(c: Recovering, turn: Turn) -> None:
@@ -430,7 +433,7 @@ def _write(c: Recovering, turn: Turn, options: Mapping[str, dict[str, Any]]) -> 
 
 def is_adopted(c: Recovering) -> Gap | None:
     """Does Terraform know the restored database, and the application's secret name it?"""
-    return None if _adopted(c) else Gap(text=f"{c.fact('identifier')} is not what Terraform knows as the serving one")
+    return None if _adopted(c) else Gap(text=f"{_named(c)} is not what Terraform knows as the serving one")
 
 
 def adopt(c: Recovering, turn: Turn) -> None:
@@ -456,9 +459,9 @@ def _apply(c: Recovering, turn: Turn, plan: Plan | None, name: str) -> None:
 
 def is_restarted(c: Recovering) -> Gap | None:
     """Was the application started anew since its secret names the new database?"""
-    if c.fact("restarted_for") == c.fact("identifier"):
+    if c.fact("restarted_for") == c.fact("identifier") is not None:
         return None
-    return Gap(text=f"the application was not started anew for {c.fact('identifier')}")
+    return Gap(text=f"the application was not started anew for {_named(c)}")
 
 
 def restart(c: Recovering, turn: Turn) -> None:
@@ -475,10 +478,10 @@ def restart(c: Recovering, turn: Turn) -> None:
 def backups_are_copied(c: Recovering) -> Gap | None:
     """Are its backups copied to the other region, as Terraform's files say?"""
     new = c.fact("generation")
-    said_of_it = generations.options(_text(c), [new])[new]
-    if said_of_it.get("dr_copy", True) and new in database_copies.copied(c.site):
+    said_of_it = {} if new is None else generations.options(_text(c), [new])[new]
+    if new in database_copies.copied(c.site) and said_of_it.get("dr_copy", True):
         return None
-    return Gap(text=f"the backups of {c.fact('identifier')} are not copied to {c.recovery.dr_region} yet")
+    return Gap(text=f"the backups of {_named(c)} are not copied to {c.recovery.dr_region} yet")
 
 
 def copy_backups(c: Recovering, turn: Turn) -> None:
