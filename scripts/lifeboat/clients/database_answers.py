@@ -60,9 +60,10 @@ class DatabaseAnswers:
         return found is not None and bool(found[0])
 
     def _until(self, connection: psycopg.Connection, before: datetime) -> tuple[datetime | None, str]:
-        beats = connection.execute("SELECT to_regclass('lifeboat.heartbeat')").fetchone()
+        # The application's host writes it (modules/app-instance), into the schema that its user writes to.
+        beats = connection.execute("SELECT to_regclass('lifeboat_heartbeat')").fetchone()
         if beats is not None and beats[0] is not None:
-            row = connection.execute("SELECT max(beat_at) FROM lifeboat.heartbeat").fetchone()
+            row = connection.execute("SELECT max(beat_at) FROM lifeboat_heartbeat").fetchone()
             if row is not None and row[0] is not None:
                 return row[0], "the heartbeat's last row"
         tracked = connection.execute("SHOW track_commit_timestamp").fetchone()
