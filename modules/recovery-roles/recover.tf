@@ -1,5 +1,4 @@
-# What `lifeboat recover` takes beyond looking and launching: it plans the whole stack, replaces one instance, and lets
-# Terraform adopt a restored database. Taking an older generation away (`lifeboat retire`) is for who applies the stack.
+# What `lifeboat recover` takes beyond looking and launching: it plans the whole stack and replaces one instance.
 
 locals {
   _recovers = [
@@ -79,57 +78,6 @@ locals {
         StringEquals = { "aws:ResourceTag/application" = var.name }
         StringLike   = { "kms:ViaService" = ["s3.*.amazonaws.com", "secretsmanager.*.amazonaws.com"] }
       }
-    },
-    # A restored database: its mark of the run goes, its backups are copied, its password is made under the stack's key.
-    {
-      Sid    = "AdoptDatabases"
-      Effect = "Allow"
-      Action = ["rds:RemoveTagsFromResource", "rds:StartDBInstanceAutomatedBackupsReplication"]
-      Resource = [
-        local._database_arns.instances,
-        "arn:aws:rds:*:${var.account_id}:auto-backup:*",
-      ]
-    },
-    {
-      Sid      = "MakePasswordsOfDatabases"
-      Effect   = "Allow"
-      Action   = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]
-      Resource = ["arn:aws:secretsmanager:*:${var.account_id}:secret:rds!db-*"]
-    },
-    {
-      Sid      = "EncryptDatabasesUnderTheKeys"
-      Effect   = "Allow"
-      Action   = ["kms:CreateGrant"]
-      Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
-      Condition = {
-        StringEquals = { "aws:ResourceTag/application" = var.name }
-        StringLike   = { "kms:ViaService" = ["rds.*.amazonaws.com", "secretsmanager.*.amazonaws.com"] }
-      }
-    },
-    # What follows it: the alarm, the backups, and the right of the application to read its password. What followed a
-    # database that is lost goes, which takes no copy away; an alarm tells of each change of the plan.
-    {
-      Sid    = "LetTheStackFollow"
-      Effect = "Allow"
-      Action = [
-        "backup:CreateBackupSelection",
-        "backup:CreateRestoreTestingSelection",
-        "backup:DeleteBackupSelection",
-        "backup:DeleteRestoreTestingSelection",
-      ]
-      Resource = ["*"]
-    },
-    {
-      Sid      = "WatchDatabases"
-      Effect   = "Allow"
-      Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"]
-      Resource = ["arn:aws:cloudwatch:*:${var.account_id}:alarm:${var.name}-*"]
-    },
-    {
-      Sid      = "LetTheApplicationReadItsPassword"
-      Effect   = "Allow"
-      Action   = ["iam:PutRolePolicy"]
-      Resource = ["arn:aws:iam::${var.account_id}:role/${var.name}-app"]
     },
     {
       Sid      = "KeepVariables"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 
 import pytest
 from lifeboat.clients.database_restores import DatabaseRestores

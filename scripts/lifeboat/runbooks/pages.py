@@ -29,7 +29,7 @@ _TEMPLATE = """\
 {{ commands }}
 ```
 
-The first line changes nothing: it shows what each step finds missing, what Terraform would do, and what would stop it.
+The first line changes nothing: it shows {{ shows }}.
 {{ note }}
 
 ## What it does
@@ -75,6 +75,7 @@ class Scenario:
     when: str
     cost: str
     commands: tuple[str, ...]
+    shows: str
     note: str
     steps: Sequence[Step[Any] | SideBySide[Any]]
     answers: str
@@ -94,6 +95,7 @@ SCENARIOS = (
             "lifeboat recover --preview",
             "make recover AMI=latest",
         ),
+        shows="what each step finds missing, what Terraform would do, and what would stop it",
         note="`ENV=` and `-e` choose the environment, `--failed-at` says when it failed, `AMI=ami-…` takes another image"
         " (`lifeboat ami list`). Without any recovery image the one that the stack was built from is taken.",
         steps=STEPS,
@@ -125,11 +127,13 @@ SCENARIOS = (
         cost="What was written after the moment that it comes back to. RDS keeps every second of the retention time until about"
         " five minutes ago. The old database stays as it is, and what was written to it since is in it.",
         commands=(
-            "lifeboat plan-recovery --to 2026-03-01T03:11:00Z",
-            "make recover SCOPE=database TO=2026-03-01T03:11:00Z",
+            "lifeboat plan-recovery",
+            "make recover SCOPE=database",
         ),
-        note="Write the moment just before the damage; the log of the database says when a table was dropped. Without `TO` it"
-        " is the latest moment that RDS has. `lifeboat recover --scope database --from COPY` takes one copy. A moment that no"
+        shows="every copy, what is lost with it, which one would be restored and why the others would not",
+        note="Where data is wrong, write the moment just before the damage: `plan-recovery --to 2026-03-01T03:11:00Z` and"
+        " `TO=2026-03-01T03:11:00Z`; the log of the database says when a table was dropped. Without it, it is the latest moment"
+        " that RDS has. `lifeboat recover --scope database --from COPY` takes one copy. A moment that no"
         " copy reaches is refused with the window.",
         steps=recover_database.STEPS,
         answers=ANSWERS,
@@ -166,6 +170,7 @@ SCENARIOS = (
             "lifeboat recover --scope full --preview",
             "make recover SCOPE=full",
         ),
+        shows="what each step finds missing, and what would stop it",
         note="`TO=` and `--from` choose the copy of the database as in [database-lost.md](database-lost.md), `AMI=` the image"
         " as in [instance-lost.md](instance-lost.md).",
         steps=recover_both.STEPS,
@@ -213,6 +218,7 @@ def page(scenario: Scenario) -> str:
         cost=scenario.cost,
         commands="\n".join(scenario.commands),
         note=scenario.note,
+        shows=scenario.shows,
         answers=numbers[scenario.answers],
         rows=rows,
         open=", ".join(str(numbers[step.name]) for step in steps if step.may_stay_open),
