@@ -23,8 +23,8 @@ from lifeboat.site import Site, site
 
 _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
-# Of RDS, of AWS Backup, or of a dump.
-_COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+_COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}")  # of RDS or AWS Backup
+_DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
 class Output(StrEnum):
@@ -58,7 +58,12 @@ def image_id(text: str) -> ImageId | None:
 
 
 def copy_id(text: str) -> RecoveryPointId:
-    """Return the copy of the database that is named."""
+    """Return the copy of the database that is named; raises WrongConfiguration for a dump, which no RDS restores."""
+    if _DUMP_ID.fullmatch(text):
+        raise WrongConfiguration(
+            f"{text} is a dump: RDS restores snapshots and moments, and a dump goes into a database that is there",
+            hint="lifeboat restore, into a new and empty database; or lifeboat plan-recovery for what RDS can restore",
+        )
     return RecoveryPointId(matching(text, _COPY_ID, "a copy; lifeboat plan-recovery lists them"))
 
 

@@ -123,6 +123,8 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"image:       {facts['image']} ({escape(str(facts['why_image']))})")
         out.print(f"instance:    {facts['instance']} (before: {facts['old_instance']})")
     moved = f"was {facts['old_address']}" if found.address_moved else "the same as before: it moved along"
+    if not facts["image"]:
+        moved = "the same instance as before"
     out.print(f"address:     {found.address} ({moved})")
     if found.public_name:
         out.print(f"public name: {escape(found.public_name)}")

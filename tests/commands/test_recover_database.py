@@ -216,6 +216,7 @@ def untouched(saved: Rehearsal) -> Iterator[Rehearsal]:
         (["--to", "2026-01-01T00:00:00"], 2, "--to '2026-01-01T00:00:00' is no time with a zone"),
         (["--to", "2099-01-01T00:00:00Z"], 2, "--to 2099-01-01T00:00:00Z is in the future"),
         (["--from", "no-such-copy"], 6, "there is no copy no-such-copy of this database"),
+        (["--from", "20261129T031500Z-3f9a1c"], 2, "20261129T031500Z-3f9a1c is a dump"),
         (["--ami", "ami-0f000000000000001"], 2, "--ami is of the instance"),
         ([], 7, "what is written from now on stays behind"),
     ],

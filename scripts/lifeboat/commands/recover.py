@@ -433,12 +433,12 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
 
 
 def _given_up(c: Recovering, turn: Turn) -> list[str]:
-    restored = recover_database.given_up(c, turn)
     if c.request.scope is Scope.DATABASE:
-        env = c.site.project.env
-        return [*restored, f"if the database is still away: lifeboat recover --scope database -e {env}"]
+        again = f"if the database is still away: lifeboat recover --scope database -e {c.site.project.env}"
+        return [*recover_database.given_up(c, turn), again]
     left = left_over(c)
     _require_others(c, left)
+    restored = recover_database.given_up(c, turn)
     if left:
         end_left_over(c, turn)
     path = c.site.project.recovery_file
