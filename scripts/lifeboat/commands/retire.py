@@ -145,10 +145,18 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
     restores = site.database_restores(outputs.recovery(site.stack_store()).region)
     # One that is gone would be made anew, empty, by a plan that still names it.
     if restores.instance(found.identifier) is not None:
+        before = _text(site)
         _write(site, generations.retiring(present, found.generation), active)
-        _applied(work, found.generation, "unprotect", lost)
+        try:
+            _applied(work, found.generation, "unprotect", lost)
+        except Refused:
+            _put_back(site, before)
+            raise
     _write(site, generations.without(present, found.generation), active)
-    _applied(work, found.generation, "retire", lost)
+    try:
+        _applied(work, found.generation, "retire", lost)
+    except Refused as error:
+        raise StoppedPartWay(f"{found.identifier} has lost its protection: {error.summary}", hint=error.hint) from error
     after = _planned(work, "after")
     if not after.empty:
         raise StoppedPartWay(
@@ -168,6 +176,14 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
 def _text(site: Site) -> str | None:
     path = site.project.recovery_file
     return path.read_text() if path.exists() else None
+
+
+def _put_back(site: Site, before: str | None) -> None:
+    path = site.project.recovery_file
+    if before is None:
+        path.unlink()
+    else:
+        path.write_text(before)
 
 
 def _write(site: Site, options: Mapping[str, dict[str, Any]], active: str) -> None:

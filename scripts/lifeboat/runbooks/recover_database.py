@@ -174,7 +174,7 @@ def is_restored(c: Recovering) -> Gap | None:
     found = _instance(c)
     if found is None:
         return Gap(text=f"{name} does not exist")
-    if not _adopted(c) and found.tags.get(RUN_TAG) != c.journal.run:
+    if not _seen_as_ours(c) and found.tags.get(RUN_TAG) != c.journal.run:
         raise ChoiceGone(
             f"there is a database {name} that this recovery did not make",
             hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew: another name is taken",
@@ -187,6 +187,11 @@ def is_restored(c: Recovering) -> Gap | None:
             f" {c.request.scope.value} --from ANOTHER -e {env}",
         )
     return None if found.usable else Gap(text=f"{name} is {found.status}")
+
+
+def _seen_as_ours(c: Recovering) -> bool:
+    """Whether this recovery has found the instance to be its own before: an adoption takes the mark off."""
+    return any(event.step == "restore" and event.kind is EventKind.DONE for event in c.journal.events)
 
 
 def restore(c: Recovering, turn: Turn) -> None:
