@@ -191,7 +191,8 @@ def is_restored(c: Recovering) -> Gap | None:
 
 def _seen_as_ours(c: Recovering) -> bool:
     """Whether this recovery has found the instance to be its own before: an adoption takes the mark off."""
-    return any(event.step == "restore" and event.kind is EventKind.DONE for event in c.journal.events)
+    held = (EventKind.HOLDS, EventKind.DONE)
+    return any(event.step == "restore" and event.kind in held for event in c.journal.events)
 
 
 def restore(c: Recovering, turn: Turn) -> None:
