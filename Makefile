@@ -43,6 +43,23 @@ $(error AMI must be latest or an image id: ami-...)
 endif
 override SAFE_AMI := $(GIVEN_AMI)
 
+# SCOPE is what recover brings back, TO the moment that the database comes back to: latest, or 2026-03-01T03:11:00Z.
+SCOPE ?= instance
+unexport SCOPE
+override GIVEN_SCOPE := $(value SCOPE)
+override SAFE_SCOPE := $(and $(filter 1,$(words $(GIVEN_SCOPE))),$(filter instance database full,$(GIVEN_SCOPE)))
+ifeq ($(SAFE_SCOPE),)
+$(error SCOPE must be instance, database or full)
+endif
+TO ?= latest
+unexport TO
+override GIVEN_TO := $(value TO)
+override TO_OK := $(and $(filter 1,$(words $(GIVEN_TO))),$(if $(filter latest,$(GIVEN_TO)),yes,$(if $(call without,$(DIGITS),$(GIVEN_TO)),$(if $(filter --T::Z,$(call without,$(DIGITS),$(GIVEN_TO))),yes))))
+ifeq ($(TO_OK),)
+$(error TO must be latest or a time in UTC: 2026-03-01T03:11:00Z)
+endif
+override SAFE_TO := $(if $(filter latest,$(GIVEN_TO)),,--to $(GIVEN_TO))
+
 .PHONY: help
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -72,8 +89,8 @@ plan: setup ## Show what apply would change in ENV
 	@lifeboat plan -e $(SAFE_ENV)
 
 .PHONY: recover
-recover: setup ## Bring ENV back on a new instance from AMI=latest or AMI=ami-..., timed until it answers
-	@lifeboat recover -e $(SAFE_ENV) --ami $(SAFE_AMI)
+recover: setup ## Bring ENV back, timed until it answers: SCOPE=instance, database or full, AMI=latest, TO=latest
+	@lifeboat recover -e $(SAFE_ENV) --scope $(SAFE_SCOPE) --ami $(SAFE_AMI) $(SAFE_TO)
 
 .PHONY: doctor
 doctor: setup ## Look at everything that is needed on this machine

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.errors import Interrupted, LifeboatError, Locked, Refused, StoppedPartWay, Unreachable
 from lifeboat.model import Event, EventKind, Gap
-from lifeboat.runner import Runner, Step, Turn, preview
+from lifeboat.runner import Runner, SideBySide, Step, Turn, preview
 
 START = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -311,3 +313,103 @@ def test_what_was_done_may_be_seen_some_seconds_later_and_not_for_ever() -> None
         steps.run([seen_after(600)], World())
 
     assert journal.told() == [("doing", "tag"), ("done", "tag"), ("doing", "tag"), ("stopped", "tag")]
+
+
+# -- side by side ------------------------------------------------------------------------------------------------------
+
+
+def acting(name: str, do: Callable[[World, Turn], None]) -> Step[World]:
+    return replace(step(name), do=do, limit=timedelta(days=9))
+
+
+@dataclass
+class PatientClock(FakeClock):
+    """A clock that lets the other thread work while something sleeps."""
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def both(here: Step[World], beside: Step[World]) -> SideBySide[World]:
+    return SideBySide(here=(here,), beside=(beside,))
+
+
+def test_two_parts_overlap_and_the_journal_shows_it() -> None:
+    """Each waits for the other to have begun: one after the other, neither would ever end."""
+    begun = {"here": Flag(), "beside": Flag()}
+
+    def meets(name: str, other: str) -> Step[World]:
+        def do(world: World, turn: Turn) -> None:
+            with turn.effect(f"begin {name}"):
+                begun[name].set()
+                assert begun[other].wait(30)
+            world.done.add(name)
+
+        return acting(name, do)
+
+    journal, world = MemoryJournal(), World()
+
+    left = runner(journal).run(
+        [step("first"), both(meets("here", "beside"), meets("beside", "here")), step("last")], world
+    )
+
+    told = journal.told()
+    assert left == ()
+    assert world.done >= {"first", "here", "beside", "last"}
+    assert told.index(("intent", "beside")) < told.index(("result", "here"))
+    assert told.index(("intent", "here")) < told.index(("result", "beside"))
+    assert told[-1] == ("done", "last")
+
+
+def test_where_one_part_fails_the_other_one_stops_waiting_and_nothing_follows() -> None:
+    waiting = Flag()
+
+    def waits(world: World, turn: Turn) -> None:
+        with turn.effect("order it"):
+            waiting.set()
+        while True:
+            turn.sleep(0.01)
+
+    def fails(_world: World, _turn: Turn) -> None:
+        assert waiting.wait(30)
+        raise Unreachable("AWS is away")
+
+    journal, world = MemoryJournal(), World()
+    rows = [both(acting("here", fails), acting("beside", waits)), step("last")]
+
+    with pytest.raises(StoppedPartWay, match="AWS is away"):
+        replace(runner(journal), clock=PatientClock()).run(rows, world)
+
+    assert ("stopped", "here") in journal.told()
+    assert ("stopped", "beside") in journal.told()
+    assert "last" not in world.acted
+
+
+def test_a_failure_beside_is_raised_when_the_other_part_has_ended_its_step() -> None:
+    begun, failed = Flag(), Flag()
+
+    def fails(_world: World, _turn: Turn) -> None:
+        assert begun.wait(30)
+        failed.set()
+        raise Refused("not that one")
+
+    def goes_on(world: World, _turn: Turn) -> None:
+        begun.set()
+        assert failed.wait(30)
+        world.done.add("here")
+
+    world = World()
+    row = SideBySide(here=(acting("here", goes_on), step("never")), beside=(acting("beside", fails),))
+
+    with pytest.raises(LifeboatError, match="not that one"):
+        runner(MemoryJournal()).run([row], world)
+
+    assert "here" in world.done
+
+
+def test_each_part_is_given_its_own_context() -> None:
+    here, beside = World(), World()
+
+    runner(MemoryJournal()).run([both(step("a"), step("b"))], here, beside)
+
+    assert (here.done, beside.done) == ({"a"}, {"b"})

@@ -70,14 +70,15 @@ resource "aws_backup_plan" "this" {
   ]
 }
 
-# Two selections: what both would mean in one is an "and", and a resource without the tag would be left out.
+# By ARN and by tag apart: what both would mean in one is an "and", and a resource without the tag would be left out.
+# One for each ARN: a selection cannot be changed, and one that is made anew leaves everything in it out for a while.
 resource "aws_backup_selection" "arns" {
-  count = length(var.selection.arns) > 0 ? 1 : 0
+  for_each = var.selection.arns
 
-  name         = "by-arn"
+  name         = "by-arn-${each.key}"
   plan_id      = aws_backup_plan.this.id
   iam_role_arn = aws_iam_role.this.arn
-  resources    = values(var.selection.arns)
+  resources    = [each.value]
 
   depends_on = [aws_iam_role_policy_attachment.this]
 }

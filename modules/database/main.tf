@@ -190,8 +190,9 @@ resource "aws_db_instance" "this" {
   }
 }
 
+# An older generation keeps its copy for as long as it stands: what it holds may be all that is left of a day.
 resource "aws_db_instance_automated_backups_replication" "dr" {
-  for_each = { for generation, instance in aws_db_instance.this : generation => instance.arn if generation == var.active_generation }
+  for_each = { for generation, instance in aws_db_instance.this : generation => instance.arn if var.generations[generation].dr_copy && !var.generations[generation].retiring }
   provider = aws.dr
 
   source_db_instance_arn = each.value

@@ -63,10 +63,12 @@ variable "generations" {
     The instances that exist, by generation. Every recovery adds one (g2, g3 …) beside those before it.
     restored: a recovery has already created the instance through the RDS API; Terraform adopts it, never creates it.
     retiring: lift the deletion protection, as the step before the generation is taken out of this map.
+    dr_copy: copy its backups to dr_region. A recovery begins that last: AWS takes up to an hour for it.
   EOT
   type = map(object({
     restored = optional(bool, false)
     retiring = optional(bool, false)
+    dr_copy  = optional(bool, true)
   }))
   default  = { g1 = {} }
   nullable = false
@@ -78,7 +80,7 @@ variable "generations" {
 }
 
 variable "active_generation" {
-  description = "The generation that serves the application and whose backups are copied to dr_region."
+  description = "The generation that serves the application."
   type        = string
   default     = "g1"
   nullable    = false

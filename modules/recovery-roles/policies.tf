@@ -10,7 +10,6 @@ locals {
   # Actions that destroy a copy or what makes it readable.
   _destroys_copies = [
     "backup:DeleteBackupPlan",
-    "backup:DeleteBackupSelection",
     "backup:DeleteBackupVault*",
     "backup:DeleteRecoveryPoint",
     "backup:DisassociateRecoveryPoint*",

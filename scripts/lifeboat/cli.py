@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_backups, cli_dump, cli_recover, cli_restore, cli_verify, config, views
+from lifeboat import cli_backups, cli_database, cli_dump, cli_recover, cli_restore, cli_verify, config, views
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
@@ -56,6 +56,7 @@ app.add_typer(snapshot, name="snapshot")
 cli_backups.add_to(app)
 cli_dump.add_to(app)
 cli_recover.add_to(app)
+cli_database.add_to(app)
 cli_restore.add_to(app)
 cli_verify.add_to(app)
 

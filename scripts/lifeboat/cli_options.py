@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,16 @@ import typer
 
 from lifeboat import config, views
 from lifeboat.commands import apply as apply_command
+from lifeboat.database_model import RecoveryPointId
 from lifeboat.decisions import durations, hints
-from lifeboat.errors import ApprovalMissing, NoSuchEnvironment
+from lifeboat.errors import ApprovalMissing, NoSuchEnvironment, WrongConfiguration
 from lifeboat.model import Agree, ImageId
 from lifeboat.site import Site, site
 
 _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+_COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}")  # of RDS or AWS Backup
+_DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
 class Output(StrEnum):
@@ -51,6 +55,35 @@ def duration(text: str) -> timedelta:
 def image_id(text: str) -> ImageId | None:
     """Return the image that is named; None for the newest one."""
     return None if text == "latest" else ImageId(matching(text, _IMAGE_ID, "latest or an image id: ami-…"))
+
+
+def copy_id(text: str) -> RecoveryPointId:
+    """Return the copy of the database that is named; raises WrongConfiguration for a dump, which no RDS restores."""
+    if _DUMP_ID.fullmatch(text):
+        raise WrongConfiguration(
+            f"{text} is a dump: RDS restores snapshots and moments, and a dump goes into a database that is there",
+            hint="lifeboat restore, into a new and empty database; or lifeboat plan-recovery for what RDS can restore",
+        )
+    return RecoveryPointId(matching(text, _COPY_ID, "a copy; lifeboat plan-recovery lists them"))
+
+
+def moment_or_latest(text: str | None) -> datetime | None:
+    """Return the moment that --to names; None for the latest one, and where nothing is said."""
+    return None if text in (None, "latest") else moment(str(text), "--to")
+
+
+def moment(text: str, option: str) -> datetime:
+    """Return the time that an option names; one without a zone could be hours off."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise WrongConfiguration(
+            f"{option} {text!r} is no time with a zone",
+            hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        )
+    return found.astimezone(UTC)
 
 
 def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:

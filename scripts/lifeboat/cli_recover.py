@@ -9,12 +9,25 @@ from typing import Annotated
 import typer
 
 from lifeboat import views, views_recovery
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, duration, image_id, matching, site_of
+from lifeboat.cli_options import (
+    Env,
+    Out,
+    Output,
+    Yes,
+    asking,
+    copy_id,
+    duration,
+    image_id,
+    matching,
+    moment,
+    moment_or_latest,
+    site_of,
+)
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
 from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId
-from lifeboat.runbooks.recover import STEPS
+from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId, Scope
+from lifeboat.runbooks import tables
 from lifeboat.runner import Watcher
 from lifeboat.site import Site
 
@@ -43,6 +56,16 @@ WithoutGitLab = Annotated[
         "--without-gitlab", help="Deploy over SSM, and leave GitLab's variables for a resume without this option."
     ),
 ]
+What = Annotated[Scope, typer.Option("--scope", help="What to bring back; full is both, restored side by side.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="TIME", help="Bring the database back as it was then: latest, or RFC 3339 with a zone."
+    ),
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="COPY", help="From this copy, as lifeboat plan-recovery names it.")
+]
 Run = Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it; the only open one where it is left out.")]
 
 
@@ -56,6 +79,9 @@ def recover(
     *,
     env: Env = "local",
     output: Out = Output.TABLE,
+    scope: What = Scope.INSTANCE,
+    to: To = None,
+    copy: From = None,
     ami: Image = "latest",
     failed_at: FailedAt = None,
     allow: Allow = None,
@@ -72,12 +98,19 @@ def recover(
     Chooses the image, launches from it through Terraform, points GitLab at the instance, deploys, waits for the answer,
     and proves that a plan changes nothing. Timed from the declared failure. Cut off at any point, it is resumed.
 
-    Example: lifeboat recover --ami latest --failed-at 2026-03-01T03:12:00Z -e production
+    With --scope database the database comes back as its next generation, and the application is led to it; the old one
+    stays. lifeboat plan-recovery shows from which copy.
+
+    Example: lifeboat recover --scope database --to 2026-03-01T03:11:00Z -e production
     """
     here = site_of(env)
+    _require_fitting(scope, to, copy, ami)
     request = RecoveryRequest(
+        scope=scope,
+        to=moment_or_latest(to),
+        copy=None if copy is None else copy_id(copy),
         image=image_id(ami),
-        failed_at=None if failed_at is None else _moment(failed_at),
+        failed_at=None if failed_at is None else moment(failed_at, "--failed-at"),
         allowed=tuple(allow or ()),
         accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
         max_age=None if max_age is None else duration(max_age),
@@ -194,14 +227,15 @@ def _shown(done: RecoveryReport, output: Output) -> int:
     if output is Output.JSON:
         views.document(views_recovery.report_document(done))
     else:
-        views_recovery.report(done, {step.name: step.title for step in STEPS})
+        views_recovery.report(done, tables.titles(done.scope))
     if done.left_open:
         raise StoppedPartWay(
             f"the application is back, but {len(done.left_open)} steps are open: "
             + ", ".join(step.title for step in done.left_open),
             hint=f"lifeboat resume {done.run}",
         )
-    return DONE if done.timing.met else OBJECTIVE_MISSED
+    met = done.timing.met and (done.database is None or done.database.met)
+    return DONE if met else OBJECTIVE_MISSED
 
 
 def _run(text: str) -> RunId | None:
@@ -218,15 +252,14 @@ def _named(ami: str) -> ImageId:
     return found
 
 
-def _moment(text: str) -> datetime:
-    """Return the time that an option names; one without a zone could be hours off."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+def _require_fitting(scope: Scope, to: str | None, copy: str | None, ami: str) -> None:
+    """Raise WrongConfiguration where an option is of something that this recovery does not bring back."""
+    if scope is Scope.INSTANCE and (to is not None or copy is not None):
         raise WrongConfiguration(
-            f"--failed-at {text!r} is no time with a zone",
-            hint=f"write it as RFC 3339, in UTC for example: --failed-at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            f"{'--to' if to is not None else '--from'} is of the database, and --scope instance leaves that alone",
+            hint="lifeboat recover --scope database, or --scope full",
         )
-    return found.astimezone(UTC)
+    if scope is Scope.DATABASE and ami != "latest":
+        raise WrongConfiguration(
+            "--ami is of the instance, and --scope database leaves that alone", hint="lifeboat recover --scope full"
+        )

@@ -499,3 +499,106 @@ class SnapshotPruning:
 
     kept: tuple[Judged[RecoveryPoint], ...]
     removed: tuple[Judged[RecoveryPoint], ...]
+
+
+# -- the database recovered --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedCopy:
+    """What a recovery of the database asks for: a moment (None: the latest), or one copy by its id.
+
+    `serving` is the instance that the application uses or used, `region` and `key` where a new one must be and what must
+    encrypt it. `serving_since` is when that instance was made: from then on an older generation's copies are stale.
+    `failed_at` is when the data was last good; what was written between a copy and it is lost.
+    """
+
+    serving: str
+    serving_since: datetime | None
+    region: str
+    key: str | None
+    failed_at: datetime
+    to: datetime | None = None
+    named: RecoveryPointId | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRate:
+    """What restores of this environment took: a median of whole restores, and bytes a second; None: none was measured."""
+
+    whole: timedelta | None = None
+    bytes_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyCandidate:
+    """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known."""
+
+    point: RecoveryPoint
+    to: datetime
+    loss: timedelta
+    takes: timedelta | None
+    takes_why: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceSettings:
+    """What a new generation must be like: Terraform's record of the serving one, so that a plan finds nothing to change.
+
+    `asked` are parameters of RDS's restore calls, `modified` those that only ModifyDBInstance takes. `retention` in days.
+    """
+
+    asked: Mapping[str, object] = field(hash=False)
+    modified: Mapping[str, object] = field(hash=False)
+    tags: Mapping[str, str] = field(hash=False)
+    password_key: str | None
+    retention: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreOrder:
+    """One restore: the copy, the moment of it, the name of the new instance and what that is like; `run` marks it."""
+
+    point: RecoveryPoint
+    to: datetime | None  # None: the latest moment of a window; a snapshot has one moment only
+    identifier: str
+    settings: InstanceSettings
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoredInstance:
+    """An instance as RDS shows it: its status, what marks it, the secret of its password and its retention in days."""
+
+    identifier: str
+    status: str
+    address: str | None
+    port: int | None
+    tags: Mapping[str, str] = field(hash=False)
+    password_secret_arn: str | None
+    secret_status: str | None
+    retention: int
+    size: int  # bytes of storage
+    modifying: bool  # whether changes are still to be made
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes connections: a backup that is being made of it is no reason to wait."""
+        return self.status in (
+            "available",
+            "backing-up",
+            "modifying",
+            "configuring-enhanced-monitoring",
+            "storage-optimization",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataProof:
+    """What a restored database holds: tables, those with rows, and until when it has data and by what that is known."""
+
+    tables: int
+    with_rows: int
+    until: datetime | None
+    known_by: str

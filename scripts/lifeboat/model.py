@@ -548,14 +548,26 @@ class Teller(Protocol):
 # -- recoveries ----------------------------------------------------------------------------------------------------------
 
 
+class Scope(StrEnum):
+    """What a recovery brings back."""
+
+    INSTANCE = "instance"
+    DATABASE = "database"
+    FULL = "full"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecoveryRequest:
     """What an operator asks of a recovery: `image` None is the newest usable one, `failed_at` None the time of asking.
 
-    `allowed` are addresses off the instance's path that the plan may touch all the same; `accepted` images of others.
-    `without_gitlab` holds for one attempt: the next one finishes what it leaves open there.
+    `allowed` are addresses off the path of what is recovered that the plan may touch all the same; `accepted` images of
+    others. `without_gitlab` holds for one attempt: the next one finishes what it leaves open there. Of the database, `to`
+    is the moment that it comes back to (None: the latest), `copy` the id of the copy that it comes from.
     """
 
+    scope: Scope = Scope.INSTANCE
+    to: datetime | None = None
+    copy: str | None = None
     image: ImageId | None = None
     failed_at: datetime | None = None
     allowed: tuple[str, ...] = ()
@@ -654,6 +666,33 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatabaseReport:
+    """What came of the database: the new generation and its copy, until when it has data and how that is known.
+
+    `rpo` is the time between that and the declared failure, None where nobody knows; `retire` takes the old one away.
+    """
+
+    generation: str
+    identifier: str
+    copy: str
+    why: str
+    to: datetime | None
+    until: datetime | None
+    known_by: str
+    rpo: timedelta | None
+    objective: timedelta
+    tables: int
+    with_rows: int
+    before: str
+    retire: str
+
+    @property
+    def met(self) -> bool:
+        """Whether no more was lost than the objective allows; what is not known is not held against it."""
+        return self.rpo is None or self.rpo <= self.objective
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecoveryReport:
     """What came of a recovery: how long it took, from which image, and what is still open."""
 
@@ -666,6 +705,8 @@ class RecoveryReport:
     url: str
     public_name: str | None
     to_commit: str  # the command that tells every other checkout of the image; empty where the files name it
+    scope: Scope = Scope.INSTANCE
+    database: DatabaseReport | None = None
 
     @property
     def address_moved(self) -> bool:

@@ -1,4 +1,4 @@
-"""The runner: steps in order, each checked before and after, every side effect written down around itself.
+"""The runner: steps in order or side by side, each checked before and after, every side effect written down around itself.
 
 It reaches nothing outside: the journal, the clock and the fence are given to it.
 """
@@ -6,9 +6,11 @@ It reaches nothing outside: the journal, the clock and the fence are given to it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Event as Flag
 from typing import Any, Generic, Protocol, TypeVar
 
 from lifeboat.errors import ChoiceGone, Failed, Interrupted, LifeboatError, Locked, StepTookTooLong, StoppedPartWay
@@ -129,6 +131,45 @@ class Step(Generic[Context]):
     may_stay_open: tuple[type[LifeboatError], ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class SideBySide(Generic[Context]):
+    """Two parts of a runbook that need nothing of each other.
+
+    `here` is carried out by the thread that runs the runbook, which alone gets the operator's interrupt: what owns
+    processes belongs there. `beside` waits through its turns alone, so that it stops as soon as `here` has failed.
+    """
+
+    here: tuple[Step[Context], ...]
+    beside: tuple[Step[Context], ...]
+
+
+def flat(rows: Iterable[Step[Context] | SideBySide[Context]]) -> list[Step[Context]]:
+    """Return all steps of a runbook in the order in which they are numbered."""
+    found: list[Step[Context]] = []
+    for row in rows:
+        found += [*row.beside, *row.here] if isinstance(row, SideBySide) else [row]
+    return found
+
+
+class _UntilHalted:
+    """A clock that lets nobody sleep any more once its flag is set."""
+
+    def __init__(self, clock: Clock, halted: Flag) -> None:
+        self._clock = clock
+        self._halted = halted
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        if self._halted.is_set():
+            raise Interrupted("what runs beside it has stopped")
+        self._clock.sleep(seconds)
+
+
 class Watcher(Protocol):
     """Who is told which step the run is at."""
 
@@ -160,33 +201,76 @@ class Runner:
     fence: Fence
     watcher: Watcher
 
-    def run(self, steps: Sequence[Step[Context]], context: Context) -> tuple[LeftOpen, ...]:
-        """Carry out the steps, skipping what holds; return those left open.
+    def run(
+        self,
+        rows: Sequence[Step[Context] | SideBySide[Context]],
+        context: Context,
+        beside: Context | None = None,
+    ) -> tuple[LeftOpen, ...]:
+        """Carry out the steps, skipping what holds; return those left open. `beside` is what those beside others share.
 
         A failure before anything was changed is raised as it is; afterwards it is StoppedPartWay, whose hint resumes,
         unless no attempt can go on.
         """
         left: list[LeftOpen] = []
-        for number, step in enumerate(steps, start=1):
-            self.watcher.step_begins(number, len(steps), step.title)
-            try:
-                outcome = self._step(step, context)
-            except (KeyboardInterrupt, Interrupted) as stop:
-                self.watcher.step_ends(number, len(steps), "interrupted")
-                self._note_stop(step.name, "interrupted")
-                why = f": {stop.summary}" if isinstance(stop, Interrupted) else ""
-                raise Interrupted(f"interrupted in the step {step.name!r}{why}", hint=self._resume()) from None
-            except LifeboatError as error:
-                if isinstance(error, step.may_stay_open):
-                    self.watcher.step_ends(number, len(steps), f"left open: {error.summary}")
-                    self.journal.write(EventKind.LEFT_OPEN, step=step.name, text=error.summary)
-                    left.append(LeftOpen(name=step.name, title=step.title, why=error.summary))
-                    continue
-                self.watcher.step_ends(number, len(steps), "failed")
-                self._note_stop(step.name, error.summary)
-                raise self._stopped(step.title, error) from error
-            self.watcher.step_ends(number, len(steps), outcome)
+        steps = flat(rows)
+        place = {step.name: (number, len(steps)) for number, step in enumerate(steps, start=1)}
+        for row in rows:
+            if isinstance(row, SideBySide):
+                left += self._side_by_side(row, context, context if beside is None else beside, place)
+            else:
+                left += self._watched(row, context, place[row.name])
         return tuple(left)
+
+    def _side_by_side(
+        self, row: SideBySide[Context], context: Context, other: Context, place: dict[str, tuple[int, int]]
+    ) -> list[LeftOpen]:
+        """Carry out both parts; where one fails, the other one stops before its next step, or in its wait."""
+        halted = Flag()
+        runner = replace(self, clock=_UntilHalted(self.clock, halted))
+
+        def all_beside() -> list[LeftOpen]:
+            left: list[LeftOpen] = []
+            for step in row.beside:
+                if halted.is_set():
+                    break
+                left += runner._watched(step, other, place[step.name])
+            return left
+
+        left: list[LeftOpen] = []
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            under_way: Future[list[LeftOpen]] = pool.submit(all_beside)
+            try:
+                for step in row.here:
+                    if under_way.done():
+                        under_way.result()
+                    left += self._watched(step, context, place[step.name])
+                return [*under_way.result(), *left]
+            except KeyboardInterrupt:
+                raise Interrupted("interrupted while steps ran side by side", hint=self._resume()) from None
+            finally:
+                halted.set()
+
+    def _watched(self, step: Step[Context], context: Context, place: tuple[int, int]) -> list[LeftOpen]:
+        number, total = place
+        self.watcher.step_begins(number, total, step.title)
+        try:
+            outcome = self._step(step, context)
+        except (KeyboardInterrupt, Interrupted) as stop:
+            self.watcher.step_ends(number, total, "interrupted")
+            self._note_stop(step.name, "interrupted")
+            why = f": {stop.summary}" if isinstance(stop, Interrupted) else ""
+            raise Interrupted(f"interrupted in the step {step.name!r}{why}", hint=self._resume()) from None
+        except LifeboatError as error:
+            if isinstance(error, step.may_stay_open):
+                self.watcher.step_ends(number, total, f"left open: {error.summary}")
+                self.journal.write(EventKind.LEFT_OPEN, step=step.name, text=error.summary)
+                return [LeftOpen(name=step.name, title=step.title, why=error.summary)]
+            self.watcher.step_ends(number, total, "failed")
+            self._note_stop(step.name, error.summary)
+            raise self._stopped(step.title, error) from error
+        self.watcher.step_ends(number, total, outcome)
+        return []
 
     def _step(self, step: Step[Context], context: Context) -> str:
         self.fence.require()

@@ -18,6 +18,8 @@ from botocore.config import Config
 
 from lifeboat.clients import lease, provider_mirror, token_file
 from lifeboat.clients.backup_points import BackupPoints
+from lifeboat.clients.database_answers import DatabaseAnswers
+from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
 from lifeboat.clients.dump_bucket import DumpBucket
@@ -319,6 +321,16 @@ class Site:
         """Return AWS Backup's recovery points, of both regions."""
         return BackupPoints(self.client)
 
+    def database_restores(self, region: str) -> DatabaseRestores:
+        """Return the application's databases of a region and their copies, for restores."""
+        return DatabaseRestores(
+            self.client("rds", region), region=region, application=self.project.environment.application.name
+        )
+
+    def database_answers(self, url: Secret) -> DatabaseAnswers:
+        """Return what a database tells of its data, asked at an address with its password."""
+        return DatabaseAnswers(url)
+
     # -- GitLab ----------------------------------------------------------------------------------------------------
 
     @property
@@ -389,14 +401,20 @@ class Site:
             by_hand=self.by_hand(self.project.stack_root),
         )
 
-    def stack_terraform_of(self, run: RunId, *, image: ImageId | None = None) -> Terraform:
-        """Return root 2 for a run, marked as its work; with an image, the instance is launched from it whatever the files say."""
+    def stack_terraform_of(
+        self, run: RunId, *, image: ImageId | None = None, variables: Mapping[str, str] | None = None
+    ) -> Terraform:
+        """Return root 2 for a run, marked as its work; an image and variables that are given count whatever the files say."""
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
             env={**self.terraform_env(), RUN_MARK: run},
             # What is given by -var after the files counts.
-            variables={**self.variables(teardown=False), **({} if image is None else {"ami_id": image})},
+            variables={
+                **self.variables(teardown=False),
+                **(variables or {}),
+                **({} if image is None else {"ami_id": image}),
+            },
             var_files=self.project.var_files,
             by_hand=self.by_hand(self.project.stack_root),
         )

@@ -11,7 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from lifeboat.decisions import plans
-from lifeboat.model import Change, Event, LeftOpen, Plan, Previewed, RecoveryPreview, RecoveryReport, RunRow
+from lifeboat.model import (
+    Change,
+    DatabaseReport,
+    Event,
+    LeftOpen,
+    Plan,
+    Previewed,
+    RecoveryPreview,
+    RecoveryReport,
+    RunRow,
+)
 from lifeboat.views import console, next_command
 
 
@@ -25,17 +35,17 @@ class Steps:
         self._objective = objective
         self._failed_at = failed_at
         self._now = now
-        self._began = now()
+        self._began: dict[int, datetime] = {}  # by the step's number: two may be under way
 
     def step_begins(self, number: int, total: int, title: str) -> None:
         """Tell which step begins."""
-        self._began = self._now()
+        self._began[number] = self._now()
         self._console.print(escape(f"[{number:>2}/{total}] {title}{self._budget()}"))
 
     def step_ends(self, number: int, total: int, outcome: str) -> None:
         """Tell how it ended, and how long it took."""
         colour = {"done": "green", "holds": "dim", "failed": "red", "interrupted": "red"}.get(outcome, "yellow")
-        took = clock(self._now() - self._began)
+        took = clock(self._now() - self._began[number])
         self._console.print(f"        [{colour}]{escape(outcome)}[/{colour}] ({took})")
 
     def _budget(self) -> str:
@@ -107,9 +117,14 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         f"[{colour}]RTO {clock(timing.took)}[/{colour}] of {clock(timing.objective)}: declared failed at"
         f" {timing.failed_at:%Y-%m-%d %H:%M:%S}Z ({escape(str(facts['why']))}), {answered}"
     )
-    out.print(f"image:       {facts['image']} ({escape(str(facts['why_image']))})")
-    out.print(f"instance:    {facts['instance']} (before: {facts['old_instance']})")
+    if found.database is not None:
+        _database(found.database)
+    if facts["image"]:
+        out.print(f"image:       {facts['image']} ({escape(str(facts['why_image']))})")
+        out.print(f"instance:    {facts['instance']} (before: {facts['old_instance']})")
     moved = f"was {facts['old_address']}" if found.address_moved else "the same as before: it moved along"
+    if not facts["image"]:
+        moved = "the same instance as before"
     out.print(f"address:     {found.address} ({moved})")
     if found.public_name:
         out.print(f"public name: {escape(found.public_name)}")
@@ -123,6 +138,47 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"[yellow]commit it, else an apply from elsewhere is refused: {escape(found.to_commit)}[/yellow]")
     for step in found.left_open:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
+
+
+def _database(found: DatabaseReport) -> None:
+    """Print what came of the database: how much was lost and how that is known, from which copy, what stays of the old."""
+    out = console(stderr=False)
+    if found.rpo is None:
+        out.print(f"[yellow]RPO unknown[/yellow]: {escape(found.known_by)}")
+    else:
+        colour = "green" if found.met else "red"
+        until = "?" if found.until is None else f"{found.until:%Y-%m-%d %H:%M:%S}Z"
+        out.print(
+            f"[{colour}]RPO {clock(found.rpo)}[/{colour}] of {clock(found.objective)}: data until {until},"
+            f" by {escape(found.known_by)}"
+        )
+    to = "" if found.to is None else f" as it was at {found.to:%Y-%m-%d %H:%M:%S}Z"
+    out.print(f"database:    {found.identifier} ({found.tables} tables, {found.with_rows} with rows)")
+    out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
+    if found.retire:
+        out.print(
+            f"before:      {found.before} stays as it was, and costs as before: once nobody misses anything of it,"
+            f" {escape(found.retire)}"
+        )
+
+
+def _database_document(found: DatabaseReport) -> dict[str, Any]:
+    return {
+        "generation": found.generation,
+        "identifier": found.identifier,
+        "copy": found.copy,
+        "why": found.why,
+        "to": None if found.to is None else found.to.isoformat(),
+        "data_until": None if found.until is None else found.until.isoformat(),
+        "known_by": found.known_by,
+        "rpo_seconds": None if found.rpo is None else round(found.rpo.total_seconds(), 3),
+        "objective_seconds": found.objective.total_seconds(),
+        "met": found.met,
+        "tables": found.tables,
+        "with_rows": found.with_rows,
+        "before": found.before,
+        "retire": found.retire,
+    }
 
 
 def report_document(found: RecoveryReport) -> dict[str, Any]:
@@ -144,6 +200,7 @@ def report_document(found: RecoveryReport) -> dict[str, Any]:
         "open": [_open(step) for step in found.left_open],
         "remarks": list(found.remarks),
         "to_commit": found.to_commit,
+        **({} if found.database is None else {"database": _database_document(found.database)}),
     }
 
 

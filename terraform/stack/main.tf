@@ -192,12 +192,13 @@ module "backup_plan" {
   lock        = var.backup.lock
   teardown    = var.teardown
 
-  # The database only: a restored application host would start and write to the database in service.
+  # The database only: a restored application host would start and write to the database in service. A selection for each
+  # generation: the provider (5.100) sends no change of a selection's ARNs, and plans it anew for ever.
   restore_testing = merge(var.backup.restore_testing, {
     selections = {
-      database = {
+      for generation, arn in module.database.instance_arns : "database_${generation}" => {
         resource_type      = "RDS"
-        arns               = module.database.instance_arns
+        arns               = { (generation) = arn }
         metadata_overrides = { dbSubnetGroupName = module.database.subnet_group_name }
       }
     }

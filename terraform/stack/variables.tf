@@ -111,6 +111,7 @@ variable "database_generations" {
   type = map(object({
     restored = optional(bool, false)
     retiring = optional(bool, false)
+    dr_copy  = optional(bool, true)
   }))
   default  = { g1 = {} }
   nullable = false

@@ -119,7 +119,7 @@ run "arns_and_tags_are_two_selections" {
   command = plan
 
   assert {
-    condition     = aws_backup_selection.arns[0].resources == toset(["arn:aws:rds:eu-west-1:123456789012:db:app-test-g1"])
+    condition     = aws_backup_selection.arns["g1"].resources == toset(["arn:aws:rds:eu-west-1:123456789012:db:app-test-g1"])
     error_message = "The database is not selected by its ARN."
   }
 

@@ -103,22 +103,22 @@ run "only_the_named_clients_get_in" {
   }
 }
 
-run "generations_stand_side_by_side_and_the_active_one_is_copied" {
+run "generations_stand_side_by_side_and_none_but_a_retiring_one_loses_its_copy" {
   command = plan
 
   variables {
-    generations       = { g1 = { retiring = true }, g2 = { restored = true } }
-    active_generation = "g2"
+    generations       = { g1 = { retiring = true }, g2 = {}, g3 = { restored = true }, g4 = { restored = true, dr_copy = false } }
+    active_generation = "g3"
   }
 
   assert {
-    condition     = { for generation, instance in aws_db_instance.this : generation => [instance.identifier, instance.deletion_protection] } == { g1 = ["app-test-g1", false], g2 = ["app-test-g2", true] }
+    condition     = { for generation, instance in aws_db_instance.this : generation => [instance.identifier, instance.deletion_protection] } == { g1 = ["app-test-g1", false], g2 = ["app-test-g2", true], g3 = ["app-test-g3", true], g4 = ["app-test-g4", true] }
     error_message = "Generations are named wrongly, or the wrong one lost its protection."
   }
 
   assert {
-    condition     = keys(aws_db_instance_automated_backups_replication.dr) == ["g2"] && output.active.identifier == "app-test-g2"
-    error_message = "Another generation than the active one is copied or named."
+    condition     = keys(aws_db_instance_automated_backups_replication.dr) == ["g2", "g3"] && output.active.identifier == "app-test-g3"
+    error_message = "A generation lost its copy, or another one than the active one is named."
   }
 }
 

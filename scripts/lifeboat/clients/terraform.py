@@ -252,9 +252,10 @@ class Terraform:
         seconds: float,
         keep_fds: Sequence[int] = (),
         replace: Sequence[Address] = (),
+        targets: Sequence[Address] = (),
     ) -> Running:
-        """Start `plan`; the plan is saved to `out` (mode 0600), and makes anew what is named in `replace`."""
-        options = {**self._inputs(), "replace": list(replace)}
+        """Start `plan`, saved to `out` (mode 0600): what is named in `replace` is made anew, with `targets` nothing else."""
+        options = {**self._inputs(), "replace": list(replace), **({"target": list(targets)} if targets else {})}
         return self.start("plan", events=events, seconds=seconds, keep_fds=keep_fds, out=str(out), **options)
 
     def apply(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from lifeboat.clients import last_good, lease, run_files
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
-from lifeboat.decisions import recoveries, recovery_plan, timings
+from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
@@ -33,12 +34,14 @@ from lifeboat.model import (
     RunId,
     RunRow,
     RunState,
+    Scope,
     Teller,
 )
+from lifeboat.runbooks import recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
-from lifeboat.runbooks.recover import ANSWERS, INSTANCE, STEPS, end_left_over, left_over, to_agree
+from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
-from lifeboat.runner import Runner, Turn, Watcher
+from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
 from lifeboat.stack import outputs, preflight, rehearsal, repair
@@ -69,9 +72,10 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     _require_none_open(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
-    steps = look([step for step in STEPS if step.name != "terraform"], c)
+    every = flat(tables.of(request.scope))
+    steps = look([step for step in every if step.name != "terraform"], c)
     plan = None
-    if any(one.name == "plan" and one.gap is not None for one in steps):
+    if request.scope is Scope.INSTANCE and any(one.name == "plan" and one.gap is not None for one in steps):
         plan = _planned(site, c)
     asked = [] if plan is None else to_agree(c, plan)
     return RecoveryPreview(
@@ -116,6 +120,7 @@ def _nobody(_lines: Sequence[str]) -> None:
 def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     """Recover the instance and return what came of it; raises before any change where something forbids it."""
     _require_past(request.failed_at)
+    database_choice.require_time(request.to, now=WallClock().now())
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request, goes_on=False)
 
@@ -182,7 +187,8 @@ def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
     """Carry out all steps; what stops after the application answered is told as that, and when it was seen well."""
     before = len(c.journal.events)
     try:
-        return runner.run(STEPS, c)
+        # What waits beside others shows nothing on the line that they show their waits on.
+        return runner.run(tables.of(c.request.scope), c, replace(c, tell=_Quiet(c.tell)))
     except StoppedPartWay as error:
         if _answered(c.journal.events[before:]) is None:
             raise
@@ -193,6 +199,29 @@ def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
         seen = _answered(c.journal.events[before:])
         if seen is not None:
             last_good.remember(c.site.project.work, seen)
+
+
+class _Quiet:
+    """A teller for what waits beside others: it warns, and shows no wait of its own."""
+
+    def __init__(self, tell: Teller) -> None:
+        self._tell = tell
+
+    def say(self, text: str) -> None:
+        self._tell.say(text)
+
+    def warn(self, text: str) -> None:
+        self._tell.warn(text)
+
+    def resources(self, done: int, total: int, slowest: str) -> None:
+        pass
+
+    def resources_end(self) -> None:
+        pass
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        yield lambda _: None
 
 
 def _answered(events: Sequence[Event]) -> datetime | None:
@@ -229,6 +258,8 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
         left_open=left,
         remarks=tuple(c.remarks),
         facts={**{name: c.fact(name) for name in names}, "instance": app.instance_id},
+        scope=c.request.scope,
+        database=recover_database.report(c),
         address=app.address,
         url=app.url,
         public_name=app.dns_name,
@@ -239,10 +270,13 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
 def _to_commit(c: Recovering) -> str:
     """Return the command that makes the image known to every other checkout; nothing where no file named it or does now."""
     path = c.site.project.recovery_file
+    name = f"environments/{path.name}"
+    if c.request.scope is not Scope.INSTANCE:
+        said = f"Recovered to {c.fact('identifier')}"
+        return f"git add {name} && git commit -m '{said}' -- {name} && git push"
     # Where the image is that of the tfvars no file has to name it, and one that was committed still names another.
     if not path.exists() and recoveries.image_before(c.journal.events) is None:
         return ""
-    name = f"environments/{path.name}"
     return f"git add {name} && git commit -m 'Recovered from {c.image}' -- {name} && git push"
 
 
@@ -399,8 +433,12 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
 
 
 def _given_up(c: Recovering, turn: Turn) -> list[str]:
+    if c.request.scope is Scope.DATABASE:
+        again = f"if the database is still away: lifeboat recover --scope database -e {c.site.project.env}"
+        return [*recover_database.given_up(c, turn), again]
     left = left_over(c)
     _require_others(c, left)
+    restored = recover_database.given_up(c, turn)
     if left:
         end_left_over(c, turn)
     path = c.site.project.recovery_file
@@ -409,6 +447,7 @@ def _given_up(c: Recovering, turn: Turn) -> list[str]:
     instance = c.site.instances().instance(InstanceId(app.instance_id))
     state = "does not exist any more" if instance is None else f"is {instance.state}"
     told = [f"the instance {app.instance_id}, from {app.ami_id}, {state}"]
+    told += restored
     told += [f"{one.id}, which an attempt launched and Terraform does not know, is terminated" for one in left]
     chosen = c.fact("image")
     if chosen is not None and recoveries.image_in(text) == chosen and app.ami_id != chosen:
@@ -533,7 +572,13 @@ def set_aside(site: Site, tell: Teller, run: RunId) -> list[str]:
 
 
 def _request_document(request: RecoveryRequest) -> dict[str, Any]:
+    database = {
+        "scope": request.scope.value,
+        "to": None if request.to is None else request.to.isoformat(),
+        "copy": request.copy,
+    }
     return {
+        **({} if request.scope is Scope.INSTANCE else database),
         "image": request.image,
         "failed_at": None if request.failed_at is None else request.failed_at.isoformat(),
         "allowed": list(request.allowed),
@@ -545,7 +590,11 @@ def _request_document(request: RecoveryRequest) -> dict[str, Any]:
 
 def _request(document: dict[str, Any]) -> RecoveryRequest:
     failed_at, max_age = document["failed_at"], document["max_age_seconds"]
+    to = document.get("to")
     return RecoveryRequest(
+        scope=Scope(document.get("scope", Scope.INSTANCE.value)),
+        to=None if to is None else datetime.fromisoformat(to),
+        copy=document.get("copy"),
         image=None if document["image"] is None else ImageId(document["image"]),
         failed_at=None if failed_at is None else datetime.fromisoformat(failed_at),
         allowed=tuple(document["allowed"]),

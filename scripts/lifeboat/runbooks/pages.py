@@ -11,8 +11,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from lifeboat.errors import EXIT_STATUSES
+from lifeboat.runbooks import recover_both, recover_database
 from lifeboat.runbooks.recover import ANSWERS, STEPS
-from lifeboat.runner import Step
+from lifeboat.runner import SideBySide, Step, flat
 
 _TEMPLATE = """\
 <!-- Written by `make docs` from the table of steps in {{ table }}; do not edit. -->
@@ -28,7 +29,7 @@ _TEMPLATE = """\
 {{ commands }}
 ```
 
-The first line changes nothing: it shows what each step finds missing, what Terraform would do, and what would stop it.
+The first line changes nothing: it shows {{ shows }}.
 {{ note }}
 
 ## What it does
@@ -42,7 +43,11 @@ in the state bucket below `runs/`.
 {% for row in rows -%}
 | {{ row.number }} | {{ row.title }} | {{ row.asks }} | {{ row.does }} | {{ row.limit }} |
 {% endfor %}
-{% if open -%}
+{% if together -%}
+{{ together }}
+
+{% endif %}
+{%- if open -%}
 Steps that may stay open when a service does not answer, for `lifeboat resume` to finish: {{ open }}.
 {% endif %}
 ## When it stops
@@ -70,8 +75,9 @@ class Scenario:
     when: str
     cost: str
     commands: tuple[str, ...]
+    shows: str
     note: str
-    steps: Sequence[Step[Any]]
+    steps: Sequence[Step[Any] | SideBySide[Any]]
     answers: str
     stops: tuple[tuple[int, str], ...]
     afterwards: str
@@ -89,6 +95,7 @@ SCENARIOS = (
             "lifeboat recover --preview",
             "make recover AMI=latest",
         ),
+        shows="what each step finds missing, what Terraform would do, and what would stop it",
         note="`ENV=` and `-e` choose the environment, `--failed-at` says when it failed, `AMI=ami-…` takes another image"
         " (`lifeboat ami list`). Without any recovery image the one that the stack was built from is taken.",
         steps=STEPS,
@@ -111,13 +118,89 @@ SCENARIOS = (
         " checkout would go back to the old one without it. Bake a new image once the application is well"
         " (`lifeboat ami bake`), and find out what killed the instance.",
     ),
+    Scenario(
+        file="database-lost.md",
+        table="scripts/lifeboat/runbooks/recover_database.py",
+        title="The database is lost, or its data is wrong",
+        when="The instance runs, and the database is deleted, has failed, is full, or holds wrong data: a table was dropped, a"
+        " migration went wrong. Without a living instance, see [everything-lost.md](everything-lost.md).",
+        cost="What was written after the moment that it comes back to. RDS keeps every second of the retention time until about"
+        " five minutes ago. The old database stays as it is, and what was written to it since is in it.",
+        commands=(
+            "lifeboat plan-recovery",
+            "make recover SCOPE=database",
+        ),
+        shows="every copy, what is lost with it, which one would be restored and why the others would not",
+        note="Where data is wrong, write the moment just before the damage: `plan-recovery --to 2026-03-01T03:11:00Z` and"
+        " `TO=2026-03-01T03:11:00Z`; the log of the database says when a table was dropped. Without it, it is the latest moment"
+        " that RDS has. `lifeboat recover --scope database --from COPY` takes one copy. A moment that no"
+        " copy reaches is refused with the window.",
+        steps=recover_database.STEPS,
+        answers=ANSWERS,
+        stops=(
+            (2, "Mend what it names: a moment without a zone or to come, an option, a file. Nothing was changed."),
+            (
+                3,
+                "Read which change it refuses, or what must be there first; `--allow ADDRESS` lets the plan touch more.",
+            ),
+            (4, "`lifeboat resume`, here or elsewhere; `lifeboat abort` gives it up and deletes what it restored."),
+            (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
+            (6, "No copy holds that moment, or the one that was chosen cannot be restored: `lifeboat plan-recovery`."),
+            (7, "The application answers, and nobody named a moment: agree that what is written now stays behind."),
+            (8, "A service does not answer: the message names it and the next command."),
+            (
+                10,
+                "The application is back, later or with more lost than the objectives allow. The report says how much.",
+            ),
+            (11, "What was restored holds no table, or does not answer: give it up, and take another copy."),
+            (130, "`lifeboat resume`."),
+        ),
+        afterwards="Commit `environments/<env>.recovery.tfvars.json`: an apply from another checkout is refused without it. Look"
+        " for what was written after the moment: it is in the old database, which serves nobody and still costs. When nobody"
+        " misses anything of it, `lifeboat retire g1` takes it away; a snapshot of it is taken first and stays.",
+    ),
+    Scenario(
+        file="everything-lost.md",
+        table="scripts/lifeboat/runbooks/recover_both.py",
+        title="Instance and database are lost",
+        when="Neither the instance nor the database can serve: both are gone, or nobody trusts either of them any more.",
+        cost="What was written to the root volume since the image was taken, and to the database after the moment that it comes"
+        " back to.",
+        commands=(
+            "lifeboat recover --scope full --preview",
+            "make recover SCOPE=full",
+        ),
+        shows="what each step finds missing, and what would stop it",
+        note="`TO=` and `--from` choose the copy of the database as in [database-lost.md](database-lost.md), `AMI=` the image"
+        " as in [instance-lost.md](instance-lost.md).",
+        steps=recover_both.STEPS,
+        answers=ANSWERS,
+        stops=(
+            (2, "Mend what it names: an option, a file, a variable that cannot be written. Nothing was changed."),
+            (3, "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more."),
+            (4, "`lifeboat resume`, here or on any other machine; `lifeboat abort` gives it up."),
+            (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
+            (6, "No image or no copy fits: `lifeboat ami list` and `lifeboat plan-recovery` say why not."),
+            (7, "What still serves would be replaced, or a deployment waits for approval: agree, or have it approved."),
+            (8, "A service does not answer: the message names it and the next command."),
+            (
+                10,
+                "The application is back, later or with more lost than the objectives allow. The report says how much.",
+            ),
+            (11, "What was restored holds no table, or does not answer: give it up, and take another copy."),
+            (130, "`lifeboat resume`."),
+        ),
+        afterwards="Commit `environments/<env>.recovery.tfvars.json`. Bake a new image (`lifeboat ami bake`), and when nobody"
+        " misses anything of the old database, `lifeboat retire g1`, where it is still there.",
+    ),
 )
 
 
 def page(scenario: Scenario) -> str:
     """Return the page of a scenario, as Markdown."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
-    numbers = {step.name: number for number, step in enumerate(scenario.steps, start=1)}
+    steps = flat(scenario.steps)
+    numbers = {step.name: number for number, step in enumerate(steps, start=1)}
     rows = [
         {
             "number": numbers[step.name],
@@ -126,7 +209,7 @@ def page(scenario: Scenario) -> str:
             "does": "it stops" if step.do is None else _said(step.do),
             "limit": "" if step.do is None else f"{step.limit.total_seconds() / 60:.0f} min",
         }
-        for step in scenario.steps
+        for step in steps
     ]
     return environment.from_string(_TEMPLATE).render(
         table=scenario.table,
@@ -135,11 +218,23 @@ def page(scenario: Scenario) -> str:
         cost=scenario.cost,
         commands="\n".join(scenario.commands),
         note=scenario.note,
+        shows=scenario.shows,
         answers=numbers[scenario.answers],
         rows=rows,
-        open=", ".join(str(numbers[step.name]) for step in scenario.steps if step.may_stay_open),
+        open=", ".join(str(numbers[step.name]) for step in steps if step.may_stay_open),
+        together=_together(scenario.steps, numbers),
         stops=[{"status": status, "means": EXIT_STATUSES[status], "type": text} for status, text in scenario.stops],
         afterwards=scenario.afterwards,
+    )
+
+
+def _together(rows: Sequence[Step[Any] | SideBySide[Any]], numbers: dict[str, int]) -> str:
+    """Return which steps run side by side; nothing where none do."""
+    found = [row for row in rows if isinstance(row, SideBySide)]
+    return " ".join(
+        f"Steps {numbers[row.beside[0].name]} to {numbers[row.beside[-1].name]} run beside steps"
+        f" {numbers[row.here[0].name]} to {numbers[row.here[-1].name]}."
+        for row in found
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from lifeboat.decisions import databases, deployments, names, plans, recoveries,
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
 from lifeboat.errors import ChoiceGone, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
-from lifeboat.model import LOSING, Gap, Instance, InstanceId, Plan, RunId
+from lifeboat.model import LOSING, Address, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -53,8 +53,8 @@ def all_is_at_hand(c: Recovering) -> Gap | None:
     recovery = outputs.recovery(store)
     _require_database(c, recovery.database.identifier)
     if not c.has_launched:
-        _require_image(c)
-        _require_room(c, recovery.app.instance_type)
+        require_image(c)
+        require_room(c, recovery.app.instance_type)
     deployment.require_gitlab(c)
     return None
 
@@ -75,7 +75,7 @@ def _require_database(c: Recovering, identifier: str) -> None:
         )
 
 
-def _require_image(c: Recovering) -> None:
+def require_image(c: Recovering) -> None:
     """Raise ChoiceGone where the image that was chosen earlier is gone: another one takes another recovery."""
     if c.fact("image") is None or _why_not_the_one(c) is None:
         return
@@ -88,7 +88,8 @@ def _require_image(c: Recovering) -> None:
         )
 
 
-def _require_room(c: Recovering, kind: str) -> None:
+def require_room(c: Recovering, kind: str) -> None:
+    """Raise Refused where the account's quota does not allow one more instance of this kind."""
     try:
         room = c.site.instances().room(kind) if kind else None
     except Unreachable as error:
@@ -171,11 +172,17 @@ def is_planned(c: Recovering) -> Gap | None:
 
 def make_plan(c: Recovering, turn: Turn) -> None:
     """Plan, and refuse what is not on the instance's path; nothing is changed."""
+    plan_instance(c, turn, ())
+
+
+def plan_instance(c: Recovering, turn: Turn, targets: Sequence[Address]) -> None:
+    """Plan the instance with the whole stack, or with targets alone; raises Refused where it touches anything else."""
     work, site = c.applying, c.site
     work.stack = site.stack_terraform_of(RunId(c.journal.run), image=c.image)
     work.stack.init(site.backend())
     repair.adopt_stack(site, c.tell, work.stack, c.lost)
-    running = work.start_plan(work.stack, "stack", replace=[INSTANCE] if c.replaces and not c.has_launched else [])
+    replaced = [INSTANCE] if c.replaces and not c.has_launched else []
+    running = work.start_plan(work.stack, "stack", replace=replaced, targets=targets)
     c.wait(running)
     repair.forget_adoptions(work.stack)
     plan = _allowed(c, running.planned())
@@ -288,6 +295,11 @@ def launch(c: Recovering, turn: Turn) -> None:
     """Apply the plan: the new instance is made, given the address, and the old one goes."""
     if c.planned is None:
         make_plan(c, turn)
+    carry_out(c, turn)
+
+
+def carry_out(c: Recovering, turn: Turn) -> None:
+    """Apply what was planned of the instance."""
     plan, work = c.planned, c.applying
     headline = plans.headline(plan) if plan is not None else ""
     with turn.effect("apply the plan", plan=headline, serial=c.serial()) as came:

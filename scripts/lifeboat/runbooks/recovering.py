@@ -28,6 +28,7 @@ from lifeboat.model import (
     Recovery,
     RecoveryRequest,
     RunId,
+    Scope,
     Teller,
     WantedImage,
 )
@@ -53,6 +54,7 @@ class Recovering:
     lost: repair.Lost = field(default_factory=repair.Lost)  # what earlier attempts left, here and elsewhere
     work: Applying | None = None  # None in a preview, which changes nothing
     planned: Plan | None = None
+    adoption: Plan | None = None  # of the restored database, by Terraform
     remarks: list[str] = field(default_factory=list)
 
     # -- what was decided ----------------------------------------------------------------------------------------------
@@ -139,7 +141,11 @@ class Recovering:
         fixed = self.fact("failed_at")
         failed_at = request.failed_at if fixed is None else datetime.fromisoformat(fixed)
         changed = any(event.kind is EventKind.INTENT for event in self.journal.events)
+        whole = request.scope is not Scope.INSTANCE
         wishes = {
+            "--scope": request.scope.value if whole else None,
+            "--to": None if request.to is None else f"{request.to:%Y-%m-%dT%H:%M:%SZ}",
+            "--from": request.copy,
             "--ami": request.image,
             "--accept-foreign-image": "" if request.accepted else None,
             "--failed-at": None if failed_at is None else f"{failed_at:%Y-%m-%dT%H:%M:%SZ}",

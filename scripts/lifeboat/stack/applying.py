@@ -99,10 +99,16 @@ class Applying:
         repair.adopt_stack(self.site, self.tell, self.stack, lost)
         return self.start_plan(self.stack, "stack")
 
-    def start_plan(self, terraform: Terraform, name: str, *, replace: Sequence[Address] = ()) -> Running:
-        """Start a plan that is kept in the run's folder; what is named in `replace` is made anew in any case."""
+    def start_plan(
+        self, terraform: Terraform, name: str, *, replace: Sequence[Address] = (), targets: Sequence[Address] = ()
+    ) -> Running:
+        """Start a plan that is kept in the run's folder; what is named in `replace` is made anew in any case.
+
+        With `targets` it is a plan of these alone, and of what they need.
+        """
         running = terraform.plan(
             replace=replace,
+            targets=targets,
             out=self.run.folder / f"{name}.plan",
             events=self.run.folder / f"{name}-plan.jsonl",
             seconds=self.settings.plan_minutes * 60,

@@ -1,0 +1,239 @@
+"""RDS's restores: the copies that there are, a new instance from one of them, and what is changed on it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifeboat.clients import sdk
+from lifeboat.clients.sdk import translated
+from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoredInstance, RestoreOrder
+from lifeboat.errors import Failed
+
+RUN_TAG = "lifeboat:run"
+_ABSENT = ("DBInstanceNotFound", "DBInstanceNotFoundFault")
+_NO_SNAPSHOT = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
+_TAKEN = ("DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault")
+_SNAPSHOT_TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
+# What RDS says no to for good; everything else may pass.
+_REFUSALS = ("InvalidParameter", "InvalidRestore", "Quota", "NotFound", "Insufficient", "InvalidVPC", "AccessDenied")
+_KINDS = {"manual": PointKind.MANUAL_SNAPSHOT, "awsbackup": PointKind.BACKUP_POINT}
+_GIB = 1024**3
+
+
+class DatabaseRestores:
+    """The instances and copies of one region whose names begin as this application's do."""
+
+    def __init__(self, rds: Any, *, region: str, application: str) -> None:
+        self._rds = rds
+        self._region = region
+        self._ours = f"{application}-g"
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def points(self) -> list[RecoveryPoint]:
+        """Return every copy in this region that a new instance can be restored from, in no order."""
+        return [*self._windows(), *self._snapshots()]
+
+    def _windows(self) -> Iterator[RecoveryPoint]:
+        """Yield the windows of automated backups: of instances, deleted ones, and copies from another region."""
+        with translated(f"list the automated backups in {self._region}"):
+            found = list(sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"))
+        for backup in found:
+            source, window = backup["DBInstanceIdentifier"], backup.get("RestoreWindow") or {}
+            if not source.startswith(self._ours) or "LatestTime" not in window:
+                continue
+            home = str(backup["DBInstanceArn"]).split(":")[3]
+            arn = backup["DBInstanceAutomatedBackupsArn"]
+            yield RecoveryPoint(
+                id=RecoveryPointId(arn.rsplit(":", 1)[1]),
+                kind=PointKind.POINT_IN_TIME,
+                database=source,
+                region=self._region,
+                taken_at=window["LatestTime"],
+                earliest=window.get("EarliestTime"),
+                status="available" if home == self._region else f"a copy of {home}'s backups",
+                size=_bytes(backup),
+                source=source,
+                key=backup.get("KmsKeyId"),
+                flags=("the instance is gone",) if backup["Status"] == "retained" else (),
+            )
+
+    def _snapshots(self) -> Iterator[RecoveryPoint]:
+        with translated(f"list the snapshots of databases in {self._region}"):
+            found = list(sdk.items(self._rds, "describe_db_snapshots", "DBSnapshots"))
+        for snapshot in found:
+            source = snapshot["DBInstanceIdentifier"]
+            if not source.startswith(self._ours):
+                continue
+            taken = snapshot.get("OriginalSnapshotCreateTime") or snapshot.get("SnapshotCreateTime")
+            if not isinstance(taken, datetime):
+                continue  # it is only being made
+            yield RecoveryPoint(
+                id=RecoveryPointId(snapshot["DBSnapshotIdentifier"]),
+                kind=_KINDS.get(snapshot["SnapshotType"], PointKind.AUTOMATED_SNAPSHOT),
+                database=source,
+                region=self._region,
+                taken_at=taken,
+                status=snapshot["Status"],
+                size=_bytes(snapshot),
+                source=source,
+                key=snapshot.get("KmsKeyId"),
+            )
+
+    def names(self) -> set[str]:
+        """Return the names of this application's instances, and of those and the final snapshots that copies tell of."""
+        with translated(f"list the databases in {self._region}"):
+            found = sdk.items(self._rds, "describe_db_instances", "DBInstances")
+            present = {one["DBInstanceIdentifier"] for one in found}
+        named = {name for point in self.points() for name in (point.source, str(point.id))}
+        return {name for name in (*present, *named) if name.startswith(self._ours)}
+
+    def created_at(self, identifier: str) -> datetime | None:
+        """Return when an instance was made, also of one that is gone whose backups are there; None: nobody knows."""
+        with translated(f"look at the database {identifier}"):
+            answer = sdk.unless_absent(
+                _ABSENT, lambda: self._rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+            )
+            found = answer or [
+                one
+                for one in sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
+                if one["DBInstanceIdentifier"] == identifier
+            ]
+        times = [one["InstanceCreateTime"] for one in found if one.get("InstanceCreateTime")]
+        return max(times, default=None)
+
+    def instance(self, identifier: str) -> RestoredInstance | None:
+        """Return an instance; None when there is none of that name."""
+        with translated(f"look at the database {identifier}"):
+            answer = sdk.unless_absent(
+                _ABSENT, lambda: self._rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+            )
+        return _instance(answer[0]) if answer else None
+
+    # -- a new one -----------------------------------------------------------------------------------------------------
+
+    def restore(self, order: RestoreOrder) -> None:
+        """Order the restore of a new instance; one of that name that this run has ordered before is the same one.
+
+        Raises Failed with RDS's words where it refuses, or where the name is somebody else's.
+        """
+        asked = {
+            **order.settings.asked,
+            "Tags": sdk.pairs({**order.settings.tags, RUN_TAG: order.run}),
+            # A first backup would keep the instance from serving no longer, and from answering a modify for long.
+            "BackupRetentionPeriod": 0,
+            "DeletionProtection": True,
+        }
+        with translated(f"restore {order.identifier} from {order.point.id}"):
+            try:
+                self._ordered(order, asked)
+            except ClientError as error:
+                if sdk.code(error) in _TAKEN:
+                    self._require_ours(order)
+                    return
+                if sdk.code(error).startswith(_REFUSALS):
+                    words = error.response["Error"].get("Message", "")
+                    raise Failed(f"RDS does not restore {order.point.id}: {sdk.code(error)}: {words}") from error
+                raise
+
+    def _ordered(self, order: RestoreOrder, asked: dict[str, Any]) -> None:
+        if order.point.kind is not PointKind.POINT_IN_TIME:
+            # Not a parameter of this call: storage grows by itself again once it is modified.
+            asked = {key: value for key, value in asked.items() if key != "MaxAllocatedStorage"}
+            self._rds.restore_db_instance_from_db_snapshot(
+                DBSnapshotIdentifier=order.point.id, DBInstanceIdentifier=order.identifier, **asked
+            )
+            return
+        when: dict[str, Any] = {"UseLatestRestorableTime": True} if order.to is None else {"RestoreTime": order.to}
+        self._rds.restore_db_instance_to_point_in_time(
+            **self._source(order.point), TargetDBInstanceIdentifier=order.identifier, **when, **asked
+        )
+
+    def _source(self, point: RecoveryPoint) -> dict[str, str]:
+        """Return how RDS is told which instance: one that is gone only by its resource id, which its name may not be."""
+        for backup in sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"):
+            if str(backup["DBInstanceAutomatedBackupsArn"]).endswith(f":{point.id}"):
+                return {"SourceDbiResourceId": backup["DbiResourceId"]}
+        raise Failed(f"the automated backups {point.id} of {point.source} are gone")
+
+    def _require_ours(self, order: RestoreOrder) -> None:
+        found = self.instance(order.identifier)
+        if found is None or found.tags.get(RUN_TAG) != order.run:
+            raise Failed(
+                f"there is a database {order.identifier} that this run did not make",
+                hint="lifeboat plan-recovery shows which generations there are; look at whose it is",
+            )
+
+    # -- what is changed on it -----------------------------------------------------------------------------------------
+
+    def manage_password(self, identifier: str, key: str | None, modified: Mapping[str, object]) -> None:
+        """Let RDS give the instance a password of its own, in a secret under this key, and set what no restore sets."""
+        under = {} if key is None else {"MasterUserSecretKmsKeyId": key}
+        self._modify(identifier, ManageMasterUserPassword=True, **under, **modified)
+
+    def keep_backups(self, identifier: str, days: int) -> None:
+        """Turn automated backups on; RDS then makes the first one, while the instance serves."""
+        self._modify(identifier, BackupRetentionPeriod=days)
+
+    def unprotect(self, identifier: str) -> None:
+        """Lift the deletion protection."""
+        self._modify(identifier, DeletionProtection=False)
+
+    def _modify(self, identifier: str, **asked: Any) -> None:
+        with translated(f"modify the database {identifier}"):
+            self._rds.modify_db_instance(DBInstanceIdentifier=identifier, ApplyImmediately=True, **asked)
+
+    def delete(self, identifier: str) -> None:
+        """Delete an instance of which nothing has to be kept; one that is gone already is none."""
+        with translated(f"delete the database {identifier}"):
+            sdk.unless_absent(
+                _ABSENT,
+                lambda: self._rds.delete_db_instance(
+                    DBInstanceIdentifier=identifier, SkipFinalSnapshot=True, DeleteAutomatedBackups=True
+                ),
+            )
+
+    # -- a snapshot before one goes ------------------------------------------------------------------------------------
+
+    def take_snapshot(self, identifier: str, name: str, tags: Mapping[str, str]) -> None:
+        """Order a snapshot of an instance; one of that name is the same one."""
+        with translated(f"take the snapshot {name} of {identifier}"):
+            sdk.unless_absent(
+                _SNAPSHOT_TAKEN,
+                lambda: self._rds.create_db_snapshot(
+                    DBInstanceIdentifier=identifier, DBSnapshotIdentifier=name, Tags=sdk.pairs(tags)
+                ),
+            )
+
+    def snapshot_status(self, name: str) -> tuple[str, int] | None:
+        """Return the status of a snapshot and how much of it is made, in per cent; None when there is none."""
+        with translated(f"look at the snapshot {name}"):
+            found = sdk.unless_absent(
+                _NO_SNAPSHOT, lambda: self._rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
+            )
+        return (str(found[0]["Status"]), int(found[0].get("PercentProgress", 0))) if found else None
+
+
+def _instance(shape: dict[str, Any]) -> RestoredInstance:
+    endpoint, secret = shape.get("Endpoint") or {}, shape.get("MasterUserSecret") or {}
+    return RestoredInstance(
+        identifier=shape["DBInstanceIdentifier"],
+        status=shape["DBInstanceStatus"],
+        address=endpoint.get("Address"),
+        port=endpoint.get("Port"),
+        tags=sdk.tags(shape.get("TagList", [])),
+        password_secret_arn=secret.get("SecretArn"),
+        secret_status=secret.get("SecretStatus"),
+        retention=int(shape.get("BackupRetentionPeriod", 0)),
+        size=int(shape.get("AllocatedStorage", 0)) * _GIB,
+        modifying=bool(shape.get("PendingModifiedValues")),
+    )
+
+
+def _bytes(shape: Mapping[str, Any]) -> int | None:
+    size = shape.get("AllocatedStorage")
+    return None if size is None else int(size) * _GIB

@@ -1,0 +1,218 @@
+"""`lifeboat retire`: an older generation of the database goes, with a snapshot of it that stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lifeboat.clients import private_files, run_files
+from lifeboat.decisions import generations, plans, retirement
+from lifeboat.errors import Failed, NothingFits, Refused, StoppedPartWay
+from lifeboat.model import Agree, Plan, Recovery, RunId, Teller
+from lifeboat.site import Site
+from lifeboat.stack import database_copies, outputs, preflight, rehearsal, repair
+from lifeboat.stack.applying import PATIENCE, Applying, steps
+
+_SNAPSHOT_LIMIT = timedelta(hours=6)
+_POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retired:
+    """What is gone, and the snapshot that stays of it."""
+
+    generation: str
+    identifier: str
+    snapshot: str
+    to_commit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A generation that may go: its instance, the snapshot that will stay, and the one that serves in its place."""
+
+    generation: str
+    identifier: str
+    snapshot: str
+    serving: str
+
+
+def preview(site: Site, generation: str) -> Candidate:
+    """Return what would go and what would stay; raises Refused, or NothingFits, where it must not.
+
+    Nothing is changed.
+    """
+    recovery = outputs.recovery(site.stack_store())
+    known = database_copies.recorded(site)
+    env = site.project.env
+    if generation not in known:
+        raise NothingFits(
+            f"there is no generation {generation} of the database; Terraform knows {', '.join(sorted(known)) or 'none'}",
+            hint=f"lifeboat plan-recovery -e {env} shows the copies of each",
+        )
+    serving = recovery.database.active_generation
+    why = retirement.forbidden(
+        generation, serving, site.database_restores(recovery.region).instance(recovery.database.identifier)
+    )
+    if why is not None:
+        raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
+    identifier = str(known[generation]["identifier"])
+    return Candidate(
+        generation=generation,
+        identifier=identifier,
+        snapshot=retirement.snapshot_name(identifier),
+        serving=recovery.database.identifier,
+    )
+
+
+def lines(found: Candidate) -> list[str]:
+    """Return what has to be agreed to, in words."""
+    return [
+        f"delete {found.identifier}, which does not serve ({found.serving} does)",
+        f"its automated backups stay until they expire; the snapshot {found.snapshot} is taken first and stays for ever",
+    ]
+
+
+def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
+    """Take a generation away once its snapshot is there; cut off at any point, the same command goes on.
+
+    Raises Refused before anything is changed where it must not go, StoppedPartWay where something stayed.
+    """
+    preflight.require(site, tell)
+    with run_files.held(site.project.work, "retire", patience=PATIENCE, tell=tell.say) as this_run:
+        work = Applying(site, tell, this_run)
+        again = f"lifeboat retire {generation} -e {site.project.env}"
+        with run_files.ending(this_run, lambda: work.cut_off), work.whole(again):
+            rehearsal.start(site, tell, but=this_run.run)
+            preflight.require_account(site)
+            repair.require_own(site, site.stack_store())
+            repair.require_state(site, site.stack_store())
+            with site.lease(this_run.run, tell.say).held() as work.fence:
+                found = preview(site, generation)
+                agree(lines(found))
+                lost = repair.run(site, tell, this_run)
+                _snapshot(site, tell, found)
+                return _gone(work, found, lost)
+
+
+def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
+    """Take the snapshot and wait until it is available: nothing is deleted before."""
+    recovery = outputs.recovery(site.stack_store())
+    restores = site.database_restores(recovery.region)
+    if restores.instance(found.identifier) is None:
+        tell.warn(f"{found.identifier} is gone from AWS already: what stays of it are its backups")
+        return
+    if restores.snapshot_status(found.snapshot) is None:
+        tell.say(f"taking the snapshot {found.snapshot} of {found.identifier}")
+        restores.take_snapshot(found.identifier, found.snapshot, _tags(recovery, found))
+    until = time.monotonic() + _SNAPSHOT_LIMIT.total_seconds()
+    with tell.waiting() as show:
+        while (status := restores.snapshot_status(found.snapshot)) is None or status[0] != "available":
+            if status is not None and status[0] == "failed":
+                raise Failed(
+                    f"the snapshot {found.snapshot} of {found.identifier} failed; nothing was deleted",
+                    hint="look at the database's events: aws rds describe-events --source-type db-instance"
+                    f" --source-identifier {found.identifier}",
+                )
+            if time.monotonic() > until:
+                raise StoppedPartWay(
+                    f"the snapshot {found.snapshot} is not available after {_SNAPSHOT_LIMIT}; nothing was deleted",
+                    hint=f"lifeboat retire {found.generation} -e {site.project.env} goes on from there",
+                )
+            show(f"{found.snapshot} is {'not there yet' if status is None else f'{status[0]}, {status[1]} %'}")
+            time.sleep(_POLL_SECONDS if status is None or status[1] < 100 else 1.0)
+    tell.say(f"{found.snapshot} is available, and stays")
+
+
+def _tags(recovery: Recovery, found: Candidate) -> dict[str, str]:
+    return {
+        "application": recovery.application,
+        "environment": recovery.environment,
+        "managed-by": "lifeboat",
+        "lifeboat:retired": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "lifeboat:kept": f"the last of {found.identifier}",
+    }
+
+
+def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
+    site = work.site
+    path = site.project.recovery_file
+    present = generations.options(_text(site), database_copies.recorded(site))
+    active = outputs.recovery(site.stack_store()).database.active_generation
+    restores = site.database_restores(outputs.recovery(site.stack_store()).region)
+    # One that is gone would be made anew, empty, by a plan that still names it.
+    if restores.instance(found.identifier) is not None:
+        before = _text(site)
+        _write(site, generations.retiring(present, found.generation), active)
+        try:
+            _applied(work, found.generation, "unprotect", lost)
+        except Refused:
+            _put_back(site, before)
+            raise
+    _write(site, generations.without(present, found.generation), active)
+    try:
+        _applied(work, found.generation, "retire", lost)
+    except Refused as error:
+        raise StoppedPartWay(f"{found.identifier} has lost its protection: {error.summary}", hint=error.hint) from error
+    after = _planned(work, "after")
+    if not after.empty:
+        raise StoppedPartWay(
+            f"{found.identifier} is gone, and the next apply would change something: {plans.headline(after)}",
+            hint=f"lifeboat plan -e {site.project.env} shows it",
+        )
+    repair.done(site, work.run)
+    name = f"environments/{path.name}"
+    return Retired(
+        generation=found.generation,
+        identifier=found.identifier,
+        snapshot=found.snapshot,
+        to_commit=f"git add {name} && git commit -m 'Retired {found.identifier}' -- {name} && git push",
+    )
+
+
+def _text(site: Site) -> str | None:
+    path = site.project.recovery_file
+    return path.read_text() if path.exists() else None
+
+
+def _put_back(site: Site, before: str | None) -> None:
+    path = site.project.recovery_file
+    if before is None:
+        path.unlink()
+    else:
+        path.write_text(before)
+
+
+def _write(site: Site, options: Mapping[str, dict[str, Any]], active: str) -> None:
+    path = site.project.recovery_file
+    private_files.write(path, generations.file(_text(site), options, active).encode())
+    path.chmod(0o644)  # it is committed
+
+
+def _planned(work: Applying, name: str) -> Plan:
+    work.stack = work.site.stack_terraform_of(RunId(work.run.run))
+    work.stack.init(work.site.backend())
+    running = work.start_plan(work.stack, name)
+    work.wait([running])
+    return running.planned()
+
+
+def _applied(work: Applying, generation: str, name: str, lost: repair.Lost) -> None:
+    work.stack.init(work.site.backend())
+    repair.adopt_stack(work.site, work.tell, work.stack, lost)
+    plan = _planned(work, name)
+    repair.forget_adoptions(work.stack)
+    refused = retirement.refused(plan, generation)
+    if refused:
+        raise Refused(
+            "this plan would touch more than the generation that is retired:\n"
+            + "\n".join(f"  {change.action.value} {change.address}: {why}" for change, why in refused),
+            hint=f"undo the edit or the drift, then lifeboat retire {generation} -e {work.site.project.env}",
+        )
+    if not plan.empty:
+        work.wait([work.start_apply(work.stack, name)], total=steps(plan))
+        work.tell.resources_end()
+        work.check_state()

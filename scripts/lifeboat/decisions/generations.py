@@ -1,0 +1,149 @@
+"""The database's generations: what the next one is called, and what the recovery file says of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from lifeboat.database_model import InstanceSettings
+from lifeboat.decisions.recoveries import readable
+from lifeboat.errors import IntegrityFailure
+
+_GENERATIONS = "database_generations"
+_ACTIVE = "active_generation"
+_NAME = re.compile(r"g([1-9][0-9]{0,3})")
+
+Options = dict[str, Any]
+
+
+def identifier(application: str, generation: str) -> str:
+    """Return the name of a generation's instance in RDS (modules/database)."""
+    return f"{application}-{generation}"
+
+
+def of_identifier(application: str, name: str) -> str | None:
+    """Return the generation that an instance, its backups or its final snapshot is of; None where it is none of ours."""
+    found = re.fullmatch(rf"{re.escape(application)}-(g[1-9][0-9]{{0,3}})(-.+)?", name)
+    return found[1] if found else None
+
+
+def following(application: str, names: Iterable[str]) -> str:
+    """Return the generation after every one that ever left a trace: an instance, its backups, its final snapshot."""
+    numbers = [
+        int(match[1])
+        for name in names
+        if (generation := of_identifier(application, name)) is not None and (match := _NAME.fullmatch(generation))
+    ]
+    return f"g{max(numbers, default=0) + 1}"
+
+
+def options(text: str | None, recorded: Collection[str]) -> dict[str, Options]:
+    """Return each recorded generation with what the recovery file says of it; nothing where it does not name it.
+
+    Raises IntegrityFailure where the file is not what we write.
+    """
+    named = ({} if text is None else readable(text)).get(_GENERATIONS, {})
+    if not isinstance(named, dict) or not all(isinstance(said, dict) for said in named.values()):
+        raise IntegrityFailure(
+            f"the recovery file's {_GENERATIONS} are no map of maps", hint="look at it; git log shows what it was"
+        )
+    return {generation: dict(named.get(generation, {})) for generation in sorted(recorded, key=_number)}
+
+
+def with_restored(present: Mapping[str, Options], new: str, *, lost: Collection[str] = ()) -> dict[str, Options]:
+    """Return the generations with a restored one beside them; one whose instance is lost would be made anew, empty.
+
+    Its copy in the other region comes last, when the application answers: AWS takes up to an hour to begin one.
+    """
+    kept = {generation: dict(said) for generation, said in present.items() if generation not in lost}
+    return {**kept, new: {"restored": True, "dr_copy": False}}
+
+
+def with_copy(present: Mapping[str, Options], generation: str) -> dict[str, Options]:
+    """Return the generations with the copy in the other region begun for one."""
+    return {
+        name: {key: value for key, value in said.items() if name != generation or key != "dr_copy"}
+        for name, said in present.items()
+    }
+
+
+def retiring(present: Mapping[str, Options], generation: str) -> dict[str, Options]:
+    """Return the generations with the deletion protection lifted from one."""
+    return {name: {**said, "retiring": True} if name == generation else dict(said) for name, said in present.items()}
+
+
+def without(present: Mapping[str, Options], generation: str) -> dict[str, Options]:
+    """Return the generations without one."""
+    return {name: dict(said) for name, said in present.items() if name != generation}
+
+
+def file(text: str | None, generations: Mapping[str, Options], active: str) -> str:
+    """Return the recovery file with these generations; what it says of the instance stays."""
+    document = {} if text is None else readable(text)
+    document = {**document, _GENERATIONS: dict(generations), _ACTIVE: active}
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def variables(generations: Mapping[str, Options], active: str) -> dict[str, str]:
+    """Return the same for Terraform's command line, which counts for more than any file."""
+    return {_GENERATIONS: json.dumps(generations), _ACTIVE: active}
+
+
+def active_in(text: str | None) -> str | None:
+    """Return the generation that a recovery file names as the serving one."""
+    found = ({} if text is None else readable(text)).get(_ACTIVE)
+    return found if isinstance(found, str) else None
+
+
+# RDS's restore calls and Terraform's record of an instance call the same thing differently.
+_ASKED = {
+    "DBInstanceClass": "instance_class",
+    "DBSubnetGroupName": "db_subnet_group_name",
+    "DBParameterGroupName": "parameter_group_name",
+    "VpcSecurityGroupIds": "vpc_security_group_ids",
+    "Port": "port",
+    "MultiAZ": "multi_az",
+    "PubliclyAccessible": "publicly_accessible",
+    "StorageType": "storage_type",
+    "AutoMinorVersionUpgrade": "auto_minor_version_upgrade",
+    "CopyTagsToSnapshot": "copy_tags_to_snapshot",
+    "EnableIAMDatabaseAuthentication": "iam_database_authentication_enabled",
+    "EnableCloudwatchLogsExports": "enabled_cloudwatch_logs_exports",
+    "CACertificateIdentifier": "ca_cert_identifier",
+    "NetworkType": "network_type",
+    "PreferredBackupWindow": "backup_window",
+    "MaxAllocatedStorage": "max_allocated_storage",
+}
+_DEFAULT_IOPS, _DEFAULT_THROUGHPUT = 3000, 125
+
+
+def settings(recorded: Mapping[str, Any]) -> InstanceSettings:
+    """Return what a restored instance must be like, from the attributes of an aws_db_instance in Terraform's state."""
+    asked = {name: recorded[key] for name, key in _ASKED.items() if recorded.get(key) not in (None, "", [])}
+    if not recorded.get("max_allocated_storage"):
+        asked.pop("MaxAllocatedStorage", None)
+    # gp3's own values may not be named (RDS user guide, "gp3 storage"); groups of RDS's own need not be.
+    if (recorded.get("iops") or 0) > _DEFAULT_IOPS or recorded.get("storage_type") in ("io1", "io2"):
+        asked["Iops"] = recorded["iops"]
+    if (recorded.get("storage_throughput") or 0) > _DEFAULT_THROUGHPUT:
+        asked["StorageThroughput"] = recorded["storage_throughput"]
+    if not str(recorded.get("option_group_name") or "default:").startswith("default:"):
+        asked["OptionGroupName"] = recorded["option_group_name"]
+    modified = {"PreferredMaintenanceWindow": recorded["maintenance_window"]}
+    if "MaxAllocatedStorage" in asked:
+        modified["MaxAllocatedStorage"] = asked["MaxAllocatedStorage"]
+    secret: list[dict[str, Any]] = recorded.get("master_user_secret") or []
+    return InstanceSettings(
+        asked=asked,
+        modified=modified,
+        tags=dict(recorded.get("tags_all") or {}),
+        password_key=recorded.get("master_user_secret_kms_key_id") or (secret[0]["kms_key_id"] if secret else None),
+        retention=int(recorded["backup_retention_period"]),
+    )
+
+
+def _number(generation: str) -> int:
+    match = _NAME.fullmatch(generation)
+    return int(match[1]) if match else 0

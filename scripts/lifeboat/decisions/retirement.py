@@ -1,0 +1,49 @@
+"""Whether an older generation of the database may go, and what a plan that takes it away may touch."""
+
+from __future__ import annotations
+
+from lifeboat.database_model import RestoredInstance
+from lifeboat.decisions.recovery_plan import FOLLOWS, names_generation
+from lifeboat.model import LOSING, Action, Change, Plan
+
+
+def forbidden(generation: str, serving: str, instance: RestoredInstance | None) -> str | None:
+    """Return why a generation must stay: it serves, or nothing proven serves in its place; None where it may go."""
+    if generation == serving:
+        return f"{generation} is the generation that serves the application"
+    if number(generation) > number(serving):
+        return f"{generation} is newer than {serving}, which serves: no newer generation was proven in its place"
+    if instance is None or not instance.usable:
+        state = "does not exist" if instance is None else f"is {instance.status}"
+        return f"{serving}, which serves, {state}: {generation} may be all that there is"
+    if instance.retention == 0:
+        return f"{serving}, which serves, has no backups yet: {generation} may be all that there is"
+    return None
+
+
+def snapshot_name(identifier: str) -> str:
+    """Return what the snapshot is called that stays of an instance; Terraform takes one more as it deletes it."""
+    return f"{identifier}-retired"
+
+
+def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
+    """Return the changes of a plan that have nothing to do with the generation that goes."""
+    own = (
+        f'module.database.aws_db_instance.this["{generation}"]',
+        f'module.database.aws_db_instance_automated_backups_replication.dr["{generation}"]',
+    )
+    why = "it has nothing to do with the generation: something was edited, or drifted"
+    return [
+        (change, why)
+        for change in plan.changes
+        if not (change.address in own and change.action in (Action.DELETE, Action.UPDATE))
+        and not (
+            change.resource_type in FOLLOWS
+            and (change.action not in LOSING or names_generation(change.address, generation))
+        )
+    ]
+
+
+def number(generation: str) -> int:
+    """Return the number of a generation: g12 is the 12th."""
+    return int(generation.removeprefix("g"))

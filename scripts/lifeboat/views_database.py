@@ -1,0 +1,84 @@
+"""Printing of the database's copies as a recovery sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from lifeboat.commands.plan_recovery import Planned
+from lifeboat.database_model import CopyCandidate
+from lifeboat.decisions.durations import said
+from lifeboat.views import console
+
+
+def planned(found: Planned) -> None:
+    """Print every copy, newest first, with what it costs and why it is taken or not."""
+    table = Table()
+    for heading in ("copy", "kind", "of", "data until", "region", "lost", "takes", ""):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "data until")
+    for one in found.candidates:
+        taken = found.chosen is not None and one.point.id == found.chosen.point.id
+        why = f"[green]taken: {escape(found.choosing.choice.why)}[/green]" if taken else escape(_why_not(found, one))
+        until = f"{one.point.taken_at:%Y-%m-%d %H:%M:%S}Z"
+        first = one.point.earliest
+        table.add_row(
+            escape(one.point.id),
+            one.point.kind.value,
+            one.point.source,
+            until if first is None else f"{first:%Y-%m-%d %H:%M:%S}Z\n… {until}",
+            one.point.region,
+            said(one.loss),
+            "unknown" if one.takes is None else said(one.takes),
+            why,
+        )
+    out = console(stderr=False)
+    out.print(table)
+    if found.chosen is not None:
+        best = found.chosen
+        out.print(
+            f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {said(best.loss)};"
+            f" takes {'unknown' if best.takes is None else said(best.takes)} ({escape(best.takes_why)});"
+            f" needs {escape(' and '.join(best.needs))}"
+        )
+    out.print("nothing was changed")
+
+
+def planned_document(found: Planned) -> dict[str, Any]:
+    """Return the same for JSON; lengths in seconds, sizes in bytes, times in RFC 3339."""
+    best = found.chosen
+    return {
+        "chosen": None if best is None else {**_document(best), "why": found.choosing.choice.why},
+        "why": found.choosing.choice.why,
+        "copies": [
+            {
+                **_document(one),
+                "why_not": None if best is not None and one.point.id == best.point.id else _why_not(found, one),
+            }
+            for one in found.candidates
+        ],
+    }
+
+
+def _document(one: CopyCandidate) -> dict[str, Any]:
+    point = one.point
+    return {
+        "id": point.id,
+        "kind": point.kind.value,
+        "source": point.source,
+        "region": point.region,
+        "status": point.status,
+        "earliest": None if point.earliest is None else point.earliest.isoformat(),
+        "taken_at": point.taken_at.isoformat(),
+        "to": one.to.isoformat(),
+        "size": point.size,
+        "loss_seconds": one.loss.total_seconds(),
+        "takes_seconds": None if one.takes is None else one.takes.total_seconds(),
+        "takes_why": one.takes_why,
+        "needs": list(one.needs),
+    }
+
+
+def _why_not(found: Planned, one: CopyCandidate) -> str:
+    return next((why for point, why in found.choosing.others if point.id == one.point.id), found.choosing.choice.why)

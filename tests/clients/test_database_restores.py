@@ -1,0 +1,142 @@
+"""Copies and restores of RDS against the local cloud: what is listed, what is ordered twice, whose a name is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lifeboat.clients.database_restores import DatabaseRestores
+from lifeboat.database_model import InstanceSettings, PointKind, RecoveryPoint, RestoreOrder
+from lifeboat.errors import Failed
+
+from tests.conftest import RunningCloud
+
+SETTINGS = InstanceSettings(
+    asked={"DBInstanceClass": "db.t4g.small", "CopyTagsToSnapshot": True},
+    modified={"PreferredMaintenanceWindow": "sun:00:30-sun:01:30"},
+    tags={"application": "app"},
+    password_key=None,
+    retention=7,
+)
+
+
+@pytest.fixture(scope="module")
+def rds(cloud: RunningCloud) -> Any:
+    """RDS with a database of the application, and one of another whose name begins alike."""
+    rds = cloud.client("rds")
+    for name in ("app-g1", "app2-g1"):
+        rds.create_db_instance(
+            DBInstanceIdentifier=name,
+            Engine="postgres",
+            DBInstanceClass="db.t4g.small",
+            AllocatedStorage=20,
+            DBName="app",
+            MasterUsername="app_admin",
+            MasterUserPassword="not-4-anybody",
+            BackupRetentionPeriod=7,
+        )
+    return rds
+
+
+@pytest.fixture
+def restores(rds: Any) -> DatabaseRestores:
+    return DatabaseRestores(rds, region="eu-west-1", application="app")
+
+
+def point(restores: DatabaseRestores, kind: PointKind) -> RecoveryPoint:
+    return next(found for found in restores.points() if found.kind is kind and found.source == "app-g1")
+
+
+def order(found: RecoveryPoint, name: str, run: str) -> RestoreOrder:
+    return RestoreOrder(point=found, to=None, identifier=name, settings=SETTINGS, run=run)
+
+
+def test_every_copy_of_this_application_is_listed_and_no_other(restores: DatabaseRestores) -> None:
+    found = restores.points()
+
+    assert {(one.kind, one.source, one.status) for one in found} == {
+        (PointKind.POINT_IN_TIME, "app-g1", "available"),
+        (PointKind.AUTOMATED_SNAPSHOT, "app-g1", "available"),
+    }
+    (window,) = (one for one in found if one.kind is PointKind.POINT_IN_TIME)
+    assert window.earliest is not None
+    assert window.earliest <= window.taken_at
+    assert {one.size for one in found} == {20 * 1024**3}
+    assert "app-g1" in restores.names()
+    assert restores.created_at("app-g1") is not None
+    assert restores.created_at("app-g9") is None
+
+
+def test_an_order_whose_answer_was_lost_is_the_same_order_and_another_runs_is_not(
+    rds: Any, restores: DatabaseRestores
+) -> None:
+    found = point(restores, PointKind.POINT_IN_TIME)
+    restores.restore(order(found, "app-g2", "run-1"))
+
+    restores.restore(order(found, "app-g2", "run-1"))
+    with pytest.raises(Failed, match="there is a database app-g2 that this run did not make"):
+        restores.restore(order(found, "app-g2", "run-2"))
+
+    made = restores.instance("app-g2")
+    assert made is not None
+    assert (made.usable, made.tags["lifeboat:run"], made.tags["application"], made.retention) == (
+        True,
+        "run-1",
+        "app",
+        0,
+    )
+    assert rds.describe_db_instances(DBInstanceIdentifier="app-g2")["DBInstances"][0]["DeletionProtection"]
+
+
+def test_a_snapshot_is_restored_and_its_password_managed_and_its_backups_turned_on(
+    restores: DatabaseRestores,
+) -> None:
+    restores.restore(order(point(restores, PointKind.AUTOMATED_SNAPSHOT), "app-g3", "run-1"))
+    restores.manage_password("app-g3", None, SETTINGS.modified)
+    restores.keep_backups("app-g3", 7)
+
+    made = restores.instance("app-g3")
+
+    assert made is not None
+    assert (made.password_secret_arn is not None, made.secret_status, made.retention) == (True, "active", 7)
+
+
+def test_what_rds_refuses_is_told_in_its_words(restores: DatabaseRestores) -> None:
+    found = point(restores, PointKind.POINT_IN_TIME)
+    early = RestoreOrder(
+        point=found,
+        to=found.earliest and found.earliest.replace(year=2020),
+        identifier="app-g4",
+        settings=SETTINGS,
+        run="r",
+    )
+
+    with pytest.raises(Failed, match="RDS does not restore ab-.*cannot be restored to a time earlier than"):
+        restores.restore(early)
+
+    assert restores.instance("app-g4") is None
+
+
+def test_one_that_is_gone_is_restored_from_what_it_left_and_nothing_is_deleted_twice(
+    rds: Any, restores: DatabaseRestores
+) -> None:
+    rds.delete_db_instance(DBInstanceIdentifier="app-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
+    left = point(restores, PointKind.POINT_IN_TIME)
+
+    restores.restore(order(left, "app-g5", "run-1"))
+    restores.unprotect("app-g5")
+    restores.delete("app-g5")
+    restores.delete("app-g5")
+
+    assert left.flags == ("the instance is gone",)
+    assert restores.created_at("app-g1") is not None
+    assert restores.instance("app-g5") is None
+
+
+def test_a_snapshot_is_taken_once(restores: DatabaseRestores) -> None:
+    assert restores.snapshot_status("app-g2-retired") is None
+
+    restores.take_snapshot("app-g2", "app-g2-retired", {"application": "app"})
+    restores.take_snapshot("app-g2", "app-g2-retired", {"application": "app"})
+
+    assert restores.snapshot_status("app-g2-retired") == ("available", 100)

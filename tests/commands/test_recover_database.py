@@ -1,0 +1,253 @@
+"""From lost data to an application that answers with every row up to a moment: what is restored, adopted, refused, retired."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import permissions
+from tests.rehearsal import Rehearsal, passed
+
+RECOVERY_FILE = "environments/local.recovery.tfvars.json"
+LATELY = 90.0  # seconds until a window reaches a moment: RDS uploads the log every five minutes, the local cloud sooner
+
+
+def told(stack: Rehearsal) -> dict[str, Any]:
+    """Return the application's page."""
+    with urllib.request.urlopen(stack.exported()["APP_URL"], timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def texts(stack: Rehearsal) -> list[str]:
+    return [note["text"] for note in told(stack)["notes"]]
+
+
+def write(stack: Rehearsal, text: str) -> None:
+    asked = urllib.request.Request(
+        f"{stack.exported()['APP_URL']}/notes",
+        json.dumps({"text": text}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked, timeout=10):
+        pass
+
+
+def drop(stack: Rehearsal) -> None:
+    """Drop the application's table, as a wrong migration would."""
+    with psycopg.connect(address(stack), autocommit=True) as connection:
+        connection.execute("DROP TABLE notes")
+
+
+def address(stack: Rehearsal) -> str:
+    found: str = json.loads(passed(stack.lifeboat("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
+    return found
+
+
+def databases(stack: Rehearsal) -> dict[str, dict[str, Any]]:
+    found = stack.client("rds").describe_db_instances()["DBInstances"]
+    return {one["DBInstanceIdentifier"]: one for one in found}
+
+
+def snapshots(stack: Rehearsal) -> dict[str, str]:
+    found = stack.client("rds").describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    return {one["DBSnapshotIdentifier"]: one["Status"] for one in found}
+
+
+def runs(stack: Rehearsal) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    return found
+
+
+def written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def next_second() -> datetime:
+    """Return a moment that lies wholly after everything before this call and before everything after it."""
+    time.sleep(1.1)
+    moment = datetime.now(UTC).replace(microsecond=0)
+    time.sleep(1.1)
+    return moment
+
+
+def wait_for_window(stack: Rehearsal, moment: datetime) -> None:
+    """Wait until the serving database can be restored to a moment."""
+    deadline = time.monotonic() + LATELY
+    while databases(stack)["app-local-g1"]["LatestRestorableTime"] < moment:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_with_a_snapshot(
+    stack: Rehearsal,
+) -> None:
+    """One story: a second recovery only for the retirement would take as long as both together."""
+    write(stack, "written before")
+    moment = next_second()
+    write(stack, "written after")
+    drop(stack)
+    with pytest.raises(urllib.error.HTTPError):
+        told(stack)
+    wait_for_window(stack, moment)
+    trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+    sent_before = len(trace.read_text().splitlines())
+
+    done = passed(stack.run("make", "recover", "SCOPE=database", f"TO={written(moment)}"))
+
+    sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
+    both = databases(stack)
+    run = runs(stack)[0]
+    events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
+    assert texts(stack)[3:] == ["written before"]
+    assert told(stack)["database_generation"] == both["app-local-g2"]["Endpoint"]["Address"]
+    assert "RTO 0:0" in done.stdout
+    assert "RPO 0:0" in done.stdout
+    assert "lifeboat retire g1" in done.stdout
+    assert (run["state"], events[-1]["kind"]) == ("ended", "ended")
+    assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    # Like the one before in everything but its name, and marked as of no run any more: nobody may clear it away.
+    alike = ("DBInstanceClass", "DeletionProtection", "BackupRetentionPeriod", "PreferredMaintenanceWindow", "KmsKeyId")
+    assert [both["app-local-g2"][key] for key in alike] == [both["app-local-g1"][key] for key in alike]
+    assert both["app-local-g2"]["DeletionProtection"]
+    assert "lifeboat:run" not in [tag["Key"] for tag in both["app-local-g2"]["TagList"]]
+    assert json.loads((stack.root / RECOVERY_FILE).read_text()) == {
+        "active_generation": "g2",
+        "database_generations": {"g1": {}, "g2": {"restored": True}},
+    }
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+    refused = passed(stack.lifeboat("retire", "g2", "--yes"), 3)
+    unknown = passed(stack.lifeboat("retire", "g3", "--yes"), 6)
+    unasked = passed(stack.lifeboat("retire", "g1"), 7)
+    before = sorted(databases(stack))
+    retired = passed(stack.lifeboat("retire", "g1", "--yes"))
+
+    assert "g2 is the generation that serves" in refused.stderr
+    assert "there is no generation g3" in unknown.stderr
+    assert "app-local-g1-retired is taken first" in unasked.stderr
+    assert before == ["app-local-g1", "app-local-g2"]
+    assert "the snapshot app-local-g1-retired stays" in retired.stdout
+    assert sorted(databases(stack)) == ["app-local-g2"]
+    assert snapshots(stack)["app-local-g1-retired"] == "available"
+    assert texts(stack)[3:] == ["written before"]
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+
+def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordered(stack: Rehearsal) -> None:
+    write(stack, "written before")
+    moment = next_second()
+    drop(stack)
+    wait_for_window(stack, moment)
+    first = stack.start("lifeboat", "recover", "--scope", "database", "--to", written(moment))
+    kill = {
+        "service": "rds",
+        "operation": "RestoreDBInstanceToPointInTime",
+        "when": "after",
+        "status": 503,
+        "kill": first.pid,
+    }
+    stack.control("faults", add=kill)
+    first.communicate(timeout=300)
+    ordered = sorted(databases(stack))
+    unfinished = passed(stack.lifeboat("recover", "--scope", "database"), 3)
+
+    report = json.loads(passed(stack.lifeboat("resume", "-o", "json")).stdout)
+
+    assert ordered == ["app-local-g1", "app-local-g2"]
+    assert "was cut off and is not finished" in unfinished.stderr
+    assert sorted(databases(stack)) == ordered
+    assert texts(stack)[3:] == ["written before"]
+    assert (report["database"]["identifier"], report["database"]["with_rows"] >= 2) == ("app-local-g2", True)
+    assert report["database"]["to"] == moment.isoformat()
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+
+def test_a_database_that_is_gone_comes_back_from_its_retained_backups_and_giving_up_takes_it_away(
+    stack: Rehearsal,
+) -> None:
+    write(stack, "written before")
+    wait_for_window(stack, next_second())
+    rds = stack.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="app-local-g1", DeletionProtection=False, ApplyImmediately=True)
+    rds.delete_db_instance(DBInstanceIdentifier="app-local-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
+    stack.control("faults", add={"service": "rds", "operation": "ModifyDBInstance", "times": 10_000, "status": 400})
+
+    stopped = passed(stack.lifeboat("recover", "--scope", "database"), 4)
+    stack.control("faults", clear=True)
+    half = sorted(databases(stack))
+    aborted = passed(stack.lifeboat("abort"))
+    after = sorted(databases(stack))
+    passed(stack.lifeboat("recover", "--scope", "database"))
+
+    assert "lifeboat resume " in stopped.stderr
+    assert half == ["app-local-g2"]
+    assert "app-local-g2, which this recovery restored and Terraform does not know, is being deleted" in aborted.stdout
+    assert after == []
+    assert len(databases(stack)) == 1
+    assert texts(stack)[3:] == ["written before"]
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+
+@pytest.fixture(scope="module")
+def untouched(saved: Rehearsal) -> Iterator[Rehearsal]:
+    """The stack for what is refused before anything changes."""
+    saved.load("applied")
+    yield saved
+    saved.load("applied")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (
+            ["--to", "2026-01-01T00:00:00Z"],
+            6,
+            "is outside every window: app-local-g1 can be restored to any second from",
+        ),
+        (["--to", "2026-01-01T00:00:00"], 2, "--to '2026-01-01T00:00:00' is no time with a zone"),
+        (["--to", "2099-01-01T00:00:00Z"], 2, "--to 2099-01-01T00:00:00Z is in the future"),
+        (["--from", "no-such-copy"], 6, "there is no copy no-such-copy of this database"),
+        (["--from", "20261129T031500Z-3f9a1c"], 2, "20261129T031500Z-3f9a1c is a dump"),
+        (["--ami", "ami-0f000000000000001"], 2, "--ami is of the instance"),
+        ([], 7, "what is written from now on stays behind"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_changed(
+    untouched: Rehearsal, arguments: list[str], status: int, words: str
+) -> None:
+    refused = passed(untouched.lifeboat("recover", "--scope", "database", *arguments), status)
+
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert sorted(databases(untouched)) == ["app-local-g1"]
+    assert [run["state"] for run in runs(untouched)] in ([], ["idle"] * len(runs(untouched)))
+
+
+def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: Rehearsal) -> None:
+    found = json.loads(passed(untouched.lifeboat("plan-recovery", "-o", "json")).stdout)
+    outside = untouched.lifeboat("plan-recovery", "--to", "2026-01-01T00:00:00Z", "-o", "json")
+    previewed = json.loads(
+        passed(untouched.lifeboat("recover", "--scope", "database", "--preview", "-o", "json")).stdout
+    )
+
+    kinds = {(copy["kind"], copy["region"]) for copy in found["copies"]}
+    assert kinds >= {
+        ("point-in-time window", "eu-west-1"),
+        ("point-in-time window", "eu-central-1"),
+        ("automated snapshot", "eu-west-1"),
+    }
+    assert (found["chosen"]["kind"], found["chosen"]["source"]) == ("point-in-time window", "app-local-g1")
+    assert [copy["id"] for copy in found["copies"] if copy["why_not"] is None] == [found["chosen"]["id"]]
+    assert json.loads(passed(outside, 6).stdout)["chosen"] is None
+    gaps = {step["step"]: step["gap"] for step in previewed["steps"]}
+    assert f"{found['chosen']['id']} (point-in-time window of app-local-g1)" in gaps["copy"]
+    assert sorted(databases(untouched)) == ["app-local-g1"]

@@ -1,0 +1,228 @@
+"""Which copy of the database is restored, what it costs, and why the others lose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, RestoreRate, Verdict, WantedCopy
+from lifeboat.decisions.database_choice import choose, predicted, require, require_time
+from lifeboat.errors import NothingFits, WrongConfiguration
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/database"
+UNKNOWN = RestoreRate()
+
+
+def ago(**length: float) -> datetime:
+    return NOW - timedelta(**length)
+
+
+def window(**changed: Any) -> RecoveryPoint:
+    known: dict[str, Any] = {
+        "id": RecoveryPointId("ab-2"),
+        "kind": PointKind.POINT_IN_TIME,
+        "database": "app-g2",
+        "region": "eu-west-1",
+        "taken_at": ago(minutes=5),
+        "earliest": ago(days=2),
+        "status": "available",
+        "size": 20 * 1024**3,
+        "source": "app-g2",
+        "key": KEY,
+    }
+    return RecoveryPoint(**{**known, **changed})
+
+
+def snapshot(**changed: Any) -> RecoveryPoint:
+    known = {"id": "rds:app-g2-daily", "kind": PointKind.AUTOMATED_SNAPSHOT, "taken_at": ago(hours=9), "earliest": None}
+    return window(**{**known, **changed})
+
+
+def wanted(**changed: Any) -> WantedCopy:
+    known: dict[str, Any] = {
+        "serving": "app-g2",
+        "serving_since": ago(days=2),
+        "region": "eu-west-1",
+        "key": KEY,
+        "failed_at": NOW,
+    }
+    return WantedCopy(**{**known, **changed})
+
+
+OLDER = window(id="ab-1", source="app-g1", database="app-g1", taken_at=ago(minutes=1), earliest=ago(days=9))
+
+
+@pytest.mark.parametrize(
+    ("points", "asked", "chosen", "why"),
+    [
+        ([window(), snapshot()], wanted(), "ab-2", "of all usable copies it loses least: 5m"),
+        ([window(taken_at=NOW)], wanted(), "ab-2", "nothing is lost with it"),
+        # The older generation's window is newer, and holds nothing of what the application wrote since.
+        ([window(), OLDER], wanted(), "ab-2", "of all usable copies it loses least: 5m"),
+        ([window(), OLDER], wanted(to=ago(days=1)), "ab-2", "its window holds 2026-02-28T12:00:00Z"),
+        ([window(), OLDER], wanted(to=ago(days=3)), "ab-1", "its window holds 2026-02-26T12:00:00Z"),
+        ([window(earliest=ago(hours=1)), OLDER], wanted(to=ago(days=1)), None, "is outside every window"),
+        ([window(), snapshot()], wanted(named="rds:app-g2-daily"), "rds:app-g2-daily", "it was asked for"),
+        ([window(), OLDER], wanted(named="ab-1"), "ab-1", "it was asked for"),
+        ([window(status="a copy of eu-west-1's backups"), snapshot()], wanted(), "rds:app-g2-daily", "loses least: 9h"),
+        ([snapshot()], wanted(to=ago(hours=8)), None, "is outside every window: there is none"),
+        ([], wanted(), None, "there is no copy of app-g2"),
+        ([snapshot(status="creating")], wanted(), None, "no copy of app-g2 can be restored"),
+        ([snapshot(key=None)], wanted(named="rds:app-g2-daily"), None, "it is encrypted with no key"),
+    ],
+)
+def test_the_copy_with_the_least_loss_is_taken_and_nothing_where_none_fits(
+    points: list[RecoveryPoint], asked: WantedCopy, chosen: str | None, why: str
+) -> None:
+    found = choose(points, asked, UNKNOWN)
+
+    assert (None if found.choice.chosen is None else found.choice.chosen.point.id) == chosen
+    assert why in found.choice.why
+
+
+@pytest.mark.parametrize(
+    ("point", "asked", "why"),
+    [
+        (snapshot(status="creating"), wanted(), "its status is creating"),
+        (
+            window(kind=PointKind.DUMP),
+            wanted(),
+            "a dump is restored into a database that is there, by lifeboat restore",
+        ),
+        (
+            window(region="eu-central-1"),
+            wanted(),
+            "it lies in eu-central-1, and the application runs in eu-west-1",
+        ),
+        (
+            window(key="arn:other"),
+            wanted(),
+            "it is encrypted with arn:other: Terraform could not adopt what is restored from it",
+        ),
+        (OLDER, wanted(), "it is of app-g1, which does not serve any more; --to or --from takes it"),
+        (
+            OLDER,
+            wanted(to=ago(hours=1)),
+            "it is of app-g1, and app-g2 is there since 2026-02-27T12:00:00Z; --from takes it",
+        ),
+        (window(), wanted(to=ago(minutes=4)), "its window ends at 2026-03-01T11:55:00Z"),
+        (window(), wanted(to=ago(days=3)), "its window begins at 2026-02-27T12:00:00Z"),
+        (
+            snapshot(),
+            wanted(to=ago(hours=9)),
+            "it holds one moment only, and another one was asked for; --from takes it",
+        ),
+        (
+            snapshot(),
+            wanted(to=ago(hours=10), named="rds:app-g2-daily"),
+            "it was taken after 2026-03-01T02:00:00Z",
+        ),
+    ],
+)
+def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: WantedCopy, why: str) -> None:
+    found = choose([point], asked, UNKNOWN)
+
+    assert found.choice.chosen is None
+    assert found.others == ((point, why),)
+
+
+def test_a_time_outside_the_window_is_refused_with_the_window_and_the_nearest_moment() -> None:
+    points, asked = [window(), OLDER], wanted(to=ago(days=30))
+    found = choose(points, asked, UNKNOWN)
+
+    with pytest.raises(NothingFits) as refused:
+        require(found, points, asked, env="production")
+
+    assert refused.value.exit_status == 6
+    assert refused.value.summary == (
+        "2026-01-30T12:00:00Z is outside every window: app-g1 can be restored to any second from 2026-02-20T12:00:00Z to"
+        " 2026-03-01T11:59:00Z; app-g2 can be restored to any second from 2026-02-27T12:00:00Z to 2026-03-01T11:55:00Z"
+    )
+    assert refused.value.hint.startswith(
+        "lifeboat recover --scope database --to 2026-02-20T12:00:00Z -e production, or"
+    )
+
+
+def test_a_copy_that_there_is_none_of_is_refused() -> None:
+    with pytest.raises(NothingFits, match="there is no copy rds:other"):
+        choose([window()], wanted(named="rds:other"), UNKNOWN)
+
+
+def test_a_moment_that_is_to_come_is_refused_before_anything_is_asked() -> None:
+    require_time(None, now=NOW)
+    require_time(NOW, now=NOW)
+
+    with pytest.raises(WrongConfiguration, match="--to 2026-03-01T12:00:01Z is in the future"):
+        require_time(NOW + timedelta(seconds=1), now=NOW)
+
+
+def test_of_two_that_lose_the_same_the_proven_one_is_taken() -> None:
+    proof = Proof(level=3, at=NOW, verdict=Verdict.PASSED)
+    plain, proven = snapshot(id="a"), snapshot(id="b", proven=proof)
+
+    found = choose([plain, proven], wanted(), UNKNOWN).choice
+
+    assert found.chosen is not None
+    assert (found.chosen.point, [(one.what.point, one.why) for one in found.rejected]) == (
+        proven,
+        [(plain, "b loses no more")],
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "takes", "why"),
+    [
+        (RestoreRate(), None, "no restore of this environment was measured yet"),
+        (
+            RestoreRate(whole=timedelta(minutes=9)),
+            timedelta(minutes=9),
+            "the median of this environment's own restores",
+        ),
+        (
+            RestoreRate(whole=timedelta(minutes=9), bytes_per_second=20 * 1024**3 / 60),
+            timedelta(minutes=1),
+            "its storage over 358 MB/s, measured in restores of this environment",
+        ),
+    ],
+)
+def test_how_long_it_takes_is_told_with_how_that_is_known(rate: RestoreRate, takes: timedelta | None, why: str) -> None:
+    assert predicted(window(), rate) == (takes, why)
+
+
+POINTS = st.builds(
+    window,
+    id=st.integers(0, 50).map(lambda n: RecoveryPointId(f"ab-{n}")),
+    kind=st.sampled_from(PointKind),
+    region=st.sampled_from(["eu-west-1", "eu-central-1"]),
+    taken_at=st.integers(0, 10_000).map(lambda minutes: ago(minutes=minutes)),
+    earliest=st.integers(10_001, 20_000).map(lambda minutes: ago(minutes=minutes)),
+    status=st.sampled_from(["available", "creating", "completed"]),
+    source=st.sampled_from(["app-g1", "app-g2"]),
+    key=st.sampled_from([KEY, None]),
+)
+MOMENTS = st.none() | st.integers(0, 30_000).map(lambda minutes: ago(minutes=minutes))
+
+
+@given(points=st.lists(POINTS, unique_by=lambda point: point.id), to=MOMENTS)
+def test_every_copy_is_taken_or_told_why_not_and_what_is_taken_holds_the_moment(
+    points: list[RecoveryPoint], to: datetime | None
+) -> None:
+    found = choose(points, wanted(to=to), UNKNOWN)
+
+    best = found.choice.chosen
+    told = [point.id for point, why in found.others if why]
+    assert sorted([*told, *([] if best is None else [best.point.id])]) == sorted(point.id for point in points)
+    if best is None:
+        return
+    assert best.point.status in ("available", "completed")
+    assert (best.point.region, best.point.key) == ("eu-west-1", KEY)
+    if to is None:
+        assert best.point.source == "app-g2"
+    else:
+        assert best.to == to
+        assert best.point.earliest is not None
+        assert best.point.earliest <= to <= best.point.taken_at

@@ -1,0 +1,132 @@
+"""The database's generations: their names, the recovery file, and what a new one must be like."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from lifeboat.decisions import generations
+from lifeboat.errors import IntegrityFailure
+
+
+@pytest.mark.parametrize(
+    ("names", "following"),
+    [
+        ([], "g1"),
+        (["app-g1"], "g2"),
+        (["app-g1", "app-g12", "app-g3"], "g13"),
+        (["app-g1", "app-g2-final"], "g3"),  # the name of a final snapshot would be taken
+        (["app-g1", "other-g7", "app-g0", "app-gx", "xapp-g9"], "g2"),
+    ],
+)
+def test_the_next_generation_is_one_that_never_left_a_trace(names: list[str], following: str) -> None:
+    assert generations.following("app", names) == following
+
+
+def test_a_restored_generation_stands_beside_the_others_and_what_the_file_says_of_the_instance_stays() -> None:
+    before = json.dumps({"ami_id": "ami-1", "database_generations": {"g2": {"restored": True}}})
+    present = generations.options(before, ["g2", "g1"])
+
+    options = generations.with_restored(present, "g3")
+    written = json.loads(generations.file(before, options, "g3"))
+
+    assert list(present) == ["g1", "g2"]
+    assert written == {
+        "ami_id": "ami-1",
+        "active_generation": "g3",
+        "database_generations": {"g1": {}, "g2": {"restored": True}, "g3": {"restored": True, "dr_copy": False}},
+    }
+    assert generations.active_in(json.dumps(written)) == "g3"
+    assert generations.with_copy(options, "g3")["g3"] == {"restored": True}
+    assert generations.variables(options, "g3")["active_generation"] == "g3"
+
+
+def test_a_generation_whose_instance_is_lost_is_not_made_anew_empty() -> None:
+    assert list(generations.with_restored({"g1": {}, "g2": {}}, "g3", lost=["g1"])) == ["g2", "g3"]
+
+
+def test_one_that_retires_loses_its_protection_and_then_its_name() -> None:
+    present: dict[str, dict[str, Any]] = {"g1": {}, "g2": {"restored": True}}
+
+    assert generations.retiring(present, "g1") == {"g1": {"retiring": True}, "g2": {"restored": True}}
+    assert generations.without(present, "g1") == {"g2": {"restored": True}}
+
+
+@pytest.mark.parametrize("text", ['{"database_generations": []}', '{"database_generations": {"g1": 1}}', "[]", "{"])
+def test_a_file_that_we_did_not_write_is_refused(text: str) -> None:
+    with pytest.raises(IntegrityFailure):
+        generations.options(text, ["g1"])
+
+
+RECORDED = {
+    "instance_class": "db.t4g.small",
+    "db_subnet_group_name": "app-database",
+    "parameter_group_name": "app-postgres15",
+    "option_group_name": "default:postgres-15",
+    "vpc_security_group_ids": ["sg-1"],
+    "port": 5432,
+    "multi_az": False,
+    "publicly_accessible": False,
+    "storage_type": "gp3",
+    "iops": 3000,
+    "storage_throughput": 125,
+    "max_allocated_storage": 0,
+    "auto_minor_version_upgrade": True,
+    "copy_tags_to_snapshot": True,
+    "iam_database_authentication_enabled": False,
+    "enabled_cloudwatch_logs_exports": ["postgresql"],
+    "ca_cert_identifier": "rds-ca-rsa2048-g1",
+    "network_type": "IPV4",
+    "backup_window": "03:00-04:00",
+    "maintenance_window": "sun:00:30-sun:01:30",
+    "backup_retention_period": 14,
+    "tags_all": {"application": "app"},
+    "master_user_secret": [{"kms_key_id": "arn:key"}],
+}
+
+
+def test_a_new_generation_gets_the_settings_that_terraform_knows_of_the_serving_one() -> None:
+    found = generations.settings(RECORDED)
+
+    assert found.asked == {
+        "DBInstanceClass": "db.t4g.small",
+        "DBSubnetGroupName": "app-database",
+        "DBParameterGroupName": "app-postgres15",
+        "VpcSecurityGroupIds": ["sg-1"],
+        "Port": 5432,
+        "MultiAZ": False,
+        "PubliclyAccessible": False,
+        "StorageType": "gp3",
+        "AutoMinorVersionUpgrade": True,
+        "CopyTagsToSnapshot": True,
+        "EnableIAMDatabaseAuthentication": False,
+        "EnableCloudwatchLogsExports": ["postgresql"],
+        "CACertificateIdentifier": "rds-ca-rsa2048-g1",
+        "NetworkType": "IPV4",
+        "PreferredBackupWindow": "03:00-04:00",
+    }
+    assert found.modified == {"PreferredMaintenanceWindow": "sun:00:30-sun:01:30"}
+    assert (found.tags, found.password_key, found.retention) == ({"application": "app"}, "arn:key", 14)
+
+
+def test_what_rds_refuses_to_be_told_is_told_only_where_it_was_chosen() -> None:
+    chosen = {
+        **RECORDED,
+        "iops": 12000,
+        "storage_throughput": 500,
+        "option_group_name": "own",
+        "max_allocated_storage": 100,
+    }
+
+    found = generations.settings(chosen)
+
+    assert {
+        key: found.asked[key] for key in ("Iops", "StorageThroughput", "OptionGroupName", "MaxAllocatedStorage")
+    } == {
+        "Iops": 12000,
+        "StorageThroughput": 500,
+        "OptionGroupName": "own",
+        "MaxAllocatedStorage": 100,
+    }
+    assert found.modified["MaxAllocatedStorage"] == 100

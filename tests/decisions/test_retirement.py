@@ -1,0 +1,154 @@
+"""Which generation may go, and what plans around the database may touch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lifeboat.database_model import RestoredInstance
+from lifeboat.decisions import recovery_plan, retirement
+from lifeboat.decisions.recovery_plan import Adoption
+from lifeboat.model import Action, Address, Change, Plan
+
+
+def change(action: Action, address: str) -> Change:
+    kind = next(part for part in address.replace("[", ".").split(".") if part.startswith("aws_"))
+    return Change(address=Address(address), resource_type=kind, action=action, reason="")
+
+
+def instance(**changed: Any) -> RestoredInstance:
+    known: dict[str, Any] = {
+        "identifier": "app-g2",
+        "status": "available",
+        "address": "10.0.0.1",
+        "port": 5432,
+        "tags": {},
+        "password_secret_arn": "arn",
+        "secret_status": "active",
+        "retention": 7,
+        "size": 1,
+        "modifying": False,
+    }
+    return RestoredInstance(**{**known, **changed})
+
+
+@pytest.mark.parametrize(
+    ("generation", "serving", "why"),
+    [
+        ("g1", instance(), None),
+        ("g1", instance(status="backing-up"), None),
+        ("g2", instance(), "g2 is the generation that serves the application"),
+        ("g10", instance(), "g10 is newer than g2, which serves: no newer generation was proven in its place"),
+        ("g1", None, "g2, which serves, does not exist: g1 may be all that there is"),
+        ("g1", instance(status="storage-full"), "g2, which serves, is storage-full: g1 may be all that there is"),
+        ("g1", instance(retention=0), "g2, which serves, has no backups yet: g1 may be all that there is"),
+    ],
+)
+def test_a_generation_goes_only_where_a_newer_one_serves_and_is_backed_up(
+    generation: str, serving: RestoredInstance | None, why: str | None
+) -> None:
+    assert retirement.forbidden(generation, "g2", serving) == why
+
+
+OWN = [
+    change(Action.DELETE, 'module.database.aws_db_instance.this["g1"]'),
+    change(Action.DELETE, 'module.database.aws_db_instance_automated_backups_replication.dr["g1"]'),
+    change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g1"]'),
+    change(Action.DELETE, 'module.backup_alarms.aws_cloudwatch_metric_alarm.this["database-storage-low-g1"]'),
+    change(Action.DELETE, 'module.backup_plan.aws_backup_restore_testing_selection.this["database_g1"]'),
+    change(Action.UPDATE, "module.app_instance.aws_iam_role_policy.secrets"),
+]
+OTHER = [
+    change(Action.DELETE, 'module.database.aws_db_instance.this["g2"]'),
+    change(Action.REPLACE, 'module.database.aws_db_instance.this["g1"]'),
+    change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g12"]'),
+    change(Action.UPDATE, 'module.database.aws_db_instance.this["g2"]'),
+    change(Action.DELETE, "module.dump_bucket.aws_s3_bucket.dumps"),
+]
+
+
+def test_a_plan_that_retires_one_generation_touches_no_other() -> None:
+    refused = retirement.refused(Plan(changes=(*OWN, *OTHER)), "g1")
+
+    assert [found for found, _ in refused] == OTHER
+
+
+ADOPTION = [
+    change(Action.IMPORT, 'module.database.aws_db_instance.this["g2"]'),
+    change(Action.UPDATE, 'module.database.aws_db_instance.this["g2"]'),
+    change(Action.CREATE, 'module.database.aws_db_instance_automated_backups_replication.dr["g2"]'),
+    change(Action.REPLACE, "module.app_secrets.aws_secretsmanager_secret_version.database"),
+    change(Action.UPDATE, "module.app_instance.aws_iam_role_policy.secrets"),
+    change(Action.CREATE, 'module.backup_plan.aws_backup_selection.arns["g2"]'),
+]
+
+
+@pytest.mark.parametrize(
+    ("action", "address", "why"),
+    [
+        (
+            Action.CREATE,
+            'module.database.aws_db_instance.this["g2"]',
+            "Terraform would make an empty database instead of adopting the restored one",
+        ),
+        (
+            Action.UPDATE,
+            'module.database.aws_db_instance.this["g1"]',
+            "only g2 is adopted: something else was edited, or drifted, since the last apply",
+        ),
+        (Action.DELETE, 'module.database.aws_db_instance.this["g1"]', "it is the database"),
+        (
+            Action.DELETE,
+            'module.database.aws_db_instance_automated_backups_replication.dr["g1"]',
+            "it is the database's copy in the other region",
+        ),
+        (
+            Action.DELETE,
+            'module.backup_plan.aws_backup_selection.arns["g1"]',
+            "a recovery of the database destroys nothing",
+        ),
+        (
+            Action.REPLACE,
+            "module.app_instance.aws_instance.this",
+            "it has nothing to do with the database: something was edited, or drifted, since the last apply",
+        ),
+    ],
+)
+def test_an_adoption_touches_nothing_outside_the_databases_path(action: Action, address: str, why: str) -> None:
+    other = change(action, address)
+
+    found = recovery_plan.judged_for_database(Plan(changes=(*ADOPTION, other)), Adoption(generation="g2"))
+
+    assert [(one, said) for one, said in found.refused] == [(other, why)]
+
+
+def test_what_was_named_is_allowed_and_what_is_lost_is_not() -> None:
+    instance_, database = "module.app_instance.aws_instance.this", 'module.database.aws_db_instance.this["g1"]'
+    plan = Plan(changes=(change(Action.REPLACE, instance_), change(Action.DELETE, database)))
+
+    found = recovery_plan.judged_for_database(plan, Adoption(generation="g2", allowed=("module.*",)))
+
+    assert [one.address for one, _ in found.refused] == [database]
+
+
+def test_with_both_what_is_on_either_path_is_allowed() -> None:
+    plan = Plan(
+        changes=(
+            *ADOPTION,
+            change(Action.REPLACE, "module.app_instance.aws_instance.this"),
+            change(Action.UPDATE, "module.network.aws_vpc.this"),
+        )
+    )
+
+    found = recovery_plan.judged_for_both(plan, Adoption(generation="g2"))
+
+    assert [one.address for one, _ in found.refused] == ["module.network.aws_vpc.this"]
+
+
+def test_what_followed_a_lost_generation_goes_with_it_and_of_no_other() -> None:
+    gone = change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g1"]')
+    other = change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g12"]')
+
+    found = recovery_plan.judged_for_database(Plan(changes=(gone, other)), Adoption(generation="g13", lost=("g1",)))
+
+    assert [one for one, _ in found.refused] == [other]

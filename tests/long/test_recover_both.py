@@ -1,0 +1,54 @@
+"""Instance and database lost at once: both come back, restored side by side, and a plan changes nothing afterwards."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests import permissions
+from tests.commands.test_recover_database import databases, next_second, runs, texts, wait_for_window, write
+from tests.rehearsal import Rehearsal, passed
+
+
+def times(events: list[dict[str, Any]], step: str) -> tuple[datetime, datetime]:
+    """Return when a step began and when it was done."""
+    found = {event["kind"]: datetime.fromisoformat(event["at"]) for event in events if event["step"] == step}
+    return found["doing"], found["done"]
+
+
+def delete_database(stack: Rehearsal) -> None:
+    rds = stack.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="app-local-g1", DeletionProtection=False, ApplyImmediately=True)
+    rds.delete_db_instance(DBInstanceIdentifier="app-local-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
+
+
+@pytest.mark.parametrize("lost", ["deleted", "failed"])
+def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) -> None:
+    write(stack, "written before")
+    wait_for_window(stack, next_second())
+    passed(stack.lifeboat("local", "break", "instance"))
+    if lost == "deleted":
+        delete_database(stack)
+    else:
+        passed(stack.lifeboat("local", "break", "database"))
+    trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+    sent_before = len(trace.read_text().splitlines())
+
+    done = passed(stack.run("make", "recover", "SCOPE=full"))
+
+    sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
+    run = runs(stack)[0]
+    events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
+    restored, planned = times(events, "restore"), times(events, "plan")
+    assert restored[0] < planned[1]
+    assert planned[0] < restored[1]
+    assert run["state"] == "ended"
+    assert texts(stack)[3:] == ["written before"]
+    assert sorted(databases(stack)) == (["app-local-g2"] if lost == "deleted" else ["app-local-g1", "app-local-g2"])
+    assert "RTO 0:0" in done.stdout
+    assert "RPO " in done.stdout
+    assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
