@@ -276,3 +276,36 @@ def test_hooks_hear_of_the_dump_and_of_what_came_of_it(site: DumpSite, tmp_path:
     assert left.problem is not None
     assert left.problem.exit_status == 12
     assert "Canary" not in (tmp_path / "env").read_text()
+
+
+def fingerprint(site: DumpSite, values: str, *settings: str) -> str:
+    """Return the fingerprint of a table with these rows, as a session with some settings takes it."""
+    site.run("DROP TABLE IF EXISTS probe", "CREATE TABLE probe (a text, b text, r real, t timestamptz, x bytea)")
+    site.run(f"INSERT INTO probe VALUES {values}")
+    try:
+        with site.connect() as connection:
+            for setting in settings:
+                connection.execute(f"SET {setting}".encode())
+            (found,) = contents(connection, Selection(tables=("probe",))).tables
+    finally:
+        site.run("DROP TABLE probe")
+    return found.fingerprint
+
+
+def test_a_fingerprint_is_of_the_rows_and_of_nothing_else(site: DumpSite) -> None:
+    one, two = "('a', 'b', 0.1, '2026-01-01Z', '\\x00ff')", "('c', NULL, 'NaN', 'infinity', NULL)"
+    usual = fingerprint(site, f"{one}, {two}")
+
+    assert fingerprint(site, f"{two}, {one}") == usual
+    odd = ("DateStyle = 'German'", "TimeZone = 'Asia/Tokyo'", "extra_float_digits = -15", "bytea_output = 'escape'")
+    assert fingerprint(site, f"{one}, {two}", *odd) == usual
+    others = [
+        f"{one}, {two}, {two}",
+        f"{one}, {one}, {two}",
+        one,
+        f"{one}, {two.replace('NULL, ', repr('') + ', ', 1)}",
+        f"{one.replace('0.1', '0.10000001')}, {two}",
+        f"{one.replace('a', 'a,b').replace(', ' + repr('b'), ', NULL')}, {two}",
+    ]
+    found = [fingerprint(site, other) for other in others]
+    assert len({usual, *found}) == len(others) + 1
