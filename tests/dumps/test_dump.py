@@ -309,3 +309,14 @@ def test_a_fingerprint_is_of_the_rows_and_of_nothing_else(site: DumpSite) -> Non
     ]
     found = [fingerprint(site, other) for other in others]
     assert len({usual, *found}) == len(others) + 1
+
+
+def test_tables_and_columns_may_be_called_as_what_a_fingerprint_is_made_with(site: DumpSite) -> None:
+    site.run('CREATE TABLE rendered (content text, rendered int, "row" int, oid int)')
+    try:
+        with site.connect() as connection:
+            (found,) = contents(connection, Selection(tables=("rendered",))).tables
+    finally:
+        site.run("DROP TABLE rendered")
+
+    assert (found.rows, len(found.fingerprint)) == (0, 64)

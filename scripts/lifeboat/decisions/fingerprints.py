@@ -33,7 +33,8 @@ def fingerprint_sql(table: TableName, columns: Sequence[str]) -> str:
     """
     # By name: a restored table that inherits may have its columns in another order.
     row = f"ROW({', '.join(quoted(column) for column in sorted(columns))})::text"
-    source = f"ONLY {quoted_name(table)}, LATERAL (SELECT {row} AS content OFFSET 0) AS rendered"
+    # Within, so that no column or table of the database may be called as what is here; OFFSET 0: the text is made once.
+    source = f"(SELECT {row} AS content FROM ONLY {quoted_name(table)} OFFSET 0) AS rendered"  # noqa: S608  (names are quoted)
     return f"SELECT count(*), {_summed('content')} FROM {source}"  # noqa: S608  (names are quoted)
 
 
