@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 from lifeboat.clients.dump_store import DumpPlace, DumpStore
-from lifeboat.clients.dump_uploads import Uploads
+from lifeboat.clients.dump_uploads import Uploads, part_size
 from lifeboat.database_model import DumpEntry, Manifest, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
@@ -20,6 +20,7 @@ from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refuse
 from tests.conftest import RunningCloud
 from tests.dump_manifests import BEGUN, manifest
 
+MB = 1024 * 1024
 PLACE = DumpPlace(bucket="", region="eu-west-1", prefix="dumps/", application="app-x", environment="x")
 
 
@@ -192,7 +193,7 @@ def test_what_a_failed_dump_completed_is_deleted_version_by_version(bucket: Buck
     assert (len(found["Versions"]), found.get("DeleteMarkers", [])) == (2, [])
 
 
-def test_parts_grow_so_that_no_stream_is_too_long_and_each_is_checked(bucket: Bucket) -> None:
+def test_a_stream_of_several_parts_becomes_one_object_when_it_is_told(bucket: Bucket) -> None:
     uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
     body = b"0123456789abcdef" * (1024 * 1024 + 1)  # two parts, and 16 bytes of a third
     upload = uploads.begin("dumps/x/app/20261129T031500Z-3f9a1c/data-00.dump.zst")
@@ -208,6 +209,14 @@ def test_parts_grow_so_that_no_stream_is_too_long_and_each_is_checked(bucket: Bu
     assert stored.parts_sha256.endswith("-3")
     assert bucket.s3.get_object(Bucket=bucket.store.bucket, Key=stored.key)["Body"].read() == body
     assert bucket.entry().files["data-00.dump.zst"].version_id == stored.version_id
+
+
+def test_parts_grow_so_that_no_object_is_too_long_for_them() -> None:
+    sizes = [part_size(number) for number in range(1, 10_001)]
+
+    assert (sizes[0], sizes[999], sizes[1000]) == (8 * MB, 8 * MB, 16 * MB)
+    assert max(sizes) <= 5 * 1024 * 1024 * MB // 1024
+    assert sum(sizes) >= 5 * 1024 * 1024 * MB
 
 
 def test_an_object_that_is_there_is_not_replaced(bucket: Bucket) -> None:

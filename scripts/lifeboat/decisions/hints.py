@@ -6,9 +6,27 @@ import re
 import shlex
 from collections.abc import Sequence
 
-GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
+GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local", "retention", "snapshot"})
 VERBS = frozenset(
-    {"abort", "apply", "destroy", "doctor", "dump", "logs", "plan", "recover", "restore", "resume", "runs", "verify"}
+    {
+        "abort",
+        "apply",
+        "backups",
+        "describe",
+        "destroy",
+        "doctor",
+        "dump",
+        "keep",
+        "logs",
+        "plan",
+        "plan-recovery",
+        "recover",
+        "restore",
+        "resume",
+        "retire",
+        "runs",
+        "verify",
+    }
 )
 DEFAULT = "local"
 _COMMAND = re.compile(
