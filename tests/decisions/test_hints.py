@@ -41,6 +41,10 @@ from lifeboat.decisions.hints import GROUPS, VERBS, for_environment, with_enviro
         ),
         ("lifeboat recover -e production --allow 'a'", "lifeboat recover -e production --allow 'a'"),
         ("lifeboat ami from-snapshot --help", "lifeboat ami from-snapshot --help"),
+        (
+            "lifeboat plan-recovery, else lifeboat plan",
+            "lifeboat plan-recovery -e production, else lifeboat plan -e production",
+        ),
         ("what lifeboat planned; lifeboat does not know", "what lifeboat planned; lifeboat does not know"),
         ("wait for it, then run it again", "wait for it, then run it again"),
     ],

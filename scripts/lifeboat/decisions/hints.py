@@ -30,7 +30,8 @@ VERBS = frozenset(
 )
 DEFAULT = "local"
 _COMMAND = re.compile(
-    rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS))})\b)"
+    # Of two verbs that begin alike the longer one: plan-recovery is no plan.
+    rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS, reverse=True))})\b)"
     # What follows it up to where another command may begin says whether it is complete.
     r"(?!(?:(?!\blifeboat |[;&]).)*?(?: -e | --env |--help))",
     re.DOTALL,
