@@ -62,7 +62,7 @@ class Relation:
     oid: int
     name: TableName
     kind: str
-    size: int  # bytes of its rows, without its indexes
+    size: int  # bytes of its rows, without its indexes; 0 where they were not measured
     visible: bool
     filtered: bool
     unlogged: bool

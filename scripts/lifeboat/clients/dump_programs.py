@@ -103,11 +103,12 @@ class RunningProgram:
     def stop(self) -> None:
         """End it and what it started: politely, then for good."""
         for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                return  # its number may be another's by now
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
-                return
 
     def close(self) -> None:
         """Let go of its pipes, once it has ended."""

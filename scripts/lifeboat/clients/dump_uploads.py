@@ -57,17 +57,18 @@ class Uploads:
         """End the threads that send; parts that are on their way are waited for."""
         self._senders.shutdown(wait=True, cancel_futures=True)
 
+    def open(self, prefix: str) -> list[LeftUpload]:
+        """Return the uploads below a prefix that were neither completed nor aborted."""
+        with translated(f"list the uploads to s3://{self.bucket}/{prefix}"):
+            found = sdk.items(self._s3, "list_multipart_uploads", "Uploads", Bucket=self.bucket, Prefix=prefix)
+            return [LeftUpload(key=str(entry["Key"]), upload_id=str(entry["UploadId"])) for entry in found]
+
     def left(self, prefix: str, now: datetime) -> list[LeftUpload]:
-        """Return the uploads of dumps below a prefix that were begun more than a day ago and never ended.
+        """Return the open uploads of dumps below a prefix that were begun more than a day ago.
 
         Told by the id in the key: S3's own time of an upload is not to be relied on everywhere.
         """
-        with translated(f"list the uploads to s3://{self.bucket}/{prefix}"):
-            found = [
-                LeftUpload(key=str(entry["Key"]), upload_id=str(entry["UploadId"]))
-                for entry in sdk.items(self._s3, "list_multipart_uploads", "Uploads", Bucket=self.bucket, Prefix=prefix)
-            ]
-        return [upload for upload in found if _begun_before(upload.key, now - LEFT_AFTER)]
+        return [upload for upload in self.open(prefix) if _begun_before(upload.key, now - LEFT_AFTER)]
 
     def abort(self, left: LeftUpload) -> None:
         """Abort an upload, and with it all of its parts; one that is gone already is fine."""

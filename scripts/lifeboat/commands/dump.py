@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,6 +124,10 @@ def _checked(site: Site, tell: Teller, what: tuple[Postgres, Sequence[str]], wan
         )
     for remark in choice.remarks:
         tell.warn(remark)
+    if postgres.address.ca_file is None:
+        tell.warn(
+            f"nobody checks that {postgres.address.host} is the database: [database] ca_file names its authorities"
+        )
     for database in databases:
         with postgres.of(database).connection(application="lifeboat dump") as connection:
             dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
@@ -195,39 +199,37 @@ def _one(run: _Run, database: str) -> DumpOutcome:
 
 def _dumped(run: _Run, order: Order) -> Manifest:
     tools = Tools(postgres=run.postgres.of(order.database), programs=run.programs, store=run.store, uploads=run.uploads)
-    manifest = dumping.dump(tools, order, run.tell, _flagging(run, order.database))
+    before = _measure(run, order.database)
+    settings = run.site.project.environment.dumps
+    floors = Floors(bytes_percent=settings.shrink_percent, tables_percent=settings.tables_shrink_percent)
+
+    def flagged(manifest: Manifest) -> tuple[str, ...]:
+        if run.wanted.accepting:
+            return (f"{dump_floors.ACCEPTED} by {run_files.user_name()}",)
+        return dump_floors.flags(manifest, before, floors)
+
+    manifest = dumping.dump(tools, order, run.tell, flagged)
     run.tell.say(
         f"{order.database}: {order.id} is in s3://{run.store.bucket}/{run.store.folder(order.database, order.id)}"
     )
     return manifest
 
 
-def _flagging(run: _Run, database: str) -> Callable[[Manifest], tuple[str, ...]]:
-    """Return what flags a dump that is suspiciously small against the dumps before it."""
-
-    def flagged(manifest: Manifest) -> tuple[str, ...]:
-        if run.wanted.accepting:
-            return (f"{dump_floors.ACCEPTED} by {run_files.user_name()}",)
-        settings = run.site.project.environment.dumps
-        floors = Floors(bytes_percent=settings.shrink_percent, tables_percent=settings.tables_shrink_percent)
-        return dump_floors.flags(manifest, _before(run, manifest), floors)
-
-    def _before(run: _Run, manifest: Manifest) -> list[Manifest]:
-        found: list[Manifest] = []
-        for entry in sorted(run.store.entries(database), key=lambda entry: entry.begun_at, reverse=True):
-            if not entry.complete:
-                continue
-            try:
-                found.append(run.store.manifest(entry))
-            except IntegrityFailure as error:
-                run.tell.warn(error.summary)
-                continue
-            measure = dump_floors.measure(found, manifest)
-            if len(measure) == dump_floors.NEWEST or (measure and measure[-1].flags):
-                break
-        return dump_floors.measure(found, manifest)
-
-    return flagged
+def _measure(run: _Run, database: str) -> list[Manifest]:
+    """Return the dumps that the next one is measured by, read before it is begun."""
+    found: list[Manifest] = []
+    measure: list[Manifest] = []
+    for entry in reversed(run.store.entries(database)):
+        if not entry.complete:
+            continue
+        try:
+            found.append(run.store.manifest(entry))
+        except IntegrityFailure as error:
+            run.tell.warn(error.summary)
+        measure = dump_floors.measure(found, run.wanted.selection)
+        if len(measure) == dump_floors.NEWEST or (measure and measure[-1].flags):
+            break
+    return measure
 
 
 def _suspicion(manifest: Manifest) -> LifeboatError | None:

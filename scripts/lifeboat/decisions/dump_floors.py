@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from lifeboat.database_model import Manifest
+from lifeboat.database_model import Manifest, Selection
 
 # A flag that is no suspicion: somebody looked and said that this is the new measure.
 ACCEPTED = "accepted as the new measure"
@@ -26,14 +26,14 @@ def suspicious(manifest: Manifest) -> tuple[str, ...]:
     return tuple(flag for flag in manifest.flags if not flag.startswith(ACCEPTED))
 
 
-def measure(newest_first: Sequence[Manifest], of: Manifest) -> list[Manifest]:
-    """Return the dumps that another is measured by: the last good ones of the same selection.
+def measure(newest_first: Sequence[Manifest], selection: Selection) -> list[Manifest]:
+    """Return the dumps that another of a selection is measured by: the last good ones.
 
     Back to one that was accepted as the new measure: what was before it no longer counts.
     """
     found: list[Manifest] = []
     for manifest in newest_first:
-        if manifest.selection != of.selection or suspicious(manifest):
+        if manifest.selection != selection or suspicious(manifest):
             continue
         found.append(manifest)
         if len(found) == NEWEST or manifest.flags:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,7 +36,8 @@ from lifeboat.errors import LifeboatError, Locked, Refused, Unreachable, WrongCo
 from lifeboat.model import Teller
 
 _LOOK_SECONDS = 0.5
-_LOCK_TIMED_OUT = "due to lock timeout"
+# pg_dump waits for its locks under either; of the others it has none.
+_LOCK_TIMED_OUT = ("due to lock timeout", "due to statement timeout")
 _MOST_NAMED = 10
 
 
@@ -105,11 +107,7 @@ def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest],
             tell.say(f"{order.database}: the server is a standby; its snapshot is of log position {held.lsn}")
         work = _Work(tools=tools, order=order, held=held, env=env)
         try:
-            found = work.done(tell, server)
-            files = [stream.complete() for stream in work.streams]
-            manifest = _manifest(tools, order, held, (files, found))
-            manifest = replace(manifest, flags=flagged(manifest))
-            tools.store.commit(manifest)
+            manifest = work.committed(work.done(tell, server), flagged)
         except BaseException as error:
             _cleaned(work, tell, error)
             raise
@@ -120,9 +118,9 @@ def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest],
 def plan(order: Order, programs: ClientPrograms, held: HeldSnapshot) -> list[Planned]:
     """Return the files that a dump consists of, and the program that makes each."""
     snapshot = Snapshot(id=held.id, lock_seconds=order.lock_seconds)
-    tables = [relation for relation in held.relations if relation.kind in "rm"]
+    tables = [relation for relation in held.relations if relation.kind == "r"]
     jobs = order.jobs or shards.default_jobs(sum(table.size for table in tables), order.cores)
-    named = shards.shards([table for table in tables if table.kind == "r"], jobs)
+    named = shards.shards(tables, jobs)
     taken = dump_programs.chosen_by_name(order.selection, held.relations)
     pg_dump = str(Path(programs.folder) / "pg_dump")
     archive = partial(Planned, begins=b"PGDMP")
@@ -158,26 +156,52 @@ class _Work:
     compared: int = 0
     _reading: Connection | None = None
     _pool: ThreadPoolExecutor | None = None
+    _beginning: Future[None] | None = None
+    _taken: Future[Contents] | None = None
+    _ending: Future[Manifest] | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     def done(self, tell: Teller, server: DumpServer) -> Contents:
         """Run all programs and take the content's fingerprints beside them; return these when everything went well."""
         planned = plan(self.order, self.tools.programs, self.held)
         self._pool = ThreadPoolExecutor(len(planned) + 1, thread_name_prefix="dump")
-        folder = self.tools.store.folder(self.order.database, self.order.id)
-        for one in planned:
-            upload = self.tools.uploads.begin(f"{folder}{one.file}")
-            try:
-                self.streams.append(Stream(one, self.env, upload))
-            except BaseException:
-                upload.abort()
-                raise
+        # Not in this thread, which Ctrl-C stops anywhere: what was begun would not be known.
+        self._beginning = self._pool.submit(self._begin, planned)
+        self._beginning.result()
         taken: Future[Contents] = self._pool.submit(self._contents, server)
         running: dict[Future[None], Stream] = {self._pool.submit(stream.run): stream for stream in self.streams}
+        self._taken = taken
         self._wait([taken, *running], tell)
         for future, stream in running.items():
             if future.done() and (error := future.exception()) is not None:
                 raise self._cause(error, stream)
         return taken.result()
+
+    def committed(self, found: Contents, flagged: Callable[[Manifest], tuple[str, ...]]) -> Manifest:
+        """Make objects of all uploads, then a dump of them; return its manifest."""
+
+        def ended() -> Manifest:
+            files = [stream.complete() for stream in self.streams]
+            manifest = _manifest(self.tools, self.order, self.held, (files, found))
+            manifest = replace(manifest, flags=flagged(manifest))
+            self.tools.store.commit(manifest)
+            return manifest
+
+        assert self._pool is not None
+        # An order that Ctrl-C breaks off may be carried out after we have cleaned up: a manifest without its files.
+        self._ending = self._pool.submit(ended)
+        return self._ending.result()
+
+    def _begin(self, planned: Sequence[Planned]) -> None:
+        for one in planned:
+            if not self._stopped.is_set():
+                upload = self.tools.uploads.begin(f"{self.folder}{one.file}")
+                self.streams.append(Stream(one, self.env, upload))
+
+    @property
+    def folder(self) -> str:
+        """What the keys of the dump begin with."""
+        return self.tools.store.folder(self.order.database, self.order.id)
 
     def _contents(self, server: DumpServer) -> Contents:
         def count(_: object) -> None:
@@ -204,7 +228,7 @@ class _Work:
 
     def _cause(self, error: BaseException, stream: Stream) -> BaseException:
         """Return what made a program fail, where that is something that the server tells better than the program."""
-        if stream.program.words and _LOCK_TIMED_OUT in stream.program.words:
+        if any(words in stream.program.words for words in _LOCK_TIMED_OUT):
             who = "; ".join(self.held.blockers()) or "who was in the way has let go by now"
             return Locked(
                 f"{stream.what} waited {self.order.lock_seconds} s for a lock: {who}",
@@ -216,26 +240,39 @@ class _Work:
 
     def clean(self) -> list[str]:
         """Stop everything and give up all uploads; return what is left because it could not be reached."""
+        self._stopped.set()
+        orders: list[Future[Any]] = [future for future in (self._beginning, self._ending) if future is not None]
+        wait(orders)
         for stream in self.streams:
             stream.program.stop()
-        if self._reading is not None:
+        while self._taken is not None and not self._taken.done() and not self._taken.cancel():
             _cancel(self._reading)
+            wait([self._taken], _LOOK_SECONDS)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-        left: list[str] = []
         for stream in self.streams:
             stream.program.close()
-            try:
-                stream.upload.abort()
-            except LifeboatError as error:
-                left.append(f"{error.summary} (the bucket's lifecycle aborts it in the end)")
+        if self.complete:
+            return []
+        left = [problem for stream in self.streams if (problem := _problem(stream.upload.abort))]
+        # Of an upload whose beginning was not answered we have no id.
+        left += [problem] if (problem := _problem(self._abort_open)) and not left else []
         if any(stream.upload.completing for stream in self.streams):
             try:
-                hidden = self.tools.store.discard(self.tools.store.folder(self.order.database, self.order.id))
+                hidden = self.tools.store.discard(self.folder)
                 left += [f"{name} stays as a hidden version until its lock ends" for name in hidden]
             except LifeboatError as error:
                 left.append(error.summary)
         return left
+
+    @property
+    def complete(self) -> bool:
+        """Whether it became a dump, whatever happened since."""
+        return self._ending is not None and self._ending.done() and self._ending.exception() is None
+
+    def _abort_open(self) -> None:
+        for upload in self.tools.uploads.open(self.folder):
+            self.tools.uploads.abort(upload)
 
     def close(self) -> None:
         """Let go of what has ended well."""
@@ -255,6 +292,8 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
             thread.join()
         except KeyboardInterrupt:
             tell.warn("still stopping pg_dump and taking back what was uploaded")
+    if work.complete:
+        tell.say(f"{work.order.id} of {work.order.database} was complete by then, and stays")
     if not left:
         return
     text = "left behind: " + "; ".join(left)
@@ -264,11 +303,19 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
         tell.warn(text)
 
 
-def _cancel(connection: Connection) -> None:
+def _problem(order: Callable[[], None]) -> str:
+    """Give an order to take an upload back, and return what is left of it; nothing where it went well."""
     try:
-        connection.cancel_safe(timeout=5)
-    except (psycopg.Error, OSError):
-        return
+        order()
+    except LifeboatError as error:
+        return f"{error.summary} (the bucket's lifecycle aborts it in the end)"
+    return ""
+
+
+def _cancel(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(psycopg.Error, OSError):
+            connection.cancel_safe(timeout=5)
 
 
 def _manifest(tools: Tools, order: Order, held: HeldSnapshot, made: tuple[Sequence[DumpFile], Contents]) -> Manifest:
