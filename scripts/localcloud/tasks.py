@@ -225,6 +225,7 @@ class Tasks:
         root, user = folder / "root", hosts.of(self.cloud).user
         source = container_images.folder_of(self._registry, image.repository, image.tag) / "files"
         copy_tree(source, root)
+        self._bring_authority(root / image.workdir.lstrip("/"))
         read_only = bool(job.container.get("readonlyRootFilesystem"))
         for path in (root, *root.rglob("*")):
             if read_only:
@@ -235,8 +236,11 @@ class Tasks:
         for mount in job.container.get("mountPoints") or []:
             place = root / str(mount["containerPath"]).lstrip("/")
             _make_below(root, place)
-            place.chmod(0o500 if mount.get("readOnly") else 0o700)
-            user.own(place)
+            # What the image has at the place of a volume is in it at first, as on Fargate where the image declares it.
+            for path in (place, *place.rglob("*")):
+                writable = 0 if mount.get("readOnly") else 0o200
+                path.chmod((0o500 if path.is_dir() else 0o400) | writable)
+                user.own(path)
             mounted.append(str(mount["containerPath"]))
         given = {
             **image.env,
@@ -252,6 +256,18 @@ class Tasks:
             "HOST_ROOT": str(root),
             **{name: _here(value, root, mounted) for name, value in given.items()},
         }
+
+    def _bring_authority(self, workdir: Path) -> None:
+        """Put what the databases' certificates are signed by where the served checkout's environments look for it.
+
+        On AWS it is a public file beside the environments in the image; here each cloud has one of its own, made with the
+        first database.
+        """
+        authority = self.cloud.live / "databases" / "rds-ca.pem"
+        if authority.is_file() and authority.is_relative_to(self.cloud.checkout):
+            place = workdir / authority.relative_to(self.cloud.checkout)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(authority, place)
 
     def _reachable(self, job: Job, token: str) -> dict[str, str]:
         """Return how the container reaches AWS and the credentials of its role, which change while it runs."""

@@ -21,19 +21,13 @@ locals {
         Condition = { StringEquals = { "s3:prefix" = "stack.tfstate" } }
       },
       {
-        Sid      = "ReadItsDigest"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem"]
-        Resource = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
-      },
-      {
         Sid      = "DecryptIt"
         Effect   = "Allow"
         Action   = ["kms:Decrypt"]
         Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
         Condition = {
           "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
-          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
+          StringEquals               = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" }
         }
       },
     ]
