@@ -31,7 +31,21 @@ def texts(stack: Rehearsal) -> list[str]:
     return [note["text"] for note in told(stack)["notes"]]
 
 
+def wait_until_it_answers(stack: Rehearsal) -> None:
+    """Wait for the application: a cloud that was just loaded starts it anew."""
+    deadline = time.monotonic() + LATELY
+    while True:
+        try:
+            told(stack)
+        except OSError:  # which every error of urllib and of a connection is
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        else:
+            return
+
+
 def write(stack: Rehearsal, text: str) -> None:
+    wait_until_it_answers(stack)
     asked = urllib.request.Request(
         f"{stack.exported()['APP_URL']}/notes",
         json.dumps({"text": text}).encode(),
