@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ url = "{self.cloud.endpoint}"
         return subprocess.run(
             ["lifeboat", *arguments, "-e", "x"],
             cwd=self.root,
-            env=CLEAN,
+            env={**CLEAN, "TMPDIR": tempfile.gettempdir()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

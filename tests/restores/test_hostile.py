@@ -23,7 +23,7 @@ DEPTH = Depth(level=3, within=timedelta(minutes=2))
 
 @pytest.fixture
 def there() -> Iterator[Outside]:
-    with hostile.outside() as made:
+    with hostile.own_temporary_files(), hostile.outside() as made:
         yield made
 
 
@@ -60,6 +60,7 @@ def test_nothing_that_statements_try_reaches_outside(base: tuple[StockDump, byte
         " superuser or have privileges of the pg_execute_server_program role to COPY to or from an external program"
     ]
     assert there.reached() == []
+    assert hostile.left_behind() == []
 
 
 def test_what_waits_for_the_comparison_runs_without_rights(base: tuple[StockDump, bytes], there: Outside) -> None:
