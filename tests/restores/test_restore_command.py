@@ -123,6 +123,25 @@ def test_the_source_that_is_gone_is_made_again(place: DumpSite, small: Manifest)
     assert done.restored.compared.findings == ()
 
 
+def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everything_database: str) -> None:
+    (part,) = place.dump(everything_database, tables=("audit.hashed*", "public.children", "public.parents"))
+    drop(place, "copy")
+
+    done = restore(place, replace(ASKED, wanted=part.id))
+    proof = verify_command.run(place.site(), QUIET, replace(NEWEST, wanted=part.id), Depth(level=3))[0].proof
+
+    assert done.restored.compared.findings == ()
+    assert sorted(str(content.table) for content in done.restored.contents.tables) == [
+        "audit.hashed_0",
+        "audit.hashed_1",
+        "public.children",
+        "public.parents",
+    ]
+    assert proof is not None
+    assert proof.findings == ()
+    drop(place, "copy")
+
+
 # -- what it refuses ---------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,13 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
             f" {error.diag.message_primary}; nothing was changed",
             hint="restore on a server that has the locale",
         ) from error
+
+
+def create_schemas(connection: Connection, names: Iterable[str], owner: str | None) -> None:
+    """Make schemas that are not there yet; `owner` is whose they become, else the connected role's."""
+    authorized = sql.SQL("") if owner is None else sql.SQL(" AUTHORIZATION {}").format(sql.Identifier(owner))
+    for name in names:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}{}").format(sql.Identifier(name), authorized))
 
 
 def advance_sequences(

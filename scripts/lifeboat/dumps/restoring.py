@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifeboat.clients import dump_reading, restore_target
@@ -122,6 +122,8 @@ def restore(
     """
     stages = _Stages(say)
     passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tell)
+    if copy.manifest.selection.tables:
+        _make_schemas(copy.manifest, target)
     folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))  # 0700; the schema alone, which -j has to seek in
     try:
         with target.postgres.program_env() as env, _sessions(target.postgres, programs) as application:
@@ -153,11 +155,24 @@ def restore(
         found = contents(connection, copy.manifest.selection)
     return Restored(
         contents=found,
-        compared=comparisons.compared(copy.manifest.contents, found, descending=descending),
+        compared=comparisons.compared(_comparable(copy.manifest), found, descending=descending),
         left_out=chosen.left_out,
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
+
+
+def _comparable(manifest: Manifest) -> Contents:
+    """Return what a restored database is compared with: of a part of a database pg_dump takes no extensions."""
+    return manifest.contents if manifest.selection.whole else replace(manifest.contents, extensions=())
+
+
+def _make_schemas(manifest: Manifest, target: Target) -> None:
+    """Make the schemas of tables that were dumped by their names: pg_dump leaves those out then."""
+    contents = manifest.contents
+    names = {content.table.schema for content in contents.tables} | {s.sequence.schema for s in contents.sequences}
+    with target.postgres.connection(application="lifeboat restore") as connection:
+        restore_target.create_schemas(connection, sorted(names), target.owner)
 
 
 @contextmanager

@@ -241,7 +241,8 @@ def _extensions(copy: Copy, scratch: ScratchServer, programs: RestorePrograms) -
     """Create the harmless extensions that only a superuser may create; return the schemas that came with them."""
     items = restoring.schema_items(copy, programs)
     names = {_name(item) for item in items if item.kind == "EXTENSION"}
-    names |= {extension.name for extension in copy.manifest.contents.extensions}
+    if copy.manifest.selection.whole:
+        names |= {extension.name for extension in copy.manifest.contents.extensions}
     wanted = extensions.wanted(names, scratch.offered_extensions())
     if wanted.missing:
         raise NotHere(f"the scratch server has no extension {', '.join(wanted.missing)}; install it on this machine")
