@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from lifeboat.dumps.verifying import Depth, NotHere, Tellers, read_whole, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 
 from tests.damage import hostile
 from tests.damage.hostile import Outside

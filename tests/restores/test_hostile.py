@@ -11,7 +11,8 @@ import psycopg
 import pytest
 import zstandard
 from lifeboat.database_model import Extension
-from lifeboat.dumps.verifying import Depth, NotHere, Tellers, read_whole, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 
 from tests.damage import hostile
 from tests.damage.hostile import Outside

@@ -14,7 +14,8 @@ import pytest
 from lifeboat.clients import scratch_server
 from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
-from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
 from tests.restores.servers import BIN, StockDump

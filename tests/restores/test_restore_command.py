@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from lifeboat.commands import restore as restore_command
 from lifeboat.commands import verify as verify_command
-from lifeboat.commands.restore import Asked, Done, Tellers
+from lifeboat.commands.restore import Asked, Done
 from lifeboat.commands.verify import Which
 from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
 from lifeboat.decisions import manifests
-from lifeboat.dumps import verifying
+from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
 from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
 from psycopg import sql
@@ -23,7 +23,7 @@ from tests.restores.dump_sites import DumpSite
 from tests.restores.servers import schema_text
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
-QUIET = verifying.Tellers(say=lambda _: None, tell=lambda *_: None)
+QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 NEWEST = Which(wanted=None, every=False, share=None, database=None)
 
 

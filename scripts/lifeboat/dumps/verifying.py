@@ -24,7 +24,7 @@ from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import restoring
 from lifeboat.dumps.choosing import copy_of
-from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target
+from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, RoleMissing, Unreachable
 
 _PROBE_SECONDS = 60
@@ -57,14 +57,6 @@ class Verified:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tellers:
-    """Who hears of the stages (`say`) and of the stored bytes: done, all, seconds since the start (`tell`)."""
-
-    say: Callable[[str], None]
-    tell: Callable[[int, int, float], None]
-
-
 class NotHere(LifeboatError):
     """This machine cannot restore the copy, whatever the copy is worth: nothing is known about it."""
 
@@ -77,11 +69,10 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     Raises Unreachable where the bucket does not answer: that says nothing about the copy.
     """
     begun = time.monotonic()
-    remarks: list[str] = []
     try:
-        findings = _findings(store, entry, depth, tellers, remarks)
+        findings, remarks = _findings(store, entry, depth, tellers)
     except NotHere as error:
-        return Verified(entry=entry, proof=None, unable=error.summary, remarks=tuple(remarks))
+        return Verified(entry=entry, proof=None, unable=error.summary)
     proof = Proof(
         level=depth.level,
         at=datetime.now(UTC),
@@ -93,21 +84,19 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
 
 
-def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers, remarks: list[str]) -> list[str]:
-    """Return what is wrong with a copy. A look goes no deeper than where something was found."""
+def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
+    """Return what is wrong with a copy, and what else to know. A look goes no deeper than where something was found."""
     try:
         manifest = store.manifest(entry)
     except (IntegrityFailure, NothingFits) as error:
-        return [error.summary]
+        return [error.summary], []
     found = stored_files.findings(entry, manifest)
     if found or depth.level == 1:
-        return found
+        return found, []
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return read_whole(copy, tellers)
-    found, more = restored_on_scratch(copy, depth, tellers)
-    remarks += more
-    return found
+        return read_whole(copy, tellers), []
+    return restored_on_scratch(copy, depth, tellers)
 
 
 # -- level 2 ---------------------------------------------------------------------------------------------------------
@@ -223,7 +212,7 @@ def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[
         if file.name == GLOBALS_FILE:
             _read(copy, file, programs, lambda _: None)
     target = Target(postgres=scratch.as_role(RESTORER), rights=Rights(superuser=False, schemas_there=there), jobs=2)
-    done = restoring.restore(copy, target, programs, tellers.say, tellers.tell)
+    done = restoring.restore(copy, target, programs, tellers)
     remarks += [f"left out: {left.item}: {left.why}" for left in done.left_out]
     remarks += done.compared.remarks
     findings = list(done.compared.findings)
@@ -278,7 +267,7 @@ def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[s
     postgres = scratch.as_role(RESTORER)
     with postgres.program_env() as env:
         try:
-            programs.check_indexes(Into(env=env, database=postgres.address.database), _INDEX_CHECK_JOBS)
+            programs.check_indexes(Into(env=env, database=postgres.address.database, jobs=_INDEX_CHECK_JOBS))
         except ProgramFailed as error:
             return [f"pg_amcheck: {restore_errors.explained(error.printed).summary}"]
     return []
