@@ -13,6 +13,7 @@ from lifeboat.commands.restore import Asked, Done
 from lifeboat.commands.verify import Which
 from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
 from lifeboat.decisions import manifests
+from lifeboat.decisions.samples import Share
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
 from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
@@ -312,6 +313,33 @@ def test_all_copies_are_verified_and_their_proofs_lie_beside_them(place: DumpSit
     entry = next(e for e in place.store.entries("everything") if e.id == manifest.id)
     assert entry.proven is not None
     assert entry.proven.level == 3
+
+
+def test_a_copy_of_a_version_that_is_not_here_is_not_called_bad(place: DumpSite, small: Manifest) -> None:
+    rewritten(place, small, server=replace(small.server, version="99.1", version_number=990001))
+
+    done = verify_command.run(place.site(), QUIET, replace(NEWEST, wanted=small.id, database="small"), Depth(level=2))
+
+    assert [(one.proof, one.unable) for one in done] == [
+        (
+            None,
+            "there is no pg_restore 99 on this machine, and no other version will do; apt-get install postgresql-client-99",
+        )
+    ]
+    with pytest.raises(Refused, match="1 of 1 copies could not be looked at so deep on this machine"):
+        verify_command.require_sound(done)
+    assert next(e for e in place.store.entries("small") if e.id == small.id).proofs == ()
+
+
+def test_all_copies_and_a_share_of_them_are_looked_at(place: DumpSite, small: Manifest) -> None:
+    every = Which(wanted=None, every=True, share=None, database="small")
+    complete = [entry.id for entry in place.store.entries("small") if entry.complete]
+
+    done = verify_command.run(place.site(), QUIET, every, Depth(level=1))
+    shared = verify_command.run(place.site(), QUIET, replace(every, share=Share(part=1, whole=3)), Depth(level=1))
+
+    assert [one.entry.id for one in done] == complete
+    assert {one.entry.id for one in shared} <= set(complete)
 
 
 def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest) -> None:

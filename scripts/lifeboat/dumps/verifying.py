@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
@@ -25,7 +26,15 @@ from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import restoring
 from lifeboat.dumps.choosing import copy_of
 from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
-from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, RoleMissing, Unreachable
+from lifeboat.errors import (
+    Failed,
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    RoleMissing,
+    Unreachable,
+    WrongConfiguration,
+)
 
 _PROBE_SECONDS = 60
 _MARGIN = 1024**3
@@ -107,7 +116,7 @@ def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
     passed = Passing(sum(file.size for file in copy.manifest.files), tellers.tell)
     findings: list[str] = []
     rows: dict[TableName, int] = {}
-    with RestorePrograms(restore_programs.folder(copy.manifest.server.major)) as programs:
+    with RestorePrograms(_clients(copy)) as programs:
         for file in copy.manifest.files:
             tellers.say(f"reading {file.name}")
             try:
@@ -143,6 +152,14 @@ def _read(
     return counter.rows
 
 
+def _clients(copy: Copy) -> Path:
+    """Return the folder of the client programs that read a copy; raises NotHere where this machine has none of its version."""
+    try:
+        return restore_programs.folder(copy.manifest.server.major)
+    except WrongConfiguration as error:
+        raise NotHere(f"{error.summary}; {error.hint}") from error
+
+
 # -- levels 3 and 4 --------------------------------------------------------------------------------------------------
 
 
@@ -152,8 +169,11 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer.
     """
     manifest = copy.manifest
-    clients = restore_programs.folder(manifest.server.major)
-    servers = scratch_server.folder_of_servers(manifest.server.major, clients)
+    clients = _clients(copy)
+    try:
+        servers = scratch_server.folder_of_servers(manifest.server.major, clients)
+    except WrongConfiguration as error:
+        raise NotHere(f"{error.summary}; {error.hint}") from error
     raw = sum(file.raw_size for file in manifest.files)
     room = Room(disk=_DISK_PER_RAW * raw + _MARGIN, seconds=depth.within.total_seconds())
     bucket = _Bucket(copy)
