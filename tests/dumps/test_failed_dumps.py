@@ -339,25 +339,44 @@ def test_a_dump_that_is_stopped_when_it_is_complete_stays_whole(site: DumpSite) 
     assert site.uploads() == []
 
 
+def test_no_jobs_at_all_are_refused(site: DumpSite) -> None:
+    out, err = site.lifeboat("dump", "-e", "x", "--jobs", "0").communicate(timeout=WAIT_SECONDS)
+
+    assert (out, "Invalid value for '--jobs'" in err) == ("", True)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("databases", "wanted", "words"),
     [
-        (["--jobs", "0"], 2, "Invalid value for '--jobs'"),
-        (["--database", "nowhere"], 2, "there is no database nowhere on"),
-        (["--table", "nothing*"], 2, "nothing in the database app matches nothing*"),
-        (["--schema", "sales", "--schema", "none"], 2, "nothing in the database app matches none"),
-        (["--schema", "sales", "--table", "filler"], 2, "--schema and --table exclude each other"),
-        (["--table", 'a"b'], 2, "is no pattern of a table"),
-        (["--database", "second", "--table", "filler"], 2, "nothing in the database second matches filler"),
+        (("nowhere",), {}, "there is no database nowhere on"),
+        ((), {"tables": ("nothing*",)}, "nothing in the database app matches nothing*"),
+        ((), {"schemas": ("sales", "none")}, "nothing in the database app matches none"),
+        ((), {"schemas": ("sales",), "tables": ("filler",)}, "--schema and --table exclude each other"),
+        ((), {"tables": ('a"b',)}, "is no pattern of a table"),
+        (("app", "second"), {"tables": ("filler",)}, "nothing in the database second matches filler"),
     ],
 )
 def test_wrong_orders_are_refused_before_anything_is_begun(
-    site: DumpSite, arguments: list[str], status: int, words: str
+    site: DumpSite, databases: tuple[str, ...], wanted: dict[str, Any], words: str
 ) -> None:
-    running = site.lifeboat("dump", "-e", "x", *arguments)
+    with pytest.raises(WrongConfiguration) as error:
+        site.dump(*databases, **wanted)
 
-    out, err = running.communicate(timeout=WAIT_SECONDS)
+    assert words in error.value.summary
+    nothing_is_left(site)
 
-    assert (running.returncode, out) == (status, "")
-    assert words in err
+
+def test_several_databases_end_with_the_worst_of_their_statuses(site: DumpSite) -> None:
+    site.settings('[dumps]\nlock_seconds = 1\n[dumps.hooks]\nbefore = ["false"]\n')
+
+    with site.lifeboat("dump", "-e", "x", "--database", "app", "--database", "second", "-o", "json") as running:
+        out, err = running.communicate(timeout=WAIT_SECONDS)
+
+    assert running.returncode == 1
+    found = json.loads(out)["dumps"]
+    assert [(one["database"], one["dump"], one["problem"]["exit_status"]) for one in found] == [
+        ("app", None, 1),
+        ("second", None, 1),
+    ]
+    assert err.count("error: the hook before the dump of") == 2
     nothing_is_left(site)

@@ -124,6 +124,10 @@ def _checked(site: Site, tell: Teller, what: tuple[Postgres, Sequence[str]], wan
         )
     for remark in choice.remarks:
         tell.warn(remark)
+    if postgres.address.ca_file is None:
+        tell.warn(
+            f"nobody checks that {postgres.address.host} is the database: [database] ca_file names its authorities"
+        )
     for database in databases:
         with postgres.of(database).connection(application="lifeboat dump") as connection:
             dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
