@@ -18,7 +18,7 @@ from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
-from tests.restores.servers import BIN, StockDump
+from tests.restores.servers import BIN, RdsServer, StockDump, stock_dump
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 DEPTH = Depth(level=3, within=timedelta(minutes=5))
@@ -74,6 +74,24 @@ def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump:
     assert read_whole(wrong.copy(), QUIET) == [
         "table Ventas 2024.Pedidos: 500 rows in the archives, 501 in the manifest"
     ]
+
+
+def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer) -> None:
+    source = rds.new_database("misfit")
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 50) AS n")
+        connection.execute(
+            "CREATE FUNCTION lie(int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.random()'"
+        )
+        connection.execute("CREATE INDEX misfit ON t (public.lie(n))")
+    dump = stock_dump(source)
+
+    findings, _ = restored_on_scratch(dump.copy(), DEPTH, QUIET)
+
+    assert read_whole(dump.copy(), QUIET) == []
+    assert len(findings) == 1
+    assert findings[0].startswith("pg_amcheck: ")
+    assert 'lacks matching index tuple within index "misfit"' in findings[0]
 
 
 @pytest.mark.parametrize(

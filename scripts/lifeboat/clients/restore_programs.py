@@ -176,8 +176,7 @@ class RestorePrograms:
             ),
             *("--maintenance-db", into.database, into.database),
         ]
-        printed: list[bytes] = []
-        self._run(argv, env=into.env, hear=printed.append)
+        self._run(argv, env=into.env)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
