@@ -11,8 +11,9 @@ import typer
 from lifeboat import views, views_restores
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, matching, site_of
 from lifeboat.commands import restore as restore_command
-from lifeboat.commands.restore import Asked, Tellers
+from lifeboat.commands.restore import Asked
 from lifeboat.database_model import DumpId
+from lifeboat.dumps.restoring import Tellers
 from lifeboat.errors import DONE
 
 _DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")

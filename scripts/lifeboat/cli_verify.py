@@ -14,7 +14,8 @@ from lifeboat.commands import verify as verify_command
 from lifeboat.commands.verify import Which
 from lifeboat.decisions import samples
 from lifeboat.decisions.samples import Share
-from lifeboat.dumps.verifying import Depth, Tellers
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth
 from lifeboat.errors import DONE
 
 

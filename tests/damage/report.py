@@ -14,7 +14,8 @@ from datetime import timedelta
 
 import zstandard
 from lifeboat.decisions import stored_files
-from lifeboat.dumps.verifying import Depth, Tellers, read_whole, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, read_whole, restored_on_scratch
 
 from tests.damage import corpus
 from tests.damage.corpus import Case

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lifeboat.database_model import TableName
 
+from tests.damage.hostile import own_temporary_files
 from tests.restores import everything
 from tests.restores.dump_sites import DumpSite, dump_site
 from tests.restores.servers import RdsServer, StockDump, rds_server, stock_dump
 
 EVENTS = TableName(schema="audit", name="events_2024_rest")
 ODD = TableName(schema="public", name='naïve "quoted" 名前')
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """The folder for temporary files of one test."""
+    with own_temporary_files() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,9 +76,9 @@ url = "{self.cloud.endpoint}"
         site = self.site()
         return site.dump_store(outputs.recovery(site.stack_store()))
 
-    def dump(self, *databases: str) -> list[Manifest]:
+    def dump(self, *databases: str, tables: tuple[str, ...] = ()) -> list[Manifest]:
         """Dump databases, as `lifeboat dump` does."""
-        wanted = Wanted(databases=databases, selection=Selection(), jobs=2, accepting=False)
+        wanted = Wanted(databases=databases, selection=Selection(tables=tables), jobs=2, accepting=False)
         done = dump_command.run(self.site(), views.Teller(), wanted)
         found = [outcome.manifest for outcome in done if outcome.manifest is not None]
         assert len(found) == len(databases), [outcome.problem for outcome in done]
@@ -91,7 +92,7 @@ url = "{self.cloud.endpoint}"
         return subprocess.run(
             ["lifeboat", *arguments, "-e", "x"],
             cwd=self.root,
-            env=CLEAN,
+            env={**CLEAN, "TMPDIR": tempfile.gettempdir()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from lifeboat.dumps.verifying import Depth, Tellers, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, restored_on_scratch
 
 from tests.damage import corpus, report
 from tests.damage.corpus import Case

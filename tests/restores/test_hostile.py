@@ -11,7 +11,8 @@ import psycopg
 import pytest
 import zstandard
 from lifeboat.database_model import Extension
-from lifeboat.dumps.verifying import Depth, NotHere, Tellers, read_whole, restored_on_scratch
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 
 from tests.damage import hostile
 from tests.damage.hostile import Outside
@@ -23,7 +24,7 @@ DEPTH = Depth(level=3, within=timedelta(minutes=2))
 
 @pytest.fixture
 def there() -> Iterator[Outside]:
-    with hostile.outside() as made:
+    with hostile.own_temporary_files(), hostile.outside() as made:
         yield made
 
 
@@ -60,6 +61,7 @@ def test_nothing_that_statements_try_reaches_outside(base: tuple[StockDump, byte
         " superuser or have privileges of the pg_execute_server_program role to COPY to or from an external program"
     ]
     assert there.reached() == []
+    assert hostile.left_behind() == []
 
 
 def test_what_waits_for_the_comparison_runs_without_rights(base: tuple[StockDump, bytes], there: Outside) -> None:

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 from lifeboat.commands import restore as restore_command
 from lifeboat.commands import verify as verify_command
-from lifeboat.commands.restore import Asked, Done, Tellers
+from lifeboat.commands.restore import Asked, Done
 from lifeboat.commands.verify import Which
 from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
 from lifeboat.decisions import manifests
-from lifeboat.dumps import verifying
+from lifeboat.decisions.samples import Share
+from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
 from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
 from psycopg import sql
@@ -23,7 +24,7 @@ from tests.restores.dump_sites import DumpSite
 from tests.restores.servers import schema_text
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
-QUIET = verifying.Tellers(say=lambda _: None, tell=lambda *_: None)
+QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 NEWEST = Which(wanted=None, every=False, share=None, database=None)
 
 
@@ -121,6 +122,25 @@ def test_the_source_that_is_gone_is_made_again(place: DumpSite, small: Manifest)
     done = restore(place, replace(ASKED, wanted=small.id, database="small", to="small"))
 
     assert done.restored.compared.findings == ()
+
+
+def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everything_database: str) -> None:
+    (part,) = place.dump(everything_database, tables=("audit.hashed*", "public.children", "public.parents"))
+    drop(place, "copy")
+
+    done = restore(place, replace(ASKED, wanted=part.id))
+    proof = verify_command.run(place.site(), QUIET, replace(NEWEST, wanted=part.id), Depth(level=3))[0].proof
+
+    assert done.restored.compared.findings == ()
+    assert sorted(str(content.table) for content in done.restored.contents.tables) == [
+        "audit.hashed_0",
+        "audit.hashed_1",
+        "public.children",
+        "public.parents",
+    ]
+    assert proof is not None
+    assert proof.findings == ()
+    drop(place, "copy")
 
 
 # -- what it refuses ---------------------------------------------------------------------------------------------------
@@ -293,6 +313,33 @@ def test_all_copies_are_verified_and_their_proofs_lie_beside_them(place: DumpSit
     entry = next(e for e in place.store.entries("everything") if e.id == manifest.id)
     assert entry.proven is not None
     assert entry.proven.level == 3
+
+
+def test_a_copy_of_a_version_that_is_not_here_is_not_called_bad(place: DumpSite, small: Manifest) -> None:
+    rewritten(place, small, server=replace(small.server, version="99.1", version_number=990001))
+
+    done = verify_command.run(place.site(), QUIET, replace(NEWEST, wanted=small.id, database="small"), Depth(level=2))
+
+    assert [(one.proof, one.unable) for one in done] == [
+        (
+            None,
+            "there is no pg_restore 99 on this machine, and no other version will do; apt-get install postgresql-client-99",
+        )
+    ]
+    with pytest.raises(Refused, match="1 of 1 copies could not be looked at so deep on this machine"):
+        verify_command.require_sound(done)
+    assert next(e for e in place.store.entries("small") if e.id == small.id).proofs == ()
+
+
+def test_all_copies_and_a_share_of_them_are_looked_at(place: DumpSite, small: Manifest) -> None:
+    every = Which(wanted=None, every=True, share=None, database="small")
+    complete = [entry.id for entry in place.store.entries("small") if entry.complete]
+
+    done = verify_command.run(place.site(), QUIET, every, Depth(level=1))
+    shared = verify_command.run(place.site(), QUIET, replace(every, share=Share(part=1, whole=3)), Depth(level=1))
+
+    assert [one.entry.id for one in done] == complete
+    assert {one.entry.id for one in shared} <= set(complete)
 
 
 def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.comparisons import Compared
-from lifeboat.dumps.restoring import Restored, Target, restore
+from lifeboat.dumps.restoring import Restored, Target, Tellers, restore
 
 from tests.restores.servers import BIN, RdsServer, StockDump, schema_text
 
@@ -21,8 +21,7 @@ def restored(dump: StockDump, rds: RdsServer, name: str, **target: object) -> Re
             dump.copy(),
             Target(postgres=postgres, rights=NO_SUPERUSER, jobs=2, **target),  # type: ignore[arg-type]
             programs,
-            lambda _: None,
-            lambda *_: None,
+            Tellers(say=lambda _: None, tell=lambda *_: None),
         )
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 
@@ -64,10 +65,11 @@ def folder(major: int) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Into:
-    """Where pg_restore restores to: how it signs in (PG* variables, without the database), and whose everything becomes."""
+    """Where pg_restore restores to: how it signs in (PG* variables), the database, and whose everything becomes."""
 
     env: Mapping[str, str]
     database: str
+    jobs: int = 1  # tables and indexes at a time
     role: str | None = None
     grants: bool = False
 
@@ -138,12 +140,12 @@ class RestorePrograms:
         """Return the table of contents of an archive in a file, as text."""
         said: list[bytes] = []
         with archive.open("rb") as opened:
-            self._run(self._reader("--list"), stdin=opened.fileno(), hear=said.append)
+            self._run(self._reader("--list"), given=opened, hear=said.append)
         return b"".join(said).decode(errors="replace")
 
     def parse(self, content: Iterable[bytes | memoryview], hear: Callable[[bytes], object]) -> None:
         """Let pg_restore read a whole archive and write its SQL to `hear`, nowhere else; raises ProgramFailed."""
-        self._run(self._reader("--file=-"), feed=content, hear=hear)
+        self._run(self._reader("--file=-"), given=content, hear=hear)
 
     def _reader(self, *options: str) -> list[str]:
         return confinement.confined([str(self._folder / "pg_restore"), "--exit-on-error", *options], READER_LIMITS)
@@ -154,28 +156,27 @@ class RestorePrograms:
         """Restore one section of an archive in a file, in their order those items that `part` lists."""
         argv = [
             *(str(self._folder / "pg_restore"), *into.options, f"--section={part.section}"),
-            *(f"--use-list={part.items}", f"--jobs={part.jobs}", str(part.archive)),
+            *(f"--use-list={part.items}", f"--jobs={into.jobs}", str(part.archive)),
         ]
         self._run(argv, env=into.env)
 
     def restore_data(self, into: Into, content: Iterable[bytes | memoryview]) -> None:
         """Restore an archive of data that streams in."""
-        self._run([str(self._folder / "pg_restore"), *into.options, "--section=data"], env=into.env, feed=content)
+        self._run([str(self._folder / "pg_restore"), *into.options, "--section=data"], env=into.env, given=content)
 
-    def check_indexes(self, into: Into, jobs: int) -> None:
+    def check_indexes(self, into: Into) -> None:
         """Compare every B-tree index with its table, and every table's pages with what they have to be (pg_amcheck)."""
         argv = [
             *(
                 str(self._folder / "pg_amcheck"),
                 "--no-password",
-                f"--jobs={jobs}",
+                f"--jobs={into.jobs}",
                 "--heapallindexed",
                 "--parent-check",
             ),
             *("--maintenance-db", into.database, into.database),
         ]
-        printed: list[bytes] = []
-        self._run(argv, env=into.env, hear=printed.append)
+        self._run(argv, env=into.env)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -184,13 +185,15 @@ class RestorePrograms:
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
-        feed: Iterable[bytes | memoryview] | None = None,
-        stdin: int | None = None,
+        given: Iterable[bytes | memoryview] | BufferedReader | None = None,
         hear: Callable[[bytes], object] | None = None,
     ) -> None:
         """Run a program to its end; raises ProgramFailed, or what came of the feed where that is why it failed."""
-        given = subprocess.PIPE if feed is not None else (subprocess.DEVNULL if stdin is None else stdin)
-        with self._started(argv, {**programs.bare_environment(), **(env or {})}, given) as run:
+        feed = None if isinstance(given, BufferedReader) else given
+        stdin = given.fileno() if isinstance(given, BufferedReader) else subprocess.DEVNULL
+        with self._started(
+            argv, {**programs.bare_environment(), **(env or {})}, stdin if feed is None else subprocess.PIPE
+        ) as run:
             broken: list[BaseException] = []
             threads = [threading.Thread(target=_keep, args=(run,), daemon=True)]
             if feed is not None:
@@ -240,12 +243,11 @@ class RestorePrograms:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A section of the schema's archive: where it lies, the list of its items, and how many are restored at a time."""
+    """A section of the schema's archive: where it lies, and the list of its items that are restored."""
 
     section: str
     archive: Path
     items: Path
-    jobs: int
 
 
 def _feed(process: subprocess.Popen[bytes], content: Iterable[bytes | memoryview], broken: list[BaseException]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +127,13 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
         ) from error
 
 
+def create_schemas(connection: Connection, names: Iterable[str], owner: str | None) -> None:
+    """Make schemas that are not there yet; `owner` is whose they become, else the connected role's."""
+    authorized = sql.SQL("") if owner is None else sql.SQL(" AUTHORIZATION {}").format(sql.Identifier(owner))
+    for name in names:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}{}").format(sql.Identifier(name), authorized))
+
+
 def advance_sequences(
     connection: Connection, wanted: tuple[SequenceValue, ...]
 ) -> tuple[list[TableName], frozenset[TableName]]:
@@ -143,7 +151,8 @@ def advance_sequences(
             continue  # the comparison says that it is missing
         name = sql.Identifier(value.sequence.schema, value.sequence.name)
         last, called = _row(connection, sql.SQL("SELECT last_value, is_called FROM {}").format(name))
-        ahead = _next(value.last_value, value.is_called, step) - _next(last, called, step)
+        found = SequenceValue(sequence=value.sequence, last_value=last, is_called=called)
+        ahead = _next(value, step) - _next(found, step)
         if ahead * (1 if step > 0 else -1) > 0:
             connection.execute(
                 sql.SQL("SELECT pg_catalog.setval({}::regclass, {}, {})").format(
@@ -154,8 +163,8 @@ def advance_sequences(
     return advanced, frozenset(name for name, step in steps.items() if step < 0)
 
 
-def _next(last: int, called: bool, step: int) -> int:
-    return last + (step if called else 0)
+def _next(value: SequenceValue, step: int) -> int:
+    return value.last_value + (step if value.is_called else 0)
 
 
 def end_sessions(connection: Connection, application: str) -> None:

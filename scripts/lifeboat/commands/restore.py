@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lifeboat.clients import dump_server, restore_programs, restore_target
@@ -17,7 +17,7 @@ from lifeboat.decisions import archives, restores, stored_files
 from lifeboat.decisions.archives import Chosen, Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, restoring
-from lifeboat.dumps.restoring import Copy, Restored, Target
+from lifeboat.dumps.restoring import Restored, Target, Tellers
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Agree, Recovery
 from lifeboat.site import Site
@@ -37,15 +37,6 @@ class Asked:
     owner: str | None
     grants: bool
     accept_flagged: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tellers:
-    """Who hears of what happens: stages, warnings, and stored bytes (done, all, seconds since the start)."""
-
-    say: Callable[[str], None]
-    warn: Callable[[str], None]
-    tell: Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +68,7 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     _require(manifest, wish, place)
     with RestorePrograms(restore_programs.folder(place.server.major)) as programs:
         chosen = archives.choose(restoring.schema_items(copy, programs), Rights(superuser=place.superuser))
-        agree(_preview(entry, manifest, wish, chosen, server))
+        agree(_preview(manifest, wish, chosen, server))
         to_remove = _to_remove(site, recovery, asked.to)
         if wish.holds is None:
             with server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
@@ -90,7 +81,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
             owner=asked.owner,
             grants=asked.grants,
         )
-        done = _restored(copy, target, programs, tellers, to_remove)
+        with _told_what_is_left(target, tellers, to_remove):
+            done = restoring.restore(copy, target, programs, tellers)
     for remark in done.compared.remarks:
         tellers.warn(remark)
     return Done(entry=entry, manifest=manifest, postgres=target.postgres, restored=done, to_remove=to_remove)
@@ -141,22 +133,23 @@ def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
         )
 
 
-def _preview(entry: DumpEntry, manifest: Manifest, wish: Wish, chosen: Chosen, server: Postgres) -> Sequence[str]:
+def _preview(manifest: Manifest, wish: Wish, chosen: Chosen, server: Postgres) -> Sequence[str]:
     made = "create" if wish.holds is None else "fill the empty"
     rows = sum(content.rows for content in manifest.contents.tables)
     return [
         f"{made} database {wish.to} at {server.address.host}:{server.address.port}, beside {manifest.database}",
-        f"restore {entry.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
+        f"restore {manifest.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
         f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
         *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),
     ]
 
 
-def _restored(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tellers, to_remove: str) -> Restored:
-    """Restore; whatever ends it, say what is left and how to remove it."""
+@contextmanager
+def _told_what_is_left(target: Target, tellers: Tellers, to_remove: str) -> Iterator[None]:
+    """Say, whatever ends a restore, what is left and how to remove it."""
     left = f"the database {target.postgres.address.database} is left, not whole"
     try:
-        return restoring.restore(copy, target, programs, tellers.say, tellers.tell)
+        yield
     except LifeboatError as error:
         error.summary = f"{error.summary}\n{left}"
         error.hint = f"{error.hint}\n  {to_remove}" if error.hint else to_remove

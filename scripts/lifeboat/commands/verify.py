@@ -12,7 +12,8 @@ from lifeboat.database_model import DumpEntry, DumpId, Verdict
 from lifeboat.decisions import samples
 from lifeboat.decisions.samples import Share
 from lifeboat.dumps import choosing, verifying
-from lifeboat.dumps.verifying import Depth, Tellers, Verified
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth, Verified
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, WrongConfiguration
 from lifeboat.site import Site
 from lifeboat.stack import outputs

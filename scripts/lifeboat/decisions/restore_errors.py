@@ -9,6 +9,8 @@ _SHOWN_LINES = 3
 _LONGEST_LINE = 300
 # What a row holds is nobody's business who reads a log.
 _WITH_DATA = ("DETAIL:", "CONTEXT:", "Command was:", "STATEMENT:", "pg_restore: from TOC entry", "pg_restore: detail:")
+# What the others say when one of several has failed.
+_CONSEQUENCE = "a worker process died unexpectedly"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,8 @@ def explained(printed: str) -> Explained:
     """Return the first errors of what was printed and, for a known one, what to do."""
     lines = [line for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line or "ERROR:" in line or "fatal:" in line.lower()] or lines
-    shown = [_message(line) for line in errors if not line.lstrip().startswith(_WITH_DATA)][:_SHOWN_LINES]
+    first = [line for line in errors if _CONSEQUENCE not in line] or errors
+    shown = [_message(line) for line in first if not line.lstrip().startswith(_WITH_DATA)][:_SHOWN_LINES]
     text = "\n".join(errors)
     if "text format dump" in text:
         # pg_restore's own advice would be psql, which runs what is in such a file, commands of the shell included.

@@ -83,7 +83,7 @@ def refusals(manifest: Manifest, wish: Wish, offer: Offer) -> list[str]:
             f"the dump is of PostgreSQL {manifest.server.version}, newer than the server's {offer.server.version}"
         )
     lacking = sorted({e.name for e in manifest.contents.extensions} - set(offer.extensions))
-    if lacking:
+    if lacking and manifest.selection.whole:
         found.append(f"the server does not offer the extensions {', '.join(lacking)}")
     if wish.owner is not None and wish.owner not in offer.roles:
         found.append(f"{offer.role} is no member of the role {wish.owner}, or there is no such role")

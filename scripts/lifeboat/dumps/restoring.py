@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifeboat.clients import dump_reading, restore_target
@@ -68,6 +68,15 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tellers:
+    """Who hears of each stage (`say`), of what to look at (`warn`), and of stored bytes: done, all, seconds until then."""
+
+    say: Callable[[str], None]
+    tell: Callable[[int, int, float], None]
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Restored:
     """What came of a restore: what is there now, what differs from the manifest, what was left out, where the time went."""
 
@@ -108,39 +117,37 @@ class _Stages:
         self.taken.append((name, time.monotonic() - begun))
 
 
-def restore(
-    copy: Copy,
-    target: Target,
-    programs: RestorePrograms,
-    say: Callable[[str], None],
-    tell: Callable[[int, int, float], None],
-) -> Restored:
+def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tellers) -> Restored:
     """Restore a dump into an empty database and compare it with its manifest.
 
     Raises IntegrityFailure where the dump is at fault, Failed with what to do where the server or the role is. What was
-    restored until then stays. `say` hears of each stage, `tell` of the stored bytes: done, all, and seconds since the start.
+    restored until then stays.
     """
-    stages = _Stages(say)
-    passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tell)
+    stages = _Stages(tellers.say)
+    passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tellers.tell)
+    if copy.manifest.selection.tables:
+        _make_schemas(copy.manifest, target)
     folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))  # 0700; the schema alone, which -j has to seek in
     try:
         with target.postgres.program_env() as env, _sessions(target.postgres, programs) as application:
             into = Into(
                 env={**env, "PGAPPNAME": application},
                 database=target.postgres.address.database,
+                jobs=target.jobs,
                 role=target.owner,
                 grants=target.grants,
             )
-            with stages("reading the schema"):
-                archive, chosen = _schema(copy, programs, target.rights, folder, passed)
-            items = folder / "items"
+            archive, items = folder / "schema.dump", folder / "items"
+            with stages("reading the schema"), explained(copy.schema.name):
+                _written(copy, archive, passed)
+                chosen = archives.choose(archives.items(programs.listing(archive)), target.rights)
             items.write_text(chosen.list_file)
             with stages("tables, types and functions"), explained(copy.schema.name):
-                programs.restore_part(into, Part(section="pre-data", archive=archive, items=items, jobs=1))
+                programs.restore_part(into, Part(section="pre-data", archive=archive, items=items))
             with stages("data"):
-                _data(copy, programs, into, target.jobs, passed)
+                _data(copy, programs, into, passed)
             with stages("indexes, keys and triggers"), explained(copy.schema.name):
-                programs.restore_part(into, Part(section="post-data", archive=archive, items=items, jobs=target.jobs))
+                programs.restore_part(into, Part(section="post-data", archive=archive, items=items))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     with stages("sequences and statistics"), target.postgres.connection(application="lifeboat restore") as connection:
@@ -153,11 +160,24 @@ def restore(
         found = contents(connection, copy.manifest.selection)
     return Restored(
         contents=found,
-        compared=comparisons.compared(copy.manifest.contents, found, descending=descending),
+        compared=comparisons.compared(_comparable(copy.manifest), found, descending=descending),
         left_out=chosen.left_out,
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
+
+
+def _comparable(manifest: Manifest) -> Contents:
+    """Return what a restored database is compared with: of a part of a database pg_dump takes no extensions."""
+    return manifest.contents if manifest.selection.whole else replace(manifest.contents, extensions=())
+
+
+def _make_schemas(manifest: Manifest, target: Target) -> None:
+    """Make the schemas of tables that were dumped by their names: pg_dump leaves those out then."""
+    contents = manifest.contents
+    names = {content.table.schema for content in contents.tables} | {s.sequence.schema for s in contents.sequences}
+    with target.postgres.connection(application="lifeboat restore") as connection:
+        restore_target.create_schemas(connection, sorted(names), target.owner)
 
 
 @contextmanager
@@ -185,16 +205,6 @@ def schema_items(copy: Copy, programs: RestorePrograms) -> list[Item]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _schema(
-    copy: Copy, programs: RestorePrograms, rights: Rights, folder: Path, passed: Callable[[int], None]
-) -> tuple[Path, archives.Chosen]:
-    """Return where the schema's archive lies now, and which of its items are restored."""
-    archive = folder / "schema.dump"
-    _written(copy, archive, passed)
-    with explained(copy.schema.name):
-        return archive, archives.choose(archives.items(programs.listing(archive)), rights)
-
-
 def _written(copy: Copy, archive: Path, passed: Callable[[int], None]) -> None:
     with (
         copy.content(copy.schema, passed) as content,
@@ -204,14 +214,14 @@ def _written(copy: Copy, archive: Path, passed: Callable[[int], None]) -> None:
             file.write(piece)
 
 
-def _data(copy: Copy, programs: RestorePrograms, into: Into, jobs: int, passed: Callable[[int], None]) -> None:
-    """Restore all shards, `jobs` at a time; the first that fails ends the others, and is what is raised."""
+def _data(copy: Copy, programs: RestorePrograms, into: Into, passed: Callable[[int], None]) -> None:
+    """Restore all shards, some at a time; the first that fails ends the others, and is what is raised."""
 
     def one(file: DumpFile) -> None:
         with copy.content(file, passed) as content, explained(file.name):
             programs.restore_data(into, content)
 
-    with ThreadPoolExecutor(jobs, thread_name_prefix="shard") as pool:
+    with ThreadPoolExecutor(into.jobs, thread_name_prefix="shard") as pool:
         waiting: list[Future[None]] = [pool.submit(one, file) for file in copy.shards]
         try:
             done, _ = wait(waiting, return_when=FIRST_EXCEPTION)

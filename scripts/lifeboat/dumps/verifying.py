@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
@@ -24,8 +25,16 @@ from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import restoring
 from lifeboat.dumps.choosing import copy_of
-from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target
-from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, RoleMissing, Unreachable
+from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
+from lifeboat.errors import (
+    Failed,
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    RoleMissing,
+    Unreachable,
+    WrongConfiguration,
+)
 
 _PROBE_SECONDS = 60
 _MARGIN = 1024**3
@@ -57,14 +66,6 @@ class Verified:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tellers:
-    """Who hears of the stages (`say`) and of the stored bytes: done, all, seconds since the start (`tell`)."""
-
-    say: Callable[[str], None]
-    tell: Callable[[int, int, float], None]
-
-
 class NotHere(LifeboatError):
     """This machine cannot restore the copy, whatever the copy is worth: nothing is known about it."""
 
@@ -77,11 +78,10 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     Raises Unreachable where the bucket does not answer: that says nothing about the copy.
     """
     begun = time.monotonic()
-    remarks: list[str] = []
     try:
-        findings = _findings(store, entry, depth, tellers, remarks)
+        findings, remarks = _findings(store, entry, depth, tellers)
     except NotHere as error:
-        return Verified(entry=entry, proof=None, unable=error.summary, remarks=tuple(remarks))
+        return Verified(entry=entry, proof=None, unable=error.summary)
     proof = Proof(
         level=depth.level,
         at=datetime.now(UTC),
@@ -93,21 +93,19 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
 
 
-def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers, remarks: list[str]) -> list[str]:
-    """Return what is wrong with a copy. A look goes no deeper than where something was found."""
+def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
+    """Return what is wrong with a copy, and what else to know. A look goes no deeper than where something was found."""
     try:
         manifest = store.manifest(entry)
     except (IntegrityFailure, NothingFits) as error:
-        return [error.summary]
+        return [error.summary], []
     found = stored_files.findings(entry, manifest)
     if found or depth.level == 1:
-        return found
+        return found, []
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return read_whole(copy, tellers)
-    found, more = restored_on_scratch(copy, depth, tellers)
-    remarks += more
-    return found
+        return read_whole(copy, tellers), []
+    return restored_on_scratch(copy, depth, tellers)
 
 
 # -- level 2 ---------------------------------------------------------------------------------------------------------
@@ -118,7 +116,7 @@ def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
     passed = Passing(sum(file.size for file in copy.manifest.files), tellers.tell)
     findings: list[str] = []
     rows: dict[TableName, int] = {}
-    with RestorePrograms(restore_programs.folder(copy.manifest.server.major)) as programs:
+    with RestorePrograms(_clients(copy)) as programs:
         for file in copy.manifest.files:
             tellers.say(f"reading {file.name}")
             try:
@@ -154,6 +152,14 @@ def _read(
     return counter.rows
 
 
+def _clients(copy: Copy) -> Path:
+    """Return the folder of the client programs that read a copy; raises NotHere where this machine has none of its version."""
+    try:
+        return restore_programs.folder(copy.manifest.server.major)
+    except WrongConfiguration as error:
+        raise NotHere(f"{error.summary}; {error.hint}") from error
+
+
 # -- levels 3 and 4 --------------------------------------------------------------------------------------------------
 
 
@@ -163,8 +169,11 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer.
     """
     manifest = copy.manifest
-    clients = restore_programs.folder(manifest.server.major)
-    servers = scratch_server.folder_of_servers(manifest.server.major, clients)
+    clients = _clients(copy)
+    try:
+        servers = scratch_server.folder_of_servers(manifest.server.major, clients)
+    except WrongConfiguration as error:
+        raise NotHere(f"{error.summary}; {error.hint}") from error
     raw = sum(file.raw_size for file in manifest.files)
     room = Room(disk=_DISK_PER_RAW * raw + _MARGIN, seconds=depth.within.total_seconds())
     bucket = _Bucket(copy)
@@ -223,7 +232,7 @@ def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[
         if file.name == GLOBALS_FILE:
             _read(copy, file, programs, lambda _: None)
     target = Target(postgres=scratch.as_role(RESTORER), rights=Rights(superuser=False, schemas_there=there), jobs=2)
-    done = restoring.restore(copy, target, programs, tellers.say, tellers.tell)
+    done = restoring.restore(copy, target, programs, tellers)
     remarks += [f"left out: {left.item}: {left.why}" for left in done.left_out]
     remarks += done.compared.remarks
     findings = list(done.compared.findings)
@@ -241,7 +250,8 @@ def _extensions(copy: Copy, scratch: ScratchServer, programs: RestorePrograms) -
     """Create the harmless extensions that only a superuser may create; return the schemas that came with them."""
     items = restoring.schema_items(copy, programs)
     names = {_name(item) for item in items if item.kind == "EXTENSION"}
-    names |= {extension.name for extension in copy.manifest.contents.extensions}
+    if copy.manifest.selection.whole:
+        names |= {extension.name for extension in copy.manifest.contents.extensions}
     wanted = extensions.wanted(names, scratch.offered_extensions())
     if wanted.missing:
         raise NotHere(f"the scratch server has no extension {', '.join(wanted.missing)}; install it on this machine")
@@ -277,7 +287,7 @@ def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[s
     postgres = scratch.as_role(RESTORER)
     with postgres.program_env() as env:
         try:
-            programs.check_indexes(Into(env=env, database=postgres.address.database), _INDEX_CHECK_JOBS)
+            programs.check_indexes(Into(env=env, database=postgres.address.database, jobs=_INDEX_CHECK_JOBS))
         except ProgramFailed as error:
             return [f"pg_amcheck: {restore_errors.explained(error.printed).summary}"]
     return []
