@@ -154,9 +154,22 @@ def test_not_being_allowed_to_look_is_never_taken_for_absence(cloud: RunningClou
     )
 
 
+def test_logs_and_queues_are_found_by_their_whole_name_and_only_if_ours(cloud: RunningCloud) -> None:
+    logs, sqs = cloud.client("logs"), cloud.client("sqs")
+    for name, tags in (("/job", OURS), ("/job-of-another", OURS), ("/theirs", THEIRS)):
+        logs.create_log_group(logGroupName=name, tags=tags)
+    url = sqs.create_queue(QueueName="not-run", tags=OURS)["QueueUrl"]
+    inventory = inventory_of(cloud)
+
+    assert inventory.import_id(wanted("aws_cloudwatch_log_group", {"name": "/job", "tags_all": OURS})) == "/job"
+    assert inventory.import_id(wanted("aws_sqs_queue", {"name": "not-run", "tags_all": OURS})) == url
+    with pytest.raises(IntegrityFailure, match="belongs to application payroll"):
+        inventory_of(cloud).import_id(wanted("aws_cloudwatch_log_group", {"name": "/theirs", "tags_all": OURS}))
+
+
 def test_a_type_that_cannot_be_looked_for_is_refused(cloud: RunningCloud) -> None:
-    with pytest.raises(Refused, match="does not know how to look for aws_sqs_queue"):
-        inventory_of(cloud).import_id(wanted("aws_sqs_queue", {}))
+    with pytest.raises(Refused, match="does not know how to look for aws_lambda_function"):
+        inventory_of(cloud).import_id(wanted("aws_lambda_function", {}))
 
 
 def test_what_aws_still_works_on_says_so(cloud: RunningCloud) -> None:

@@ -69,9 +69,10 @@ def output(stack: Rehearsal, task: str) -> list[str]:
 def test_a_daily_tick_dumps_the_database_and_the_host_beats(stack: Rehearsal) -> None:
     before = manifests(stack)
 
-    fired = FIRED.search(passed(stack.lifeboat("local", "tick", "daily")).stdout.replace("\n", ""))
+    done = passed(stack.lifeboat("local", "tick", "daily"))
 
-    assert fired is not None
+    fired = FIRED.search(done.stdout.replace("\n", ""))
+    assert fired is not None, done.stdout
     (key,) = set(manifests(stack)) - set(before)
     body = stack.client("s3").get_object(Bucket=stack.exported()["DUMP_BUCKET"], Key=key)["Body"].read()
     manifest = json.loads(body)

@@ -164,6 +164,17 @@ def test_production_keeps_more_for_longer_than_staging(staging: dict[str, Any], 
     assert (smaller["deletion_protection"], larger["deletion_protection"]) == (True, True)
 
 
+def test_dumps_are_made_daily_and_in_production_twice_a_day(
+    staging: dict[str, Any], production: dict[str, Any]
+) -> None:
+    schedule = "module.dump_job[0].aws_scheduler_schedule.this"
+    way_in = 'module.database.aws_vpc_security_group_ingress_rule.client["dump"]'
+
+    assert _planned(staging, schedule)["schedule_expression"] == "cron(30 1 * * ? *)"
+    assert _planned(production, schedule)["schedule_expression"] == "cron(30 1,13 * * ? *)"
+    assert _planned(production, way_in)["from_port"] == 5432
+
+
 def test_instance_and_database_are_built_at_the_same_time(stack: Stack) -> None:
     graph = stack.run(
         "graph",
