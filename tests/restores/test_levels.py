@@ -107,7 +107,9 @@ def test_a_limit_ends_the_server_with_a_finding(room: Room, finding: str, tempor
         scratch_server.running(BIN, room) as scratch,
         scratch.as_role(scratch_server.ADMIN, "postgres").connection(application="test") as connection,
     ):
-        connection.execute("CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM generate_series(1, 10000000)")
+        connection.execute(
+            "CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 10000000)) AS n"
+        )
 
     assert list(temporary.iterdir()) == []
 

@@ -336,7 +336,7 @@ def test_all_copies_and_a_share_of_them_are_looked_at(place: DumpSite, small: Ma
     complete = [entry.id for entry in place.store.entries("small") if entry.complete]
 
     done = verify_command.run(place.site(), QUIET, every, Depth(level=1))
-    shared = verify_command.run(place.site(), QUIET, replace(every, share=Share(part=1, whole=3)), Depth(level=1))
+    shared = verify_command.run(place.site(), QUIET, replace(every, share=Share(part=1, whole=3)), Depth(level=2))
 
     assert [one.entry.id for one in done] == complete
     assert {one.entry.id for one in shared} <= set(complete)
