@@ -472,6 +472,14 @@ def _instance_profiles(look: _Look) -> Iterator[_Found]:
         yield _Found(id=name, import_id=name, tags=sdk.tags(answer["InstanceProfile"].get("Tags", [])))
 
 
+def _policies(look: _Look) -> Iterator[_Found]:
+    name = look.value("name")
+    policies = sdk.items(look.client("iam"), "list_policies", "Policies", Scope="Local")
+    for arn in (policy["Arn"] for policy in policies if policy["PolicyName"] == name):
+        tags = look.client("iam").list_policy_tags(PolicyArn=arn)["Tags"]
+        yield _Found(id=arn, import_id=arn, tags=sdk.tags(tags))
+
+
 def _identity_providers(look: _Look) -> Iterator[_Found]:
     client = look.client("iam")
     url = urlsplit(str(look.value("url")))
@@ -638,6 +646,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_kms_key": _keys,
     "aws_kms_alias": _aliases,
     "aws_iam_role": _roles,
+    "aws_iam_policy": _policies,
     "aws_iam_instance_profile": _instance_profiles,
     "aws_iam_openid_connect_provider": _identity_providers,
     "aws_backup_vault": _vaults,

@@ -62,6 +62,7 @@ HOW: Mapping[str, How] = {
     "aws_kms_key": How.SEARCHED,
     "aws_kms_alias": How.NAMED,
     "aws_iam_role": How.NAMED,
+    "aws_iam_policy": How.NAMED,
     "aws_iam_role_policy": How.REWRITTEN,
     "aws_iam_role_policy_attachment": How.REWRITTEN,
     "aws_iam_instance_profile": How.NAMED,

@@ -7,10 +7,12 @@ import shlex
 from collections.abc import Sequence
 
 GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
-VERBS = frozenset({"abort", "apply", "destroy", "doctor", "logs", "plan", "recover", "resume", "runs"})
+VERBS = frozenset(
+    {"abort", "apply", "destroy", "doctor", "logs", "plan", "plan-recovery", "recover", "resume", "retire", "runs"}
+)
 DEFAULT = "local"
 _COMMAND = re.compile(
-    rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS))})\b)"
+    rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS, reverse=True))})\b)"
     # What follows it up to where another command may begin says whether it is complete.
     r"(?!(?:(?!\blifeboat |[;&]).)*?(?: -e | --env |--help))",
     re.DOTALL,
