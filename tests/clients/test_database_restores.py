@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -35,6 +36,10 @@ def rds(cloud: RunningCloud) -> Any:
             MasterUserPassword="not-4-anybody",
             BackupRetentionPeriod=7,
         )
+    deadline = time.monotonic() + 60
+    while "LatestRestorableTime" not in rds.describe_db_instances(DBInstanceIdentifier="app-g1")["DBInstances"][0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
     return rds
 
 

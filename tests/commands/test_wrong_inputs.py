@@ -92,6 +92,29 @@ def test_make_refuses_an_env_that_is_not_one_and_executes_nothing(fresh: Rehears
     assert not list(fresh.root.glob("**/executed"))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("SCOPE=everything", "SCOPE must be instance, database or full"),
+        ("SCOPE=database full", "SCOPE must be instance, database or full"),
+        ("SCOPE=$(shell touch executed)", "SCOPE must be instance, database or full"),
+        ("SCOPE=", "SCOPE must be instance, database or full"),
+        ("TO=yesterday", "TO must be latest or a time in UTC: 2026-03-01T03:11:00Z"),
+        ("TO=2026-03-01T03:11:00", "TO must be latest or a time in UTC: 2026-03-01T03:11:00Z"),
+        ("TO=2026-03-01T03:11:00Z;touch executed", "TO must be latest or a time in UTC: 2026-03-01T03:11:00Z"),
+        ("TO=`touch executed`", "TO must be latest or a time in UTC: 2026-03-01T03:11:00Z"),
+        ("TO=$(shell touch executed)", "TO must be latest or a time in UTC: 2026-03-01T03:11:00Z"),
+    ],
+)
+def test_make_refuses_what_is_to_be_brought_back_when_it_is_nothing_and_executes_nothing(
+    fresh: Rehearsal, given: str, words: str
+) -> None:
+    done = passed(fresh.run("make", "recover", given), 2)
+
+    assert words in done.stderr
+    assert not list(fresh.root.glob("**/executed"))
+
+
 def test_every_mistake_in_the_toml_at_once(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.toml", r"^account_id.*$", 'account_id = "12"')
     fresh.edit("environments/local.toml", r"^dr_region.*$", 'dr_region = "Frankfurt"')

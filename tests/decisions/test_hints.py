@@ -17,6 +17,7 @@ from lifeboat.decisions.hints import GROUPS, VERBS, for_environment, with_enviro
             "lifeboat resume -e production 20261128T032535.555922Z-recover",
         ),
         ("lifeboat runs lists them", "lifeboat runs -e production lists them"),
+        ("lifeboat plan-recovery lists them", "lifeboat plan-recovery -e production lists them"),
         ("lifeboat app redeploy --image IMAGE", "lifeboat app redeploy -e production --image IMAGE"),
         ("lifeboat ami from-snapshot latest", "lifeboat ami from-snapshot -e production latest"),
         (
