@@ -3,102 +3,27 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
 import pytest
 
 from tests import permissions
+from tests.database_recoveries import (
+    RECOVERY_FILE,
+    databases,
+    drop,
+    next_second,
+    runs,
+    snapshots,
+    texts,
+    told,
+    wait_for_window,
+    write,
+    written,
+)
 from tests.rehearsal import Rehearsal, passed
-
-RECOVERY_FILE = "environments/local.recovery.tfvars.json"
-LATELY = 90.0  # seconds until a window reaches a moment: RDS uploads the log every five minutes, the local cloud sooner
-
-
-def told(stack: Rehearsal) -> dict[str, Any]:
-    """Return the application's page."""
-    with urllib.request.urlopen(stack.exported()["APP_URL"], timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
-
-
-def texts(stack: Rehearsal) -> list[str]:
-    return [note["text"] for note in told(stack)["notes"]]
-
-
-def wait_until_it_answers(stack: Rehearsal) -> None:
-    """Wait for the application: a cloud that was just loaded starts it anew."""
-    deadline = time.monotonic() + LATELY
-    while True:
-        try:
-            told(stack)
-        except OSError:  # which every error of urllib and of a connection is
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        else:
-            return
-
-
-def write(stack: Rehearsal, text: str) -> None:
-    wait_until_it_answers(stack)
-    asked = urllib.request.Request(
-        f"{stack.exported()['APP_URL']}/notes",
-        json.dumps({"text": text}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(asked, timeout=10):
-        pass
-
-
-def drop(stack: Rehearsal) -> None:
-    """Drop the application's table, as a wrong migration would."""
-    with psycopg.connect(address(stack), autocommit=True) as connection:
-        connection.execute("DROP TABLE notes")
-
-
-def address(stack: Rehearsal) -> str:
-    found: str = json.loads(passed(stack.lifeboat("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
-    return found
-
-
-def databases(stack: Rehearsal) -> dict[str, dict[str, Any]]:
-    found = stack.client("rds").describe_db_instances()["DBInstances"]
-    return {one["DBInstanceIdentifier"]: one for one in found}
-
-
-def snapshots(stack: Rehearsal) -> dict[str, str]:
-    found = stack.client("rds").describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
-    return {one["DBSnapshotIdentifier"]: one["Status"] for one in found}
-
-
-def runs(stack: Rehearsal) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
-    return found
-
-
-def written(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def next_second() -> datetime:
-    """Return a moment that lies wholly after everything before this call and before everything after it."""
-    time.sleep(1.1)
-    moment = datetime.now(UTC).replace(microsecond=0)
-    time.sleep(1.1)
-    return moment
-
-
-def wait_for_window(stack: Rehearsal, moment: datetime) -> None:
-    """Wait until the serving database can be restored to a moment."""
-    deadline = time.monotonic() + LATELY
-    while databases(stack)["app-local-g1"]["LatestRestorableTime"] < moment:
-        assert time.monotonic() < deadline
-        time.sleep(1)
 
 
 def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_with_a_snapshot(
@@ -152,61 +77,6 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
     assert "the snapshot app-local-g1-retired stays" in retired.stdout
     assert sorted(databases(stack)) == ["app-local-g2"]
     assert snapshots(stack)["app-local-g1-retired"] == "available"
-    assert texts(stack)[3:] == ["written before"]
-    assert "no changes" in passed(stack.run("make", "plan")).stdout
-
-
-def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordered(stack: Rehearsal) -> None:
-    write(stack, "written before")
-    moment = next_second()
-    drop(stack)
-    wait_for_window(stack, moment)
-    first = stack.start("lifeboat", "recover", "--scope", "database", "--to", written(moment))
-    kill = {
-        "service": "rds",
-        "operation": "RestoreDBInstanceToPointInTime",
-        "when": "after",
-        "status": 503,
-        "kill": first.pid,
-    }
-    stack.control("faults", add=kill)
-    first.communicate(timeout=300)
-    ordered = sorted(databases(stack))
-    unfinished = passed(stack.lifeboat("recover", "--scope", "database"), 3)
-
-    report = json.loads(passed(stack.lifeboat("resume", "-o", "json")).stdout)
-
-    assert ordered == ["app-local-g1", "app-local-g2"]
-    assert "was cut off and is not finished" in unfinished.stderr
-    assert sorted(databases(stack)) == ordered
-    assert texts(stack)[3:] == ["written before"]
-    assert (report["database"]["identifier"], report["database"]["with_rows"] >= 2) == ("app-local-g2", True)
-    assert report["database"]["to"] == moment.isoformat()
-    assert "no changes" in passed(stack.run("make", "plan")).stdout
-
-
-def test_a_database_that_is_gone_comes_back_from_its_retained_backups_and_giving_up_takes_it_away(
-    stack: Rehearsal,
-) -> None:
-    write(stack, "written before")
-    wait_for_window(stack, next_second())
-    rds = stack.client("rds")
-    rds.modify_db_instance(DBInstanceIdentifier="app-local-g1", DeletionProtection=False, ApplyImmediately=True)
-    rds.delete_db_instance(DBInstanceIdentifier="app-local-g1", SkipFinalSnapshot=True, DeleteAutomatedBackups=False)
-    stack.control("faults", add={"service": "rds", "operation": "ModifyDBInstance", "times": 10_000, "status": 400})
-
-    stopped = passed(stack.lifeboat("recover", "--scope", "database"), 4)
-    stack.control("faults", clear=True)
-    half = sorted(databases(stack))
-    aborted = passed(stack.lifeboat("abort"))
-    after = sorted(databases(stack))
-    passed(stack.lifeboat("recover", "--scope", "database"))
-
-    assert "lifeboat resume " in stopped.stderr
-    assert half == ["app-local-g2"]
-    assert "app-local-g2, which this recovery restored and Terraform does not know, is being deleted" in aborted.stdout
-    assert after == []
-    assert len(databases(stack)) == 1
     assert texts(stack)[3:] == ["written before"]
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import permissions
-from tests.commands.test_recover_database import databases, next_second, runs, texts, wait_for_window, write
+from tests.database_recoveries import databases, next_second, runs, texts, wait_for_window, write
 from tests.rehearsal import Rehearsal, passed
 
 
