@@ -47,9 +47,24 @@ _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one mac
 # begins when no file that needs one is left.
 ON_THE_STACK = "first_apply"
 FIRST = ("test_recover", "test_cut_off_recoveries", "test_docker", "test_wrong_inputs", "test_stack_plan")
-LONGEST_ON_THE_STACK = ("test_dns", "test_apply", "test_lost_things", "test_ami", "test_readme", "test_pipeline")
+LONGEST_ON_THE_STACK = (
+    "test_recover_database",
+    "test_dns",
+    "test_apply",
+    "test_lost_things",
+    "test_ami",
+    "test_readme",
+    "test_pipeline",
+)
 DESTROYS = "test_destroy"
-LONGEST = ("test_killed_applies", "test_rds", "test_module_examples")
+LONGEST = (
+    "test_killed_applies",
+    "test_failed_dumps",
+    "test_backups",
+    "test_restore_command",
+    "test_rds",
+    "test_module_examples",
+)
 
 
 # Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
