@@ -207,12 +207,17 @@ def test_a_dump_is_described_with_its_tables_flags_and_findings(site: BackupSite
 
 
 def test_a_manifest_of_another_place_is_told_of_the_dump(site: BackupSite) -> None:
-    dump = site.put_dump(5 * HOUR, database="other")
+    dump = site.put_dump(5 * HOUR, "2-passed", database="other")
+    proofs = site.cloud.client("s3").list_objects_v2(Bucket=site.bucket(), Prefix=f"dumps/x/app/{dump}/proofs/")
+    site.cloud.client("s3").put_object(Bucket=site.bucket(), Key=proofs["Contents"][0]["Key"], Body=b"{}")
 
-    document = json.loads(site.run("describe", dump, "-o", "json").stdout)
+    done = site.run("describe", dump, "-o", "json", status=11)
 
+    document = json.loads(done.stdout)
     assert "is of another place" in document["dump"]["problem"]
     assert document["dump"]["tables"] == []
+    assert [proof["level"] for proof in document["dump"]["proofs"]] == [2]
+    assert "is not what lifeboat verify writes" in done.stderr
 
 
 def test_an_id_that_is_not_there_ends_with_6_and_with_8_where_nobody_can_say(
