@@ -310,6 +310,8 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
     newest = site.put_dump(HOUR, chance="000001")
     verified = site.put_dump(3 * HOUR, "2-passed", chance="000002")
     goes = site.put_dump(30 * HOUR, "2-passed", chance="000003")
+    writing = f"{goes[:-6]}00000a"
+    site.cloud.client("s3").put_object(Bucket=site.bucket(), Key=f"dumps/x/app/{writing}/data-00.dump.zst", Body=b"d")
     run = site.plain.run("20261101T000000Z-recover-1a2b3c")
     paired = site.put_dump(31 * HOUR, "2-passed", chance="000004")
     site.plain.put(
@@ -350,13 +352,15 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
         verified: "held",
         goes: "expire",
         paired: "held",
+        writing: "held",
     }
+    assert site.tags(writing) == {"data-00.dump.zst": {}}
     assert again["tagged"] == 1  # what goes is told again, for files that came to it since
     for region in (REGION, DR_REGION):
         assert {tag["lifeboat:keep-as"] for tag in site.tags(goes, region).values()} == {"expire"}
         assert {tag["lifeboat:keep-as"] for tag in site.tags(verified, region).values()} == {"held"}
     assert site.tags(goes)["manifest.json"]["team"] == "shop"
-    assert len(site.listed("--kind", "dump")["points"]) == 8
+    assert len(site.listed("--kind", "dump")["points"]) == 9
 
 
 def test_an_apply_that_is_cut_off_goes_on_from_there_and_a_dump_that_goes_is_none_at_once(
