@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_backups, cli_recover, config, views
+from lifeboat import cli_backups, cli_dump, cli_recover, config, views
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
@@ -53,6 +53,7 @@ app.add_typer(application, name="app")
 app.add_typer(gitlab, name="gitlab")
 app.add_typer(dns, name="dns")
 app.add_typer(snapshot, name="snapshot")
+cli_dump.add_to(app)
 cli_recover.add_to(app)
 cli_backups.add_to(app)
 

@@ -144,9 +144,25 @@ class DumpRetention(_Table):
         return RetentionPolicy(**self.model_dump())
 
 
-class DumpSettings(_Table):
-    """What becomes of dumps."""
+class DumpHooks(_Table):
+    """Programs and their arguments that run before and after each dump, with LIFEBOAT_DATABASE and LIFEBOAT_DUMP_ID."""
 
+    before: list[str] = []
+    after: list[str] = []
+    seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 600
+
+
+class DumpSettings(_Table):
+    """What `lifeboat dump` dumps beside the stack's own database, and by how much a dump may be below its median.
+
+    `lock_seconds`: how long to wait for somebody who keeps readers out of a table.
+    """
+
+    databases: list[str] = []
+    lock_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 60
+    shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 50
+    tables_shrink_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 20
+    hooks: DumpHooks = DumpHooks()
     retention: DumpRetention = DumpRetention()
 
 

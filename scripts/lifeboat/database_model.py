@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from lifeboat.errors import LifeboatError
 from lifeboat.model import Judged
 
 _DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
@@ -62,7 +63,7 @@ class Relation:
     oid: int
     name: TableName
     kind: str
-    size: int  # bytes of its rows, without its indexes
+    size: int  # bytes of its rows, without its indexes; 0 where they were not measured
     visible: bool
     filtered: bool
     unlogged: bool
@@ -153,8 +154,10 @@ class Server:
 class DumpFile:
     """One file of a dump as it was stored: what S3 said of it, and what passed through on the way.
 
-    `etag` and `version_id` are S3's; `crc64nvme` is S3's checksum of the whole object, base64. Sizes in bytes, digests
-    SHA-256 in hex, of the stored bytes and of those before compression.
+    `etag` and `version_id` are S3's; `crc64nvme` is S3's checksum of the whole object, base64, empty where S3 keeps none.
+    `parts_sha256` is the one that it keeps of an upload whose parts were checked by SHA-256: base64 of the SHA-256 of
+    their SHA-256s, a hyphen, their number (HeadObject tells it). Sizes in bytes, digests SHA-256 in hex, of the stored
+    bytes and of those before compression.
     """
 
     name: str
@@ -166,6 +169,7 @@ class DumpFile:
     raw_size: int
     raw_sha256: str
     tables: tuple[TableName, ...] = ()  # those that a shard names; the first shard holds what no other one does
+    parts_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +265,43 @@ class DumpEntry:
             p for p in self.proofs if p.verdict is Verdict.PASSED and (last_failure is None or p.at > last_failure)
         ]
         return max(passed, key=lambda proof: (proof.level, proof.at), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpOutcome:
+    """What came of dumping one database: a dump, or why there is none; `problem` also says what is wrong with a dump."""
+
+    database: str
+    id: DumpId
+    manifest: Manifest | None
+    problem: LifeboatError | None
+    took: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientPrograms:
+    """A folder with pg_dump and pg_dumpall, and their version: (15, 18)."""
+
+    folder: str
+    version: tuple[int, ...]
+
+    @property
+    def version_text(self) -> str:
+        """The version as it is written: 15.18."""
+        return ".".join(str(number) for number in self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredUpload:
+    """What S3 says of an upload that was completed, and what went up: bytes, SHA-256 in hex."""
+
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    sha256: str
+    crc64nvme: str
+    parts_sha256: str
 
 
 # -- recovery points of every kind -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
 from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -284,6 +285,10 @@ class Site:
     def dump_store(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps in the bucket that they are written to."""
         return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix)
+
+    def dump_uploads(self, recovery: Recovery) -> Uploads:
+        """Return the uploads to the bucket of dumps; to be closed."""
+        return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
 
     def dump_copies(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps as S3 copied them to the other region, version ids included."""

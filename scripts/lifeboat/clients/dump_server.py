@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -34,6 +34,19 @@ class HeldSnapshot:
     standby: bool
     server: Server
     relations: tuple[Relation, ...]
+    connection: Connection = field(repr=False)  # the one that holds it
+
+    def answers(self) -> bool:
+        """Return whether the server still answers, and with that the snapshot is still held."""
+        try:
+            self.connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def blockers(self) -> list[str]:
+        """Return who holds or waits for a lock that keeps readers out of what is dumped."""
+        return blockers(self.connection, [relation.oid for relation in self.relations])
 
 
 class DumpServer:
@@ -66,11 +79,7 @@ class DumpServer:
                     continue
                 held = _exported(connection, choose)
                 if _identity(held.relations) == _identity(before):
-                    try:
-                        yield held
-                    finally:
-                        if not connection.closed:
-                            connection.execute("ROLLBACK")
+                    yield held  # with the connection goes what it holds
                     return
                 connection.execute("ROLLBACK")
         raise Failed(
@@ -85,7 +94,6 @@ class DumpServer:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(held.id)))
             yield connection
-            connection.execute("ROLLBACK")
 
     def _locked(self, connection: Connection, wanted: Sequence[Relation], lock_seconds: int) -> Locked:
         return Locked(
@@ -121,11 +129,13 @@ def server(connection: Connection) -> Server:
 
 
 def relations(connection: Connection) -> list[Relation]:
-    """Return all tables, views and sequences but those of the system, as the transaction sees them."""
+    """Return all tables, views and sequences but those of the system, as the transaction sees them.
+
+    Waits for nobody's lock. That is why their size is not among it, for which PostgreSQL locks each.
+    """
     rows = connection.execute(
         """
         SELECT c.oid, n.nspname, c.relname, c.relkind::text,
-               CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_table_size(c.oid), 0) ELSE 0 END,
                pg_table_is_visible(c.oid), row_security_active(c.oid), c.relpersistence = 'u', columns.names,
                owners.schema, owners.name, e.extname
         FROM pg_class AS c
@@ -152,16 +162,26 @@ def relations(connection: Connection) -> list[Relation]:
             oid=row[0],
             name=TableName(schema=row[1], name=row[2]),
             kind=row[3],
-            size=row[4],
-            visible=row[5],
-            filtered=row[6],
-            unlogged=row[7],
-            columns=tuple(row[8] or ()),
-            owner=None if row[9] is None else TableName(schema=row[9], name=row[10]),
-            extension=row[11],
+            size=0,
+            visible=row[4],
+            filtered=row[5],
+            unlogged=row[6],
+            columns=tuple(row[7] or ()),
+            owner=None if row[8] is None else TableName(schema=row[8], name=row[9]),
+            extension=row[10],
         )
         for row in rows
     ]
+
+
+def with_sizes(connection: Connection, found: Sequence[Relation]) -> tuple[Relation, ...]:
+    """Return relations with the size of each table; to be asked when they are locked."""
+    tables = [relation.oid for relation in found if relation.kind == "r"]
+    rows = connection.execute(
+        "SELECT oid, coalesce(pg_table_size(oid), 0) FROM unnest(%s::oid[]) AS listed (oid)", (tables,)
+    ).fetchall()
+    sizes = dict(rows)
+    return tuple(replace(relation, size=sizes.get(relation.oid, 0)) for relation in found)
 
 
 def in_recovery(connection: Connection) -> bool:
@@ -170,9 +190,10 @@ def in_recovery(connection: Connection) -> bool:
 
 
 def databases(connection: Connection) -> list[str]:
-    """Return the names of the databases of the server that can be connected to, its templates left out."""
+    """Return the names of the databases that the role may connect to, templates left out."""
     rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
+        " AND has_database_privilege(oid, 'CONNECT') ORDER BY datname"
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -260,7 +281,8 @@ def _exported(connection: Connection, choose: Callable[[Sequence[Relation]], Seq
         lsn=lsn or "",
         standby=recovering,
         server=server(connection),
-        relations=tuple(choose(relations(connection))),
+        relations=with_sizes(connection, choose(relations(connection))),
+        connection=connection,
     )
 
 

@@ -33,6 +33,8 @@ KEPT = "kept.json"
 _PROOF = re.compile(r"proofs/(\d{8}T\d{6}Z)-([1-4])-(passed|failed)\.json")
 # S3 answers the second of two writers at the same moment with 409, and one after it with 412.
 _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
+# What a bucket's policy, and its lock, answer to who would delete a version.
+_LOCKED = {"AccessDenied", "InvalidRequest", "ObjectLocked"}
 _CHUNK = 1024 * 1024
 _READINGS = 5  # of an object whose transfer breaks off: gone on with where it broke
 
@@ -231,23 +233,38 @@ class DumpStore:
         with translated(f"delete s3://{self.bucket}/{entry.prefix}{KEPT}"):
             self._s3.delete_object(Bucket=self.bucket, Key=f"{entry.prefix}{KEPT}")
 
-    def discard(self, folder: str) -> None:
-        """Delete what a failed dump completed below its folder; raises CleanUpIncomplete naming what stays.
+    def discard(self, folder: str) -> list[str]:
+        """Delete what a failed dump left below its folder, its manifest first; return what stays as hidden versions.
 
-        Where the bucket locks its objects, versions stay below delete markers until their time is over.
+        Those the bucket's lock keeps until its time is over. Raises CleanUpIncomplete naming what could not be hidden.
         """
         with translated(f"list s3://{self.bucket}/{folder}"):
-            found = sdk.items(self._s3, "list_objects_v2", "Contents", Bucket=self.bucket, Prefix=folder)
-            keys = [str(entry["Key"]) for entry in found]
-        left: list[str] = []
-        for key in keys:
+            found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=folder)
+            versions = [(str(entry["Key"]), str(entry["VersionId"])) for entry in found]
+        hidden: list[str] = []
+        for key, version in sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST}"), pair[0])):
             try:
                 with translated(f"delete s3://{self.bucket}/{key}"):
-                    self._s3.delete_object(Bucket=self.bucket, Key=key)
+                    if not self._deleted(key, version):
+                        self._s3.delete_object(Bucket=self.bucket, Key=key)
+                        hidden.append(f"s3://{self.bucket}/{key}")
             except Unreachable as error:
-                left.append(error.summary)
-        if left:
-            raise CleanUpIncomplete("\n".join(left), hint="without a manifest it is no dump, and no command takes it")
+                # Without its files a manifest would still be taken for a dump: they stay as long as it may be there.
+                raise CleanUpIncomplete(
+                    f"{error.summary}; below s3://{self.bucket}/{folder} there is more of a dump that failed",
+                    hint=f"aws s3 rm --recursive s3://{self.bucket}/{folder}",
+                ) from error
+        return hidden
+
+    def _deleted(self, key: str, version: str) -> bool:
+        """Delete one version for good; return whether the bucket lets us."""
+        try:
+            self._s3.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
+        except ClientError as error:
+            if sdk.code(error) not in _LOCKED:
+                raise
+            return False
+        return True
 
     def _put(self, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it is ours now."""

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local"})
-VERBS = frozenset({"abort", "apply", "destroy", "doctor", "logs", "plan", "recover", "resume", "runs"})
+VERBS = frozenset({"abort", "apply", "destroy", "doctor", "dump", "logs", "plan", "recover", "resume", "runs"})
 DEFAULT = "local"
 _COMMAND = re.compile(
     rf"\blifeboat (?:(?:{'|'.join(sorted(GROUPS))}) [a-z]+(?:-[a-z]+)*|(?:{'|'.join(sorted(VERBS))})\b)"

@@ -173,6 +173,7 @@ def _file(of: _Fields) -> DumpFile:
         raw_size=of.size("raw_size"),
         raw_sha256=of.text("raw_sha256"),
         tables=of.many("tables", _table_name),
+        parts_sha256=of.text("parts_sha256"),
     )
 
 

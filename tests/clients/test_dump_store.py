@@ -1,0 +1,250 @@
+"""The dumps of a bucket: listed by their versions, read whole, marked and proven, and never taken for another's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_uploads import Uploads, part_size
+from lifeboat.database_model import DumpEntry, Manifest, Proof, Verdict, dump_id
+from lifeboat.decisions import manifests
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
+
+from tests.conftest import RunningCloud
+from tests.dump_manifests import BEGUN, manifest
+
+MB = 1024 * 1024
+PLACE = DumpPlace(bucket="", region="eu-west-1", prefix="dumps/", application="app-x", environment="x")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A versioned bucket of its own."""
+
+    cloud: RunningCloud
+    s3: Any
+    store: DumpStore
+
+    def put(self, key: str, body: bytes = b"x") -> str:
+        return str(self.s3.put_object(Bucket=self.store.bucket, Key=key, Body=body)["VersionId"])
+
+    def dump(self, number: int = 0, database: str = "app", **other: Any) -> Manifest:
+        """Write a dump of two files, and return its manifest."""
+        began = BEGUN + timedelta(hours=number)
+        made = manifest(id=dump_id(began, f"{number:06x}"), begun_at=began, database=database, **other)
+        self.put(f"{self.store.folder(database, made.id)}data-00.dump.zst", b"rows")
+        self.store.commit(made)
+        return made
+
+    def entry(self) -> DumpEntry:
+        (found,) = self.store.entries()
+        return found
+
+    def fail(self, operation: str, **rule: Any) -> None:
+        self.cloud.control("faults", add={"service": "s3", "operation": operation, **rule})
+
+
+@pytest.fixture
+def bucket(cloud: RunningCloud) -> Iterator[Bucket]:
+    s3, name = cloud.client("s3"), f"dumps-{uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    place = replace(PLACE, bucket=name)
+    yield Bucket(
+        cloud=cloud, s3=s3, store=DumpStore(s3=s3, place=place, read=manifests.read, written=manifests.written)
+    )
+    cloud.control("faults", clear=True)
+
+
+def test_a_dump_is_listed_with_the_versions_of_its_files(bucket: Bucket) -> None:
+    made = bucket.dump(flags=())
+    newer = bucket.put(f"dumps/x/app/{made.id}/data-00.dump.zst", b"newer")
+
+    entry = bucket.entry()
+    assert (entry.id, entry.database, entry.begun_at, entry.complete) == (made.id, "app", BEGUN, True)
+    assert sorted(entry.files) == ["data-00.dump.zst", "manifest.json"]
+    file = entry.files["data-00.dump.zst"]
+    assert (file.version_id, file.size, file.etag) == (
+        newer,
+        5,
+        hashlib.md5(b"newer", usedforsecurity=False).hexdigest(),
+    )
+    assert bucket.store.manifest(entry) == made
+
+
+def test_dumps_are_listed_oldest_first_and_of_one_database_if_asked(bucket: Bucket) -> None:
+    odd = "Größe a/b+%25"
+    for number, database in ((3, "app"), (1, odd), (2, "app")):
+        bucket.dump(number, database)
+    bucket.put("dumps/x/app/latest/file")
+    bucket.put("dumps/x/app/20261129T031500Z-3f9a1c")
+    bucket.put("dumps/y/app/20261129T031500Z-3f9a1c/manifest.json")
+
+    assert [(e.begun_at.hour, e.database) for e in bucket.store.entries()] == [(4, odd), (5, "app"), (6, "app")]
+    assert [entry.database for entry in bucket.store.entries(odd)] == [odd]
+    assert bucket.store.entries("ap") == []
+    assert bucket.store.manifest(bucket.store.entries(odd)[0]).database == odd
+
+
+def test_a_folder_without_a_manifest_is_no_dump(bucket: Bucket) -> None:
+    made = bucket.dump()
+    bucket.s3.delete_object(Bucket=bucket.store.bucket, Key=f"dumps/x/app/{made.id}/manifest.json")
+
+    entry = bucket.entry()
+
+    assert not entry.complete
+    with pytest.raises(NothingFits, match="never became a dump"):
+        bucket.store.manifest(entry)
+
+
+@pytest.mark.parametrize(
+    "other", [{"database": "other"}, {"environment": "y"}, {"application": "app-y"}, {"id": dump_id(BEGUN, "ffffff")}]
+)
+def test_a_manifest_of_another_place_is_not_taken(bucket: Bucket, other: dict[str, Any]) -> None:
+    made = manifest(**other)
+    bucket.put(f"dumps/x/app/{manifest().id}/manifest.json", manifests.written(made))
+
+    with pytest.raises(IntegrityFailure, match="is of another place"):
+        bucket.store.manifest(bucket.entry())
+
+
+def test_a_manifest_that_is_none_is_told(bucket: Bucket) -> None:
+    bucket.put(f"dumps/x/app/{manifest().id}/manifest.json", b'{"format": 9}')
+
+    with pytest.raises(IntegrityFailure, match="its format is 9"):
+        bucket.store.manifest(bucket.entry())
+
+
+def test_a_manifest_is_written_once(bucket: Bucket) -> None:
+    made = bucket.dump()
+
+    bucket.store.commit(made)  # the same again: the answer was lost
+    with pytest.raises(Refused, match="is there already"):
+        bucket.store.commit(replace(made, lsn="0/2"))
+    assert bucket.store.manifest(bucket.entry()) == made
+
+
+def test_proofs_and_the_mark_of_a_kept_dump_are_read_from_the_listing(bucket: Bucket) -> None:
+    bucket.dump()
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    first = Proof(level=3, at=at, verdict=Verdict.PASSED, took=timedelta(seconds=9))
+    second = Proof(level=2, at=at + timedelta(days=1), verdict=Verdict.FAILED, findings=("cut", "short"))
+
+    for proof in (second, first):
+        bucket.store.prove(bucket.entry(), proof)
+    bucket.store.keep(bucket.entry(), "before the migration")
+    bucket.store.keep(bucket.entry(), "again")
+
+    entry = bucket.entry()
+    assert [(p.level, p.at, p.verdict) for p in entry.proofs] == [(p.level, p.at, p.verdict) for p in (first, second)]
+    assert [bucket.store.proof(entry, proof) for proof in entry.proofs] == [first, second]
+    assert (entry.proven, entry.kept) == (None, True)
+    assert sorted(entry.files) == ["data-00.dump.zst", "manifest.json"]
+    kept = json.loads(bucket.s3.get_object(Bucket=bucket.store.bucket, Key=f"{entry.prefix}kept.json")["Body"].read())
+    assert kept["why"] == "before the migration"
+    with pytest.raises(Refused, match="verified twice"):
+        bucket.store.prove(entry, replace(first, findings=("x",)))
+
+    bucket.store.release(entry)
+
+    assert not bucket.entry().kept
+
+
+def test_a_transfer_that_breaks_off_goes_on_where_it_broke(bucket: Bucket) -> None:
+    made = bucket.dump()
+    body = bytes(range(256)) * 20_000
+    bucket.put(f"dumps/x/app/{made.id}/data-00.dump.zst", body)
+    entry = bucket.entry()
+    bucket.put(f"dumps/x/app/{made.id}/data-00.dump.zst", b"another version")
+    bucket.fail("GetObject", when="cut", times=2)
+
+    with bucket.store.opened(entry, "data-00.dump.zst") as chunks:
+        assert b"".join(chunks) == body
+
+
+def test_what_cannot_be_read_is_told(bucket: Bucket) -> None:
+    bucket.dump()
+    bucket.fail("GetObject", code="AccessDenied", status=403, times=100)
+
+    with pytest.raises(NothingFits), bucket.store.opened(bucket.entry(), "nothing"):
+        pass
+    with (
+        pytest.raises(Unreachable, match="AccessDenied"),
+        bucket.store.opened(bucket.entry(), "manifest.json") as chunks,
+    ):
+        next(chunks)
+
+
+def test_what_a_failed_dump_completed_is_deleted_version_by_version(bucket: Bucket) -> None:
+    made = bucket.dump()
+    bucket.dump(1)
+
+    assert bucket.store.discard(bucket.store.folder("app", made.id)) == []
+
+    assert bucket.entry().id != made.id
+    found = bucket.s3.list_object_versions(Bucket=bucket.store.bucket)
+    assert (len(found["Versions"]), found.get("DeleteMarkers", [])) == (2, [])
+
+
+def test_a_stream_of_several_parts_becomes_one_object_when_it_is_told(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    body = b"0123456789abcdef" * (1024 * 1024 + 1)  # two parts, and 16 bytes of a third
+    upload = uploads.begin("dumps/x/app/20261129T031500Z-3f9a1c/data-00.dump.zst")
+    for start in range(0, len(body), 3_000_000):
+        upload.write(body[start : start + 3_000_000])
+    upload.flush()
+    assert bucket.store.entries() == []
+
+    stored = upload.complete()
+    uploads.close()
+
+    assert (stored.size, stored.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+    assert stored.parts_sha256.endswith("-3")
+    assert bucket.s3.get_object(Bucket=bucket.store.bucket, Key=stored.key)["Body"].read() == body
+    assert bucket.entry().files["data-00.dump.zst"].version_id == stored.version_id
+
+
+def test_parts_grow_so_that_no_object_is_too_long_for_them() -> None:
+    sizes = [part_size(number) for number in range(1, 10_001)]
+
+    assert (sizes[0], sizes[999], sizes[1000]) == (8 * MB, 8 * MB, 16 * MB)
+    assert max(sizes) <= 5 * 1024 * 1024 * MB // 1024
+    assert sum(sizes) >= 5 * 1024 * 1024 * MB
+
+
+def test_an_object_that_is_there_is_not_replaced(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    bucket.put("dumps/there", b"first")
+    upload = uploads.begin("dumps/there")
+    upload.write(b"second")
+    upload.flush()
+
+    with pytest.raises(Refused, match="is there already"):
+        upload.complete()
+    upload.abort()
+    uploads.close()
+
+    assert uploads.open("") == []
+    assert bucket.s3.get_object(Bucket=bucket.store.bucket, Key="dumps/there")["Body"].read() == b"first"
+
+
+def test_a_refused_part_is_told_and_nothing_stays(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    bucket.fail("UploadPart", code="AccessDenied", status=403, times=100)
+    upload = uploads.begin("dumps/x")
+    upload.write(b"x")
+
+    with pytest.raises(LifeboatError, match=r"cannot upload part 1 of s3://.*/dumps/x: AccessDenied"):
+        upload.flush()
+    upload.abort()
+    upload.abort()
+    uploads.close()
+
+    assert uploads.open("") == []
