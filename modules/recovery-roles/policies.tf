@@ -5,7 +5,6 @@ locals {
     instances = "arn:aws:rds:*:${var.account_id}:db:${var.name}-*"
     snapshots = "arn:aws:rds:*:${var.account_id}:snapshot:${var.name}-*"
   }
-  _automated_snapshots = "arn:aws:rds:*:${var.account_id}:snapshot:rds:${var.name}-*"
 
   # Actions that destroy a copy or what makes it readable.
   _destroys_copies = [
@@ -105,6 +104,7 @@ locals {
             Effect = "Allow"
             Action = [
               "rds:AddTagsToResource",
+              "rds:CopyDBSnapshot",
               "rds:CreateDBSnapshot",
               "rds:ModifyDBInstance",
               "rds:RebootDBInstance",
@@ -194,31 +194,18 @@ locals {
             Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
             Resource = ["arn:aws:secretsmanager:*:${var.account_id}:secret:${var.name}/*"]
           },
+          # What is tagged to expire stays as a version, locked or for superseded_days: a tag destroys nothing.
           {
-            Sid      = "LockDumpsLonger"
+            Sid      = "LockAndTagDumps"
             Effect   = "Allow"
-            Action   = ["s3:PutObjectRetention"]
+            Action   = ["s3:PutObjectRetention", "s3:PutObjectTagging"]
             Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
-          },
-          # What expires stays as a version, locked or for superseded_days: nothing is destroyed by a tag.
-          {
-            Sid       = "TagDumps"
-            Effect    = "Allow"
-            Action    = ["s3:PutObjectTagging"]
-            Resource  = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
-            Condition = { Null = { "s3:RequestObjectTag/lifeboat:keep-as" = "false" } }
           },
           {
             Sid      = "KeepDumps"
             Effect   = "Allow"
             Action   = ["s3:DeleteObject", "s3:PutObject"]
             Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*/kept.json"]
-          },
-          {
-            Sid      = "CopySnapshots"
-            Effect   = "Allow"
-            Action   = ["rds:CopyDBSnapshot"]
-            Resource = [local._database_arns.snapshots, local._automated_snapshots]
           },
           {
             Sid       = "ReleaseSnapshots"

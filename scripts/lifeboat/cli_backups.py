@@ -15,7 +15,7 @@ from lifeboat.commands import retention as retention_command
 from lifeboat.commands.backups import Keeping
 from lifeboat.database_model import PointKind
 from lifeboat.dumps.points import ALL, Scope
-from lifeboat.errors import DONE
+from lifeboat.errors import DONE, IntegrityFailure
 
 retention = typer.Typer(
     help="How long dumps are kept: planned with every reason, and told to the buckets.", no_args_is_help=True
@@ -79,6 +79,8 @@ def backups(
 def describe(wanted: Id, env: Env = "local", output: Out = Output.TABLE) -> int:
     """Show all that is known of one recovery point; of a dump what is in it, and what each verification found.
 
+    Ends with 11 where its manifest or a proof cannot be read.
+
     Example: lifeboat describe 20261129T031500Z-3f9a1c -e production
     """
     found, now = backups_command.described(site_of(env), wanted), datetime.now(UTC)
@@ -86,6 +88,8 @@ def describe(wanted: Id, env: Env = "local", output: Out = Output.TABLE) -> int:
         views.document(views_backups.described_document(found, now))
     else:
         views_backups.described(found, now)
+    if found.dump is not None and found.dump.problem:
+        raise IntegrityFailure(found.dump.problem, hint="lifeboat backups lists the other copies")
     return DONE
 
 

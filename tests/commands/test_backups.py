@@ -207,12 +207,17 @@ def test_a_dump_is_described_with_its_tables_flags_and_findings(site: BackupSite
 
 
 def test_a_manifest_of_another_place_is_told_of_the_dump(site: BackupSite) -> None:
-    dump = site.put_dump(5 * HOUR, database="other")
+    dump = site.put_dump(5 * HOUR, "2-passed", database="other")
+    proofs = site.cloud.client("s3").list_objects_v2(Bucket=site.bucket(), Prefix=f"dumps/x/app/{dump}/proofs/")
+    site.cloud.client("s3").put_object(Bucket=site.bucket(), Key=proofs["Contents"][0]["Key"], Body=b"{}")
 
-    document = json.loads(site.run("describe", dump, "-o", "json").stdout)
+    done = site.run("describe", dump, "-o", "json", status=11)
 
+    document = json.loads(done.stdout)
     assert "is of another place" in document["dump"]["problem"]
     assert document["dump"]["tables"] == []
+    assert [proof["level"] for proof in document["dump"]["proofs"]] == [2]
+    assert "is not what lifeboat verify writes" in done.stderr
 
 
 def test_an_id_that_is_not_there_ends_with_6_and_with_8_where_nobody_can_say(
@@ -305,6 +310,8 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
     newest = site.put_dump(HOUR, chance="000001")
     verified = site.put_dump(3 * HOUR, "2-passed", chance="000002")
     goes = site.put_dump(30 * HOUR, "2-passed", chance="000003")
+    writing = f"{goes[:-6]}00000a"
+    site.cloud.client("s3").put_object(Bucket=site.bucket(), Key=f"dumps/x/app/{writing}/data-00.dump.zst", Body=b"d")
     run = site.plain.run("20261101T000000Z-recover-1a2b3c")
     paired = site.put_dump(31 * HOUR, "2-passed", chance="000004")
     site.plain.put(
@@ -345,13 +352,15 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
         verified: "held",
         goes: "expire",
         paired: "held",
+        writing: "held",
     }
+    assert site.tags(writing) == {"data-00.dump.zst": {}}
     assert again["tagged"] == 1  # what goes is told again, for files that came to it since
     for region in (REGION, DR_REGION):
         assert {tag["lifeboat:keep-as"] for tag in site.tags(goes, region).values()} == {"expire"}
         assert {tag["lifeboat:keep-as"] for tag in site.tags(verified, region).values()} == {"held"}
     assert site.tags(goes)["manifest.json"]["team"] == "shop"
-    assert len(site.listed("--kind", "dump")["points"]) == 8
+    assert len(site.listed("--kind", "dump")["points"]) == 9
 
 
 def test_an_apply_that_is_cut_off_goes_on_from_there_and_a_dump_that_goes_is_none_at_once(

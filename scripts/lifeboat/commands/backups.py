@@ -67,8 +67,14 @@ def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
         keep_as = bucket.tags(f"{entry.prefix}manifest.json").get(KEEP_AS)
     else:
         problem = "it has no manifest: it never became a dump"
-    proofs = tuple(store.proof(entry, proof) for proof in entry.proofs)
-    return DumpDescription(manifest=manifest, problem=problem, proofs=proofs, keep_as=keep_as)
+    proofs = []
+    for proof in entry.proofs:
+        try:
+            proofs.append(store.proof(entry, proof))
+        except IntegrityFailure as error:
+            problem = "; ".join(filter(None, [problem, error.summary]))
+            proofs.append(proof)
+    return DumpDescription(manifest=manifest, problem=problem, proofs=tuple(proofs), keep_as=keep_as)
 
 
 def _named(site: Site, wanted: str, region: str | None) -> tuple[RecoveryPoint, ...]:

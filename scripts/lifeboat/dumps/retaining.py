@@ -40,8 +40,10 @@ class Retention:
         """Return the regions in which a dump is not tagged as it was decided.
 
         The manifest is tagged first of a dump that goes and last of one that stays; one that goes is tagged again and
-        again, since files may have come to it.
+        again, since files may have come to it. What may still be written is left alone.
         """
+        if not fate.entry.complete and not fate.expires:
+            return []
         regions = [region for region, dump in self.tagged if dump == fate.entry.id]
         return [r for r in regions if fate.expires or self.tagged[r, fate.entry.id] != fate.keep_as.value]
 
