@@ -480,14 +480,6 @@ def _instance_profiles(look: _Look) -> Iterator[_Found]:
         yield _Found(id=name, import_id=name, tags=sdk.tags(answer["InstanceProfile"].get("Tags", [])))
 
 
-def _policies(look: _Look) -> Iterator[_Found]:
-    name = look.value("name")
-    policies = sdk.items(look.client("iam"), "list_policies", "Policies", Scope="Local")
-    for arn in (policy["Arn"] for policy in policies if policy["PolicyName"] == name):
-        tags = look.client("iam").list_policy_tags(PolicyArn=arn)["Tags"]
-        yield _Found(id=arn, import_id=arn, tags=sdk.tags(tags))
-
-
 def _identity_providers(look: _Look) -> Iterator[_Found]:
     client = look.client("iam")
     url = urlsplit(str(look.value("url")))
