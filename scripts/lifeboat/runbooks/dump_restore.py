@@ -11,13 +11,13 @@ from datetime import timedelta
 from lifeboat.clients import dump_server, restore_programs, restore_target
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.database_model import DumpId, Manifest
-from lifeboat.decisions import restores
+from lifeboat.decisions import recoveries, restores
 from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, recovery_choice, restoring
 from lifeboat.dumps.restoring import Copy, Restored, Target, Tellers
 from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
-from lifeboat.model import EventKind, Gap
+from lifeboat.model import Gap
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -30,17 +30,9 @@ _LIMIT = timedelta(hours=24)
 
 def dump_is_restored(c: Recovering) -> Gap | None:
     """Is the dump in it, compared with its manifest to the row? Another copy brings its data by itself."""
-    if not next_generation.is_from_dump(c) or _is_filled(c):
+    if not next_generation.is_from_dump(c) or recoveries.is_filled(c.journal.events):
         return None
     return Gap(text=f"{c.fact('copy') or c.request.copy} is not restored into {next_generation.named(c)}")
-
-
-def _is_filled(c: Recovering) -> bool:
-    """Whether it was filled since its instance was ordered last: one that is gone and made anew is empty again."""
-    events = list(enumerate(c.journal.events))
-    ordered = [at for at, event in events if event.step == "restore" and event.kind is EventKind.INTENT]
-    filled = [at for at, event in events if event.step == "fill" and "filled" in event.data]
-    return bool(filled) and filled[-1] > max(ordered, default=-1)
 
 
 def restore_dump(c: Recovering, turn: Turn) -> None:
