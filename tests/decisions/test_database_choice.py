@@ -19,7 +19,7 @@ from lifeboat.database_model import (
     Verdict,
     WantedCopy,
 )
-from lifeboat.decisions.database_choice import choose, hidden, predicted, require, require_time
+from lifeboat.decisions.database_choice import Choosing, choose, hidden, nothing, predicted, require, require_time
 from lifeboat.errors import NothingFits, WrongConfiguration
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -269,12 +269,15 @@ ELSEWHERE = unseen("rds:DescribeDBSnapshots", "eu-central-1")
         ([snapshot(), dump()], wanted(named=DUMP), ()),
         ([window()], wanted(to=ago(days=1)), ()),
         ([window()], wanted(to=ago(days=9)), (WINDOWS, DUMPS)),
+        ([], wanted(named="rds:other"), (WINDOWS,)),
+        ([], wanted(named=DUMP), (DUMPS,)),
     ],
 )
 def test_what_nobody_could_look_at_and_might_be_taken_instead_is_told(
     points: list[RecoveryPoint], asked: WantedCopy, hides: tuple[Unseen, ...]
 ) -> None:
-    found = choose(points, asked, UNKNOWN)
+    none = Choosing(choice=nothing("nothing was seen"), others=())
+    found = choose(points, asked, UNKNOWN) if points else none
 
     assert hidden([WINDOWS, DUMPS, KEYS, ELSEWHERE], found, asked) == hides
 

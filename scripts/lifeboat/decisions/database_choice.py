@@ -18,6 +18,7 @@ from lifeboat.database_model import (
     RestoreRate,
     Unseen,
     WantedCopy,
+    dump_begun_at,
 )
 from lifeboat.decisions.durations import said
 from lifeboat.errors import NothingFits, WrongConfiguration
@@ -28,8 +29,8 @@ MEASURED_DUMP_RATE = 0.33e9 / 18.7
 # RDS restores from those points of AWS Backup that are snapshots of its own.
 _RDS_BACKUP = "awsbackup:"
 # What lists copies; the rest tells more of those that are listed.
+_LISTS_DUMPS = "s3:ListBucketVersions"
 _LISTS = {
-    "s3:ListBucketVersions",
     "rds:DescribeDBSnapshots",
     "rds:DescribeDBInstanceAutomatedBackups",
     "backup:ListRecoveryPointsByBackupVault",
@@ -63,7 +64,7 @@ def choose(points: Iterable[RecoveryPoint], wanted: WantedCopy, rate: RestoreRat
     Raises WrongConfiguration where a copy is named that there is none of.
     """
     every = sorted(points, key=lambda point: (point.taken_at, point.id), reverse=True)
-    if wanted.named is not None and not any(_is_named(point, wanted) for point in every):
+    if wanted.named is not None and not any(is_named(point, wanted) for point in every):
         what = "dump" if wanted.named == LATEST_DUMP else f"copy {wanted.named}"
         raise NothingFits(
             f"there is no {what} of this database", hint="lifeboat plan-recovery lists the copies that there are"
@@ -91,18 +92,17 @@ def nothing(why: str) -> Choice[CopyCandidate]:
 
 def hidden(unseen: Iterable[Unseen], found: Choosing, wanted: WantedCopy) -> tuple[Unseen, ...]:
     """Return which places that nobody could look at may hold a copy that would be taken instead of the chosen one."""
-    best = found.choice.chosen
-    exact = best is not None and (wanted.named == best.point.id or wanted.to is not None)
-    if exact:
+    best, named = found.choice.chosen, wanted.named
+    if best is not None and (named == best.point.id or wanted.to is not None):
         return ()
-    dumps = wanted.named == LATEST_DUMP
+    named_dump = named is not None and (named == LATEST_DUMP or dump_begun_at(named) is not None)
+    # What RDS has comes before any dump.
+    dumps = named_dump or (named is None and (best is None or _is_dump(best.point)))
     return tuple(
         one
         for one in unseen
-        if one.call in _LISTS
-        and (one.call == "s3:ListBucketVersions" or (one.region == wanted.region and not dumps))
-        # What RDS has comes before any dump.
-        and (dumps or best is None or _is_dump(best.point) or one.call != "s3:ListBucketVersions")
+        if (one.call == _LISTS_DUMPS and dumps)
+        or (one.call in _LISTS and one.region == wanted.region and not named_dump)
     )
 
 
@@ -180,7 +180,7 @@ def whole(moment: datetime) -> datetime:
 
 
 def _unusable(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
-    if wanted.named is not None and not _is_named(point, wanted):
+    if wanted.named is not None and not is_named(point, wanted):
         return "the newest dump was asked for" if wanted.named == LATEST_DUMP else f"{wanted.named} was asked for"
     if not point.restorable:
         return f"its status is {point.status}"
@@ -201,7 +201,8 @@ def _is_dump(point: RecoveryPoint) -> bool:
     return point.kind is PointKind.DUMP
 
 
-def _is_named(point: RecoveryPoint, wanted: WantedCopy) -> bool:
+def is_named(point: RecoveryPoint, wanted: WantedCopy) -> bool:
+    """Return whether a copy is the one that is asked for by its id, or one of the dumps of which the newest is."""
     return wanted.named == point.id or (wanted.named == LATEST_DUMP and _is_dump(point))
 
 
@@ -287,7 +288,7 @@ def _nothing(points: Sequence[RecoveryPoint], wanted: WantedCopy) -> str:
     if not points:
         return f"there is no copy of {wanted.serving}"
     if wanted.named is not None:
-        reasons = [_unusable(point, wanted) for point in points if _is_named(point, wanted)]
+        reasons = [_unusable(point, wanted) for point in points if is_named(point, wanted)]
         what = "the newest dump" if wanted.named == LATEST_DUMP else wanted.named
         return f"{what} cannot be restored: {reasons[0]}"
     if wanted.to is None:

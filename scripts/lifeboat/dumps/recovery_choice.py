@@ -63,7 +63,7 @@ class Candidates:
         Raises NothingFits where a copy is named that there is none of, Unreachable where nobody can say so.
         """
         named = self.wanted.named
-        if named is not None and not any(point.id == named for point in self.points):
+        if named is not None and not any(database_choice.is_named(point, self.wanted) for point in self.points):
             nothing = Choosing(choice=database_choice.nothing(f"{named} was not seen"), others=())
             if database_choice.hidden(self.found.list.unseen, nothing, self.wanted):
                 self.found.require_whole()

@@ -22,7 +22,6 @@ from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 
-_MAINTENANCE = "postgres"  # the database that one is connected to while another is made anew
 _MOST_JOBS = 4
 _WATCHED_SECONDS = 0.5
 _LIMIT = timedelta(hours=24)
@@ -44,7 +43,7 @@ def restore_dump(c: Recovering, turn: Turn) -> None:
     copy = _copy(c)
     server = c.site.new_postgres(next_generation.stack_with(c, found))
     name = server.address.database
-    with server.of(_MAINTENANCE).connection(application="lifeboat recover") as connection:
+    with server.of(next_generation.MAINTENANCE).connection(application="lifeboat recover") as connection:
         place = restore_target.place(connection, dump_server.server(connection))
         _require(c, copy.manifest, place)
         about = f"make the database {name} of {found.identifier} anew"

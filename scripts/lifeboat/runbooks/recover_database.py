@@ -280,7 +280,7 @@ def password_is_managed(c: Recovering) -> Gap | None:
     if found.secret_status not in ("active", None):
         return Gap(text=f"the secret of its password is {found.secret_status}")
     try:
-        why = c.site.database_answers(_url(c, found)).ready()
+        why = c.site.database_answers(next_generation.sign_in_address(c, found)).ready()
     except (Unreachable, IntegrityFailure) as error:
         why = error.summary
     return None if why is None else Gap(text=why)
