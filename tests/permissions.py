@@ -7,7 +7,7 @@ a drill counts for nothing, one that denies for everything counts, and reading a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -46,19 +46,75 @@ def actions(trace: Iterable[dict[str, Any]]) -> set[str]:
     return called - WITHOUT_PERMISSION
 
 
-def refused(called: Iterable[str], iam: Any, role: str) -> list[str]:
-    """Return the actions that none of the role's policies allows."""
-    documents = [
-        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    ]
-    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    for policy in attached:
+def policies(iam: Any, role: str) -> list[dict[str, Any]]:
+    """Return every policy of a role, inline and attached."""
+    return [*_inline(iam, role), *_attached(iam, role)]
+
+
+def _inline(iam: Any, role: str) -> list[dict[str, Any]]:
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    return [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+
+
+def _attached(iam: Any, role: str) -> list[dict[str, Any]]:
+    documents = []
+    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
         version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
         found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
         documents.append(found["PolicyVersion"]["Document"])
+    return documents
+
+
+def allows(documents: Iterable[dict[str, Any]], action: str, resource: str, context: Mapping[str, Any]) -> bool:
+    """Return whether policies allow an action on a resource: an Allow fits, and no Deny (IAM user guide, "Policy evaluation").
+
+    `context` are the condition keys of the request: one text, or a list for those with many values (aws:TagKeys).
+    """
+    fitting = {
+        statement["Effect"]
+        for document in documents
+        for statement in document["Statement"]
+        if any(_matches(action, pattern) for pattern in _actions(statement))
+        and any(fnmatchcase(resource, pattern) for pattern in _listed(statement.get("Resource", [])))
+        and _holds(statement.get("Condition", {}), {key.lower(): value for key, value in context.items()})
+    }
+    return fitting == {"Allow"}
+
+
+def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, Any]) -> bool:
+    return all(
+        _fits(operator, context.get(key.lower()), _listed(wanted))
+        for operator, keys in conditions.items()
+        for key, wanted in keys.items()
+    )
+
+
+def _fits(operator: str, found: Any, wanted: list[str]) -> bool:
+    """Return whether one condition holds; raises KeyError for an operator that nothing here knows."""
+    if operator == "Null":
+        return (found is None) == (wanted == ["true"])
+    many, _, comparison = operator.rpartition(":")
+    compare = {
+        "StringEquals": lambda value, pattern: value == pattern,
+        "StringEqualsIgnoreCase": lambda value, pattern: value.lower() == pattern.lower(),
+        "StringLike": fnmatchcase,
+        "ArnLike": fnmatchcase,
+    }[comparison]
+    values = _listed(found if found is not None else [])
+    held = [any(compare(value, pattern) for pattern in wanted) for value in values]
+    return all(held) if many == "ForAllValues" else any(held)
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def refused(called: Iterable[str], iam: Any, role: str) -> list[str]:
+    """Return the actions that none of the role's policies allows."""
+    inline, attached = _inline(iam, role), _attached(iam, role)
+    documents = [*inline, *attached]
     allowed = [pattern for document in documents for pattern in _allowed(document)]
-    size = sum(len(json.dumps(document, separators=(",", ":"))) for document in documents[: -len(attached) or None])
+    size = sum(len(json.dumps(document, separators=(",", ":"))) for document in inline)
     assert size <= INLINE_CHARACTERS, f"IAM would refuse the inline policies of {role}: {size} characters"
     denied = [pattern for document in documents for pattern in _denied(document)]
     missing = {

@@ -1,14 +1,61 @@
-# What adopting a restored database takes, and what follows it. A policy of its own: IAM allows the inline ones of a role
-# 10,240 characters together. Taking an older generation away (`lifeboat retire`) is for who applies the stack.
+# What making a database for a dump and adopting a restored one takes, and what follows it. A policy of its own: IAM allows the
+# inline ones of a role 10,240 characters together. Taking an older generation away (`lifeboat retire`) is for who applies.
 
 locals {
   _adopts = [
-    # Its mark of the run goes, its backups are copied, its password is made under the stack's key.
+    # An empty one for a dump, marked as of its run.
+    {
+      Sid    = "MakeEmptyDatabases"
+      Effect = "Allow"
+      Action = ["rds:CreateDBInstance"]
+      Resource = concat(
+        [local._database_arns.instances],
+        [for kind in ["og", "pg", "subgrp"] : "arn:aws:rds:*:${var.account_id}:${kind}:*"],
+      )
+      Condition = { Null = { "aws:RequestTag/lifeboat:run" = "false" } }
+    },
+    # That the dump was restored and held its data, where every verification of it is.
+    {
+      Sid      = "ProveDumps"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject"]
+      Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*/proofs/*"]
+    },
+    # Its backups are copied, its mark of the run goes (and no other tag: those tell what is protected), its password is made
+    # under the stack's key.
     {
       Sid      = "AdoptDatabases"
       Effect   = "Allow"
-      Action   = ["rds:RemoveTagsFromResource", "rds:StartDBInstanceAutomatedBackupsReplication"]
+      Action   = ["rds:StartDBInstanceAutomatedBackupsReplication"]
       Resource = [local._database_arns.instances, "arn:aws:rds:*:${var.account_id}:auto-backup:*"]
+    },
+    {
+      Sid       = "TakeTheMarkOff"
+      Effect    = "Allow"
+      Action    = ["rds:RemoveTagsFromResource"]
+      Resource  = [local._database_arns.instances]
+      Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["lifeboat:run"] } }
+    },
+    # What bears the mark of a run may be cleared away, so the mark comes with the call that makes a thing, which has no tags
+    # then, and never later: everything of the stack and every snapshot of it is tagged with the application. IAM compares the
+    # names of condition keys, and so the mark that is asked for, without regard to case.
+    {
+      Sid      = "MarksComeWithTheMaking"
+      Effect   = "Deny"
+      Action   = ["rds:AddTagsToResource"]
+      Resource = ["*"]
+      Condition = {
+        "ForAnyValue:StringEqualsIgnoreCase" = { "aws:TagKeys" = ["lifeboat:run"] }
+        Null                                 = { "aws:ResourceTag/application" = "false" }
+      }
+    },
+    # AWS's own policy for restores lets its holder delete any instance and tag anything.
+    {
+      Sid       = "DatabasesOfNoRunStay"
+      Effect    = "Deny"
+      Action    = ["rds:DeleteDBInstance"]
+      Resource  = ["*"]
+      Condition = { Null = { "aws:ResourceTag/lifeboat:run" = "true" } }
     },
     {
       Sid      = "MakePasswordsOfDatabases"

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from lifeboat import views, views_database
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, copy_id, matching, moment, moment_or_latest, site_of
+from lifeboat.cli_options import (
+    AcceptFlagged,
+    Env,
+    Out,
+    Output,
+    Yes,
+    asking,
+    copy_id,
+    matching,
+    moment,
+    moment_or_latest,
+    site_of,
+)
 from lifeboat.commands import plan_recovery as plan_command
 from lifeboat.commands import retire as retire_command
 from lifeboat.commands.plan_recovery import Question
@@ -31,10 +43,14 @@ def plan_recovery(
         str | None,
         typer.Option("--to", metavar="TIME", help="The moment to come back to: latest, or RFC 3339 with a zone."),
     ] = None,
-    copy: Annotated[str | None, typer.Option("--from", metavar="COPY", help="Only this copy.")] = None,
+    copy: Annotated[
+        str | None,
+        typer.Option("--from", metavar="COPY", help="Only this copy; latest-dump: the newest dump that fits."),
+    ] = None,
     failed_at: Annotated[
         str | None, typer.Option("--failed-at", metavar="TIME", help="When it failed; the loss is counted from there.")
     ] = None,
+    accept_flagged: AcceptFlagged = False,
 ) -> int:
     """Show every copy of the database, what is lost with it, how long it takes, and which one a recovery would restore.
 
@@ -46,6 +62,7 @@ def plan_recovery(
         to=moment_or_latest(to),
         named=None if copy is None else copy_id(copy),
         failed_at=None if failed_at is None else moment(failed_at, "--failed-at"),
+        accepted=accept_flagged,
     )
     found, refusal = plan_command.run(site_of(env), question)
     if output is Output.JSON:

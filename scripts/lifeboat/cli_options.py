@@ -15,7 +15,7 @@ import typer
 
 from lifeboat import config, views
 from lifeboat.commands import apply as apply_command
-from lifeboat.database_model import RecoveryPointId
+from lifeboat.database_model import RecoveryPointId, dump_begun_at
 from lifeboat.decisions import durations, hints
 from lifeboat.errors import ApprovalMissing, NoSuchEnvironment, WrongConfiguration
 from lifeboat.model import Agree, ImageId
@@ -24,7 +24,6 @@ from lifeboat.site import Site, site
 _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 _COPY_ID = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,250}")  # of RDS or AWS Backup
-_DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
 class Output(StrEnum):
@@ -41,6 +40,12 @@ Out = Annotated[Output, typer.Option("--output", "-o", help="How to print the re
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to what would be asked. Safety checks stay in force.")]
 
 
+AcceptFlagged = Annotated[
+    bool,
+    typer.Option(
+        "--accept-flagged", help="Take the copy named by --from although it is flagged, or failed its last check."
+    ),
+]
 Within = Annotated[str, typer.Option("--within", metavar="TIME", help="When to give up waiting: 45s, 90m, 4h.")]
 
 
@@ -58,12 +63,9 @@ def image_id(text: str) -> ImageId | None:
 
 
 def copy_id(text: str) -> RecoveryPointId:
-    """Return the copy of the database that is named; raises WrongConfiguration for a dump, which no RDS restores."""
-    if _DUMP_ID.fullmatch(text):
-        raise WrongConfiguration(
-            f"{text} is a dump: RDS restores snapshots and moments, and a dump goes into a database that is there",
-            hint="lifeboat restore, into a new and empty database; or lifeboat plan-recovery for what RDS can restore",
-        )
+    """Return the copy of the database that is named: an id of RDS, AWS Backup or a dump, or latest-dump."""
+    if dump_begun_at(text) is not None:
+        return RecoveryPointId(text)
     return RecoveryPointId(matching(text, _COPY_ID, "a copy; lifeboat plan-recovery lists them"))
 
 

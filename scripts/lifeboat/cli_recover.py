@@ -10,6 +10,7 @@ import typer
 
 from lifeboat import views, views_recovery
 from lifeboat.cli_options import (
+    AcceptFlagged,
     Env,
     Out,
     Output,
@@ -25,6 +26,7 @@ from lifeboat.cli_options import (
 )
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
+from lifeboat.database_model import LATEST_DUMP
 from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
 from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import tables
@@ -64,7 +66,8 @@ To = Annotated[
     ),
 ]
 From = Annotated[
-    str | None, typer.Option("--from", metavar="COPY", help="From this copy, as lifeboat plan-recovery names it.")
+    str | None,
+    typer.Option("--from", metavar="COPY", help="From this copy, as lifeboat plan-recovery names it, or latest-dump."),
 ]
 Run = Annotated[str, typer.Argument(help="A run, as lifeboat runs shows it; the only open one where it is left out.")]
 
@@ -82,6 +85,7 @@ def recover(
     scope: What = Scope.INSTANCE,
     to: To = None,
     copy: From = None,
+    accept_flagged: AcceptFlagged = False,
     ami: Image = "latest",
     failed_at: FailedAt = None,
     allow: Allow = None,
@@ -99,12 +103,15 @@ def recover(
     and proves that a plan changes nothing. Timed from the declared failure. Cut off at any point, it is resumed.
 
     With --scope database the database comes back as its next generation, and the application is led to it; the old one
-    stays. lifeboat plan-recovery shows from which copy.
+    stays. lifeboat plan-recovery shows from which copy. From a dump it comes into an instance that is made empty for it,
+    and is compared with the dump's manifest to the row.
 
     Example: lifeboat recover --scope database --to 2026-03-01T03:11:00Z -e production
     """
     here = site_of(env)
     _require_fitting(scope, to, copy, ami)
+    if accept_flagged:
+        _require_named(copy)
     request = RecoveryRequest(
         scope=scope,
         to=moment_or_latest(to),
@@ -115,6 +122,7 @@ def recover(
         accepted=frozenset({_named(ami)}) if accept_foreign_image else frozenset(),
         max_age=None if max_age is None else duration(max_age),
         without_gitlab=without_gitlab,
+        accept_flagged=accept_flagged,
     )
     if preview:
         found = recover_command.preview(here, views.Teller(), request)
@@ -250,6 +258,15 @@ def _named(ami: str) -> ImageId:
             hint="lifeboat recover --ami IMAGE --accept-foreign-image",
         )
     return found
+
+
+def _require_named(copy: str | None) -> None:
+    """Raise WrongConfiguration where doubts are accepted of whatever copy is chosen."""
+    if copy in (None, LATEST_DUMP):
+        raise WrongConfiguration(
+            "--accept-flagged goes with a copy that is named by its id",
+            hint="lifeboat recover --scope database --from COPY --accept-flagged; lifeboat plan-recovery lists them",
+        )
 
 
 def _require_fitting(scope: Scope, to: str | None, copy: str | None, ami: str) -> None:

@@ -17,6 +17,7 @@ _DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 
 DumpId = NewType("DumpId", str)  # 20261129T031500Z-3f9a1c: when it was begun in UTC, and chance
 RecoveryPointId = NewType("RecoveryPointId", str)  # what `lifeboat backups` prints first in a row
+LATEST_DUMP = RecoveryPointId("latest-dump")  # for a recovery: the newest dump that nothing speaks against
 
 
 def dump_id(begun_at: datetime, chance: str) -> DumpId:
@@ -337,9 +338,10 @@ class PointKind(StrEnum):
 class RecoveryPoint:
     """One copy of the database that it can be restored from, in one region.
 
-    `taken_at` is the moment of its content; of a point-in-time window the latest one, and `earliest` the first. `key` is
-    the ARN of what encrypts it, None where nothing does. `status` is AWS's word: only "available" or "completed" can be
-    restored from. `source` names the instance, database or copy that it came from.
+    `database` is the instance that it is of; of a dump the database in it. `taken_at` is the moment of its content; of a
+    point-in-time window the latest one, and `earliest` the first. `key` is the ARN of what encrypts it, None where nothing
+    does. `status` is AWS's word: only "available" or "completed" can be restored from. `source` names the instance,
+    database or copy that it came from. `doubts` are checks that it failed.
     """
 
     id: RecoveryPointId
@@ -356,6 +358,7 @@ class RecoveryPoint:
     expires_at: datetime | None = None
     kept: bool = False
     flags: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     arn: str | None = None  # AWS's own name for it, where it has one
     tags: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
@@ -506,28 +509,35 @@ class SnapshotPruning:
 
 @dataclass(frozen=True, kw_only=True)
 class WantedCopy:
-    """What a recovery of the database asks for: a moment (None: the latest), or one copy by its id.
+    """What a recovery of the database asks for: a moment (None: the latest), or one copy by its id (LATEST_DUMP too).
 
-    `serving` is the instance that the application uses or used, `region` and `key` where a new one must be and what must
-    encrypt it. `serving_since` is when that instance was made: from then on an older generation's copies are stale.
-    `failed_at` is when the data was last good; what was written between a copy and it is lost.
+    `serving` is the instance that the application uses or used, `database` what is in it, `region` and `key` where a new
+    one must be and what must encrypt it. `serving_since` is when that instance was made: from then on an older
+    generation's copies are stale. `failed_at` is when the data was last good; what was written between a copy and it is
+    lost. `accepted`: doubts about the copy that is named are known to who asks.
     """
 
     serving: str
     serving_since: datetime | None
+    database: str
     region: str
     key: str | None
     failed_at: datetime
     to: datetime | None = None
     named: RecoveryPointId | None = None
+    accepted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRate:
-    """What restores of this environment took: a median of whole restores, and bytes a second; None: none was measured."""
+    """What restores of this environment took: a median of whole restores, and bytes a second; None: none was measured.
+
+    `of_dumps` is the same of dumps, in stored bytes, the making of the empty instance included.
+    """
 
     whole: timedelta | None = None
     bytes_per_second: float | None = None
+    of_dumps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -546,11 +556,13 @@ class CopyCandidate:
 class InstanceSettings:
     """What a new generation must be like: Terraform's record of the serving one, so that a plan finds nothing to change.
 
-    `asked` are parameters of RDS's restore calls, `modified` those that only ModifyDBInstance takes. `retention` in days.
+    `asked` are parameters of RDS's restore calls, `modified` those that none of them takes, `created` what a copy says by
+    itself and an empty instance has to be told. `retention` in days.
     """
 
     asked: Mapping[str, object] = field(hash=False)
     modified: Mapping[str, object] = field(hash=False)
+    created: Mapping[str, object] = field(hash=False)
     tags: Mapping[str, str] = field(hash=False)
     password_key: str | None
     retention: int
@@ -558,7 +570,10 @@ class InstanceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOrder:
-    """One restore: the copy, the moment of it, the name of the new instance and what that is like; `run` marks it."""
+    """One restore: the copy, the moment of it, the name of the new instance and what that is like; `run` marks it.
+
+    From a dump RDS restores nothing: the instance is made empty.
+    """
 
     point: RecoveryPoint
     to: datetime | None  # None: the latest moment of a window; a snapshot has one moment only

@@ -562,7 +562,8 @@ class RecoveryRequest:
 
     `allowed` are addresses off the path of what is recovered that the plan may touch all the same; `accepted` images of
     others. `without_gitlab` holds for one attempt: the next one finishes what it leaves open there. Of the database, `to`
-    is the moment that it comes back to (None: the latest), `copy` the id of the copy that it comes from.
+    is the moment that it comes back to (None: the latest), `copy` the id of the copy that it comes from, and
+    `accept_flagged` says that doubts about that copy are known.
     """
 
     scope: Scope = Scope.INSTANCE
@@ -574,6 +575,7 @@ class RecoveryRequest:
     accepted: frozenset[ImageId] = frozenset()
     max_age: timedelta | None = None
     without_gitlab: bool = False
+    accept_flagged: bool = False
 
 
 # -- journals --------------------------------------------------------------------------------------------------------

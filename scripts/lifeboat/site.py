@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
@@ -269,21 +269,29 @@ class Site:
 
     def postgres(self, recovery: Recovery) -> Postgres:
         """Return the stack's database, signed in to as the environment's file says ([database] sign_in)."""
+        settings = self.project.environment.database
+        if settings.sign_in == "password":
+            return self.new_postgres(recovery)
+        address = self._address(recovery, settings.sign_in)
+        return Postgres(
+            address=address, password=partial(Databases(self.client("rds", recovery.region)).token, address)
+        )
+
+    def new_postgres(self, recovery: Recovery) -> Postgres:
+        """Return the same, signed in to by its password: in an empty one nobody was granted to sign in otherwise."""
+        store, secret = self.secrets(recovery.region), recovery.database.password_secret_arn
+        return Postgres(address=self._address(recovery, "password"), password=lambda: store.entry(secret, "password"))
+
+    def _address(self, recovery: Recovery, sign_in: Literal["password", "iam"]) -> ServerAddress:
         database, settings = recovery.database, self.project.environment.database
-        address = ServerAddress(
+        return ServerAddress(
             host=database.address,
             port=database.port,
             database=database.name,
             user=database.username,
-            sign_in=settings.sign_in,
+            sign_in=sign_in,
             ca_file=None if settings.ca_file is None else self.project.root / settings.ca_file,
             region=recovery.region,
-        )
-        store, secret = self.secrets(recovery.region), recovery.database.password_secret_arn
-        if settings.sign_in == "password":
-            return Postgres(address=address, password=lambda: store.entry(secret, "password"))
-        return Postgres(
-            address=address, password=partial(Databases(self.client("rds", recovery.region)).token, address)
         )
 
     def dump_store(self, recovery: Recovery) -> DumpStore:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from lifeboat.commands.plan_recovery import Planned
 from lifeboat.database_model import CopyCandidate
+from lifeboat.decisions.database_choice import blind_spots
 from lifeboat.decisions.durations import said
 from lifeboat.views import console
 
@@ -19,22 +20,31 @@ def planned(found: Planned) -> None:
     for heading in ("copy", "kind", "of", "data until", "region", "lost", "takes", ""):
         table.add_column(heading, overflow="fold", no_wrap=heading == "data until")
     for one in found.candidates:
-        taken = found.chosen is not None and one.point.id == found.chosen.point.id
+        taken = _is_taken(found, one)
         why = f"[green]taken: {escape(found.choosing.choice.why)}[/green]" if taken else escape(_why_not(found, one))
         until = f"{one.point.taken_at:%Y-%m-%d %H:%M:%S}Z"
         first = one.point.earliest
         table.add_row(
             escape(one.point.id),
             one.point.kind.value,
-            one.point.source,
+            one.point.database,
             until if first is None else f"{first:%Y-%m-%d %H:%M:%S}Z\n… {until}",
             one.point.region,
             said(one.loss),
             "unknown" if one.takes is None else said(one.takes),
             why,
         )
+    for place in found.unseen:
+        table.add_row(
+            "?", f"[red]not seen: {escape(place.what)}[/red]", "", "", place.region, "", "", escape(place.why)
+        )
     out = console(stderr=False)
     out.print(table)
+    if found.choosing.hidden:
+        out.print(
+            "[red]a copy that would be taken instead may be there[/red], for not everything could be looked at:"
+            f" {escape(blind_spots(found.choosing.hidden))}"
+        )
     if found.chosen is not None:
         best = found.chosen
         out.print(
@@ -54,9 +64,19 @@ def planned_document(found: Planned) -> dict[str, Any]:
         "copies": [
             {
                 **_document(one),
-                "why_not": None if best is not None and one.point.id == best.point.id else _why_not(found, one),
+                "why_not": None if _is_taken(found, one) else _why_not(found, one),
             }
             for one in found.candidates
+        ],
+        "unseen": [
+            {
+                "what": place.what,
+                "region": place.region,
+                "call": place.call,
+                "why": place.why,
+                "may_hold_a_better_one": place in found.choosing.hidden,
+            }
+            for place in found.unseen
         ],
     }
 
@@ -67,6 +87,7 @@ def _document(one: CopyCandidate) -> dict[str, Any]:
         "id": point.id,
         "kind": point.kind.value,
         "source": point.source,
+        "database": point.database,
         "region": point.region,
         "status": point.status,
         "earliest": None if point.earliest is None else point.earliest.isoformat(),
@@ -81,4 +102,9 @@ def _document(one: CopyCandidate) -> dict[str, Any]:
 
 
 def _why_not(found: Planned, one: CopyCandidate) -> str:
-    return next((why for point, why in found.choosing.others if point.id == one.point.id), found.choosing.choice.why)
+    return next((why for point, why in found.choosing.others if point == one.point), found.choosing.choice.why)
+
+
+def _is_taken(found: Planned, one: CopyCandidate) -> bool:
+    """Whether it is the copy that would be restored: a dump lies in both regions by the same id."""
+    return found.chosen is not None and one.point == found.chosen.point

@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,9 @@ def untouched(saved: Rehearsal) -> Iterator[Rehearsal]:
         (["--to", "2026-01-01T00:00:00"], 2, "--to '2026-01-01T00:00:00' is no time with a zone"),
         (["--to", "2099-01-01T00:00:00Z"], 2, "--to 2099-01-01T00:00:00Z is in the future"),
         (["--from", "no-such-copy"], 6, "there is no copy no-such-copy of this database"),
-        (["--from", "20261129T031500Z-3f9a1c"], 2, "20261129T031500Z-3f9a1c is a dump"),
+        (["--from", "20261129T031500Z-3f9a1c"], 6, "there is no copy 20261129T031500Z-3f9a1c of this database"),
+        (["--from", "latest-dump"], 6, "there is no dump of this database"),
+        (["--from", "latest-dump", "--accept-flagged"], 2, "--accept-flagged goes with a copy that is named by its id"),
         (["--ami", "ami-0f000000000000001"], 2, "--ami is of the instance"),
         ([], 7, "what is written from now on stays behind"),
     ],
@@ -135,3 +138,31 @@ def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: 
     gaps = {step["step"]: step["gap"] for step in previewed["steps"]}
     assert f"{found['chosen']['id']} (point-in-time window of app-local-g1)" in gaps["copy"]
     assert sorted(databases(untouched)) == ["app-local-g1"]
+
+
+DATABASE = "arn:aws:rds:eu-west-1:123456789012:db:app-local-g1"
+SNAPSHOT = "arn:aws:rds:eu-west-1:123456789012:snapshot:app-local-g1-before"
+GROUP = "arn:aws:rds:eu-west-1:123456789012:pg:app-local-postgres15"
+OURS = {"aws:ResourceTag/application": "app-local"}
+MARKED = {**OURS, "aws:ResourceTag/lifeboat:run": "a-run"}
+
+
+def test_who_restores_marks_only_what_it_makes_and_deletes_only_what_is_marked(untouched: Rehearsal) -> None:
+    iam = untouched.client("iam")
+    documents = permissions.policies(iam, "app-local-restore-operator")
+
+    def may(action: str, resource: str, context: dict[str, Any], *keys: str) -> bool:
+        asked = {f"aws:RequestTag/{key}": "x" for key in keys} | ({"aws:TagKeys": list(keys)} if keys else {})
+        return permissions.allows(documents, f"rds:{action}", resource, {**context, **asked})
+
+    for there in (DATABASE, SNAPSHOT):
+        assert not may("AddTagsToResource", there, OURS, "lifeboat:run")
+        assert not may("AddTagsToResource", there, OURS, "team", "Lifeboat:Run")
+        assert may("AddTagsToResource", there, OURS, "lifeboat:proven-at")
+        assert may("AddTagsToResource", there, {}, "application", "lifeboat:run")
+        assert not may("RemoveTagsFromResource", there, OURS, "application")
+    assert may("RemoveTagsFromResource", DATABASE, MARKED, "lifeboat:run")
+    assert [may("DeleteDBInstance", DATABASE, tags) for tags in (OURS, MARKED)] == [False, True]
+    assert [may("DeleteDBSnapshot", SNAPSHOT, tags) for tags in (OURS, MARKED)] == [False, True]
+    assert [may("CreateDBInstance", GROUP, {}, *keys) for keys in ((), ("lifeboat:run",))] == [False, True]
+    assert not may("DeleteDBInstanceAutomatedBackup", "arn:aws:rds:eu-west-1:123456789012:auto-backup:ab-1", OURS)

@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, RestoreRate, Verdict, WantedCopy
-from lifeboat.decisions.database_choice import choose, predicted, require, require_time
+from lifeboat.database_model import (
+    LATEST_DUMP,
+    PointKind,
+    Proof,
+    RecoveryPoint,
+    RecoveryPointId,
+    RestoreRate,
+    Unseen,
+    Verdict,
+    WantedCopy,
+)
+from lifeboat.decisions.database_choice import Choosing, choose, hidden, nothing, predicted, require, require_time
 from lifeboat.errors import NothingFits, WrongConfiguration
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -46,6 +56,7 @@ def wanted(**changed: Any) -> WantedCopy:
     known: dict[str, Any] = {
         "serving": "app-g2",
         "serving_since": ago(days=2),
+        "database": "app",
         "region": "eu-west-1",
         "key": KEY,
         "failed_at": NOW,
@@ -53,16 +64,31 @@ def wanted(**changed: Any) -> WantedCopy:
     return WantedCopy(**{**known, **changed})
 
 
+def dump(**changed: Any) -> RecoveryPoint:
+    known = {
+        "id": RecoveryPointId("20260301T100000Z-3f9a1c"),
+        "kind": PointKind.DUMP,
+        "database": "app",
+        "taken_at": ago(hours=2),
+        "earliest": None,
+        "size": 33 * 10**7,
+        "source": "s3://dumps/x/app/20260301T100000Z-3f9a1c/",
+        "key": "arn:aws:kms:eu-west-1:123456789012:key/dumps",
+    }
+    return window(**{**known, **changed})
+
+
+DUMP = RecoveryPointId("20260301T100000Z-3f9a1c")
 OLDER = window(id="ab-1", source="app-g1", database="app-g1", taken_at=ago(minutes=1), earliest=ago(days=9))
 
 
 @pytest.mark.parametrize(
     ("points", "asked", "chosen", "why"),
     [
-        ([window(), snapshot()], wanted(), "ab-2", "of all usable copies it loses least: 5m"),
+        ([window(), snapshot()], wanted(), "ab-2", "of all copies of RDS it loses least: 5m"),
         ([window(taken_at=NOW)], wanted(), "ab-2", "nothing is lost with it"),
         # The older generation's window is newer, and holds nothing of what the application wrote since.
-        ([window(), OLDER], wanted(), "ab-2", "of all usable copies it loses least: 5m"),
+        ([window(), OLDER], wanted(), "ab-2", "of all copies of RDS it loses least: 5m"),
         ([window(), OLDER], wanted(to=ago(days=1)), "ab-2", "its window holds 2026-02-28T12:00:00Z"),
         ([window(), OLDER], wanted(to=ago(days=3)), "ab-1", "its window holds 2026-02-26T12:00:00Z"),
         ([window(earliest=ago(hours=1)), OLDER], wanted(to=ago(days=1)), None, "is outside every window"),
@@ -89,9 +115,14 @@ def test_the_copy_with_the_least_loss_is_taken_and_nothing_where_none_fits(
     [
         (snapshot(status="creating"), wanted(), "its status is creating"),
         (
-            window(kind=PointKind.DUMP),
+            window(kind=PointKind.BACKUP_POINT, id=RecoveryPointId("continuous:db-1")),
             wanted(),
-            "a dump is restored into a database that is there, by lifeboat restore",
+            "only AWS Backup restores it: aws backup start-restore-job",
+        ),
+        (
+            snapshot(id="awsbackup:job-1", kind=PointKind.BACKUP_POINT, doubts=("its last restore test failed",)),
+            wanted(),
+            "its last restore test failed; --from with --accept-flagged takes it",
         ),
         (
             window(region="eu-central-1"),
@@ -128,6 +159,127 @@ def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: Wante
 
     assert found.choice.chosen is None
     assert found.others == ((point, why),)
+
+
+@pytest.mark.parametrize(
+    ("points", "asked", "chosen", "why"),
+    [
+        # Roles and settings come with a copy of RDS only: it counts for more than an hour of data, and the plan says so.
+        ([snapshot(), dump()], wanted(), "rds:app-g2-daily", "of all copies of RDS it loses least: 9h"),
+        (
+            [snapshot(key=None), dump()],
+            wanted(),
+            DUMP,
+            "RDS has no copy that fits, and of all dumps it loses least: 2h",
+        ),
+        ([snapshot(), dump()], wanted(named=DUMP), DUMP, "it was asked for"),
+        ([snapshot(), dump()], wanted(named=LATEST_DUMP), DUMP, "it is the newest dump that nothing speaks against"),
+        (
+            [dump(doubts=("its verification failed",)), dump(id="20260301T080000Z-000000", taken_at=ago(hours=4))],
+            wanted(named=LATEST_DUMP),
+            "20260301T080000Z-000000",
+            "it is the newest dump that nothing speaks against",
+        ),
+        ([dump(doubts=("its verification failed",))], wanted(named=DUMP, accepted=True), DUMP, "it was asked for"),
+        # It does not say which generation it is of.
+        ([dump()], wanted(serving_since=ago(hours=1), named=DUMP), DUMP, "it was asked for"),
+        ([dump(taken_at=ago(hours=3))], wanted(to=ago(hours=2), named=DUMP), DUMP, "it was asked for"),
+        ([dump(doubts=("its verification failed",))], wanted(), None, "no copy of app-g2 can be restored"),
+        (
+            [dump(doubts=("its verification failed",))],
+            wanted(named=LATEST_DUMP),
+            None,
+            "the newest dump cannot be restored: its verification failed; --from with --accept-flagged takes it",
+        ),
+    ],
+)
+def test_a_dump_is_taken_where_it_is_named_or_rds_has_nothing_left(
+    points: list[RecoveryPoint], asked: WantedCopy, chosen: str | None, why: str
+) -> None:
+    found = choose(points, asked, UNKNOWN)
+
+    assert (None if found.choice.chosen is None else found.choice.chosen.point.id) == chosen
+    assert why in found.choice.why
+
+
+@pytest.mark.parametrize(
+    ("point", "asked", "why"),
+    [
+        (dump(status="incomplete"), wanted(), "its status is incomplete"),
+        (dump(database="other"), wanted(), "it is of the database other, and the application uses app"),
+        (
+            dump(doubts=("its verification failed",)),
+            wanted(named=DUMP),
+            "its verification failed; --from with --accept-flagged takes it",
+        ),
+        (dump(), wanted(to=ago(hours=1)), "it holds one moment only, and another one was asked for; --from takes it"),
+        (dump(), wanted(to=ago(hours=3), named=DUMP), "it was taken after 2026-03-01T09:00:00Z"),
+        (
+            dump(),
+            wanted(serving_since=ago(hours=1)),
+            "it was taken before app-g2 was there, since 2026-03-01T11:00:00Z; --from with its id takes it",
+        ),
+        (window(), wanted(named=LATEST_DUMP), "the newest dump was asked for"),
+    ],
+)
+def test_a_dump_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: WantedCopy, why: str) -> None:
+    other = dump(id="20260228T100000Z-ffffff", status="incomplete", taken_at=ago(days=1))
+
+    found = choose([point, other], asked, UNKNOWN)
+
+    assert found.choice.chosen is None
+    assert (point, why) in found.others
+
+
+def test_the_dump_of_both_regions_is_read_from_the_nearer_one() -> None:
+    near, far = dump(), dump(region="eu-central-1")
+
+    found = choose([far, near], wanted(named=DUMP), UNKNOWN)
+
+    assert found.choice.chosen is not None
+    assert (found.choice.chosen.point, found.others) == (near, ((far, "the same dump in eu-west-1 is taken"),))
+
+
+def test_a_newer_dump_is_told_with_what_it_would_save() -> None:
+    found = choose([snapshot(), dump()], wanted(), UNKNOWN)
+
+    assert found.others == (
+        (dump(), "7h less would be lost with it, and no dump holds roles and settings; --from takes it"),
+    )
+
+
+def unseen(call: str, region: str = "eu-west-1") -> Unseen:
+    return Unseen(what="copies", region=region, call=call, why="AccessDenied")
+
+
+WINDOWS = unseen("rds:DescribeDBInstanceAutomatedBackups")
+DUMPS = unseen("s3:ListBucketVersions", "eu-central-1")
+KEYS = unseen("s3:GetEncryptionConfiguration")
+ELSEWHERE = unseen("rds:DescribeDBSnapshots", "eu-central-1")
+
+
+@pytest.mark.parametrize(
+    ("points", "asked", "hides"),
+    [
+        # A window may be there that loses less; a dump would not be taken before what RDS has.
+        ([snapshot()], wanted(), (WINDOWS,)),
+        ([dump()], wanted(), (WINDOWS, DUMPS)),
+        ([], wanted(), (WINDOWS, DUMPS)),
+        ([dump()], wanted(named=LATEST_DUMP), (DUMPS,)),
+        ([snapshot(), dump()], wanted(named=DUMP), ()),
+        ([window()], wanted(to=ago(days=1)), ()),
+        ([window()], wanted(to=ago(days=9)), (WINDOWS, DUMPS)),
+        ([], wanted(named="rds:other"), (WINDOWS,)),
+        ([], wanted(named=DUMP), (DUMPS,)),
+    ],
+)
+def test_what_nobody_could_look_at_and_might_be_taken_instead_is_told(
+    points: list[RecoveryPoint], asked: WantedCopy, hides: tuple[Unseen, ...]
+) -> None:
+    none = Choosing(choice=nothing("nothing was seen"), others=())
+    found = choose(points, asked, UNKNOWN) if points else none
+
+    assert hidden([WINDOWS, DUMPS, KEYS, ELSEWHERE], found, asked) == hides
 
 
 def test_a_time_outside_the_window_is_refused_with_the_window_and_the_nearest_moment() -> None:
@@ -193,6 +345,26 @@ def test_how_long_it_takes_is_told_with_how_that_is_known(rate: RestoreRate, tak
     assert predicted(window(), rate) == (takes, why)
 
 
+@pytest.mark.parametrize(
+    ("rate", "seconds", "why"),
+    [
+        (
+            RestoreRate(),
+            18.7,
+            "its stored bytes over 18 MB/s, measured with 1 GB on two cores; the making of the instance comes on top",
+        ),
+        (
+            RestoreRate(whole=timedelta(minutes=9), bytes_per_second=1e9, of_dumps=3.3e6),
+            100,
+            "its stored bytes over 3 MB/s, measured in restores of dumps of this environment, the making of the instance"
+            " included",
+        ),
+    ],
+)
+def test_of_a_dump_the_stored_bytes_count(rate: RestoreRate, seconds: float, why: str) -> None:
+    assert predicted(dump(), rate) == (timedelta(seconds=seconds), why)
+
+
 POINTS = st.builds(
     window,
     id=st.integers(0, 50).map(lambda n: RecoveryPointId(f"ab-{n}")),
@@ -201,7 +373,7 @@ POINTS = st.builds(
     taken_at=st.integers(0, 10_000).map(lambda minutes: ago(minutes=minutes)),
     earliest=st.integers(10_001, 20_000).map(lambda minutes: ago(minutes=minutes)),
     status=st.sampled_from(["available", "creating", "completed"]),
-    source=st.sampled_from(["app-g1", "app-g2"]),
+    database=st.sampled_from(["app-g1", "app-g2", "app"]),
     key=st.sampled_from([KEY, None]),
 )
 MOMENTS = st.none() | st.integers(0, 30_000).map(lambda minutes: ago(minutes=minutes))
@@ -219,9 +391,12 @@ def test_every_copy_is_taken_or_told_why_not_and_what_is_taken_holds_the_moment(
     if best is None:
         return
     assert best.point.status in ("available", "completed")
+    if best.point.kind is PointKind.DUMP:
+        assert (to, best.point.database) == (None, "app")
+        return
     assert (best.point.region, best.point.key) == ("eu-west-1", KEY)
     if to is None:
-        assert best.point.source == "app-g2"
+        assert best.point.database == "app-g2"
     else:
         assert best.to == to
         assert best.point.earliest is not None

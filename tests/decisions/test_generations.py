@@ -81,6 +81,14 @@ RECORDED = {
     "backup_window": "03:00-04:00",
     "maintenance_window": "sun:00:30-sun:01:30",
     "backup_retention_period": 14,
+    "engine": "postgres",
+    "engine_version": "15",
+    "engine_version_actual": "15.18",
+    "db_name": "app",
+    "username": "app_admin",
+    "allocated_storage": 20,
+    "storage_encrypted": True,
+    "kms_key_id": "arn:storage",
     "tags_all": {"application": "app"},
     "master_user_secret": [{"kms_key_id": "arn:key"}],
 }
@@ -107,6 +115,16 @@ def test_a_new_generation_gets_the_settings_that_terraform_knows_of_the_serving_
         "PreferredBackupWindow": "03:00-04:00",
     }
     assert found.modified == {"PreferredMaintenanceWindow": "sun:00:30-sun:01:30"}
+    assert found.created == {
+        "Engine": "postgres",
+        "EngineVersion": "15.18",
+        "DBName": "app",
+        "MasterUsername": "app_admin",
+        "AllocatedStorage": 20,
+        "StorageEncrypted": True,
+        "KmsKeyId": "arn:storage",
+    }
+    assert generations.major(found) == 15
     assert (found.tags, found.password_key, found.retention) == ({"application": "app"}, "arn:key", 14)
 
 

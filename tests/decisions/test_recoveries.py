@@ -6,12 +6,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from lifeboat.decisions.recoveries import (
     INSTANCE,
     Recorded,
     again,
     chosen,
     image_before,
+    is_filled,
     is_older,
     launched,
     left_over,
@@ -138,3 +140,30 @@ def test_only_what_this_recovery_launched_and_no_state_knows_is_left_over() -> N
     found = left_over(alive, recorded={InstanceId("known")}, image=ImageId("ami-1"), since=NOW)
 
     assert [one.id for one in found] == ["mine"]
+
+
+ORDERED = ("restore", EventKind.INTENT, {"identifier": "app-g2"})
+FILLED = ("fill", EventKind.NOTE, {"filled": "app-g2"})
+CUT_OFF = ("fill", EventKind.INTENT, {"identifier": "app-g2"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "filled"),
+    [
+        ([], False),
+        ([ORDERED, CUT_OFF], False),
+        ([ORDERED, CUT_OFF, FILLED], True),
+        # It was gone and was made anew: what was filled is not this one.
+        ([ORDERED, FILLED, ORDERED], False),
+        ([ORDERED, FILLED, ORDERED, CUT_OFF, FILLED], True),
+    ],
+)
+def test_a_dump_counts_for_the_instance_that_it_was_restored_into(
+    lines: list[tuple[str, EventKind, dict[str, str]]], filled: bool
+) -> None:
+    events = [
+        Event(seq=number, at=datetime(2026, 3, 1, tzinfo=UTC), kind=kind, step=step, data=data)
+        for number, (step, kind, data) in enumerate(lines, start=1)
+    ]
+
+    assert is_filled(events) == filled

@@ -81,6 +81,7 @@ def test_a_dump_without_a_manifest_is_incomplete_and_a_failed_proof_is_told() ->
 
     assert (whole.status, whole.size, whole.proven) == ("available", 200, None)
     assert whole.flags == ("its last verification (level 2) failed",)
+    assert whole.doubts == ("its verification of 2026-11-29 12:00Z at level 2 failed",)
     assert whole.source == "s3://dumps/dumps/x/app/20261129T070000Z-aaaaaa/"
     assert (part.status, part.restorable) == ("incomplete", False)
 

@@ -116,6 +116,44 @@ run "clearing_up_needs_the_mark_of_a_run" {
   }
 }
 
+run "the_mark_of_a_run_comes_with_the_making_and_only_it_is_taken_off" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement.Condition if statement.Effect == "Deny" && contains(statement.Action, "rds:AddTagsToResource")
+      ]) == jsonencode([{
+        "ForAnyValue:StringEqualsIgnoreCase" = { "aws:TagKeys" = ["lifeboat:run"] }
+        Null                                 = { "aws:ResourceTag/application" = "false" }
+    }])
+    error_message = "The restore operator may mark what no run has made, and then delete it."
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : try(statement.Condition["ForAllValues:StringEquals"]["aws:TagKeys"], []) == ["lifeboat:run"] if contains(statement.Action, "rds:RemoveTagsFromResource")])
+    error_message = "The restore operator may take off the tags that say what is protected."
+  }
+
+  assert {
+    condition     = length([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement if statement.Effect == "Deny" && contains(statement.Action, "rds:DeleteDBInstance") && statement.Condition.Null["aws:ResourceTag/lifeboat:run"] == "true"]) == 1
+    error_message = "With AWS's policy for restores it may delete any database."
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement.Condition.Null["aws:RequestTag/lifeboat:run"] == "false" if contains(statement.Action, "rds:CreateDBInstance")])
+    error_message = "It may make databases that are of no run."
+  }
+}
+
+run "the_policy_for_adoptions_fits" {
+  command = plan
+
+  assert {
+    condition     = length(aws_iam_policy.adopts.policy) <= 6144
+    error_message = "IAM allows a managed policy 6,144 characters."
+  }
+}
+
 run "the_verifier_only_looks" {
   command = plan
 

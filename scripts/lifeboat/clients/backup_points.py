@@ -60,7 +60,8 @@ def proven(point: RecoveryPoint, proofs: Mapping[str, list[Proof]]) -> RecoveryP
     last = found[-1]
     if last.verdict is Verdict.PASSED:
         return replace(point, proven=last)
-    return replace(point, flags=(*point.flags, f"its last restore test failed ({last.at:%Y-%m-%d})"))
+    why = f"its last restore test failed ({last.at:%Y-%m-%d})"
+    return replace(point, flags=(*point.flags, why), doubts=(why,))
 
 
 def _verdict(job: Mapping[str, Any]) -> Verdict | None:

@@ -1,8 +1,8 @@
-"""RDS's restores: the copies that there are, a new instance from one of them, and what is changed on it afterwards."""
+"""RDS's restores: a new instance from a copy or an empty one, what is changed on it afterwards, and which names are taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoredInstance, RestoreOrder
+from lifeboat.database_model import PointKind, RecoveryPoint, RestoredInstance, RestoreOrder
 from lifeboat.errors import Failed
 
 RUN_TAG = "lifeboat:run"
@@ -20,12 +20,11 @@ _TAKEN = ("DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault")
 _SNAPSHOT_TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
 # What RDS says no to for good; everything else may pass.
 _REFUSALS = ("InvalidParameter", "InvalidRestore", "Quota", "NotFound", "Insufficient", "InvalidVPC", "AccessDenied")
-_KINDS = {"manual": PointKind.MANUAL_SNAPSHOT, "awsbackup": PointKind.BACKUP_POINT}
 _GIB = 1024**3
 
 
 class DatabaseRestores:
-    """The instances and copies of one region whose names begin as this application's do."""
+    """The instances of one region whose names begin as this application's do."""
 
     def __init__(self, rds: Any, *, region: str, application: str) -> None:
         self._rds = rds
@@ -34,63 +33,20 @@ class DatabaseRestores:
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
-    def points(self) -> list[RecoveryPoint]:
-        """Return every copy in this region that a new instance can be restored from, in no order."""
-        return [*self._windows(), *self._snapshots()]
-
-    def _windows(self) -> Iterator[RecoveryPoint]:
-        """Yield the windows of automated backups: of instances, deleted ones, and copies from another region."""
-        with translated(f"list the automated backups in {self._region}"):
-            found = list(sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"))
-        for backup in found:
-            source, window = backup["DBInstanceIdentifier"], backup.get("RestoreWindow") or {}
-            if not source.startswith(self._ours) or "LatestTime" not in window:
-                continue
-            home = str(backup["DBInstanceArn"]).split(":")[3]
-            arn = backup["DBInstanceAutomatedBackupsArn"]
-            yield RecoveryPoint(
-                id=RecoveryPointId(arn.rsplit(":", 1)[1]),
-                kind=PointKind.POINT_IN_TIME,
-                database=source,
-                region=self._region,
-                taken_at=window["LatestTime"],
-                earliest=window.get("EarliestTime"),
-                status="available" if home == self._region else f"a copy of {home}'s backups",
-                size=_bytes(backup),
-                source=source,
-                key=backup.get("KmsKeyId"),
-                flags=("the instance is gone",) if backup["Status"] == "retained" else (),
-            )
-
-    def _snapshots(self) -> Iterator[RecoveryPoint]:
-        with translated(f"list the snapshots of databases in {self._region}"):
-            found = list(sdk.items(self._rds, "describe_db_snapshots", "DBSnapshots"))
-        for snapshot in found:
-            source = snapshot["DBInstanceIdentifier"]
-            if not source.startswith(self._ours):
-                continue
-            taken = snapshot.get("OriginalSnapshotCreateTime") or snapshot.get("SnapshotCreateTime")
-            if not isinstance(taken, datetime):
-                continue  # it is only being made
-            yield RecoveryPoint(
-                id=RecoveryPointId(snapshot["DBSnapshotIdentifier"]),
-                kind=_KINDS.get(snapshot["SnapshotType"], PointKind.AUTOMATED_SNAPSHOT),
-                database=source,
-                region=self._region,
-                taken_at=taken,
-                status=snapshot["Status"],
-                size=_bytes(snapshot),
-                source=source,
-                key=snapshot.get("KmsKeyId"),
-            )
-
     def names(self) -> set[str]:
         """Return the names of this application's instances, and of those and the final snapshots that copies tell of."""
         with translated(f"list the databases in {self._region}"):
-            found = sdk.items(self._rds, "describe_db_instances", "DBInstances")
-            present = {one["DBInstanceIdentifier"] for one in found}
-        named = {name for point in self.points() for name in (point.source, str(point.id))}
-        return {name for name in (*present, *named) if name.startswith(self._ours)}
+            instances = sdk.items(self._rds, "describe_db_instances", "DBInstances")
+            backups = sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
+            snapshots = sdk.items(self._rds, "describe_db_snapshots", "DBSnapshots")
+            found = {
+                str(one[key])
+                for listed in (instances, backups, snapshots)
+                for one in listed
+                for key in ("DBInstanceIdentifier", "DBSnapshotIdentifier")
+                if key in one
+            }
+        return {name for name in found if name.startswith(self._ours)}
 
     def created_at(self, identifier: str) -> datetime | None:
         """Return when an instance was made, also of one that is gone whose backups are there; None: nobody knows."""
@@ -119,6 +75,7 @@ class DatabaseRestores:
     def restore(self, order: RestoreOrder) -> None:
         """Order the restore of a new instance; one of that name that this run has ordered before is the same one.
 
+        For a dump it is made empty, with its password managed from the beginning: nobody ever knows another one.
         Raises Failed with RDS's words where it refuses, or where the name is somebody else's.
         """
         asked = {
@@ -141,6 +98,12 @@ class DatabaseRestores:
                 raise
 
     def _ordered(self, order: RestoreOrder, asked: dict[str, Any]) -> None:
+        if order.point.kind is PointKind.DUMP:
+            settings = order.settings
+            under = {} if settings.password_key is None else {"MasterUserSecretKmsKeyId": settings.password_key}
+            told = {**settings.created, **asked, **settings.modified, **under}
+            self._rds.create_db_instance(DBInstanceIdentifier=order.identifier, ManageMasterUserPassword=True, **told)
+            return
         if order.point.kind is not PointKind.POINT_IN_TIME:
             # Not a parameter of this call: storage grows by itself again once it is modified.
             asked = {key: value for key, value in asked.items() if key != "MaxAllocatedStorage"}
@@ -232,8 +195,3 @@ def _instance(shape: dict[str, Any]) -> RestoredInstance:
         size=int(shape.get("AllocatedStorage", 0)) * _GIB,
         modifying=bool(shape.get("PendingModifiedValues")),
     )
-
-
-def _bytes(shape: Mapping[str, Any]) -> int | None:
-    size = shape.get("AllocatedStorage")
-    return None if size is None else int(size) * _GIB

@@ -127,6 +127,11 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
         ) from error
 
 
+def drop(connection: Connection, name: str) -> None:
+    """Drop a database with all that is in it, and end whoever is connected to it; one that is not there is as good."""
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def create_schemas(connection: Connection, names: Iterable[str], owner: str | None) -> None:
     """Make schemas that are not there yet; `owner` is whose they become, else the connected role's."""
     authorized = sql.SQL("") if owner is None else sql.SQL(" AUTHORIZATION {}").format(sql.Identifier(owner))

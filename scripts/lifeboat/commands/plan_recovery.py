@@ -5,22 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lifeboat.database_model import CopyCandidate, RecoveryPoint, RecoveryPointId, RestoreRate, WantedCopy
+from lifeboat.database_model import CopyCandidate, RecoveryPointId, Unseen, WantedCopy
 from lifeboat.decisions import database_choice
 from lifeboat.decisions.database_choice import Choosing
-from lifeboat.errors import NothingFits
+from lifeboat.dumps import recovery_choice
+from lifeboat.dumps.recovery_choice import Asked
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable, WrongConfiguration
 from lifeboat.site import Site
-from lifeboat.stack import database_copies
-from lifeboat.stack.database_copies import Asked
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What a recovery would do: the choice, what was asked for, and every copy that it was chosen from, newest first."""
+    """What a recovery would do: the choice, what was asked for, every copy that it was chosen from, newest first.
+
+    `unseen` is what could not be looked at: copies may be missing from the list.
+    """
 
     choosing: Choosing
     wanted: WantedCopy
     candidates: tuple[CopyCandidate, ...]
+    unseen: tuple[Unseen, ...]
 
     @property
     def chosen(self) -> CopyCandidate | None:
@@ -35,27 +39,28 @@ class Question:
     to: datetime | None = None
     named: RecoveryPointId | None = None
     failed_at: datetime | None = None
+    accepted: bool = False
 
 
-def run(site: Site, question: Question) -> tuple[Planned, Exception | None]:
+def run(site: Site, question: Question) -> tuple[Planned, LifeboatError | None]:
     """Return what a recovery would restore, and what it would be refused with; nothing is changed.
 
-    Raises WrongConfiguration for a moment that is to come.
+    Raises WrongConfiguration for a moment that is to come, NothingFits where a copy is named that there is none of.
     """
     now = datetime.now(UTC)
     database_choice.require_time(question.to, now=now)
-    points = database_copies.points(site)
-    asked = Asked(to=question.to, named=question.named, failed_at=question.failed_at or now)
-    wanted, rate = database_copies.wanted(site, asked), database_copies.rate(site)
-    found = database_choice.choose(points, wanted, rate)
-    planned = Planned(choosing=found, wanted=wanted, candidates=_candidates(points, wanted, rate))
+    asked = Asked(to=question.to, named=question.named, failed_at=question.failed_at or now, accepted=question.accepted)
+    every = recovery_choice.candidates(site, asked)
+    made = every.choosing()
+    planned = Planned(
+        choosing=made,
+        wanted=every.wanted,
+        candidates=tuple(database_choice.candidate(point, every.wanted, every.rate) for point in every.points),
+        unseen=every.found.list.unseen,
+    )
     try:
-        database_choice.require(found, points, wanted, env=site.project.env)
-    except NothingFits as error:
+        chosen = every.required(made, env=site.project.env)
+        recovery_choice.require_fit(site, chosen, every.wanted)
+    except (NothingFits, Refused, IntegrityFailure, Unreachable, WrongConfiguration) as error:
         return planned, error
     return planned, None
-
-
-def _candidates(points: list[RecoveryPoint], wanted: WantedCopy, rate: RestoreRate) -> tuple[CopyCandidate, ...]:
-    newest_first = sorted(points, key=lambda point: (point.taken_at, point.id), reverse=True)
-    return tuple(database_choice.candidate(point, wanted, rate) for point in newest_first)

@@ -576,6 +576,7 @@ def _request_document(request: RecoveryRequest) -> dict[str, Any]:
         "scope": request.scope.value,
         "to": None if request.to is None else request.to.isoformat(),
         "copy": request.copy,
+        "accept_flagged": request.accept_flagged,
     }
     return {
         **({} if request.scope is Scope.INSTANCE else database),
@@ -601,4 +602,5 @@ def _request(document: dict[str, Any]) -> RecoveryRequest:
         accepted=frozenset(ImageId(image) for image in document["accepted"]),
         max_age=None if max_age is None else timedelta(seconds=max_age),
         without_gitlab=document.get("without_gitlab", False),  # not in the journals of older versions
+        accept_flagged=document.get("accept_flagged", False),
     )

@@ -8,12 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lifeboat.clients import dump_server, restore_programs, restore_target
-from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.clients.restore_target import Place
 from lifeboat.database_model import DumpEntry, DumpId, Manifest
-from lifeboat.decisions import archives, restores, stored_files
+from lifeboat.decisions import archives, restores
 from lifeboat.decisions.archives import Chosen, Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, restoring
@@ -61,7 +60,9 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     recovery = outputs.recovery(site.stack_store())
     store = site.dump_store(recovery)
     entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)
-    manifest = _sound(store, entry, asked)
+    manifest = choosing.whole(store, entry)
+    if not asked.accept_flagged:
+        choosing.require_undoubted(entry, manifest)
     copy = choosing.copy_of(store, entry, manifest)
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
@@ -86,24 +87,6 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     for remark in done.compared.remarks:
         tellers.warn(remark)
     return Done(entry=entry, manifest=manifest, postgres=target.postgres, restored=done, to_remove=to_remove)
-
-
-def _sound(store: DumpStore, entry: DumpEntry, asked: Asked) -> Manifest:
-    """Return the manifest of a dump that may be restored; raises Refused and IntegrityFailure."""
-    manifest = store.manifest(entry)
-    damaged = stored_files.findings(entry, manifest)
-    if damaged:
-        raise IntegrityFailure(
-            f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),
-            hint="lifeboat backups shows the others; lifeboat verify --all --level 1 says which of them are whole",
-        )
-    doubts = restores.doubts(entry, manifest)
-    if doubts and not asked.accept_flagged:
-        raise Refused(
-            f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
-            hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
-        )
-    return manifest
 
 
 def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:

@@ -116,6 +116,15 @@ _ASKED = {
     "PreferredBackupWindow": "backup_window",
     "MaxAllocatedStorage": "max_allocated_storage",
 }
+# What an empty instance has to be told; of a copy RDS knows it.
+_CREATED = {
+    "Engine": "engine",
+    "DBName": "db_name",
+    "MasterUsername": "username",
+    "AllocatedStorage": "allocated_storage",
+    "StorageEncrypted": "storage_encrypted",
+    "KmsKeyId": "kms_key_id",
+}
 _DEFAULT_IOPS, _DEFAULT_THROUGHPUT = 3000, 125
 
 
@@ -134,14 +143,23 @@ def settings(recorded: Mapping[str, Any]) -> InstanceSettings:
     modified = {"PreferredMaintenanceWindow": recorded["maintenance_window"]}
     if "MaxAllocatedStorage" in asked:
         modified["MaxAllocatedStorage"] = asked["MaxAllocatedStorage"]
+    created = {name: recorded[key] for name, key in _CREATED.items() if recorded.get(key) not in (None, "")}
+    # In full: what "15" means moves on, and a dump may be of a newer minor version than RDS's default.
+    created["EngineVersion"] = recorded.get("engine_version_actual") or recorded["engine_version"]
     secret: list[dict[str, Any]] = recorded.get("master_user_secret") or []
     return InstanceSettings(
         asked=asked,
         modified=modified,
+        created=created,
         tags=dict(recorded.get("tags_all") or {}),
         password_key=recorded.get("master_user_secret_kms_key_id") or (secret[0]["kms_key_id"] if secret else None),
         retention=int(recorded["backup_retention_period"]),
     )
+
+
+def major(settings: InstanceSettings) -> int:
+    """Return PostgreSQL's major version of such an instance."""
+    return int(str(settings.created["EngineVersion"]).partition(".")[0])
 
 
 def _number(generation: str) -> int:

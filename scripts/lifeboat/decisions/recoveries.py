@@ -163,6 +163,14 @@ def chosen(events: Sequence[Event]) -> ImageId | None:
     return next(map(ImageId, noted), None)
 
 
+def is_filled(events: Sequence[Event]) -> bool:
+    """Return whether a dump was restored into the instance that was ordered last: one that is made anew is empty again."""
+    numbered = list(enumerate(events))
+    ordered = [number for number, event in numbered if event.step == "restore" and event.kind is EventKind.INTENT]
+    filled = [number for number, event in numbered if event.step == "fill" and "filled" in event.data]
+    return bool(filled) and filled[-1] > max(ordered, default=-1)
+
+
 def again(asked: Mapping[str, str | None], flags: Sequence[str], *, run: RunId | None, env: str) -> str:
     """Return the command that asks for the same recovery once more with more flags: a new one, or one that is open."""
     if run is not None:

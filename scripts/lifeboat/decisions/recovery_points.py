@@ -17,6 +17,7 @@ from lifeboat.database_model import (
     Verdict,
     dump_begun_at,
 )
+from lifeboat.decisions import restores
 
 # Not a key's ARN: nobody could look at what encrypts it. Such a copy is not to be taken for one that nothing encrypts.
 UNSEEN_KEY = "not to be seen"
@@ -80,6 +81,7 @@ def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
         proven=entry.proven,
         kept=entry.kept,
         flags=(f"its last verification (level {entry.proofs[-1].level}) failed",) if failed else (),
+        doubts=tuple(restores.failed_proofs(entry.proofs)),
     )
 
 

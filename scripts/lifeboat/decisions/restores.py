@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server, Verdict
+from lifeboat.database_model import DumpEntry, DumpId, Manifest, Proof, Server, Verdict
 
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
@@ -56,14 +56,30 @@ def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
 
 def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
     """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
-    failed = [proof for proof in entry.proofs if proof.verdict is Verdict.FAILED]
-    passed = [proof for proof in entry.proofs if proof.verdict is Verdict.PASSED]
-    found = [f"flagged when it was taken: {flag}" for flag in manifest.flags]
-    if failed:
-        last = max(failed, key=lambda proof: proof.at)
-        # A later and at least as deep look that found nothing wrong outweighs it.
-        if not any(proof.at > last.at and proof.level >= last.level for proof in passed):
-            found.append(f"its verification of {last.at:%Y-%m-%d %H:%M}Z at level {last.level} failed")
+    return [*(f"flagged when it was taken: {flag}" for flag in manifest.flags), *failed_proofs(entry.proofs)]
+
+
+def failed_proofs(proofs: Sequence[Proof]) -> list[str]:
+    """Return which verification a dump failed; none where a later one, at least as deep, found nothing wrong."""
+    failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
+    if not failed:
+        return []
+    last = max(failed, key=lambda proof: proof.at)
+    later = [proof for proof in proofs if proof.verdict is Verdict.PASSED and proof.at > last.at]
+    if any(proof.level >= last.level for proof in later):
+        return []
+    return [f"its verification of {last.at:%Y-%m-%d %H:%M}Z at level {last.level} failed"]
+
+
+def unfit_for_recovery(manifest: Manifest, database: str, major: int) -> list[str]:
+    """Return why a dump cannot be all of a new instance of this major version; nothing where it can."""
+    found = []
+    if manifest.database != database:
+        found.append(f"it is of the database {manifest.database}, and the application uses {database}")
+    if not manifest.selection.whole:
+        found.append("it holds a part of the database only: what was not chosen for it would be lost")
+    if manifest.server.major > major:
+        found.append(f"it is of PostgreSQL {manifest.server.version}, newer than the instance's {major}")
     return found
 
 

@@ -9,9 +9,9 @@ from datetime import UTC
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
-from lifeboat.decisions import restores
+from lifeboat.decisions import restores, stored_files
 from lifeboat.dumps.restoring import Copy
-from lifeboat.errors import NothingFits, Refused
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 
 
 def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
@@ -38,6 +38,28 @@ def said(entry: DumpEntry) -> str:
     """Return a dump in one line."""
     state = "complete" if entry.complete else "never finished"
     return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {entry.size / 1e6:,.1f} MB, {state}"
+
+
+def whole(store: DumpStore, entry: DumpEntry) -> Manifest:
+    """Return the manifest of a dump whose files are all there as they were stored; raises IntegrityFailure."""
+    manifest = store.manifest(entry)
+    damaged = stored_files.findings(entry, manifest)
+    if damaged:
+        raise IntegrityFailure(
+            f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),
+            hint="lifeboat backups shows the others; lifeboat verify --all --level 1 says which of them are whole",
+        )
+    return manifest
+
+
+def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
+    """Raise Refused with every doubt about a dump: flags, and a verification that it failed."""
+    doubts = restores.doubts(entry, manifest)
+    if doubts:
+        raise Refused(
+            f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
+            hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
+        )
 
 
 def copy_of(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Copy:

@@ -133,8 +133,10 @@ SCENARIOS = (
         shows="every copy, what is lost with it, which one would be restored and why the others would not",
         note="Where data is wrong, write the moment just before the damage: `plan-recovery --to 2026-03-01T03:11:00Z` and"
         " `TO=2026-03-01T03:11:00Z`; the log of the database says when a table was dropped. Without it, it is the latest moment"
-        " that RDS has. `lifeboat recover --scope database --from COPY` takes one copy. A moment that no"
-        " copy reaches is refused with the window.",
+        " that RDS has. `lifeboat recover --scope database --from COPY` takes one copy, `--from latest-dump` the newest dump"
+        " that nothing speaks against: it comes into an instance that is made empty for it, and is compared to the row. A dump"
+        " holds no roles, no grants and no settings of the server, so by itself one is taken only where RDS has nothing left."
+        " A moment that no copy reaches is refused with the window.",
         steps=recover_database.STEPS,
         answers=ANSWERS,
         stops=(
@@ -146,13 +148,21 @@ SCENARIOS = (
             (4, "`lifeboat resume`, here or elsewhere; `lifeboat abort` gives it up and deletes what it restored."),
             (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
             (6, "No copy holds that moment, or the one that was chosen cannot be restored: `lifeboat plan-recovery`."),
-            (7, "The application answers, and nobody named a moment: agree that what is written now stays behind."),
+            (
+                7,
+                "The application answers, and nobody named a moment: agree that what is written now stays behind. Or a better"
+                " copy may be where nobody could look: name one with `--from`, or agree.",
+            ),
             (8, "A service does not answer: the message names it and the next command."),
             (
                 10,
                 "The application is back, later or with more lost than the objectives allow. The report says how much.",
             ),
-            (11, "What was restored holds no table, or does not answer: give it up, and take another copy."),
+            (
+                11,
+                "What was restored holds no table, does not answer, or is not what the dump's manifest says: give it up, and"
+                " take another copy.",
+            ),
             (130, "`lifeboat resume`."),
         ),
         afterwards="Commit `environments/<env>.recovery.tfvars.json`: an apply from another checkout is refused without it. Look"

@@ -170,6 +170,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         do=instance.note_boot,
         may_stay_open=(Unreachable,),
     ),
+    database.NOTED,
     database.COPIES,
     Step(
         name="terraform",

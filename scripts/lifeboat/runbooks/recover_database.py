@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from lifeboat.clients import private_files
-from lifeboat.clients.database_restores import RUN_TAG
-from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoredInstance, RestoreOrder
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import (
+    CopyCandidate,
+    DumpEntry,
+    DumpId,
+    PointKind,
+    Proof,
+    RecoveryPoint,
+    RecoveryPointId,
+    RestoredInstance,
+    RestoreOrder,
+    Verdict,
+)
 from lifeboat.decisions import database_choice, deployments, generations, plans, recovery_plan
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_plan import Adoption
+from lifeboat.dumps import recovery_choice
+from lifeboat.dumps.recovery_choice import Asked
 from lifeboat.errors import (
     ChoiceGone,
     Failed,
     GitLabUnreachable,
     IntegrityFailure,
+    NothingFits,
     Refused,
     StepTookTooLong,
     TerraformFailed,
     Unreachable,
 )
-from lifeboat.model import DatabaseReport, EventKind, Gap, InstanceId, Plan, RunId, Scope, Secret
-from lifeboat.runbooks import deployment
+from lifeboat.model import DatabaseReport, EventKind, Gap, InstanceId, Plan, RunId, Scope, Secret, Tag
+from lifeboat.runbooks import deployment, dump_restore, next_generation
 from lifeboat.runbooks.recover import (
     PLAN_LIMIT,
     declare_failure,
@@ -41,13 +55,13 @@ from lifeboat.runner import Step, Turn
 from lifeboat.stack import application, database_access, database_copies, outputs, repair
 from lifeboat.stack.application import Work
 from lifeboat.stack.applying import steps
-from lifeboat.stack.database_copies import Asked
 
 _POLL_SECONDS = 5.0
 _SOON_SECONDS = 1.0
 # RDS user guide, "Viewing Amazon RDS DB instance status": none of these becomes usable by itself.
 _BROKEN = ("failed", "restore-error", "inaccessible-encryption-credentials", "storage-full")
 _RESTORE_LIMIT = timedelta(hours=12)
+RESTORED = 3  # how deep a verification looks that restores: as deep as what a recovery has proven
 
 
 # -- what is at hand ---------------------------------------------------------------------------------------------------
@@ -96,46 +110,63 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
     """Is the copy decided on, and the generation that comes of it?"""
     if c.fact("copy") is not None:
         return None
-    found, _ = _chosen(c)
-    chosen = found.choice.chosen
-    if chosen is None:
-        return Gap(text=found.choice.why)
+    made = _chosen(c)
+    chosen = made.chosen
     takes = "unknown" if chosen.takes is None else said(chosen.takes)
+    unseen = f"; not seen: {database_choice.blind_spots(made.choosing.hidden)}" if made.choosing.hidden else ""
     return Gap(
-        text=f"{chosen.point.id} ({chosen.point.kind.value} of {chosen.point.source}) as it was at"
-        f" {chosen.to:%Y-%m-%d %H:%M:%S}Z: {found.choice.why}; {said(chosen.loss)} lost, takes {takes} ({chosen.takes_why})"
+        text=f"{chosen.point.id} ({chosen.point.kind.value} of {chosen.point.database}) as it was at"
+        f" {made.as_of:%Y-%m-%d %H:%M:%S}Z: {made.choosing.choice.why}; {said(chosen.loss)} lost, takes {takes}"
+        f" ({chosen.takes_why}){unseen}"
     )
 
 
-def _chosen(c: Recovering) -> tuple[Choosing, datetime | None]:
-    """Return the choice and the moment to name to RDS; raises NothingFits where nothing fits what is asked."""
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """The choice that was made; the moment of the copy, and the one to name to RDS."""
+
+    choosing: Choosing
+    chosen: CopyCandidate
+    as_of: datetime
+    to: datetime | None
+
+
+def _chosen(c: Recovering) -> _Made:
+    """Return the choice; raises NothingFits where nothing fits what is asked, and what a dump is refused with."""
     request, noted = c.request, c.fact("failed_at")
     database_choice.require_time(request.to, now=c.now())
     asked = Asked(
         to=request.to,
         named=None if request.copy is None else RecoveryPointId(request.copy),
         failed_at=c.now() if noted is None else datetime.fromisoformat(noted),
+        accepted=request.accept_flagged,
     )
-    points = database_copies.points(c.site)
-    found, wanted = database_copies.choosing(c.site, asked, points)
-    chosen = database_choice.require(found, points, wanted, env=c.site.project.env)
+    every = recovery_choice.candidates(c.site, asked)
+    made = every.choosing()
+    chosen = every.required(made, env=c.site.project.env)
+    manifest = recovery_choice.require_fit(c.site, chosen, every.wanted)
     exact = request.to is not None and chosen.point.kind is PointKind.POINT_IN_TIME
-    return found, chosen.to if exact else None
+    as_of = chosen.to if manifest is None else manifest.snapshot_at
+    return _Made(choosing=made, chosen=chosen, as_of=as_of, to=chosen.to if exact else None)
 
 
 def choose_copy(c: Recovering, turn: Turn) -> None:
     """Write down the copy, why it and not the others, and the generation that comes of it."""
-    found, to = _chosen(c)
-    chosen = found.choice.chosen
-    if chosen is None:
-        raise Failed(found.choice.why)
-    if c.request.to is None and c.request.copy is None and c.serves:
-        c.agree(
-            [
-                f"bring the database back as it was at {chosen.to:%Y-%m-%d %H:%M:%S}Z although the application answers:"
-                " what is written from now on stays behind"
-            ]
+    made = _chosen(c)
+    chosen, found = made.chosen, made.choosing
+    to_agree = []
+    if found.hidden:
+        to_agree.append(
+            f"restore {chosen.point.id} although a copy that loses less may be there, for not everything could be looked"
+            f" at: {database_choice.blind_spots(found.hidden)}"
         )
+    if c.request.to is None and c.request.copy is None and c.serves:
+        to_agree.append(
+            f"bring the database back as it was at {made.as_of:%Y-%m-%d %H:%M:%S}Z although the application answers:"
+            " what is written from now on stays behind"
+        )
+    if to_agree:
+        c.agree(to_agree)
     recovery, point = c.recovery, chosen.point
     name = recovery.application
     present = database_copies.recorded(c.site)
@@ -147,13 +178,17 @@ def choose_copy(c: Recovering, turn: Turn) -> None:
         },
     )
     turn.note(
-        f"{point.id} ({point.kind.value} of {point.source}): {found.choice.why}",
+        f"{point.id} ({point.kind.value} of {point.database}): {found.choice.why}",
+        # By its id and its ARN: neither retention nor prune takes away what a run that has not ended names.
         copy=point.id,
+        copy_arn=point.arn,
         copy_kind=point.kind.value,
-        source=point.source,
+        copy_region=point.region,
+        source=point.database,
         size=point.size,
-        copy_to=None if to is None else to.isoformat(),
-        as_of=chosen.to.isoformat(),
+        copy_to=None if made.to is None else made.to.isoformat(),
+        as_of=made.as_of.isoformat(),
+        unseen=[f"{one.what} in {one.region}" for one in found.hidden],
         why_copy=found.choice.why,
         other_copies={other.id: why for other, why in found.others},
         generation=new,
@@ -171,10 +206,10 @@ def is_restored(c: Recovering) -> Gap | None:
     name = c.fact("identifier")
     if name is None:
         return Gap(text="no copy is decided on")
-    found = _instance(c)
+    found = next_generation.instance(c)
     if found is None:
         return Gap(text=f"{name} does not exist")
-    if not _seen_as_ours(c) and found.tags.get(RUN_TAG) != c.journal.run:
+    if not _seen_as_ours(c) and not next_generation.is_of_this_run(c, found):
         raise ChoiceGone(
             f"there is a database {name} that this recovery did not make",
             hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew: another name is taken",
@@ -196,11 +231,12 @@ def _seen_as_ours(c: Recovering) -> bool:
 
 
 def restore(c: Recovering, turn: Turn) -> None:
-    """Order the restore with the settings of the serving instance, and wait until it takes connections."""
+    """Order the restore with the settings of the serving instance, of a dump an empty one, and wait until it answers."""
     restores = c.site.database_restores(c.recovery.region)
     order = _order(c)
-    if _instance(c) is None:
-        with turn.effect(f"restore {order.identifier} from {order.point.id}", identifier=order.identifier):
+    if next_generation.instance(c) is None:
+        what = "make an empty" if next_generation.is_from_dump(c) else "restore"
+        with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
             restores.restore(order)
     _wait(c, turn, is_restored, _POLL_SECONDS)
 
@@ -227,11 +263,6 @@ def _order(c: Recovering) -> RestoreOrder:
     )
 
 
-def _instance(c: Recovering) -> RestoredInstance | None:
-    name = c.fact("identifier")
-    return None if name is None else c.site.database_restores(c.recovery.region).instance(name)
-
-
 def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], seconds: float) -> None:
     with c.tell.waiting() as show:
         while (gap := check(c)) is not None:
@@ -241,7 +272,7 @@ def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], 
 
 def password_is_managed(c: Recovering) -> Gap | None:
     """Does the database take the password that RDS keeps in a secret of its own?"""
-    found = _instance(c)
+    found = next_generation.instance(c)
     if found is None:
         return Gap(text="there is no restored database")
     if found.password_secret_arn is None:
@@ -249,7 +280,7 @@ def password_is_managed(c: Recovering) -> Gap | None:
     if found.secret_status not in ("active", None):
         return Gap(text=f"the secret of its password is {found.secret_status}")
     try:
-        why = c.site.database_answers(_url(c, found)).ready()
+        why = c.site.database_answers(next_generation.sign_in_address(c, found)).ready()
     except (Unreachable, IntegrityFailure) as error:
         why = error.summary
     return None if why is None else Gap(text=why)
@@ -257,7 +288,7 @@ def password_is_managed(c: Recovering) -> Gap | None:
 
 def manage_password(c: Recovering, turn: Turn) -> None:
     """Let RDS give it a new password under the key of the serving one, and wait until the database takes it."""
-    found, settings = _instance(c), database_copies.settings(c.site)
+    found, settings = next_generation.instance(c), database_copies.settings(c.site)
     if found is not None and found.password_secret_arn is None:
         with turn.effect(f"let RDS manage the password of {found.identifier}"):
             c.site.database_restores(c.recovery.region).manage_password(
@@ -268,16 +299,7 @@ def manage_password(c: Recovering, turn: Turn) -> None:
 
 def _url(c: Recovering, found: RestoredInstance) -> Secret:
     """Return the address of the new database with its password."""
-    serving = c.recovery.database
-    there = serving.model_copy(
-        update={
-            "identifier": found.identifier,
-            "address": found.address or "",
-            "port": found.port or serving.port,
-            "password_secret_arn": found.password_secret_arn,
-        }
-    )
-    return database_access.database_url(c.site, c.recovery.model_copy(update={"database": there}))
+    return database_access.database_url(c.site, next_generation.stack_with(c, found))
 
 
 # -- what is in it -----------------------------------------------------------------------------------------------------
@@ -290,7 +312,7 @@ def data_is_proven(c: Recovering) -> Gap | None:
 
 def prove_data(c: Recovering, turn: Turn) -> None:
     """Count its tables and those with rows, and read from the data itself until when it has any."""
-    found = _instance(c)
+    found = next_generation.instance(c)
     if found is None:
         raise Failed("there is no restored database")
     ordered = next(
@@ -303,6 +325,10 @@ def prove_data(c: Recovering, turn: Turn) -> None:
             f"{found.identifier} holds no table: {c.fact('copy')} is a copy of nothing",
             hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat plan-recovery -e {env} lists other copies",
         )
+    if next_generation.is_from_dump(c):
+        # All that was committed when it was taken, and nothing else; the commits in it are those of the restore.
+        taken = datetime.fromisoformat(c.fact("as_of"))
+        proof = replace(proof, until=taken, known_by="the dump's snapshot, with which every table was compared")
     failed_at = datetime.fromisoformat(c.fact("failed_at"))
     lost = None if proof.until is None else max(failed_at - proof.until, timedelta(0))
     until = "an unknown moment" if proof.until is None else f"{proof.until:%Y-%m-%d %H:%M:%S}Z"
@@ -316,9 +342,44 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     )
 
 
+def copy_is_noted(c: Recovering) -> Gap | None:
+    """Does the copy say that it was restored and held its data?"""
+    kind, copy = c.fact("copy_kind"), c.fact("copy")
+    if kind == PointKind.DUMP.value:
+        proven = _dump(c)[1].proven
+    elif kind in (PointKind.MANUAL_SNAPSHOT.value, PointKind.AUTOMATED_SNAPSHOT.value):
+        point = c.site.database_snapshots().snapshot(copy, c.recovery.region)
+        if point is None:
+            return None  # RDS has expired it meanwhile
+        proven = point.proven
+    else:
+        return None  # a window has no tags, a point of AWS Backup none that last
+    if proven is not None and proven.level >= RESTORED and proven.at >= c.began.replace(microsecond=0):
+        return None
+    return Gap(text=f"{copy} does not say that it was restored and held its data")
+
+
+def note_copy(c: Recovering, turn: Turn) -> None:
+    """Write it beside the dump, or on the snapshot, for whoever chooses next."""
+    at = c.now().replace(microsecond=0)
+    with turn.effect(f"note that {c.fact('copy')} was restored and proven"):
+        if next_generation.is_from_dump(c):
+            store, entry = _dump(c)
+            store.prove(entry, Proof(level=RESTORED, at=at, verdict=Verdict.PASSED))
+            return
+        snapshots = c.site.database_snapshots()
+        point = snapshots.snapshot(c.fact("copy"), c.recovery.region)
+        if point is not None:
+            snapshots.tag(point, {Tag.PROVEN_AT: at.isoformat()})
+
+
+def _dump(c: Recovering) -> tuple[DumpStore, DumpEntry]:
+    return recovery_choice.dump(c.site, c.fact("source"), DumpId(c.fact("copy")), c.fact("copy_region"))
+
+
 def backups_are_on(c: Recovering) -> Gap | None:
     """Does RDS keep backups of it for as long as of the serving one?"""
-    found, days = _instance(c), database_copies.settings(c.site).retention
+    found, days = next_generation.instance(c), database_copies.settings(c.site).retention
     if found is None:
         return Gap(text="there is no restored database")
     return None if found.retention == days else Gap(text=f"backups are kept {found.retention} days, not {days}")
@@ -326,7 +387,7 @@ def backups_are_on(c: Recovering) -> Gap | None:
 
 def turn_backups_on(c: Recovering, turn: Turn) -> None:
     """Turn them on, and wait until RDS says so; the first backup is made while the database serves."""
-    found, days = _instance(c), database_copies.settings(c.site).retention
+    found, days = next_generation.instance(c), database_copies.settings(c.site).retention
     if found is not None:
         with turn.effect(f"keep backups of {found.identifier} for {days} days"):
             c.site.database_restores(c.recovery.region).keep_backups(found.identifier, days)
@@ -334,11 +395,6 @@ def turn_backups_on(c: Recovering, turn: Turn) -> None:
 
 
 # -- Terraform's part --------------------------------------------------------------------------------------------------
-
-
-def _named(c: Recovering) -> str:
-    """Return what the restored database is called; in a preview nobody knows yet."""
-    return str(c.fact("identifier") or "the next generation")
 
 
 def _adopted(c: Recovering) -> bool:
@@ -373,7 +429,7 @@ def adoption_is_planned(c: Recovering) -> Gap | None:
     """Has Terraform planned to adopt the restored database, and nothing else?"""
     if _adopted(c) or c.adoption is not None:
         return None
-    return Gap(text=f"Terraform does not know {_named(c)} as the database that serves")
+    return Gap(text=f"Terraform does not know {next_generation.named(c)} as the database that serves")
 
 
 def plan_adoption(c: Recovering, turn: Turn) -> None:
@@ -439,7 +495,9 @@ def _write(c: Recovering, turn: Turn, options: Mapping[str, dict[str, Any]]) -> 
 
 def is_adopted(c: Recovering) -> Gap | None:
     """Does Terraform know the restored database, and the application's secret name it?"""
-    return None if _adopted(c) else Gap(text=f"{_named(c)} is not what Terraform knows as the serving one")
+    return (
+        None if _adopted(c) else Gap(text=f"{next_generation.named(c)} is not what Terraform knows as the serving one")
+    )
 
 
 def adopt(c: Recovering, turn: Turn) -> None:
@@ -467,7 +525,7 @@ def is_restarted(c: Recovering) -> Gap | None:
     """Was the application started anew since its secret names the new database?"""
     if c.fact("restarted_for") == c.fact("identifier") is not None:
         return None
-    return Gap(text=f"the application was not started anew for {_named(c)}")
+    return Gap(text=f"the application was not started anew for {next_generation.named(c)}")
 
 
 def restart(c: Recovering, turn: Turn) -> None:
@@ -487,13 +545,13 @@ def backups_are_copied(c: Recovering) -> Gap | None:
     said_of_it = {} if new is None else generations.options(_text(c), [new])[new]
     if new in database_copies.copied(c.site) and said_of_it.get("dr_copy", True):
         return None
-    return Gap(text=f"the backups of {_named(c)} are not copied to {c.recovery.dr_region} yet")
+    return Gap(text=f"the backups of {next_generation.named(c)} are not copied to {c.recovery.dr_region} yet")
 
 
 def copy_backups(c: Recovering, turn: Turn) -> None:
     """Wait for the first backup, take the exception out of the file, and apply what comes of it."""
     new = str(c.fact("generation"))
-    while (found := _instance(c)) is not None and found.status != "available":
+    while (found := next_generation.instance(c)) is not None and found.status != "available":
         turn.sleep(_POLL_SECONDS)
     _write(c, turn, generations.with_copy(_options(c), new))
     work, site = c.applying, c.site
@@ -542,8 +600,8 @@ def given_up(c: Recovering, turn: Turn) -> list[str]:
             f"{name} is adopted by Terraform and stays: lifeboat plan -e {c.site.project.env} shows how things stand"
         ]
     told = []
-    found, restores = _instance(c), c.site.database_restores(c.recovery.region)
-    if found is not None and found.tags.get(RUN_TAG) == c.journal.run:
+    found, restores = next_generation.instance(c), c.site.database_restores(c.recovery.region)
+    if found is not None and next_generation.is_of_this_run(c, found):
         with turn.effect(f"delete {name}", identifier=name):
             restores.unprotect(name)
             restores.delete(name)
@@ -581,6 +639,7 @@ RESTORING: tuple[Step[Recovering], ...] = (
         do=manage_password,
         limit=timedelta(minutes=30),
     ),
+    dump_restore.FILL,
     Step(name="proof", title="Prove its data", check=data_is_proven, do=prove_data, limit=timedelta(hours=1)),
     Step(
         name="retention",
@@ -612,6 +671,13 @@ ADOPTING: tuple[Step[Recovering], ...] = (
         limit=timedelta(hours=2),
     ),
 )
+NOTED: Step[Recovering] = Step(
+    name="noted",
+    title="Note that the copy restores",
+    check=copy_is_noted,
+    do=note_copy,
+    may_stay_open=(Unreachable, NothingFits),
+)
 COPIES: Step[Recovering] = Step(
     name="copies",
     title="Copy its backups to the other region",
@@ -638,6 +704,7 @@ STEPS: tuple[Step[Recovering], ...] = (
     ),
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
     Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    NOTED,
     COPIES,
     Step(name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees),
 )

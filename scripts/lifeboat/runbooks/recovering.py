@@ -154,6 +154,8 @@ class Recovering:
         known = self.request.allowed if changed else ()
         flags = [f"--allow '{address}'" for address in request.allowed if address not in known]
         flags += ["--without-gitlab"] if request.without_gitlab else []
+        # What was accepted stands in the journal of a run that goes on.
+        flags += ["--accept-flagged"] if request.accept_flagged and not changed else []
         return recoveries.again(
             wishes, flags, run=RunId(self.journal.run) if changed else None, env=self.site.project.env
         )

@@ -1,0 +1,173 @@
+"""The choice of the copy that a recovery restores, from the one list of copies; and the dump behind it, looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from statistics import median
+
+from lifeboat.clients import restore_programs
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import (
+    CopyCandidate,
+    DumpEntry,
+    DumpId,
+    Manifest,
+    PointKind,
+    RecoveryPoint,
+    RecoveryPointId,
+    RestoreRate,
+    WantedCopy,
+)
+from lifeboat.decisions import database_choice, generations, restores, timings
+from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.database_choice import Choosing
+from lifeboat.dumps import choosing as dump_choosing
+from lifeboat.dumps import places, points
+from lifeboat.dumps.points import Found, Scope
+from lifeboat.errors import IntegrityFailure, Refused
+from lifeboat.model import Event, EventKind
+from lifeboat.site import Site
+from lifeboat.stack import database_copies, outputs
+
+LEARNT_FROM = 5  # newest recoveries that restored a database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What an operator asks for: a moment or a copy, or neither; when the data was last good; whether doubts are known."""
+
+    to: datetime | None
+    named: RecoveryPointId | None
+    failed_at: datetime
+    accepted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Every copy that there is and what could not be looked at, what is asked of them, and what restores took."""
+
+    found: Found
+    wanted: WantedCopy
+    rate: RestoreRate
+
+    @property
+    def points(self) -> tuple[RecoveryPoint, ...]:
+        """The copies, newest first."""
+        return self.found.list.points
+
+    def choosing(self) -> Choosing:
+        """Return which copy is taken and why, and where one may be that nobody could see.
+
+        Raises NothingFits where a copy is named that there is none of, Unreachable where nobody can say so.
+        """
+        named = self.wanted.named
+        if named is not None and not any(database_choice.is_named(point, self.wanted) for point in self.points):
+            nothing = Choosing(choice=database_choice.nothing(f"{named} was not seen"), others=())
+            if database_choice.hidden(self.found.list.unseen, nothing, self.wanted):
+                self.found.require_whole()
+        made = database_choice.choose(self.points, self.wanted, self.rate)
+        return replace(made, hidden=database_choice.hidden(self.found.list.unseen, made, self.wanted))
+
+    def required(self, made: Choosing, *, env: str) -> CopyCandidate:
+        """Return what was chosen; raises NothingFits where nothing fits, Unreachable where nobody can say that."""
+        if made.choice.chosen is None and made.hidden:
+            self.found.require_whole()
+        return database_choice.require(made, self.points, self.wanted, env=env)
+
+
+def candidates(site: Site, asked: Asked) -> Candidates:
+    """Return every copy of both regions, with what is asked of them."""
+    recovery = outputs.recovery(site.stack_store())
+    serving = recovery.database.identifier
+    wanted = WantedCopy(
+        serving=serving,
+        serving_since=site.database_restores(recovery.region).created_at(serving),
+        database=recovery.database.name,
+        region=recovery.region,
+        key=database_copies.serving(site).get("kms_key_id"),
+        failed_at=asked.failed_at,
+        to=asked.to,
+        named=asked.named,
+        accepted=asked.accepted,
+    )
+    return Candidates(found=points.found(site, Scope()), wanted=wanted, rate=_rate(site))
+
+
+# -- a dump ------------------------------------------------------------------------------------------------------------
+
+
+def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manifest | None:
+    """Return the manifest of a dump that was chosen, None of another copy; nothing is changed.
+
+    Raises Refused where it cannot be all of the new instance or is in doubt, IntegrityFailure where it is damaged or of
+    another environment, WrongConfiguration where this machine has no pg_restore for it.
+    """
+    if chosen.point.kind is not PointKind.DUMP:
+        return None
+    store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
+    manifest = dump_choosing.whole(store, entry)
+    if not (wanted.accepted and wanted.named == chosen.point.id):
+        dump_choosing.require_undoubted(entry, manifest)
+    major = generations.major(database_copies.settings(site))
+    against = restores.unfit_for_recovery(manifest, wanted.database, major)
+    if against:
+        raise Refused(
+            f"dump {entry.id} cannot be the database of the application:\n" + "\n".join(f"  {one}" for one in against),
+            hint=f"lifeboat plan-recovery -e {site.project.env} lists the other copies",
+        )
+    restore_programs.folder(major)
+    return manifest
+
+
+def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpStore, DumpEntry]:
+    """Return a dump and the bucket of the region that it lies in; raises NothingFits where it is not there."""
+    store = points.store_in(site, places.of(site), region)
+    return store, dump_choosing.chosen(store, database, wanted)
+
+
+# -- what restores took ------------------------------------------------------------------------------------------------
+
+
+def _rate(site: Site) -> RestoreRate:
+    bucket = site.journals()
+    newest = [run for run in bucket.runs() if run_states.is_recovery(run)]
+    journals: list[Sequence[Event]] = []
+    for run in reversed(newest):
+        try:
+            events = bucket.events(run)
+        except IntegrityFailure:
+            continue  # of a newer lifeboat, or damaged: it teaches nothing
+        if any(event.step == "restore" and event.kind is EventKind.DONE for event in events):
+            journals.append(events)
+        if len(journals) == LEARNT_FROM:
+            break
+    return learnt(journals)
+
+
+def learnt(journals: Iterable[Sequence[Event]]) -> RestoreRate:
+    """Return what the restores of these recoveries took; those of dumps apart, whose bytes are other ones."""
+    by_rds: list[Sequence[Event]] = []
+    of_dumps: list[Sequence[Event]] = []
+    for events in journals:
+        (of_dumps if PointKind.DUMP.value in _chosen(events, "copy_kind") else by_rds).append(events)
+    took = timings.expected(by_rds).get("restore")
+    filled = timings.expected(of_dumps)
+    seconds = sum(filled[step].total_seconds() for step in ("restore", "fill") if step in filled)
+    return RestoreRate(
+        whole=took,
+        bytes_per_second=_speed(by_rds, 0.0 if took is None else took.total_seconds()),
+        of_dumps=_speed(of_dumps, seconds) if "fill" in filled else None,
+    )
+
+
+def _speed(journals: Iterable[Sequence[Event]], seconds: float) -> float | None:
+    sizes = [size for events in journals for size in _chosen(events, "size") if isinstance(size, int) and size]
+    return median(sizes) / seconds if sizes and seconds > 0 else None
+
+
+def _chosen(events: Iterable[Event], name: str) -> list[object]:
+    """Return what was noted under a name when the copy was chosen."""
+    noted = [event.data for event in events if event.step == "copy" and event.kind is EventKind.NOTE]
+    return [data[name] for data in noted if name in data]

@@ -1,0 +1,68 @@
+"""The database's next generation as a recovery has decided on it: its name, its instance, how it is reached."""
+
+from __future__ import annotations
+
+from lifeboat.clients.database_restores import RUN_TAG
+from lifeboat.database_model import LATEST_DUMP, PointKind, RestoredInstance, dump_begun_at
+from lifeboat.errors import ChoiceGone
+from lifeboat.model import Recovery, Secret
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.stack import database_access
+
+MAINTENANCE = "postgres"  # the database that one is connected to while another is made anew
+
+
+def named(c: Recovering) -> str:
+    """Return what the restored database is called; in a preview nobody knows yet."""
+    return str(c.fact("identifier") or "the next generation")
+
+
+def instance(c: Recovering) -> RestoredInstance | None:
+    """Return its instance; None where there is none yet, or no copy is decided on."""
+    name = c.fact("identifier")
+    return None if name is None else c.site.database_restores(c.recovery.region).instance(name)
+
+
+def is_of_this_run(c: Recovering, found: RestoredInstance) -> bool:
+    """Whether the instance bears the mark of this recovery: made by it, adopted by nobody, serving nobody."""
+    return found.tags.get(RUN_TAG) == c.journal.run
+
+
+def require_of_this_run(c: Recovering, found: RestoredInstance) -> None:
+    """Raise ChoiceGone where it does not: nothing in it may be touched then."""
+    if not is_of_this_run(c, found):
+        raise ChoiceGone(
+            f"{found.identifier} does not bear the mark of this recovery, so nothing in it is emptied",
+            hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew: another name is taken",
+        )
+
+
+def stack_with(c: Recovering, found: RestoredInstance) -> Recovery:
+    """Return the stack's output as it will be once this instance serves."""
+    serving = c.recovery.database
+    there = serving.model_copy(
+        update={
+            "identifier": found.identifier,
+            "address": found.address or "",
+            "port": found.port or serving.port,
+            "password_secret_arn": found.password_secret_arn,
+        }
+    )
+    return c.recovery.model_copy(update={"database": there})
+
+
+def sign_in_address(c: Recovering, found: RestoredInstance) -> Secret:
+    """Return the address, with its password, of a database that is there: one that a dump goes into may just be none."""
+    there = stack_with(c, found)
+    if is_from_dump(c):
+        there = there.model_copy(update={"database": there.database.model_copy(update={"name": MAINTENANCE})})
+    return database_access.database_url(c.site, there)
+
+
+def is_from_dump(c: Recovering) -> bool:
+    """Whether it comes from a dump; before a copy is decided on, whether one was asked for."""
+    kind = c.fact("copy_kind")
+    if kind is not None:
+        return bool(kind == PointKind.DUMP.value)
+    named = c.request.copy
+    return named is not None and (named == LATEST_DUMP or dump_begun_at(named) is not None)

@@ -1,0 +1,140 @@
+"""What a recovery says where not everything could be looked at, and what it learns from the restores of earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from lifeboat import views_database
+from lifeboat.commands.plan_recovery import Planned
+from lifeboat.database_model import (
+    LATEST_DUMP,
+    PointKind,
+    PointList,
+    RecoveryPoint,
+    RecoveryPointId,
+    RestoreRate,
+    Unseen,
+    WantedCopy,
+)
+from lifeboat.decisions import database_choice
+from lifeboat.dumps.points import Found
+from lifeboat.dumps.recovery_choice import Candidates, learnt
+from lifeboat.errors import NothingFits, Unreachable
+from lifeboat.model import Event, EventKind
+
+BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def journal(*lines: tuple[int, EventKind, str, dict[str, Any]]) -> Sequence[Event]:
+    """Return lines as (seconds since the beginning, kind, step, data)."""
+    return [
+        Event(seq=n, at=BEGAN + timedelta(seconds=at), kind=kind, step=step, text="", data=data)
+        for n, (at, kind, step, data) in enumerate(lines)
+    ]
+
+
+def step(name: str, begins: int, ends: int) -> list[tuple[int, EventKind, str, dict[str, Any]]]:
+    return [(begins, EventKind.DOING, name, {}), (ends, EventKind.DONE, name, {})]
+
+
+def test_restores_of_dumps_teach_how_long_a_dump_takes_and_others_how_long_rds_does() -> None:
+    of_rds = journal(
+        (0, EventKind.NOTE, "copy", {"copy_kind": "point-in-time window", "size": 6000}), *step("restore", 0, 60)
+    )
+    of_dump = journal(
+        (0, EventKind.NOTE, "copy", {"copy_kind": "dump", "size": 500}),
+        *step("restore", 0, 40),
+        *step("fill", 40, 50),
+    )
+
+    assert learnt([of_rds, of_dump]) == RestoreRate(whole=timedelta(seconds=60), bytes_per_second=100.0, of_dumps=10.0)
+
+
+def test_where_nothing_was_restored_nothing_is_known() -> None:
+    assert learnt([]) == RestoreRate()
+
+
+WINDOWS = Unseen(
+    what="point-in-time windows", region="eu-west-1", call="rds:DescribeDBInstanceAutomatedBackups", why="AccessDenied"
+)
+DUMPS = Unseen(what="dumps", region="eu-central-1", call="s3:ListBucketVersions", why="no answer")
+SNAPSHOT = RecoveryPoint(
+    id=RecoveryPointId("rds:app-g1-daily"),
+    kind=PointKind.AUTOMATED_SNAPSHOT,
+    database="app-g1",
+    region="eu-west-1",
+    taken_at=BEGAN - timedelta(hours=9),
+    status="available",
+    size=20 * 1024**3,
+    source="app-g1",
+    key=None,
+)
+
+
+def candidates(*points: RecoveryPoint, unseen: tuple[Unseen, ...] = (), named: str | None = None) -> Candidates:
+    wanted = WantedCopy(
+        serving="app-g1",
+        serving_since=None,
+        database="app",
+        region="eu-west-1",
+        key=None,
+        failed_at=BEGAN,
+        named=None if named is None else RecoveryPointId(named),
+    )
+    listed = PointList(points=points, unseen=unseen, now=BEGAN)
+    return Candidates(found=Found(list=listed, remarks=(), damaged=False), wanted=wanted, rate=RestoreRate())
+
+
+@pytest.mark.parametrize(
+    ("named", "unseen", "error"),
+    [
+        (None, (), NothingFits),
+        (None, (WINDOWS,), Unreachable),
+        (None, (DUMPS,), Unreachable),
+        ("rds:app-g1-daily", (), NothingFits),
+        ("rds:app-g1-daily", (WINDOWS,), Unreachable),
+        # It cannot be there.
+        ("rds:app-g1-daily", (DUMPS,), NothingFits),
+        (LATEST_DUMP, (WINDOWS,), NothingFits),
+        (LATEST_DUMP, (DUMPS,), Unreachable),
+    ],
+)
+def test_where_a_place_could_not_be_looked_at_nobody_says_that_there_is_no_copy(
+    named: str | None, unseen: tuple[Unseen, ...], error: type[Exception]
+) -> None:
+    every = candidates(unseen=unseen, named=named)
+
+    with pytest.raises(error):
+        every.required(every.choosing(), env="x")
+
+
+def test_the_plan_says_what_it_has_not_seen_and_that_a_better_copy_may_be_there() -> None:
+    every = candidates(SNAPSHOT, unseen=(WINDOWS, DUMPS))
+    made = every.choosing()
+    one = database_choice.candidate(SNAPSHOT, every.wanted, every.rate)
+
+    found = views_database.planned_document(
+        Planned(choosing=made, wanted=every.wanted, candidates=(one,), unseen=every.found.list.unseen)
+    )
+
+    assert found["chosen"]["id"] == "rds:app-g1-daily"
+    assert [copy["why_not"] for copy in found["copies"]] == [None]
+    assert found["unseen"] == [
+        {
+            "what": "point-in-time windows",
+            "region": "eu-west-1",
+            "call": "rds:DescribeDBInstanceAutomatedBackups",
+            "why": "AccessDenied",
+            "may_hold_a_better_one": True,
+        },
+        {
+            "what": "dumps",
+            "region": "eu-central-1",
+            "call": "s3:ListBucketVersions",
+            "why": "no answer",
+            "may_hold_a_better_one": False,
+        },
+    ]
