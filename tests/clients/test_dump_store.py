@@ -15,7 +15,7 @@ from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.dump_uploads import Uploads, part_size
 from lifeboat.database_model import DumpEntry, Manifest, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 
 from tests.conftest import RunningCloud
 from tests.dump_manifests import BEGUN, manifest
@@ -233,6 +233,47 @@ def test_an_object_that_is_there_is_not_replaced(bucket: Bucket) -> None:
 
     assert uploads.open("") == []
     assert bucket.s3.get_object(Bucket=bucket.store.bucket, Key="dumps/there")["Body"].read() == b"first"
+
+
+def test_an_object_whose_completion_was_not_answered_is_found_by_who_may_only_list(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x/app/20261129T031500Z-3f9a1c/data-00.dump.zst")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", when="after", code="NoSuchUpload", status=404)
+    bucket.fail("GetObject|HeadObject", code="AccessDenied", status=403, times=100)
+
+    stored = upload.complete()
+    uploads.close()
+
+    file = bucket.entry().files["data-00.dump.zst"]
+    assert (stored.version_id, stored.etag, stored.size) == (file.version_id, file.etag, 4)
+
+
+def test_an_object_whose_completion_was_not_answered_is_not_called_good_where_nobody_may_look(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", when="after", code="NoSuchUpload", status=404)
+    bucket.fail("ListObjectVersions|GetObject|HeadObject", code="AccessDenied", status=403, times=100)
+
+    with pytest.raises(Unreachable, match=r"cannot complete s3://.*/dumps/x: AccessDenied"):
+        upload.complete()
+    uploads.close()
+
+
+def test_an_upload_that_somebody_gave_up_is_not_taken_for_one_that_was_completed(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", code="NoSuchUpload", status=404)
+    bucket.put("dumps/xy", b"rows")
+
+    with pytest.raises(Failed, match="knows the upload to .*/dumps/x no more"):
+        upload.complete()
+    uploads.close()
 
 
 def test_a_refused_part_is_told_and_nothing_stays(bucket: Bucket) -> None:
