@@ -108,13 +108,23 @@ class Extension:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchemaContent:
+    """How many things of a kind ("indexes") a schema has, and the fingerprint of their definitions."""
+
+    kind: str
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that is compared between a database and its copy."""
+    """All that is compared between a database and its copy; `schema` empty: its definitions are not known."""
 
     tables: tuple[TableContent, ...]
     sequences: tuple[SequenceValue, ...]
     large_objects: LargeObjects
     extensions: tuple[Extension, ...]
+    schema: tuple[SchemaContent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lifeboat.clients import scratch_server
+from lifeboat.clients import dump_reading, scratch_server
 from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.restoring import Tellers
@@ -60,6 +60,33 @@ def test_a_row_that_the_manifest_tells_otherwise_is_found(everything_dump: Stock
     assert read_whole(wrong.copy(), QUIET) == []
     assert restored_on_scratch(wrong.copy(), DEPTH, QUIET)[0] == [
         "table public.times has 2 rows as it should, but other content"
+    ]
+
+
+def test_a_definition_that_another_archive_has_is_found_at_level_3(rds: RdsServer) -> None:
+    source = rds.new_database("defined")
+    with source.connection(application="test") as connection:
+        # What PostgreSQL writes of the second one is not what it writes of that, read again.
+        connection.execute(
+            "CREATE TABLE t (n int CHECK (n > 0), state varchar(9) CHECK (state IN ('new', 'paid')), at timestamptz(3)"
+            " DEFAULT '2026-01-01Z')"
+        )
+        connection.execute("CREATE FUNCTION f(text = 'x'::varchar) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        connection.execute("INSERT INTO t VALUES (5, 'new')")
+    dump = stock_dump(source)
+    schema = b"".join(dump_reading.slices([dump.files["schema.dump.zst"]], dump.copy().schema, lambda _: None))
+
+    def found(old: bytes, new: bytes) -> list[str]:
+        assert schema.count(old) == 1
+        other = dump.with_raw("schema.dump.zst", schema.replace(old, new))
+        assert read_whole(other.copy(), QUIET) == []
+        return restored_on_scratch(other.copy(), DEPTH, QUIET)[0]
+
+    findings, remarks = restored_on_scratch(dump.copy(), DEPTH, QUIET)
+    assert (findings, [remark for remark in remarks if "definitions" in remark]) == ([], [])
+    assert found(b"n > 0", b"n < 9") == ["there are 2 constraints as it should be, but not all defined as they were"]
+    assert found(b"SELECT 1", b"SELECT 2") == [
+        "there are 1 functions as it should be, but not all defined as they were"
     ]
 
 
