@@ -5,62 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.dump_uploads import Uploads, part_size
-from lifeboat.database_model import DumpEntry, Manifest, Proof, Verdict, dump_id
+from lifeboat.database_model import Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 
 from tests.conftest import RunningCloud
+from tests.dump_buckets import Bucket, dump_bucket
 from tests.dump_manifests import BEGUN, manifest
 
 MB = 1024 * 1024
-PLACE = DumpPlace(bucket="", region="eu-west-1", prefix="dumps/", application="app-x", environment="x")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """A versioned bucket of its own."""
-
-    cloud: RunningCloud
-    s3: Any
-    store: DumpStore
-
-    def put(self, key: str, body: bytes = b"x") -> str:
-        return str(self.s3.put_object(Bucket=self.store.bucket, Key=key, Body=body)["VersionId"])
-
-    def dump(self, number: int = 0, database: str = "app", **other: Any) -> Manifest:
-        """Write a dump of two files, and return its manifest."""
-        began = BEGUN + timedelta(hours=number)
-        made = manifest(id=dump_id(began, f"{number:06x}"), begun_at=began, database=database, **other)
-        self.put(f"{self.store.folder(database, made.id)}data-00.dump.zst", b"rows")
-        self.store.commit(made)
-        return made
-
-    def entry(self) -> DumpEntry:
-        (found,) = self.store.entries()
-        return found
-
-    def fail(self, operation: str, **rule: Any) -> None:
-        self.cloud.control("faults", add={"service": "s3", "operation": operation, **rule})
 
 
 @pytest.fixture
 def bucket(cloud: RunningCloud) -> Iterator[Bucket]:
-    s3, name = cloud.client("s3"), f"dumps-{uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    place = replace(PLACE, bucket=name)
-    yield Bucket(
-        cloud=cloud, s3=s3, store=DumpStore(s3=s3, place=place, read=manifests.read, written=manifests.written)
-    )
-    cloud.control("faults", clear=True)
+    yield from dump_bucket(cloud)
 
 
 def test_a_dump_is_listed_with_the_versions_of_its_files(bucket: Bucket) -> None:

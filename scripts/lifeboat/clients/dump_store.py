@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
@@ -87,7 +87,13 @@ class DumpStore:
 
         A file whose newest version is a delete marker is not there. What is no dump's is passed over.
         """
-        prefix = self.prefix if database is None else f"{self.prefix}{quote(database, safe='')}/"
+        return self._listed(self.prefix if database is None else f"{self.prefix}{quote(database, safe='')}/")
+
+    def again(self, entry: DumpEntry) -> DumpEntry:
+        """Return a dump's folder as a listing of it alone shows it now; without files where nothing is left of it."""
+        return next(iter(self._listed(entry.prefix)), replace(entry, files={}, proofs=(), kept=False))
+
+    def _listed(self, prefix: str) -> list[DumpEntry]:
         found: dict[str, dict[str, StoredFile]] = {}
         with translated(f"list s3://{self.bucket}/{prefix}"):
             for version in sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=prefix):

@@ -13,7 +13,7 @@ from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.clients.restore_target import Place
 from lifeboat.database_model import DumpEntry, DumpId, Manifest
-from lifeboat.decisions import archives, restores, stored_files
+from lifeboat.decisions import archives, restores
 from lifeboat.decisions.archives import Chosen, Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, restoring
@@ -91,7 +91,7 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
 def _sound(store: DumpStore, entry: DumpEntry, asked: Asked) -> Manifest:
     """Return the manifest of a dump that may be restored; raises Refused and IntegrityFailure."""
     manifest = store.manifest(entry)
-    damaged = stored_files.findings(entry, manifest)
+    damaged = choosing.damage(store, entry, manifest)
     if damaged:
         raise IntegrityFailure(
             f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),

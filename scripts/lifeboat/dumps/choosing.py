@@ -9,7 +9,7 @@ from datetime import UTC
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
-from lifeboat.decisions import restores
+from lifeboat.decisions import restores, stored_files
 from lifeboat.dumps.restoring import Copy
 from lifeboat.errors import NothingFits, Refused
 
@@ -38,6 +38,16 @@ def said(entry: DumpEntry) -> str:
     """Return a dump in one line."""
     state = "complete" if entry.complete else "never finished"
     return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {entry.size / 1e6:,.1f} MB, {state}"
+
+
+def damage(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> list[str]:
+    """Return what in a dump's folder is not as its manifest says; nothing where all is as it was stored.
+
+    Looks at the folder once more before it says so: a long listing is read page by page, and of a dump that was completed
+    between two of them the first one lacks the files.
+    """
+    found = stored_files.findings(entry, manifest)
+    return stored_files.findings(store.again(entry), manifest) if found else []
 
 
 def copy_of(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Copy:
