@@ -53,7 +53,7 @@ locals {
   _uses = {
     writer       = ["writer"]
     reader       = ["verifier", "restore_operator"]
-    prover       = ["verifier", "restore_operator"]
+    prover       = ["verifier"]
     state        = ["restore_operator"]
     state_reader = ["verifier"]
   }

@@ -32,7 +32,7 @@ variable "account_id" {
 }
 
 variable "policies" {
-  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) and prover (puts proofs beside them) to verifier and restore operator; state (uses the Terraform state) to the restore operator; state_reader (looks up where things are) to the verifier."
+  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them) and state_reader (looks up where they are) to the verifier; state (uses the Terraform state) to the restore operator."
   type        = map(string)
   default     = {}
   nullable    = false

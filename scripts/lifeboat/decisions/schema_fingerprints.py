@@ -37,7 +37,9 @@ _ROWS: Mapping[str, str] = {
                    (SELECT collname FROM pg_collation AS c WHERE c.oid = a.attcollation))
         FROM classes JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_attrdef AS e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
-        WHERE o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND own(o.relowner)""",
+        WHERE o.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND own(o.relowner)
+          AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = o.reltype
+                          AND d.deptype = 'e')""",
     "types": """
         SELECT ROW(n.nspname, o.typname, o.typtype, format_type(o.typbasetype, o.typtypmod), o.typnotnull,
                    plain(o.typdefault),
