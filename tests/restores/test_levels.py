@@ -15,7 +15,7 @@ from lifeboat.clients import dump_reading, scratch_server
 from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.restoring import Tellers
-from lifeboat.dumps.verifying import Depth, read_whole, restored_on_scratch
+from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
 from tests.restores.servers import BIN, RdsServer, StockDump, stock_dump
@@ -119,6 +119,20 @@ def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer
     assert len(findings) == 1
     assert findings[0].startswith("pg_amcheck: ")
     assert 'lacks matching index tuple within index "misfit"' in findings[0]
+
+
+def test_that_the_disk_here_is_full_is_no_finding_about_the_copy(rds: RdsServer) -> None:
+    source = rds.new_database("full")
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+        create = "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN {} END'"
+        connection.execute(create.format("RETURN 1;").encode())
+        connection.execute("CREATE INDEX on_f ON t (public.f(n))")
+        # What PostgreSQL says where it cannot write.
+        connection.execute(create.format("RAISE ''could not extend file: No space left on device'';").encode())
+
+    with pytest.raises(NotHere, match="the disk of this machine is full, which says nothing about the copy"):
+        restored_on_scratch(stock_dump(source).copy(), DEPTH, QUIET)
 
 
 @pytest.mark.parametrize(

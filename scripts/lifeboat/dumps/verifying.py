@@ -41,6 +41,9 @@ _MARGIN = 1024**3
 # Measured: 1.31 times the raw bytes on the disk with all indexes; a copy with many of them may take thrice as much.
 _DISK_PER_RAW = 4
 _INDEX_CHECK_JOBS = 2
+_DISK_FULL = (
+    "No space left on device"  # as the C library has it, under which PostgreSQL's programs and servers run here
+)
 _MOST_GLOBALS = 16 * 1024**2  # bytes of pg_dumpall's output that are looked into: more than 100,000 roles
 _EXTENSION = re.compile(
     r'^CREATE EXTENSION IF NOT EXISTS (?P<name>"(?:[^"]|"")+"|\w+) WITH SCHEMA (?P<schema>"(?:[^"]|"")+"|\w+);$',
@@ -208,6 +211,12 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     except (Unreachable, Failed, RoleMissing) as error:
         if error in bucket.failures or isinstance(error, scratch_server.NoScratchServer):
             raise
+        if _DISK_FULL in error.summary:
+            # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
+            raise NotHere(
+                f"the disk of this machine is full, which says nothing about the copy: {error.summary}",
+                hint="make room, or name a larger disk: TMPDIR=/… before the same command",
+            ) from error
         return [f"it cannot be restored: {error.summary}"], []
 
 
