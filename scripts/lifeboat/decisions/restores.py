@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server, Verdict
+from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server
 
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
@@ -56,14 +56,9 @@ def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
 
 def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
     """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
-    failed = [proof for proof in entry.proofs if proof.verdict is Verdict.FAILED]
-    passed = [proof for proof in entry.proofs if proof.verdict is Verdict.PASSED]
     found = [f"flagged when it was taken: {flag}" for flag in manifest.flags]
-    if failed:
-        last = max(failed, key=lambda proof: proof.at)
-        # A later and at least as deep look that found nothing wrong outweighs it.
-        if not any(proof.at > last.at and proof.level >= last.level for proof in passed):
-            found.append(f"its verification of {last.at:%Y-%m-%d %H:%M}Z at level {last.level} failed")
+    if entry.failure is not None:
+        found.append(f"its verification of {entry.failure.at:%Y-%m-%d %H:%M}Z at level {entry.failure.level} failed")
     return found
 
 
