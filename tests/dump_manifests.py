@@ -11,6 +11,7 @@ from lifeboat.database_model import (
     Extension,
     LargeObjects,
     Manifest,
+    SchemaContent,
     Selection,
     SequenceValue,
     Server,
@@ -56,6 +57,7 @@ def manifest(*, tables: int = 2, raw_size: int = 1000, **other: Any) -> Manifest
         sequences=(SequenceValue(sequence=TableName(schema="s", name="q"), last_value=-4, is_called=False),),
         large_objects=LargeObjects(count=1, fingerprint="g"),
         extensions=(Extension(name="plpgsql", version="1.0"),),
+        schema=(SchemaContent(kind="indexes", count=2, fingerprint="h"),),
     )
     whole: dict[str, Any] = {
         "id": dump_id(BEGUN, "3f9a1c"),

@@ -34,7 +34,7 @@ output "kms_key_arn" {
 }
 
 output "writer_policy_json" {
-  description = "Policy for the dump job: it can add dumps under the prefix, and read what earlier ones were (their manifests). It cannot read data, delete, or change a lock."
+  description = "Policy for the dump job: it can add dumps under the prefix, and read what earlier ones were (their manifests). It cannot read data, delete, change a lock, or say of a dump that it is proven or kept."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -42,7 +42,7 @@ output "writer_policy_json" {
         Sid      = "AddDumps"
         Effect   = "Allow"
         Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-        Resource = ["${local.bucket_arn}/${var.prefix}*"]
+        Resource = ["${local.bucket_arn}/${var.prefix}*.zst", "${local.bucket_arn}/${var.prefix}*/manifest.json"]
       },
       # A dump is compared with those before it: names and manifests, and none of their data.
       {
@@ -123,6 +123,28 @@ output "reader_policy_json" {
         Condition = {
           StringEquals = { "kms:ViaService" = ["s3.${var.region}.amazonaws.com", "s3.${var.dr_region}.amazonaws.com"] }
         }
+      },
+    ]
+  })
+}
+
+output "prover_policy_json" {
+  description = "Policy for who verifies dumps, beside the reader's: it can put proofs beside them, and nothing else."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "AddProofs"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject"]
+        Resource = ["${local.bucket_arn}/${var.prefix}*/proofs/*.json"]
+      },
+      {
+        Sid       = "EncryptProofs"
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey"]
+        Resource  = [aws_kms_key.dumps.arn]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
       },
     ]
   })

@@ -51,9 +51,11 @@ locals {
 
   # Given by the caller: which role gets which of var.policies.
   _uses = {
-    writer = ["writer"]
-    reader = ["verifier", "restore_operator"]
-    state  = ["restore_operator"]
+    writer       = ["writer"]
+    reader       = ["verifier", "restore_operator"]
+    prover       = ["verifier"]
+    state        = ["restore_operator"]
+    state_reader = ["verifier"]
   }
 
   given_policies = merge([

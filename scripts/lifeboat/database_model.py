@@ -109,13 +109,23 @@ class Extension:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchemaContent:
+    """How many things of a kind ("indexes") a schema has, and the fingerprint of their definitions."""
+
+    kind: str
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that is compared between a database and its copy."""
+    """All that is compared between a database and its copy; `schema` empty: its definitions are not known."""
 
     tables: tuple[TableContent, ...]
     sequences: tuple[SequenceValue, ...]
     large_objects: LargeObjects
     extensions: tuple[Extension, ...]
+    schema: tuple[SchemaContent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +270,25 @@ class DumpEntry:
         return sum(file.size for file in self.files.values())
 
     @property
+    def failure(self) -> Proof | None:
+        """Return the newest verification that failed and that no later one, at least as deep, has outweighed."""
+        passed = [proof for proof in self.proofs if proof.verdict is Verdict.PASSED]
+        standing = [
+            failed
+            for failed in self.proofs
+            if failed.verdict is Verdict.FAILED
+            and not any(proof.at > failed.at and proof.level >= failed.level for proof in passed)
+        ]
+        return max(standing, key=lambda proof: proof.at, default=None)
+
+    @property
     def proven(self) -> Proof | None:
-        """Return the deepest verification that it passed, of two the newer one; None where a later one failed."""
+        """Return the deepest verification that it passed since the last failed one, of two the newer one.
+
+        None where a failure stands: a look that is less deep says nothing about what a deeper one found.
+        """
+        if self.failure is not None:
+            return None
         last_failure = max((p.at for p in self.proofs if p.verdict is Verdict.FAILED), default=None)
         passed = [
             p for p in self.proofs if p.verdict is Verdict.PASSED and (last_failure is None or p.at > last_failure)

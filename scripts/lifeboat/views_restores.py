@@ -83,7 +83,7 @@ def verified(found: Sequence[Verified], now: datetime) -> None:
                 "-",
                 "[yellow]not looked at[/yellow]",
                 "",
-                escape(done.unable),
+                escape(str(done.unable)),
             )
             continue
         proof = done.proof
@@ -110,7 +110,7 @@ def verified_document(found: Sequence[Verified]) -> list[dict[str, Any]]:
             "at": None if done.proof is None else done.proof.at.isoformat(),
             "seconds": None if done.proof is None or done.proof.took is None else done.proof.took.total_seconds(),
             "findings": [] if done.proof is None else list(done.proof.findings),
-            "unable": done.unable or None,
+            "unable": None if done.unable is None else str(done.unable),
             "remarks": list(done.remarks),
         }
         for done in found

@@ -285,9 +285,11 @@ module "recovery_roles" {
   trusted     = var.roles
 
   policies = {
-    writer = module.dump_bucket.writer_policy_json
-    reader = module.dump_bucket.reader_policy_json
-    state  = local._state_policy_json
+    writer       = module.dump_bucket.writer_policy_json
+    reader       = module.dump_bucket.reader_policy_json
+    prover       = module.dump_bucket.prover_policy_json
+    state        = local._state_policy_json
+    state_reader = local._read_state_policy_json
   }
 
   passed_role_arns = [module.app_instance.role_arn, module.backup_plan.role_arn]

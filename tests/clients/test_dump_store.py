@@ -5,62 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.dump_uploads import Uploads, part_size
-from lifeboat.database_model import DumpEntry, Manifest, Proof, Verdict, dump_id
+from lifeboat.database_model import Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 
 from tests.conftest import RunningCloud
+from tests.dump_buckets import Bucket, dump_bucket
 from tests.dump_manifests import BEGUN, manifest
 
 MB = 1024 * 1024
-PLACE = DumpPlace(bucket="", region="eu-west-1", prefix="dumps/", application="app-x", environment="x")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """A versioned bucket of its own."""
-
-    cloud: RunningCloud
-    s3: Any
-    store: DumpStore
-
-    def put(self, key: str, body: bytes = b"x") -> str:
-        return str(self.s3.put_object(Bucket=self.store.bucket, Key=key, Body=body)["VersionId"])
-
-    def dump(self, number: int = 0, database: str = "app", **other: Any) -> Manifest:
-        """Write a dump of two files, and return its manifest."""
-        began = BEGUN + timedelta(hours=number)
-        made = manifest(id=dump_id(began, f"{number:06x}"), begun_at=began, database=database, **other)
-        self.put(f"{self.store.folder(database, made.id)}data-00.dump.zst", b"rows")
-        self.store.commit(made)
-        return made
-
-    def entry(self) -> DumpEntry:
-        (found,) = self.store.entries()
-        return found
-
-    def fail(self, operation: str, **rule: Any) -> None:
-        self.cloud.control("faults", add={"service": "s3", "operation": operation, **rule})
 
 
 @pytest.fixture
 def bucket(cloud: RunningCloud) -> Iterator[Bucket]:
-    s3, name = cloud.client("s3"), f"dumps-{uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    place = replace(PLACE, bucket=name)
-    yield Bucket(
-        cloud=cloud, s3=s3, store=DumpStore(s3=s3, place=place, read=manifests.read, written=manifests.written)
-    )
-    cloud.control("faults", clear=True)
+    yield from dump_bucket(cloud)
 
 
 def test_a_dump_is_listed_with_the_versions_of_its_files(bucket: Bucket) -> None:
@@ -233,6 +197,47 @@ def test_an_object_that_is_there_is_not_replaced(bucket: Bucket) -> None:
 
     assert uploads.open("") == []
     assert bucket.s3.get_object(Bucket=bucket.store.bucket, Key="dumps/there")["Body"].read() == b"first"
+
+
+def test_an_object_whose_completion_was_not_answered_is_found_by_who_may_only_list(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x/app/20261129T031500Z-3f9a1c/data-00.dump.zst")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", when="after", code="NoSuchUpload", status=404)
+    bucket.fail("GetObject|HeadObject", code="AccessDenied", status=403, times=100)
+
+    stored = upload.complete()
+    uploads.close()
+
+    file = bucket.entry().files["data-00.dump.zst"]
+    assert (stored.version_id, stored.etag, stored.size) == (file.version_id, file.etag, 4)
+
+
+def test_an_object_whose_completion_was_not_answered_is_not_called_good_where_nobody_may_look(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", when="after", code="NoSuchUpload", status=404)
+    bucket.fail("ListObjectVersions|GetObject|HeadObject", code="AccessDenied", status=403, times=100)
+
+    with pytest.raises(Unreachable, match=r"cannot complete s3://.*/dumps/x: AccessDenied"):
+        upload.complete()
+    uploads.close()
+
+
+def test_an_upload_that_somebody_gave_up_is_not_taken_for_one_that_was_completed(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", code="NoSuchUpload", status=404)
+    bucket.put("dumps/xy", b"rows")
+
+    with pytest.raises(Failed, match="knows the upload to .*/dumps/x no more"):
+        upload.complete()
+    uploads.close()
 
 
 def test_a_refused_part_is_told_and_nothing_stays(bucket: Bucket) -> None:

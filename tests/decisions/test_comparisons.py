@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from lifeboat.database_model import Contents, Extension, LargeObjects, SequenceValue, TableContent, TableName
+from lifeboat.database_model import (
+    Contents,
+    Extension,
+    LargeObjects,
+    SchemaContent,
+    SequenceValue,
+    TableContent,
+    TableName,
+)
 from lifeboat.decisions.comparisons import Compared, behind, compared, rows_differ
 
 T, U, S = (TableName(schema="public", name=name) for name in ("t", "u", "s"))
@@ -14,6 +22,10 @@ WANTED = Contents(
     sequences=(SequenceValue(sequence=S, last_value=10, is_called=True),),
     large_objects=LargeObjects(count=2, fingerprint="c"),
     extensions=(Extension(name="pg_trgm", version="1.6"),),
+    schema=(
+        SchemaContent(kind="indexes", count=3, fingerprint="d"),
+        SchemaContent(kind="functions", count=1, fingerprint="e"),
+    ),
 )
 
 
@@ -42,6 +54,8 @@ def test_everything_that_differs_is_told() -> None:
         "table public.v is not in the manifest",
         "sequence public.s is missing",
         "there are 1 large objects, not 2",
+        "nobody looked at the indexes",
+        "nobody looked at the functions",
         "extension pg_trgm is missing",
     )
 
@@ -54,6 +68,28 @@ def test_content_that_differs_is_told_though_the_counts_agree() -> None:
         "table public.t has 1,000 rows as it should, but other content",
         "there are 2 large objects as it should be, but their content differs",
     )
+
+
+def test_definitions_that_are_missing_or_others_are_told() -> None:
+    found = replace(
+        WANTED,
+        schema=(
+            SchemaContent(kind="functions", count=1, fingerprint="x"),
+            SchemaContent(kind="indexes", count=2, fingerprint="y"),
+        ),
+    )
+
+    assert compared(WANTED, found).findings == (
+        "there are 2 indexes, not 3",
+        "there are 1 functions as it should be, but not all defined as they were",
+    )
+
+
+def test_that_definitions_are_not_compared_is_said() -> None:
+    found = compared(replace(WANTED, schema=()), WANTED)
+
+    assert found.findings == ()
+    assert [remark.partition(":")[0] for remark in found.remarks] == ["the schema's definitions are not compared"]
 
 
 def test_another_version_of_an_extension_is_a_remark() -> None:

@@ -61,3 +61,13 @@ def test_what_was_before_an_accepted_dump_no_longer_counts() -> None:
 
 def test_the_last_seven_are_enough() -> None:
     assert len(dump_floors.measure([dump(n) for n in range(1, 30)], Selection())) == 7
+
+
+def test_a_dump_without_any_good_one_before_it_is_flagged_unless_it_is_the_first() -> None:
+    flagged, part = dump(1, 1, "90 % below"), Selection(tables=("t",))
+
+    assert dump_floors.unmeasured([], Selection(), 0) == ()
+    assert dump_floors.unmeasured([flagged], part, 0) == ()
+    assert dump_floors.unmeasured([flagged], Selection(), 2) == (
+        "nobody can tell whether it shrank: none of the 3 dumps before it can be read and is not flagged itself",
+    )

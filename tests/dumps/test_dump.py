@@ -226,6 +226,23 @@ def test_a_dump_that_shrank_is_kept_and_flagged_until_it_is_accepted(site: DumpS
     assert after.manifest.flags == ()
 
 
+def test_a_dump_that_has_no_readable_one_to_be_measured_by_is_kept_and_flagged(site: DumpSite) -> None:
+    before = dumped(site)
+    key = f"dumps/x/app/{before.id}/manifest.json"
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=key, Body=b"{}")
+
+    (done,) = site.dump()
+
+    assert isinstance(done.problem, IntegrityFailure)
+    assert done.manifest is not None
+    assert done.manifest.flags == (
+        "nobody can tell whether it shrank: none of the 1 dumps before it can be read and is not flagged itself",
+    )
+    assert done.problem.hint.endswith("lifeboat dump --accept-smaller")
+    (accepted,) = site.dump(accepting=True)
+    assert accepted.problem is None
+
+
 def test_leftovers_of_dumps_that_were_cut_off_are_aborted_after_a_day(site: DumpSite) -> None:
     s3 = site.cloud.client("s3")
     old, new = "20200101T000000Z-aaaaaa", "29990101T000000Z-bbbbbb"

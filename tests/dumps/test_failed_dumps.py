@@ -163,6 +163,37 @@ def test_what_cannot_be_taken_back_is_named(site: DumpSite) -> None:
     assert site.versions() == []
 
 
+def test_by_a_role_that_may_delete_nothing_what_was_completed_is_named(site: DumpSite) -> None:
+    site.fail("DeleteObject")
+    site.fail("PutObject")
+
+    problem = failed(site)
+
+    (entry,) = site.site().dump_store(site.recovery()).entries()
+    assert problem.exit_status == 8
+    assert (
+        f"below s3://{site.bucket}/{entry.prefix} there still are {', '.join(sorted(entry.files))}:" in problem.summary
+    )
+    assert problem.summary.endswith(": without a manifest they are no dump, and nothing restores them")
+    assert problem.hint.startswith("lifeboat retention apply lets the bucket expire them")
+    assert not entry.complete
+
+
+def test_a_manifest_that_may_be_there_is_told_as_what_may_be_a_whole_dump(site: DumpSite) -> None:
+    site.fail("DeleteObject")
+    site.fail("PutObject", when="after")
+
+    problem = failed(site)
+
+    (entry,) = site.site().dump_store(site.recovery()).entries()
+    assert problem.summary.endswith(": with its manifest it may be a whole dump")
+    assert problem.hint == f"lifeboat verify {entry.id} --level 2 says"
+    assert {*entry.files} == {
+        *(f.name for f in site.site().dump_store(site.recovery()).manifest(entry).files),
+        "manifest.json",
+    }
+
+
 def test_in_a_locked_bucket_what_was_completed_is_hidden_and_named(site: DumpSite) -> None:
     s3 = site.cloud.client("s3")
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}

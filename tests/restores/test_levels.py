@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lifeboat.clients import scratch_server
+from lifeboat.clients import dump_reading, scratch_server
 from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.restoring import Tellers
-from lifeboat.dumps.verifying import Depth, read_whole, restored_on_scratch
+from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
 from tests.restores.servers import BIN, RdsServer, StockDump, stock_dump
@@ -63,6 +63,33 @@ def test_a_row_that_the_manifest_tells_otherwise_is_found(everything_dump: Stock
     ]
 
 
+def test_a_definition_that_another_archive_has_is_found_at_level_3(rds: RdsServer) -> None:
+    source = rds.new_database("defined")
+    with source.connection(application="test") as connection:
+        # What PostgreSQL writes of the second one is not what it writes of that, read again.
+        connection.execute(
+            "CREATE TABLE t (n int CHECK (n > 0), state varchar(9) CHECK (state IN ('new', 'paid')), at timestamptz(3)"
+            " DEFAULT '2026-01-01Z')"
+        )
+        connection.execute("CREATE FUNCTION f(text = 'x'::varchar) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        connection.execute("INSERT INTO t VALUES (5, 'new')")
+    dump = stock_dump(source)
+    schema = b"".join(dump_reading.slices([dump.files["schema.dump.zst"]], dump.copy().schema, lambda _: None))
+
+    def found(old: bytes, new: bytes) -> list[str]:
+        assert schema.count(old) == 1
+        other = dump.with_raw("schema.dump.zst", schema.replace(old, new))
+        assert read_whole(other.copy(), QUIET) == []
+        return restored_on_scratch(other.copy(), DEPTH, QUIET)[0]
+
+    findings, remarks = restored_on_scratch(dump.copy(), DEPTH, QUIET)
+    assert (findings, [remark for remark in remarks if "definitions" in remark]) == ([], [])
+    assert found(b"n > 0", b"n < 9") == ["there are 2 constraints as it should be, but not all defined as they were"]
+    assert found(b"SELECT 1", b"SELECT 2") == [
+        "there are 1 functions as it should be, but not all defined as they were"
+    ]
+
+
 def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump: StockDump) -> None:
     contents = everything_dump.manifest.contents
     more = TableContent(table=contents.tables[0].table, rows=501, fingerprint="")
@@ -92,6 +119,20 @@ def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer
     assert len(findings) == 1
     assert findings[0].startswith("pg_amcheck: ")
     assert 'lacks matching index tuple within index "misfit"' in findings[0]
+
+
+def test_that_the_disk_here_is_full_is_no_finding_about_the_copy(rds: RdsServer) -> None:
+    source = rds.new_database("full")
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+        create = "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN {} END'"
+        connection.execute(create.format("RETURN 1;").encode())
+        connection.execute("CREATE INDEX on_f ON t (public.f(n))")
+        # What PostgreSQL says where it cannot write.
+        connection.execute(create.format("RAISE ''could not extend file: No space left on device'';").encode())
+
+    with pytest.raises(NotHere, match="the disk of this machine is full, which says nothing about the copy"):
+        restored_on_scratch(stock_dump(source).copy(), DEPTH, QUIET)
 
 
 @pytest.mark.parametrize(

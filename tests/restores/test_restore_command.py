@@ -315,12 +315,33 @@ def test_all_copies_are_verified_and_their_proofs_lie_beside_them(place: DumpSit
     assert entry.proven.level == 3
 
 
+def test_a_policy_for_a_role_is_restored_on_a_scratch_server(place: DumpSite) -> None:
+    source = place.rds.new_database("policies")
+    with place.rds.admin() as connection:
+        connection.execute('CREATE ROLE "Prüfer ""x"""')
+    with source.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t (n int)")
+        connection.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+        connection.execute('CREATE POLICY seen ON t TO "Prüfer ""x""" USING (n > 0)')
+    (made,) = place.dump("policies")
+
+    (done,) = verify_command.run(
+        place.site(), QUIET, replace(NEWEST, wanted=made.id, database="policies"), Depth(level=3)
+    )
+
+    assert done.proof is not None
+    assert done.proof.findings == ()
+    drop(place, "policies")
+    with place.rds.admin() as connection:
+        connection.execute('DROP ROLE "Prüfer ""x"""')
+
+
 def test_a_copy_of_a_version_that_is_not_here_is_not_called_bad(place: DumpSite, small: Manifest) -> None:
     rewritten(place, small, server=replace(small.server, version="99.1", version_number=990001))
 
     done = verify_command.run(place.site(), QUIET, replace(NEWEST, wanted=small.id, database="small"), Depth(level=2))
 
-    assert [(one.proof, one.unable) for one in done] == [
+    assert [(one.proof, str(one.unable)) for one in done] == [
         (
             None,
             "there is no pg_restore 99 on this machine, and no other version will do; apt-get install postgresql-client-99",

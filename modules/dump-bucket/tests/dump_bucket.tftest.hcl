@@ -190,8 +190,18 @@ run "the_writer_can_only_add_and_read_manifests_under_the_prefix" {
   }
 
   assert {
-    condition     = jsondecode(output.writer_policy_json).Statement[0].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*"]
-    error_message = "The writer can write beside the prefix."
+    condition     = jsondecode(output.writer_policy_json).Statement[0].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*.zst", "arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*/manifest.json"]
+    error_message = "The writer can write beside the prefix, or more than dumps: a proof, or that one is kept."
+  }
+
+  assert {
+    condition     = jsondecode(output.prover_policy_json).Statement[0].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*/proofs/*.json"]
+    error_message = "Who verifies can write something else than proofs, or no proofs."
+  }
+
+  assert {
+    condition     = flatten([for statement in jsondecode(output.prover_policy_json).Statement : statement.Action]) == ["s3:PutObject", "kms:GenerateDataKey"]
+    error_message = "Who verifies can do more than put proofs beside dumps."
   }
 
   assert {

@@ -13,7 +13,10 @@ variables {
   policies = {
     writer = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"AddDumps\"}]}"
     reader = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ReadDumps\"}]}"
+    prover = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"AddProofs\"}]}"
     state  = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"UseState\"}]}"
+
+    state_reader = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ReadTheStacksState\"}]}"
   }
 }
 
@@ -35,7 +38,7 @@ run "each_role_gets_the_policies_for_its_work" {
   command = plan
 
   assert {
-    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "verifier/reader", "writer/writer"])
+    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "verifier/prover", "verifier/reader", "verifier/state_reader", "writer/writer"])
     error_message = "A policy went to another role, or to none."
   }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,16 @@ import psycopg
 from psycopg import sql
 
 from lifeboat.clients.postgres import Postgres
-from lifeboat.database_model import Extension, LargeObjects, Relation, SequenceValue, Server, TableContent, TableName
+from lifeboat.database_model import (
+    Extension,
+    LargeObjects,
+    Relation,
+    SchemaContent,
+    SequenceValue,
+    Server,
+    TableContent,
+    TableName,
+)
 from lifeboat.errors import Failed, Locked
 
 _ATTEMPTS = 5
@@ -238,6 +247,15 @@ def large_objects(connection: Connection, query: str) -> LargeObjects:
     """Return what a query of one row says: the large objects' count and their fingerprint."""
     count, fingerprint = _one(connection, query)
     return LargeObjects(count=count, fingerprint=fingerprint)
+
+
+def schema_contents(connection: Connection, queries: Mapping[str, str]) -> list[SchemaContent]:
+    """Return what queries of one row each say: of each kind of thing in the schema the count and the fingerprint."""
+    found = []
+    for kind, query in queries.items():
+        count, fingerprint = _one(connection, query)
+        found.append(SchemaContent(kind=kind, count=count, fingerprint=fingerprint))
+    return found
 
 
 def sequence_values(connection: Connection, sequences: Sequence[TableName]) -> list[SequenceValue]:

@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
@@ -87,7 +87,13 @@ class DumpStore:
 
         A file whose newest version is a delete marker is not there. What is no dump's is passed over.
         """
-        prefix = self.prefix if database is None else f"{self.prefix}{quote(database, safe='')}/"
+        return self._listed(self.prefix if database is None else f"{self.prefix}{quote(database, safe='')}/")
+
+    def again(self, entry: DumpEntry) -> DumpEntry:
+        """Return a dump's folder as a listing of it alone shows it now; without files where nothing is left of it."""
+        return next(iter(self._listed(entry.prefix)), replace(entry, files={}, proofs=(), kept=False))
+
+    def _listed(self, prefix: str) -> list[DumpEntry]:
         found: dict[str, dict[str, StoredFile]] = {}
         with translated(f"list s3://{self.bucket}/{prefix}"):
             for version in sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=prefix):
@@ -236,13 +242,14 @@ class DumpStore:
     def discard(self, folder: str) -> list[str]:
         """Delete what a failed dump left below its folder, its manifest first; return what stays as hidden versions.
 
-        Those the bucket's lock keeps until its time is over. Raises CleanUpIncomplete naming what could not be hidden.
+        Those the bucket's lock keeps until its time is over. Raises CleanUpIncomplete naming all that could not be hidden.
         """
         with translated(f"list s3://{self.bucket}/{folder}"):
             found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=folder)
             versions = [(str(entry["Key"]), str(entry["VersionId"])) for entry in found]
         hidden: list[str] = []
-        for key, version in sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST}"), pair[0])):
+        ordered = sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST}"), pair[0]))
+        for number, (key, version) in enumerate(ordered):
             try:
                 with translated(f"delete s3://{self.bucket}/{key}"):
                     if not self._deleted(key, version):
@@ -250,11 +257,23 @@ class DumpStore:
                         hidden.append(f"s3://{self.bucket}/{key}")
             except Unreachable as error:
                 # Without its files a manifest would still be taken for a dump: they stay as long as it may be there.
-                raise CleanUpIncomplete(
-                    f"{error.summary}; below s3://{self.bucket}/{folder} there is more of a dump that failed",
-                    hint=f"aws s3 rm --recursive s3://{self.bucket}/{folder}",
-                ) from error
+                raise self._left(folder, [key for key, _ in ordered[number:]], error) from error
         return hidden
+
+    def _left(self, folder: str, keys: list[str], error: Unreachable) -> CleanUpIncomplete:
+        """Return what is to be said of the files of a failed dump that could not be taken back."""
+        names = ", ".join(sorted({key.removeprefix(folder) for key in keys}))
+        left = f"{error.summary}; below s3://{self.bucket}/{folder} there still are {names}"
+        name = folder.rstrip("/").rpartition("/")[2]
+        if any(key.endswith(f"/{MANIFEST}") for key in keys):
+            # It was on its way when something failed: what is there may be all of it.
+            return CleanUpIncomplete(
+                f"{left}: with its manifest it may be a whole dump", hint=f"lifeboat verify {name} --level 2 says"
+            )
+        return CleanUpIncomplete(
+            f"{left}: without a manifest they are no dump, and nothing restores them",
+            hint="lifeboat retention apply lets the bucket expire them once they are older than the daily dumps",
+        )
 
     def _deleted(self, key: str, version: str) -> bool:
         """Delete one version for good; return whether the bucket lets us."""

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.database_model import StoredUpload, dump_begun_at
-from lifeboat.errors import IntegrityFailure, Refused
+from lifeboat.errors import Failed, IntegrityFailure, Refused
 
 # Measured: 8 MiB and four of them in flight are at the plateau; larger ones only cost memory.
 _PART = 8 * 1024 * 1024
@@ -105,7 +105,11 @@ class Uploads:
         return _Part(number=number, etag=str(answer["ETag"]), digest=digest)
 
     def complete(self, upload: LeftUpload, parts: list[_Part], size: int) -> dict[str, Any]:
-        """Make an object of the parts, unless there is one of that key; raises Refused where there is."""
+        """Make an object of the parts, unless there is one of that key; raises Refused where there is.
+
+        Where the answer to an earlier try was lost, returns what the bucket's listing says of the object: raises Unreachable
+        where nobody may look, Failed where it is not one object of this size.
+        """
         listed = [
             {"PartNumber": p.number, "ETag": p.etag, "ChecksumSHA256": base64.b64encode(p.digest).decode()}
             for p in parts
@@ -128,8 +132,20 @@ class Uploads:
                 if sdk.code(error) not in _GONE:
                     raise
                 # The answer to an earlier try was lost: it may have been done.
-                answer = self._s3.head_object(Bucket=self.bucket, Key=upload.key, ChecksumMode="ENABLED")
+                answer = self._completed(upload.key, size)
         return answer
+
+    def _completed(self, key: str, size: int) -> dict[str, Any]:
+        """Return what the bucket's listing says of a key that only one upload was ever begun for."""
+        # Not HeadObject: who dumps may list versions and read none of them (modules/dump-bucket, writer_policy_json).
+        found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=key)
+        there = [version for version in found if version["Key"] == key]
+        if [(version["IsLatest"], int(version["Size"])) for version in there] != [(True, size)]:
+            raise Failed(
+                f"S3 knows the upload to s3://{self.bucket}/{key} no more, and the bucket has no object of its {size} bytes",
+                hint="run the same command again",
+            )
+        return {"ETag": there[0]["ETag"], "VersionId": there[0]["VersionId"]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,6 +141,14 @@ class ScratchServer:
                 connection.execute(_create(like.encoding, _NEUTRAL_LOCALE, _NEUTRAL_LOCALE))
         return remarks
 
+    def create_roles(self, names: Sequence[str]) -> None:
+        """Make roles that nobody can sign in as and that have nothing, but those that are there: policies name them."""
+        with self.as_role(ADMIN).connection(application="lifeboat verify") as connection:
+            there = {row[0] for row in connection.execute("SELECT rolname::text FROM pg_roles")}
+            for name in names:
+                if name not in there:
+                    connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
     def create_extensions(self, wanted: Sequence[tuple[str, str]]) -> None:
         """Create extensions (name, schema) that only a superuser may create, before anything of the archive is there."""
         with self.as_role(ADMIN).connection(application="lifeboat verify") as connection:

@@ -199,14 +199,14 @@ def _one(run: _Run, database: str) -> DumpOutcome:
 
 def _dumped(run: _Run, order: Order) -> Manifest:
     tools = Tools(postgres=run.postgres.of(order.database), programs=run.programs, store=run.store, uploads=run.uploads)
-    before = _measure(run, order.database)
+    before, unmeasured = _measure(run, order.database)
     settings = run.site.project.environment.dumps
     floors = Floors(bytes_percent=settings.shrink_percent, tables_percent=settings.tables_shrink_percent)
 
     def flagged(manifest: Manifest) -> tuple[str, ...]:
         if run.wanted.accepting:
             return (f"{dump_floors.ACCEPTED} by {run_files.user_name()}",)
-        return dump_floors.flags(manifest, before, floors)
+        return dump_floors.flags(manifest, before, floors) if before else unmeasured
 
     manifest = dumping.dump(tools, order, run.tell, flagged)
     run.tell.say(
@@ -215,21 +215,26 @@ def _dumped(run: _Run, order: Order) -> Manifest:
     return manifest
 
 
-def _measure(run: _Run, database: str) -> list[Manifest]:
-    """Return the dumps that the next one is measured by, read before it is begun."""
+def _measure(run: _Run, database: str) -> tuple[list[Manifest], tuple[str, ...]]:
+    """Return the dumps that the next one is measured by, read before it is begun, and its flags where there are none.
+
+    That those before cannot be read, since their key is gone say, is no reason to make none any more.
+    """
     found: list[Manifest] = []
     measure: list[Manifest] = []
+    unread = 0
     for entry in reversed(run.store.entries(database)):
         if not entry.complete:
             continue
         try:
             found.append(run.store.manifest(entry))
-        except IntegrityFailure as error:
+        except (IntegrityFailure, Unreachable) as error:
             run.tell.warn(error.summary)
+            unread += 1
         measure = dump_floors.measure(found, run.wanted.selection)
-        if len(measure) == dump_floors.NEWEST or (measure and measure[-1].flags):
+        if dump_floors.NEWEST in (len(measure), unread) or (measure and measure[-1].flags):
             break
-    return measure
+    return measure, dump_floors.unmeasured(found, run.wanted.selection, unread)
 
 
 def _suspicion(manifest: Manifest) -> LifeboatError | None:

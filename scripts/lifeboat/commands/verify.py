@@ -14,7 +14,7 @@ from lifeboat.decisions.samples import Share
 from lifeboat.dumps import choosing, verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, Verified
-from lifeboat.errors import IntegrityFailure, NothingFits, Refused, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable, WrongConfiguration
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -36,20 +36,21 @@ def run(site: Site, tellers: Tellers, which: Which, depth: Depth) -> list[Verifi
     recovery = outputs.recovery(site.stack_store())
     store = site.dump_store(recovery)
     chosen = _chosen(store, which, recovery.database.name)
-    if depth.level == 1:
+    if depth.level == 1 and len(chosen) > 1:
         return list(_side_by_side(store, chosen, depth, tellers))
     done = []
     for number, entry in enumerate(chosen, 1):
         if len(chosen) > 1:
             tellers.say(f"{number} of {len(chosen)}: {entry.database} {entry.id}")
-        done.append(verifying.verify(store, entry, depth, tellers))
+        look = verifying.verify if len(chosen) == 1 else verifying.one_of_several
+        done.append(look(store, entry, depth, tellers))
     return done
 
 
 def _side_by_side(store: DumpStore, chosen: Sequence[DumpEntry], depth: Depth, tellers: Tellers) -> Iterator[Verified]:
     quiet = Tellers(say=lambda _: None, tell=lambda *_: None)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for number, done in enumerate(pool.map(lambda e: verifying.verify(store, e, depth, quiet), chosen), 1):
+        for number, done in enumerate(pool.map(lambda e: verifying.one_of_several(store, e, depth, quiet), chosen), 1):
             if number % 500 == 0:
                 tellers.say(f"{number:,} of {len(chosen):,} copies")
             yield done
@@ -82,7 +83,7 @@ def depth(site: Site, asked: Depth) -> Depth:
 
 
 def require_sound(done: Sequence[Verified]) -> None:
-    """Raise IntegrityFailure where a copy failed, Refused where one could not be looked at."""
+    """Raise IntegrityFailure where a copy failed, Unreachable or Refused where one could not be looked at."""
     failed = [v for v in done if v.proof is not None and v.proof.verdict is Verdict.FAILED]
     if failed:
         raise IntegrityFailure(
@@ -91,9 +92,23 @@ def require_sound(done: Sequence[Verified]) -> None:
             hint="lifeboat backups shows the others; a new one: lifeboat dump",
         )
     unable = [v for v in done if v.proof is None]
+    unread = [v for v in unable if isinstance(v.unable, Unreachable)]
+    if unread:
+        raise Unreachable(
+            f"{len(unread)} of {len(done)} copies could not be read:\n" + _why(unread),
+            hint="where permissions or a key refuse it, take a role that may; else run it again",
+        )
     if unable:
         raise Refused(
-            f"{len(unable)} of {len(done)} copies could not be looked at so deep on this machine:\n"
-            + "\n".join(f"  {v.entry.id}: {v.unable}" for v in unable),
+            f"{len(unable)} of {len(done)} copies could not be looked at so deep on this machine:\n" + _why(unable),
             hint="lifeboat verify --level 2 reads every byte of them",
         )
+
+
+def _why(unable: Sequence[Verified]) -> str:
+    """Return a line for each copy that could not be looked at."""
+    lines = []
+    for one in unable:
+        then = f"; {one.unable.hint}" if one.unable is not None and one.unable.hint else ""
+        lines.append(f"  {one.entry.id}: {one.unable}{then}")
+    return "\n".join(lines)

@@ -19,11 +19,12 @@ class Compared:
 
 
 def compared(wanted: Contents, found: Contents, *, descending: Collection[TableName] = _NONE) -> Compared:
-    """Compare rows and fingerprints of each table, sequences, large objects and extensions.
+    """Compare rows and fingerprints of each table, sequences, large objects, extensions and definitions.
 
     `descending` names the sequences that count down. A sequence may be ahead of the dump and never behind it.
     """
     findings = [*_tables(wanted, found), *_sequences(wanted, found, descending), *_large_objects(wanted, found)]
+    findings += _schema(wanted, found)
     versions = {extension.name: extension.version for extension in found.extensions}
     findings += [f"extension {e.name} is missing" for e in wanted.extensions if e.name not in versions]
     remarks = [
@@ -31,6 +32,11 @@ def compared(wanted: Contents, found: Contents, *, descending: Collection[TableN
         for e in wanted.extensions
         if versions.get(e.name, e.version) != e.version
     ]
+    if found.schema and not wanted.schema:
+        remarks.append(
+            "the schema's definitions are not compared: they were changed while it was dumped, or the server is of another"
+            " major version"
+        )
     return Compared(findings=tuple(findings), remarks=tuple(remarks))
 
 
@@ -79,6 +85,22 @@ def _sequences(wanted: Contents, found: Contents, descending: Collection[TableNa
             findings.append(f"sequence {value.sequence} is missing")
         elif behind(value, other, step=-1 if value.sequence in descending else 1):
             findings.append(f"sequence {value.sequence} is at {other.last_value}, behind {value.last_value}")
+    return findings
+
+
+def _schema(wanted: Contents, found: Contents) -> list[str]:
+    here = {content.kind: content for content in found.schema}
+    findings = []
+    for content in wanted.schema:
+        other = here.get(content.kind)
+        if other is None:
+            findings.append(f"nobody looked at the {content.kind}")
+        elif other.count != content.count:
+            findings.append(f"there are {other.count:,} {content.kind}, not {content.count:,}")
+        elif other.fingerprint != content.fingerprint:
+            findings.append(
+                f"there are {other.count:,} {content.kind} as it should be, but not all defined as they were"
+            )
     return findings
 
 

@@ -63,6 +63,19 @@ def flags(manifest: Manifest, before: Sequence[Manifest], floors: Floors) -> tup
     return tuple(found)
 
 
+def unmeasured(found: Sequence[Manifest], selection: Selection, unread: int) -> tuple[str, ...]:
+    """Return what is suspicious about a dump of a selection that has none to be measured by; nothing where it is the first.
+
+    `found` are the manifests of those before it, beside `unread` ones that nobody can read.
+    """
+    others = unread + sum(manifest.selection == selection for manifest in found)
+    if not others:
+        return ()
+    return (
+        f"nobody can tell whether it shrank: none of the {others} dumps before it can be read and is not flagged itself",
+    )
+
+
 def raw_size(manifest: Manifest) -> int:
     """Return the bytes of a dump before compression."""
     return sum(file.raw_size for file in manifest.files)

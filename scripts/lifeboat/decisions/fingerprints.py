@@ -35,7 +35,7 @@ def fingerprint_sql(table: TableName, columns: Sequence[str]) -> str:
     row = f"ROW({', '.join(quoted(column) for column in sorted(columns))})::text"
     # Within, so that no column or table of the database may be called as what is here; OFFSET 0: the text is made once.
     source = f"(SELECT {row} AS content FROM ONLY {quoted_name(table)} OFFSET 0) AS rendered"  # noqa: S608  (names are quoted)
-    return f"SELECT count(*), {_summed('content')} FROM {source}"  # noqa: S608  (names are quoted)
+    return f"SELECT count(*), {summed('content')} FROM {source}"  # noqa: S608  (names are quoted)
 
 
 def large_objects_sql() -> str:
@@ -49,12 +49,12 @@ def large_objects_sql() -> str:
             FROM pieces, LATERAL ({_PIECE.format(f"pieces.oid, pieces.at + {LARGE_OBJECT_PIECE}")}) AS piece
             WHERE pieces.size = {LARGE_OBJECT_PIECE}
         )
-        SELECT count(*) FILTER (WHERE at = 0), {_summed("content")}
+        SELECT count(*) FILTER (WHERE at = 0), {summed("content")}
         FROM (SELECT at, concat_ws(':', oid, at, encode(body, 'hex')) AS content FROM pieces) AS rendered
     """  # noqa: S608  (nothing in it comes from outside)
 
 
-def _summed(content: str) -> str:
+def summed(content: str) -> str:
     """Return an expression for the fingerprint of many texts.
 
     hashtextextended is three times as fast as SHA-256 or MD5 of rows, and the same in all versions: tables that are

@@ -15,6 +15,7 @@ from lifeboat.database_model import (
     Extension,
     LargeObjects,
     Manifest,
+    SchemaContent,
     Selection,
     SequenceValue,
     Server,
@@ -197,6 +198,10 @@ def _contents(of: _Fields) -> Contents:
             "large_objects", lambda o: LargeObjects(count=o.size("count"), fingerprint=o.text("fingerprint"))
         ),
         extensions=of.many("extensions", lambda e: Extension(name=e.text("name"), version=e.text("version"))),
+        schema=of.many(
+            "schema",
+            lambda s: SchemaContent(kind=s.text("kind"), count=s.size("count"), fingerprint=s.text("fingerprint")),
+        ),
     )
 
 

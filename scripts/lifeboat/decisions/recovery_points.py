@@ -14,7 +14,6 @@ from lifeboat.database_model import (
     RecoveryPoint,
     RecoveryPointId,
     Unseen,
-    Verdict,
     dump_begun_at,
 )
 from lifeboat.decisions import restores
@@ -67,7 +66,7 @@ def _missing_in(here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], n
 
 
 def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
-    failed = bool(entry.proofs) and entry.proofs[-1].verdict is Verdict.FAILED
+    failure = entry.failure
     return RecoveryPoint(
         id=RecoveryPointId(entry.id),
         kind=PointKind.DUMP,
@@ -80,8 +79,8 @@ def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
         key=place.key,
         proven=entry.proven,
         kept=entry.kept,
-        flags=(f"its last verification (level {entry.proofs[-1].level}) failed",) if failed else (),
-        doubts=tuple(restores.failed_proofs(entry.proofs)),
+        flags=() if failure is None else (f"its last verification (level {failure.level}) failed",),
+        doubts=tuple(restores.failed_proof(entry)),
     )
 
 

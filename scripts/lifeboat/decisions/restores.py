@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lifeboat.database_model import DumpEntry, DumpId, Manifest, Proof, Server, Verdict
+from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server
 
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
@@ -56,19 +56,15 @@ def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
 
 def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
     """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
-    return [*(f"flagged when it was taken: {flag}" for flag in manifest.flags), *failed_proofs(entry.proofs)]
+    return [*(f"flagged when it was taken: {flag}" for flag in manifest.flags), *failed_proof(entry)]
 
 
-def failed_proofs(proofs: Sequence[Proof]) -> list[str]:
-    """Return which verification a dump failed; none where a later one, at least as deep, found nothing wrong."""
-    failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
-    if not failed:
-        return []
-    last = max(failed, key=lambda proof: proof.at)
-    later = [proof for proof in proofs if proof.verdict is Verdict.PASSED and proof.at > last.at]
-    if any(proof.level >= last.level for proof in later):
-        return []
-    return [f"its verification of {last.at:%Y-%m-%d %H:%M}Z at level {last.level} failed"]
+def failed_proof(entry: DumpEntry) -> list[str]:
+    """Return which verification a dump failed; nothing where a later one, at least as deep, found nothing wrong."""
+    failure = entry.failure
+    return (
+        [] if failure is None else [f"its verification of {failure.at:%Y-%m-%d %H:%M}Z at level {failure.level} failed"]
+    )
 
 
 def unfit_for_recovery(manifest: Manifest, database: str, major: int) -> list[str]:

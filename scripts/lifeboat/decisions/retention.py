@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy, Verdict
+from lifeboat.database_model import DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
 
 # What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
 # The manifest is stored when a dump ends, and none takes this long.
@@ -66,12 +66,12 @@ def _of_one(dumps: Sequence[DumpFacts], policy: RetentionPolicy, now: datetime) 
 
 
 def _is_doubtful(dump: DumpFacts) -> bool:
-    """Return whether something speaks against a dump: a flag of its manifest, or that its last verification failed."""
+    """Return whether something speaks against a dump: a flag of its manifest, or a verification that it failed."""
     return bool(dump.suspicious) or _failed(dump)
 
 
 def _failed(dump: DumpFacts) -> bool:
-    return bool(dump.entry.proofs) and dump.entry.proofs[-1].verdict is Verdict.FAILED
+    return dump.entry.failure is not None
 
 
 def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:

@@ -43,7 +43,7 @@ def said(entry: DumpEntry) -> str:
 def whole(store: DumpStore, entry: DumpEntry) -> Manifest:
     """Return the manifest of a dump whose files are all there as they were stored; raises IntegrityFailure."""
     manifest = store.manifest(entry)
-    damaged = stored_files.findings(entry, manifest)
+    damaged = damage(store, entry, manifest)
     if damaged:
         raise IntegrityFailure(
             f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),
@@ -60,6 +60,16 @@ def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
             f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
             hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
         )
+
+
+def damage(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> list[str]:
+    """Return what in a dump's folder is not as its manifest says; nothing where all is as it was stored.
+
+    Looks at the folder once more before it says so: a long listing is read page by page, and of a dump that was completed
+    between two of them the first one lacks the files.
+    """
+    found = stored_files.findings(entry, manifest)
+    return stored_files.findings(store.again(entry), manifest) if found else []
 
 
 def copy_of(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Copy:

@@ -1,4 +1,4 @@
-"""The content of a database as it is compared: rows, fingerprints, sequences, large objects, extensions."""
+"""The content of a database as it is compared: rows, fingerprints, sequences, large objects, extensions, definitions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from psycopg.pq import TransactionStatus
 
 from lifeboat.clients import dump_server
 from lifeboat.clients.dump_server import Connection
-from lifeboat.database_model import Contents, LargeObjects, Selection, TableContent, TableName
-from lifeboat.decisions import fingerprints, selections
+from lifeboat.database_model import Contents, LargeObjects, SchemaContent, Selection, TableContent, TableName
+from lifeboat.decisions import fingerprints, schema_fingerprints, selections
 
 
 def contents(
@@ -20,7 +20,8 @@ def contents(
 
     Rows of a table are its own, without those of its partitions and children. Not among the tables: materialized views
     (made anew by a restore), foreign tables, what extensions made, and on a standby unlogged tables, which are empty
-    there. Large objects belong to no selection but the whole. `told` hears of each table when it is done.
+    there. Large objects and definitions belong to no selection but the whole; definitions that were changed meanwhile, which
+    no snapshot of rows prevents, are left out. `told` hears of each table when it is done.
     """
     if connection.info.transaction_status == TransactionStatus.IDLE:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -28,6 +29,7 @@ def contents(
         chosen = selections.chosen(dump_server.relations(connection), selection)
         standby = dump_server.in_recovery(connection)
         dump_server.pin(connection, fingerprints.SETTINGS)
+        schema = _schema(connection, selection)
         tables: list[TableContent] = []
         for relation in chosen.of_kind("r"):
             if standby and relation.unlogged:
@@ -45,4 +47,12 @@ def contents(
             if selection.whole
             else LargeObjects(count=0, fingerprint=""),
             extensions=tuple(dump_server.extensions(connection)),
+            schema=schema if schema == _schema(connection, selection) else (),
         )
+
+
+def _schema(connection: Connection, selection: Selection) -> tuple[SchemaContent, ...]:
+    """Return the definitions of a whole database; of a part of one nobody says which are in it."""
+    if not selection.whole:
+        return ()
+    return tuple(dump_server.schema_contents(connection, schema_fingerprints.queries()))

@@ -94,7 +94,7 @@ def chosen(order: Order, found: Sequence[Relation]) -> tuple[Relation, ...]:
 
 
 def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest], tuple[str, ...]]) -> Manifest:
-    """Dump a database and return its manifest, which is then in the bucket; on any error nothing is left of it.
+    """Dump a database and return its manifest, which is then in the bucket; on any error nothing is left of it, or that is named.
 
     `flagged` says what is suspicious about a dump before its manifest is written. An error says which part failed.
     """
@@ -154,6 +154,7 @@ class _Work:
     env: Mapping[str, str]
     streams: list[Stream] = field(default_factory=list)
     compared: int = 0
+    then: str = ""  # what to do about what is left
     _reading: Connection | None = None
     _pool: ThreadPoolExecutor | None = None
     _beginning: Future[None] | None = None
@@ -263,6 +264,7 @@ class _Work:
                 left += [f"{name} stays as a hidden version until its lock ends" for name in hidden]
             except LifeboatError as error:
                 left.append(error.summary)
+                self.then = error.hint
         return left
 
     @property
@@ -299,6 +301,7 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
     text = "left behind: " + "; ".join(left)
     if isinstance(error, LifeboatError):
         error.summary = f"{error.summary}\n{text}"
+        error.hint = "; ".join(filter(None, (error.hint, work.then)))
     else:
         tell.warn(text)
 

@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lifeboat.clients import dump_reading, restore_target
+from lifeboat.clients import dump_reading, dump_server, restore_target
 from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
-from lifeboat.database_model import Contents, DumpFile, Manifest, TableName
+from lifeboat.database_model import Contents, DumpFile, Manifest, Server, TableName
 from lifeboat.decisions import archives, comparisons, restore_errors
 from lifeboat.decisions.archives import Item, LeftOut, Rights
 from lifeboat.decisions.comparisons import Compared
@@ -158,18 +158,23 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
         target.postgres.connection(application="lifeboat restore") as connection,
     ):
         found = contents(connection, copy.manifest.selection)
+        wanted = _comparable(copy.manifest, dump_server.server(connection))
     return Restored(
         contents=found,
-        compared=comparisons.compared(_comparable(copy.manifest), found, descending=descending),
+        compared=comparisons.compared(wanted, found, descending=descending),
         left_out=chosen.left_out,
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
 
 
-def _comparable(manifest: Manifest) -> Contents:
-    """Return what a restored database is compared with: of a part of a database pg_dump takes no extensions."""
-    return manifest.contents if manifest.selection.whole else replace(manifest.contents, extensions=())
+def _comparable(manifest: Manifest, server: Server) -> Contents:
+    """Return what a restored database is compared with.
+
+    Of a part of a database pg_dump takes no extensions; each major version writes definitions in its own way.
+    """
+    found = manifest.contents if manifest.selection.whole else replace(manifest.contents, extensions=())
+    return found if server.major == manifest.server.major else replace(found, schema=())
 
 
 def _make_schemas(manifest: Manifest, target: Target) -> None:

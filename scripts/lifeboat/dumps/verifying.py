@@ -20,10 +20,10 @@ from lifeboat.clients.postgres import Postgres, said
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
 from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
-from lifeboat.decisions import comparisons, extensions, probes, restore_errors, stored_files
+from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names
 from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
-from lifeboat.dumps import restoring
+from lifeboat.dumps import choosing, restoring
 from lifeboat.dumps.choosing import copy_of
 from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
 from lifeboat.errors import (
@@ -41,6 +41,10 @@ _MARGIN = 1024**3
 # Measured: 1.31 times the raw bytes on the disk with all indexes; a copy with many of them may take thrice as much.
 _DISK_PER_RAW = 4
 _INDEX_CHECK_JOBS = 2
+_DISK_FULL = (
+    "No space left on device"  # as the C library has it, under which PostgreSQL's programs and servers run here
+)
+_MOST_GLOBALS = 16 * 1024**2  # bytes of pg_dumpall's output that are looked into: more than 100,000 roles
 _EXTENSION = re.compile(
     r'^CREATE EXTENSION IF NOT EXISTS (?P<name>"(?:[^"]|"")+"|\w+) WITH SCHEMA (?P<schema>"(?:[^"]|"")+"|\w+);$',
     re.MULTILINE,
@@ -62,7 +66,7 @@ class Verified:
 
     entry: DumpEntry
     proof: Proof | None
-    unable: str = ""
+    unable: LifeboatError | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -81,7 +85,7 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     try:
         findings, remarks = _findings(store, entry, depth, tellers)
     except NotHere as error:
-        return Verified(entry=entry, proof=None, unable=error.summary)
+        return Verified(entry=entry, proof=None, unable=error)
     proof = Proof(
         level=depth.level,
         at=datetime.now(UTC),
@@ -89,8 +93,25 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
         findings=tuple(restore_errors.plain(finding) for finding in findings),
         took=timedelta(seconds=round(time.monotonic() - begun, 3)),
     )
-    store.prove(entry, proof)
+    try:
+        store.prove(entry, proof)
+    except LifeboatError as error:
+        told = "\n".join(f"  {finding}" for finding in proof.findings) or "  nothing wrong"
+        error.summary = f"{error.summary}\nnot written down is what level {depth.level} found in {entry.id}:\n{told}"
+        raise
     return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
+
+
+def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> Verified:
+    """Verify a copy; that it cannot be read, since its key is gone say, keeps no other one from being looked at.
+
+    Raises Unreachable where the bucket itself does not answer.
+    """
+    try:
+        return verify(store, entry, depth, tellers)
+    except (Unreachable, scratch_server.NoScratchServer) as error:
+        store.again(entry)
+        return Verified(entry=entry, proof=None, unable=error)
 
 
 def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
@@ -99,7 +120,7 @@ def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers
         manifest = store.manifest(entry)
     except (IntegrityFailure, NothingFits) as error:
         return [error.summary], []
-    found = stored_files.findings(entry, manifest)
+    found = choosing.damage(store, entry, manifest)
     if found or depth.level == 1:
         return found, []
     copy = copy_of(store, entry, manifest)
@@ -190,6 +211,12 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     except (Unreachable, Failed, RoleMissing) as error:
         if error in bucket.failures or isinstance(error, scratch_server.NoScratchServer):
             raise
+        if _DISK_FULL in error.summary:
+            # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
+            raise NotHere(
+                f"the disk of this machine is full, which says nothing about the copy: {error.summary}",
+                hint="make room, or name a larger disk: TMPDIR=/… before the same command",
+            ) from error
         return [f"it cannot be restored: {error.summary}"], []
 
 
@@ -228,9 +255,7 @@ class _Scratch(NamedTuple):
 def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[str]:
     copy, scratch, programs, tellers = here
     there = _extensions(copy, scratch, programs)
-    for file in copy.manifest.files:
-        if file.name == GLOBALS_FILE:
-            _read(copy, file, programs, lambda _: None)
+    scratch.create_roles(_roles(copy))
     target = Target(postgres=scratch.as_role(RESTORER), rights=Rights(superuser=False, schemas_there=there), jobs=2)
     done = restoring.restore(copy, target, programs, tellers)
     remarks += [f"left out: {left.item}: {left.why}" for left in done.left_out]
@@ -263,6 +288,18 @@ def _extensions(copy: Copy, scratch: ScratchServer, programs: RestorePrograms) -
     schemas = _extension_schemas(copy, programs) if wanted.beforehand else {}
     scratch.create_extensions([(name, schemas.get(name, "public")) for name in wanted.beforehand])
     return frozenset(schemas.get(name, "public") for name in wanted.beforehand) - {"public", "pg_catalog"}
+
+
+def _roles(copy: Copy) -> list[str]:
+    """Return the names of the roles that there were where a copy was taken."""
+    for file in copy.manifest.files:
+        if file.name == GLOBALS_FILE:
+            with copy.content(file) as content:
+                written = bytearray()
+                for piece in content:  # to its end, which shows whether it is whole
+                    written += piece[: _MOST_GLOBALS - len(written)]
+            return role_names.named(written.decode(errors="replace"))
+    return []
 
 
 def _name(item: Item) -> str:

@@ -1,0 +1,79 @@
+"""Verifying where the bucket does not play along: nothing is called good or bad that was not looked at, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from lifeboat.commands import verify as verify_command
+from lifeboat.database_model import Verdict
+from lifeboat.dumps import verifying
+from lifeboat.dumps.restoring import Tellers
+from lifeboat.dumps.verifying import Depth
+from lifeboat.errors import Unreachable
+
+from tests.conftest import RunningCloud
+from tests.dump_buckets import Bucket, dump_bucket
+
+QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
+LISTED = Depth(level=1)
+
+
+@pytest.fixture
+def bucket(cloud: RunningCloud) -> Iterator[Bucket]:
+    yield from dump_bucket(cloud)
+
+
+def test_a_dump_that_was_completed_between_two_pages_of_a_listing_is_not_called_bad(bucket: Bucket) -> None:
+    entry = bucket.whole()
+    early = replace(entry, files={name: f for name, f in entry.files.items() if name != "data-00.dump.zst"})
+
+    done = verifying.verify(bucket.store, early, LISTED, QUIET)
+
+    assert done.proof is not None
+    assert (done.proof.verdict, done.proof.findings) == (Verdict.PASSED, ())
+
+
+def test_a_file_that_is_gone_is_found_at_level_1(bucket: Bucket) -> None:
+    entry = bucket.whole()
+    bucket.s3.delete_object(Bucket=bucket.store.bucket, Key=f"{entry.prefix}data-00.dump.zst")
+
+    done = verifying.verify(bucket.store, bucket.entry(), LISTED, QUIET)
+
+    assert done.proof is not None
+    assert done.proof.findings == ("data-00.dump.zst is missing",)
+
+
+def test_a_copy_that_cannot_be_read_keeps_no_other_from_being_looked_at(bucket: Bucket) -> None:
+    entries = [bucket.whole(number) for number in (1, 2)]
+    bucket.fail("GetObject", code="KMS.DisabledException", status=400)
+
+    done = [verifying.one_of_several(bucket.store, entry, LISTED, QUIET) for entry in entries]
+
+    assert [None if one.proof is None else one.proof.verdict for one in done] == [None, Verdict.PASSED]
+    with pytest.raises(Unreachable) as raised:
+        verify_command.require_sound(done)
+    assert raised.value.summary.startswith(f"1 of 2 copies could not be read:\n  {entries[0].id}: cannot read s3://")
+    assert "KMS.DisabledException" in raised.value.summary
+
+
+def test_a_bucket_that_does_not_answer_ends_it(bucket: Bucket) -> None:
+    entry = bucket.whole()
+    bucket.fail("GetObject|ListObjectVersions", code="AccessDenied", status=403, times=100)
+
+    with pytest.raises(Unreachable, match="cannot list s3://"):
+        verifying.one_of_several(bucket.store, entry, LISTED, QUIET)
+
+
+def test_what_was_found_is_told_where_it_cannot_be_written_down(bucket: Bucket) -> None:
+    entry = bucket.whole()
+    bucket.s3.delete_object(Bucket=bucket.store.bucket, Key=f"{entry.prefix}data-00.dump.zst")
+    bucket.fail("PutObject", code="AccessDenied", status=403, times=100)
+
+    with pytest.raises(Unreachable) as raised:
+        verifying.verify(bucket.store, bucket.entry(), LISTED, QUIET)
+
+    assert raised.value.summary.endswith(
+        f"\nnot written down is what level 1 found in {entry.id}:\n  data-00.dump.zst is missing"
+    )
