@@ -465,14 +465,6 @@ def _roles(look: _Look) -> Iterator[_Found]:
         yield _Found(id=look.value("name"), import_id=look.value("name"), tags=sdk.tags(answer["Role"].get("Tags", [])))
 
 
-def _policies(look: _Look) -> Iterator[_Found]:
-    client, name = look.client("iam"), look.value("name")
-    for policy in sdk.items(client, "list_policies", "Policies", Scope="Local"):
-        if policy["PolicyName"] == name:
-            tags = sdk.tags(client.list_policy_tags(PolicyArn=policy["Arn"])["Tags"])
-            yield _Found(id=policy["Arn"], import_id=policy["Arn"], tags=tags)
-
-
 def _instance_profiles(look: _Look) -> Iterator[_Found]:
     name = look.value("name")
     answer = _get("NoSuchEntity", look.client("iam").get_instance_profile, InstanceProfileName=name)
