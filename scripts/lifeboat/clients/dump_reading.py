@@ -10,42 +10,46 @@ import zstandard
 from lifeboat.database_model import DumpFile
 from lifeboat.errors import IntegrityFailure
 
-# What pg_restore is fed at once: with more of it, memory more than doubles (285 against 114 MB). It is what a block of
-# zstd holds at most (RFC 8878, 3.1.1.2.4), however few its bytes are.
-SLICE_BYTES = 128 * 1024
+SLICE_BYTES = (
+    128 * 1024
+)  # what pg_restore is fed at once: with more of it, memory more than doubles (285 against 114 MB)
+# 1 KiB of zstd may stand for 32 MiB (256 blocks of four bytes and 128 KiB): more at once would be a way to fill memory.
+_FED_BYTES = 1024
 # RFC 8878, 3.1.1.1.2: what every decoder should support; our own archives need far less.
 _WINDOW_BYTES = 8 * 1024 * 1024
-# RFC 8878, 3.1.1.1: of a frame's header, by the bits of its descriptor.
-_DESCRIPTOR_AT = 4
-_DICTIONARY_BYTES = (0, 1, 2, 4)
-_SIZE_BYTES = (0, 2, 4, 8)
-_BLOCK_HEADER_BYTES, _CHECKSUM_BYTES = 3, 4
-_RUN_LENGTH, _RESERVED = 1, 3
+_LONGEST_HEADER = 18  # bytes of a zstd frame's header, at most
 
 
-def slices(chunks: Iterable[bytes], file: DumpFile, passed: Callable[[int], None]) -> Iterator[bytes]:
+def slices(chunks: Iterable[bytes], file: DumpFile, passed: Callable[[int], None]) -> Iterator[memoryview]:
     """Yield the content of a file of a dump, decompressed, in slices of at most SLICE_BYTES.
 
     `passed` is told of each chunk of stored bytes. Raises IntegrityFailure as soon as anything is not what the manifest
     says (size and SHA-256 of the stored and of the raw bytes; one zstd frame with a checksum that ends with the file): the
-    last slice is not yielded before it is known that all of it is right.
+    last slices are not yielded before it is known that all of it is right.
     """
     stored, raw = _Counted(file.name, "stored", file.size), _Counted(file.name, "raw", file.raw_size)
     frame = _Frame(file.name)
-    held: bytes | None = None
+    held: memoryview | None = None
     for chunk in chunks:
         passed(len(chunk))
         stored.add(chunk)
         for content in frame.content(chunk):
             raw.add(content)
-            if held is not None:
-                yield held
-            held = content
+            for piece in _sliced(content):
+                if held is not None:
+                    yield held
+                held = piece
     stored.require(file.sha256)
     frame.require_end()
     raw.require(file.raw_sha256)
     if held is not None:
         yield held
+
+
+def _sliced(content: bytes) -> Iterator[memoryview]:
+    view = memoryview(content)
+    for start in range(0, len(view), SLICE_BYTES):
+        yield view[start : start + SLICE_BYTES]
 
 
 class _Counted:
@@ -69,73 +73,31 @@ class _Counted:
 
 
 class _Frame:
-    """One zstd frame with a content checksum, and nothing after it, decompressed one block at a time.
-
-    A KiB may stand for 32 MiB: what is decompressed at once is bounded by the format, not by the bytes that are given.
-    """
+    """One zstd frame with a content checksum, and nothing after it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).decompressobj()
-        self._rest = b""
-        self._descriptor: int | None = None
-        self._last_block = False
+        self._header = b""
 
     def content(self, chunk: bytes) -> Iterator[bytes]:
-        data, at = self._rest + chunk, 0
-        view = memoryview(data)
-        while at < len(data):
+        if len(self._header) < _LONGEST_HEADER:
+            self._header += chunk[:_LONGEST_HEADER]
+        view = memoryview(chunk)
+        for start in range(0, len(view), _FED_BYTES):
             if self._decompressor.eof:
                 raise IntegrityFailure(f"{self._name}: something follows the end of its zstd frame")
-            size = self._unit(view[at:])
-            if size is None or len(data) - at < size:
-                break
             try:
-                content = self._decompressor.decompress(view[at : at + size])
+                content = self._decompressor.decompress(view[start : start + _FED_BYTES])
             except zstandard.ZstdError as error:
-                raise self._unsound(str(error)) from error
-            self._passed(view[at : at + size])
-            at += size
+                raise IntegrityFailure(f"{self._name} is no sound zstd frame: {error}") from error
             if content:
                 yield content
-        self._rest = data[at:]
-
-    def _unit(self, ahead: memoryview) -> int | None:
-        """Return how many bytes the header, block or checksum takes that is next; None where too few are there to tell."""
-        if self._descriptor is None:
-            return self._header_bytes(ahead)
-        if self._last_block:
-            return _CHECKSUM_BYTES
-        if len(ahead) < _BLOCK_HEADER_BYTES:
-            return None
-        kind, size = ahead[0] >> 1 & 3, int.from_bytes(ahead[:_BLOCK_HEADER_BYTES], "little") >> 3
-        if kind == _RESERVED or size > SLICE_BYTES:
-            raise self._unsound("a block is of no kind, or longer than any")
-        return _BLOCK_HEADER_BYTES + (1 if kind == _RUN_LENGTH else size)
-
-    def _header_bytes(self, ahead: memoryview) -> int | None:
-        magic = zstandard.FRAME_HEADER[: len(ahead)]
-        if ahead[: len(magic)] != magic:
-            raise self._unsound("it does not begin as one")
-        if len(ahead) <= _DESCRIPTOR_AT:
-            return None
-        descriptor = ahead[_DESCRIPTOR_AT]
-        single, size = descriptor >> 5 & 1, _SIZE_BYTES[descriptor >> 6]
-        window_or_size = max(size, 1) if single else 1 + size
-        return _DESCRIPTOR_AT + 1 + window_or_size + _DICTIONARY_BYTES[descriptor & 3]
-
-    def _passed(self, unit: memoryview) -> None:
-        if self._descriptor is None:
-            self._descriptor = unit[_DESCRIPTOR_AT]
-        elif not self._last_block:
-            self._last_block = bool(unit[0] & 1)
-
-    def _unsound(self, why: str) -> IntegrityFailure:
-        return IntegrityFailure(f"{self._name} is no sound zstd frame: {why}")
 
     def require_end(self) -> None:
         if not self._decompressor.eof:
             raise IntegrityFailure(f"{self._name}: its zstd frame does not end")
-        assert self._descriptor is not None
-        if not self._descriptor & 4:
+        if self._decompressor.unused_data:
+            raise IntegrityFailure(f"{self._name}: something follows the end of its zstd frame")
+        if not zstandard.get_frame_parameters(self._header).has_checksum:
             raise IntegrityFailure(f"{self._name}: its zstd frame has no checksum")

@@ -50,7 +50,7 @@ class Copy:
         return tuple(sorted(found, key=lambda file: (-file.raw_size, file.name)))
 
     @contextmanager
-    def content(self, file: DumpFile, passed: Callable[[int], None] = lambda _: None) -> Iterator[Iterator[bytes]]:
+    def content(self, file: DumpFile, passed: Callable[[int], None] = lambda _: None) -> Iterator[Iterator[memoryview]]:
         """Give the decompressed content of a file, checked against the manifest as it passes."""
         with self.opened(file) as stored:
             yield dump_reading.slices(stored, file, passed)
