@@ -94,9 +94,11 @@ class Uploads:
     def memory(self, size: int) -> bytearray:
         """Return memory for a part, to be given back: what malloc frees of that size it keeps (measured 264 MB, not 171)."""
         with self._taking:
-            if self._spare and len(self._spare[-1]) == size:
-                return self._spare.pop()
-            self._spare.clear()  # parts have grown
+            found = next((number for number, spare in enumerate(self._spare) if len(spare) == size), None)
+            if found is not None:
+                return self._spare.pop(found)
+            if self._spare:  # parts have grown
+                self._spare.pop()
         return bytearray(size)
 
     def give_back(self, memory: bytearray) -> None:
