@@ -6,15 +6,21 @@ import json
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import waitress.server
+from lifeboat.database_model import DumpId
+from lifeboat.decisions import manifests
+
+from tests import dump_manifests
 
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
+FILE_SIZE = 1000
 S3_PAGE, RDS_PAGE, BACKUP_PAGE = 1000, 100, 1000
 FILES = ("data-00.dump.zst", "data-01.dump.zst", "globals.sql.zst", "manifest.json", "schema.dump.zst")
 
@@ -29,10 +35,12 @@ class Copies:
     snapshots: int
     points: int
     failed_dump: int
+    altered_dump: int
     unfinished_dump: int
     failed_snapshot: int
     partial_point: int
     asked: dict[str, int] = field(default_factory=dict)
+    proofs: list[str] = field(default_factory=list)
 
     def dump(self, number: int) -> str:
         """Return the id of a dump: one an hour."""
@@ -53,10 +61,34 @@ class Copies:
         files = [file for file in FILES if number != self.unfinished_dump or file != "manifest.json"]
         return sorted([*files, f"proofs/{at:%Y%m%dT%H%M%SZ}-2-{verdict}.json"])
 
+    @cached_property
+    def template(self) -> str:
+        """The manifest of a dump of 60 tables, with words in place of what is its own; all are equally long."""
+        files = [
+            replace(dump_manifests.file(name, 3 * FILE_SIZE), version_id="v-number", etag="e-tag") for name in FILES
+        ]
+        made = dump_manifests.manifest(
+            tables=60,
+            application=self.application,
+            files=tuple(f for f in files if f.name != "manifest.json"),
+            flags=(),
+        )
+        return manifests.written(replace(made, id=DumpId("d-id"))).decode()
+
+    def manifest(self, number: int) -> str:
+        """Return the manifest of a dump: what the listing says of its files but for the one that was altered."""
+        told = self.template.replace("d-id", self.dump(number))
+        return told.replace("v-number", f"{number:06}").replace("e-tag", f"{number:032x}")
+
 
 def page(copies: Copies, environ: WSGIEnvironment) -> tuple[str, str]:
     """Return the type and text of an answer; raises KeyError for what no listing asks."""
     path, query = unquote(environ["PATH_INFO"]), parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+    if environ["REQUEST_METHOD"] == "PUT" and "/proofs/" in path:
+        copies.proofs.append(path)
+        return "application/xml", ""
+    if path.endswith("/manifest.json"):
+        return "application/json", copies.manifest(int(path.split("/")[-2][-6:], 16))
     if environ["REQUEST_METHOD"] == "POST":
         length = int(environ["CONTENT_LENGTH"])
         return "text/xml", _rds(copies, parse_qs(environ["wsgi.input"].read(length).decode()), environ)
@@ -86,9 +118,11 @@ def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
         stored = f"{BEGAN + timedelta(hours=number, minutes=5):%Y-%m-%dT%H:%M:%S.000Z}"
         for file in copies.files(number):
             key = f"dumps/x/app/{copies.dump(number)}/{file}"
+            etag = "another" if number == copies.altered_dump and file == "data-01.dump.zst" else f"{number:032x}"
+            size = len(copies.manifest(number).encode()) if file == "manifest.json" else FILE_SIZE
             rows.append(
-                f"<Version><Key>{key}</Key><VersionId>{number}</VersionId><IsLatest>true</IsLatest>"
-                f"<LastModified>{stored}</LastModified><ETag>&quot;{number:032x}&quot;</ETag><Size>1000</Size>"
+                f"<Version><Key>{key}</Key><VersionId>{number:06}</VersionId><IsLatest>true</IsLatest>"
+                f"<LastModified>{stored}</LastModified><ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>"
                 "<StorageClass>STANDARD</StorageClass></Version>"
             )
     more = f"<NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>{end}</NextVersionIdMarker>"

@@ -64,6 +64,8 @@ _ROLE_OF_A_CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _ATTEMPTS = 5  # the first one included
+# Requests that one client makes at the same time. S3 answers a small one in some 30 ms, of which we work 2.
+CONNECTIONS = 16
 
 
 class Site:
@@ -101,6 +103,7 @@ class Site:
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
+            max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": attempts},
             s3={"addressing_style": "path" if endpoint else "auto"},
             # What answers on loopback is not asked through the caller's proxy.

@@ -36,6 +36,7 @@ def copies() -> Copies:
         snapshots=COUNT,
         points=COUNT // 4 + 1,
         failed_dump=9_876,
+        altered_dump=9_871,
         unfinished_dump=9_998,
         failed_snapshot=9_999,
         partial_point=2_500,
@@ -109,3 +110,26 @@ def _all_there(points: list[dict[str, Any]], told: Copies) -> None:
         (told.snapshot(told.failed_snapshot), REGION): ["it is failed"],
         (told.point(told.partial_point), REGION): ["it is partial"],
     }
+
+
+def test_each_of_them_is_looked_at_and_the_one_that_was_altered_is_found(tmp_path: Path) -> None:
+    told = copies()
+
+    with listing_server(told) as url:
+        status, text, seconds, memory = measured(
+            checkout(tmp_path, url), "verify", "--all", "--level", "1", "-o", "json"
+        )
+
+    print(f"level 1 of {COUNT:,}: {seconds:.1f} s of CPU, {memory / 1024**2:.0f} MB")
+    assert status == 11, text[-2000:]
+    assert (seconds < CPU_SECONDS, memory < MEMORY_BYTES) == (True, True), (seconds, memory)
+    found = json.loads(text[text.index("[") : text.rindex("]") + 1])
+    looked_at = [told.dump(number) for number in range(COUNT) if number != told.unfinished_dump]
+    assert [one["dump"] for one in found] == looked_at
+    altered = told.dump(told.altered_dump)
+    assert {one["dump"]: one["findings"] for one in found if one["verdict"] != "passed"} == {
+        altered: [f"data-01.dump.zst is not what was stored: ETag another, {told.altered_dump:032x} in the manifest"]
+    }
+    assert sorted((path.split("/")[-3], path.endswith("-1-failed.json")) for path in told.proofs) == [
+        (dump, dump == altered) for dump in looked_at
+    ]

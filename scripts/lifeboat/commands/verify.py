@@ -15,10 +15,10 @@ from lifeboat.dumps import choosing, verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, Verified
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable, WrongConfiguration
-from lifeboat.site import Site
+from lifeboat.site import CONNECTIONS, Site
 from lifeboat.stack import outputs
 
-_AT_ONCE = 8  # copies whose listings are compared: each waits for two answers of S3
+_AT_ONCE = CONNECTIONS  # copies whose listings are compared: each waits for two answers of S3
 
 
 @dataclass(frozen=True, kw_only=True)
