@@ -22,6 +22,7 @@ INSERT INTO public.refers SELECT n FROM generate_series(1, 100) AS n;
 SELECT lo_from_bytea(0, decode(repeat(md5('x'), 500), 'hex'));
 """
 _LATER = """
+COMMENT ON TABLE public.few IS 'few';  -- else both have the same schema archive when they are made in one second
 INSERT INTO public.few VALUES (1001, 'row-123456');
 INSERT INTO public.rows (body) SELECT 'row-654321' FROM generate_series(1, 20);
 """

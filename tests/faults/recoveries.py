@@ -77,7 +77,7 @@ ERRORS = {
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
 # Whoever made the call makes it again, and the recovery goes on: it can happen to several calls of one recovery.
-CALLED_AGAIN = {"lost answer", "unavailable", "throttled"}
+CALLED_AGAIN = {"unavailable", "throttled"}
 APART = 6  # calls between two of them, so that the one is over before the next
 
 

@@ -71,7 +71,7 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, calls
 @pytest.mark.parametrize("shard", SHARDS)
 def test_a_recovery_ends_right_whatever_becomes_of_a_call(scene: Scene, calls: list[Recorded], shard: int) -> None:
     points = [point for point in every(calls, ERRORS, shard) if not resembles_another(point, calls)]
-    points = points if ALL else [Point(number, "lost answer") for number in range(5, len(calls), 12)]
+    points = points if ALL else [Point(number, "unavailable") for number in range(5, len(calls), 12)]
 
     outcomes = all_of(scene, points, known=together(scene, points, calls))
 
