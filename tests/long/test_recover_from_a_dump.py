@@ -93,7 +93,7 @@ def test_a_database_that_is_gone_with_all_its_snapshots_comes_back_from_a_dump_a
     assert f"used by the run {run}, which has not ended" in kept[dump]["reasons"]
     assert sorted(databases(stack)) == ["app-local-g2"]
     assert texts(stack)[3:] == ["written before"]
-    assert (report["database"]["copy"], report["database"]["until"]) == (dump, described["snapshot_at"])
+    assert (report["database"]["copy"], report["database"]["data_until"]) == (dump, described["snapshot_at"])
     assert report["database"]["known_by"] == "the dump's snapshot, with which every table was compared"
     assert [(proof["level"], proof["verdict"]) for proof in described["proofs"]] == [(3, "passed")]
     made = databases(stack)["app-local-g2"]
