@@ -1,8 +1,39 @@
-# What making a database for a dump and adopting a restored one takes, and what follows it. A policy of its own: IAM allows the
-# inline ones of a role 10,240 characters together. Taking an older generation away (`lifeboat retire`) is for who applies.
+# What making a database for a dump and adopting a restored one takes, what follows it, and the looking that any plan takes. A
+# policy of its own: IAM allows the inline ones of a role 10,240 characters together. Taking an older generation away
+# (`lifeboat retire`) is for who applies the stack.
 
 locals {
   _adopts = [
+    # A plan reads every resource of the stack once more, settings of backups included.
+    {
+      Sid    = "LookAtTheWholeStack"
+      Effect = "Allow"
+      Action = [
+        "cloudwatch:ListTagsForResource",
+        "ecs:DescribeClusters",
+        "ecs:DescribeTaskDefinition",
+        "events:DescribeRule",
+        "events:ListTagsForResource",
+        "events:ListTargetsByRule",
+        "iam:GetOpenIDConnectProvider",
+        "kms:GetKeyPolicy",
+        "kms:GetKeyRotationStatus",
+        "kms:ListAliases",
+        "kms:ListResourceTags",
+        "logs:DescribeLogGroups",
+        "logs:ListTagsForResource",
+        "route53:ListTagsForResource",
+        "scheduler:GetSchedule",
+        "secretsmanager:GetResourcePolicy",
+        "servicequotas:GetServiceQuota",
+        "sns:GetSubscriptionAttributes",
+        "sns:GetTopicAttributes",
+        "sns:ListTagsForResource",
+        "sqs:GetQueueAttributes",
+        "sqs:ListQueueTags",
+      ]
+      Resource = ["*"]
+    },
     # An empty one for a dump, marked as of its run.
     {
       Sid    = "MakeEmptyDatabases"

@@ -2,36 +2,6 @@
 
 locals {
   _recovers = [
-    # A plan reads every resource of the stack once more, settings of backups included.
-    {
-      Sid    = "LookAtTheWholeStack"
-      Effect = "Allow"
-      Action = [
-        "cloudwatch:ListTagsForResource",
-        "ecs:DescribeClusters",
-        "ecs:DescribeTaskDefinition",
-        "events:DescribeRule",
-        "events:ListTagsForResource",
-        "events:ListTargetsByRule",
-        "iam:GetOpenIDConnectProvider",
-        "kms:GetKeyPolicy",
-        "kms:GetKeyRotationStatus",
-        "kms:ListAliases",
-        "kms:ListResourceTags",
-        "logs:DescribeLogGroups",
-        "logs:ListTagsForResource",
-        "route53:ListTagsForResource",
-        "scheduler:GetSchedule",
-        "secretsmanager:GetResourcePolicy",
-        "servicequotas:GetServiceQuota",
-        "sns:GetSubscriptionAttributes",
-        "sns:GetTopicAttributes",
-        "sns:ListTagsForResource",
-        "sqs:GetQueueAttributes",
-        "sqs:ListQueueTags",
-      ]
-      Resource = ["*"]
-    },
     {
       Sid    = "LookAtRolesOfTheApplication"
       Effect = "Allow"
