@@ -138,7 +138,7 @@ run "the_mark_of_a_run_comes_with_the_making_and_only_it_is_taken_off" {
   }
 
   assert {
-    condition     = length([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement if statement.Effect == "Deny" && contains(statement.Action, "rds:DeleteDBInstance") && statement.Condition.Null["aws:ResourceTag/lifeboat:run"] == "true"]) == 1
+    condition     = length([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement if statement.Effect == "Deny" && contains(statement.Action, "rds:DeleteDBInstance") && try(statement.Condition.Null["aws:ResourceTag/lifeboat:run"], "") == "true"]) == 1
     error_message = "With AWS's policy for restores it may delete any database."
   }
 
