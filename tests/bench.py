@@ -1,4 +1,4 @@
-"""`make bench`: how long the everyday commands take on an applied local stack; medians, and ratios within one run."""
+"""`make bench`: how long everyday commands take on an applied local stack, and dumps beside other tools; medians and ratios."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.benches import dumps
 from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
 
@@ -36,8 +37,8 @@ def main() -> int:
     bare = dict(rows)["terraform plan of the stack, bare"]
     print(f"{'first make apply':45} {first:7.1f} s")
     for name, seconds in rows:
-        print(f"{name:45} {seconds:7.1f} s  {seconds / bare:5.2f} x a bare plan")
-    return 0
+        print(f"{name:45} {seconds:7.1f} s  {seconds / bare:5.2f} x a bare plan", flush=True)
+    return dumps.main()
 
 
 def _works(rehearsal: Rehearsal) -> list[Work]:

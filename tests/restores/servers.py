@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -70,10 +70,12 @@ class RdsServer:
 
 
 @contextmanager
-def rds_server() -> Iterator[RdsServer]:
-    """Start a server with a master role `app`."""
+def rds_server(
+    settings: Mapping[str, str] | None = None, *, below: Path | None = None, segment_megabytes: int | None = None
+) -> Iterator[RdsServer]:
+    """Start a server with a master role `app`, its files below a folder; its WAL is in small segments unless told otherwise."""
     # Not below pytest's folder: PostgreSQL's account must be able to pass.
-    directory = Path(tempfile.mkdtemp(prefix="lifeboat-"))
+    directory = Path(tempfile.mkdtemp(prefix="lifeboat-", dir=below))
     directory.chmod(0o755)
     (directory / "logs").mkdir()
     cloud = Cloud(directory=directory, endpoint="http://127.0.0.1:1", network=own_network(free_port()))
@@ -82,9 +84,17 @@ def rds_server() -> Iterator[RdsServer]:
         folder = cloud.folder("databases", "source")
         cloud.user.own(folder)
         cluster = Cluster(
-            name="source", folder=folder, address=cloud.new_address("database"), port=5432, settings={}, archiving=False
+            name="source",
+            folder=folder,
+            address=cloud.new_address("database"),
+            port=5432,
+            settings=settings or {},
+            archiving=False,
         )
         servers.make(cluster)
+        if segment_megabytes is not None:
+            argv = [str(BIN / "pg_resetwal"), f"--wal-segsize={segment_megabytes}", "-D", str(cluster.data)]
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, cwd="/", **cloud.user.arguments())
         servers.start(cluster)
         servers.create_master(cluster, user="app", password=PASSWORD, database=None)
         yield RdsServer(cluster=cluster, servers=servers)
