@@ -28,14 +28,21 @@ _PIECE = f"SELECT sha256(b) AS body, octet_length(b) AS size FROM lo_get({{}}, {
 def fingerprint_sql(table: TableName, columns: Sequence[str]) -> str:
     """Return the query of a table's own rows (without those of its children): one row, their count and fingerprint.
 
-    The fingerprint is 64 hex digits. Two hashes of 64 bits of each row's text are added up over all rows, so that no order
-    counts, while a row that is there twice does. To be asked under SETTINGS.
+    The fingerprint is 64 hex digits. A hash of 64 bits of each row is added up over all rows, so that no order counts, while
+    a row that is there twice does. A row's is made of its columns', each with a seed of its own: the text of a whole row,
+    quoted sign by sign, takes twice the time (measured, 3.1 against 1.7 s for 200 MB). To be asked under SETTINGS.
     """
     # By name: a restored table that inherits may have its columns in another order.
-    row = f"ROW({', '.join(quoted(column) for column in sorted(columns))})::text"
-    # Within, so that no column or table of the database may be called as what is here; OFFSET 0: the text is made once.
-    source = f"(SELECT {row} AS content FROM ONLY {quoted_name(table)} OFFSET 0) AS rendered"  # noqa: S608  (names are quoted)
-    return f"SELECT count(*), {summed('content')} FROM {source}"  # noqa: S608  (names are quoted)
+    hashes = [_hashed(quoted(column), number) for number, column in enumerate(sorted(columns), 1)]
+    # Within, so that no column or table of the database may be called as what is here.
+    source = f"(SELECT {' # '.join(hashes) or '0'} AS content FROM ONLY {quoted_name(table)} OFFSET 0) AS rendered"  # noqa: S608  (names are quoted)
+    return f"SELECT count(*), {_digest('coalesce(sum(content), 0)::text')} FROM {source}"  # noqa: S608  (names are quoted)
+
+
+def _hashed(column: str, seed: int) -> str:
+    # concat: what the type itself writes; a cast may be somebody's function. IS NULL would be true of a row of NULLs.
+    text = f'hashtextextended(concat({column}) COLLATE "C", {seed})'
+    return f"CASE WHEN {column} IS NOT DISTINCT FROM NULL THEN {seed}::bigint ELSE {text} END"
 
 
 def large_objects_sql() -> str:
@@ -61,7 +68,11 @@ def summed(content: str) -> str:
     partitioned by hash lie where it says, and stay there through pg_upgrade.
     """
     sums = [f'coalesce(sum(hashtextextended({content} COLLATE "C", {seed})), 0)::text' for seed in (0, 1)]
-    return f"encode(sha256(convert_to({sums[0]} || ':' || {sums[1]}, 'UTF8')), 'hex')"
+    return _digest(f"{sums[0]} || ':' || {sums[1]}")
+
+
+def _digest(text: str) -> str:
+    return f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
 
 
 def quoted(identifier: str) -> str:
