@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,9 @@ _FOLDERS = (
     "usr/libexec/postgresql*",
 )
 _PIPE_BYTES = 1024 * 1024  # as much as anybody may have (/proc/sys/fs/pipe-max-size)
+# pg_dump writes 4 KiB at a time. Who takes each as it comes is woken a quarter of a million times a GB, and so is pg_dump.
+_WORTH_BYTES = 128 * 1024
+_PAUSE_SECONDS = 0.002  # at 300 MB/s still no full pipe
 _STDERR_LINES = 12
 _STOP_SECONDS = 5.0
 
@@ -88,6 +92,8 @@ class RunningProgram:
             if count == 0:
                 return
             yield buffer[:count]
+            if count < _WORTH_BYTES:
+                time.sleep(_PAUSE_SECONDS)
 
     def ended(self) -> int:
         """Wait for the program's end and return its status; negative for a signal."""
