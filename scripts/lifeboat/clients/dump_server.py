@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -103,6 +103,20 @@ class DumpServer:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(held.id)))
             yield connection
+
+    @contextmanager
+    def readers(self, count: int) -> Iterator[list[Connection]]:
+        """Give so many connections that all read in one snapshot, of now."""
+        with ExitStack() as stack:
+            first, *others = [
+                stack.enter_context(self._postgres.connection(application="lifeboat contents")) for _ in range(count)
+            ]
+            first.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            snapshot = sql.Literal(_one(first, "SELECT pg_export_snapshot()")[0])
+            for connection in others:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+            yield [first, *others]
 
     def _locked(self, connection: Connection, wanted: Sequence[Relation], lock_seconds: int) -> Locked:
         return Locked(

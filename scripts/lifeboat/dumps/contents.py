@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from lifeboat.clients import dump_server
 from lifeboat.clients.dump_server import Connection
-from lifeboat.database_model import Contents, LargeObjects, SchemaContent, Selection, TableContent, TableName
+from lifeboat.database_model import (
+    Contents,
+    LargeObjects,
+    Relation,
+    SchemaContent,
+    Selection,
+    TableContent,
+    TableName,
+)
 from lifeboat.decisions import fingerprints, schema_fingerprints, selections
 
 
 def contents(
-    connection: Connection, selection: Selection, told: Callable[[TableContent], None] = lambda _: None
+    connection: Connection,
+    selection: Selection,
+    told: Callable[[TableContent], None] = lambda _: None,
+    beside: Sequence[Connection] = (),
 ) -> Contents:
     """Return the content of what a selection takes, as the connection's transaction sees it, else in one of its own.
 
     Rows of a table are its own, without those of its partitions and children. Not among the tables: materialized views
     (made anew by a restore), foreign tables, what extensions made, and on a standby unlogged tables, which are empty
     there. Large objects and definitions belong to no selection but the whole; definitions that were changed meanwhile, which
-    no snapshot of rows prevents, are left out. `told` hears of each table when it is done.
+    no snapshot of rows prevents, are left out. `told` hears of each table when it is done. The connections `beside` are in
+    transactions of the same snapshot: tables are read over all of them at a time.
     """
     if connection.info.transaction_status == TransactionStatus.IDLE:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
     with connection.transaction():
         chosen = selections.chosen(dump_server.relations(connection), selection)
         standby = dump_server.in_recovery(connection)
-        dump_server.pin(connection, fingerprints.SETTINGS)
+        readers = [connection, *beside]
+        for reader in readers:
+            dump_server.pin(reader, fingerprints.SETTINGS)
         schema = _schema(connection, selection)
-        tables: list[TableContent] = []
-        for relation in chosen.of_kind("r"):
-            if standby and relation.unlogged:
-                continue
-            query = fingerprints.fingerprint_sql(relation.name, relation.columns)
-            tables.append(dump_server.table_content(connection, relation.name, query))
-            told(tables[-1])
+        there = [relation for relation in chosen.of_kind("r") if not (standby and relation.unlogged)]
         sequences: list[TableName] = [
             relation.name for relation in chosen.of_kind("S") if not (standby and relation.unlogged)
         ]
         return Contents(
-            tables=tuple(tables),
+            tables=_tables(readers, there, told),
             sequences=tuple(dump_server.sequence_values(connection, sequences)),
             large_objects=dump_server.large_objects(connection, fingerprints.large_objects_sql())
             if selection.whole
@@ -56,3 +66,29 @@ def _schema(connection: Connection, selection: Selection) -> tuple[SchemaContent
     if not selection.whole:
         return ()
     return tuple(dump_server.schema_contents(connection, schema_fingerprints.queries()))
+
+
+def _tables(
+    readers: Sequence[Connection], relations: Sequence[Relation], told: Callable[[TableContent], None]
+) -> tuple[TableContent, ...]:
+    """Return the content of tables, in their order; each reader takes the largest that nobody has taken yet."""
+    waiting = deque(sorted(dump_server.with_sizes(readers[0], relations), key=lambda relation: -relation.size))
+    found: dict[TableName, TableContent] = {}
+
+    def read(reader: Connection) -> None:
+        try:
+            while waiting:
+                relation = waiting.popleft()
+                query = fingerprints.fingerprint_sql(relation.name, relation.columns)
+                found[relation.name] = dump_server.table_content(reader, relation.name, query)
+                told(found[relation.name])
+        except IndexError:  # another one took the last
+            return
+        except BaseException:
+            waiting.clear()
+            raise
+
+    with ThreadPoolExecutor(len(readers), thread_name_prefix="fingerprints") as pool:
+        for future in [pool.submit(read, reader) for reader in readers]:
+            future.result()
+    return tuple(found[relation.name] for relation in relations)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -155,7 +155,7 @@ class _Work:
     streams: list[Stream] = field(default_factory=list)
     compared: int = 0
     then: str = ""  # what to do about what is left
-    _reading: Connection | None = None
+    _readers: list[Connection] = field(default_factory=list)
     _pool: ThreadPoolExecutor | None = None
     _beginning: Future[None] | None = None
     _taken: Future[Contents] | None = None
@@ -169,7 +169,8 @@ class _Work:
         # Not in this thread, which Ctrl-C stops anywhere: what was begun would not be known.
         self._beginning = self._pool.submit(self._begin, planned)
         self._beginning.result()
-        taken: Future[Contents] = self._pool.submit(self._contents, server)
+        readers = sum(one.file.startswith("data-") for one in planned)
+        taken: Future[Contents] = self._pool.submit(self._contents, server, readers)
         running: dict[Future[None], Stream] = {self._pool.submit(stream.run): stream for stream in self.streams}
         self._taken = taken
         self._wait([taken, *running], tell)
@@ -204,13 +205,15 @@ class _Work:
         """What the keys of the dump begin with."""
         return self.tools.store.folder(self.order.database, self.order.id)
 
-    def _contents(self, server: DumpServer) -> Contents:
+    def _contents(self, server: DumpServer, readers: int) -> Contents:
         def count(_: object) -> None:
             self.compared += 1
 
-        with server.within(self.held) as connection:
-            self._reading = connection
-            return contents.contents(connection, self.order.selection, count)
+        with ExitStack() as stack:
+            for _ in range(readers):
+                self._readers.append(stack.enter_context(server.within(self.held)))
+            first, *others = self._readers
+            return contents.contents(first, self.order.selection, count, others)
 
     def _wait(self, futures: Sequence[Future[Any]], tell: Teller) -> None:
         began = time.monotonic()
@@ -247,7 +250,8 @@ class _Work:
         for stream in self.streams:
             stream.program.stop()
         while self._taken is not None and not self._taken.done() and not self._taken.cancel():
-            _cancel(self._reading)
+            for reader in list(self._readers):
+                _cancel(reader)
             wait([self._taken], _LOOK_SECONDS)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -315,10 +319,9 @@ def _problem(order: Callable[[], None]) -> str:
     return ""
 
 
-def _cancel(connection: Connection | None) -> None:
-    if connection is not None:
-        with suppress(psycopg.Error, OSError):
-            connection.cancel_safe(timeout=5)
+def _cancel(connection: Connection) -> None:
+    with suppress(psycopg.Error, OSError):
+        connection.cancel_safe(timeout=5)
 
 
 def _manifest(tools: Tools, order: Order, held: HeldSnapshot, made: tuple[Sequence[DumpFile], Contents]) -> Manifest:
