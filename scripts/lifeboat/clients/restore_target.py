@@ -180,6 +180,15 @@ def end_sessions(connection: Connection, application: str) -> None:
     )
 
 
+def memory(connection: Connection) -> tuple[int, int]:
+    """Return the bytes that a session may take to build an index, and those of the server's shared buffers."""
+    allowed, shared = _row(
+        connection,
+        "SELECT pg_size_bytes(current_setting('maintenance_work_mem')), pg_size_bytes(current_setting('shared_buffers'))",
+    )
+    return allowed, shared
+
+
 def analyze(connection: Connection) -> None:
     """Take the statistics that no dump holds: without them the first queries would be planned blindly."""
     connection.execute("ANALYZE")

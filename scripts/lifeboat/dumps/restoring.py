@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifeboat.clients import dump_reading, dump_server, restore_target
+from lifeboat.clients.dump_server import DumpServer
 from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
 from lifeboat.database_model import Contents, DumpFile, Manifest, Server, TableName
-from lifeboat.decisions import archives, comparisons, restore_errors
+from lifeboat.decisions import archives, comparisons, index_memory, restore_errors
 from lifeboat.decisions.archives import Item, LeftOut, Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.contents import contents
@@ -146,19 +147,17 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
                 programs.restore_part(into, Part(section="pre-data", archive=archive, items=items))
             with stages("data"):
                 _data(copy, programs, into, passed)
+            building = replace(into, env={**into.env, "PGOPTIONS": _index_options(target)})
             with stages("indexes, keys and triggers"), explained(copy.schema.name):
-                programs.restore_part(into, Part(section="post-data", archive=archive, items=items))
+                programs.restore_part(building, Part(section="post-data", archive=archive, items=items))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     with stages("sequences and statistics"), target.postgres.connection(application="lifeboat restore") as connection:
         advanced, descending = restore_target.advance_sequences(connection, copy.manifest.contents.sequences)
         restore_target.analyze(connection)
-    with (
-        stages("comparing with the manifest"),
-        target.postgres.connection(application="lifeboat restore") as connection,
-    ):
-        found = contents(connection, copy.manifest.selection)
-        wanted = _comparable(copy.manifest, dump_server.server(connection))
+    with stages("comparing with the manifest"), DumpServer(target.postgres).readers(target.jobs) as readers:
+        found = contents(readers[0], copy.manifest.selection, beside=readers[1:])
+        wanted = _comparable(copy.manifest, dump_server.server(readers[0]))
     return Restored(
         contents=found,
         compared=comparisons.compared(wanted, found, descending=descending),
@@ -166,6 +165,14 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
+
+
+def _index_options(target: Target) -> str:
+    """Return the server's settings for sessions that build indexes."""
+    with target.postgres.connection(application="lifeboat restore") as connection:
+        allowed, shared = restore_target.memory(connection)
+    size = index_memory.each(allowed=allowed, shared_buffers=shared, jobs=target.jobs)
+    return f"-c maintenance_work_mem={size // 1024}kB"
 
 
 def _comparable(manifest: Manifest, server: Server) -> Contents:
