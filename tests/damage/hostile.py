@@ -75,7 +75,7 @@ def statements(there: Outside) -> dict[str, str]:
     function = (
         "CREATE FUNCTION public.f{n}() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN {body}; RETURN ''; END $f$;"
     )
-    program = f"COPY (SELECT 1) TO PROGRAM 'touch {marker}'"
+    program = f"COPY (SELECT 1) TO PROGRAM 'cat > {marker}'"
 
     def called(number: int, body: str, how: str = refresh) -> str:
         return function.replace("{body}", body).replace("{n}", str(number)) + how.replace("{n}", str(number))
