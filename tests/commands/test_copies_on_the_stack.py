@@ -12,6 +12,7 @@ from lifeboat.decisions import manifests
 
 from tests import permissions
 from tests.backup_sites import manifest
+from tests.database_recoveries import wait_until_it_answers
 from tests.rehearsal import Rehearsal, passed
 
 DR = "eu-central-1"
@@ -44,6 +45,8 @@ def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_i
     settings.write_text(settings.read_text() + "\n[dumps.retention]\ndaily = 1\nweekly = 0\nmonthly = 0\nyearly = 0\n")
     kept, *_, goes = (put_dump(stack, dumps, timedelta(hours=hours)) for hours in (2, 30, 40))
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+    # Until then it reads the database's password, and by boto3 as lifeboat does.
+    wait_until_it_answers(stack)
 
     def sent(*commands: tuple[str, ...]) -> set[str]:
         before = len(trace.read_text().splitlines())
