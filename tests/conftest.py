@@ -197,6 +197,17 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def own_temporary_files() -> Iterator[Path]:
+    """Let temporary files go into a folder that nobody else writes to, so that what is left is ours."""
+    with open_folder() as folder:
+        before, tempfile.tempdir = tempfile.tempdir, str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before
+
+
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[RunningCloud]:
     """A fresh local cloud for the tests of one file."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ class DumpSite:
         return subprocess.Popen(
             [sys.executable, "-c", "from lifeboat.start import main; main()", *arguments],
             cwd=self.plain.root,
-            env={**env, **self.env},
+            env={**env, **self.env, "TMPDIR": tempfile.gettempdir()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

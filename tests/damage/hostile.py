@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.conftest import open_folder
 from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, stock_dump
 
 # Long enough for each statement; in an archive that is not compressed it can be written over in place.
@@ -233,14 +232,3 @@ def _toc_count_at(raw: bytes) -> int:
 def left_behind() -> list[str]:
     """Return the folders of scratch servers that are still there, below the folder for temporary files."""
     return sorted(p.name for p in Path(tempfile.gettempdir()).glob("lifeboat-scratch-*"))
-
-
-@contextmanager
-def own_temporary_files() -> Iterator[Path]:
-    """Let temporary files go into a folder that nobody else writes to, so that what is left is ours."""
-    with open_folder() as folder:
-        before, tempfile.tempdir = tempfile.tempdir, str(folder)
-        try:
-            yield folder
-        finally:
-            tempfile.tempdir = before

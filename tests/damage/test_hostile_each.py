@@ -11,6 +11,7 @@ import zstandard
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 
+from tests.conftest import own_temporary_files
 from tests.damage import hostile
 from tests.damage.hostile import Outside
 from tests.restores.servers import RdsServer, StockDump, rds_server
@@ -45,7 +46,7 @@ def base(rds: RdsServer) -> tuple[StockDump, bytes]:
 
 @pytest.fixture
 def there() -> Iterator[Outside]:
-    with hostile.own_temporary_files(), hostile.outside() as made:
+    with own_temporary_files(), hostile.outside() as made:
         yield made
 
 

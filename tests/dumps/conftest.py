@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import RunningCloud
+from tests.conftest import RunningCloud, own_temporary_files
 from tests.dump_sites import DumpSite, dump_site
 
 CONTENT = (
@@ -36,7 +36,7 @@ CONTENT = (
 
 @pytest.fixture(scope="module")
 def made(cloud: RunningCloud) -> Iterator[DumpSite]:
-    with tempfile.TemporaryDirectory() as folder:
+    with own_temporary_files(), tempfile.TemporaryDirectory() as folder:
         site = dump_site(cloud, Path(folder))
         site.run(*CONTENT)
         site.run("CREATE TABLE one AS SELECT 1 AS n", database="second")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lifeboat.database_model import TableName
 
-from tests.damage.hostile import own_temporary_files
+from tests.conftest import own_temporary_files
 from tests.restores import everything
 from tests.restores.dump_sites import DumpSite, dump_site
 from tests.restores.servers import RdsServer, StockDump, rds_server, stock_dump

@@ -14,6 +14,7 @@ from lifeboat.database_model import Extension
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 
+from tests.conftest import own_temporary_files
 from tests.damage import hostile
 from tests.damage.hostile import Outside
 from tests.restores.servers import RdsServer, StockDump
@@ -24,7 +25,7 @@ DEPTH = Depth(level=3, within=timedelta(minutes=2))
 
 @pytest.fixture
 def there() -> Iterator[Outside]:
-    with hostile.own_temporary_files(), hostile.outside() as made:
+    with own_temporary_files(), hostile.outside() as made:
         yield made
 
 
