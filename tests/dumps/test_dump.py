@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,13 +186,22 @@ def test_what_is_truncated_meanwhile_is_in_the_dump(site: DumpSite, tmp_path: Pa
     assert unpacked(site, manifest, "data-00.dump.zst").count(b"4999\t") == 1
 
 
+def everybody_sees(pid: int) -> Iterator[str]:
+    """Give command line and environment of a process and of each that it started and that is still there."""
+    head = psutil.Process(pid)
+    for process in [head, *head.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            yield " ".join(process.cmdline()) + str(process.environ())
+
+
 def test_the_password_is_nowhere_to_be_seen(site: DumpSite, tmp_path: Path) -> None:
     programs = scripted(tmp_path / "bin", 'hold; exec "$real" "$@"')
     with site.with_programs(programs).lifeboat("dump", "-e", "x", "-o", "json") as running:
-        waited_for(programs / "started")
-        family = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
-        seen = [" ".join(process.cmdline()) + str(process.environ()) for process in family]
-        (programs / "go").touch()
+        try:
+            waited_for(programs / "started")
+            seen = list(everybody_sees(running.pid))
+        finally:
+            (programs / "go").touch()
         out, err = running.communicate()
 
     assert running.returncode == 0, err
