@@ -90,6 +90,7 @@ def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
             preflight.require_account(site)
             repair.require_own(site, site.stack_store())
             repair.require_state(site, site.stack_store())
+            outputs.recovery(site.stack_store())  # where nothing was applied, there is no table for a lease either
             with site.lease(this_run.run, tell.say).held() as work.fence:
                 found = preview(site, generation)
                 agree(lines(found))

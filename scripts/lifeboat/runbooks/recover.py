@@ -431,6 +431,36 @@ def terraform_agrees(c: Recovering) -> Gap | None:
     return Gap(text=f"the next apply would change something: {plans.headline(plan)} ({changes or 'outputs'})")
 
 
+# From a running instance to an application that answers: the same whatever else was lost.
+SERVING: tuple[Step[Recovering], ...] = (
+    Step(
+        name="deploy",
+        title="Deploy the application",
+        check=deployment.is_deployed,
+        do=deployment.deploy,
+        limit=timedelta(hours=1),
+    ),
+    Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
+    Step(
+        name="name",
+        title="Lead the public name to it",
+        check=name_leads_there,
+        do=lead_name_there,
+        may_stay_open=(Unreachable,),  # the name may well answer while Route 53 takes no orders
+    ),
+    Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    Step(
+        name="proven",
+        title="Note that the image boots and serves",
+        check=boot_is_noted,
+        do=note_boot,
+        may_stay_open=(Unreachable,),
+    ),
+)
+AGREES: Step[Recovering] = Step(
+    name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees
+)
+
 STEPS: tuple[Step[Recovering], ...] = (
     Step(name="failure", title="Declare when it failed", check=failure_is_declared, do=declare_failure),
     Step(name="preflight", title="Look at everything that a recovery needs", check=all_is_at_hand),
@@ -461,30 +491,8 @@ STEPS: tuple[Step[Recovering], ...] = (
         do=deployment.sync_variables,
         may_stay_open=(GitLabUnreachable,),
     ),
-    Step(
-        name="deploy",
-        title="Deploy the application",
-        check=deployment.is_deployed,
-        do=deployment.deploy,
-        limit=timedelta(hours=1),
-    ),
-    Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
-    Step(
-        name="name",
-        title="Lead the public name to it",
-        check=name_leads_there,
-        do=lead_name_there,
-        may_stay_open=(Unreachable,),  # the name may well answer while Route 53 takes no orders
-    ),
-    Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
-    Step(
-        name="proven",
-        title="Note that the image boots and serves",
-        check=boot_is_noted,
-        do=note_boot,
-        may_stay_open=(Unreachable,),
-    ),
-    Step(name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees),
+    *SERVING,
+    AGREES,
 )
 # The clock stops when this step holds.
 ANSWERS = "answers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lifeboat.errors import GitLabUnreachable, Unreachable
+from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks import recover as instance
@@ -137,44 +137,8 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         do=deployment.sync_variables,
         may_stay_open=(GitLabUnreachable,),
     ),
-    Step(
-        name="deploy",
-        title="Deploy the application",
-        check=deployment.is_deployed,
-        do=deployment.deploy,
-        limit=timedelta(hours=1),
-    ),
-    Step(
-        name="health",
-        title="Wait for health at the instance",
-        check=instance.instance_answers,
-        do=instance.wait_for_instance,
-    ),
-    Step(
-        name="name",
-        title="Lead the public name to it",
-        check=instance.name_leads_there,
-        do=instance.lead_name_there,
-        may_stay_open=(Unreachable,),
-    ),
-    Step(
-        name="answers",
-        title="Wait for the answer through the public name",
-        check=instance.name_answers,
-        do=instance.wait_for_name,
-    ),
-    Step(
-        name="proven",
-        title="Note that the image boots and serves",
-        check=instance.boot_is_noted,
-        do=instance.note_boot,
-        may_stay_open=(Unreachable,),
-    ),
+    *instance.SERVING,
     database.NOTED,
     database.COPIES,
-    Step(
-        name="terraform",
-        title="Prove that Terraform agrees: a plan without changes",
-        check=instance.terraform_agrees,
-    ),
+    instance.AGREES,
 )
