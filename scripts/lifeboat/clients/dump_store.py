@@ -95,7 +95,7 @@ class DumpStore:
 
     def _listed(self, prefix: str) -> list[DumpEntry]:
         found: dict[str, dict[str, StoredFile]] = {}
-        with translated(f"list s3://{self.bucket}/{prefix}"):
+        with translated(f"list s3://{self.bucket}/{prefix}", hint="lifeboat apply, where nothing was applied yet"):
             for version in sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=prefix):
                 parts = str(version["Key"]).removeprefix(self.prefix).split("/", 2)
                 if version["IsLatest"] and len(parts) == 3 and dump_begun_at(parts[1]) is not None:

@@ -90,7 +90,7 @@ class Lease:
             )
 
     def _acquire(self) -> None:
-        with translated(f"take the lease in {self._table}"):
+        with translated(f"take the lease in {self._table}", hint="lifeboat apply, where nothing was applied yet"):
             started = self._patience.clock()
             taken = self._take("attribute_not_exists(LockID) OR Expires = :none", {":none": _number(0)})
             if taken is None:
