@@ -103,7 +103,7 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 .PHONY: test
 test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
+	  --durations 60 --durations-min 10 --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
 
 .PHONY: test-long
 test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)

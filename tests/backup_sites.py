@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -219,6 +220,8 @@ def backup_site(cloud: RunningCloud, folder: Path) -> BackupSite:
     cloud.client("rds", DR_REGION).start_db_instance_automated_backups_replication(
         SourceDBInstanceArn=instance["DBInstanceArn"], KmsKeyId=keys[DR_REGION], BackupRetentionPeriod=7
     )
+    while "LatestRestorableTime" not in rds.describe_db_instances(DBInstanceIdentifier=made.instance)["DBInstances"][0]:
+        time.sleep(0.05)  # the window opens within a second
     document = {
         **RECOVERY,
         "application": made.plain.application,
