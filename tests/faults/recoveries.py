@@ -76,8 +76,8 @@ ERRORS = {
     "outage": {"when": "before", "status": 503, "code": "ServiceUnavailable", "times": 100_000},
 }
 HAPPENINGS: dict[str, dict[str, Any]] = {**KILLS, **ERRORS}
-# Whoever made the call makes it again, and the recovery goes on: it can happen to several calls of one recovery.
-CALLED_AGAIN = {"unavailable", "throttled"}
+# Whoever made the call makes it again, and mostly the recovery goes on: it can happen to several calls of one recovery.
+CALLED_AGAIN = {"unavailable", "throttled", "lost answer"}
 APART = 6  # calls between two of them, so that the one is over before the next
 
 

@@ -123,14 +123,15 @@ def start_together(scene: Scene, point: Point) -> None:
 
 
 def together(scene: Scene, points: list[Point], calls: list[Recorded]) -> dict[Point, Outcome]:
-    """Let several things happen to one recovery; what hit other calls is left to be tried singly."""
-    known = reported(Lifeboat.name)
-    for group in grouped(point for point in points if point not in known):
-        if len(group) > 1:
-            outcomes = tried(scene, group)
-            for outcome in outcomes:
-                if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
-                    report(known.setdefault(outcome.point, outcome))
+    """Let several things happen to one recovery; what hit other calls, or none, is tried with others, in the end singly."""
+    known, singly = reported(Lifeboat.name), set[Point]()
+    while groups := [g for g in grouped(p for p in points if p not in known and p not in singly) if len(g) > 1]:
+        group = groups[0]
+        for outcome in tried(scene, group):
+            if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
+                report(known.setdefault(outcome.point, outcome))
+        if group[0] not in known:
+            singly.add(group[0])
     return known
 
 
