@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from lifeboat.clients.journal import JournalBucket
 from lifeboat.errors import EXIT_STATUSES
 
 from tests.conftest import open_folder
@@ -316,8 +317,7 @@ def reported(by: str) -> dict[Point, Outcome]:
 
 def reset(scene: Scene) -> None:
     """Go back to the dead instance, with nothing of an earlier recovery on any machine."""
-    passed(scene.first.lifeboat("local", "up"))
-    passed(scene.first.lifeboat("local", "load", "broken"))
+    scene.first.load("broken")
     for rehearsal in (scene.first, scene.other):
         (rehearsal.root / IMAGE_FILE).unlink(missing_ok=True)
         (rehearsal.root / "terraform" / "stack" / "errored.tfstate").unlink(missing_ok=True)
@@ -362,11 +362,9 @@ def wrong_outside_the_stack(scene: Scene, by: Rehearsal) -> list[str]:
 
 def deployed_to(by: Rehearsal) -> list[str]:
     """Return the instances that the runs deployed to, oldest first: one that ends well leaves the next nothing to do."""
-    runs = [row["run"] for row in json.loads(passed(by.lifeboat("runs", "-o", "json")).stdout)]
-    lines = [
-        line for run in reversed(runs) for line in json.loads(passed(by.lifeboat("logs", run, "-o", "json")).stdout)
-    ]
-    return [line["data"]["deployed_to"] for line in lines if "deployed_to" in line["data"]]
+    bucket = JournalBucket(s3=by.client("s3"), bucket=by.exported()["STATE_BUCKET"])
+    events = [event for run in bucket.runs() for event in bucket.events(run)]
+    return [event.data["deployed_to"] for event in events if "deployed_to" in event.data]
 
 
 def alive(by: Rehearsal) -> list[dict[str, Any]]:
