@@ -84,7 +84,7 @@ class StateVersions:
         A version that is no state, or whose key is gone, has its damage said; what may not be read raises Unreachable.
         """
         entries = self.listed()
-        digest = self._digest() if self.place.keeps_digest else None
+        digest = self._kept_digest() if self.place.keeps_digest else None
         done = 0
         found = []
         # A body is reduced to its facts where it is read, so that as many are in memory as connections are open.
@@ -106,6 +106,17 @@ class StateVersions:
             keeps_digest=self.place.keeps_digest,
             digest=digest,
         )
+
+    def _kept_digest(self) -> str | None:
+        try:
+            return self._digest()
+        except Unreachable as error:
+            copy = f"lifeboat state list{options(replace(self.place, replica=True))}"
+            raise Unreachable(
+                error.summary,
+                hint=error.hint
+                or f"where permissions refuse it: take a role that has dynamodb:GetItem on the lock table; {copy} needs none",
+            ) from error
 
     def _with_facts(self, entry: StateEntry) -> StateEntry:
         if entry.marker:
