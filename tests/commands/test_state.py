@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -396,18 +396,15 @@ def test_a_version_is_shown_with_its_resources_and_its_outputs(site: StateSite) 
         ("recovery", '{"environment": "x"}'),
         ("url", '"http://x"'),
     ]
-    assert "module.app  aws_instance" in table
-    assert (
-        'module.app.aws_instance.app["blue"]  i-1' in table.replace("   ", " ").replace("    ", " ") or "i-1" in table
-    )
+    assert ["module.app", "aws_instance", 'module.app.aws_instance.app["blue"]', "i-1"] in [
+        line.split() for line in table.splitlines()
+    ]
     assert "2, and 1 data sources, which are read anew" in table
 
 
 def test_latest_and_previous_are_by_their_place_in_the_history(site: StateSite) -> None:
     site.put(state(1))
-    time.sleep(1.1)
     site.put(state(2))
-    time.sleep(1.1)
     whole = (site.json("state", "show", "latest")["serial"], site.json("state", "show", "previous")["serial"])
     site.delete()
 
@@ -491,7 +488,6 @@ def test_a_diff_tells_added_removed_replaced_moved_and_changed(site: StateSite) 
         resource("aws_eip", "this", {"id": "eip-1"}, module="module.network"),
     ]
     first = site.put(state(1, old, url={"value": "http://a", "type": "string"}))
-    time.sleep(1.1)
     last = site.put(state(2, new, url={"value": "http://b", "type": "string"}))
 
     document = site.json("state", "diff", "previous", "latest", status=20)
@@ -524,11 +520,6 @@ def test_a_diff_tells_added_removed_replaced_moved_and_changed(site: StateSite) 
         }
     ]
     assert document["outputs"] == [{"path": "url", "old": '"http://a"', "new": '"http://b"'}]
-    assert table.splitlines() == [
-        line
-        for line in table.splitlines()
-        if line.startswith(("from ", "to   ", "  + ", "  - ", " -> ", "-/+ ", "  ~ ", "      ", "outputs:", "1 added"))
-    ]
     for line in (
         "  + aws_s3_bucket.come  b-come",
         "  - aws_s3_bucket.gone  b-gone",
@@ -554,7 +545,6 @@ def test_states_that_say_the_same_are_0_whatever_their_serials_are(site: StateSi
 
 def test_the_copies_of_the_other_region_are_compared(site: StateSite) -> None:
     site.put_copy(state(1))
-    time.sleep(1.1)
     site.put_copy(state(2, [bucket_resource("a")]))
 
     document = site.json("state", "diff", "previous", "latest", "--replica", status=20)
@@ -568,7 +558,6 @@ def test_the_copies_of_the_other_region_are_compared(site: StateSite) -> None:
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_no_verb_prints_what_is_sensitive(site: StateSite, output: str) -> None:
     site.put(with_secrets(1, ""))
-    time.sleep(1.1)
     site.put(with_secrets(2, "2"))
     site.write_digest(md5(with_secrets(2, "2")))
 
@@ -596,11 +585,3 @@ def test_what_cannot_be_read_is_not_printed_either(site: StateSite) -> None:
 
     assert "Canary" not in listed.stdout + listed.stderr + shown.stdout + shown.stderr
     assert "cut off at byte" in shown.stderr
-
-
-def test_a_lower_clock_of_the_machine_makes_no_age_negative(site: StateSite) -> None:
-    site.put(state(1))
-
-    age = site.json("state", "list")["versions"][0]["age_seconds"]
-
-    assert timedelta(0) <= timedelta(seconds=age) < timedelta(minutes=10)

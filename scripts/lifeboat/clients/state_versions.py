@@ -204,14 +204,11 @@ def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
 
 
 def _written_by(metadata: dict[str, str]) -> str | None:
-    if BY not in metadata:
+    said = {name.lower(): value for name, value in metadata.items()}  # what stands between may write headers otherwise
+    if BY not in said:
         return None
-    parts = [metadata[BY]]
-    if metadata.get(RUN):
-        parts.append(f"run {metadata[RUN]}")
-    if metadata.get(FROM):
-        parts.append(f"of version {metadata[FROM]}")
-    return ", ".join(parts)
+    parts = (said[BY], f"run {said[RUN]}" if RUN in said else "", f"of version {said[FROM]}" if FROM in said else "")
+    return ", ".join(filter(None, parts))
 
 
 def options(place: StatePlace) -> str:
