@@ -41,6 +41,7 @@ from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
+from lifeboat.clients.state_locks import StateLocks
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
@@ -51,6 +52,7 @@ from lifeboat.decisions import manifests
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
+from lifeboat.state_model import LockedState, StateRoot
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -166,6 +168,20 @@ class Site:
             key=key,
             table=state.lock_table,
             keeps_digest=state.lock_mode != "lockfile",
+        )
+
+    def state_locks(self, root: StateRoot) -> StateLocks:
+        """Return Terraform's own lock of one root's state, in the places that the environment's mode looks at."""
+        state, region = self.project.environment.state, self.project.environment.application.region
+        return StateLocks(
+            s3=self.client("s3", region),
+            dynamodb=self.client("dynamodb", region),
+            state=LockedState(
+                bucket=state.bucket,
+                key=state.key if root is StateRoot.STACK else state.root_key,
+                table=state.lock_table,
+                mode=state.lock_mode,
+            ),
         )
 
     def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
