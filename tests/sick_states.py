@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from lifeboat.clients import known_state
 from lifeboat.model import StateMark
 from lifeboat.site import Site
@@ -37,10 +39,14 @@ def md5(body: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SickSite:
-    """A plain site with versioned buckets in both regions, as an apply leaves them, until something is done to it."""
+    """A plain site with versioned buckets in both regions, as an apply leaves them, until something is done to it.
+
+    Its clients are made once: that is most of the work of a command that asks so little.
+    """
 
     plain: PlainSite
     mode: LockMode
+    site: Site
     address: str
 
     @property
@@ -54,9 +60,6 @@ class SickSite:
     @property
     def replica(self) -> str:
         return self.plain.bucket.replace(REGION, DR_REGION)
-
-    def site(self) -> Site:
-        return self.plain.site()
 
     def run(self, *arguments: str, status: int = 0) -> Ended:
         """Run `lifeboat …` for the site without a terminal."""
@@ -88,36 +91,34 @@ class SickSite:
 
     def put(self, body: bytes, key: str = STACK, *, copied: bool = True, **more: Any) -> str:
         """Put a version, and its copy beside it as S3 would, and return its id."""
-        s3 = self.cloud.client("s3")
+        s3 = self.site.client("s3", REGION)
         made = str(s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)["VersionId"])
         if copied:
-            self.cloud.client("s3", DR_REGION).put_object(Bucket=self.replica, Key=key, Body=body, **more)
+            self.site.client("s3", DR_REGION).put_object(Bucket=self.replica, Key=key, Body=body, **more)
         return made
 
     def digest(self) -> str | None:
         key = {"LockID": {"S": f"{self.bucket}/{STACK}-md5"}}
-        item = self.cloud.client("dynamodb").get_item(TableName=self.plain.table, Key=key).get("Item")
+        item = self.site.client("dynamodb", REGION).get_item(TableName=self.plain.table, Key=key).get("Item")
         return None if item is None else str(item["Digest"]["S"])
 
     def put_digest(self, digest: str) -> None:
         if self.mode != "lockfile":
             item = {"LockID": {"S": f"{self.bucket}/{STACK}-md5"}, "Digest": {"S": digest}}
-            self.cloud.client("dynamodb").put_item(TableName=self.plain.table, Item=item)
+            self.site.client("dynamodb", REGION).put_item(TableName=self.plain.table, Item=item)
 
     def delete_digest(self) -> None:
         if self.mode != "lockfile":
             key = {"LockID": {"S": f"{self.bucket}/{STACK}-md5"}}
-            self.cloud.client("dynamodb").delete_item(TableName=self.plain.table, Key=key)
+            self.site.client("dynamodb", REGION).delete_item(TableName=self.plain.table, Key=key)
 
     def save(self, body: bytes) -> str:
         """Put a version as Terraform does: with its digest, and remembered by this machine afterwards."""
         version = self.put(body)
         self.put_digest(md5(body))
         document = json.loads(body)
-        work = self.site().project.work
-        work.mkdir(parents=True, exist_ok=True)
         mark = StateMark(serial=document["serial"], lineage=document["lineage"], md5=md5(body))
-        known_state.remember(work, mark)
+        known_state.remember(self.site.project.work, mark)
         return version
 
     def lock(self, where: LockMode | None = None, **fields: str) -> str:
@@ -126,44 +127,71 @@ class SickSite:
         text = json.dumps({**LOCK, "Path": f"{self.bucket}/{STACK}", **fields})
         if where != "lockfile":
             item = {"LockID": {"S": f"{self.bucket}/{STACK}"}, "Info": {"S": text}}
-            self.cloud.client("dynamodb").put_item(TableName=self.plain.table, Item=item)
+            self.site.client("dynamodb", REGION).put_item(TableName=self.plain.table, Item=item)
         if where != "dynamodb":
-            self.cloud.client("s3").put_object(Bucket=self.bucket, Key=f"{STACK}.tflock", Body=text.encode())
+            self.site.client("s3", REGION).put_object(Bucket=self.bucket, Key=f"{STACK}.tflock", Body=text.encode())
         return str({**LOCK, **fields}["ID"])
 
     def delete(self, key: str = STACK, bucket: str | None = None) -> None:
-        self.cloud.client("s3").delete_object(Bucket=bucket or self.bucket, Key=key)
+        self.site.client("s3", REGION).delete_object(Bucket=bucket or self.bucket, Key=key)
 
     def purge(self, region: str = REGION) -> None:
         """Delete every version of everything in a bucket."""
-        s3, bucket = self.cloud.client("s3", region), self.bucket if region == REGION else self.replica
+        s3, bucket = self.site.client("s3", region), self.bucket if region == REGION else self.replica
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
                 s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
 
+    def reset(self) -> None:
+        """Make it sound again: serials 1 to 3 of the stack and one of root 1, and nothing else."""
+        for region, bucket in ((REGION, self.bucket), (DR_REGION, self.replica)):
+            s3 = self.site.client("s3", region)
+            try:
+                self.purge(region)
+            except ClientError:
+                s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        self._empty_table()
+        ec2 = self.site.client("ec2", REGION)
+        for network in ec2.describe_vpcs(Filters=[{"Name": "tag:application", "Values": [self.plain.application]}])[
+            "Vpcs"
+        ]:
+            ec2.delete_vpc(VpcId=network["VpcId"])
+        shutil.rmtree(self.plain.root / "terraform")
+        for root in ("state", "stack"):
+            (self.plain.root / "terraform" / root).mkdir(parents=True)
+        shutil.rmtree(self.site.project.work, ignore_errors=True)
+        self.site.project.work.mkdir(parents=True)
+        body = self.state(1, lineage="root-1", addresses=(self.bucket, self.replica))
+        self.put(body, BACKEND)
+        self.site.root_state_file.write_bytes(body)
+        for serial in (1, 2, 3):
+            self.save(self.state(serial))
+
+    def _empty_table(self) -> None:
+        dynamodb, name = self.site.client("dynamodb", REGION), self.plain.table
+        try:
+            items = dynamodb.scan(TableName=name)["Items"]
+        except ClientError:
+            items = []
+            dynamodb.create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        for item in items:
+            dynamodb.delete_item(TableName=name, Key={"LockID": item["LockID"]})
+
 
 def sick_site(cloud: RunningCloud, folder: Path, mode: LockMode) -> SickSite:
-    """Make the site with serials 1 to 3 of the stack and one of root 1: sound, until something is done to it."""
+    """Make the site; to be reset before its first use."""
     plain = plain_site(cloud, folder)
-    for root in ("state", "stack"):
-        (folder / "terraform" / root).mkdir(parents=True)
+    (folder / "terraform").mkdir()
     settings = folder / "environments" / "x.toml"
     settings.write_text(settings.read_text().replace("lock_table =", f'lock_mode = "{mode}"\nlock_table ='))
-    made = SickSite(plain=plain, mode=mode, address="")
-    s3 = cloud.client("s3", DR_REGION)
-    s3.create_bucket(Bucket=made.replica, CreateBucketConfiguration={"LocationConstraint": DR_REGION})
-    made.purge()
-    for region, bucket in ((REGION, made.bucket), (DR_REGION, made.replica)):
-        enabled = {"Status": "Enabled"}
-        cloud.client("s3", region).put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    site = plain.site()
     tags = [{"Key": "application", "Value": plain.application}, {"Key": "environment", "Value": "x"}]
     specification = [{"ResourceType": "elastic-ip", "Tags": tags}]
-    address = cloud.client("ec2").allocate_address(Domain="vpc", TagSpecifications=specification)["AllocationId"]
-    made = replace(made, address=address)
-    body = made.state(1, lineage="root-1", addresses=(made.bucket, made.replica))
-    made.put(body, BACKEND)
-    made.site().root_state_file.parent.mkdir(parents=True, exist_ok=True)
-    made.site().root_state_file.write_bytes(body)
-    for serial in (1, 2, 3):
-        made.save(made.state(serial))
-    return made
+    made = site.client("ec2", REGION).allocate_address(Domain="vpc", TagSpecifications=specification)
+    return SickSite(plain=plain, mode=mode, site=site, address=made["AllocationId"])
