@@ -66,6 +66,15 @@ def test_a_young_lock_is_refused_with_how_long_to_wait() -> None:
     )
 
 
+def test_who_waits_as_long_as_told_has_waited_long_enough() -> None:
+    _, instead = state_unlocking.refusal(seen(Life.UNKNOWN, timedelta(minutes=4, seconds=1)), NOW, frozenset()) or (
+        "",
+        "",
+    )
+
+    assert instead.startswith("wait 6m, ")
+
+
 def test_only_of_a_holder_that_may_live_elsewhere_gitlab_is_asked() -> None:
     asked = [state_unlocking.asks_gitlab(seen(life, SECOND), frozenset()) for life in Life]
 
