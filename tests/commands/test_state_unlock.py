@@ -55,7 +55,7 @@ def info(pid: int, began: float) -> str:
 
 def dead() -> str:
     """Return the same of a process that has just ended."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     began = psutil.Process(child.pid).create_time()
     child.communicate()
     return info(child.pid, began)
