@@ -59,7 +59,15 @@ def _state(data: Path, arguments: list[str]) -> str | None:
         settings = backend.get("config") or {}
         return f"{settings.get('bucket')}/{settings.get('key')}" if backend.get("type") == "s3" else ""
     except FileNotFoundError:
-        # Without a backend Terraform writes no such file; init has not written it yet.
-        return None if "init" in arguments else ""
+        return _initialising(arguments)
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _initialising(arguments: list[str]) -> str | None:
+    """Return the state of a Terraform without such a file: it has no backend, or its init has not written the file yet."""
+    if "init" not in arguments or "-backend=false" in arguments:
+        return ""
+    prefix = "-backend-config="
+    given = dict(a.removeprefix(prefix).partition("=")[::2] for a in arguments if a.startswith(prefix))
+    return f"{given['bucket']}/{given['key']}" if {"bucket", "key"} <= given.keys() else None
