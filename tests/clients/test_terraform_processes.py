@@ -109,6 +109,7 @@ def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
         place=LockPlace.TABLE,
         lock_id="lock-1",
         who=f"eva@{socket.gethostname()}",
+        operation="OperationTypeApply",
         created=datetime.now(UTC) + taken,
     )
 
@@ -116,3 +117,22 @@ def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
 
     assert found.life is life
     assert (f"process {pid} in {tmp_path / 'root'}" in found.why) == (life is not Life.GONE)
+
+
+@pytest.mark.parametrize(
+    ("operation", "life"),
+    [("OperationTypeApply", Life.GONE), ("migration destination state", Life.UNKNOWN), ("", Life.UNKNOWN)],
+)
+def test_an_init_holds_no_lock_of_another_command(
+    start: Callable[..., int], tmp_path: Path, operation: str, life: Life
+) -> None:
+    start(tmp_path / "root", None, "init")
+    lock = StateLock(
+        place=LockPlace.TABLE,
+        lock_id="lock-1",
+        who=f"eva@{socket.gethostname()}",
+        operation=operation,
+        created=datetime.now(UTC) + timedelta(minutes=1),
+    )
+
+    assert state_locks.holding(lock, STATE).life is life
