@@ -199,6 +199,7 @@ def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         kept=SnapshotTag.KEEP in tags,
         flags=(f"copied from {found['SourceRegion']}",) if found.get("SourceRegion", region) != region else (),
         arn=found["DBSnapshotArn"],
+        instance_made_at=_made_at(found),
         tags=tags,
     )
 
@@ -222,8 +223,14 @@ def _window(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         earliest=None if earliest is None else _utc(earliest),
         flags=(*copied, *(("its instance is gone",) if status == "retained" else ())),
         arn=arn,
+        instance_made_at=_made_at(found),
         tags=sdk.tags(found.get("TagList", [])),
     )
+
+
+def _made_at(found: Mapping[str, Any]) -> datetime | None:
+    at = found.get("InstanceCreateTime")
+    return None if at is None else _utc(at)
 
 
 def _utc(at: datetime) -> datetime:

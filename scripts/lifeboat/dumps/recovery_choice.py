@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
@@ -20,7 +21,7 @@ from lifeboat.database_model import (
     RestoreRate,
     WantedCopy,
 )
-from lifeboat.decisions import database_choice, generations, restores, timings
+from lifeboat.decisions import database_choice, generations, restores, service_times, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
@@ -81,9 +82,15 @@ def candidates(site: Site, asked: Asked) -> Candidates:
     """Return every copy of both regions, with what is asked of them."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
+    found = points.found(site, Scope())
+    made = _made(found.list.points)
+    live = site.database_restores(recovery.region).created_at(serving)
+    past = _Past(site)
     wanted = WantedCopy(
         serving=serving,
-        serving_since=site.database_restores(recovery.region).created_at(serving),
+        served=service_times.served(
+            serving, made if live is None else {serving: live, **made}, past.switching(asked.to)
+        ),
         database=recovery.database.name,
         region=recovery.region,
         key=database_copies.serving(site).get("kms_key_id"),
@@ -92,7 +99,16 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return Candidates(found=points.found(site, Scope()), wanted=wanted, rate=_rate(site))
+    return Candidates(found=found, wanted=wanted, rate=learnt(past.restoring()))
+
+
+def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
+    """Return when the first instance of each name was made, of which anything is left."""
+    made: dict[str, datetime] = {}
+    for one in every:
+        if one.instance_made_at is not None:
+            made[one.database] = min(one.instance_made_at, made.get(one.database, one.instance_made_at))
+    return made
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
@@ -127,23 +143,37 @@ def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpSt
     return store, dump_choosing.chosen(store, database, wanted)
 
 
-# -- what restores took ------------------------------------------------------------------------------------------------
+# -- what recoveries tell ----------------------------------------------------------------------------------------------
 
 
-def _rate(site: Site) -> RestoreRate:
-    bucket = site.journals()
-    newest = [run for run in bucket.runs() if run_states.is_recovery(run)]
-    journals: list[Sequence[Event]] = []
-    for run in reversed(newest):
-        try:
-            events = bucket.events(run)
-        except IntegrityFailure:
-            continue  # of a newer lifeboat, or damaged: it teaches nothing
-        if any(event.step == "restore" and event.kind is EventKind.DONE for event in events):
-            journals.append(events)
-        if len(journals) == LEARNT_FROM:
-            break
-    return learnt(journals)
+class _Past:
+    """The journals of recoveries, newest first: each is read once, and those that nobody asks for are not."""
+
+    def __init__(self, site: Site) -> None:
+        self._bucket = site.journals()
+        self._unread = [run for run in self._bucket.runs() if run_states.is_recovery(run)]
+        self._read: list[Sequence[Event]] = []
+
+    def switching(self, to: datetime | None) -> list[Sequence[Event]]:
+        """Return as many as tell which generation served at a moment; None: now."""
+        while self._unread and not service_times.settled(self._read, to):
+            self._next()
+        return list(self._read)
+
+    def restoring(self) -> list[Sequence[Event]]:
+        """Return the newest that restored a database."""
+        while self._unread and len(self._restored()) < LEARNT_FROM:
+            self._next()
+        return self._restored()[:LEARNT_FROM]
+
+    def _restored(self) -> list[Sequence[Event]]:
+        done = (EventKind.DONE,)
+        return [events for events in self._read if any(e.step == "restore" and e.kind in done for e in events)]
+
+    def _next(self) -> None:
+        # One of a newer lifeboat, or a damaged one, teaches nothing.
+        with suppress(IntegrityFailure):
+            self._read.append(self._bucket.events(self._unread.pop()))
 
 
 def learnt(journals: Iterable[Sequence[Event]]) -> RestoreRate:

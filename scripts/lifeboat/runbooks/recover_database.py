@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import CopyCandidate, PointKind, RecoveryPointId
+from lifeboat.database_model import CopyCandidate, PointKind, RecoveryPointId, WantedCopy
 from lifeboat.decisions import database_choice, deployments, generations
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.durations import said
@@ -90,6 +90,7 @@ class _Made:
     """The choice that was made; the moment of the copy, and the one to name to RDS."""
 
     choosing: Choosing
+    wanted: WantedCopy
     chosen: CopyCandidate
     as_of: datetime
     to: datetime | None
@@ -111,24 +112,36 @@ def _chosen(c: Recovering) -> _Made:
     manifest = recovery_choice.require_fit(c.site, chosen, every.wanted)
     exact = request.to is not None and chosen.point.kind is PointKind.POINT_IN_TIME
     as_of = chosen.to if manifest is None else manifest.snapshot_at
-    return _Made(choosing=made, chosen=chosen, as_of=as_of, to=chosen.to if exact else None)
+    return _Made(choosing=made, wanted=every.wanted, chosen=chosen, as_of=as_of, to=chosen.to if exact else None)
+
+
+def _to_agree(c: Recovering, made: _Made) -> list[str]:
+    """Return what the operator has to know of the copy before it is restored."""
+    found, declared, at = made.choosing, c.request.failed_at, f"{made.as_of:%Y-%m-%d %H:%M:%S}Z"
+    lines = []
+    if found.hidden:
+        lines.append(
+            f"restore {made.chosen.point.id} although a copy that loses less may be there, for not everything could be"
+            f" looked at: {database_choice.blind_spots(found.hidden)}"
+        )
+    if declared is not None and database_choice.is_from_after(made.as_of, made.wanted, declared):
+        lines.append(
+            f"bring the database back as it was at {at}, after the failure at {declared:%Y-%m-%d %H:%M:%S}Z: whatever broke"
+            f" the data then is in it (--to {declared:%Y-%m-%dT%H:%M:%SZ}, or a moment before it, leaves that out)"
+        )
+    if c.request.to is None and c.request.copy is None and c.serves:
+        lines.append(
+            f"bring the database back as it was at {at} although the application answers: what is written from now on stays"
+            " behind"
+        )
+    return lines
 
 
 def choose_copy(c: Recovering, turn: Turn) -> None:
     """Write down the copy, why it and not the others, and the generation that comes of it."""
     made = _chosen(c)
     chosen, found = made.chosen, made.choosing
-    to_agree = []
-    if found.hidden:
-        to_agree.append(
-            f"restore {chosen.point.id} although a copy that loses less may be there, for not everything could be looked"
-            f" at: {database_choice.blind_spots(found.hidden)}"
-        )
-    if c.request.to is None and c.request.copy is None and c.serves:
-        to_agree.append(
-            f"bring the database back as it was at {made.as_of:%Y-%m-%d %H:%M:%S}Z although the application answers:"
-            " what is written from now on stays behind"
-        )
+    to_agree = _to_agree(c, made)
     if to_agree:
         c.agree(to_agree)
     recovery, point = c.recovery, chosen.point
