@@ -690,8 +690,8 @@ class DatabaseReport:
 
     @property
     def met(self) -> bool:
-        """Whether no more was lost than the objective allows; what is not known is not held against it."""
-        return self.rpo is None or self.rpo <= self.objective
+        """Whether no more was lost than the objective allows; what nobody knows is not met."""
+        return self.rpo is not None and self.rpo <= self.objective
 
 
 @dataclass(frozen=True, kw_only=True)

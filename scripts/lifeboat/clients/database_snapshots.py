@@ -27,7 +27,11 @@ _ABSENT = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
 _TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
 _PAGE = 100  # the most that RDS gives at once
 _GIB = 1024**3
-_KINDS = {"automated": PointKind.AUTOMATED_SNAPSHOT, "manual": PointKind.MANUAL_SNAPSHOT}
+_KINDS = {
+    "automated": PointKind.AUTOMATED_SNAPSHOT,
+    "manual": PointKind.MANUAL_SNAPSHOT,
+    "awsbackup": PointKind.BACKUP_POINT,
+}
 # What tells that a host was restored from it and its data held: as deep as a verification of level 3.
 _RESTORED = 3
 
@@ -48,6 +52,18 @@ class DatabaseSnapshots:
                 self._rds(region), "describe_db_snapshots", "DBSnapshots", PaginationConfig={"PageSize": _PAGE}
             )
             return [_snapshot(one, region) for one in found if one["SnapshotType"] in _KINDS]
+
+    def taken_by_aws_backup(self, region: str) -> list[RecoveryPoint]:
+        """Return the snapshots of a region that AWS Backup took; RDS leaves these out where they are not asked for."""
+        with translated(f"list the database snapshots of AWS Backup in {region}"):
+            found = sdk.items(
+                self._rds(region),
+                "describe_db_snapshots",
+                "DBSnapshots",
+                SnapshotType="awsbackup",
+                PaginationConfig={"PageSize": _PAGE},
+            )
+            return [_snapshot(one, region) for one in found]
 
     def snapshot(self, name: str, region: str) -> RecoveryPoint | None:
         """Return one snapshot; None when the region has none of that name."""

@@ -141,7 +141,14 @@ def _in_vault(asked: _Asked, region: str) -> list[RecoveryPoint]:
     )
     proofs = asked.looking.at("restore tests", (region, "backup:ListRestoreJobs"), lambda: client.proofs(region))
     mine = [point for point in found or [] if _is_of_the_database(point, asked)]
-    return [backup_points.proven(point, proofs or {}) for point in mine]
+    ours_of_rds = asked.site.database_snapshots()
+    place = (region, "rds:DescribeDBSnapshots")
+    taken = (
+        asked.looking.at("moments of AWS Backup", place, lambda: ours_of_rds.taken_by_aws_backup(region))
+        if mine
+        else []
+    )
+    return [backup_points.proven(backup_points.as_of(point, taken or []), proofs or {}) for point in mine]
 
 
 def _is_of_the_database(point: RecoveryPoint, asked: _Asked) -> bool:

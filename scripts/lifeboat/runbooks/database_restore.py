@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
+from lifeboat.database_model import InstanceSettings, PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
+from lifeboat.decisions import generations
 from lifeboat.errors import ChoiceGone, IntegrityFailure, Unreachable
 from lifeboat.model import EventKind, Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
@@ -77,9 +78,18 @@ def _order(c: Recovering) -> RestoreOrder:
         point=point,
         to=None if to is None else datetime.fromisoformat(to),
         identifier=c.fact("identifier"),
-        settings=database_copies.settings(c.site),
+        settings=_settings(c),
         run=c.journal.run,
     )
+
+
+def _settings(c: Recovering) -> InstanceSettings:
+    """Return what the new instance must be like: an empty one with room for the dump, and for what the old one had grown to."""
+    known = database_copies.settings(c.site)
+    if not next_generation.is_from_dump(c):
+        return known
+    old = c.site.database_restores(c.recovery.region).instance(c.fact("old_identifier"))
+    return generations.with_room(known, live=0 if old is None else old.size, raw=c.fact("raw_size") or 0)
 
 
 def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], seconds: float) -> None:

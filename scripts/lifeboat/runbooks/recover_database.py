@@ -94,6 +94,7 @@ class _Made:
     chosen: CopyCandidate
     as_of: datetime
     to: datetime | None
+    raw_size: int | None  # of a dump: its bytes before compression
 
 
 def _chosen(c: Recovering) -> _Made:
@@ -112,7 +113,14 @@ def _chosen(c: Recovering) -> _Made:
     manifest = recovery_choice.require_fit(c.site, chosen, every.wanted)
     exact = request.to is not None and chosen.point.kind is PointKind.POINT_IN_TIME
     as_of = chosen.to if manifest is None else manifest.snapshot_at
-    return _Made(choosing=made, wanted=every.wanted, chosen=chosen, as_of=as_of, to=chosen.to if exact else None)
+    return _Made(
+        choosing=made,
+        wanted=every.wanted,
+        chosen=chosen,
+        as_of=as_of,
+        to=chosen.to if exact else None,
+        raw_size=None if manifest is None else sum(file.raw_size for file in manifest.files),
+    )
 
 
 def _to_agree(c: Recovering, made: _Made) -> list[str]:
@@ -163,6 +171,7 @@ def choose_copy(c: Recovering, turn: Turn) -> None:
         copy_region=point.region,
         source=point.database,
         size=point.size,
+        raw_size=made.raw_size,
         copy_to=None if made.to is None else made.to.isoformat(),
         as_of=made.as_of.isoformat(),
         unseen=[f"{one.what} in {one.region}" for one in found.hidden],
