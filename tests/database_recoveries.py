@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -75,6 +75,24 @@ def snapshots(stack: Rehearsal) -> dict[str, str]:
 def runs(stack: Rehearsal) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
     return found
+
+
+def fact(events: list[dict[str, Any]], name: str) -> Any:
+    """Return what a run noted last under a name."""
+    return next(event["data"][name] for event in reversed(events) if name in event["data"])
+
+
+def at(events: list[dict[str, Any]], step: str, kind: str) -> datetime:
+    """Return when a step of a run first came to a line of a kind."""
+    return next(datetime.fromisoformat(one["at"]) for one in events if (one["step"], one["kind"]) == (step, kind))
+
+
+def measured(events: list[dict[str, Any]]) -> tuple[timedelta, timedelta]:
+    """Return the recovery time and the loss that the lines of a run amount to."""
+    failed_at, until, left = (
+        datetime.fromisoformat(fact(events, name)) for name in ("failed_at", "data_until", "before_until")
+    )
+    return at(events, "answers", "done") - failed_at, max(failed_at, left) - until
 
 
 def written(moment: datetime) -> str:

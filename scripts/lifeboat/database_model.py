@@ -74,6 +74,22 @@ class Relation:
     extension: str | None = None
 
 
+# Its host writes it (modules/app-instance), whatever became of the application's own rows: it proves none of them.
+HEARTBEAT_TABLE = "lifeboat_heartbeat"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of a database, each with whether it, or a partition of it, holds rows; the heartbeat's own is left out.
+
+    `partitions` are not among them; `divided` are those that have some.
+    """
+
+    holds_rows: Mapping[TableName, bool] = field(hash=False)
+    partitions: frozenset[TableName] = frozenset()
+    divided: frozenset[TableName] = frozenset()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableContent:
     """The rows of a table and the fingerprint of their content, whatever their order."""

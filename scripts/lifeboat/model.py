@@ -671,7 +671,9 @@ class RunState(StrEnum):
 class DatabaseReport:
     """What came of the database: the new generation and its copy, until when it has data and how that is known.
 
-    `rpo` is the time between that and the declared failure, None where nobody knows; `retire` takes the old one away.
+    `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
+    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere;
+    `retire` takes the old one away.
     """
 
     generation: str
@@ -687,6 +689,8 @@ class DatabaseReport:
     with_rows: int
     before: str
     retire: str
+    before_until: datetime | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:

@@ -58,6 +58,7 @@ def recovered(hours: float, new: int, old: int) -> Sequence[Event]:
         # The first generation needs neither journals nor anything that is left of it.
         ("app-g1", {}, [], [("app-g1", EVER, None)]),
         ("app-g1", {"app-g1": at(-9), "other-g7": at(1), "app-g1-old": at(1)}, [], [("app-g1", EVER, None)]),
+        ("somebodys", {"app-g1": at(-9), "somebodys": at(1)}, [], [("somebodys", EVER, None)]),
         # Made long before it serves: what counts is the switch, and of the time that it takes nobody knows.
         (
             "app-g2",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+
+import pytest
 
 from tests.database_recoveries import databases, drop, next_second, texts, wait_for_window, write, written
 from tests.rehearsal import Rehearsal, passed
@@ -34,6 +37,10 @@ def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordere
     assert texts(stack)[3:] == ["written before"]
     assert (report["database"]["identifier"], report["database"]["with_rows"] >= 2) == ("app-local-g2", True)
     assert report["database"]["to"] == moment.isoformat()
+    until, left = (datetime.fromisoformat(report["database"][name]) for name in ("data_until", "before_until"))
+    failed_at = datetime.fromisoformat(report["failed_at"])
+    assert report["database"]["rpo_seconds"] == pytest.approx((max(failed_at, left) - until).total_seconds(), abs=0.001)
+    assert until <= moment < left
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
 

@@ -46,8 +46,8 @@ def served(serving: str, made: Mapping[str, datetime], recoveries: Iterable[Sequ
     application = serving.rpartition("-g")[0]
     is_generation = re.compile(re.escape(application) + r"-g[1-9][0-9]{0,3}").fullmatch
     others = {name for name in made if is_generation(name)} - begun - (restored - {serving})
-    # The first one is made with the application: nothing served before it.
-    first = f"{application}-g1"
+    # The first one is made with the application, or is named by somebody else: nothing of ours served before it.
+    first = f"{application}-g1" if is_generation(serving) else serving
     switches.append(Switch(instance=first, before=None, begun=_EVER, done=_EVER))
     surely_served = {serving, *(switch.before for switch in switches)} - restored
     for name in sorted(others - {first}):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
@@ -28,7 +27,7 @@ from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
 from lifeboat.errors import IntegrityFailure, Refused
-from lifeboat.model import Event, EventKind
+from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
 
@@ -83,14 +82,14 @@ def candidates(site: Site, asked: Asked) -> Candidates:
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     found = points.found(site, Scope())
-    made = _made(found.list.points)
     live = site.database_restores(recovery.region).created_at(serving)
+    made = ({} if live is None else {serving: live}) | _made(found.list.points)
     past = _Past(site)
+    switching = past.switching(asked.to)
     wanted = WantedCopy(
         serving=serving,
-        served=service_times.served(
-            serving, made if live is None else {serving: live, **made}, past.switching(asked.to)
-        ),
+        # A journal that nobody can read may be that of a switch: when an instance was made then says too little.
+        served=service_times.served(serving, {} if past.unreadable else made, switching),
         database=recovery.database.name,
         region=recovery.region,
         key=database_copies.serving(site).get("kms_key_id"),
@@ -143,6 +142,19 @@ def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpSt
     return store, dump_choosing.chosen(store, database, wanted)
 
 
+def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Manifest | None:
+    """Return the manifest of the newest dump of the whole database that was begun before a moment; None without one.
+
+    One whose verification failed is passed over. Raises IntegrityFailure where it cannot be read.
+    """
+    store = site.dump_store(recovery)
+    entries = [one for one in store.entries(recovery.database.name) if one.complete and one.failure is None]
+    for entry in sorted(entries, key=lambda one: one.begun_at, reverse=True):
+        if entry.begun_at <= before and (manifest := store.manifest(entry)).selection.whole:
+            return manifest
+    return None
+
+
 # -- what recoveries tell ----------------------------------------------------------------------------------------------
 
 
@@ -153,6 +165,7 @@ class _Past:
         self._bucket = site.journals()
         self._unread = [run for run in self._bucket.runs() if run_states.is_recovery(run)]
         self._read: list[Sequence[Event]] = []
+        self.unreadable = False
 
     def switching(self, to: datetime | None) -> list[Sequence[Event]]:
         """Return as many as tell which generation served at a moment; None: now."""
@@ -171,9 +184,10 @@ class _Past:
         return [events for events in self._read if any(e.step == "restore" and e.kind in done for e in events)]
 
     def _next(self) -> None:
-        # One of a newer lifeboat, or a damaged one, teaches nothing.
-        with suppress(IntegrityFailure):
+        try:
             self._read.append(self._bucket.events(self._unread.pop()))
+        except IntegrityFailure:
+            self.unreadable = True  # of a newer lifeboat, or damaged: it teaches nothing
 
 
 def learnt(journals: Iterable[Sequence[Event]]) -> RestoreRate:

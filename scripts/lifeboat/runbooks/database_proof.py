@@ -32,11 +32,12 @@ def prove_data(c: Recovering, turn: Turn) -> None:
         (event.at for event in c.journal.events if event.step == "restore" and event.kind is EventKind.INTENT), c.now()
     )
     proof = c.site.database_answers(_url(c, found)).proof(before=ordered)
-    if proof.tables == 0:
-        env = c.site.project.env
+    if proof.with_rows == 0 and not c.request.accept_flagged:
+        env, what = c.site.project.env, f"{proof.tables} tables and no row in any" if proof.tables else "no table"
         raise IntegrityFailure(
-            f"{found.identifier} holds no table: {c.fact('copy')} is a copy of nothing",
-            hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat plan-recovery -e {env} lists other copies",
+            f"{found.identifier} holds {what}: {c.fact('copy')} is a copy of nothing",
+            hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat plan-recovery -e {env} lists other copies;"
+            f" --from {c.fact('copy')} --accept-flagged takes this one, if the database was empty",
         )
     if next_generation.is_from_dump(c):
         # All that was committed when it was taken, and nothing else; the commits in it are those of the restore.
@@ -56,7 +57,9 @@ def prove_data(c: Recovering, turn: Turn) -> None:
 
 
 def copy_is_noted(c: Recovering) -> Gap | None:
-    """Does the copy say that it was restored and held its data?"""
+    """Does the copy say that it was restored and held its data? One that lacks rows is not to be taken for a proven one."""
+    if c.fact("missing"):
+        return None
     kind, copy = c.fact("copy_kind"), c.fact("copy")
     if kind == PointKind.DUMP.value:
         proven = _dump(c)[1].proven

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
-from lifeboat.runbooks import database_adoption, database_proof, database_restore, deployment
+from lifeboat.runbooks import database_adoption, database_losses, database_proof, database_restore, deployment
 from lifeboat.runbooks import recover as instance
 from lifeboat.runbooks import recover_database as database
 from lifeboat.runbooks.recovering import Recovering
@@ -123,6 +123,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
             ),
         ),
     ),
+    database_losses.COMPARED,
     *database_adoption.ADOPTING,
     Step(
         name="alone",
@@ -138,6 +139,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         may_stay_open=(GitLabUnreachable,),
     ),
     *instance.SERVING,
+    database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,
     instance.AGREES,

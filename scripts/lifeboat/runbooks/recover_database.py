@@ -13,7 +13,14 @@ from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
 from lifeboat.errors import GitLabUnreachable, Refused
 from lifeboat.model import DatabaseReport, Gap, InstanceId
-from lifeboat.runbooks import database_adoption, database_proof, database_restore, deployment, next_generation
+from lifeboat.runbooks import (
+    database_adoption,
+    database_losses,
+    database_proof,
+    database_restore,
+    deployment,
+    next_generation,
+)
 from lifeboat.runbooks.recover import (
     declare_failure,
     failure_is_declared,
@@ -209,7 +216,7 @@ def report(c: Recovering) -> DatabaseReport | None:
     """Return what came of the database, from the journal; None where none was restored."""
     if c.fact("tables") is None:
         return None
-    until, lost, to = c.fact("data_until"), c.fact("rpo_seconds"), c.fact("copy_to")
+    until, lost, to, left = (c.fact(name) for name in ("data_until", "rpo_seconds", "copy_to", "before_until"))
     old, env = c.fact("old_generation"), c.site.project.env
     there = old in database_copies.recorded(c.site)
     objective = outputs.recovery(c.site.stack_store()).objectives.rpo_hours
@@ -227,6 +234,8 @@ def report(c: Recovering) -> DatabaseReport | None:
         with_rows=c.fact("with_rows"),
         before=c.fact("old_identifier"),
         retire=f"lifeboat retire {old} -e {env}" if there else "",
+        before_until=None if left is None else datetime.fromisoformat(left),
+        missing=tuple(c.fact("missing") or ()),
     )
 
 
@@ -240,6 +249,7 @@ STEPS: tuple[Step[Recovering], ...] = (
     Step(name="preflight", title="Look at everything that a recovery needs", check=database_is_at_hand),
     CHOICE,
     *database_restore.RESTORING,
+    database_losses.COMPARED,
     *database_adoption.ADOPTING,
     Step(
         name="variables",
@@ -253,6 +263,7 @@ STEPS: tuple[Step[Recovering], ...] = (
     ),
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
     Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,
     Step(name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees),
