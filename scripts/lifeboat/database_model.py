@@ -414,6 +414,14 @@ class RecoveryPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SnapshotMoment:
+    """The moment that a snapshot's content is of, and when the instance that it is of was made, where RDS tells."""
+
+    taken_at: datetime
+    instance_made_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unseen:
     """What nobody could look at, so that copies may be missing from a list: the call, what it needs, and what came of it."""
 

@@ -108,7 +108,7 @@ def test_the_moment_of_a_point_is_that_of_its_content_and_not_when_it_was_made_o
         pages = [{"DBSnapshots": [], "Marker": "2"}, {"DBSnapshots": [snapshot(of_rds)]}]
         for page, marker in zip(pages, ({}, {"Marker": "2"}), strict=True):
             stub.add_response("describe_db_snapshots", page, {"SnapshotType": "awsbackup", "MaxRecords": 100, **marker})
-        taken = DatabaseSnapshots(client=lambda *_: stub.client, application="app-x").taken_by_aws_backup("eu-west-1")
+        taken = DatabaseSnapshots(client=lambda *_: stub.client, application="app-x").moments_of_aws_backup("eu-west-1")
 
     copied, other, elsewhere = (backup_points.as_of(point(arn), taken) for arn in (of_rds, "arn:of:a:volume", lost))
     assert (copied.taken_at, copied.instance_made_at) == (AT - timedelta(hours=7), AT - timedelta(days=3))

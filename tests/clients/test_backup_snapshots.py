@@ -5,7 +5,6 @@ from __future__ import annotations
 import boto3
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
-from lifeboat.database_model import PointKind
 from localcloud.front import INTERNAL_KEY
 
 from tests.conftest import RunningCloud
@@ -13,14 +12,14 @@ from tests.conftest import RunningCloud
 
 def test_a_name_that_only_a_snapshot_of_aws_backup_bears_is_taken_and_its_moment_is_known(cloud: RunningCloud) -> None:
     rds = cloud.client("rds")
-    made = rds.create_db_instance(
+    rds.create_db_instance(
         DBInstanceIdentifier="app-g4",
         Engine="postgres",
         DBInstanceClass="db.t4g.small",
         AllocatedStorage=20,
         MasterUsername="app_admin",
         MasterUserPassword="not-4-anybody",
-    )["DBInstance"]
+    )
     of_aws_backup = boto3.client(
         "rds",
         region_name="eu-west-1",
@@ -34,14 +33,9 @@ def test_a_name_that_only_a_snapshot_of_aws_backup_bears_is_taken_and_its_moment
     names = DatabaseRestores(rds, region="eu-west-1", application="app").names()
     snapshots = DatabaseSnapshots(client=lambda *_: rds, application="app")
 
-    (found,) = snapshots.taken_by_aws_backup("eu-west-1")
+    ((arn, found),) = snapshots.moments_of_aws_backup("eu-west-1").items()
     assert names == {"app-g4"}
     assert snapshots.snapshots("eu-west-1") == []
-    assert (found.kind, found.database, found.arn) == (
-        PointKind.BACKUP_POINT,
-        "app-g4",
-        taken["DBSnapshot"]["DBSnapshotArn"],
-    )
+    assert arn == taken["DBSnapshot"]["DBSnapshotArn"]
     assert found.instance_made_at is not None
     assert found.instance_made_at <= found.taken_at
-    assert made["DBInstanceIdentifier"] == found.database

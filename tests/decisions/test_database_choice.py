@@ -238,6 +238,19 @@ def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: Wante
         # It does not say which generation it is of.
         ([dump()], wanted(served=served(ago(hours=1)), named=DUMP), DUMP, "it was asked for"),
         ([dump()], wanted(served=(), named=DUMP), DUMP, "it was asked for"),
+        # Between an attempt that was given up and now it served as it did before.
+        (
+            [dump()],
+            wanted(
+                served=(
+                    Served(instance="app-g2", since=ago(hours=9), until=ago(hours=1)),
+                    Served(instance="app-g2", since=ago(minutes=50)),
+                ),
+                named=LATEST_DUMP,
+            ),
+            DUMP,
+            "it is the newest dump that nothing speaks against",
+        ),
         # Of whichever generation served at the moment that is asked for.
         (
             [dump()],

@@ -171,6 +171,11 @@ def test_who_served_when_is_told_by_the_journals_and_else_by_when_an_instance_wa
         ([recovered(10, 3, 2), recovered(0, 2, 1)], at(5), True),
         ([journal(*adopted(10, 3, 2))], None, False),
         ([journal(*chosen(10, 3, 2))], None, False),
+        (
+            [journal(*chosen(10, 3, 2), (11, EventKind.INTENT, "adopt", {}), (12, EventKind.ENDED, "", {}))],
+            None,
+            False,
+        ),
     ],
 )
 def test_no_older_journal_is_read_than_that_of_the_switch_before_the_moment(

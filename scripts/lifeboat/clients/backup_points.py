@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, Verdict
+from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, SnapshotMoment, Verdict
 
 _TESTED = 3  # restored, and what AWS Backup was told to check held
 _OF_RDS = "awsbackup:"
@@ -53,14 +53,14 @@ class BackupPoints:
         return {arn: sorted(found, key=lambda proof: proof.at) for arn, found in proofs.items()}
 
 
-def as_of(point: RecoveryPoint, snapshots: Iterable[RecoveryPoint]) -> RecoveryPoint:
+def as_of(point: RecoveryPoint, moments: Mapping[str, SnapshotMoment]) -> RecoveryPoint:
     """Return a recovery point with the moment of its content: of one that is RDS's snapshot RDS tells, AWS Backup does not.
 
     AWS Backup's own time is when the point was made, in a copied one much later than the newest transaction in it.
     """
     if not (point.arn or "").partition(":snapshot:")[2].startswith(_OF_RDS):
         return point
-    found = next((one for one in snapshots if one.arn == point.arn), None)
+    found = moments.get(point.arn or "")
     if found is None:
         return replace(point, flags=(*point.flags, "what is in it may be older: RDS does not tell its moment"))
     return replace(point, taken_at=found.taken_at, instance_made_at=found.instance_made_at)

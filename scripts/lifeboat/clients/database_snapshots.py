@@ -16,6 +16,7 @@ from lifeboat.database_model import (
     Proof,
     RecoveryPoint,
     RecoveryPointId,
+    SnapshotMoment,
     SnapshotOrder,
     SnapshotTag,
     Verdict,
@@ -27,11 +28,7 @@ _ABSENT = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
 _TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
 _PAGE = 100  # the most that RDS gives at once
 _GIB = 1024**3
-_KINDS = {
-    "automated": PointKind.AUTOMATED_SNAPSHOT,
-    "manual": PointKind.MANUAL_SNAPSHOT,
-    "awsbackup": PointKind.BACKUP_POINT,
-}
+_KINDS = {"automated": PointKind.AUTOMATED_SNAPSHOT, "manual": PointKind.MANUAL_SNAPSHOT}
 # What tells that a host was restored from it and its data held: as deep as a verification of level 3.
 _RESTORED = 3
 
@@ -53,8 +50,8 @@ class DatabaseSnapshots:
             )
             return [_snapshot(one, region) for one in found if one["SnapshotType"] in _KINDS]
 
-    def taken_by_aws_backup(self, region: str) -> list[RecoveryPoint]:
-        """Return the snapshots of a region that AWS Backup took; RDS leaves these out where they are not asked for."""
+    def moments_of_aws_backup(self, region: str) -> dict[str, SnapshotMoment]:
+        """Return the moment of each snapshot that AWS Backup took, by its ARN; RDS tells of these only where it is asked."""
         with translated(f"list the database snapshots of AWS Backup in {region}"):
             found = sdk.items(
                 self._rds(region),
@@ -63,7 +60,10 @@ class DatabaseSnapshots:
                 SnapshotType="awsbackup",
                 PaginationConfig={"PageSize": _PAGE},
             )
-            return [_snapshot(one, region) for one in found]
+            return {
+                str(one["DBSnapshotArn"]): SnapshotMoment(taken_at=_taken_at(one), instance_made_at=_made_at(one))
+                for one in found
+            }
 
     def snapshot(self, name: str, region: str) -> RecoveryPoint | None:
         """Return one snapshot; None when the region has none of that name."""
@@ -193,10 +193,7 @@ class DatabaseSnapshots:
 
 def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
     kind, tags = _KINDS[found["SnapshotType"]], sdk.tags(found.get("TagList", []))
-    # The newest transaction in it; when it was done is later, and of a copy, by as much as one likes.
-    taken = found.get("SnapshotDatabaseTime") or found.get("OriginalSnapshotCreateTime")
-    # One that is being made has no time yet.
-    taken_at = _utc(taken or found.get("SnapshotCreateTime") or datetime.now(UTC))
+    taken_at = _taken_at(found)
     proven_at = moment(tags.get(Tag.PROVEN_AT))
     days = found.get("BackupRetentionPeriod")
     automated = kind is PointKind.AUTOMATED_SNAPSHOT
@@ -218,6 +215,13 @@ def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         instance_made_at=_made_at(found),
         tags=tags,
     )
+
+
+def _taken_at(found: Mapping[str, Any]) -> datetime:
+    # The newest transaction in it; when it was done is later, and of a copy, by as much as one likes.
+    taken = found.get("SnapshotDatabaseTime") or found.get("OriginalSnapshotCreateTime")
+    # One that is being made has no time yet.
+    return _utc(taken or found.get("SnapshotCreateTime") or datetime.now(UTC))
 
 
 def _window(found: Mapping[str, Any], region: str) -> RecoveryPoint:

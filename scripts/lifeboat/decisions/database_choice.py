@@ -270,7 +270,7 @@ def _dump_of_another_time(point: RecoveryPoint, wanted: WantedCopy) -> str | Non
             f"since when {wanted.serving} serves" if wanted.to is None else f"which one served at {_moment(wanted.to)}"
         )
         return f"nobody knows {when}, and so of which generation it is; --from with its id takes it"
-    if not then.holds(point.taken_at):
+    if not any(one.holds(point.taken_at) for one in served if one.instance == then.instance):
         return f"it was taken before {then.instance} served, since {_moment(then.since)}; --from with its id takes it"
     return None
 

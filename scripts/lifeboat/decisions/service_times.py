@@ -118,6 +118,9 @@ def now(known: Collection[Served]) -> Served | None:
 
 
 def settled(recoveries: Sequence[Sequence[Event]], moment: datetime | None) -> bool:
-    """Return whether the newest recoveries tell which instance served at a moment (None: now): older ones need not be read."""
-    switches = [switch for events in recoveries for switch in switches_in(events)]
+    """Return whether the newest recoveries tell which instance served at a moment (None: now): older ones need not be read.
+
+    One that was given up does not: since when the instance that served on did so, an older one tells.
+    """
+    switches = [switch for events in recoveries for switch in switches_in(events)[:1]]
     return any(switch.done is not None and (moment is None or switch.begun <= moment) for switch in switches)
