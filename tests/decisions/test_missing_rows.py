@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.database_model import DumpId, TableContent, TableName, Tables
-from lifeboat.decisions.missing_rows import Elsewhere, missing, of_manifest, of_tables
+from lifeboat.decisions.missing_rows import Elsewhere, is_compared, missing, of_manifest, of_tables
+from lifeboat.model import Event, EventKind
 
 from tests.backup_sites import manifest
 
@@ -69,6 +72,32 @@ def test_the_heartbeats_own_table_counts_nowhere() -> None:
     found = of_manifest(replace(dump, contents=contents))
 
     assert found == elsewhere("dump 20260301T000000Z-3f9a1c", "orders")
+
+
+@pytest.mark.parametrize(
+    ("lines", "compared"),
+    [
+        ([], False),
+        ([("restore", EventKind.INTENT, {})], False),
+        ([("restore", EventKind.INTENT, {}), ("comparison", EventKind.NOTE, {"compared_with": []})], True),
+        # RDS had lost the instance, and it was ordered anew.
+        (
+            [
+                ("restore", EventKind.INTENT, {}),
+                ("comparison", EventKind.NOTE, {"compared_with": ["app-g1"]}),
+                ("restore", EventKind.INTENT, {}),
+            ],
+            False,
+        ),
+    ],
+)
+def test_an_instance_that_is_made_anew_is_compared_anew(
+    lines: list[tuple[str, EventKind, dict[str, Any]]], compared: bool
+) -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    events = [Event(seq=n, at=at, kind=kind, step=step, data=data) for n, (step, kind, data) in enumerate(lines)]
+
+    assert is_compared(events) is compared
 
 
 SOME = st.dictionaries(st.sampled_from(NAMES), st.booleans())

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifeboat.database_model import HEARTBEAT_TABLE, Manifest, TableName, Tables
+from lifeboat.model import Event, EventKind
 
 _SHOWN = 10  # of the tables that one refusal names
 
@@ -16,6 +17,16 @@ class Elsewhere:
 
     where: str
     tables: frozenset[TableName]
+
+
+def is_compared(events: Iterable[Event]) -> bool:
+    """Return whether the instance that a recovery ordered last was compared: one that is made anew is another one."""
+    compared = False
+    for event in events:
+        if event.step == "restore" and event.kind is EventKind.INTENT:
+            compared = False
+        compared = compared or "compared_with" in event.data
+    return compared
 
 
 def of_tables(where: str, tables: Tables) -> Elsewhere:

@@ -26,7 +26,7 @@ def _answers(c: Recovering, recovery: Recovery) -> DatabaseAnswers:
 
 def rows_are_compared(c: Recovering) -> Gap | None:
     """Is it written down whether tables hold rows elsewhere, and none in the restored database?"""
-    if c.fact("compared_for") == c.fact("identifier") is not None:
+    if missing_rows.is_compared(c.journal.events):
         return None
     return Gap(text=f"nobody has compared the tables of {next_generation.named(c)} with those that there were")
 
@@ -58,7 +58,6 @@ def compare_rows(c: Recovering, turn: Turn) -> None:
     compared = " and ".join(one.where for one in known) or "nothing"
     turn.note(
         f"compared with {compared}: " + ("; ".join(lines) or "no table lacks its rows"),
-        compared_for=found.identifier,
         compared_with=[one.where for one in known],
         not_compared=unseen,
         missing=lines,
