@@ -715,6 +715,11 @@ class RecoveryReport:
     database: DatabaseReport | None = None
 
     @property
+    def met(self) -> bool:
+        """Whether both objectives were met, as far as anything of them was recovered."""
+        return self.timing.met and (self.database is None or self.database.met)
+
+    @property
     def address_moved(self) -> bool:
         """Whether the application has another address than before."""
         return bool(self.facts.get("old_address")) and self.facts["old_address"] != self.address
