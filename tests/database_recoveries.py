@@ -57,6 +57,18 @@ def drop(stack: Rehearsal) -> None:
         connection.execute("DROP TABLE notes")
 
 
+def beat(stack: Rehearsal) -> datetime:
+    """Write a row of the heartbeat, as the application's host does once a minute, and return its time."""
+    with psycopg.connect(address(stack), autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS lifeboat_heartbeat (beat_at timestamptz PRIMARY KEY)")
+        row = connection.execute(
+            "INSERT INTO lifeboat_heartbeat VALUES (clock_timestamp()) RETURNING beat_at"
+        ).fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
+
+
 def address(stack: Rehearsal) -> str:
     found: str = json.loads(passed(stack.lifeboat("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
     return found
@@ -82,9 +94,9 @@ def fact(events: list[dict[str, Any]], name: str) -> Any:
     return next(event["data"][name] for event in reversed(events) if name in event["data"])
 
 
-def at(events: list[dict[str, Any]], step: str, kind: str) -> datetime:
-    """Return when a step of a run first came to a line of a kind."""
-    return next(datetime.fromisoformat(one["at"]) for one in events if (one["step"], one["kind"]) == (step, kind))
+def at(events: list[dict[str, Any]], step: str, *kinds: str) -> datetime:
+    """Return when a step of a run first came to a line of one of these kinds."""
+    return next(datetime.fromisoformat(one["at"]) for one in events if one["step"] == step and one["kind"] in kinds)
 
 
 def measured(events: list[dict[str, Any]]) -> tuple[timedelta, timedelta]:
@@ -92,7 +104,7 @@ def measured(events: list[dict[str, Any]]) -> tuple[timedelta, timedelta]:
     failed_at, until, left = (
         datetime.fromisoformat(fact(events, name)) for name in ("failed_at", "data_until", "before_until")
     )
-    return at(events, "answers", "done") - failed_at, max(failed_at, left) - until
+    return at(events, "answers", "holds", "done") - failed_at, max(failed_at, left) - until
 
 
 def written(moment: datetime) -> str:

@@ -7,13 +7,15 @@ from datetime import datetime
 
 import pytest
 
-from tests.database_recoveries import databases, drop, next_second, texts, wait_for_window, write, written
+from tests.database_recoveries import beat, databases, drop, next_second, texts, wait_for_window, write, written
 from tests.rehearsal import Rehearsal, passed
 
 
 def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordered(stack: Rehearsal) -> None:
     write(stack, "written before")
+    last_in_it = beat(stack)
     moment = next_second()
+    left_out = beat(stack)
     drop(stack)
     wait_for_window(stack, moment)
     first = stack.start("lifeboat", "recover", "--scope", "database", "--to", written(moment))
@@ -40,7 +42,7 @@ def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordere
     until, left = (datetime.fromisoformat(report["database"][name]) for name in ("data_until", "before_until"))
     failed_at = datetime.fromisoformat(report["failed_at"])
     assert report["database"]["rpo_seconds"] == pytest.approx((max(failed_at, left) - until).total_seconds(), abs=0.001)
-    assert until <= moment < left
+    assert last_in_it <= until <= moment < left_out <= left
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
 

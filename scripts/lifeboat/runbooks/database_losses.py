@@ -111,8 +111,10 @@ def tell_end(c: Recovering, turn: Turn) -> None:
 
 def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
     found = c.site.database_restores(c.recovery.region).instance(old)
-    if found is None or found.password_secret_arn is None:
-        return None, "it is gone" if found is None else "its password is in no secret"
+    if found is None:
+        return None, "it is gone"
+    if found.address is None or found.password_secret_arn is None:
+        return None, "RDS tells no address of it" if found.address is None else "its password is in no secret"
     # Later commits are RDS's own; a beat of the heartbeat is the application's host's in any case.
     switched = (event.at for event in c.journal.events if event.data.get("restarted_for") == c.fact("identifier"))
     try:
