@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
 import boto3
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from localcloud.front import INTERNAL_KEY
 
+from tests.backup_sites import backup_site
 from tests.conftest import RunningCloud
+from tests.database_recoveries import LATELY
 
 
 def test_a_name_that_only_a_snapshot_of_aws_backup_bears_is_taken_and_its_moment_is_known(cloud: RunningCloud) -> None:
@@ -39,3 +46,30 @@ def test_a_name_that_only_a_snapshot_of_aws_backup_bears_is_taken_and_its_moment
     assert arn == taken["DBSnapshot"]["DBSnapshotArn"]
     assert found.instance_made_at is not None
     assert found.instance_made_at <= found.taken_at
+
+
+def test_a_point_in_the_vault_is_listed_with_the_moment_that_rds_knows(cloud: RunningCloud, tmp_path: Path) -> None:
+    site = backup_site(cloud, tmp_path)
+    trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam, backup, rds = cloud.client("iam"), cloud.client("backup"), cloud.client("rds")
+    role = iam.create_role(
+        RoleName="backup", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    policy = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
+    iam.attach_role_policy(RoleName="backup", PolicyArn=policy)
+    arn = rds.describe_db_instances(DBInstanceIdentifier=site.instance)["DBInstances"][0]["DBInstanceArn"]
+
+    job = backup.start_backup_job(BackupVaultName=site.vault(), ResourceArn=arn, IamRoleArn=role)["BackupJobId"]
+    deadline = time.monotonic() + LATELY
+    while backup.describe_backup_job(BackupJobId=job)["State"] != "COMPLETED":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    (point,) = backup.list_recovery_points_by_backup_vault(BackupVaultName=site.vault())["RecoveryPoints"]
+    (snapshot,) = [
+        one
+        for one in rds.describe_db_snapshots(SnapshotType="awsbackup")["DBSnapshots"]
+        if one["DBSnapshotArn"] == point["RecoveryPointArn"]
+    ]
+    (listed,) = [one for one in site.listed()["points"] if one["kind"] == "AWS Backup point"]
+    assert datetime.fromisoformat(listed["taken_at"]) == snapshot["SnapshotDatabaseTime"] != point["CreationDate"]
