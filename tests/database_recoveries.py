@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -57,6 +57,18 @@ def drop(stack: Rehearsal) -> None:
         connection.execute("DROP TABLE notes")
 
 
+def beat(stack: Rehearsal) -> datetime:
+    """Write a row of the heartbeat, as the application's host does once a minute, and return its time."""
+    with psycopg.connect(address(stack), autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS lifeboat_heartbeat (beat_at timestamptz PRIMARY KEY)")
+        row = connection.execute(
+            "INSERT INTO lifeboat_heartbeat VALUES (clock_timestamp()) RETURNING beat_at"
+        ).fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
+
+
 def address(stack: Rehearsal) -> str:
     found: str = json.loads(passed(stack.lifeboat("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
     return found
@@ -75,6 +87,24 @@ def snapshots(stack: Rehearsal) -> dict[str, str]:
 def runs(stack: Rehearsal) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
     return found
+
+
+def fact(events: list[dict[str, Any]], name: str) -> Any:
+    """Return what a run noted last under a name."""
+    return next(event["data"][name] for event in reversed(events) if name in event["data"])
+
+
+def at(events: list[dict[str, Any]], step: str, *kinds: str) -> datetime:
+    """Return when a step of a run first came to a line of one of these kinds."""
+    return next(datetime.fromisoformat(one["at"]) for one in events if one["step"] == step and one["kind"] in kinds)
+
+
+def measured(events: list[dict[str, Any]]) -> tuple[timedelta, timedelta]:
+    """Return the recovery time and the loss that the lines of a run amount to."""
+    failed_at, until, left = (
+        datetime.fromisoformat(fact(events, name)) for name in ("failed_at", "data_until", "before_until")
+    )
+    return at(events, "answers", "holds", "done") - failed_at, max(failed_at, left) - until
 
 
 def written(moment: datetime) -> str:

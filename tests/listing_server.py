@@ -134,22 +134,26 @@ def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
 
 
 def _rds(copies: Copies, asked: dict[str, list[str]], environ: WSGIEnvironment) -> str:
-    action = asked["Action"][0]
-    copies.asked[action] = copies.asked.get(action, 0) + 1
+    action, vaulted = asked["Action"][0], asked.get("SnapshotType") == ["awsbackup"]
+    counted = f"{action} of AWS Backup" if vaulted else action
+    copies.asked[counted] = copies.asked.get(counted, 0) + 1
     if action == "DescribeDBInstanceAutomatedBackups":
         return _xml(action, "<DBInstanceAutomatedBackups/>")
     if action != "DescribeDBSnapshots":
         raise KeyError(action)
     here = "eu-west-1/rds" in environ["HTTP_AUTHORIZATION"]
-    start, total = int(asked.get("Marker", ["0"])[0]), copies.snapshots if here else 0
+    every = copies.points if vaulted else copies.snapshots
+    start, total = int(asked.get("Marker", ["0"])[0]), every if here else 0
     end = min(start + RDS_PAGE, total)
     rows = []
     for number in range(start, end):
-        name, at = copies.snapshot(number), f"{BEGAN + timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}"
-        status = "failed" if number == copies.failed_snapshot else "available"
+        name = copies.point(number) if vaulted else copies.snapshot(number)
+        at = f"{BEGAN + timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}"
+        kind, failed = ("awsbackup", None) if vaulted else ("manual", copies.failed_snapshot)
+        status = "failed" if number == failed else "available"
         rows.append(
             f"<DBSnapshot><DBSnapshotIdentifier>{name}</DBSnapshotIdentifier>"
-            f"<DBInstanceIdentifier>{copies.application}-g1</DBInstanceIdentifier><SnapshotType>manual</SnapshotType>"
+            f"<DBInstanceIdentifier>{copies.application}-g1</DBInstanceIdentifier><SnapshotType>{kind}</SnapshotType>"
             f"<SnapshotCreateTime>{at}</SnapshotCreateTime><Status>{status}</Status><Encrypted>true</Encrypted>"
             f"<AllocatedStorage>20</AllocatedStorage><KmsKeyId>arn:aws:kms:x:1:key/k</KmsKeyId>"
             f"<DBSnapshotArn>arn:aws:rds:eu-west-1:123456789012:snapshot:{name}</DBSnapshotArn>"

@@ -242,8 +242,7 @@ def _shown(done: RecoveryReport, output: Output) -> int:
             + ", ".join(step.title for step in done.left_open),
             hint=f"lifeboat resume {done.run}",
         )
-    met = done.timing.met and (done.database is None or done.database.met)
-    return DONE if met else OBJECTIVE_MISSED
+    return DONE if done.met else OBJECTIVE_MISSED
 
 
 def _run(text: str) -> RunId | None:

@@ -74,6 +74,22 @@ class Relation:
     extension: str | None = None
 
 
+# Its host writes it (modules/app-instance), whatever became of the application's own rows: it proves none of them.
+HEARTBEAT_TABLE = "lifeboat_heartbeat"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of a database, each with whether it, or a partition of it, holds rows; the heartbeat's own is left out.
+
+    `partitions` are not among them; `divided` are those that have some.
+    """
+
+    holds_rows: Mapping[TableName, bool] = field(hash=False)
+    partitions: frozenset[TableName] = frozenset()
+    divided: frozenset[TableName] = frozenset()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableContent:
     """The rows of a table and the fingerprint of their content, whatever their order."""
@@ -368,7 +384,8 @@ class RecoveryPoint:
     `database` is the instance that it is of; of a dump the database in it. `taken_at` is the moment of its content; of a
     point-in-time window the latest one, and `earliest` the first. `key` is the ARN of what encrypts it, None where nothing
     does. `status` is AWS's word: only "available" or "completed" can be restored from. `source` names the instance,
-    database or copy that it came from. `doubts` are checks that it failed.
+    database or copy that it came from. `doubts` are checks that it failed. `instance_made_at` is when the instance that it
+    is of was made, where AWS tells.
     """
 
     id: RecoveryPointId
@@ -387,12 +404,21 @@ class RecoveryPoint:
     flags: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     arn: str | None = None  # AWS's own name for it, where it has one
+    instance_made_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def restorable(self) -> bool:
         """Whether its status lets it be restored from."""
         return self.status in ("available", "completed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotMoment:
+    """The moment that a snapshot's content is of, and when the instance that it is of was made, where RDS tells."""
+
+    taken_at: datetime
+    instance_made_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -535,17 +561,34 @@ class SnapshotPruning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Served:
+    """A time in which the application surely used one instance: from `since` on, until `until` (None: it still does).
+
+    Between the ends of two generations lies the switch from one to the other: of that nobody knows which was written to.
+    """
+
+    instance: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, moment: datetime) -> bool:
+        """Return whether a moment lies in it."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WantedCopy:
     """What a recovery of the database asks for: a moment (None: the latest), or one copy by its id (LATEST_DUMP too).
 
     `serving` is the instance that the application uses or used, `database` what is in it, `region` and `key` where a new
-    one must be and what must encrypt it. `serving_since` is when that instance was made: from then on an older
-    generation's copies are stale. `failed_at` is when the data was last good; what was written between a copy and it is
-    lost. `accepted`: doubts about the copy that is named are known to who asks.
+    one must be and what must encrypt it. `served` is when which generation was that instance, as far as anybody knows: a
+    copy of another time than its generation's own holds what the application never saw. `failed_at` is when the data was
+    last good; what was written between a copy and it is lost. `accepted`: doubts about the copy that is named are known to
+    who asks.
     """
 
     serving: str
-    serving_since: datetime | None
+    served: tuple[Served, ...]
     database: str
     region: str
     key: str | None

@@ -671,7 +671,9 @@ class RunState(StrEnum):
 class DatabaseReport:
     """What came of the database: the new generation and its copy, until when it has data and how that is known.
 
-    `rpo` is the time between that and the declared failure, None where nobody knows; `retire` takes the old one away.
+    `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
+    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere;
+    `retire` takes the old one away.
     """
 
     generation: str
@@ -687,11 +689,13 @@ class DatabaseReport:
     with_rows: int
     before: str
     retire: str
+    before_until: datetime | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:
-        """Whether no more was lost than the objective allows; what is not known is not held against it."""
-        return self.rpo is None or self.rpo <= self.objective
+        """Whether no more was lost than the objective allows; what nobody knows is not met."""
+        return self.rpo is not None and self.rpo <= self.objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -709,6 +713,11 @@ class RecoveryReport:
     to_commit: str  # the command that tells every other checkout of the image; empty where the files name it
     scope: Scope = Scope.INSTANCE
     database: DatabaseReport | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether both objectives were met, as far as anything of them was recovered."""
+        return self.timing.met and (self.database is None or self.database.met)
 
     @property
     def address_moved(self) -> bool:

@@ -155,6 +155,13 @@ def _database(found: DatabaseReport) -> None:
     to = "" if found.to is None else f" as it was at {found.to:%Y-%m-%d %H:%M:%S}Z"
     out.print(f"database:    {found.identifier} ({found.tables} tables, {found.with_rows} with rows)")
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
+    for line in found.missing:
+        out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
+    if found.before_until is not None:
+        out.print(
+            f"left behind: {found.before} was written to until {found.before_until:%Y-%m-%d %H:%M:%S}Z: what is newer in it"
+            f" is not in {found.identifier}"
+        )
     if found.retire:
         out.print(
             f"before:      {found.before} stays as it was, and costs as before: once nobody misses anything of it,"
@@ -177,6 +184,8 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "tables": found.tables,
         "with_rows": found.with_rows,
         "before": found.before,
+        "before_until": None if found.before_until is None else found.before_until.isoformat(),
+        "missing": list(found.missing),
         "retire": found.retire,
     }
 

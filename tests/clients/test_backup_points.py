@@ -86,6 +86,39 @@ def test_the_last_checked_restore_of_a_point_counts_and_an_unchecked_one_proves_
     assert (c, d) == (point("c"), point("d"))
 
 
+def snapshot(arn: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "DBSnapshotIdentifier": arn.partition(":snapshot:")[2],
+        "DBInstanceIdentifier": "app-x-g1",
+        "SnapshotType": "awsbackup",
+        "Status": "available",
+        "SnapshotCreateTime": AT - timedelta(hours=1),
+        "SnapshotDatabaseTime": AT - timedelta(hours=7),
+        "InstanceCreateTime": AT - timedelta(days=3),
+        "DBSnapshotArn": arn,
+        **changed,
+    }
+
+
+def test_the_moment_of_a_point_is_that_of_its_content_and_not_when_it_was_made_or_copied() -> None:
+    of_rds, lost = (f"arn:aws:rds:eu-west-1:1:snapshot:awsbackup:{name}" for name in ("copyjob-1", "job-2"))
+    with Stubber(
+        boto3.client("rds", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    ) as stub:
+        pages = [{"DBSnapshots": [], "Marker": "2"}, {"DBSnapshots": [snapshot(of_rds)]}]
+        for page, marker in zip(pages, ({}, {"Marker": "2"}), strict=True):
+            stub.add_response("describe_db_snapshots", page, {"SnapshotType": "awsbackup", "MaxRecords": 100, **marker})
+        taken = DatabaseSnapshots(client=lambda *_: stub.client, application="app-x").moments_of_aws_backup("eu-west-1")
+
+    copied, other, elsewhere = (backup_points.as_of(point(arn), taken) for arn in (of_rds, "arn:of:a:volume", lost))
+    assert (copied.taken_at, copied.instance_made_at) == (AT - timedelta(hours=7), AT - timedelta(days=3))
+    assert other == point("arn:of:a:volume")
+    assert (elsewhere.taken_at, elsewhere.flags) == (
+        AT,
+        ("what is in it may be older: RDS does not tell its moment",),
+    )
+
+
 def described(status: str) -> dict[str, Any]:
     return {
         "DBSnapshots": [

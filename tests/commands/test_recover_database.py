@@ -6,15 +6,21 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
+from lifeboat.views_recovery import clock
 
 from tests import permissions
 from tests.database_recoveries import (
     RECOVERY_FILE,
+    at,
+    beat,
     databases,
     drop,
+    fact,
+    measured,
     next_second,
     runs,
     snapshots,
@@ -32,8 +38,10 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
 ) -> None:
     """One story: a second recovery only for the retirement would take as long as both together."""
     write(stack, "written before")
+    last_in_it = beat(stack)
     moment = next_second()
     write(stack, "written after")
+    left_out = beat(stack)
     drop(stack)
     with pytest.raises(urllib.error.HTTPError):
         told(stack)
@@ -49,8 +57,14 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
     events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
     assert texts(stack)[3:] == ["written before"]
     assert told(stack)["database_generation"] == both["app-local-g2"]["Endpoint"]["Address"]
-    assert "RTO 0:0" in done.stdout
-    assert "RPO 0:0" in done.stdout
+    took, lost = measured(events)
+    until, left = (datetime.fromisoformat(fact(events, name)) for name in ("data_until", "before_until"))
+    assert f"RTO {clock(took)} of 4:00:00" in done.stdout
+    assert f"RPO {clock(lost)} of 24:00:00: data until {until:%Y-%m-%d %H:%M:%S}Z" in done.stdout
+    assert f"left behind: app-local-g1 was written to until {left:%Y-%m-%d %H:%M:%S}Z" in done.stdout
+    assert last_in_it <= until <= moment < left_out <= left
+    assert fact(events, "compared_with")[0] == "app-local-g1"
+    assert fact(events, "missing") == []
     assert "lifeboat retire g1" in done.stdout
     assert (run["state"], events[-1]["kind"]) == ("ended", "ended")
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
@@ -64,6 +78,13 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
         "database_generations": {"g1": {}, "g2": {"restored": True}},
     }
     assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+    # Both windows go on; each holds the application's data of its own generation's time only.
+    switching = written(at(events, "adopt", "result"))
+    planned = json.loads(passed(stack.lifeboat("plan-recovery", "--to", written(moment), "-o", "json")).stdout)
+    between = passed(stack.lifeboat("plan-recovery", "--to", switching), 6)
+    assert (planned["chosen"]["kind"], planned["chosen"]["database"]) == ("point-in-time window", "app-local-g1")
+    assert f"nobody knows whether app-local-g1 served at {switching}; --from takes it" in between.stderr
 
     refused = passed(stack.lifeboat("retire", "g2", "--yes"), 3)
     unknown = passed(stack.lifeboat("retire", "g3", "--yes"), 6)
@@ -106,6 +127,11 @@ def untouched(saved: Rehearsal) -> Iterator[Rehearsal]:
         (["--from", "latest-dump", "--accept-flagged"], 2, "--accept-flagged goes with a copy that is named by its id"),
         (["--ami", "ami-0f000000000000001"], 2, "--ami is of the instance"),
         ([], 7, "what is written from now on stays behind"),
+        (
+            ["--failed-at", "2026-01-01T00:00:00Z"],
+            7,
+            "whatever broke the data then is in it (--to 2026-01-01T00:00:00Z",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_changed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,11 +17,21 @@ from lifeboat.database_model import (
     RecoveryPoint,
     RecoveryPointId,
     RestoreRate,
+    Served,
     Unseen,
     Verdict,
     WantedCopy,
 )
-from lifeboat.decisions.database_choice import Choosing, choose, hidden, nothing, predicted, require, require_time
+from lifeboat.decisions.database_choice import (
+    Choosing,
+    choose,
+    hidden,
+    is_from_after,
+    nothing,
+    predicted,
+    require,
+    require_time,
+)
 from lifeboat.errors import NothingFits, WrongConfiguration
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,10 +64,19 @@ def snapshot(**changed: Any) -> RecoveryPoint:
     return window(**{**known, **changed})
 
 
+def served(switched: datetime) -> tuple[Served, ...]:
+    """Return that the second generation took over from the first within ten minutes."""
+    since = switched + timedelta(minutes=10)
+    return (
+        Served(instance="app-g1", since=datetime.min.replace(tzinfo=UTC), until=switched),
+        Served(instance="app-g2", since=since),
+    )
+
+
 def wanted(**changed: Any) -> WantedCopy:
     known: dict[str, Any] = {
         "serving": "app-g2",
-        "serving_since": ago(days=2),
+        "served": served(ago(days=2)),
         "database": "app",
         "region": "eu-west-1",
         "key": KEY,
@@ -91,7 +112,21 @@ OLDER = window(id="ab-1", source="app-g1", database="app-g1", taken_at=ago(minut
         ([window(), OLDER], wanted(), "ab-2", "of all copies of RDS it loses least: 5m"),
         ([window(), OLDER], wanted(to=ago(days=1)), "ab-2", "its window holds 2026-02-28T12:00:00Z"),
         ([window(), OLDER], wanted(to=ago(days=3)), "ab-1", "its window holds 2026-02-26T12:00:00Z"),
-        ([window(earliest=ago(hours=1)), OLDER], wanted(to=ago(days=1)), None, "is outside every window"),
+        (
+            [window(earliest=ago(hours=1)), OLDER],
+            wanted(to=ago(days=1)),
+            None,
+            "no window that reaches 2026-02-28T12:00:00Z can be taken: ab-1: it is of app-g1, and app-g2 served at"
+            " 2026-02-28T12:00:00Z; --from takes it",
+        ),
+        ([window(earliest=ago(hours=1))], wanted(to=ago(days=1)), None, "is outside every window"),
+        ([window(), OLDER], wanted(to=ago(days=1), named="ab-1"), "ab-1", "it was asked for"),
+        (
+            [window(taken_at=NOW)],
+            wanted(failed_at=ago(hours=2)),
+            "ab-2",
+            "nothing is lost with it, and it holds what was done in the 2h after the failure",
+        ),
         ([window(), snapshot()], wanted(named="rds:app-g2-daily"), "rds:app-g2-daily", "it was asked for"),
         ([window(), OLDER], wanted(named="ab-1"), "ab-1", "it was asked for"),
         ([window(status="a copy of eu-west-1's backups"), snapshot()], wanted(), "rds:app-g2-daily", "loses least: 9h"),
@@ -138,10 +173,29 @@ def test_the_copy_with_the_least_loss_is_taken_and_nothing_where_none_fits(
         (
             OLDER,
             wanted(to=ago(hours=1)),
-            "it is of app-g1, and app-g2 is there since 2026-02-27T12:00:00Z; --from takes it",
+            "it is of app-g1, and app-g2 served at 2026-03-01T11:00:00Z; --from takes it",
+        ),
+        (
+            OLDER,
+            wanted(to=ago(days=2)),
+            "nobody knows whether app-g1 served at 2026-02-27T12:00:00Z; --from takes it",
+        ),
+        (
+            window(earliest=ago(days=3)),
+            wanted(to=ago(days=2, hours=1)),
+            "it is of app-g2, and app-g1 served at 2026-02-27T11:00:00Z; --from takes it",
+        ),
+        (
+            window(),
+            wanted(to=ago(hours=1), served=()),
+            "nobody knows whether app-g2 served at 2026-03-01T11:00:00Z; --from takes it",
         ),
         (window(), wanted(to=ago(minutes=4)), "its window ends at 2026-03-01T11:55:00Z"),
-        (window(), wanted(to=ago(days=3)), "its window begins at 2026-02-27T12:00:00Z"),
+        (
+            window(earliest=ago(days=1)),
+            wanted(to=ago(days=1, hours=1)),
+            "its window begins at 2026-02-28T12:00:00Z",
+        ),
         (
             snapshot(),
             wanted(to=ago(hours=9)),
@@ -182,7 +236,28 @@ def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: Wante
         ),
         ([dump(doubts=("its verification failed",))], wanted(named=DUMP, accepted=True), DUMP, "it was asked for"),
         # It does not say which generation it is of.
-        ([dump()], wanted(serving_since=ago(hours=1), named=DUMP), DUMP, "it was asked for"),
+        ([dump()], wanted(served=served(ago(hours=1)), named=DUMP), DUMP, "it was asked for"),
+        ([dump()], wanted(served=(), named=DUMP), DUMP, "it was asked for"),
+        # Between an attempt that was given up and now it served as it did before.
+        (
+            [dump()],
+            wanted(
+                served=(
+                    Served(instance="app-g2", since=ago(hours=9), until=ago(hours=1)),
+                    Served(instance="app-g2", since=ago(minutes=50)),
+                ),
+                named=LATEST_DUMP,
+            ),
+            DUMP,
+            "it is the newest dump that nothing speaks against",
+        ),
+        # Of whichever generation served at the moment that is asked for.
+        (
+            [dump()],
+            wanted(served=served(ago(hours=1)), to=ago(hours=1, minutes=30), named=LATEST_DUMP),
+            DUMP,
+            "it is the newest dump that nothing speaks against",
+        ),
         ([dump(taken_at=ago(hours=3))], wanted(to=ago(hours=2), named=DUMP), DUMP, "it was asked for"),
         ([dump(doubts=("its verification failed",))], wanted(), None, "no copy of app-g2 can be restored"),
         (
@@ -216,8 +291,25 @@ def test_a_dump_is_taken_where_it_is_named_or_rds_has_nothing_left(
         (dump(), wanted(to=ago(hours=3), named=DUMP), "it was taken after 2026-03-01T09:00:00Z"),
         (
             dump(),
-            wanted(serving_since=ago(hours=1)),
-            "it was taken before app-g2 was there, since 2026-03-01T11:00:00Z; --from with its id takes it",
+            wanted(served=served(ago(hours=1))),
+            "it was taken before app-g2 served, since 2026-03-01T11:10:00Z; --from with its id takes it",
+        ),
+        # Of the first generation: the second one was there, and did not serve yet.
+        (
+            dump(taken_at=ago(minutes=55)),
+            wanted(served=served(ago(hours=1))),
+            "it was taken before app-g2 served, since 2026-03-01T11:10:00Z; --from with its id takes it",
+        ),
+        (
+            dump(),
+            wanted(served=served(ago(hours=1))[:1]),
+            "nobody knows since when app-g2 serves, and so of which generation it is; --from with its id takes it",
+        ),
+        (
+            dump(),
+            wanted(served=served(ago(hours=1)), to=ago(minutes=55), named=LATEST_DUMP),
+            "nobody knows which one served at 2026-03-01T11:05:00Z, and so of which generation it is; --from with its id"
+            " takes it",
         ),
         (window(), wanted(named=LATEST_DUMP), "the newest dump was asked for"),
     ],
@@ -295,7 +387,8 @@ def test_a_time_outside_the_window_is_refused_with_the_window_and_the_nearest_mo
         " 2026-03-01T11:59:00Z; app-g2 can be restored to any second from 2026-02-27T12:00:00Z to 2026-03-01T11:55:00Z"
     )
     assert refused.value.hint.startswith(
-        "lifeboat recover --scope database --to 2026-02-20T12:00:00Z -e production, or"
+        "lifeboat recover --scope database --to 2026-02-20T12:00:00Z -e production (later than was asked: what was done"
+        " until then is in it), or"
     )
 
 
@@ -373,17 +466,31 @@ POINTS = st.builds(
     taken_at=st.integers(0, 10_000).map(lambda minutes: ago(minutes=minutes)),
     earliest=st.integers(10_001, 20_000).map(lambda minutes: ago(minutes=minutes)),
     status=st.sampled_from(["available", "creating", "completed"]),
-    database=st.sampled_from(["app-g1", "app-g2", "app"]),
+    database=st.sampled_from(["app-g1", "app-g2", "app-g3", "app"]),
     key=st.sampled_from([KEY, None]),
 )
 MOMENTS = st.none() | st.integers(0, 30_000).map(lambda minutes: ago(minutes=minutes))
 
 
-@given(points=st.lists(POINTS, unique_by=lambda point: point.id), to=MOMENTS)
-def test_every_copy_is_taken_or_told_why_not_and_what_is_taken_holds_the_moment(
-    points: list[RecoveryPoint], to: datetime | None
+# The first generation, until the second is switched to, and the third, which serves: each switch takes some minutes.
+SWITCHES = st.tuples(st.integers(3000, 20_000), st.integers(0, 2900), st.integers(0, 60))
+
+
+def thirds(switches: tuple[int, int, int]) -> tuple[Served, ...]:
+    second, third, takes = (timedelta(minutes=minutes) for minutes in switches)
+    return (
+        Served(instance="app-g1", since=datetime.min.replace(tzinfo=UTC), until=NOW - second),
+        Served(instance="app-g2", since=NOW - second + takes, until=NOW - third),
+        Served(instance="app-g3", since=NOW - third + takes),
+    )
+
+
+@given(points=st.lists(POINTS, unique_by=lambda point: point.id), to=MOMENTS, switches=SWITCHES)
+def test_every_copy_is_taken_or_told_why_not_and_what_is_taken_is_of_the_generation_that_served_then(
+    points: list[RecoveryPoint], to: datetime | None, switches: tuple[int, int, int]
 ) -> None:
-    found = choose(points, wanted(to=to), UNKNOWN)
+    known = thirds(switches)
+    found = choose(points, wanted(to=to, serving="app-g3", served=known), UNKNOWN)
 
     best = found.choice.chosen
     told = [point.id for point, why in found.others if why]
@@ -393,11 +500,61 @@ def test_every_copy_is_taken_or_told_why_not_and_what_is_taken_holds_the_moment(
     assert best.point.status in ("available", "completed")
     if best.point.kind is PointKind.DUMP:
         assert (to, best.point.database) == (None, "app")
+        assert best.point.taken_at >= known[2].since
         return
     assert (best.point.region, best.point.key) == ("eu-west-1", KEY)
     if to is None:
-        assert best.point.database == "app-g2"
+        assert best.point.database == "app-g3"
     else:
         assert best.to == to
         assert best.point.earliest is not None
         assert best.point.earliest <= to <= best.point.taken_at
+        (then,) = [one for one in known if one.since <= to and (one.until is None or to < one.until)]
+        assert then.instance == best.point.database
+
+
+WINDOWS_ONLY = st.lists(POINTS.filter(lambda p: p.kind is PointKind.POINT_IN_TIME), unique_by=lambda point: point.id)
+
+
+@given(points=WINDOWS_ONLY, to=MOMENTS.filter(lambda to: to is not None), switches=SWITCHES)
+def test_the_moment_that_a_refusal_proposes_is_taken_and_no_later_one_where_there_is_an_earlier_one(
+    points: list[RecoveryPoint], to: datetime, switches: tuple[int, int, int]
+) -> None:
+    asked = wanted(to=to, serving="app-g3", served=thirds(switches))
+    found = choose(points, asked, UNKNOWN)
+    if found.choice.chosen is not None:
+        return
+
+    with pytest.raises(NothingFits) as refused:
+        require(found, points, asked, env="x")
+
+    proposed = re.search(r"--to (\S+) -e x", refused.value.hint)
+    before = [
+        minute
+        for minute in range(0, 30_000, 60)
+        if ago(minutes=minute) <= to
+        and choose(points, replace(asked, to=ago(minutes=minute)), UNKNOWN).choice.chosen is not None
+    ]
+    if proposed is None:
+        assert before == []
+        return
+    moment = datetime.fromisoformat(proposed[1])
+    assert choose(points, replace(asked, to=moment), UNKNOWN).choice.chosen is not None
+    assert all(ago(minutes=minute) <= moment <= to for minute in before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "declared", "after"),
+    [
+        (wanted(), ago(hours=2), True),
+        (wanted(), ago(minutes=1), False),
+        # Nobody said when it failed: what lifeboat saw last is no word of the data.
+        (wanted(), None, False),
+        (wanted(to=ago(hours=1)), ago(hours=2), False),
+        (wanted(named="ab-2"), ago(hours=2), False),
+    ],
+)
+def test_a_copy_from_after_the_declared_failure_is_one_that_whoever_asks_must_know_of(
+    asked: WantedCopy, declared: datetime | None, after: bool
+) -> None:
+    assert is_from_after(ago(minutes=5), asked, declared) is after

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lifeboat.decisions import generations
 from lifeboat.errors import IntegrityFailure
 
@@ -126,6 +129,49 @@ def test_a_new_generation_gets_the_settings_that_terraform_knows_of_the_serving_
     }
     assert generations.major(found) == 15
     assert (found.tags, found.password_key, found.retention) == ({"application": "app"}, "arn:key", 14)
+
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("limit", "live", "raw", "allocated"),
+    [
+        (0, 0, 0, 20),
+        (0, 20 * GIB, 10 * GIB, 20),
+        # By hand, which a plan shows in any case.
+        (0, 50 * GIB, 0, 50),
+        (0, 0, 100 * GIB, 20),
+        (200, 20 * GIB, 0, 20),
+        (200, 90 * GIB, 10 * GIB, 90),
+        (200, 20 * GIB, 100 * GIB, 150),
+        (200, 20 * GIB, 10 * GIB + 1, 20),
+        (200, 20 * GIB, 14 * GIB + 1, 22),
+        # RDS takes no limit that is not a tenth above; from there on it grows by itself.
+        (200, 200 * GIB, 0, 181),
+        (21, 20 * GIB, 0, 20),
+    ],
+)
+def test_an_empty_instance_has_room_for_what_comes_into_it(limit: int, live: int, raw: int, allocated: int) -> None:
+    known = generations.settings({**RECORDED, "max_allocated_storage": limit})
+
+    found = generations.with_room(known, live=live, raw=raw)
+
+    assert found == replace(known, created={**known.created, "AllocatedStorage": allocated})
+
+
+@given(st.integers(20, 1000), st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 3000))
+def test_never_less_than_terraform_knows_and_never_so_much_that_rds_could_not_grow_it(
+    known: int, live: int, raw: int, limit: int
+) -> None:
+    settings = generations.settings({**RECORDED, "allocated_storage": known, "max_allocated_storage": limit})
+
+    found = generations.with_room(settings, live=live * GIB, raw=raw * GIB).created["AllocatedStorage"]
+
+    assert isinstance(found, int)
+    assert found >= known
+    assert found == known or limit == 0 or found * 11 <= limit * 10
+    assert found >= min(live, limit * 10 // 11 if limit else live)
 
 
 def test_what_rds_refuses_to_be_told_is_told_only_where_it_was_chosen() -> None:

@@ -15,7 +15,7 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.database_model import LATEST_DUMP
 from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
-from lifeboat.runbooks import next_generation, recover_database
+from lifeboat.runbooks import database_proof, database_restore, next_generation, recover_database
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Step
 
@@ -36,7 +36,11 @@ RECORDED = {
     "backup_retention_period": 7,
     "tags_all": {"application": "app"},
 }
-STEPS: tuple[Step[Recovering], ...] = (recover_database.CHOICE, *recover_database.RESTORING, recover_database.NOTED)
+STEPS: tuple[Step[Recovering], ...] = (
+    recover_database.CHOICE,
+    *database_restore.RESTORING,
+    database_proof.NOTED,
+)
 
 
 @dataclass

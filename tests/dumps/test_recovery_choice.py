@@ -77,7 +77,7 @@ SNAPSHOT = RecoveryPoint(
 def candidates(*points: RecoveryPoint, unseen: tuple[Unseen, ...] = (), named: str | None = None) -> Candidates:
     wanted = WantedCopy(
         serving="app-g1",
-        serving_since=None,
+        served=(),
         database="app",
         region="eu-west-1",
         key=None,

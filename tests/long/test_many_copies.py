@@ -88,6 +88,7 @@ def test_all_are_listed_and_the_bad_ones_found_on_late_pages(tmp_path: Path, out
     assert status == 0, text[-2000:]
     assert (seconds < CPU_SECONDS, memory < MEMORY_BYTES) == (True, True), (seconds, memory)
     assert told.asked["DescribeDBSnapshots"] == COUNT // 100 + 1
+    assert told.asked["DescribeDBSnapshots of AWS Backup"] == -(-told.points // 100)
     if output == "json":
         _all_there(json.loads(text)["points"], told)
     else:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
-from tests.database_recoveries import databases, drop, next_second, texts, wait_for_window, write, written
+import pytest
+
+from tests.database_recoveries import beat, databases, drop, next_second, texts, wait_for_window, write, written
 from tests.rehearsal import Rehearsal, passed
 
 
 def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordered(stack: Rehearsal) -> None:
     write(stack, "written before")
+    last_in_it = beat(stack)
     moment = next_second()
+    left_out = beat(stack)
     drop(stack)
     wait_for_window(stack, moment)
     first = stack.start("lifeboat", "recover", "--scope", "database", "--to", written(moment))
@@ -34,6 +39,10 @@ def test_a_recovery_that_was_killed_goes_on_with_the_instance_that_it_had_ordere
     assert texts(stack)[3:] == ["written before"]
     assert (report["database"]["identifier"], report["database"]["with_rows"] >= 2) == ("app-local-g2", True)
     assert report["database"]["to"] == moment.isoformat()
+    until, left = (datetime.fromisoformat(report["database"][name]) for name in ("data_until", "before_until"))
+    failed_at = datetime.fromisoformat(report["failed_at"])
+    assert report["database"]["rpo_seconds"] == pytest.approx((max(failed_at, left) - until).total_seconds(), abs=0.001)
+    assert last_in_it <= until <= moment < left_out <= left
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import permissions
-from tests.database_recoveries import databases, next_second, runs, texts, wait_for_window, write
+from tests.database_recoveries import beat, databases, next_second, runs, texts, wait_for_window, write, written
 from tests.rehearsal import Rehearsal, passed
 
 
@@ -28,16 +28,19 @@ def delete_database(stack: Rehearsal) -> None:
 @pytest.mark.parametrize("lost", ["deleted", "failed"])
 def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) -> None:
     write(stack, "written before")
+    last_in_it = beat(stack)
     wait_for_window(stack, next_second())
     passed(stack.lifeboat("local", "break", "instance"))
     if lost == "deleted":
         delete_database(stack)
     else:
         passed(stack.lifeboat("local", "break", "database"))
+    failed_at = next_second()
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
     sent_before = len(trace.read_text().splitlines())
 
-    done = passed(stack.run("make", "recover", "SCOPE=full"))
+    asked = ("--scope", "full", "--failed-at", written(failed_at), "-o", "json")
+    report = json.loads(passed(stack.lifeboat("recover", *asked)).stdout)
 
     sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     run = runs(stack)[0]
@@ -48,7 +51,17 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     assert run["state"] == "ended"
     assert texts(stack)[3:] == ["written before"]
     assert sorted(databases(stack)) == (["app-local-g2"] if lost == "deleted" else ["app-local-g1", "app-local-g2"])
-    assert "RTO 0:0" in done.stdout
-    assert "RPO " in done.stdout
+    answered, until = (
+        datetime.fromisoformat(text) for text in (report["answered_at"], report["database"]["data_until"])
+    )
+    assert datetime.fromisoformat(report["failed_at"]) == failed_at
+    assert report["rto_seconds"] == pytest.approx((answered - failed_at).total_seconds(), abs=0.001)
+    assert report["rto_seconds"] == pytest.approx(sum(part["seconds"] for part in report["parts"]), abs=0.1)
+    # Nothing was written after the failure: instance and database were dead by then.
+    assert report["database"]["rpo_seconds"] == pytest.approx((failed_at - until).total_seconds(), abs=0.001)
+    assert last_in_it <= until <= failed_at
+    assert report["database"]["before_until"] is None
+    assert report["database"]["missing"] == []
+    assert (report["met"], report["database"]["met"]) == (True, True)
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
     assert "no changes" in passed(stack.run("make", "plan")).stdout

@@ -9,9 +9,10 @@ from typing import Any
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, Verdict
+from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, SnapshotMoment, Verdict
 
 _TESTED = 3  # restored, and what AWS Backup was told to check held
+_OF_RDS = "awsbackup:"
 _PAGE = 1000  # the most that AWS Backup gives at once
 
 
@@ -50,6 +51,19 @@ class BackupPoints:
                     proof = Proof(level=_TESTED, at=at, verdict=verdict, findings=said)
                     proofs.setdefault(str(job["RecoveryPointArn"]), []).append(proof)
         return {arn: sorted(found, key=lambda proof: proof.at) for arn, found in proofs.items()}
+
+
+def as_of(point: RecoveryPoint, moments: Mapping[str, SnapshotMoment]) -> RecoveryPoint:
+    """Return a recovery point with the moment of its content: of one that is RDS's snapshot RDS tells, AWS Backup does not.
+
+    AWS Backup's own time is when the point was made, in a copied one much later than the newest transaction in it.
+    """
+    if not (point.arn or "").partition(":snapshot:")[2].startswith(_OF_RDS):
+        return point
+    found = moments.get(point.arn or "")
+    if found is None:
+        return replace(point, flags=(*point.flags, "what is in it may be older: RDS does not tell its moment"))
+    return replace(point, taken_at=found.taken_at, instance_made_at=found.instance_made_at)
 
 
 def proven(point: RecoveryPoint, proofs: Mapping[str, list[Proof]]) -> RecoveryPoint:

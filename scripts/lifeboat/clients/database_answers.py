@@ -10,16 +10,17 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from lifeboat.database_model import DataProof
+from lifeboat.database_model import HEARTBEAT_TABLE, DataProof, TableName, Tables
 from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import Secret
 
 _CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 60_000
 _TABLES: LiteralString = """
-    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+    SELECT n.nspname, c.relname, c.relispartition, c.relkind = 'p' FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relname <> %s
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
     ORDER BY 1, 2"""
 # The last ten thousand transactions, counted back from the next one: commits before the restore was ordered are the copy's,
 # later ones are RDS's, which gives the new instance its password. track_commit_timestamp is on (modules/database).
@@ -49,13 +50,31 @@ class DatabaseAnswers:
     def proof(self, *, before: datetime) -> DataProof:
         """Return what it holds, and until when: by the heartbeat's row, else by its commits before a moment."""
         with self._connection() as connection:
-            tables = connection.execute(_TABLES).fetchall()
-            filled = sum(self._holds_rows(connection, schema, name) for schema, name in tables)
+            filled = self._tables(connection).holds_rows
             until, known_by = self._until(connection, before)
-        return DataProof(tables=len(tables), with_rows=filled, until=until, known_by=known_by)
+        return DataProof(tables=len(filled), with_rows=sum(filled.values()), until=until, known_by=known_by)
 
-    def _holds_rows(self, connection: psycopg.Connection, schema: str, name: str) -> bool:
-        asked = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, name))
+    def tables(self) -> Tables:
+        """Return its tables, and which of them hold rows."""
+        with self._connection() as connection:
+            return self._tables(connection)
+
+    def written_until(self, *, before: datetime) -> tuple[datetime | None, str]:
+        """Return when it was last written to and by what that is known: the heartbeat's row, else its commits before a moment."""
+        with self._connection() as connection:
+            return self._until(connection, before)
+
+    def _tables(self, connection: psycopg.Connection) -> Tables:
+        rows = connection.execute(_TABLES, (HEARTBEAT_TABLE,)).fetchall()
+        found = [(TableName(schema=schema, name=name), *kind) for schema, name, *kind in rows]
+        return Tables(
+            holds_rows={table: self._holds_rows(connection, table) for table, partition, _ in found if not partition},
+            partitions=frozenset(table for table, partition, _ in found if partition),
+            divided=frozenset(table for table, _, divided in found if divided),
+        )
+
+    def _holds_rows(self, connection: psycopg.Connection, table: TableName) -> bool:
+        asked = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.schema, table.name))
         found = connection.execute(asked).fetchone()
         return found is not None and bool(found[0])
 

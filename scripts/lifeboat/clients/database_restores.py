@@ -39,9 +39,11 @@ class DatabaseRestores:
             instances = sdk.items(self._rds, "describe_db_instances", "DBInstances")
             backups = sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
             snapshots = sdk.items(self._rds, "describe_db_snapshots", "DBSnapshots")
+            # RDS leaves these out where they are not asked for.
+            vaulted = sdk.items(self._rds, "describe_db_snapshots", "DBSnapshots", SnapshotType="awsbackup")
             found = {
                 str(one[key])
-                for listed in (instances, backups, snapshots)
+                for listed in (instances, backups, snapshots, vaulted)
                 for one in listed
                 for key in ("DBInstanceIdentifier", "DBSnapshotIdentifier")
                 if key in one

@@ -16,6 +16,7 @@ from lifeboat.database_model import (
     Proof,
     RecoveryPoint,
     RecoveryPointId,
+    SnapshotMoment,
     SnapshotOrder,
     SnapshotTag,
     Verdict,
@@ -48,6 +49,21 @@ class DatabaseSnapshots:
                 self._rds(region), "describe_db_snapshots", "DBSnapshots", PaginationConfig={"PageSize": _PAGE}
             )
             return [_snapshot(one, region) for one in found if one["SnapshotType"] in _KINDS]
+
+    def moments_of_aws_backup(self, region: str) -> dict[str, SnapshotMoment]:
+        """Return the moment of each snapshot that AWS Backup took, by its ARN; RDS tells of these only where it is asked."""
+        with translated(f"list the database snapshots of AWS Backup in {region}"):
+            found = sdk.items(
+                self._rds(region),
+                "describe_db_snapshots",
+                "DBSnapshots",
+                SnapshotType="awsbackup",
+                PaginationConfig={"PageSize": _PAGE},
+            )
+            return {
+                str(one["DBSnapshotArn"]): SnapshotMoment(taken_at=_taken_at(one), instance_made_at=_made_at(one))
+                for one in found
+            }
 
     def snapshot(self, name: str, region: str) -> RecoveryPoint | None:
         """Return one snapshot; None when the region has none of that name."""
@@ -177,10 +193,7 @@ class DatabaseSnapshots:
 
 def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
     kind, tags = _KINDS[found["SnapshotType"]], sdk.tags(found.get("TagList", []))
-    # The newest transaction in it; when it was done is later, and of a copy, by as much as one likes.
-    taken = found.get("SnapshotDatabaseTime") or found.get("OriginalSnapshotCreateTime")
-    # One that is being made has no time yet.
-    taken_at = _utc(taken or found.get("SnapshotCreateTime") or datetime.now(UTC))
+    taken_at = _taken_at(found)
     proven_at = moment(tags.get(Tag.PROVEN_AT))
     days = found.get("BackupRetentionPeriod")
     automated = kind is PointKind.AUTOMATED_SNAPSHOT
@@ -199,8 +212,16 @@ def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         kept=SnapshotTag.KEEP in tags,
         flags=(f"copied from {found['SourceRegion']}",) if found.get("SourceRegion", region) != region else (),
         arn=found["DBSnapshotArn"],
+        instance_made_at=_made_at(found),
         tags=tags,
     )
+
+
+def _taken_at(found: Mapping[str, Any]) -> datetime:
+    # The newest transaction in it; when it was done is later, and of a copy, by as much as one likes.
+    taken = found.get("SnapshotDatabaseTime") or found.get("OriginalSnapshotCreateTime")
+    # One that is being made has no time yet.
+    return _utc(taken or found.get("SnapshotCreateTime") or datetime.now(UTC))
 
 
 def _window(found: Mapping[str, Any], region: str) -> RecoveryPoint:
@@ -222,8 +243,14 @@ def _window(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         earliest=None if earliest is None else _utc(earliest),
         flags=(*copied, *(("its instance is gone",) if status == "retained" else ())),
         arn=arn,
+        instance_made_at=_made_at(found),
         tags=sdk.tags(found.get("TagList", [])),
     )
+
+
+def _made_at(found: Mapping[str, Any]) -> datetime | None:
+    at = found.get("InstanceCreateTime")
+    return None if at is None else _utc(at)
 
 
 def _utc(at: datetime) -> datetime:

@@ -37,7 +37,7 @@ from lifeboat.model import (
     Scope,
     Teller,
 )
-from lifeboat.runbooks import recover_database, tables
+from lifeboat.runbooks import database_given_up, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
 from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
@@ -435,10 +435,10 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
 def _given_up(c: Recovering, turn: Turn) -> list[str]:
     if c.request.scope is Scope.DATABASE:
         again = f"if the database is still away: lifeboat recover --scope database -e {c.site.project.env}"
-        return [*recover_database.given_up(c, turn), again]
+        return [*database_given_up.given_up(c, turn), again]
     left = left_over(c)
     _require_others(c, left)
-    restored = recover_database.given_up(c, turn)
+    restored = database_given_up.given_up(c, turn)
     if left:
         end_left_over(c, turn)
     path = c.site.project.recovery_file

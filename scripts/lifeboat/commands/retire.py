@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.clients import private_files, run_files
+from lifeboat.clients import run_files
 from lifeboat.decisions import generations, plans, retirement
 from lifeboat.errors import Failed, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Recovery, RunId, Teller
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, outputs, preflight, rehearsal, repair
+from lifeboat.stack import database_copies, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 _SNAPSHOT_LIMIT = timedelta(hours=6)
@@ -141,12 +141,12 @@ def _tags(recovery: Recovery, found: Candidate) -> dict[str, str]:
 def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
     site = work.site
     path = site.project.recovery_file
-    present = generations.options(_text(site), database_copies.recorded(site))
+    present = generations.options(recovery_file.text(site), database_copies.recorded(site))
     active = outputs.recovery(site.stack_store()).database.active_generation
     restores = site.database_restores(outputs.recovery(site.stack_store()).region)
     # One that is gone would be made anew, empty, by a plan that still names it.
     if restores.instance(found.identifier) is not None:
-        before = _text(site)
+        before = recovery_file.text(site)
         _write(site, generations.retiring(present, found.generation), active)
         try:
             _applied(work, found.generation, "unprotect", lost)
@@ -174,11 +174,6 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
     )
 
 
-def _text(site: Site) -> str | None:
-    path = site.project.recovery_file
-    return path.read_text() if path.exists() else None
-
-
 def _put_back(site: Site, before: str | None) -> None:
     path = site.project.recovery_file
     if before is None:
@@ -188,9 +183,7 @@ def _put_back(site: Site, before: str | None) -> None:
 
 
 def _write(site: Site, options: Mapping[str, dict[str, Any]], active: str) -> None:
-    path = site.project.recovery_file
-    private_files.write(path, generations.file(_text(site), options, active).encode())
-    path.chmod(0o644)  # it is committed
+    recovery_file.write(site, generations.file(recovery_file.text(site), options, active))
 
 
 def _planned(work: Applying, name: str) -> Plan:

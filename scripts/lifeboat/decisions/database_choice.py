@@ -7,7 +7,7 @@ settings of the server, so it is taken where it is named, or where RDS has nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import (
@@ -16,10 +16,12 @@ from lifeboat.database_model import (
     PointKind,
     RecoveryPoint,
     RestoreRate,
+    Served,
     Unseen,
     WantedCopy,
     dump_begun_at,
 )
+from lifeboat.decisions import service_times
 from lifeboat.decisions.durations import said
 from lifeboat.errors import NothingFits, WrongConfiguration
 from lifeboat.model import Choice, Judged
@@ -118,7 +120,9 @@ def require(found: Choosing, points: Iterable[RecoveryPoint], wanted: WantedCopy
     hint = f"lifeboat plan-recovery -e {env} lists every copy and why it does not fit"
     nearest = _nearest(points, wanted)
     if nearest is not None:
-        hint = f"lifeboat recover --scope database --to {_moment(nearest)} -e {env}, or {hint}"
+        later = wanted.to is not None and nearest > wanted.to
+        though = " (later than was asked: what was done until then is in it)" if later else ""
+        hint = f"lifeboat recover --scope database --to {_moment(nearest)} -e {env}{though}, or {hint}"
     raise NothingFits(found.choice.why, hint=hint)
 
 
@@ -222,10 +226,9 @@ def _of_another_time(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
         if point.database != wanted.serving and wanted.named is None:
             return f"it is of {point.database}, which does not serve any more; --to or --from takes it"
         return None
-    # An older generation's window goes on while another one serves, with nothing of what that one was given.
-    since = wanted.serving_since
-    if point.database != wanted.serving and wanted.named is None and since is not None and wanted.to >= since:
-        return f"it is of {point.database}, and {wanted.serving} is there since {_moment(since)}; --from takes it"
+    why = _not_serving(point, wanted) if wanted.named is None else None
+    if why is not None:
+        return why
     if windowed and whole(wanted.to) > point.taken_at:
         return f"its window ends at {_moment(point.taken_at)}"
     if windowed and point.earliest is not None and whole(wanted.to) < point.earliest:
@@ -237,25 +240,45 @@ def _of_another_time(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
     return None
 
 
+def _not_serving(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
+    """Return why a copy of a generation does not hold what the application had at the moment that is asked for.
+
+    An older generation's window goes on while another one serves, and a restored one's begins before it does.
+    """
+    if wanted.to is None:
+        return None
+    then = service_times.at(whole(wanted.to), wanted.served)
+    if then is None:
+        return f"nobody knows whether {point.database} served at {_moment(wanted.to)}; --from takes it"
+    if then.instance == point.database:
+        return None
+    return f"it is of {point.database}, and {then.instance} served at {_moment(wanted.to)}; --from takes it"
+
+
 def _dump_of_another_time(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
     """Return why a dump is of another time than the one that is asked for; it does not say which generation it is of."""
-    since = wanted.serving_since
     if wanted.to is not None and point.taken_at > wanted.to:
         return f"it was taken after {_moment(wanted.to)}"
     if wanted.named == point.id:
         return None
     if wanted.to is not None and wanted.named is None:
         return "it holds one moment only, and another one was asked for; --from takes it"
-    if since is not None and point.taken_at < since:
-        return f"it was taken before {wanted.serving} was there, since {_moment(since)}; --from with its id takes it"
+    served = wanted.served
+    then = service_times.now(served) if wanted.to is None else service_times.at(wanted.to, served)
+    if then is None:
+        when = (
+            f"since when {wanted.serving} serves" if wanted.to is None else f"which one served at {_moment(wanted.to)}"
+        )
+        return f"nobody knows {when}, and so of which generation it is; --from with its id takes it"
+    if not any(one.holds(point.taken_at) for one in served if one.instance == then.instance):
+        return f"it was taken before {then.instance} served, since {_moment(then.since)}; --from with its id takes it"
     return None
 
 
-def _order(point: RecoveryPoint, wanted: WantedCopy) -> tuple[bool, bool, int, bool]:
-    """Return what decides between copies of the same loss: the serving instance's, a window, a proven one, a near one."""
+def _order(point: RecoveryPoint, wanted: WantedCopy) -> tuple[bool, int, bool]:
+    """Return what decides between copies of the same loss: a window comes first, then a proven one, then a near one."""
     proven = -(point.proven.level if point.proven else 0)
-    older = point.database != wanted.serving
-    return older, point.kind is not PointKind.POINT_IN_TIME, proven, point.region != wanted.region
+    return point.kind is not PointKind.POINT_IN_TIME, proven, point.region != wanted.region
 
 
 def _why(best: CopyCandidate, wanted: WantedCopy) -> str:
@@ -267,7 +290,20 @@ def _why(best: CopyCandidate, wanted: WantedCopy) -> str:
         return f"RDS has no copy that fits, and of all dumps it loses least: {said(best.loss)}"
     if wanted.to is not None:
         return f"its window holds {_moment(best.to)}"
-    return f"of all copies of RDS it loses least: {said(best.loss)}" if best.loss else "nothing is lost with it"
+    if best.loss:
+        return f"of all copies of RDS it loses least: {said(best.loss)}"
+    after = best.to - wanted.failed_at
+    if after > timedelta(0):
+        return f"nothing is lost with it, and it holds what was done in the {said(after)} after the failure"
+    return "nothing is lost with it"
+
+
+def is_from_after(as_of: datetime, wanted: WantedCopy, declared: datetime | None) -> bool:
+    """Return whether a copy that nobody asked for by moment or name is from after the failure that was declared.
+
+    Whatever broke the data at that time is in it then.
+    """
+    return declared is not None and as_of > declared and wanted.to is None and wanted.named is None
 
 
 def _loses(one: CopyCandidate, best: CopyCandidate) -> str:
@@ -279,8 +315,6 @@ def _loses(one: CopyCandidate, best: CopyCandidate) -> str:
         return f"it loses {said(one.loss - best.loss)} more than {best.point.id}"
     if one.point.id == best.point.id:
         return f"the same dump in {best.point.region} is taken"
-    if one.point.database != best.point.database:
-        return f"it is of {one.point.database}; {best.point.id} holds the same moment"
     return f"{best.point.id} loses no more"
 
 
@@ -294,6 +328,10 @@ def _nothing(points: Sequence[RecoveryPoint], wanted: WantedCopy) -> str:
     if wanted.to is None:
         return f"no copy of {wanted.serving} can be restored"
     windows = [point for point in points if point.kind is PointKind.POINT_IN_TIME and point.region == wanted.region]
+    reached = [point for point in windows if _reaches(point, wanted.to)]
+    if reached:
+        why = "; ".join(f"{point.id}: {_unusable(point, wanted)}" for point in reached)
+        return f"no window that reaches {_moment(wanted.to)} can be taken: {why}"
     shown = "; ".join(
         f"{point.database} can be restored to any second from {_moment(point.earliest)} to {_moment(point.taken_at)}"
         for point in windows
@@ -302,19 +340,37 @@ def _nothing(points: Sequence[RecoveryPoint], wanted: WantedCopy) -> str:
     return f"{_moment(wanted.to)} is outside every window: {shown or 'there is none'}"
 
 
+def _reaches(point: RecoveryPoint, to: datetime) -> bool:
+    return point.earliest is not None and point.earliest <= whole(to) <= point.taken_at
+
+
 def _nearest(points: Iterable[RecoveryPoint], wanted: WantedCopy) -> datetime | None:
-    """Return the moment nearest to the one that was asked for that a usable window reaches."""
-    if wanted.to is None or wanted.named is not None:
+    """Return the last moment before the one that was asked for that would be restored, else the first one after it.
+
+    What is earlier has nothing of a damage at the moment that was asked for; what is later may.
+    """
+    asked = wanted.to
+    if asked is None or wanted.named is not None:
         return None
     ends = [
         end
         for point in points
-        if point.kind is PointKind.POINT_IN_TIME and point.region == wanted.region and point.restorable
-        for end in (point.earliest, point.taken_at)
-        if end is not None
+        if point.kind is PointKind.POINT_IN_TIME and point.earliest is not None
+        for one in wanted.served
+        if one.instance == point.database
+        for end in _shared(point, one)
+        if _unusable(point, replace(wanted, to=end)) is None
     ]
-    at = wanted.to
-    return min(ends, key=lambda end: abs(end - at), default=None)
+    earlier = [end for end in ends if end <= asked]
+    return max(earlier) if earlier else min(ends, default=None)
+
+
+def _shared(point: RecoveryPoint, served: Served) -> list[datetime]:
+    """Return the first and the last whole second of a window in which its generation served."""
+    second = timedelta(seconds=1)
+    first = max(point.earliest or point.taken_at, served.since)
+    last = point.taken_at if served.until is None else min(point.taken_at, served.until - timedelta(microseconds=1))
+    return [first if first == whole(first) else whole(first) + second, whole(last)]
 
 
 def _moment(moment: datetime | None) -> str:

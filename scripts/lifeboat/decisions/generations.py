@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lifeboat.database_model import InstanceSettings
@@ -155,6 +156,24 @@ def settings(recorded: Mapping[str, Any]) -> InstanceSettings:
         password_key=recorded.get("master_user_secret_kms_key_id") or (secret[0]["kms_key_id"] if secret else None),
         retention=int(recorded["backup_retention_period"]),
     )
+
+
+def with_room(settings: InstanceSettings, *, live: int, raw: int) -> InstanceSettings:
+    """Return the settings with storage for what comes into an empty instance: `live` and `raw` in bytes.
+
+    `live` is the storage of the instance that served, of which Terraform's record does not tell what autoscaling added;
+    `raw` the bytes of a dump before compression, which indexes make half as much again: only with autoscaling does a plan
+    leave alone what is more than Terraform's files say. Its limit has to be at least a tenth above the storage (RDS user
+    guide, "Managing capacity automatically with Amazon RDS storage autoscaling").
+    """
+    known, limit = int(str(settings.created["AllocatedStorage"])), settings.asked.get("MaxAllocatedStorage")
+    wanted = max(_gib(live), _gib(raw * 3 // 2) if limit else 0)
+    most = int(str(limit)) * 10 // 11 if limit else wanted
+    return replace(settings, created={**settings.created, "AllocatedStorage": max(known, min(wanted, most))})
+
+
+def _gib(size: int) -> int:
+    return -(-size // 1024**3)
 
 
 def major(settings: InstanceSettings) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from lifeboat.clients import backup_points
@@ -141,7 +142,10 @@ def _in_vault(asked: _Asked, region: str) -> list[RecoveryPoint]:
     )
     proofs = asked.looking.at("restore tests", (region, "backup:ListRestoreJobs"), lambda: client.proofs(region))
     mine = [point for point in found or [] if _is_of_the_database(point, asked)]
-    return [backup_points.proven(point, proofs or {}) for point in mine]
+    place = (region, "rds:DescribeDBSnapshots")
+    ask = partial(asked.site.database_snapshots().moments_of_aws_backup, region)
+    moments = asked.looking.at("moments of AWS Backup's points", place, ask) if mine else None
+    return [backup_points.proven(backup_points.as_of(point, moments or {}), proofs or {}) for point in mine]
 
 
 def _is_of_the_database(point: RecoveryPoint, asked: _Asked) -> bool:

@@ -20,14 +20,14 @@ from lifeboat.database_model import (
     RestoreRate,
     WantedCopy,
 )
-from lifeboat.decisions import database_choice, generations, restores, timings
+from lifeboat.decisions import database_choice, generations, restores, service_times, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
 from lifeboat.errors import IntegrityFailure, Refused
-from lifeboat.model import Event, EventKind
+from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
 
@@ -81,9 +81,15 @@ def candidates(site: Site, asked: Asked) -> Candidates:
     """Return every copy of both regions, with what is asked of them."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
+    found = points.found(site, Scope())
+    live = site.database_restores(recovery.region).created_at(serving)
+    made = ({} if live is None else {serving: live}) | _made(found.list.points)
+    past = _Past(site)
+    switching = past.switching(asked.to)
     wanted = WantedCopy(
         serving=serving,
-        serving_since=site.database_restores(recovery.region).created_at(serving),
+        # A journal that nobody can read may be that of a switch: when an instance was made then says too little.
+        served=service_times.served(serving, {} if past.unreadable else made, switching),
         database=recovery.database.name,
         region=recovery.region,
         key=database_copies.serving(site).get("kms_key_id"),
@@ -92,7 +98,16 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return Candidates(found=points.found(site, Scope()), wanted=wanted, rate=_rate(site))
+    return Candidates(found=found, wanted=wanted, rate=learnt(past.restoring()))
+
+
+def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
+    """Return when the first instance of each name was made, of which anything is left."""
+    made: dict[str, datetime] = {}
+    for one in every:
+        if one.instance_made_at is not None:
+            made[one.database] = min(one.instance_made_at, made.get(one.database, one.instance_made_at))
+    return made
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
@@ -127,23 +142,52 @@ def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpSt
     return store, dump_choosing.chosen(store, database, wanted)
 
 
-# -- what restores took ------------------------------------------------------------------------------------------------
+def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Manifest | None:
+    """Return the manifest of the newest dump of the whole database that was begun before a moment; None without one.
+
+    One whose verification failed is passed over. Raises IntegrityFailure where it cannot be read.
+    """
+    store = site.dump_store(recovery)
+    entries = [one for one in store.entries(recovery.database.name) if one.complete and one.failure is None]
+    for entry in sorted(entries, key=lambda one: one.begun_at, reverse=True):
+        if entry.begun_at <= before and (manifest := store.manifest(entry)).selection.whole:
+            return manifest
+    return None
 
 
-def _rate(site: Site) -> RestoreRate:
-    bucket = site.journals()
-    newest = [run for run in bucket.runs() if run_states.is_recovery(run)]
-    journals: list[Sequence[Event]] = []
-    for run in reversed(newest):
+# -- what recoveries tell ----------------------------------------------------------------------------------------------
+
+
+class _Past:
+    """The journals of recoveries, newest first: each is read once, and those that nobody asks for are not."""
+
+    def __init__(self, site: Site) -> None:
+        self._bucket = site.journals()
+        self._unread = [run for run in self._bucket.runs() if run_states.is_recovery(run)]
+        self._read: list[Sequence[Event]] = []
+        self.unreadable = False
+
+    def switching(self, to: datetime | None) -> list[Sequence[Event]]:
+        """Return as many as tell which generation served at a moment; None: now."""
+        while self._unread and not service_times.settled(self._read, to):
+            self._next()
+        return list(self._read)
+
+    def restoring(self) -> list[Sequence[Event]]:
+        """Return the newest that restored a database."""
+        while self._unread and len(self._restored()) < LEARNT_FROM:
+            self._next()
+        return self._restored()[:LEARNT_FROM]
+
+    def _restored(self) -> list[Sequence[Event]]:
+        done = (EventKind.DONE,)
+        return [events for events in self._read if any(e.step == "restore" and e.kind in done for e in events)]
+
+    def _next(self) -> None:
         try:
-            events = bucket.events(run)
+            self._read.append(self._bucket.events(self._unread.pop()))
         except IntegrityFailure:
-            continue  # of a newer lifeboat, or damaged: it teaches nothing
-        if any(event.step == "restore" and event.kind is EventKind.DONE for event in events):
-            journals.append(events)
-        if len(journals) == LEARNT_FROM:
-            break
-    return learnt(journals)
+            self.unreadable = True  # of a newer lifeboat, or damaged: it teaches nothing
 
 
 def learnt(journals: Iterable[Sequence[Event]]) -> RestoreRate:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
-from lifeboat.runbooks import deployment
+from lifeboat.runbooks import database_adoption, database_losses, database_proof, database_restore, deployment
 from lifeboat.runbooks import recover as instance
 from lifeboat.runbooks import recover_database as database
 from lifeboat.runbooks.recovering import Recovering
@@ -93,7 +93,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         do=instance.end_left_over,
     ),
     SideBySide(
-        beside=database.RESTORING,
+        beside=database_restore.RESTORING,
         here=(
             Step(
                 name="plan",
@@ -123,7 +123,8 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
             ),
         ),
     ),
-    *database.ADOPTING,
+    database_losses.COMPARED,
+    *database_adoption.ADOPTING,
     Step(
         name="alone",
         title="Prove that exactly one instance serves",
@@ -138,7 +139,8 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         may_stay_open=(GitLabUnreachable,),
     ),
     *instance.SERVING,
-    database.NOTED,
-    database.COPIES,
+    database_losses.LEFT_BEHIND,
+    database_proof.NOTED,
+    database_adoption.COPIES,
     instance.AGREES,
 )

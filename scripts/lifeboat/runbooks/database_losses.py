@@ -1,0 +1,139 @@
+"""The steps that tell what a restored database lacks: rows that are elsewhere, and what was written to the old one since."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lifeboat.clients.database_answers import DatabaseAnswers
+from lifeboat.database_model import Manifest
+from lifeboat.decisions import missing_rows
+from lifeboat.decisions.missing_rows import Elsewhere
+from lifeboat.dumps import recovery_choice
+from lifeboat.errors import Failed, IntegrityFailure, Unreachable
+from lifeboat.model import Gap, Recovery
+from lifeboat.runbooks import next_generation
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Step, Turn
+from lifeboat.stack import database_access
+
+
+def _answers(c: Recovering, recovery: Recovery) -> DatabaseAnswers:
+    return c.site.database_answers(database_access.database_url(c.site, recovery))
+
+
+# -- rows that are elsewhere -------------------------------------------------------------------------------------------
+
+
+def rows_are_compared(c: Recovering) -> Gap | None:
+    """Is it written down whether tables hold rows elsewhere, and none in the restored database?"""
+    if missing_rows.is_compared(c.journal.events):
+        return None
+    return Gap(text=f"nobody has compared the tables of {next_generation.named(c)} with those that there were")
+
+
+def compare_rows(c: Recovering, turn: Turn) -> None:
+    """Look for tables that hold rows in the old database, or in the newest dump before the moment, and none in this one.
+
+    A copy from after a TRUNCATE or a DROP looks like any other. Where there are such tables, somebody has to agree.
+    """
+    found = next_generation.instance(c)
+    if found is None:
+        raise Failed("there is no restored database")
+    restored = _answers(c, next_generation.stack_with(c, found)).tables()
+    known: list[Elsewhere] = []
+    unseen: list[str] = []
+    for where, ask in ((str(c.fact("old_identifier")), _of_old), ("the dumps", _of_dump)):
+        try:
+            answer = ask(c)
+        except (Unreachable, IntegrityFailure) as error:
+            unseen.append(f"{where}: {error.summary}")
+        else:
+            known += [] if answer is None else [answer]
+    lines = missing_rows.missing(restored, known)
+    if lines:
+        c.agree([f"let {found.identifier} serve, although {line}" for line in lines])
+    if not known:
+        said = "; ".join(unseen) or "there is no dump"
+        c.remarks.append(f"nobody knows whether tables of {found.identifier} have lost their rows: {said}")
+    compared = " and ".join(one.where for one in known) or "nothing"
+    turn.note(
+        f"compared with {compared}: " + ("; ".join(lines) or "no table lacks its rows"),
+        compared_with=[one.where for one in known],
+        not_compared=unseen,
+        missing=lines,
+    )
+
+
+def _of_old(c: Recovering) -> Elsewhere | None:
+    """Return what the old database holds; None where it serves no more, so that this one would be compared with itself."""
+    old = c.recovery
+    if old.database.identifier != c.fact("old_identifier"):
+        return None
+    return missing_rows.of_tables(old.database.identifier, _answers(c, old).tables())
+
+
+def _of_dump(c: Recovering) -> Elsewhere | None:
+    """Return what the newest whole dump from before the moment holds; None where there is none."""
+    manifest: Manifest | None = recovery_choice.newest_manifest(
+        c.site, c.recovery, before=datetime.fromisoformat(c.fact("as_of"))
+    )
+    return None if manifest is None else missing_rows.of_manifest(manifest)
+
+
+# -- what is left behind -----------------------------------------------------------------------------------------------
+
+
+def end_is_told(c: Recovering) -> Gap | None:
+    """Is it written down until when the old database was written to?"""
+    if c.fact("before_asked_for") == c.fact("identifier") is not None:
+        return None
+    return Gap(text="nobody has asked until when the old database was written to")
+
+
+def tell_end(c: Recovering, turn: Turn) -> None:
+    """Ask it, now that nobody should write to it any more: until then rows were written that stay behind."""
+    old, new = str(c.fact("old_identifier")), c.fact("identifier")
+    at, known_by = _written_until(c, old)
+    data = c.fact("data_until")
+    facts = {}
+    if at is not None and data is not None:
+        ends = max(at, datetime.fromisoformat(c.fact("failed_at")))
+        facts["rpo_seconds"] = max(ends - datetime.fromisoformat(data), timedelta(0)).total_seconds()
+    until = "an unknown moment" if at is None else f"{at:%Y-%m-%d %H:%M:%S}Z"
+    turn.note(
+        f"{old} was written to until {until} ({known_by})",
+        before_asked_for=new,
+        before_until=None if at is None else at.isoformat(),
+        before_known_by=known_by,
+        **facts,
+    )
+
+
+def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
+    found = c.site.database_restores(c.recovery.region).instance(old)
+    if found is None:
+        return None, "it is gone"
+    if found.address is None or found.password_secret_arn is None:
+        return None, "RDS tells no address of it" if found.address is None else "its password is in no secret"
+    # Later commits are RDS's own; a beat of the heartbeat is the application's host's in any case.
+    switched = (event.at for event in c.journal.events if event.data.get("restarted_for") == c.fact("identifier"))
+    try:
+        return _answers(c, next_generation.stack_with(c, found)).written_until(before=next(switched, c.now()))
+    except (Unreachable, IntegrityFailure) as error:
+        return None, error.summary
+
+
+COMPARED: Step[Recovering] = Step(
+    name="comparison",
+    title="Look for tables that have lost their rows",
+    check=rows_are_compared,
+    do=compare_rows,
+    limit=timedelta(hours=1),
+)
+LEFT_BEHIND: Step[Recovering] = Step(
+    name="left-behind",
+    title="Ask until when the old database was written to",
+    check=end_is_told,
+    do=tell_end,
+    may_stay_open=(Unreachable,),
+)

@@ -1,0 +1,110 @@
+"""The steps that prove what a restored database holds, and that write it on the copy it came from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, RestoredInstance, Verdict
+from lifeboat.dumps import recovery_choice
+from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
+from lifeboat.model import EventKind, Gap, Secret, Tag
+from lifeboat.runbooks import next_generation
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Step, Turn
+from lifeboat.stack import database_access
+
+RESTORED = 3  # how deep a verification looks that restores: as deep as what a recovery has proven
+
+
+def data_is_proven(c: Recovering) -> Gap | None:
+    """Is it written down what the restored database holds, and until when?"""
+    return None if c.fact("tables") is not None else Gap(text="nobody has looked into the restored database")
+
+
+def prove_data(c: Recovering, turn: Turn) -> None:
+    """Count its tables and those with rows, and read from the data itself until when it has any."""
+    found = next_generation.instance(c)
+    if found is None:
+        raise Failed("there is no restored database")
+    ordered = next(
+        (event.at for event in c.journal.events if event.step == "restore" and event.kind is EventKind.INTENT), c.now()
+    )
+    proof = c.site.database_answers(_url(c, found)).proof(before=ordered)
+    if proof.with_rows == 0 and not c.request.accept_flagged:
+        env, what = c.site.project.env, f"{proof.tables} tables and no row in any" if proof.tables else "no table"
+        raise IntegrityFailure(
+            f"{found.identifier} holds {what}: {c.fact('copy')} is a copy of nothing",
+            hint=f"lifeboat abort {c.journal.run} -e {env}, then lifeboat plan-recovery -e {env} lists other copies;"
+            f" --from {c.fact('copy')} --accept-flagged takes this one, if the database was empty",
+        )
+    if next_generation.is_from_dump(c):
+        # All that was committed when it was taken, and nothing else; the commits in it are those of the restore.
+        taken = datetime.fromisoformat(c.fact("as_of"))
+        proof = replace(proof, until=taken, known_by="the dump's snapshot, with which every table was compared")
+    failed_at = datetime.fromisoformat(c.fact("failed_at"))
+    lost = None if proof.until is None else max(failed_at - proof.until, timedelta(0))
+    until = "an unknown moment" if proof.until is None else f"{proof.until:%Y-%m-%d %H:%M:%S}Z"
+    turn.note(
+        f"{proof.tables} tables, {proof.with_rows} with rows; data until {until} ({proof.known_by})",
+        tables=proof.tables,
+        with_rows=proof.with_rows,
+        data_until=None if proof.until is None else proof.until.isoformat(),
+        known_by=proof.known_by,
+        rpo_seconds=None if lost is None else lost.total_seconds(),
+    )
+
+
+def copy_is_noted(c: Recovering) -> Gap | None:
+    """Does the copy say that it was restored and held its data? One that lacks rows is not to be taken for a proven one."""
+    if c.fact("missing"):
+        return None
+    kind, copy = c.fact("copy_kind"), c.fact("copy")
+    if kind == PointKind.DUMP.value:
+        proven = _dump(c)[1].proven
+    elif kind in (PointKind.MANUAL_SNAPSHOT.value, PointKind.AUTOMATED_SNAPSHOT.value):
+        point = c.site.database_snapshots().snapshot(copy, c.recovery.region)
+        if point is None:
+            return None  # RDS has expired it meanwhile
+        proven = point.proven
+    else:
+        return None  # a window has no tags, a point of AWS Backup none that last
+    if proven is not None and proven.level >= RESTORED and proven.at >= c.began.replace(microsecond=0):
+        return None
+    return Gap(text=f"{copy} does not say that it was restored and held its data")
+
+
+def note_copy(c: Recovering, turn: Turn) -> None:
+    """Write it beside the dump, or on the snapshot, for whoever chooses next."""
+    at = c.now().replace(microsecond=0)
+    with turn.effect(f"note that {c.fact('copy')} was restored and proven"):
+        if next_generation.is_from_dump(c):
+            store, entry = _dump(c)
+            store.prove(entry, Proof(level=RESTORED, at=at, verdict=Verdict.PASSED))
+            return
+        snapshots = c.site.database_snapshots()
+        point = snapshots.snapshot(c.fact("copy"), c.recovery.region)
+        if point is not None:
+            snapshots.tag(point, {Tag.PROVEN_AT: at.isoformat()})
+
+
+def _dump(c: Recovering) -> tuple[DumpStore, DumpEntry]:
+    return recovery_choice.dump(c.site, c.fact("source"), DumpId(c.fact("copy")), c.fact("copy_region"))
+
+
+def _url(c: Recovering, found: RestoredInstance) -> Secret:
+    """Return the address of the new database with its password."""
+    return database_access.database_url(c.site, next_generation.stack_with(c, found))
+
+
+PROOF: Step[Recovering] = Step(
+    name="proof", title="Prove its data", check=data_is_proven, do=prove_data, limit=timedelta(hours=1)
+)
+NOTED: Step[Recovering] = Step(
+    name="noted",
+    title="Note that the copy restores",
+    check=copy_is_noted,
+    do=note_copy,
+    may_stay_open=(Unreachable, NothingFits),
+)

@@ -1,0 +1,170 @@
+"""The steps that make the next generation of the database from its copy, until it takes connections and keeps backups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from lifeboat.database_model import InstanceSettings, PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
+from lifeboat.decisions import generations
+from lifeboat.errors import ChoiceGone, IntegrityFailure, Unreachable
+from lifeboat.model import EventKind, Gap
+from lifeboat.runbooks import database_proof, dump_restore, next_generation
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Step, Turn
+from lifeboat.stack import database_copies
+
+_POLL_SECONDS = 5.0
+_SOON_SECONDS = 1.0
+# RDS user guide, "Viewing Amazon RDS DB instance status": none of these becomes usable by itself.
+_BROKEN = ("failed", "restore-error", "inaccessible-encryption-credentials", "storage-full")
+_RESTORE_LIMIT = timedelta(hours=12)
+
+
+def is_restored(c: Recovering) -> Gap | None:
+    """Does the new generation's instance take connections?"""
+    name = c.fact("identifier")
+    if name is None:
+        return Gap(text="no copy is decided on")
+    found = next_generation.instance(c)
+    if found is None:
+        return Gap(text=f"{name} does not exist")
+    if not _seen_as_ours(c) and not next_generation.is_of_this_run(c, found):
+        raise ChoiceGone(
+            f"there is a database {name} that this recovery did not make",
+            hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew: another name is taken",
+        )
+    if found.status in _BROKEN or found.status.startswith("incompatible-"):
+        env, copy = c.site.project.env, c.fact("copy")
+        raise ChoiceGone(
+            f"{name} is {found.status}: {copy} cannot be restored",
+            hint=f"lifeboat abort {c.journal.run} -e {env}, lifeboat plan-recovery -e {env}, then lifeboat recover --scope"
+            f" {c.request.scope.value} --from ANOTHER -e {env}",
+        )
+    return None if found.usable else Gap(text=f"{name} is {found.status}")
+
+
+def _seen_as_ours(c: Recovering) -> bool:
+    """Whether this recovery has found the instance to be its own before: an adoption takes the mark off."""
+    held = (EventKind.HOLDS, EventKind.DONE)
+    return any(event.step == "restore" and event.kind in held for event in c.journal.events)
+
+
+def restore(c: Recovering, turn: Turn) -> None:
+    """Order the restore with the settings of the serving instance, of a dump an empty one, and wait until it answers."""
+    restores = c.site.database_restores(c.recovery.region)
+    order = _order(c)
+    if next_generation.instance(c) is None:
+        what = "make an empty" if next_generation.is_from_dump(c) else "restore"
+        with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
+            restores.restore(order)
+    _wait(c, turn, is_restored, _POLL_SECONDS)
+
+
+def _order(c: Recovering) -> RestoreOrder:
+    to = c.fact("copy_to")
+    point = RecoveryPoint(
+        id=RecoveryPointId(c.fact("copy")),
+        kind=PointKind(c.fact("copy_kind")),
+        database=c.fact("source"),
+        region=c.recovery.region,
+        taken_at=datetime.fromisoformat(c.fact("as_of")),
+        status="available",
+        size=c.fact("size"),
+        source=c.fact("source"),
+        key=None,
+    )
+    return RestoreOrder(
+        point=point,
+        to=None if to is None else datetime.fromisoformat(to),
+        identifier=c.fact("identifier"),
+        settings=_settings(c),
+        run=c.journal.run,
+    )
+
+
+def _settings(c: Recovering) -> InstanceSettings:
+    """Return what the new instance must be like: an empty one with room for the dump, and for what the old one had grown to."""
+    known = database_copies.settings(c.site)
+    if not next_generation.is_from_dump(c):
+        return known
+    old = c.site.database_restores(c.recovery.region).instance(c.fact("old_identifier"))
+    return generations.with_room(known, live=0 if old is None else old.size, raw=c.fact("raw_size") or 0)
+
+
+def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], seconds: float) -> None:
+    with c.tell.waiting() as show:
+        while (gap := check(c)) is not None:
+            show(gap.text)
+            turn.sleep(seconds)
+
+
+def password_is_managed(c: Recovering) -> Gap | None:
+    """Does the database take the password that RDS keeps in a secret of its own?"""
+    found = next_generation.instance(c)
+    if found is None:
+        return Gap(text="there is no restored database")
+    if found.password_secret_arn is None:
+        return Gap(text=f"the password of {found.identifier} is in no secret")
+    if found.secret_status not in ("active", None):
+        return Gap(text=f"the secret of its password is {found.secret_status}")
+    try:
+        why = c.site.database_answers(next_generation.sign_in_address(c, found)).ready()
+    except (Unreachable, IntegrityFailure) as error:
+        why = error.summary
+    return None if why is None else Gap(text=why)
+
+
+def manage_password(c: Recovering, turn: Turn) -> None:
+    """Let RDS give it a new password under the key of the serving one, and wait until the database takes it."""
+    found, settings = next_generation.instance(c), database_copies.settings(c.site)
+    if found is not None and found.password_secret_arn is None:
+        with turn.effect(f"let RDS manage the password of {found.identifier}"):
+            c.site.database_restores(c.recovery.region).manage_password(
+                found.identifier, settings.password_key, settings.modified
+            )
+    _wait(c, turn, password_is_managed, _SOON_SECONDS)
+
+
+def backups_are_on(c: Recovering) -> Gap | None:
+    """Does RDS keep backups of it for as long as of the serving one?"""
+    found, days = next_generation.instance(c), database_copies.settings(c.site).retention
+    if found is None:
+        return Gap(text="there is no restored database")
+    return None if found.retention == days else Gap(text=f"backups are kept {found.retention} days, not {days}")
+
+
+def turn_backups_on(c: Recovering, turn: Turn) -> None:
+    """Turn them on, and wait until RDS says so; the first backup is made while the database serves."""
+    found, days = next_generation.instance(c), database_copies.settings(c.site).retention
+    if found is not None:
+        with turn.effect(f"keep backups of {found.identifier} for {days} days"):
+            c.site.database_restores(c.recovery.region).keep_backups(found.identifier, days)
+    _wait(c, turn, backups_are_on, _SOON_SECONDS)
+
+
+RESTORING: tuple[Step[Recovering], ...] = (
+    Step(
+        name="restore",
+        title="Restore the next generation of the database",
+        check=is_restored,
+        do=restore,
+        limit=_RESTORE_LIMIT,
+    ),
+    Step(
+        name="password",
+        title="Let RDS manage its password",
+        check=password_is_managed,
+        do=manage_password,
+        limit=timedelta(minutes=30),
+    ),
+    dump_restore.FILL,
+    database_proof.PROOF,
+    Step(
+        name="retention",
+        title="Turn its backups on",
+        check=backups_are_on,
+        do=turn_backups_on,
+        limit=timedelta(minutes=30),
+    ),
+)

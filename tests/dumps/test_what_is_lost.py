@@ -1,0 +1,189 @@
+"""What a recovery says of rows that are not in the restored database, against RDS and S3 of the local cloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from lifeboat.errors import ApprovalMissing, StoppedPartWay
+from lifeboat.model import EventKind
+from lifeboat.runbooks import database_losses, database_proof, recover_database
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Runner, Step
+
+from tests.conftest import RunningCloud, free_port
+from tests.dump_sites import DumpSite, dump_site
+from tests.restored_sites import Held, Seen, WallClock, carried_out, in_it, recovering
+
+EVERY_TABLE = 'TRUNCATE filler, sales.orders, parts, "Größen ""x"".y"'
+
+
+@dataclass
+class Agreeing:
+    """Somebody who agrees to everything and remembers to what."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def __call__(self, lines: Sequence[str]) -> None:
+        self.lines += lines
+
+
+def did(c: Recovering, *steps: Step[Recovering]) -> list[str]:
+    """Carry out steps and return how each ended."""
+    seen = Seen()
+    Runner(journal=c.journal, clock=WallClock(), fence=Held(), watcher=seen).run(steps, c)
+    return seen.ended
+
+
+def filled(site: DumpSite, copy: str) -> Recovering:
+    """Return a recovery whose dump is in the new instance."""
+    c = recovering(site, copy)
+    carried_out(c, "copy", "restore", "password", "fill")
+    return c
+
+
+def test_a_copy_without_a_row_in_any_table_is_a_copy_of_nothing_unless_that_was_known(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = filled(site, made.id)
+    in_it(c, EVERY_TABLE, "CREATE TABLE lifeboat_heartbeat AS SELECT now() AS beat_at")
+
+    with pytest.raises(StoppedPartWay, match="holds 4 tables and no row in any: .* is a copy of nothing") as refused:
+        did(c, database_proof.PROOF)
+
+    assert f"--from {made.id} --accept-flagged" in refused.value.hint
+    known = replace(c, request=replace(c.request, accept_flagged=True))
+    assert did(known, database_proof.PROOF) == ["done"]
+    assert (c.fact("tables"), c.fact("with_rows")) == (4, 0)
+
+
+def test_tables_that_lost_their_rows_wait_for_agreement_and_the_copy_does_not_count_as_proven(site: DumpSite) -> None:
+    site.run("CREATE TABLE late AS SELECT 1 AS n")
+    (made,) = site.dump()
+    site.run("CREATE TABLE later AS SELECT 1 AS n")
+    c = filled(site, made.id)
+    in_it(c, "TRUNCATE late")
+
+    with pytest.raises(StoppedPartWay) as refused:
+        did(c, database_losses.COMPARED)
+
+    old, new = site.plain.application, c.fact("identifier")
+    lost = [
+        f"public.late holds no row, and {old} and dump {made.id} have rows of it",
+        f"public.later is not there, and {old} has rows of it",
+    ]
+    assert all(f"let {new} serve, although {line}" in refused.value.summary for line in lost)
+    assert f"lifeboat resume {c.journal.run}" in refused.value.hint
+    agreeing = Agreeing()
+    agreed = replace(c, agree=agreeing)
+    assert did(agreed, database_proof.PROOF, database_losses.COMPARED, database_proof.NOTED) == [
+        "done",
+        "done",
+        "holds",
+    ]
+    assert agreeing.lines == [f"let {new} serve, although {line}" for line in lost]
+    assert did(agreed, database_losses.COMPARED) == ["holds"]
+    (entry,) = site.site().dump_store(site.recovery()).entries("app")
+    assert entry.proofs == ()
+    found = recover_database.report(agreed)
+    assert found is not None
+    assert found.missing == tuple(lost)
+    site.run("DROP TABLE late, later")
+
+
+def test_where_the_old_database_is_away_the_newest_dump_from_before_tells_what_there_was(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = filled(site, made.id)
+    in_it(c, "TRUNCATE filler")
+    dead = json.loads(json.dumps(site.database))
+    dead["database"]["port"] = free_port()
+    state = json.loads(site.site().stack_store().body() or b"")
+    state["outputs"]["recovery"]["value"] = dead
+    site.plain.put("stack.tfstate", json.dumps(state).encode())
+
+    with pytest.raises(StoppedPartWay, match=f"public.filler holds no row, and dump {made.id} has rows of it"):
+        did(c, database_losses.COMPARED)
+
+    in_it(c, "INSERT INTO filler VALUES (1)")
+    assert did(c, database_losses.COMPARED, database_proof.NOTED) == ["done", "done"]
+    assert (c.fact("compared_with"), c.fact("missing")) == ([f"dump {made.id}"], [])
+    assert "Connection refused" in c.fact("not_compared")[0]
+    (entry,) = site.site().dump_store(site.recovery()).entries("app")
+    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(3, "passed")]
+
+
+def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = recovering(site, made.id)
+    declared = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    c.journal.write(EventKind.NOTE, step="failure", failed_at=declared.isoformat())
+    # RDS has nothing of this database: of its own accord a recovery takes the newest dump, of the one bucket that there is.
+    unnamed = replace(c, request=replace(c.request, copy=None, failed_at=declared))
+
+    with pytest.raises(ApprovalMissing) as refused:
+        carried_out(unnamed, "copy")
+
+    assert f"after the failure at {declared:%Y-%m-%d %H:%M:%S}Z: whatever broke the data then is in it" in str(
+        refused.value
+    )
+    assert f"--to {declared:%Y-%m-%dT%H:%M:%SZ}" in str(refused.value)
+    assert unnamed.fact("copy") is None
+    carried_out(replace(unnamed, agree=Agreeing()), "copy")
+    assert unnamed.fact("copy") == made.id
+
+
+@pytest.mark.parametrize(
+    ("beats_after", "lost_seconds"),
+    [(600, 1500), (-600, 900)],
+    ids=["after the failure", "before the failure"],
+)
+def test_what_was_written_to_the_old_database_after_the_failure_is_lost_too(
+    cloud: RunningCloud, tmp_path: Path, beats_after: int, lost_seconds: int
+) -> None:
+    site = dump_site(cloud, tmp_path)
+    failed_at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    beat, data_until = failed_at + timedelta(seconds=beats_after), failed_at - timedelta(seconds=900)
+    site.run(
+        "CREATE TABLE lifeboat_heartbeat (beat_at timestamptz)", f"INSERT INTO lifeboat_heartbeat VALUES ('{beat}')"
+    )
+    rds = cloud.client("rds")
+    rds.modify_db_instance(
+        DBInstanceIdentifier=site.plain.application, ManageMasterUserPassword=True, ApplyImmediately=True
+    )
+    c = recovering(site, "any")
+    c.journal.write(EventKind.NOTE, step="failure", failed_at=failed_at.isoformat())
+    decided = {
+        "identifier": "app-g2",
+        "old_identifier": site.plain.application,
+        "old_generation": "g1",
+        "generation": "g2",
+    }
+    c.journal.write(EventKind.NOTE, step="copy", copy="any", why_copy="it was asked for", **decided)
+    proof = {"tables": 1, "with_rows": 1, "data_until": data_until.isoformat(), "known_by": "x", "rpo_seconds": 900.0}
+    c.journal.write(EventKind.NOTE, step="proof", **proof)
+
+    ended = did(c, database_losses.LEFT_BEHIND)
+
+    found = recover_database.report(c)
+    assert ended == ["done"]
+    assert found is not None
+    assert (found.before_until, found.rpo) == (beat, timedelta(seconds=lost_seconds))
+    assert did(c, database_losses.LEFT_BEHIND) == ["holds"]
+
+
+def test_an_old_database_that_is_gone_leaves_the_loss_as_it_was_known(site: DumpSite) -> None:
+    c = recovering(site, "any")
+    decided = {"identifier": "app-g2", "old_identifier": "app-g1", "old_generation": "g1", "generation": "g2"}
+    c.journal.write(EventKind.NOTE, step="copy", copy="any", why_copy="it was asked for", **decided)
+    proof = {"tables": 1, "with_rows": 1, "data_until": None, "known_by": "nothing", "rpo_seconds": None}
+    c.journal.write(EventKind.NOTE, step="proof", **proof)
+
+    assert did(c, database_losses.LEFT_BEHIND) == ["done"]
+
+    found = recover_database.report(c)
+    assert found is not None
+    assert (found.before_until, found.rpo, found.met) == (None, None, False)
+    assert c.fact("before_known_by") == "it is gone"

@@ -1,0 +1,84 @@
+"""What a recovery's report says of the database: how much was lost, what is missing, and whether that meets the objective."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lifeboat import views_recovery
+from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing
+
+AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+DATABASE = DatabaseReport(
+    generation="g2",
+    identifier="app-g2",
+    copy="ab-1",
+    why="it was asked for",
+    to=AT,
+    until=AT - timedelta(minutes=1),
+    known_by="the heartbeat's last row",
+    rpo=timedelta(hours=2),
+    objective=timedelta(hours=24),
+    tables=3,
+    with_rows=2,
+    before="app-g1",
+    retire="lifeboat retire g1 -e x",
+    before_until=AT + timedelta(hours=2),
+    missing=("public.notes holds no row, and app-g1 has rows of it",),
+)
+TIMING = Timing(
+    failed_at=AT,
+    answered_at=AT + timedelta(hours=1),
+    took=timedelta(hours=1),
+    objective=timedelta(hours=4),
+    met=True,
+    parts=(),
+)
+REPORT = RecoveryReport(
+    run=RunId("20260301T030000Z-recover-1f9a3c"),
+    timing=TIMING,
+    left_open=(),
+    remarks=(),
+    facts={"why": "the operator said so", "image": None},
+    address="10.0.0.1",
+    url="http://10.0.0.1",
+    public_name=None,
+    to_commit="",
+    scope=Scope.DATABASE,
+    database=DATABASE,
+)
+
+
+@pytest.mark.parametrize(
+    ("lost", "in_time", "met"),
+    [
+        (timedelta(hours=24), True, True),
+        (timedelta(hours=24, seconds=1), True, False),
+        # Nobody knows: that is no tick.
+        (None, True, False),
+        (timedelta(0), False, False),
+    ],
+)
+def test_an_objective_of_which_nobody_knows_whether_it_was_met_was_missed(
+    lost: timedelta | None, in_time: bool, met: bool
+) -> None:
+    found = replace(REPORT, timing=replace(TIMING, met=in_time), database=replace(DATABASE, rpo=lost))
+
+    assert found.met is met
+    assert replace(found, database=None).met is in_time
+
+
+def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    views_recovery.report(REPORT, {})
+    document = views_recovery.report_document(REPORT)["database"]
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "RPO 2:00:00 of 24:00:00: data until 2026-03-01 02:59:00Z, by the heartbeat's last row" in printed
+    assert "missing: public.notes holds no row, and app-g1 has rows of it" in printed
+    assert (
+        "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2" in printed
+    )
+    assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
+    assert document["before_until"] == "2026-03-01T05:00:00+00:00"
+    assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
