@@ -441,6 +441,16 @@ run "superseded_dumps_that_go_before_current_ones_are_refused" {
 
 run "a_retention_shorter_than_the_lock_is_refused" {
   command = plan
+run "aborting_uploads_of_dumps_that_are_still_made_is_refused" {
+  command = plan
+
+  variables {
+    retention = { abort_multipart_days = 2 }
+  }
+
+  expect_failures = [var.retention]
+}
+
 
   variables {
     object_lock = { days = 40 }

@@ -160,7 +160,7 @@ def _origin(site: Site) -> Origin:
 
 
 def _sweep(run: _Run) -> None:
-    """Abort what dumps that were cut off left more than a day ago; that they stay keeps no dump from being made."""
+    """Abort what dumps left that were cut off longer ago than one takes; that they stay keeps no dump from being made."""
     try:
         left = run.uploads.left(run.store.prefix, datetime.now(UTC))
         for upload in left:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
+from lifeboat.database_model import LONGEST_DUMP, DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
 
 # What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
 # The manifest is stored when a dump ends, and none takes this long.
 _CLOCKS_DIFFER = timedelta(hours=1)
-_LONGEST_DUMP = timedelta(days=2)
 
 KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
 _DAYS = {KeepAs.DAILY: 1, KeepAs.WEEKLY: 7, KeepAs.MONTHLY: 31, KeepAs.YEARLY: 366}
@@ -88,7 +87,7 @@ def misdated(dump: DumpFacts, now: datetime) -> str | None:
     manifest = dump.entry.files.get("manifest.json")
     if manifest is None:
         return None
-    if not begun - _CLOCKS_DIFFER <= manifest.stored_at <= begun + _LONGEST_DUMP:
+    if not begun - _CLOCKS_DIFFER <= manifest.stored_at <= begun + LONGEST_DUMP:
         return f"it says it was begun {begun:%Y-%m-%d %H:%M}Z, and S3 stored it {manifest.stored_at:%Y-%m-%d %H:%M}Z"
     return None
 
