@@ -486,7 +486,7 @@ class DumpFacts:
 
     entry: DumpEntry
     partial: bool = False
-    suspicious: tuple[str, ...] = ()  # the flags of its manifest
+    suspicious: tuple[str, ...] = ()  # the flags of its manifest that nobody has accepted
     unreadable: str = ""
     used_by: str = ""
 

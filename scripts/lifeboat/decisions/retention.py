@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from lifeboat.database_model import LONGEST_DUMP, DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
 
 # What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
-# The manifest is stored when a dump ends, and none takes this long.
+# The manifest is stored when a dump ends.
 _CLOCKS_DIFFER = timedelta(hours=1)
 
 KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
@@ -74,9 +74,12 @@ def _failed(dump: DumpFacts) -> bool:
 
 
 def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:
-    """Return whether a dump counts as proven: its last word is a pass as deep as the policy asks for."""
+    """Return whether a dump counts as proven: its last word is a pass as deep as the policy asks for.
+
+    Never one that is flagged: a perfect copy of an emptied database proves that it was emptied.
+    """
     proof = dump.entry.proven
-    return proof is not None and proof.level >= policy.verified_level
+    return proof is not None and proof.level >= policy.verified_level and not dump.suspicious
 
 
 def misdated(dump: DumpFacts, now: datetime) -> str | None:

@@ -26,7 +26,7 @@ from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
-from lifeboat.errors import IntegrityFailure, Refused
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Event, EventKind
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
@@ -76,9 +76,19 @@ class Candidates:
             self.found.require_whole()
         return database_choice.require(made, self.points, self.wanted, env=env)
 
+    def doubting(self, dump: RecoveryPoint, doubts: Sequence[str]) -> Candidates:
+        """Return the same with doubts about a dump, in whatever region it lies."""
+        points = tuple(
+            replace(one, doubts=(*one.doubts, *doubts))
+            if (one.kind, one.database, one.id) == (dump.kind, dump.database, dump.id)
+            else one
+            for one in self.points
+        )
+        return replace(self, found=replace(self.found, list=replace(self.found.list, points=points)))
+
 
 def candidates(site: Site, asked: Asked) -> Candidates:
-    """Return every copy of both regions, with what is asked of them."""
+    """Return every copy of both regions, with what is asked of them; dumps that are flagged stand back behind others."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     wanted = WantedCopy(
@@ -92,7 +102,26 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return Candidates(found=points.found(site, Scope()), wanted=wanted, rate=_rate(site))
+    return _flags_read(site, Candidates(found=points.found(site, Scope()), wanted=wanted, rate=_rate(site)))
+
+
+def _flags_read(site: Site, every: Candidates) -> Candidates:
+    """Return the candidates with the flags of each dump that would be chosen, until one has none.
+
+    A listing does not tell them. What cannot be looked into stays as it is: `require_fit` says why.
+    """
+    while True:
+        try:
+            chosen = every.choosing().choice.chosen
+            if chosen is None or chosen.point.kind is not PointKind.DUMP or every.wanted.named == chosen.point.id:
+                return every
+            store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
+            doubts = restores.flagged(store.manifest(entry))
+        except LifeboatError:
+            return every
+        if not doubts:
+            return every
+        every = every.doubting(chosen.point, doubts)
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
