@@ -327,7 +327,7 @@ def test_tables_that_come_while_all_are_locked_are_locked_as_well(site: DumpSite
 # -- the operator ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_dump_that_is_stopped_takes_everything_back(site: DumpSite, tmp_path: Path, number: signal.Signals) -> None:
     programs = scripted(tmp_path / "bin", 'hold; exec "$real" "$@"')
     with site.with_programs(programs).lifeboat("dump", "-e", "x") as running:
