@@ -38,14 +38,14 @@ class ProgramFailed(LifeboatError):
         self.printed = printed
 
 
-def folder(major: int) -> Path:
+def folder(major: int, env: Mapping[str, str]) -> Path:
     """Return the folder with pg_restore of exactly this major version; raises WrongConfiguration where there is none.
 
-    A newer one sends settings that the server does not know (transaction_timeout, from 17 on), an older one does not read
-    the archive.
+    PG_BIN of the caller's environment names one to look in first. A newer one sends settings that the server does not know
+    (transaction_timeout, from 17 on), an older one does not read the archive.
     """
-    named = os.environ.get("PG_BIN")
-    on_path = shutil.which("pg_restore")
+    named = env.get("PG_BIN")
+    on_path = shutil.which("pg_restore", path=env.get("PATH"))
     candidates = [
         *([Path(named)] if named else []),
         *(Path(pattern.format(major=major)) for pattern in _FOLDERS),

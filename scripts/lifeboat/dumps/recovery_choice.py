@@ -146,7 +146,7 @@ def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manife
             f"dump {entry.id} cannot be the database of the application:\n" + "\n".join(f"  {one}" for one in against),
             hint=f"lifeboat plan-recovery -e {site.project.env} lists the other copies",
         )
-    restore_programs.folder(major)
+    restore_programs.folder(major, site.caller_env)
     return manifest
 
 
