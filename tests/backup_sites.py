@@ -119,7 +119,7 @@ class BackupSite:
         """
         before, handlers = (
             Path.cwd(),
-            [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)],
+            [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         )
         argv, out, err = sys.argv, io.StringIO(), io.StringIO()
         sys.argv = ["lifeboat", *arguments, "-e", "x"]

@@ -14,7 +14,14 @@ locals {
 
   # The guard guards itself; a disposable environment must be able to take its own policy away.
   _guarded_bucket_actions = concat(
-    ["s3:DeleteBucket", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"],
+    [
+      "s3:DeleteBucket",
+      "s3:PutBucketObjectLockConfiguration",
+      "s3:PutBucketVersioning",
+      "s3:PutEncryptionConfiguration",
+      "s3:PutLifecycleConfiguration",
+      "s3:PutReplicationConfiguration",
+    ],
     var.teardown ? [] : ["s3:DeleteBucketPolicy", "s3:PutBucketPolicy"],
   )
 
@@ -123,12 +130,12 @@ locals {
           Resource  = "*"
           Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${region}:${var.account_id}:log-group:/lifeboat/${var.name}-dump*" } }
         }],
-        # A dump whose key is gone is gone, whatever locks the object.
+        # A dump whose key is gone is gone, whatever locks the object; and who writes this policy could take that back.
         var.teardown ? [] : [{
           Sid       = "KeyStays"
           Effect    = "Deny"
           Principal = { AWS = "*" }
-          Action    = ["kms:DisableKey", "kms:ScheduleKeyDeletion"]
+          Action    = ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
           Resource  = "*"
           Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
         }],
@@ -142,6 +149,9 @@ resource "aws_kms_key" "dumps" {
   deletion_window_in_days = 30
   enable_key_rotation     = true
   policy                  = local.key_policies.primary
+
+  # KMS makes no key whose maker may not write its policy again, unless it is told that this is meant (CreateKey).
+  bypass_policy_lockout_safety_check = !var.teardown
 }
 
 resource "aws_kms_alias" "dumps" {
@@ -296,5 +306,7 @@ resource "aws_s3_bucket_policy" "dumps" {
     aws_s3_bucket_lifecycle_configuration.dumps,
     aws_s3_bucket_object_lock_configuration.dumps,
     aws_s3_bucket_public_access_block.dumps,
+    aws_s3_bucket_replication_configuration.dumps,
+    aws_s3_bucket_server_side_encryption_configuration.dumps,
   ]
 }

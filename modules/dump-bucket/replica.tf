@@ -7,6 +7,8 @@ resource "aws_kms_key" "replica" {
   deletion_window_in_days = 30
   enable_key_rotation     = true
   policy                  = local.key_policies.replica
+
+  bypass_policy_lockout_safety_check = !var.teardown
 }
 
 resource "aws_kms_alias" "replica" {
@@ -147,6 +149,7 @@ resource "aws_s3_bucket_policy" "replica" {
     aws_s3_bucket_lifecycle_configuration.replica,
     aws_s3_bucket_object_lock_configuration.replica,
     aws_s3_bucket_public_access_block.replica,
+    aws_s3_bucket_server_side_encryption_configuration.replica,
   ]
 }
 

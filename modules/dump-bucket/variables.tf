@@ -107,6 +107,12 @@ variable "retention" {
   }
 
   validation {
+    # A dump may take two days, and all of its uploads stay open until it is whole.
+    condition     = var.retention.abort_multipart_days >= 3
+    error_message = "retention.abort_multipart_days must be at least 3: S3 would abort the uploads of a dump that is still made."
+  }
+
+  validation {
     condition     = var.retention.current_days >= 30
     error_message = "retention.current_days must be at least 30: damage to data is often found weeks later."
   }

@@ -18,6 +18,7 @@ locals {
     "dlm:UpdateLifecyclePolicy",
     "dynamodb:DeleteBackup",
     "kms:DisableKey",
+    "kms:PutKeyPolicy",
     "kms:ScheduleKeyDeletion",
     "rds:DeleteDBInstanceAutomatedBackup",
     "s3:BypassGovernanceRetention",
@@ -26,7 +27,9 @@ locals {
     "s3:DeleteObjectVersion",
     "s3:PutBucketPolicy",
     "s3:PutBucketVersioning",
+    "s3:PutEncryptionConfiguration",
     "s3:PutLifecycleConfiguration",
+    "s3:PutReplicationConfiguration",
   ]
 
   # Drills make snapshots and images of their own, marked with their run, and must be able to clear them away.
@@ -196,9 +199,9 @@ locals {
           },
           # What is tagged to expire stays as a version, locked or for superseded_days: a tag destroys nothing.
           {
-            Sid      = "LockAndTagDumps"
+            Sid      = "TagDumps"
             Effect   = "Allow"
-            Action   = ["s3:PutObjectRetention", "s3:PutObjectTagging"]
+            Action   = ["s3:PutObjectTagging"]
             Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
           },
           {
@@ -250,10 +253,12 @@ locals {
             "s3:PutBucketObjectLockConfiguration",
             "s3:PutBucketPolicy",
             "s3:PutBucketVersioning",
+            "s3:PutEncryptionConfiguration",
             "s3:PutLifecycleConfiguration",
             "s3:PutObject",
             "s3:PutObjectLegalHold",
             "s3:PutObjectRetention",
+            "s3:PutReplicationConfiguration",
           ]
           Resource = flatten([
             for bucket in ["dumps", "tfstate"] : [
@@ -261,6 +266,14 @@ locals {
               "arn:aws:s3:::${var.name}-${bucket}-${var.account_id}-*/*",
             ]
           ])
+        },
+        # Who writes a bucket's replication hands S3 the role that it copies with.
+        {
+          Sid       = "PassTheRoleOfTheCopies"
+          Effect    = "Allow"
+          Action    = ["iam:PassRole"]
+          Resource  = ["arn:aws:iam::${var.account_id}:role/${var.name}-dumps-replication"]
+          Condition = { StringEquals = { "iam:PassedToService" = ["s3.amazonaws.com"] } }
         },
         {
           Sid    = "HandleKeys"
@@ -271,6 +284,8 @@ locals {
             "kms:DisableKey",
             "kms:EnableKey",
             "kms:GenerateDataKey",
+            "kms:GetKeyPolicy",
+            "kms:PutKeyPolicy",
             "kms:ScheduleKeyDeletion",
           ]
           Resource  = ["arn:aws:kms:*:${var.account_id}:key/*"]

@@ -282,6 +282,9 @@ def main() -> NoReturn:
     # SIGINT as well: a shell's background job ignores it, and would hand that on to Terraform, which then never stops.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _like_ctrl_c)
+    # The terminal is gone, and with it nobody's wish that it goes on: that would be nohup's, which ignores this.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _like_ctrl_c)
     status = _ended()
     try:
         sys.stdout.flush()

@@ -112,12 +112,12 @@ def keep(
     """
     if release == (why is not None):
         raise typer.BadParameter("write either --why TEXT, to keep it, or --release")
-    keeping = Keeping(wanted=wanted, region=region, within=duration(within))
-    here, tell = site_of(env), views.Teller()
+    limit, here, tell = duration(within), site_of(env), views.Teller()
     if why is None:
-        views_backups.kept(backups_command.release(here, tell, keeping), "released")
+        views_backups.kept(backups_command.release(here, tell, wanted, region), "released")
     else:
-        views_backups.kept(backups_command.keep(here, tell, asking(yes=yes), keeping, why), "kept")
+        keeping = Keeping(wanted=wanted, region=region, why=why, within=limit)
+        views_backups.kept(backups_command.keep(here, tell, asking(yes=yes), keeping), "kept")
     return DONE
 
 

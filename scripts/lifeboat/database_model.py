@@ -14,6 +14,9 @@ from lifeboat.errors import LifeboatError
 from lifeboat.model import Judged
 
 _DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
+# From its beginning to its manifest no dump takes longer: one whose manifest came later is dated wrongly, and what is still
+# open after it was cut off.
+LONGEST_DUMP = timedelta(days=2)
 
 DumpId = NewType("DumpId", str)  # 20261129T031500Z-3f9a1c: when it was begun in UTC, and chance
 RecoveryPointId = NewType("RecoveryPointId", str)  # what `lifeboat backups` prints first in a row
@@ -509,7 +512,7 @@ class DumpFacts:
 
     entry: DumpEntry
     partial: bool = False
-    suspicious: tuple[str, ...] = ()  # the flags of its manifest
+    suspicious: tuple[str, ...] = ()  # the flags of its manifest that nobody has accepted
     unreadable: str = ""
     used_by: str = ""
 

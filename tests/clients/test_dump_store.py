@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from lifeboat.clients.dump_uploads import Uploads, part_size
-from lifeboat.database_model import Proof, Verdict, dump_id
+from lifeboat.database_model import LONGEST_DUMP, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 
@@ -238,6 +238,32 @@ def test_an_upload_that_somebody_gave_up_is_not_taken_for_one_that_was_completed
     with pytest.raises(Failed, match="knows the upload to .*/dumps/x no more"):
         upload.complete()
     uploads.close()
+
+
+def test_an_object_that_an_unanswered_completion_made_is_not_called_somebody_elses(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin("dumps/x/app/20261129T031500Z-3f9a1c/data-00.dump.zst")
+    upload.write(b"rows")
+    upload.flush()
+    bucket.fail("CompleteMultipartUpload", when="after", code="PreconditionFailed", status=412)
+
+    stored = upload.complete()
+    uploads.close()
+
+    file = bucket.entry().files["data-00.dump.zst"]
+    assert (stored.version_id, stored.etag, stored.size) == (file.version_id, file.etag, 4)
+
+
+def test_an_upload_of_a_dump_that_may_still_run_is_not_left_behind(bucket: Bucket) -> None:
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    began = {timedelta(): "aaaaaa", LONGEST_DUMP: "bbbbbb", LONGEST_DUMP + timedelta(days=1): "cccccc"}
+    for age, chance in began.items():
+        uploads.begin(f"dumps/x/app/{dump_id(BEGUN - age, chance)}/data-00.dump.zst")
+
+    found = uploads.left("dumps/", BEGUN)
+
+    uploads.close()
+    assert [left.key.split("/")[3][-6:] for left in found] == ["cccccc"]
 
 
 def test_a_refused_part_is_told_and_nothing_stays(bucket: Bucket) -> None:

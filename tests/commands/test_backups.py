@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lifeboat.decisions.dump_floors import ACCEPTED
 
 from tests.backup_sites import BackupSite, backup_site
 from tests.conftest import RunningCloud
@@ -361,6 +362,17 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
         assert {tag["lifeboat:keep-as"] for tag in site.tags(verified, region).values()} == {"held"}
     assert site.tags(goes)["manifest.json"]["team"] == "shop"
     assert len(site.listed("--kind", "dump")["points"]) == 9
+
+
+def test_of_verified_dumps_a_flagged_one_counts_once_it_was_accepted(site: BackupSite) -> None:
+    flagged = site.put_dump(HOUR, "3-passed", chance="000001", flags=("99 % below the median",))
+    accepted = site.put_dump(2 * HOUR, "3-passed", chance="000002", flags=(f"{ACCEPTED} by eva",))
+    before = site.put_dump(3 * HOUR, "3-passed", chance="000003")
+
+    found = json.loads(site.run("retention", "plan", "-o", "json").stdout)["dumps"]
+
+    reasons = {one["id"]: one["reasons"] for one in found}
+    assert [dump for dump in (flagged, accepted, before) if "the newest verified one" in reasons[dump]] == [accepted]
 
 
 def test_an_apply_that_is_cut_off_goes_on_from_there_and_a_dump_that_goes_is_none_at_once(

@@ -22,6 +22,7 @@ from lifeboat.database_model import (
     dump_id,
 )
 from lifeboat.decisions import restores, stored_files
+from lifeboat.decisions.dump_floors import ACCEPTED
 from lifeboat.decisions.extensions import Wanted, wanted
 from lifeboat.decisions.restores import Offer, Wish
 
@@ -130,6 +131,13 @@ def test_a_failed_look_is_outweighed_by_a_later_one_that_is_as_deep(
     proofs: tuple[Proof, ...], doubts: list[str]
 ) -> None:
     assert restores.doubts(entry(proofs=proofs), MANIFEST) == doubts
+
+
+def test_a_flag_is_a_doubt_until_somebody_has_accepted_it() -> None:
+    flagged = replace(MANIFEST, flags=("half of it is gone", f"{ACCEPTED} by eva"))
+
+    assert restores.doubts(entry(), flagged) == ["flagged when it was taken: half of it is gone"]
+    assert restores.doubts(entry(), replace(MANIFEST, flags=(f"{ACCEPTED} by eva",))) == []
 
 
 def test_nothing_speaks_against_a_new_database_on_the_same_server() -> None:

@@ -189,6 +189,17 @@ def test_what_stays_or_goes_says_why(others: list[DumpFacts], old: DumpFacts, ke
     assert (fate.keep_as.value, reason in fate.reasons) == (keep_as, True), fate.reasons
 
 
+def test_a_flagged_dump_never_counts_as_verified_and_pushes_no_good_one_out() -> None:
+    good = [verified(number * DAY) for number in range(10, 13)]
+    emptied = [replace(verified(number * DAY), suspicious=("99 % of it is gone",)) for number in range(9)]
+
+    found = judged(*emptied, *good)
+
+    assert kept_as(*emptied, *good)[-3:] == ["held", "daily", "daily"]
+    assert "the newest verified one" in found[str(good[0].entry.id)].reasons
+    assert retention.fates(emptied, POLICY, NOW)[-1].reasons[0] == "no dump of app is verified (level 2 or deeper)"
+
+
 def test_a_kept_dump_is_held_and_takes_its_place_all_the_same() -> None:
     old = verified(200 * DAY)
     kept = replace(old, entry=replace(old.entry, kept=True))

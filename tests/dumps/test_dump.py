@@ -254,7 +254,7 @@ def test_a_dump_that_has_no_readable_one_to_be_measured_by_is_kept_and_flagged(s
     assert accepted.problem is None
 
 
-def test_leftovers_of_dumps_that_were_cut_off_are_aborted_after_a_day(site: DumpSite) -> None:
+def test_leftovers_of_dumps_that_were_cut_off_are_aborted_in_the_end(site: DumpSite) -> None:
     s3 = site.cloud.client("s3")
     old, new = "20200101T000000Z-aaaaaa", "29990101T000000Z-bbbbbb"
     keys = [f"dumps/x/app/{old}/data-00.dump.zst", f"dumps/x/app/{new}/data-00.dump.zst", "dumps/other/else"]

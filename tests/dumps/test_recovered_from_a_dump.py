@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ import pytest
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.database_model import LATEST_DUMP
+from lifeboat.decisions import manifests
 from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import database_proof, database_restore, next_generation, recover_database
@@ -167,6 +168,20 @@ def test_the_newest_dump_waits_for_agreement_where_a_newer_one_may_lie_in_a_buck
         carried_out(c, "copy")
 
     assert c.fact("copy") is None
+
+
+def test_the_newest_dump_is_the_newest_that_is_not_flagged(site: DumpSite) -> None:
+    (good,), (newer,) = site.dump(), site.dump()
+    assert newer.manifest is not None
+    flagged = replace(newer.manifest, flags=("half of its tables are gone",))
+    key = f"dumps/x/app/{newer.id}/manifest.json"
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=key, Body=manifests.written(flagged))
+    c = recovering(site, LATEST_DUMP)
+
+    with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
+        carried_out(c, "copy")
+    with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone"):
+        carried_out(recovering(site, newer.id), "copy")
 
 
 def test_a_part_of_a_database_is_no_database_to_come_back_to(site: DumpSite) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from lifeboat.clients.postgres import Postgres
-from lifeboat.errors import Failed, LifeboatError, RoleMissing, WrongConfiguration
+from lifeboat.errors import Failed, LifeboatError, RoleMissing, Unreachable, WrongConfiguration
 from lifeboat.model import Secret
 
-from tests.dump_sites import PASSWORD, DumpSite, real_programs
+from tests.dump_sites import PASSWORD, WAIT_SECONDS, DumpSite, real_programs
 
 
 def postgres(site: DumpSite) -> Postgres:
@@ -71,6 +73,46 @@ def test_programs_get_the_password_in_a_file_that_goes_with_them(site: DumpSite)
     assert text == "*:*:*:*:" + PASSWORD.replace("\\", "\\\\").replace(":", "\\:") + "\n"
     assert not path.parent.exists()
     assert PASSWORD not in str(env)
+
+
+def test_a_program_that_signs_in_later_finds_the_password_of_then(site: DumpSite) -> None:
+    passwords = ["first"]
+    site.run("DROP ROLE IF EXISTS visitor", "CREATE ROLE visitor LOGIN PASSWORD 'first'")
+    visitor = replace(postgres(site).address, user="visitor")
+    asking = Postgres(address=visitor, password=lambda: Secret(passwords[-1]), renewed=0.05)
+    with asking.program_env() as env:
+        path = Path(env["PGPASSFILE"])
+        site.run("ALTER ROLE visitor PASSWORD 'second'")
+        passwords.append("second")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while "second" not in path.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        mode = path.stat().st_mode & 0o777
+        done = subprocess.run([real_programs() / "psql", "-Atc", "SELECT 1"], env=env, capture_output=True, check=False)
+    site.run("DROP ROLE visitor")
+
+    assert (done.stdout, done.stderr) == (b"1\n", b"")
+    assert mode == 0o600
+    assert not path.parent.exists()
+
+
+def test_a_password_that_cannot_be_asked_for_again_stays_as_it_was(site: DumpSite) -> None:
+    asked = Event()
+    answers = iter([Secret("known")])
+
+    def password() -> Secret:
+        found = next(answers, None)
+        if found is None:
+            asked.set()
+            raise Unreachable("no answer")
+        return found
+
+    with Postgres(address=postgres(site).address, password=password, renewed=0.01).program_env() as env:
+        assert asked.wait(WAIT_SECONDS)
+        text = Path(env["PGPASSFILE"]).read_text()
+
+    assert text == "*:*:*:*:known\n"
 
 
 def test_a_password_that_no_file_can_hold_is_refused(site: DumpSite) -> None:

@@ -76,9 +76,9 @@ url = "{self.cloud.endpoint}"
         site = self.site()
         return site.dump_store(outputs.recovery(site.stack_store()))
 
-    def dump(self, *databases: str, tables: tuple[str, ...] = ()) -> list[Manifest]:
+    def dump(self, *databases: str, tables: tuple[str, ...] = (), accepting: bool = False) -> list[Manifest]:
         """Dump databases, as `lifeboat dump` does."""
-        wanted = Wanted(databases=databases, selection=Selection(tables=tables), jobs=2, accepting=False)
+        wanted = Wanted(databases=databases, selection=Selection(tables=tables), jobs=2, accepting=accepting)
         done = dump_command.run(self.site(), views.Teller(), wanted)
         found = [outcome.manifest for outcome in done if outcome.manifest is not None]
         assert len(found) == len(databases), [outcome.problem for outcome in done]

@@ -74,7 +74,7 @@ def alive(family: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_verification_that_is_ended_removes_its_server(
     place: DumpSite, endless: Manifest, number: int, temporary: Path
 ) -> None:
@@ -109,19 +109,53 @@ def test_the_server_of_a_verification_that_is_killed_ends_and_is_swept(
     assert hostile.left_behind() == []
 
 
-def test_a_restore_that_is_ended_says_what_is_left(place: DumpSite, endless: Manifest) -> None:
+@pytest.fixture
+def half(place: DumpSite) -> Iterator[Callable[[], bool]]:
+    """Whether a restore to the database `half` waits for its view; the database is gone at the end."""
+
     def sleeping() -> bool:
         with place.rds.admin() as connection:
             found = connection.execute("SELECT FROM pg_stat_activity WHERE datname = 'half' AND query LIKE 'REFRESH%'")
             return bool(found.fetchall())
 
+    yield sleeping
+    with place.rds.admin() as connection:
+        connection.execute("DROP DATABASE half WITH (FORCE)")
+
+
+def test_a_restore_that_is_ended_says_what_is_left(
+    place: DumpSite, endless: Manifest, half: Callable[[], bool]
+) -> None:
     with running(place, "restore", endless.id, "--database", "endless", "--to", "half", "--yes") as process:
-        until(sleeping)
+        until(half)
         process.send_signal(signal.SIGTERM)
         _, printed = process.communicate(timeout=_SECONDS)
 
     assert process.returncode == 130
     assert "interrupted: the database half is left, not whole; to remove it: psql -h" in printed
-    until(lambda: not sleeping())
-    with place.rds.admin() as connection:
-        connection.execute("DROP DATABASE half")
+    until(lambda: not half())
+
+
+def test_of_a_restore_that_is_killed_no_program_goes_on_and_no_password_stays(
+    place: DumpSite, endless: Manifest, half: Callable[[], bool], temporary: Path
+) -> None:
+    with running(place, "restore", endless.id, "--database", "endless", "--to", "half", "--yes") as process:
+        until(half)
+        family = psutil.Process(process.pid).children(recursive=True)
+        names = {member.name() for member in family}
+        process.kill()
+        until(lambda: not alive(family) and not half())
+
+    assert names == {"pg_restore"}
+    left = sorted(path.name.rsplit("-", 1)[0] for path in temporary.iterdir())
+    for path in temporary.iterdir():
+        os.utime(path, (0, 0))
+    small = place.rds.new_database("small")
+    with small.connection(application="test") as connection:
+        connection.execute("CREATE TABLE t (n int)")
+    place.dump("small")
+    done = place.lifeboat("restore", "latest", "--database", "small", "--to", "small_again", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert left == ["lifeboat-pg", "lifeboat-restore"]
+    assert list(temporary.iterdir()) == []

@@ -124,6 +124,20 @@ def test_the_source_that_is_gone_is_made_again(place: DumpSite, small: Manifest)
     assert done.restored.compared.findings == ()
 
 
+def test_a_dump_that_was_accepted_as_the_new_measure_is_in_no_doubt(place: DumpSite, small: Manifest) -> None:
+    with place.rds.master("small").connection(application="test") as connection:
+        connection.execute("TRUNCATE t")
+    (accepted,) = place.dump("small", accepting=True)
+    drop(place, "copy")
+
+    done = restore(place, replace(ASKED, wanted=accepted.id, database="small"))
+
+    assert len(accepted.flags) == 1
+    assert done.restored.compared.findings == ()
+    assert [content.rows for content in done.restored.contents.tables] == [0]
+    drop(place, "copy")
+
+
 def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everything_database: str) -> None:
     (part,) = place.dump(everything_database, tables=("audit.hashed*", "public.children", "public.parents"))
     drop(place, "copy")

@@ -149,7 +149,7 @@ run "versions_locks_and_protection_are_guarded_in_both_regions" {
   command = plan
 
   assert {
-    condition     = alltrue([for policy in [aws_s3_bucket_policy.dumps.policy, aws_s3_bucket_policy.replica.policy] : length(setsubtract(["s3:BypassGovernanceRetention", "s3:DeleteBucketPolicy", "s3:DeleteObjectVersion", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"], flatten([for statement in jsondecode(policy).Statement : statement.Action if statement.Effect == "Deny" && can(statement.Condition.ArnNotLike)]))) == 0])
+    condition     = alltrue([for policy in [aws_s3_bucket_policy.dumps.policy, aws_s3_bucket_policy.replica.policy] : length(setsubtract(["s3:BypassGovernanceRetention", "s3:DeleteBucketPolicy", "s3:DeleteObjectVersion", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"], flatten([for statement in jsondecode(policy).Statement : statement.Action if statement.Effect == "Deny" && can(statement.Condition.ArnNotLike)]))) == 0])
     error_message = "An action that destroys dumps or weakens the bucket is not denied."
   }
 
@@ -277,6 +277,11 @@ run "a_disposable_environment_lets_go" {
   }
 
   assert {
+    condition     = !aws_kms_key.dumps.bypass_policy_lockout_safety_check && !aws_kms_key.replica.bypass_policy_lockout_safety_check
+    error_message = "KMS is told not to look where nobody is kept out."
+  }
+
+  assert {
     condition     = strcontains(aws_s3_bucket_policy.dumps.policy, "s3:DeleteObjectVersion")
     error_message = "A disposable environment must still rehearse the guard."
   }
@@ -306,6 +311,23 @@ run "a_kept_environment_holds_on" {
   assert {
     condition     = alltrue([for key in [aws_kms_key.dumps, aws_kms_key.replica] : key.enable_key_rotation && key.deletion_window_in_days == 30 && strcontains(key.policy, "kms:ScheduleKeyDeletion")])
     error_message = "A key does not rotate, or may be deleted by anybody or in less than 30 days."
+  }
+
+  assert {
+    condition = alltrue([
+      for key in [aws_kms_key.dumps, aws_kms_key.replica] : alltrue([
+        for statement in jsondecode(key.policy).Statement :
+        statement.Action == ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"] && statement.Condition.ArnNotLike["aws:PrincipalArn"] == ["arn:aws:iam::123456789012:role/app-test-break-glass"]
+        if statement.Effect == "Deny"
+      ])
+    ])
+    error_message = "Others than break-glass may take the guard of a key away."
+  }
+
+  # Else KMS refuses to make a key whose policy keeps its maker out.
+  assert {
+    condition     = alltrue([for key in [aws_kms_key.dumps, aws_kms_key.replica] : key.bypass_policy_lockout_safety_check])
+    error_message = "An apply cannot make the keys."
   }
 }
 
@@ -414,6 +436,16 @@ run "a_retention_in_half_days_is_refused" {
 
   variables {
     retention = { current_days = 35.5 }
+  }
+
+  expect_failures = [var.retention]
+}
+
+run "aborting_uploads_of_dumps_that_are_still_made_is_refused" {
+  command = plan
+
+  variables {
+    retention = { abort_multipart_days = 2 }
   }
 
   expect_failures = [var.retention]

@@ -100,13 +100,23 @@ run "no_role_but_break_glass_destroys_copies" {
   command = plan
 
   assert {
-    condition     = alltrue([for role in ["writer", "verifier", "restore_operator"] : length(setsubtract(["backup:DeleteRecoveryPoint", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "kms:ScheduleKeyDeletion", "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot", "s3:BypassGovernanceRetention", "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration"], flatten([for statement in jsondecode(aws_iam_role_policy.own[role].policy).Statement : statement.Action if statement.Effect == "Deny"]))) == 0])
+    condition     = alltrue([for role in ["writer", "verifier", "restore_operator"] : length(setsubtract(["backup:DeleteRecoveryPoint", "ec2:DeleteSnapshot", "ec2:DeregisterImage", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot", "s3:BypassGovernanceRetention", "s3:DeleteObjectVersion", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"], flatten([for statement in jsondecode(aws_iam_role_policy.own[role].policy).Statement : statement.Action if statement.Effect == "Deny"]))) == 0])
     error_message = "A daily role may destroy a copy."
   }
 
   assert {
     condition     = length(flatten([for statement in jsondecode(aws_iam_role_policy.own["break_glass"].policy).Statement : statement.Action if statement.Effect == "Deny"])) == 0 && contains(flatten([for statement in jsondecode(aws_iam_role_policy.own["break_glass"].policy).Statement : statement.Action if statement.Effect == "Allow"]), "s3:DeleteObjectVersion")
     error_message = "Break-glass does not break the glass."
+  }
+
+  assert {
+    condition     = length(setsubtract(["kms:PutKeyPolicy", "s3:PutEncryptionConfiguration", "s3:PutReplicationConfiguration"], flatten([for statement in jsondecode(aws_iam_role_policy.own["break_glass"].policy).Statement : statement.Action if statement.Effect == "Allow"]))) == 0
+    error_message = "What the guards leave to break-glass alone, nobody may do."
+  }
+
+  assert {
+    condition     = alltrue([for role, policy in aws_iam_role_policy.own : role == "break_glass" || !strcontains(policy.policy, "s3:PutObjectRetention")])
+    error_message = "A daily role may change how long an object is locked."
   }
 }
 

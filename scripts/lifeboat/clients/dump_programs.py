@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lifeboat.clients import programs
+from lifeboat.clients import confinement, programs
 from lifeboat.clients.redaction import redacted
 from lifeboat.database_model import ClientPrograms
 
@@ -56,12 +56,12 @@ def found(named: str | None, path: str) -> list[ClientPrograms]:
 
 
 class RunningProgram:
-    """One program whose output is read as it comes; its last words are kept."""
+    """One program whose output is read as it comes; its last words are kept. It ends with the thread that starts it."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         # In a group of its own: Ctrl-C on the terminal is for us, and we stop it in our order.
         self._process = subprocess.Popen(
-            list(argv),
+            [*confinement.ended_with_us(), *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

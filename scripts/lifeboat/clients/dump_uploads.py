@@ -16,16 +16,17 @@ from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.database_model import StoredUpload, dump_begun_at
+from lifeboat.database_model import LONGEST_DUMP, StoredUpload, dump_begun_at
 from lifeboat.errors import Failed, IntegrityFailure, Refused
 
 # Measured: 8 MiB and four of them in flight are at the plateau; larger ones only cost memory.
 _PART = 8 * 1024 * 1024
 _GROWS_EVERY = 1000
 _IN_FLIGHT = 4
-_EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
+_EXISTS, _CONFLICT = "PreconditionFailed", "ConditionalRequestConflict"
 _GONE = {"NoSuchUpload", "404"}
-LEFT_AFTER = timedelta(days=1)
+# By the clock of whoever sweeps, and the dump's id is by that of whoever made it.
+LEFT_AFTER = LONGEST_DUMP + timedelta(hours=6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class Uploads:
             return [LeftUpload(key=str(entry["Key"]), upload_id=str(entry["UploadId"])) for entry in found]
 
     def left(self, prefix: str, now: datetime) -> list[LeftUpload]:
-        """Return the open uploads of dumps below a prefix that were begun more than a day ago.
+        """Return the open uploads of dumps below a prefix that were begun longer ago than a dump takes.
 
         Told by the id in the key: S3's own time of an upload is not to be relied on everywhere.
         """
@@ -124,7 +125,7 @@ class Uploads:
         """Make an object of the parts, unless there is one of that key; raises Refused where there is.
 
         Where the answer to an earlier try was lost, returns what the bucket's listing says of the object: raises Unreachable
-        where nobody may look, Failed where it is not one object of this size.
+        where nobody may look, Failed where S3 knows neither the upload nor one object of this size.
         """
         listed = [
             {"PartNumber": p.number, "ETag": p.etag, "ChecksumSHA256": base64.b64encode(p.digest).decode()}
@@ -141,26 +142,34 @@ class Uploads:
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                if sdk.code(error) in _EXISTS:
+                if sdk.code(error) not in (*_GONE, _EXISTS, _CONFLICT):
+                    raise
+                # The answer to an earlier try was lost: it may have been done, and then our own object is in our way.
+                found = self._completed(upload.key, size)
+                if found is None and sdk.code(error) in _GONE:
+                    raise Failed(
+                        f"S3 knows the upload to s3://{self.bucket}/{upload.key} no more, and the bucket has no object of"
+                        f" its {size} bytes",
+                        hint="run the same command again",
+                    ) from None
+                if found is None:
                     raise Refused(
                         f"s3://{self.bucket}/{upload.key} is there already", hint="run the same command again"
                     ) from None
-                if sdk.code(error) not in _GONE:
-                    raise
-                # The answer to an earlier try was lost: it may have been done.
-                answer = self._completed(upload.key, size)
+                answer = found
         return answer
 
-    def _completed(self, key: str, size: int) -> dict[str, Any]:
-        """Return what the bucket's listing says of a key that only one upload was ever begun for."""
+    def _completed(self, key: str, size: int) -> dict[str, Any] | None:
+        """Return what the bucket's listing says of a key that only one upload was ever begun for; None of anything else.
+
+        The key has the dump's own chance in it, and the size is ours: that another wrote just this is not to be feared, and
+        whoever reads it compares its SHA-256.
+        """
         # Not HeadObject: who dumps may list versions and read none of them (modules/dump-bucket, writer_policy_json).
         found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=key)
         there = [version for version in found if version["Key"] == key]
         if [(version["IsLatest"], int(version["Size"])) for version in there] != [(True, size)]:
-            raise Failed(
-                f"S3 knows the upload to s3://{self.bucket}/{key} no more, and the bucket has no object of its {size} bytes",
-                hint="run the same command again",
-            )
+            return None
         return {"ETag": there[0]["ETag"], "VersionId": there[0]["VersionId"]}
 
 

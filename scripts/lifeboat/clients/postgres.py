@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
 
+from lifeboat.clients import private_files
+from lifeboat.clients.private_folders import private_folder
 from lifeboat.clients.redaction import redacted
-from lifeboat.errors import Failed, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.errors import Failed, LifeboatError, RoleMissing, Unreachable, WrongConfiguration
 from lifeboat.model import Secret
 
 _CONNECT_SECONDS = 10
+# A token of IAM is valid for 15 minutes (RDS user guide, "IAM database authentication").
+_RENEWED_SECONDS = 300.0
 # A time-out set for a role or a database would end a dump or a restore half-way; pg_dump turns its own off likewise.
 _TIME_OUTS = (
     ("statement_timeout", 0),
@@ -44,16 +46,20 @@ class ServerAddress:
 class Postgres:
     """One database of a server, and how to sign in to it.
 
-    `password` is asked for each connection: a token of IAM is valid for 15 minutes.
+    `password` is asked for each connection, and every `renewed` seconds for programs that run: it may be a token that ends.
     """
 
-    def __init__(self, *, address: ServerAddress, password: Callable[[], Secret]) -> None:
+    def __init__(
+        self, *, address: ServerAddress, password: Callable[[], Secret], renewed: float = _RENEWED_SECONDS
+    ) -> None:
         self.address = address
         self._password = password
+        self._renewed = renewed
 
     def of(self, database: str) -> Postgres:
         """Return another database of the same server."""
-        return Postgres(address=replace(self.address, database=database), password=self._password)
+        address = replace(self.address, database=database)
+        return Postgres(address=address, password=self._password, renewed=self._renewed)
 
     @contextmanager
     def connection(self, *, application: str) -> Iterator[psycopg.Connection[Any]]:
@@ -87,8 +93,31 @@ class Postgres:
     def program_env(self) -> Iterator[dict[str, str]]:
         """Give the variables by which pg_dump, pg_restore and the like reach the database, for as long as they run.
 
-        The password is in a file that only we may read (PostgreSQL manual, 34.16), gone at the end.
+        The password is in a file that only we may read (PostgreSQL manual, 34.16), gone at the end. It is written anew time
+        and again: each connection that a program makes reads it.
         """
+        with private_folder("lifeboat-pg-") as folder:
+            path = folder / "pgpass"
+            private_files.write(path, self._password_line())
+            over, writing = threading.Event(), threading.Lock()
+
+            def renew() -> None:
+                while not over.wait(self._renewed):
+                    # What cannot be had now may be had the next time; until then the last one is tried.
+                    with suppress(LifeboatError, OSError):
+                        line = self._password_line()
+                        with writing:
+                            if not over.is_set():
+                                private_files.write(path, line)
+
+            threading.Thread(target=renew, name="pgpass", daemon=True).start()
+            try:
+                yield self._variables(path)
+            finally:
+                with writing:
+                    over.set()
+
+    def _password_line(self) -> bytes:
         password = self._password().reveal()
         if "\n" in password or "\r" in password or "\0" in password:
             raise WrongConfiguration(
@@ -96,14 +125,7 @@ class Postgres:
                 hint="give the role a password without one",
             )
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
-        folder = Path(tempfile.mkdtemp(prefix="lifeboat-pg-"))  # 0700
-        try:
-            path = folder / "pgpass"
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(f"*:*:*:*:{escaped}\n")
-            yield self._variables(path)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return f"*:*:*:*:{escaped}\n".encode()
 
     def _variables(self, password_file: Path) -> dict[str, str]:
         found = {

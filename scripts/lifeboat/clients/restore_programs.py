@@ -38,14 +38,14 @@ class ProgramFailed(LifeboatError):
         self.printed = printed
 
 
-def folder(major: int) -> Path:
+def folder(major: int, env: Mapping[str, str]) -> Path:
     """Return the folder with pg_restore of exactly this major version; raises WrongConfiguration where there is none.
 
-    A newer one sends settings that the server does not know (transaction_timeout, from 17 on), an older one does not read
-    the archive.
+    PG_BIN of the caller's environment names one to look in first. A newer one sends settings that the server does not know
+    (transaction_timeout, from 17 on), an older one does not read the archive.
     """
-    named = os.environ.get("PG_BIN")
-    on_path = shutil.which("pg_restore")
+    named = env.get("PG_BIN")
+    on_path = shutil.which("pg_restore", path=env.get("PATH"))
     candidates = [
         *([Path(named)] if named else []),
         *(Path(pattern.format(major=major)) for pattern in _FOLDERS),
@@ -90,9 +90,11 @@ class Into:
 
 
 def _conninfo(database: str) -> str:
-    # A name with "=" in it, or one that begins as a URI does, would be read as a whole connection string.
+    # A name with "=" in it, or one that begins as a URI does, would be read as a whole connection string. Without the empty
+    # password pg_restore would sign its workers in, and itself once more at the end, with the one that it began with
+    # (pg_backup_db.c, savedPassword), however old that is by then: so each connection reads the file.
     quoted = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{quoted}'"
+    return f"dbname='{quoted}' password=''"
 
 
 @dataclass(kw_only=True)
@@ -155,19 +157,23 @@ class RestorePrograms:
     def restore_part(self, into: Into, part: Part) -> None:
         """Restore one section of an archive in a file, in their order those items that `part` lists."""
         argv = [
-            *(str(self._folder / "pg_restore"), *into.options, f"--section={part.section}"),
+            *(*self._restorer(into), f"--section={part.section}"),
             *(f"--use-list={part.items}", f"--jobs={into.jobs}", str(part.archive)),
         ]
         self._run(argv, env=into.env)
 
     def restore_data(self, into: Into, content: Iterable[bytes | memoryview]) -> None:
         """Restore an archive of data that streams in."""
-        self._run([str(self._folder / "pg_restore"), *into.options, "--section=data"], env=into.env, given=content)
+        self._run([*self._restorer(into), "--section=data"], env=into.env, given=content)
+
+    def _restorer(self, into: Into) -> list[str]:
+        return [*confinement.ended_with_us(), str(self._folder / "pg_restore"), *into.options]
 
     def check_indexes(self, into: Into) -> None:
         """Compare every B-tree index with its table, and every table's pages with what they have to be (pg_amcheck)."""
         argv = [
             *(
+                *confinement.ended_with_us(),
                 str(self._folder / "pg_amcheck"),
                 "--no-password",
                 f"--jobs={into.jobs}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -21,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from lifeboat.clients import confinement, private_files, programs
+from lifeboat.clients import confinement, private_files, private_folders, programs
 from lifeboat.clients.confinement import Limits
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.database_model import Server
@@ -34,7 +33,6 @@ _PREFIX = "lifeboat-scratch-"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
-_NEW_SECONDS = 60.0  # a folder may be there for a moment before it is locked
 _LONGEST_SOCKET_FOLDER = 80  # of 107 bytes that a socket's path may have
 _PROCESS_MEMORY = 3 * 1024**3
 _MARGIN = 1024**3
@@ -214,9 +212,10 @@ def running(server_folder: Path, room: Room) -> Iterator[ScratchServer]:
     a limit: what fills the disk or the time is a finding about the copy.
     """
     where = _place(room)
-    _sweep(where)
+    # Servers end with a lifeboat that is killed, and their files stay.
+    private_folders.sweep(where, _PREFIX, owners=(os.geteuid(), confinement.account().uid))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))  # 0700
-    lock = _locked(folder)
+    lock = private_folders.locked(folder)
     watch = Watch()
     process: subprocess.Popen[bytes] | None = None
     watcher: threading.Thread | None = None
@@ -240,29 +239,6 @@ def running(server_folder: Path, room: Room) -> Iterator[ScratchServer]:
         watch._end.set()
         _remove(folder, process, watcher)
         os.close(lock)
-
-
-def _locked(folder: Path) -> int:
-    """Mark a folder as in use for as long as this process lives; raises BlockingIOError where another one does."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _sweep(where: Path) -> None:
-    """Remove what servers left whose lifeboat was killed: they end with it, and their files stay."""
-    for folder in where.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            found = folder.stat()
-            ours = found.st_uid in (os.geteuid(), confinement.account().uid)
-            if ours and time.time() - found.st_mtime > _NEW_SECONDS:
-                lock = _locked(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
 
 
 def _place(room: Room) -> Path:

@@ -110,21 +110,22 @@ def _dumps_of(site: Site, copies: Sequence[RecoveryPoint]) -> list[tuple[DumpSto
 
 @dataclass(frozen=True, kw_only=True)
 class Keeping:
-    """Which recovery point is kept, where (None: wherever it is), and how long a copy that is made for it may take."""
+    """Which recovery point is kept, where (None: wherever it is), why, and how long a copy that is made for it may take."""
 
     wanted: str
     region: str | None
+    why: str
     within: timedelta
 
 
-def keep(site: Site, tell: Teller, agree: Agree, keeping: Keeping, why: str) -> list[tuple[str, str]]:
+def keep(site: Site, tell: Teller, agree: Agree, keeping: Keeping) -> list[tuple[str, str]]:
     """Keep a recovery point until it is released, and return the ids and regions that are kept from now on.
 
     A dump is marked and its objects tagged, so that no rule of the bucket acts on them; a manual snapshot is tagged; an
     automated one, which RDS expires in any case, is copied to a manual one. The rest is refused with the reason.
     """
     copies = _named(site, keeping.wanted, keeping.region)
-    kind = copies[0].kind
+    kind, why = copies[0].kind, keeping.why
     _require_keepable(copies)
     if kind is PointKind.DUMP:
         with holding.alone(site, tell.say, "keep"):
@@ -144,7 +145,7 @@ def keep(site: Site, tell: Teller, agree: Agree, keeping: Keeping, why: str) -> 
                 for p in copies
             ]
         )
-        return [_keep_automated(site, tell, point, (why, keeping.within)) for point in copies]
+        return [_keep_automated(site, tell, point, keeping) for point in copies]
 
 
 def _require_keepable(copies: Sequence[RecoveryPoint]) -> None:
@@ -180,8 +181,8 @@ def _keep_dump(site: Site, tell: Teller, copies: Sequence[RecoveryPoint], why: s
     return [(point.id, point.region) for point in copies]
 
 
-def _keep_automated(site: Site, tell: Teller, point: RecoveryPoint, how: tuple[str, timedelta]) -> tuple[str, str]:
-    client, (why, within) = site.database_snapshots(), how
+def _keep_automated(site: Site, tell: Teller, point: RecoveryPoint, keeping: Keeping) -> tuple[str, str]:
+    client, why, within = site.database_snapshots(), keeping.why, keeping.within
     order = snapshots.keeping_copy(point, site.owner(), why)
     there = snapshots.copy_in(filter(None, [client.snapshot(order.name, order.region)]), point)
     if there is None:
@@ -194,15 +195,15 @@ def _keep_automated(site: Site, tell: Teller, point: RecoveryPoint, how: tuple[s
     return made.id, made.region
 
 
-def release(site: Site, tell: Teller, keeping: Keeping) -> list[tuple[str, str]]:
+def release(site: Site, tell: Teller, wanted: str, region: str | None) -> list[tuple[str, str]]:
     """Take the mark of a kept recovery point away, and return the ids and regions; nothing is deleted by it.
 
     What becomes of it then, the next `retention apply` and `snapshot prune` decide.
     """
-    copies = _named(site, keeping.wanted, keeping.region)
+    copies = _named(site, wanted, region)
     kept = [point for point in copies if point.kept]
     if not kept:
-        raise Refused(f"{keeping.wanted} is not kept, so there is nothing to release", hint="lifeboat backups")
+        raise Refused(f"{wanted} is not kept, so there is nothing to release", hint="lifeboat backups")
     with holding.alone(site, tell.say, "keep"):
         if kept[0].kind is PointKind.DUMP:
             for store, entry in _dumps_of(site, kept):

@@ -74,7 +74,8 @@ def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
     found = site.project.environment.dumps
     databases = list(dict.fromkeys(wanted.databases or (recovery.database.name, *found.databases)))
     postgres = site.postgres(recovery)
-    chosen = _checked(site, tell, (postgres, databases), wanted)
+    _require_dumpable(site, postgres, databases, wanted)
+    chosen = _programs(site, tell, postgres)
     with closing(site.dump_uploads(recovery)) as uploads:
         run = _Run(
             site=site,
@@ -99,20 +100,28 @@ def status(outcomes: Sequence[DumpOutcome]) -> int:
 # -- before anything is begun ------------------------------------------------------------------------------------------
 
 
-def _checked(site: Site, tell: Teller, what: tuple[Postgres, Sequence[str]], wanted: Wanted) -> ClientPrograms:
-    """Return the programs to dump with; raises where the selection, a database, the role or the programs do not fit."""
-    postgres, databases = what
+def _require_dumpable(site: Site, postgres: Postgres, databases: Sequence[str], wanted: Wanted) -> None:
+    """Raise where the selection, a database or the role does not fit."""
     problem = selections.problem(wanted.selection)
     if problem is not None:
         raise WrongConfiguration(problem, hint="lifeboat dump --help")
     with postgres.connection(application="lifeboat dump") as connection:
-        known, server = dump_server.databases(connection), dump_server.server(connection)
+        known = dump_server.databases(connection)
     unknown = [name for name in databases if name not in known]
     if unknown:
         raise WrongConfiguration(
             f"there is no database {', '.join(unknown)} on {postgres.address.host}",
             hint=f"there are: {', '.join(known)}",
         )
+    for database in databases:
+        with postgres.of(database).connection(application="lifeboat dump") as connection:
+            dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
+
+
+def _programs(site: Site, tell: Teller, postgres: Postgres) -> ClientPrograms:
+    """Return the programs to dump with, and warn of what is wrong with them; raises WrongConfiguration where none fit."""
+    with postgres.connection(application="lifeboat dump") as connection:
+        server = dump_server.server(connection)
     env = site.caller_env
     choice = client_versions.choose(dump_programs.found(env.get("PG_BIN"), env.get("PATH", "")), server)
     if choice.chosen is None:
@@ -128,9 +137,6 @@ def _checked(site: Site, tell: Teller, what: tuple[Postgres, Sequence[str]], wan
         tell.warn(
             f"nobody checks that {postgres.address.host} is the database: [database] ca_file names its authorities"
         )
-    for database in databases:
-        with postgres.of(database).connection(application="lifeboat dump") as connection:
-            dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
     return choice.chosen
 
 
@@ -160,7 +166,7 @@ def _origin(site: Site) -> Origin:
 
 
 def _sweep(run: _Run) -> None:
-    """Abort what dumps that were cut off left more than a day ago; that they stay keeps no dump from being made."""
+    """Abort what dumps left that were cut off longer ago than one takes; that they stay keeps no dump from being made."""
     try:
         left = run.uploads.left(run.store.prefix, datetime.now(UTC))
         for upload in left:

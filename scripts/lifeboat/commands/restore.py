@@ -16,7 +16,7 @@ from lifeboat.decisions import archives, restores
 from lifeboat.decisions.archives import Chosen, Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, restoring
-from lifeboat.dumps.restoring import Restored, Target, Tellers
+from lifeboat.dumps.restoring import Copy, Restored, Target, Tellers
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Agree, Recovery
 from lifeboat.site import Site
@@ -49,11 +49,65 @@ class Done:
     to_remove: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """A dump that nothing speaks against, the server that it goes to, and what both have to do with each other."""
+
+    site: Site
+    recovery: Recovery
+    entry: DumpEntry
+    manifest: Manifest
+    copy: Copy
+    server: Postgres
+    place: Place
+    wish: Wish
+
+    @property
+    def rights(self) -> Rights:
+        """What the role there may restore."""
+        return Rights(superuser=self.place.superuser)
+
+    @property
+    def to_remove(self) -> str:
+        """The command that removes the database that is made."""
+        return _to_remove(self.site, self.recovery, self.wish.to)
+
+
 def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     """Restore a dump and compare it with its manifest. Everything that speaks against it is said before anything is changed.
 
     Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
     """
+    found = _prepared(site, asked)
+    folder = restore_programs.folder(found.place.server.major, site.caller_env)
+    with RestorePrograms(folder) as programs:
+        agree(_preview(found, archives.choose(restoring.schema_items(found.copy, programs), found.rights)))
+        if found.wish.holds is None:
+            with found.server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
+                restore_target.create(connection, asked.to, found.manifest.server, asked.owner)
+            tellers.say(f"made the database {asked.to}")
+        target = Target(
+            postgres=found.server.of(asked.to),
+            rights=found.rights,
+            jobs=asked.jobs,
+            owner=asked.owner,
+            grants=asked.grants,
+        )
+        with _told_what_is_left(target, tellers, found.to_remove):
+            done = restoring.restore(found.copy, target, programs, tellers)
+    for remark in done.compared.remarks:
+        tellers.warn(remark)
+    return Done(
+        entry=found.entry,
+        manifest=found.manifest,
+        postgres=target.postgres,
+        restored=done,
+        to_remove=found.to_remove,
+    )
+
+
+def _prepared(site: Site, asked: Asked) -> _Prepared:
+    """Return the dump and where it goes; raises what speaks against it, and nothing is changed."""
     problem = restores.name_problem(asked.to)
     if problem is not None:
         raise Refused(f"--to {asked.to!r}: {problem}", hint="name a database that does not exist yet")
@@ -63,30 +117,19 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     manifest = choosing.whole(store, entry)
     if not asked.accept_flagged:
         choosing.require_undoubted(entry, manifest)
-    copy = choosing.copy_of(store, entry, manifest)
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
     _require(manifest, wish, place)
-    with RestorePrograms(restore_programs.folder(place.server.major)) as programs:
-        chosen = archives.choose(restoring.schema_items(copy, programs), Rights(superuser=place.superuser))
-        agree(_preview(manifest, wish, chosen, server))
-        to_remove = _to_remove(site, recovery, asked.to)
-        if wish.holds is None:
-            with server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
-                restore_target.create(connection, asked.to, manifest.server, asked.owner)
-            tellers.say(f"made the database {asked.to}")
-        target = Target(
-            postgres=server.of(asked.to),
-            rights=Rights(superuser=place.superuser),
-            jobs=asked.jobs,
-            owner=asked.owner,
-            grants=asked.grants,
-        )
-        with _told_what_is_left(target, tellers, to_remove):
-            done = restoring.restore(copy, target, programs, tellers)
-    for remark in done.compared.remarks:
-        tellers.warn(remark)
-    return Done(entry=entry, manifest=manifest, postgres=target.postgres, restored=done, to_remove=to_remove)
+    return _Prepared(
+        site=site,
+        recovery=recovery,
+        entry=entry,
+        manifest=manifest,
+        copy=choosing.copy_of(store, entry, manifest),
+        server=server,
+        place=place,
+        wish=wish,
+    )
 
 
 def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:
@@ -116,11 +159,12 @@ def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
         )
 
 
-def _preview(manifest: Manifest, wish: Wish, chosen: Chosen, server: Postgres) -> Sequence[str]:
+def _preview(found: _Prepared, chosen: Chosen) -> Sequence[str]:
+    manifest, wish, address = found.manifest, found.wish, found.server.address
     made = "create" if wish.holds is None else "fill the empty"
     rows = sum(content.rows for content in manifest.contents.tables)
     return [
-        f"{made} database {wish.to} at {server.address.host}:{server.address.port}, beside {manifest.database}",
+        f"{made} database {wish.to} at {address.host}:{address.port}, beside {manifest.database}",
         f"restore {manifest.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
         f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
         *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),

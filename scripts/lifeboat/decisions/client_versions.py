@@ -12,33 +12,35 @@ _SAFE_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 
 def choose(found: Sequence[ClientPrograms], server: Server) -> Choice[ClientPrograms]:
-    """Return the first programs of the server's own major version, else the oldest newer ones; older ones never fit.
+    """Return the first programs of the server's own major version; neither older nor newer ones fit.
 
-    pg_dump refuses a newer server. A newer pg_dump works; its archives are read by a pg_restore as new as itself, and
-    from 17 on not by servers before 17 (SET transaction_timeout).
+    pg_dump refuses a newer server. The archive of a newer pg_dump is read by no pg_restore of the server's major, which is
+    the one that every restore here takes: a newer one sends settings that the server does not know (SET
+    transaction_timeout, from 17 on).
     """
     rejected = tuple(
-        Judged(what=programs, why=f"{programs.version_text} is older than the server's {server.version}")
+        Judged(
+            what=programs, why=f"{programs.version_text} is {_how(programs, server)} than the server's {server.version}"
+        )
         for programs in found
-        if programs.version[0] < server.major
+        if programs.version[0] != server.major
     )
-    same = [programs for programs in found if programs.version[0] == server.major]
-    newer = sorted((p for p in found if p.version[0] > server.major), key=lambda programs: programs.version)
-    chosen = next(iter([*same, *newer]), None)
+    chosen = next((programs for programs in found if programs.version[0] == server.major), None)
     if chosen is None:
-        return Choice(chosen=None, why=f"no PostgreSQL client of version {server.major} or newer", rejected=rejected)
-    remarks = []
-    if chosen.version[0] > server.major:
-        remarks.append(
-            f"pg_dump is {chosen.version_text}, newer than the server's {server.version}: a restore needs a client as new,"
-            f" and a server of {chosen.version[0]} is sure to take it; install the client of {server.major} for both"
-        )
+        return Choice(chosen=None, why=f"no PostgreSQL client of version {server.major}", rejected=rejected)
     minor = chosen.version[1] if len(chosen.version) > 1 else 0
-    if minor < _SAFE_SINCE.get(chosen.version[0], 0):
-        remarks.append(
-            f"pg_dump {chosen.version_text} has the hole CVE-2025-8714, which"
-            f" {chosen.version[0]}.{_SAFE_SINCE[chosen.version[0]]} closes: update PostgreSQL's client programs"
-        )
-    return Choice(
-        chosen=chosen, why=f"{chosen.version_text} in {chosen.folder}", rejected=rejected, remarks=tuple(remarks)
+    safe = _SAFE_SINCE.get(server.major, 0)
+    hole = (
+        f"pg_dump {chosen.version_text} has the hole CVE-2025-8714, which {server.major}.{safe} closes: update PostgreSQL's"
+        " client programs"
     )
+    return Choice(
+        chosen=chosen,
+        why=f"{chosen.version_text} in {chosen.folder}",
+        rejected=rejected,
+        remarks=(hole,) if minor < safe else (),
+    )
+
+
+def _how(programs: ClientPrograms, server: Server) -> str:
+    return "older" if programs.version[0] < server.major else "newer"

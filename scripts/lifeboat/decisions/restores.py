@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server
+from lifeboat.decisions import dump_floors
 
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
@@ -56,7 +57,12 @@ def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
 
 def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
     """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
-    return [*(f"flagged when it was taken: {flag}" for flag in manifest.flags), *failed_proof(entry)]
+    return [*flagged(manifest), *failed_proof(entry)]
+
+
+def flagged(manifest: Manifest) -> list[str]:
+    """Return what was suspicious about a dump when it was taken, and that nobody has accepted."""
+    return [f"flagged when it was taken: {flag}" for flag in dump_floors.suspicious(manifest)]
 
 
 def failed_proof(entry: DumpEntry) -> list[str]:

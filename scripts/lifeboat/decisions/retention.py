@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
+from lifeboat.database_model import LONGEST_DUMP, DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
 
 # What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
-# The manifest is stored when a dump ends, and none takes this long.
+# The manifest is stored when a dump ends.
 _CLOCKS_DIFFER = timedelta(hours=1)
-_LONGEST_DUMP = timedelta(days=2)
 
 KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
 _DAYS = {KeepAs.DAILY: 1, KeepAs.WEEKLY: 7, KeepAs.MONTHLY: 31, KeepAs.YEARLY: 366}
@@ -75,9 +74,12 @@ def _failed(dump: DumpFacts) -> bool:
 
 
 def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:
-    """Return whether a dump counts as proven: its last word is a pass as deep as the policy asks for."""
+    """Return whether a dump counts as proven: its last word is a pass as deep as the policy asks for.
+
+    Never one that is flagged: a perfect copy of an emptied database proves that it was emptied.
+    """
     proof = dump.entry.proven
-    return proof is not None and proof.level >= policy.verified_level
+    return proof is not None and proof.level >= policy.verified_level and not dump.suspicious
 
 
 def misdated(dump: DumpFacts, now: datetime) -> str | None:
@@ -88,7 +90,7 @@ def misdated(dump: DumpFacts, now: datetime) -> str | None:
     manifest = dump.entry.files.get("manifest.json")
     if manifest is None:
         return None
-    if not begun - _CLOCKS_DIFFER <= manifest.stored_at <= begun + _LONGEST_DUMP:
+    if not begun - _CLOCKS_DIFFER <= manifest.stored_at <= begun + LONGEST_DUMP:
         return f"it says it was begun {begun:%Y-%m-%d %H:%M}Z, and S3 stored it {manifest.stored_at:%Y-%m-%d %H:%M}Z"
     return None
 

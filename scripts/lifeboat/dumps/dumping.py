@@ -184,7 +184,7 @@ class _Work:
 
         def ended() -> Manifest:
             files = [stream.complete() for stream in self.streams]
-            manifest = _manifest(self.tools, self.order, self.held, (files, found))
+            manifest = self._manifest(files, found)
             manifest = replace(manifest, flags=flagged(manifest))
             self.tools.store.commit(manifest)
             return manifest
@@ -193,6 +193,29 @@ class _Work:
         # An order that Ctrl-C breaks off may be carried out after we have cleaned up: a manifest without its files.
         self._ending = self._pool.submit(ended)
         return self._ending.result()
+
+    def _manifest(self, files: Sequence[DumpFile], found: Contents) -> Manifest:
+        order, held, place = self.order, self.held, self.tools.store.place
+        return Manifest(
+            id=order.id,
+            application=place.application,
+            environment=place.environment,
+            database=order.database,
+            begun_at=order.begun_at,
+            snapshot_at=held.at,
+            ended_at=datetime.now(UTC),
+            lsn=held.lsn,
+            standby=held.standby,
+            server=held.server,
+            client_version=self.tools.programs.version_text,
+            lifeboat_version=order.origin.lifeboat_version,
+            git_sha=order.origin.git_sha,
+            image_tag=order.origin.image_tag,
+            state_serial=order.origin.state_serial,
+            selection=order.selection,
+            files=tuple(files),
+            contents=found,
+        )
 
     def _begin(self, planned: Sequence[Planned]) -> None:
         for one in planned:
@@ -261,7 +284,9 @@ class _Work:
             return []
         left = [problem for stream in self.streams if (problem := _problem(stream.upload.abort))]
         # Of an upload whose beginning was not answered we have no id.
-        left += [problem] if (problem := _problem(self._abort_open)) and not left else []
+        unanswered = _problem(self._abort_open)
+        if unanswered and not left:
+            left = [unanswered]
         if any(stream.upload.completing for stream in self.streams):
             try:
                 hidden = self.tools.store.discard(self.folder)
@@ -322,31 +347,6 @@ def _problem(order: Callable[[], None]) -> str:
 def _cancel(connection: Connection) -> None:
     with suppress(psycopg.Error, OSError):
         connection.cancel_safe(timeout=5)
-
-
-def _manifest(tools: Tools, order: Order, held: HeldSnapshot, made: tuple[Sequence[DumpFile], Contents]) -> Manifest:
-    files, found = made
-    place = tools.store.place
-    return Manifest(
-        id=order.id,
-        application=place.application,
-        environment=place.environment,
-        database=order.database,
-        begun_at=order.begun_at,
-        snapshot_at=held.at,
-        ended_at=datetime.now(UTC),
-        lsn=held.lsn,
-        standby=held.standby,
-        server=held.server,
-        client_version=tools.programs.version_text,
-        lifeboat_version=order.origin.lifeboat_version,
-        git_sha=order.origin.git_sha,
-        image_tag=order.origin.image_tag,
-        state_serial=order.origin.state_serial,
-        selection=order.selection,
-        files=tuple(files),
-        contents=found,
-    )
 
 
 def _named(names: Sequence[str]) -> str:

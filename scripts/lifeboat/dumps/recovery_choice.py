@@ -26,7 +26,7 @@ from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
-from lifeboat.errors import IntegrityFailure, Refused
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
@@ -76,9 +76,19 @@ class Candidates:
             self.found.require_whole()
         return database_choice.require(made, self.points, self.wanted, env=env)
 
+    def doubting(self, dump: RecoveryPoint, doubts: Sequence[str]) -> Candidates:
+        """Return the same with doubts about a dump, in whatever region it lies."""
+        points = tuple(
+            replace(one, doubts=(*one.doubts, *doubts))
+            if (one.kind, one.database, one.id) == (dump.kind, dump.database, dump.id)
+            else one
+            for one in self.points
+        )
+        return replace(self, found=replace(self.found, list=replace(self.found.list, points=points)))
+
 
 def candidates(site: Site, asked: Asked) -> Candidates:
-    """Return every copy of both regions, with what is asked of them."""
+    """Return every copy of both regions, with what is asked of them; dumps that are flagged stand back behind others."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     found = points.found(site, Scope())
@@ -98,7 +108,7 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return Candidates(found=found, wanted=wanted, rate=learnt(past.restoring()))
+    return _flags_read(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
 
 
 def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
@@ -108,6 +118,25 @@ def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
         if one.instance_made_at is not None:
             made[one.database] = min(one.instance_made_at, made.get(one.database, one.instance_made_at))
     return made
+
+
+def _flags_read(site: Site, every: Candidates) -> Candidates:
+    """Return the candidates with the flags of each dump that would be chosen, until one has none.
+
+    A listing does not tell them. What cannot be looked into stays as it is: `require_fit` says why.
+    """
+    while True:
+        try:
+            chosen = every.choosing().choice.chosen
+            if chosen is None or chosen.point.kind is not PointKind.DUMP or every.wanted.named == chosen.point.id:
+                return every
+            store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
+            doubts = restores.flagged(store.manifest(entry))
+        except LifeboatError:
+            return every
+        if not doubts:
+            return every
+        every = every.doubting(chosen.point, doubts)
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
@@ -132,7 +161,7 @@ def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manife
             f"dump {entry.id} cannot be the database of the application:\n" + "\n".join(f"  {one}" for one in against),
             hint=f"lifeboat plan-recovery -e {site.project.env} lists the other copies",
         )
-    restore_programs.folder(major)
+    restore_programs.folder(major, site.caller_env)
     return manifest
 
 

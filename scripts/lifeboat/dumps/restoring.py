@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from lifeboat.clients import dump_reading, dump_server, restore_target
 from lifeboat.clients.dump_server import DumpServer
 from lifeboat.clients.postgres import Postgres
+from lifeboat.clients.private_folders import private_folder
 from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
 from lifeboat.database_model import Contents, DumpFile, Manifest, Server, TableName
 from lifeboat.decisions import archives, comparisons, index_memory, restore_errors
@@ -25,6 +24,7 @@ from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.contents import contents
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError
 
+_FOLDERS = "lifeboat-restore-"
 SCHEMA_FILE, GLOBALS_FILE = "schema.dump.zst", "globals.sql.zst"
 _TOLD_SECONDS = 0.2
 
@@ -118,6 +118,17 @@ class _Stages:
         self.taken.append((name, time.monotonic() - begun))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """One restore under way: of what, where to, by which programs, who hears of its stages, and of the bytes that pass."""
+
+    copy: Copy
+    target: Target
+    programs: RestorePrograms
+    stages: _Stages
+    passed: Passing
+
+
 def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tellers) -> Restored:
     """Restore a dump into an empty database and compare it with its manifest.
 
@@ -128,30 +139,7 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
     passed = Passing(copy.schema.size + sum(file.size for file in copy.shards), tellers.tell)
     if copy.manifest.selection.tables:
         _make_schemas(copy.manifest, target)
-    folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))  # 0700; the schema alone, which -j has to seek in
-    try:
-        with target.postgres.program_env() as env, _sessions(target.postgres, programs) as application:
-            into = Into(
-                env={**env, "PGAPPNAME": application},
-                database=target.postgres.address.database,
-                jobs=target.jobs,
-                role=target.owner,
-                grants=target.grants,
-            )
-            archive, items = folder / "schema.dump", folder / "items"
-            with stages("reading the schema"), explained(copy.schema.name):
-                _written(copy, archive, passed)
-                chosen = archives.choose(archives.items(programs.listing(archive)), target.rights)
-            items.write_text(chosen.list_file)
-            with stages("tables, types and functions"), explained(copy.schema.name):
-                programs.restore_part(into, Part(section="pre-data", archive=archive, items=items))
-            with stages("data"):
-                _data(copy, programs, into, passed)
-            building = replace(into, env={**into.env, "PGOPTIONS": _index_options(target)})
-            with stages("indexes, keys and triggers"), explained(copy.schema.name):
-                programs.restore_part(building, Part(section="post-data", archive=archive, items=items))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    left_out = _filled(_Work(copy=copy, target=target, programs=programs, stages=stages, passed=passed))
     with stages("sequences and statistics"), target.postgres.connection(application="lifeboat restore") as connection:
         advanced, descending = restore_target.advance_sequences(connection, copy.manifest.contents.sequences)
         restore_target.analyze(connection)
@@ -161,10 +149,40 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
     return Restored(
         contents=found,
         compared=comparisons.compared(wanted, found, descending=descending),
-        left_out=chosen.left_out,
+        left_out=left_out,
         advanced=tuple(advanced),
         stages=tuple(stages.taken),
     )
+
+
+def _filled(work: _Work) -> tuple[LeftOut, ...]:
+    """Restore what is in the archives, in the order that needs no superuser; return what was left out of it."""
+    target, programs, stages, name = work.target, work.programs, work.stages, work.copy.schema.name
+    with (
+        private_folder(_FOLDERS) as folder,  # for the schema alone, which -j has to seek in
+        target.postgres.program_env() as env,
+        _sessions(target.postgres, programs) as application,
+    ):
+        archive, items = folder / "schema.dump", folder / "items"
+        into = Into(
+            env={**env, "PGAPPNAME": application},
+            database=target.postgres.address.database,
+            jobs=target.jobs,
+            role=target.owner,
+            grants=target.grants,
+        )
+        with stages("reading the schema"), explained(name):
+            _written(work.copy, archive, work.passed)
+            chosen = archives.choose(archives.items(programs.listing(archive)), target.rights)
+        items.write_text(chosen.list_file)
+        with stages("tables, types and functions"), explained(name):
+            programs.restore_part(into, Part(section="pre-data", archive=archive, items=items))
+        with stages("data"):
+            _data(work, into)
+        building = replace(into, env={**into.env, "PGOPTIONS": _index_options(target)})
+        with stages("indexes, keys and triggers"), explained(name):
+            programs.restore_part(building, Part(section="post-data", archive=archive, items=items))
+    return chosen.left_out
 
 
 def _index_options(target: Target) -> str:
@@ -207,14 +225,11 @@ def _sessions(postgres: Postgres, programs: RestorePrograms) -> Iterator[str]:
 
 def schema_items(copy: Copy, programs: RestorePrograms) -> list[Item]:
     """Return the items of a dump's schema, read from the bucket."""
-    folder = Path(tempfile.mkdtemp(prefix="lifeboat-restore-"))
-    try:
+    with private_folder(_FOLDERS) as folder:
         archive = folder / "schema.dump"
         _written(copy, archive, lambda _: None)
         with explained(copy.schema.name):
             return archives.items(programs.listing(archive))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(copy: Copy, archive: Path, passed: Callable[[int], None]) -> None:
@@ -226,23 +241,23 @@ def _written(copy: Copy, archive: Path, passed: Callable[[int], None]) -> None:
             file.write(piece)
 
 
-def _data(copy: Copy, programs: RestorePrograms, into: Into, passed: Callable[[int], None]) -> None:
+def _data(work: _Work, into: Into) -> None:
     """Restore all shards, some at a time; the first that fails ends the others, and is what is raised."""
 
     def one(file: DumpFile) -> None:
-        with copy.content(file, passed) as content, explained(file.name):
-            programs.restore_data(into, content)
+        with work.copy.content(file, work.passed) as content, explained(file.name):
+            work.programs.restore_data(into, content)
 
     with ThreadPoolExecutor(into.jobs, thread_name_prefix="shard") as pool:
-        waiting: list[Future[None]] = [pool.submit(one, file) for file in copy.shards]
+        waiting: list[Future[None]] = [pool.submit(one, file) for file in work.copy.shards]
         try:
             done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
             for future in done:
                 if future.exception() is not None:
-                    programs.end()
+                    work.programs.end()
                 future.result()
         except BaseException:
-            programs.end()
+            work.programs.end()
             raise
 
 

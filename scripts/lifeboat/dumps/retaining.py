@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lifeboat.clients.dump_store import MANIFEST, DumpStore
 from lifeboat.database_model import DumpEntry, DumpFacts, DumpId, Fate, KeepAs
-from lifeboat.decisions import retention
+from lifeboat.decisions import dump_floors, retention
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.retention import KEEP_AS
 from lifeboat.dumps import places, points
@@ -102,7 +102,7 @@ def _facts(entry: DumpEntry, store: DumpStore) -> DumpFacts:
         manifest = store.manifest(entry)
     except IntegrityFailure as error:
         return DumpFacts(entry=entry, unreadable=error.summary)
-    return DumpFacts(entry=entry, partial=not manifest.selection.whole, suspicious=manifest.flags)
+    return DumpFacts(entry=entry, partial=not manifest.selection.whole, suspicious=dump_floors.suspicious(manifest))
 
 
 def _tags(site: Site, store: DumpStore, entry: DumpEntry) -> dict[str, str]:

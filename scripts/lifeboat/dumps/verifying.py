@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import time
@@ -176,7 +177,7 @@ def _read(
 def _clients(copy: Copy) -> Path:
     """Return the folder of the client programs that read a copy; raises NotHere where this machine has none of its version."""
     try:
-        return restore_programs.folder(copy.manifest.server.major)
+        return restore_programs.folder(copy.manifest.server.major, os.environ)
     except WrongConfiguration as error:
         raise NotHere(f"{error.summary}; {error.hint}") from error
 

@@ -55,7 +55,7 @@ def restore_dump(c: Recovering, turn: Turn) -> None:
     target = Target(postgres=server, rights=rights, jobs=jobs)
     with (
         turn.effect(f"restore {copy.manifest.id} into {found.identifier}", identifier=found.identifier),
-        RestorePrograms(restore_programs.folder(place.server.major)) as programs,
+        RestorePrograms(restore_programs.folder(place.server.major, c.site.caller_env)) as programs,
         _ending_with(turn, programs.end),
         c.tell.waiting() as show,
     ):
