@@ -10,6 +10,7 @@ from typing import Any
 from lifeboat.database_model import InstanceSettings
 from lifeboat.decisions.recoveries import readable
 from lifeboat.errors import IntegrityFailure
+from lifeboat.model import Action, Change, Plan
 
 _GENERATIONS = "database_generations"
 _ACTIVE = "active_generation"
@@ -27,6 +28,32 @@ def of_identifier(application: str, name: str) -> str | None:
     """Return the generation that an instance, its backups or its final snapshot is of; None where it is none of ours."""
     found = re.fullmatch(rf"{re.escape(application)}-(g[1-9][0-9]{{0,3}})(-.+)?", name)
     return found[1] if found else None
+
+
+def of_address(address: str) -> str | None:
+    """Return the generation whose instance an address of the stack's names; None where it names none."""
+    found = re.fullmatch(r'module\.database\.aws_db_instance\.this\["(.+)"\]', address)
+    return found[1] if found else None
+
+
+def made_empty(plan: Plan) -> list[Change]:
+    """Return the databases that a plan makes where none was: only the first one ever comes to be like that.
+
+    Every later one is restored and then adopted. One that the state knows and AWS no longer has is another matter.
+    """
+    return [
+        change
+        for change in plan.changes
+        if change.action is Action.CREATE and of_address(change.address) is not None and change.address not in plan.gone
+    ]
+
+
+def unnamed(text: str | None, changes: Iterable[Change]) -> list[str]:
+    """Return the generations that some changes delete since the recovery file does not name them."""
+    named = ({} if text is None else readable(text)).get(_GENERATIONS, {})
+    deleted = [change.address for change in changes if change.action is Action.DELETE]
+    found = {generation for address in deleted if (generation := of_address(address)) is not None}
+    return sorted((one for one in found if one not in named), key=_number)
 
 
 def following(application: str, names: Iterable[str]) -> str:

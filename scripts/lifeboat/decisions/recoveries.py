@@ -152,6 +152,15 @@ def launched(newest_first: Iterator[Recorded], *, running: ImageId) -> Launched 
     return None
 
 
+def wrote_generations(events: Sequence[Event]) -> str | None:
+    """Return on which machine a recovery first wrote the database's generations into a recovery file; None: on none."""
+    wrote = [event for event in events if event.kind is EventKind.INTENT and "generation" in event.data]
+    if not wrote:
+        return None
+    began = [event for event in events if event.kind is EventKind.BEGUN and event.seq < wrote[0].seq]
+    return str(began[-1].data["host"]) if began else None
+
+
 def is_older(image: ImageId, launch: Launched, older: Iterable[Recorded]) -> bool:
     """Return whether an image was that of the recovery file before a recovery, or of a recovery before it."""
     return image == launch.before or any(chosen(one.events) == image for one in older)
