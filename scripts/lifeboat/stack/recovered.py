@@ -73,9 +73,9 @@ def _adopting(site: Site) -> tuple[RunId, str] | None:
     """Return the newest recovery that wrote of generations into a recovery file, and the machine; None: nobody knows."""
     try:
         for one in _newest(site):
-            host = recoveries.wrote_generations(one.events)
-            if host is not None:
-                return one.run, host
+            hosts = recoveries.wrote_generations(one.events)
+            if hosts:
+                return one.run, hosts[-1]
     except IntegrityFailure:
         return None
     return None
