@@ -15,7 +15,7 @@ from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
 from tests.plain_sites import PlainSite, plain_site
 
-RUN = "20260301T030000Z-recover-aaaaaa"
+RUN, LATER = "20260301T030000Z-recover-aaaaaa", "20260302T030000Z-recover-bbbbbb"
 
 
 def database(generation: str) -> Address:
@@ -87,6 +87,8 @@ def test_who_would_delete_a_generation_for_want_of_the_recovery_file_is_told_whe
     plain.run(
         RUN, (EventKind.NOTE, "copy", {"generation": "g2"}), (EventKind.INTENT, "database-file", {"generation": "g2"})
     )
+    given_up = (EventKind.RESULT, "abort", {"taken_out": "laptop"})
+    plain.run(LATER, (EventKind.INTENT, "database-file", {"generation": "g3"}), given_up, (EventKind.ENDED, "", {}))
     copy = Address('module.database.aws_db_instance_automated_backups_replication.dr["g2"]')
     plan = Plan(changes=(change(Action.DELETE, database("g2")), change(Action.DELETE, copy)))
 

@@ -201,6 +201,8 @@ def test_the_file_names_what_there_is_and_nothing_that_was_retired_since_it_was_
     cut.write({"active_generation": "g2", "database_generations": {"g2": {"restored": True, "dr_copy": False}}})
     cut.unmark()
     cut.begin((INTENT, "database-file", {"generation": "g2", "before": json.dumps(before)}))
+    untouched = cut.file.with_name("untouched")
+    untouched.hardlink_to(cut.file)
 
     told = cut.abort()
 
@@ -208,6 +210,9 @@ def test_the_file_names_what_there_is_and_nothing_that_was_retired_since_it_was_
         "active_generation": "g3",
         "database_generations": {"g3": {"restored": True}},
     }
+    # Another file has taken its place: whoever was cut off there left the old one, whole.
+    assert json.loads(untouched.read_text())["active_generation"] == "g2"
+    assert cut.file.stat().st_mode & 0o777 == 0o644
     assert told[1:4] == [
         "environments/x.recovery.tfvars.json no longer names g2",
         f"environments/x.recovery.tfvars.json of the checkout on laptop {STILL}",

@@ -73,7 +73,8 @@ def _adopting(site: Site) -> tuple[RunId, str] | None:
     """Return the newest recovery that wrote of generations into a recovery file, and the machine; None: nobody knows."""
     try:
         for one in _newest(site):
-            hosts = recoveries.wrote_generations(one.events)
+            given_up = recoveries.taken_out(one.events)
+            hosts = [host for host in recoveries.wrote_generations(one.events) if host not in given_up]
             if hosts:
                 return one.run, hosts[-1]
     except IntegrityFailure:
