@@ -683,6 +683,19 @@ class RestoredInstance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SnapshotProgress:
+    """A snapshot that is being made, or is: RDS's status, and how much of it is made, in per cent."""
+
+    status: str
+    percent: int
+
+    @property
+    def made(self) -> bool:
+        """Whether it can be restored from."""
+        return self.status == "available"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataProof:
     """What a restored database holds: tables, those with rows, and until when it has data and by what that is known."""
 

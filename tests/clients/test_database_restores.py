@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
-from lifeboat.database_model import InstanceSettings, PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
+from lifeboat.database_model import (
+    InstanceSettings,
+    PointKind,
+    RecoveryPoint,
+    RecoveryPointId,
+    RestoreOrder,
+    SnapshotProgress,
+)
 from lifeboat.errors import Failed
 
 from tests.conftest import RunningCloud
@@ -175,9 +182,9 @@ def test_one_that_is_gone_is_restored_from_what_it_left_and_nothing_is_deleted_t
 
 
 def test_a_snapshot_is_taken_once(restores: DatabaseRestores) -> None:
-    assert restores.snapshot_status("app-g2-retired") is None
+    assert restores.snapshot_progress("app-g2-retired") is None
 
     restores.take_snapshot("app-g2", "app-g2-retired", {"application": "app"})
     restores.take_snapshot("app-g2", "app-g2-retired", {"application": "app"})
 
-    assert restores.snapshot_status("app-g2-retired") == ("available", 100)
+    assert restores.snapshot_progress("app-g2-retired") == SnapshotProgress(status="available", percent=100)

@@ -70,11 +70,12 @@ def test_a_deleted_database_is_not_replaced_by_an_empty_one(stack: Rehearsal) ->
     rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1})
 
     planned, applied = stack.lifeboat("plan"), stack.lifeboat("apply", "--yes")
-    snapshots = stack.run("bash", "-c", advised(applied))
+    copies = json.loads(stack.lifeboat("plan-recovery", "-o", "json").stdout)["copies"]
 
     assert 'gone from AWS: module.database.aws_db_instance.this["g1"]' in passed(planned).stdout
     assert "would put an empty database in its place" in passed(applied, 3).stderr
-    assert "last" in passed(snapshots).stdout
+    assert "lifeboat recover --scope database -e local brings it back" in applied.stderr
+    assert "last" in [copy["id"] for copy in copies]
     assert rds.describe_db_instances()["DBInstances"] == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.decisions import generations
+from lifeboat.decisions.generations import Known
 from lifeboat.errors import IntegrityFailure
 
 
@@ -194,3 +195,70 @@ def test_what_rds_refuses_to_be_told_is_told_only_where_it_was_chosen() -> None:
         "MaxAllocatedStorage": 100,
     }
     assert found.modified["MaxAllocatedStorage"] == 100
+
+
+RESTORED = {"restored": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "known", "left"),
+    [
+        # As it was: no file, or one that says of the instance alone.
+        (None, {"g1": {}, "g2": RESTORED}, Known(recorded=["g1"], active="g1"), None),
+        # What was retired since it was written is not named again.
+        (
+            {"database_generations": {"g1": {}, "g2": RESTORED}, "active_generation": "g2"},
+            {"g2": RESTORED, "g3": RESTORED},
+            Known(recorded=["g2"], active="g2"),
+            {"database_generations": {"g2": RESTORED}, "active_generation": "g2"},
+        ),
+        # What was lost stands as it stood before the recovery left it out.
+        (
+            {"database_generations": {"g2": RESTORED}, "active_generation": "g2"},
+            {"g3": RESTORED},
+            Known(recorded=["g2"], active="g2"),
+            {"database_generations": {"g2": RESTORED}, "active_generation": "g2"},
+        ),
+        (None, {"g3": RESTORED}, Known(recorded=["g1"], active="g1"), None),
+    ],
+)
+def test_given_up_the_file_names_what_there_is_and_no_more(
+    before: dict[str, Any] | None, now: dict[str, Any], known: Known, left: dict[str, Any] | None
+) -> None:
+    text = json.dumps({"ami_id": "ami-1", "active_generation": "g3", "database_generations": now})
+
+    found = generations.given_up(text, None if before is None else json.dumps(before), known)
+    alone = generations.given_up(json.dumps({"database_generations": now}), json.dumps(before or {}), known)
+
+    assert json.loads(found or "") == {"ami_id": "ami-1", **(left or {})}
+    assert (None if alone is None else json.loads(alone)) == left
+
+
+def test_what_was_adopted_elsewhere_is_named_as_restored_and_its_copy_only_once_it_was_begun() -> None:
+    text = json.dumps({"database_generations": {"g2": {}}})
+
+    planned = {"g1": {"restored": True}, "g2": {}}
+    present = generations.options(text, ["g1", "g2"], planned=planned)
+
+    assert generations.with_adopted(present, "g2", copied=["g1"]) == {
+        "g1": {"restored": True},
+        "g2": {"restored": True, "dr_copy": False},
+    }
+    assert generations.with_adopted(present, "g2", copied=["g1", "g2"])["g2"] == {"restored": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "active", "same"),
+    [
+        ({"g1": {}, "g2": RESTORED}, "g2", True),
+        ({"g1": {}, "g2": {}}, "g2", False),
+        ({"g1": {}, "g2": RESTORED}, "g1", False),
+        ({"g0": {}, "g1": {}, "g2": RESTORED}, "g2", False),
+        ({}, "g2", False),
+    ],
+)
+def test_a_file_says_what_is_wanted_or_it_is_written_anew(said: dict[str, Any], active: str, same: bool) -> None:
+    text = json.dumps({"database_generations": said, "active_generation": active})
+
+    assert generations.says(text, {"g1": {}, "g2": RESTORED}, "g2") is same
+    assert not generations.says(None, {"g1": {}, "g2": RESTORED}, "g2")

@@ -13,12 +13,16 @@ from lifeboat.decisions.recoveries import (
     again,
     chosen,
     image_before,
+    is_adopting,
     is_filled,
     is_older,
+    is_ours,
+    is_proven,
     launched,
     left_over,
     replaces_instance,
     with_image,
+    wrote_generations,
 )
 from lifeboat.model import Action, Address, Change, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId
 
@@ -167,3 +171,62 @@ def test_a_dump_counts_for_the_instance_that_it_was_restored_into(
     ]
 
     assert is_filled(events) == filled
+
+
+ORDER = (EventKind.INTENT, "restore", {})
+SEEN = (EventKind.DONE, "restore", {})
+PROVEN = (EventKind.NOTE, "proof", {"tables": 3})
+
+
+@pytest.mark.parametrize(
+    ("lines", "ours", "proven"),
+    [
+        ([], False, False),
+        ([ORDER], False, False),
+        ([ORDER, SEEN], True, False),
+        ([ORDER, (EventKind.HOLDS, "restore", {}), PROVEN], True, True),
+        ([ORDER, SEEN, PROVEN, ORDER], False, False),
+        ([ORDER, SEEN, PROVEN, ORDER, SEEN], True, False),
+        ([ORDER, SEEN, PROVEN, ORDER, SEEN, PROVEN], True, True),
+    ],
+)
+def test_an_instance_that_is_made_anew_keeps_nothing_of_what_was_found_of_the_one_before(
+    lines: list[tuple[EventKind, str, dict[str, Any]]], ours: bool, proven: bool
+) -> None:
+    events = recorded("1", *lines).events
+
+    assert (is_ours(events), is_proven(events)) == (ours, proven)
+
+
+@pytest.mark.parametrize(
+    ("lines", "adopting"),
+    [
+        ([], False),
+        ([(EventKind.INTENT, "adopt", {})], True),
+        ([(EventKind.INTENT, "adopt", {}), (EventKind.STOPPED, "adopt", {})], True),
+        ([(EventKind.INTENT, "adopt", {}), (EventKind.RESULT, "adopt", {"error": "x"})], True),
+        ([(EventKind.INTENT, "adopt", {}), (EventKind.RESULT, "adopt", {"serial": 9})], False),
+        ([(EventKind.RESULT, "adopt", {"serial": 9}), (EventKind.INTENT, "adopt", {})], True),
+        ([(EventKind.INTENT, "copies", {})], False),
+    ],
+)
+def test_an_adoption_of_which_nobody_knows_that_it_got_through_may_have_led_the_application(
+    lines: list[tuple[EventKind, str, dict[str, Any]]], adopting: bool
+) -> None:
+    assert is_adopting(recorded("1", *lines).events) is adopting
+
+
+def test_the_machines_whose_files_a_recovery_wrote_are_known_the_last_one_last() -> None:
+    write = (EventKind.INTENT, "database-file", {"generation": "g2"})
+    other = (EventKind.BEGUN, "", {"host": "desktop"})
+
+    assert wrote_generations(recorded("1", (EventKind.NOTE, "copy", {"generation": "g2"})).events) == []
+    assert wrote_generations(recorded("1", write, other, write).events) == ["laptop", "desktop"]
+    assert wrote_generations(recorded("1", write, other, write, recorded_on("laptop"), write).events) == [
+        "desktop",
+        "laptop",
+    ]
+
+
+def recorded_on(host: str) -> tuple[EventKind, str, dict[str, Any]]:
+    return EventKind.BEGUN, "", {"host": host}

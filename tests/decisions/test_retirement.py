@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ from lifeboat.database_model import RestoredInstance
 from lifeboat.decisions import recovery_plan, retirement
 from lifeboat.decisions.recovery_plan import Adoption
 from lifeboat.model import Action, Address, Change, Plan
+
+ROOT = Path(__file__).parents[2]
+STACK = ROOT / "terraform/stack/main.tf"
 
 
 def change(action: Action, address: str) -> Change:
@@ -57,8 +62,19 @@ OWN = [
     change(Action.DELETE, 'module.backup_alarms.aws_cloudwatch_metric_alarm.this["database-storage-low-g1"]'),
     change(Action.DELETE, 'module.backup_plan.aws_backup_restore_testing_selection.this["database_g1"]'),
     change(Action.UPDATE, "module.app_instance.aws_iam_role_policy.secrets"),
+    change(Action.UPDATE, "module.dump_job[0].aws_iam_role_policy.task"),
+]
+STRANGERS = [
+    change(Action.UPDATE, 'module.recovery_roles.aws_iam_role_policy.own["drill"]'),
+    change(Action.CREATE, "module.dump_job[0].aws_iam_role_policy.start"),
+    change(Action.UPDATE, 'module.backup_alarms.aws_cloudwatch_metric_alarm.this["dumps-missing"]'),
+    change(Action.UPDATE, "module.backup_alarms.aws_db_event_subscription.databases"),
+    change(Action.CREATE, "module.backup_plan.aws_backup_selection.tags[0]"),
+    change(Action.CREATE, "module.other.aws_secretsmanager_secret_version.database"),
 ]
 OTHER = [
+    *STRANGERS,
+    change(Action.REPLACE, "module.app_secrets.aws_secretsmanager_secret_version.database"),
     change(Action.DELETE, 'module.database.aws_db_instance.this["g2"]'),
     change(Action.REPLACE, 'module.database.aws_db_instance.this["g1"]'),
     change(Action.DELETE, 'module.backup_plan.aws_backup_selection.arns["g12"]'),
@@ -79,7 +95,10 @@ ADOPTION = [
     change(Action.CREATE, 'module.database.aws_db_instance_automated_backups_replication.dr["g2"]'),
     change(Action.REPLACE, "module.app_secrets.aws_secretsmanager_secret_version.database"),
     change(Action.UPDATE, "module.app_instance.aws_iam_role_policy.secrets"),
+    change(Action.UPDATE, "module.dump_job[0].aws_iam_role_policy.task"),
     change(Action.CREATE, 'module.backup_plan.aws_backup_selection.arns["g2"]'),
+    change(Action.CREATE, 'module.backup_alarms.aws_cloudwatch_metric_alarm.this["database-storage-low-g2"]'),
+    change(Action.CREATE, 'module.backup_plan.aws_backup_restore_testing_selection.this["database_g2"]'),
 ]
 
 
@@ -120,6 +139,33 @@ def test_an_adoption_touches_nothing_outside_the_databases_path(action: Action, 
     found = recovery_plan.judged_for_database(Plan(changes=(*ADOPTION, other)), Adoption(generation="g2"))
 
     assert [(one, said) for one, said in found.refused] == [(other, why)]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda change: change.address)
+def test_a_change_of_a_type_that_follows_a_generation_is_refused_where_it_follows_none(stranger: Change) -> None:
+    found = recovery_plan.judged_for_database(Plan(changes=(*ADOPTION, stranger)), Adoption(generation="g2"))
+
+    assert [(one, why) for one, why in found.off] == [
+        (stranger, "it has nothing to do with the database: something was edited, or drifted, since the last apply")
+    ]
+
+
+def test_the_secret_that_leads_the_application_never_goes() -> None:
+    gone = change(Action.DELETE, "module.app_secrets.aws_secretsmanager_secret_version.database")
+
+    found = recovery_plan.judged_for_database(Plan(changes=(gone,)), Adoption(generation="g2"))
+
+    assert [one for one, _ in found.refused] == [gone]
+
+
+@pytest.mark.parametrize("one", [*ADOPTION, *OWN], ids=lambda change: change.address)
+def test_what_follows_a_generation_is_where_the_stack_has_it(one: Change) -> None:
+    _, module, kind, name = re.sub(r"\[[^]]*\]", "", one.address).split(".")
+    source = re.search(rf'module "{module}" {{\s*source = "\.\./\.\./(\S+)"', STACK.read_text())
+
+    assert source is not None
+    files = (ROOT / source[1]).glob("*.tf")
+    assert any(f'resource "{kind}" "{name}"' in path.read_text() for path in files)
 
 
 def test_what_was_named_is_allowed_and_what_is_lost_is_not() -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
-from lifeboat.database_model import PointKind, RecoveryPoint, RestoredInstance, RestoreOrder
+from lifeboat.database_model import PointKind, RecoveryPoint, RestoredInstance, RestoreOrder, SnapshotProgress
 from lifeboat.errors import Failed
 
 RUN_TAG = "lifeboat:run"
@@ -174,13 +174,15 @@ class DatabaseRestores:
                 ),
             )
 
-    def snapshot_status(self, name: str) -> tuple[str, int] | None:
-        """Return the status of a snapshot and how much of it is made, in per cent; None when there is none."""
+    def snapshot_progress(self, name: str) -> SnapshotProgress | None:
+        """Return how far a snapshot is; None when there is none."""
         with translated(f"look at the snapshot {name}"):
             found = sdk.unless_absent(
                 _NO_SNAPSHOT, lambda: self._rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
             )
-        return (str(found[0]["Status"]), int(found[0].get("PercentProgress", 0))) if found else None
+        if not found:
+            return None
+        return SnapshotProgress(status=str(found[0]["Status"]), percent=int(found[0].get("PercentProgress", 0)))
 
 
 def _instance(shape: dict[str, Any]) -> RestoredInstance:

@@ -44,7 +44,7 @@ from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import outputs, preflight, rehearsal, repair
+from lifeboat.stack import outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
@@ -174,13 +174,17 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                 )
                 objective = timedelta(hours=_rto_hours(site))
                 watcher = orders.watch(journal, objective)
-                runner = Runner(journal=journal, clock=WallClock(), fence=held, watcher=watcher)
-                left = _carried_out(runner, c)
-                report = _report(c, left, objective)
-                if not left:
-                    repair.done(site, this_run)
-                    journal.write(EventKind.ENDED, text="done", rto_seconds=report.timing.took.total_seconds())
-                return report
+                return _reported(Runner(journal=journal, clock=WallClock(), fence=held, watcher=watcher), c, objective)
+
+
+def _reported(runner: Runner, c: Recovering, objective: timedelta) -> RecoveryReport:
+    """Carry out the steps, and return what came of them; where none is left open, the run has ended."""
+    left = _carried_out(runner, c)
+    report = _report(c, left, objective)
+    if not left:
+        repair.done(c.site, c.applying.run)
+        c.journal.write(EventKind.ENDED, text="done", rto_seconds=report.timing.took.total_seconds())
+    return report
 
 
 def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
@@ -433,57 +437,62 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
 
 
 def _given_up(c: Recovering, turn: Turn) -> list[str]:
+    """Undo what no apply has carried out, whatever it was, and return in words what remains; raises before any change."""
+    env = c.site.project.env
+    repair.require_saved(c.site)
+    database_given_up.require_may(c)
     if c.request.scope is Scope.DATABASE:
-        again = f"if the database is still away: lifeboat recover --scope database -e {c.site.project.env}"
+        again = f"if the database is still away: lifeboat recover --scope database -e {env}"
         return [*database_given_up.given_up(c, turn), again]
     left = left_over(c)
     _require_others(c, left)
     restored = database_given_up.given_up(c, turn)
     if left:
         end_left_over(c, turn)
-    path = c.site.project.recovery_file
-    text = path.read_text() if path.exists() else None
     app = c.app
     instance = c.site.instances().instance(InstanceId(app.instance_id))
     state = "does not exist any more" if instance is None else f"is {instance.state}"
-    told = [f"the instance {app.instance_id}, from {app.ami_id}, {state}"]
-    told += restored
-    told += [f"{one.id}, which an attempt launched and Terraform does not know, is terminated" for one in left]
-    chosen = c.fact("image")
-    if chosen is not None and recoveries.image_in(text) == chosen and app.ami_id != chosen:
-        before = recoveries.image_before(c.journal.events)
-        with turn.effect(f"take {chosen} out of environments/{path.name}"):
-            wanted = recoveries.with_image(text, before)
-            if wanted is None:
-                path.unlink()
-            else:
-                path.write_text(wanted)
-        names = "no longer names" if before is None else f"names {before} again instead of"
-        told.append(f"environments/{path.name} {names} {chosen}, from which nothing was launched")
-    elif chosen is not None and app.ami_id != chosen and any(event.step == "file" for event in c.journal.events):
-        host = c.journal.events[0].data["host"]
-        told.append(
-            f"environments/{path.name} of the checkout on {host} in which it began may still name {chosen}: take it out"
-            " there, else the next apply from there launches it"
-        )
-    waits = withdraw(c, turn)
-    told += [waits] if waits else []
-    env = c.site.project.env
-    behind = c.has_launched and c.site.project.environment.gitlab is not None
-    told += (
-        [f"GitLab may still point at {c.old}: lifeboat gitlab plan -e {env}, then lifeboat gitlab sync"]
-        if behind
-        else []
-    )
     return [
-        *told,
+        f"the instance {app.instance_id}, from {app.ami_id}, {state}",
+        *restored,
+        *(f"{one.id}, which an attempt launched and Terraform does not know, is terminated" for one in left),
+        *_image_taken_out(c, turn),
+        *_left_in_gitlab(c, turn),
         f"lifeboat plan -e {env} shows what an apply would change; if the application is still away: lifeboat recover -e {env}",
     ]
 
 
+def _image_taken_out(c: Recovering, turn: Turn) -> list[str]:
+    """Take an image from which nothing was launched out of the recovery file; return in words which files name it, or did."""
+    chosen, app, text = c.fact("image"), c.app, recovery_file.text(c.site)
+    file = f"environments/{c.site.project.recovery_file.name}"
+    if chosen is None or app.ami_id == chosen:
+        return []
+    if recoveries.image_in(text) == chosen:
+        before = recoveries.image_before(c.journal.events)
+        with turn.effect(f"take {chosen} out of {file}"):
+            recovery_file.write(c.site, recoveries.with_image(text, before))
+        names = "no longer names" if before is None else f"names {before} again instead of"
+        return [f"{file} {names} {chosen}, from which nothing was launched"]
+    if any(event.step == "file" for event in c.journal.events):
+        host = c.journal.events[0].data["host"]
+        return [
+            f"{file} of the checkout on {host} in which it began may still name {chosen}: take it out there, else the next"
+            " apply from there launches it"
+        ]
+    return []
+
+
+def _left_in_gitlab(c: Recovering, turn: Turn) -> list[str]:
+    """Cancel what waits in GitLab, and return in words what is left there."""
+    waits, env = withdraw(c, turn), c.site.project.env
+    behind = c.has_launched and c.site.project.environment.gitlab is not None
+    points = f"GitLab may still point at {c.old}: lifeboat gitlab plan -e {env}, then lifeboat gitlab sync"
+    return [*([waits] if waits else []), *([points] if behind else [])]
+
+
 def _require_others(c: Recovering, left: Sequence[Instance]) -> None:
     """Raise Refused where giving up would end what serves, or may: what nobody recorded is all that there is."""
-    repair.require_saved(c.site)
     recorded = c.recorded()
     others = [one for one in c.site.instances().alive() if one.id in recorded]
     if left and (not others or any(one.address == c.app.address for one in left)):

@@ -106,13 +106,13 @@ def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
     if restores.instance(found.identifier) is None:
         tell.warn(f"{found.identifier} is gone from AWS already: what stays of it are its backups")
         return
-    if restores.snapshot_status(found.snapshot) is None:
+    if restores.snapshot_progress(found.snapshot) is None:
         tell.say(f"taking the snapshot {found.snapshot} of {found.identifier}")
         restores.take_snapshot(found.identifier, found.snapshot, _tags(recovery, found))
     until = time.monotonic() + _SNAPSHOT_LIMIT.total_seconds()
     with tell.waiting() as show:
-        while (status := restores.snapshot_status(found.snapshot)) is None or status[0] != "available":
-            if status is not None and status[0] == "failed":
+        while (progress := restores.snapshot_progress(found.snapshot)) is None or not progress.made:
+            if progress is not None and progress.status == "failed":
                 raise Failed(
                     f"the snapshot {found.snapshot} of {found.identifier} failed; nothing was deleted",
                     hint="look at the database's events: aws rds describe-events --source-type db-instance"
@@ -123,8 +123,9 @@ def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
                     f"the snapshot {found.snapshot} is not available after {_SNAPSHOT_LIMIT}; nothing was deleted",
                     hint=f"lifeboat retire {found.generation} -e {site.project.env} goes on from there",
                 )
-            show(f"{found.snapshot} is {'not there yet' if status is None else f'{status[0]}, {status[1]} %'}")
-            time.sleep(_POLL_SECONDS if status is None or status[1] < 100 else 1.0)
+            said = "not there yet" if progress is None else f"{progress.status}, {progress.percent} %"
+            show(f"{found.snapshot} is {said}")
+            time.sleep(_POLL_SECONDS if progress is None or progress.percent < 100 else 1.0)
     tell.say(f"{found.snapshot} is available, and stays")
 
 
@@ -151,7 +152,7 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
         try:
             _applied(work, found.generation, "unprotect", lost)
         except Refused:
-            _put_back(site, before)
+            recovery_file.write(site, before)
             raise
     _write(site, generations.without(present, found.generation), active)
     try:
@@ -172,14 +173,6 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
         snapshot=found.snapshot,
         to_commit=f"git add {name} && git commit -m 'Retired {found.identifier}' -- {name} && git push",
     )
-
-
-def _put_back(site: Site, before: str | None) -> None:
-    path = site.project.recovery_file
-    if before is None:
-        path.unlink()
-    else:
-        path.write_text(before)
 
 
 def _write(site: Site, options: Mapping[str, dict[str, Any]], active: str) -> None:

@@ -6,6 +6,13 @@ from __future__ import annotations
 # them by itself. Others, such as modifying, backing-up or rebooting, it serves in or leaves within minutes.
 _DEAD = ("failed", "stopped", "stopping", "deleting", "restore-error", "storage-full")
 _DEAD_SINCE = ("inaccessible-encryption-credentials", "incompatible-")
+# Of one that is restored: it never becomes usable by itself, and nobody has stopped it.
+_BROKEN = ("failed", "restore-error", "inaccessible-encryption-credentials", "storage-full")
+
+
+def is_broken(status: str) -> bool:
+    """Return whether a restored database will not come to take connections."""
+    return status in _BROKEN or status.startswith("incompatible-")
 
 
 def why_dead(identifier: str, status: str | None) -> str | None:

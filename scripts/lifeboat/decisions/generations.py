@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lifeboat.database_model import InstanceSettings
 from lifeboat.decisions.recoveries import readable
 from lifeboat.errors import IntegrityFailure
+from lifeboat.model import Action, Change, Plan
 
 _GENERATIONS = "database_generations"
 _ACTIVE = "active_generation"
@@ -30,6 +31,32 @@ def of_identifier(application: str, name: str) -> str | None:
     return found[1] if found else None
 
 
+def of_address(address: str) -> str | None:
+    """Return the generation whose instance an address of the stack's names; None where it names none."""
+    found = re.fullmatch(r'module\.database\.aws_db_instance\.this\["(.+)"\]', address)
+    return found[1] if found else None
+
+
+def made_empty(plan: Plan) -> list[Change]:
+    """Return the databases that a plan makes where none was: only the first one ever comes to be like that.
+
+    Every later one is restored and then adopted. One that the state knows and AWS no longer has is another matter.
+    """
+    return [
+        change
+        for change in plan.changes
+        if change.action is Action.CREATE and of_address(change.address) is not None and change.address not in plan.gone
+    ]
+
+
+def unnamed(text: str | None, changes: Iterable[Change]) -> list[str]:
+    """Return the generations that some changes delete since the recovery file does not name them."""
+    named = _named(text)
+    deleted = [change.address for change in changes if change.action is Action.DELETE]
+    found = {generation for address in deleted if (generation := of_address(address)) is not None}
+    return sorted((one for one in found if one not in named), key=_number)
+
+
 def following(application: str, names: Iterable[str]) -> str:
     """Return the generation after every one that ever left a trace: an instance, its backups, its final snapshot."""
     numbers = [
@@ -40,17 +67,28 @@ def following(application: str, names: Iterable[str]) -> str:
     return f"g{max(numbers, default=0) + 1}"
 
 
-def options(text: str | None, recorded: Collection[str]) -> dict[str, Options]:
-    """Return each recorded generation with what the recovery file says of it; nothing where it does not name it.
+def options(
+    text: str | None, recorded: Collection[str], *, planned: Mapping[str, Options] | None = None
+) -> dict[str, Options]:
+    """Return each recorded generation with what the recovery file says of it; where it does not name it, as it was planned.
 
     Raises IntegrityFailure where the file is not what we write.
     """
-    named = ({} if text is None else readable(text)).get(_GENERATIONS, {})
+    named = {**(planned or {}), **_named(text)}
+    return {generation: dict(named.get(generation, {})) for generation in sorted(recorded, key=_number)}
+
+
+def _document(text: str | None) -> dict[str, Any]:
+    return {} if text is None else readable(text)
+
+
+def _named(text: str | None) -> dict[str, Options]:
+    named = _document(text).get(_GENERATIONS, {})
     if not isinstance(named, dict) or not all(isinstance(said, dict) for said in named.values()):
         raise IntegrityFailure(
             f"the recovery file's {_GENERATIONS} are no map of maps", hint="look at it; git log shows what it was"
         )
-    return {generation: dict(named.get(generation, {})) for generation in sorted(recorded, key=_number)}
+    return named
 
 
 def with_restored(present: Mapping[str, Options], new: str, *, lost: Collection[str] = ()) -> dict[str, Options]:
@@ -60,6 +98,17 @@ def with_restored(present: Mapping[str, Options], new: str, *, lost: Collection[
     """
     kept = {generation: dict(said) for generation, said in present.items() if generation not in lost}
     return {**kept, new: {"restored": True, "dr_copy": False}}
+
+
+def with_adopted(present: Mapping[str, Options], new: str, *, copied: Collection[str]) -> dict[str, Options]:
+    """Return the generations with one as restored that Terraform has adopted; its copy waits until one was begun."""
+    said = {"restored": True} if new in copied else {"restored": True, "dr_copy": False}
+    return {**present, new: present.get(new) or said}
+
+
+def says(text: str | None, wanted: Mapping[str, Options], active: str) -> bool:
+    """Return whether a recovery file says exactly this of the generations, and names this one as the one that serves."""
+    return _named(text) == wanted and active_in(text) == active
 
 
 def with_copy(present: Mapping[str, Options], generation: str) -> dict[str, Options]:
@@ -80,10 +129,35 @@ def without(present: Mapping[str, Options], generation: str) -> dict[str, Option
     return {name: dict(said) for name, said in present.items() if name != generation}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What Terraform's state knows: the generations, and which of them serves."""
+
+    recorded: Collection[str]
+    active: str
+
+
+def names(text: str | None, generation: str) -> bool:
+    """Return whether a recovery file names a generation, as one that there is or as the one that serves."""
+    return generation in _named(text) or active_in(text) == generation
+
+
+def given_up(text: str | None, before: str | None, known: Known) -> str | None:
+    """Return the recovery file without what was never adopted, None where none is needed: what else it says stays.
+
+    `before` is the file before the recovery wrote into it, which may have left out of it what was lost.
+    """
+    document, present, earlier = _document(text), _named(text), _named(before)
+    kept = {one: dict(present.get(one, earlier.get(one, {}))) for one in sorted(known.recorded, key=_number)}
+    left = {key: value for key, value in document.items() if key not in (_GENERATIONS, _ACTIVE)}
+    if _GENERATIONS in _document(before) or any(kept.values()):
+        left = {**left, _GENERATIONS: kept, _ACTIVE: known.active}
+    return json.dumps(left, indent=2, sort_keys=True) + "\n" if left else None
+
+
 def file(text: str | None, generations: Mapping[str, Options], active: str) -> str:
     """Return the recovery file with these generations; what it says of the instance stays."""
-    document = {} if text is None else readable(text)
-    document = {**document, _GENERATIONS: dict(generations), _ACTIVE: active}
+    document = {**_document(text), _GENERATIONS: dict(generations), _ACTIVE: active}
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
@@ -94,7 +168,7 @@ def variables(generations: Mapping[str, Options], active: str) -> dict[str, str]
 
 def active_in(text: str | None) -> str | None:
     """Return the generation that a recovery file names as the serving one."""
-    found = ({} if text is None else readable(text)).get(_ACTIVE)
+    found = _document(text).get(_ACTIVE)
     return found if isinstance(found, str) else None
 
 

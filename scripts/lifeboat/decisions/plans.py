@@ -31,7 +31,7 @@ HOLDS_DATA = {
     "aws_s3_bucket_replication_configuration": "nothing is copied to the other region until it is back",
     "aws_s3_bucket_versioning": "what is overwritten is lost until it is back",
 }
-# Types that come back empty when they are only made anew: what is lost must be restored under the same name first.
+# Types that come back empty when they are only made anew: what is lost must be restored first.
 RESTORED_FIRST = {
     "aws_db_instance": "it is gone from AWS, and this plan would put an empty database in its place",
 }

@@ -27,6 +27,7 @@ from lifeboat.model import (
 RECENT = timedelta(minutes=15)
 INSTANCE = Address("module.app_instance.aws_instance.this")
 _AMI = "ami_id"
+TAKEN_OUT = "taken_out"  # where a recovery that is given up was taken out of the file
 
 
 def failure(
@@ -152,6 +153,24 @@ def launched(newest_first: Iterator[Recorded], *, running: ImageId) -> Launched 
     return None
 
 
+def wrote_generations(events: Sequence[Event]) -> list[str]:
+    """Return the machines on which a recovery wrote the database's generations into a recovery file, the last one last."""
+    hosts: dict[str, None] = {}
+    at = ""
+    for event in events:
+        if event.kind is EventKind.BEGUN:
+            at = str(event.data["host"])
+        elif event.kind is EventKind.INTENT and "generation" in event.data:
+            hosts.pop(at, None)
+            hosts[at] = None
+    return list(hosts)
+
+
+def taken_out(events: Iterable[Event]) -> set[str]:
+    """Return the machines on which what was not adopted was taken out of a recovery file again."""
+    return {str(event.data[TAKEN_OUT]) for event in events if TAKEN_OUT in event.data}
+
+
 def is_older(image: ImageId, launch: Launched, older: Iterable[Recorded]) -> bool:
     """Return whether an image was that of the recovery file before a recovery, or of a recovery before it."""
     return image == launch.before or any(chosen(one.events) == image for one in older)
@@ -163,12 +182,47 @@ def chosen(events: Sequence[Event]) -> ImageId | None:
     return next(map(ImageId, noted), None)
 
 
+def ordered_at(events: Sequence[Event]) -> datetime | None:
+    """Return when the instance was last ordered of RDS; None before that."""
+    return next((event.at for event in reversed(events) if _orders(event)), None)
+
+
+def since_ordered(events: Sequence[Event]) -> Sequence[Event]:
+    """Return what was written since then: of an instance that is made anew nothing holds that held of the one before."""
+    last = max((number for number, event in enumerate(events) if _orders(event)), default=-1)
+    return events[last + 1 :]
+
+
+def _orders(event: Event) -> bool:
+    return event.step == "restore" and event.kind is EventKind.INTENT
+
+
+def is_ours(events: Sequence[Event]) -> bool:
+    """Return whether a recovery has found the instance that was ordered last to be its own: an adoption takes the mark off."""
+    held = (EventKind.HOLDS, EventKind.DONE)
+    return any(event.step == "restore" and event.kind in held for event in since_ordered(events))
+
+
 def is_filled(events: Sequence[Event]) -> bool:
-    """Return whether a dump was restored into the instance that was ordered last: one that is made anew is empty again."""
-    numbered = list(enumerate(events))
-    ordered = [number for number, event in numbered if event.step == "restore" and event.kind is EventKind.INTENT]
-    filled = [number for number, event in numbered if event.step == "fill" and "filled" in event.data]
-    return bool(filled) and filled[-1] > max(ordered, default=-1)
+    """Return whether a dump was restored into the instance that was ordered last."""
+    return any(event.step == "fill" and "filled" in event.data for event in since_ordered(events))
+
+
+def is_proven(events: Sequence[Event]) -> bool:
+    """Return whether it was written down what the instance holds that was ordered last."""
+    return any(event.step == "proof" and "tables" in event.data for event in since_ordered(events))
+
+
+def is_adopting(events: Sequence[Event]) -> bool:
+    """Return whether an apply that adopts was begun, and nobody knows that it got through."""
+    return next(
+        (
+            event.kind is EventKind.INTENT or "error" in event.data
+            for event in reversed(events)
+            if event.step == "adopt" and event.kind in (EventKind.INTENT, EventKind.RESULT)
+        ),
+        False,
+    )
 
 
 def again(asked: Mapping[str, str | None], flags: Sequence[str], *, run: RunId | None, env: str) -> str:

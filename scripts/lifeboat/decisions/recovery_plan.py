@@ -14,17 +14,19 @@ _MODULE = "module.app_instance."
 _PATH = {"aws_instance", "aws_eip", "aws_eip_association", "aws_route53_record"}
 # What clients find the application by: it may be led to the instance, and never goes.
 _FOUND_BY = {"aws_eip": "the address", "aws_route53_record": "the public name"}
-# What follows the serving generation: who may read its password, what points to it, what watches and copies it.
-FOLLOWS = {
-    "aws_iam_role_policy",
-    "aws_secretsmanager_secret_version",
+# What names all generations at once: who may read their passwords. There is one of each, whichever generations there are.
+_READERS = {
+    "module.app_instance.aws_iam_role_policy.secrets",
+    "module.dump_job[0].aws_iam_role_policy.task",
+}
+# What leads the application to the serving generation: made anew with each change, and nothing is lost with the old one.
+_LEADS = "module.app_secrets.aws_secretsmanager_secret_version.database"
+# What each generation has of its own, which its address says: what watches and copies it.
+_OWN = {
     "aws_cloudwatch_metric_alarm",
-    "aws_db_event_subscription",
     "aws_backup_selection",
     "aws_backup_restore_testing_selection",
 }
-# Made anew with each change, and nothing is lost with the old one.
-_MADE_ANEW = {"aws_secretsmanager_secret_version"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,13 @@ def names_generation(address: str, generation: str) -> bool:
     return re.search(rf"(?<![a-z0-9]){generation}(?![0-9])", address) is not None
 
 
+def follows(change: Change, generation: str) -> bool:
+    """Return whether a change is of what follows this generation: of its own, or of what names it among all others."""
+    if change.address in _READERS:
+        return change.action not in LOSING
+    return change.resource_type in _OWN and names_generation(change.address, generation)
+
+
 def _why_not_for_database(change: Change, adoption: Adoption) -> str | None:
     generation = adoption.generation
     if change.resource_type == "aws_db_instance":
@@ -98,13 +107,15 @@ def _why_not_for_database(change: Change, adoption: Adoption) -> str | None:
     if change.resource_type == "aws_db_instance_automated_backups_replication":
         whole = f'module.database.aws_db_instance_automated_backups_replication.dr["{generation}"]'
         return None if change.address == whole else "it copies another generation's backups"
-    if change.resource_type not in FOLLOWS:
-        return "it has nothing to do with the database: something was edited, or drifted, since the last apply"
-    if any(names_generation(change.address, lost) for lost in adoption.lost):
+    if change.address == _LEADS and change.action is not Action.DELETE:
         return None
-    if change.action in LOSING and change.resource_type not in _MADE_ANEW:
+    if any(follows(change, lost) for lost in adoption.lost):
+        return None
+    if change.action in LOSING and (change.resource_type in _OWN or change.address in (*_READERS, _LEADS)):
         return "a recovery of the database destroys nothing"
-    return None
+    if follows(change, generation):
+        return None
+    return "it has nothing to do with the database: something was edited, or drifted, since the last apply"
 
 
 def _patterns(allowed: Iterable[str]) -> list[re.Pattern[str]]:

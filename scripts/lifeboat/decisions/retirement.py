@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lifeboat.database_model import RestoredInstance
-from lifeboat.decisions.recovery_plan import FOLLOWS, names_generation
-from lifeboat.model import LOSING, Action, Change, Plan
+from lifeboat.decisions.recovery_plan import follows
+from lifeboat.model import Action, Change, Plan
 
 
 def forbidden(generation: str, serving: str, instance: RestoredInstance | None) -> str | None:
@@ -37,10 +37,7 @@ def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
         (change, why)
         for change in plan.changes
         if not (change.address in own and change.action in (Action.DELETE, Action.UPDATE))
-        and not (
-            change.resource_type in FOLLOWS
-            and (change.action not in LOSING or names_generation(change.address, generation))
-        )
+        and not follows(change, generation)
     ]
 
 

@@ -29,10 +29,15 @@ def _adopted(c: Recovering) -> bool:
 
 def _options(c: Recovering) -> dict[str, dict[str, Any]]:
     """Return the generations that the files shall name once the new one is among them, with what they say of each."""
-    text = recovery_file.text(c.site)
-    present = generations.options(text, database_copies.recorded(c.site))
+    text, recorded = recovery_file.text(c.site), database_copies.recorded(c.site)
     new = c.fact("generation")
-    if new is None or new in present:
+    if new in recorded:
+        # Where it was adopted from another checkout, no file of this one names it.
+        planned = generations.without(c.fact("generations") or {}, new)
+        present = generations.options(text, recorded, planned=planned)
+        return generations.with_adopted(present, new, copied=database_copies.copied(c.site))
+    present = generations.options(text, recorded)
+    if new is None:
         return present
     restores, name = c.site.database_restores(c.recovery.region), c.recovery.application
     lost = [one for one in present if restores.instance(generations.identifier(name, one)) is None]
@@ -91,9 +96,8 @@ def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
 
 def file_names_generation(c: Recovering) -> Gap | None:
     """Does the recovery file name the new generation for every later apply?"""
-    new, text = c.fact("generation"), recovery_file.text(c.site)
-    named = {} if text is None or new is None else generations.options(text, [new])
-    if new is not None and named.get(new) and generations.active_in(text) == new:
+    new = c.fact("generation")
+    if new is not None and generations.says(recovery_file.text(c.site), _options(c), new):
         return None
     name = c.site.project.recovery_file.name
     return Gap(text=f"environments/{name} must name {new or 'the next generation'}, else no later apply knows it")

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, RestoredInstance, Verdict
+from lifeboat.decisions import recoveries
 from lifeboat.dumps import recovery_choice
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
-from lifeboat.model import EventKind, Gap, Secret, Tag
+from lifeboat.model import Gap, Secret, Tag
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -20,7 +21,9 @@ RESTORED = 3  # how deep a verification looks that restores: as deep as what a r
 
 def data_is_proven(c: Recovering) -> Gap | None:
     """Is it written down what the restored database holds, and until when?"""
-    return None if c.fact("tables") is not None else Gap(text="nobody has looked into the restored database")
+    if recoveries.is_proven(c.journal.events):
+        return None
+    return Gap(text="nobody has looked into the restored database")
 
 
 def prove_data(c: Recovering, turn: Turn) -> None:
@@ -28,9 +31,7 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     found = next_generation.instance(c)
     if found is None:
         raise Failed("there is no restored database")
-    ordered = next(
-        (event.at for event in c.journal.events if event.step == "restore" and event.kind is EventKind.INTENT), c.now()
-    )
+    ordered = recoveries.ordered_at(c.journal.events) or c.now()
     proof = c.site.database_answers(_url(c, found)).proof(before=ordered)
     if proof.with_rows == 0 and not c.request.accept_flagged:
         env, what = c.site.project.env, f"{proof.tables} tables and no row in any" if proof.tables else "no table"

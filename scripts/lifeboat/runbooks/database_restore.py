@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from lifeboat.database_model import InstanceSettings, PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
-from lifeboat.decisions import generations
+from lifeboat.database_model import InstanceSettings, RestoreOrder
+from lifeboat.decisions import databases, decided_copies, generations
 from lifeboat.errors import ChoiceGone, IntegrityFailure, Unreachable
-from lifeboat.model import EventKind, Gap
+from lifeboat.model import Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -16,8 +16,7 @@ from lifeboat.stack import database_copies
 
 _POLL_SECONDS = 5.0
 _SOON_SECONDS = 1.0
-# RDS user guide, "Viewing Amazon RDS DB instance status": none of these becomes usable by itself.
-_BROKEN = ("failed", "restore-error", "inaccessible-encryption-credentials", "storage-full")
+_MISSED = 12  # polls in which RDS may not show yet what was ordered of it; what is missed for longer is ordered anew
 _RESTORE_LIMIT = timedelta(hours=12)
 
 
@@ -29,12 +28,17 @@ def is_restored(c: Recovering) -> Gap | None:
     found = next_generation.instance(c)
     if found is None:
         return Gap(text=f"{name} does not exist")
-    if not _seen_as_ours(c) and not next_generation.is_of_this_run(c, found):
+    if not next_generation.was_seen_as_ours(c) and not next_generation.is_of_this_run(c, found):
         raise ChoiceGone(
             f"there is a database {name} that this recovery did not make",
             hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew: another name is taken",
         )
-    if found.status in _BROKEN or found.status.startswith("incompatible-"):
+    if found.status == "deleting":
+        raise ChoiceGone(
+            f"{name} is being deleted: this recovery was being given up",
+            hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew",
+        )
+    if databases.is_broken(found.status):
         env, copy = c.site.project.env, c.fact("copy")
         raise ChoiceGone(
             f"{name} is {found.status}: {copy} cannot be restored",
@@ -44,40 +48,32 @@ def is_restored(c: Recovering) -> Gap | None:
     return None if found.usable else Gap(text=f"{name} is {found.status}")
 
 
-def _seen_as_ours(c: Recovering) -> bool:
-    """Whether this recovery has found the instance to be its own before: an adoption takes the mark off."""
-    held = (EventKind.HOLDS, EventKind.DONE)
-    return any(event.step == "restore" and event.kind in held for event in c.journal.events)
-
-
 def restore(c: Recovering, turn: Turn) -> None:
     """Order the restore with the settings of the serving instance, of a dump an empty one, and wait until it answers."""
-    restores = c.site.database_restores(c.recovery.region)
+    missed = _MISSED
+    with c.tell.waiting() as show:
+        while (gap := is_restored(c)) is not None:
+            missed = missed + 1 if next_generation.instance(c) is None else 0
+            if missed > _MISSED:
+                _order_it(c, turn)
+                missed = 0
+            show(gap.text)
+            turn.sleep(_POLL_SECONDS)
+
+
+def _order_it(c: Recovering, turn: Turn) -> None:
     order = _order(c)
-    if next_generation.instance(c) is None:
-        what = "make an empty" if next_generation.is_from_dump(c) else "restore"
-        with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
-            restores.restore(order)
-    _wait(c, turn, is_restored, _POLL_SECONDS)
+    what = "make an empty" if next_generation.is_from_dump(c) else "restore"
+    with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
+        c.site.database_restores(c.recovery.region).restore(order)
 
 
 def _order(c: Recovering) -> RestoreOrder:
-    to = c.fact("copy_to")
-    point = RecoveryPoint(
-        id=RecoveryPointId(c.fact("copy")),
-        kind=PointKind(c.fact("copy_kind")),
-        database=c.fact("source"),
-        region=c.recovery.region,
-        taken_at=datetime.fromisoformat(c.fact("as_of")),
-        status="available",
-        size=c.fact("size"),
-        source=c.fact("source"),
-        key=None,
-    )
+    decided = next_generation.decided(c)
     return RestoreOrder(
-        point=point,
-        to=None if to is None else datetime.fromisoformat(to),
-        identifier=c.fact("identifier"),
+        point=decided_copies.restored_in(decided, c.recovery.region),
+        to=decided.to,
+        identifier=decided.identifier,
         settings=_settings(c),
         run=c.journal.run,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lifeboat.clients.database_restores import RUN_TAG
 from lifeboat.database_model import LATEST_DUMP, PointKind, RestoredInstance, dump_begun_at
-from lifeboat.errors import ChoiceGone
+from lifeboat.decisions import decided_copies, recoveries
+from lifeboat.decisions.decided_copies import DecidedCopy
+from lifeboat.errors import ChoiceGone, Failed
 from lifeboat.model import Recovery, Secret
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.stack import database_access
@@ -17,6 +19,14 @@ def named(c: Recovering) -> str:
     return str(c.fact("identifier") or "the next generation")
 
 
+def decided(c: Recovering) -> DecidedCopy:
+    """Return the copy that was decided on; raises Failed where none is."""
+    found = decided_copies.decided(c.fact)
+    if found is None:
+        raise Failed("no copy is decided on")
+    return found
+
+
 def instance(c: Recovering) -> RestoredInstance | None:
     """Return its instance; None where there is none yet, or no copy is decided on."""
     name = c.fact("identifier")
@@ -26,6 +36,11 @@ def instance(c: Recovering) -> RestoredInstance | None:
 def is_of_this_run(c: Recovering, found: RestoredInstance) -> bool:
     """Whether the instance bears the mark of this recovery: made by it, adopted by nobody, serving nobody."""
     return found.tags.get(RUN_TAG) == c.journal.run
+
+
+def was_seen_as_ours(c: Recovering) -> bool:
+    """Whether this recovery has found it to be its own before, with the mark that an adoption takes off."""
+    return recoveries.is_ours(c.journal.events)
 
 
 def require_of_this_run(c: Recovering, found: RestoredInstance) -> None:

@@ -145,7 +145,11 @@ SCENARIOS = (
                 3,
                 "Read which change it refuses, or what must be there first; `--allow ADDRESS` lets the plan touch more.",
             ),
-            (4, "`lifeboat resume`, here or elsewhere; `lifeboat abort` gives it up and deletes what it restored."),
+            (
+                4,
+                "`lifeboat resume`, here or elsewhere; `lifeboat abort` gives it up and deletes what it restored, unless an"
+                " apply that was cut off may have led the application to it.",
+            ),
             (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
             (6, "No copy holds that moment, or the one that was chosen cannot be restored: `lifeboat plan-recovery`."),
             (

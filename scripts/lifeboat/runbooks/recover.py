@@ -68,10 +68,11 @@ def _require_database(c: Recovering, identifier: str) -> None:
         return
     why = databases.why_dead(identifier, status)
     if why is not None:
+        env = c.site.project.env
         raise Refused(
             f"{why}: no new instance would answer, and the old one is not at fault",
-            hint="bring the database back first, from its snapshots or to a point in time: aws rds describe-db-snapshots"
-            f" --db-instance-identifier {identifier} --region {c.recovery.region}; a stopped one: aws rds start-db-instance",
+            hint=f"lifeboat recover --scope full -e {env} brings both back, --scope database the database alone; a stopped"
+            f" one: aws rds start-db-instance --db-instance-identifier {identifier} --region {c.recovery.region}",
         )
 
 

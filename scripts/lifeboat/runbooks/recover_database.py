@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import CopyCandidate, PointKind, RecoveryPointId, WantedCopy
-from lifeboat.decisions import database_choice, deployments, generations
+from lifeboat.decisions import database_choice, decided_copies, deployments, generations
 from lifeboat.decisions.database_choice import Choosing
+from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.durations import said
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import GitLabUnreachable, Refused
+from lifeboat.errors import GitLabUnreachable, Refused, WrongConfiguration
 from lifeboat.model import DatabaseReport, Gap, InstanceId
 from lifeboat.runbooks import (
     database_adoption,
@@ -49,8 +50,17 @@ def database_is_at_hand(c: Recovering) -> Gap | None:
 
 
 def require_readable(c: Recovering) -> None:
-    """Raise IntegrityFailure where the recovery file is not what we write."""
+    """Raise IntegrityFailure where the recovery file is not what we write, WrongConfiguration where no authorities are.
+
+    Without these, hours later nobody could check that what was restored is the database, before it gets its password.
+    """
     generations.options(recovery_file.text(c.site), database_copies.recorded(c.site))
+    authorities = c.site.new_postgres(c.recovery).address.ca_file
+    if authorities is not None and not authorities.is_file():
+        raise WrongConfiguration(
+            f"there is no file {authorities}, which [database] ca_file names: nobody could check whom the password goes to",
+            hint=f"put the bundle of {c.recovery.region} from truststore.pki.rds.amazonaws.com there",
+        )
 
 
 def _require_host(c: Recovering) -> None:
@@ -155,39 +165,34 @@ def _to_agree(c: Recovering, made: _Made) -> list[str]:
 def choose_copy(c: Recovering, turn: Turn) -> None:
     """Write down the copy, why it and not the others, and the generation that comes of it."""
     made = _chosen(c)
-    chosen, found = made.chosen, made.choosing
     to_agree = _to_agree(c, made)
     if to_agree:
         c.agree(to_agree)
-    recovery, point = c.recovery, chosen.point
-    name = recovery.application
-    present = database_copies.recorded(c.site)
-    new = generations.following(
-        name,
-        {
-            *(generations.identifier(name, generation) for generation in present),
-            *c.site.database_restores(recovery.region).names(),
-        },
-    )
+    point, found, serving = made.chosen.point, made.choosing, c.recovery.database
     turn.note(
         f"{point.id} ({point.kind.value} of {point.database}): {found.choice.why}",
-        # By its id and its ARN: neither retention nor prune takes away what a run that has not ended names.
-        copy=point.id,
-        copy_arn=point.arn,
-        copy_kind=point.kind.value,
-        copy_region=point.region,
-        source=point.database,
-        size=point.size,
         raw_size=made.raw_size,
-        copy_to=None if made.to is None else made.to.isoformat(),
-        as_of=made.as_of.isoformat(),
+        **decided_copies.facts(_decided(c, made)),
         unseen=[f"{one.what} in {one.region}" for one in found.hidden],
         why_copy=found.choice.why,
         other_copies={other.id: why for other, why in found.others},
+        old_generation=serving.active_generation,
+        old_identifier=serving.identifier,
+    )
+
+
+def _decided(c: Recovering, made: _Made) -> DecidedCopy:
+    """Return the copy as what it becomes: a generation that never left a trace."""
+    recovery = c.recovery
+    name = recovery.application
+    present = {generations.identifier(name, generation) for generation in database_copies.recorded(c.site)}
+    new = generations.following(name, {*present, *c.site.database_restores(recovery.region).names()})
+    return DecidedCopy(
+        point=made.chosen.point,
+        as_of=made.as_of,
+        to=made.to,
         generation=new,
         identifier=generations.identifier(name, new),
-        old_generation=recovery.database.active_generation,
-        old_identifier=recovery.database.identifier,
     )
 
 

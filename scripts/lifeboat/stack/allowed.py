@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lifeboat.decisions import plans
+from lifeboat.decisions import generations, plans, recoveries
 from lifeboat.errors import Refused
 from lifeboat.model import Change, Plan
 from lifeboat.site import Site
-from lifeboat.stack import recovered
+from lifeboat.stack import database_copies, recovered, recovery_file
 
 STACK = "stack"
 
@@ -23,13 +23,35 @@ def require(site: Site, plan: Plan, root: str) -> list[str]:
             hint=_instead(site, plan, [change for change, _ in judgement.refused]),
         )
     if root == STACK:
+        _require_no_empty_one(site, plan)
         recovered.require_kept(site, plan)
     return [f"{change.action.value} {change.address}: {why}" for change, why in judgement.to_agree]
 
 
+def _require_no_empty_one(site: Site, plan: Plan) -> None:
+    """Raise Refused where a plan would make an empty database beside those that there are, or in place of a retired one."""
+    made = generations.made_empty(plan)
+    known = sorted(database_copies.recorded(site)) if made else []
+    if not known:
+        return
+    names = ", ".join(generations.of_address(change.address) or "" for change in made)
+    raise Refused(
+        f"this plan would make an empty database, {names}: Terraform's state knows {', '.join(known)}, and a generation"
+        " beside these comes of a recovery only",
+        hint=recovered.fetching(site),
+    )
+
+
 def _instead(site: Site, plan: Plan, refused: Sequence[Change]) -> str:
     """Return what to do instead of an apply that was refused."""
-    if not all(change.address in plan.gone for change in refused):
-        return "change the configuration so that it stays; if it truly must go: terraform state rm, then by hand"
-    snapshots = "aws rds describe-db-snapshots --query 'DBSnapshots[].[DBSnapshotIdentifier,SnapshotCreateTime]'"
-    return f"restore it under the same name, then apply again; its snapshots: {site.shell(snapshots)}"
+    if all(change.address in plan.gone for change in refused):
+        env = site.project.env
+        scope = "full" if recoveries.INSTANCE in plan.gone else "database"
+        return (
+            f"lifeboat plan-recovery -e {env} shows what it can come back from, and lifeboat recover --scope {scope}"
+            f" -e {env} brings it back"
+        )
+    if unnamed := generations.unnamed(recovery_file.text(site), refused):
+        env, named = site.project.env, ", ".join(unnamed)
+        return f"{recovered.fetching(site)}; to take {named} away on purpose: lifeboat retire {unnamed[0]} -e {env}"
+    return "change the configuration so that it stays; if it truly must go: terraform state rm, then by hand"

@@ -8,7 +8,7 @@ from lifeboat import config
 from lifeboat.decisions import recoveries
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import IntegrityFailure, Refused
-from lifeboat.model import ImageId, ImageUse, Plan, RunState
+from lifeboat.model import ImageId, ImageUse, Plan, RunId, RunState
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -59,6 +59,27 @@ def images_chosen(site: Site) -> list[ImageUse]:
         if image is not None and run_states.state(events) is not RunState.ENDED:
             found.append(ImageUse(image=image, by=f"the recovery {run}, which has not ended"))
     return found
+
+
+def fetching(site: Site) -> str:
+    """Return what to do in a checkout whose recovery file is not the newest one."""
+    name = f"environments/{site.project.recovery_file.name}"
+    made = _adopting(site)
+    where = "" if made is None else f" in the checkout on {made[1]}, in which the recovery {made[0]} was made,"
+    return f"commit {name}{where} and fetch it here: it says which databases there are, and which of them serves"
+
+
+def _adopting(site: Site) -> tuple[RunId, str] | None:
+    """Return the newest recovery that wrote of generations into a recovery file, and the machine; None: nobody knows."""
+    try:
+        for one in _newest(site):
+            given_up = recoveries.taken_out(one.events)
+            hosts = [host for host in recoveries.wrote_generations(one.events) if host not in given_up]
+            if hosts:
+                return one.run, hosts[-1]
+    except IntegrityFailure:
+        return None
+    return None
 
 
 def _newest(site: Site) -> Iterator[recoveries.Recorded]:

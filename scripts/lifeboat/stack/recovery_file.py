@@ -12,8 +12,11 @@ def text(site: Site) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-def write(site: Site, wanted: str) -> None:
-    """Put this in its place at once: whoever is cut off here leaves the old file or the new one."""
+def write(site: Site, wanted: str | None) -> None:
+    """Put this in its place at once, None: no file. Whoever is cut off here leaves the old one or the new one."""
     path = site.project.recovery_file
+    if wanted is None:
+        path.unlink(missing_ok=True)
+        return
     private_files.write(path, wanted.encode())
     path.chmod(0o644)  # it is committed
