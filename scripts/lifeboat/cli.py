@@ -18,6 +18,7 @@ from lifeboat.cli_dns import dns
 from lifeboat.cli_gitlab import gitlab
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
 from lifeboat.cli_snapshot import snapshot
+from lifeboat.cli_state import state
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
@@ -53,6 +54,7 @@ app.add_typer(application, name="app")
 app.add_typer(gitlab, name="gitlab")
 app.add_typer(dns, name="dns")
 app.add_typer(snapshot, name="snapshot")
+app.add_typer(state, name="state")
 cli_backups.add_to(app)
 cli_dump.add_to(app)
 cli_recover.add_to(app)

@@ -39,18 +39,21 @@ from lifeboat.clients.names import Names
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
+from lifeboat.clients.run_spans import RunSpans
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.state_versions import StateVersions
 from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
 from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
-from lifeboat.decisions import manifests
+from lifeboat.decisions import manifests, state_documents
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
+from lifeboat.state_model import StatePlace, StateRoot
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -167,6 +170,36 @@ class Site:
             table=state.lock_table,
             keeps_digest=state.lock_mode != "lockfile",
         )
+
+    def state_versions(self, root: StateRoot) -> StateVersions:
+        """Return the history of a root's state, in the bucket that is written to."""
+        state, application = self.project.environment.state, self.project.environment.application
+        # Root 1's is put there by lifeboat, under the environment's lease; Terraform keeps no digest of it.
+        keeps = root is StateRoot.STACK and state.lock_mode != "lockfile"
+        return self._versions(root, (state.bucket, application.region), keeps_digest=keeps)
+
+    def replica_state_versions(self, root: StateRoot) -> StateVersions:
+        """Return the same as S3 copied it to the other region, version ids included; of it no digest is kept."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return self._versions(root, (state.replica_bucket, application.dr_region), keeps_digest=False)
+
+    def _versions(self, root: StateRoot, where: tuple[str, str], *, keeps_digest: bool) -> StateVersions:
+        state, (bucket, region) = self.project.environment.state, where
+        place = StatePlace(
+            root=root,
+            bucket=bucket,
+            key=state.key if root is StateRoot.STACK else state.root_key,
+            region=region,
+            keeps_digest=keeps_digest,
+            replica=bucket == state.replica_bucket,
+        )
+        return StateVersions(
+            s3=self.client("s3", region), place=place, read=state_documents.facts, digest=self._store(place.key).digest
+        )
+
+    def run_spans(self, bucket: str, region: str) -> RunSpans:
+        """Return when runs worked: those whose journals are in a state bucket, and those of this machine."""
+        return RunSpans(s3=self.client("s3", region), bucket=bucket, work=self.project.work)
 
     def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
         """Return the lease on this environment, for one run; what keeps us from taking it at once is told."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
+from lifeboat.model import Address, Choice, RunId
+
 VersionId = NewType("VersionId", str)
+AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
 
 
 class StateRoot(StrEnum):
@@ -66,3 +70,158 @@ class StateHistory:
     def current(self) -> StateEntry | None:
         """What stands on top: a version, or a delete marker; None where there never was an object."""
         return next((entry for entry in self.entries if entry.latest), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatePlace:
+    """Where one state object lies: in the bucket that Terraform writes to, or in its copy in the other region."""
+
+    root: StateRoot
+    bucket: str
+    key: str
+    region: str
+    keeps_digest: bool
+    replica: bool
+
+    @property
+    def url(self) -> str:
+        """The object, as people write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateWarning:
+    """What is amiss with a history, and the command that goes on."""
+
+    what: str
+    next: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpan:
+    """From when to when a recorded run worked, and whose it was (None: to be read in its journal).
+
+    `ended` is None where it was killed, or works still.
+    """
+
+    run: RunId
+    begun: datetime
+    ended: datetime | None
+    by: str | None
+
+
+# -- what a state is held against, and which version is wanted -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whose:
+    """Of which environment a state must be, and of which lineage (None: nobody remembers)."""
+
+    environment: str
+    lineage: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneVersion:
+    """The version of this id, whatever stands before and after it."""
+
+    version_id: VersionId
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatestGood:
+    """The newest version that is sound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtTime:
+    """The newest sound version that was written by then."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeforeRun:
+    """The newest sound version that was written before a run began."""
+
+    run: RunId
+    began: datetime
+
+
+WantedVersion = OneVersion | LatestGood | AtTime | BeforeRun
+StateChoice = Choice[StateEntry]
+
+
+# -- what is in a state ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceView:
+    """One instance of a managed resource in a state; `module` is empty for the root, `deposed` the key of what is left.
+
+    `id` is fit to be shown. `attributes` are not, as they are: `sensitive` are the paths in them that the state marks.
+    """
+
+    address: Address
+    module: str
+    kind: str
+    id: str
+    deposed: str | None
+    attributes: Mapping[str, object] = field(repr=False, hash=False)
+    sensitive: frozenset[AttributePath] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOutput:
+    """One output of a root; `value` is JSON, fit to be shown."""
+
+    name: str
+    sensitive: bool
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeChange:
+    """One attribute before and after, as JSON fit to be shown; None where there was or is none."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceChange:
+    """What became of a resource that both states have; its id changed where it was replaced."""
+
+    address: Address
+    old_id: str
+    new_id: str
+    changes: tuple[AttributeChange, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A resource that is the same and has another address."""
+
+    old: Address
+    new: Address
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateDiff:
+    """What one state has that another has not; addresses in order."""
+
+    added: tuple[ResourceView, ...]
+    removed: tuple[ResourceView, ...]
+    moved: tuple[Move, ...]
+    replaced: tuple[ResourceChange, ...]
+    changed: tuple[ResourceChange, ...]
+    outputs: tuple[AttributeChange, ...]
+    lineages: tuple[str, str]
+
+    @property
+    def same(self) -> bool:
+        """Whether both say the same of the world, whatever their serials are."""
+        found = (self.added, self.removed, self.moved, self.replaced, self.changed, self.outputs)
+        return not any(found) and len(set(self.lineages)) == 1

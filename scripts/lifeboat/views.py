@@ -437,6 +437,13 @@ def lines(texts: Iterable[str]) -> None:
         sys.stdout.write(text + "\n")
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines with their columns below each other: of tens of thousands too, in a second."""
+    width = max(len(row) for row in rows)
+    columns = [max(len(row[number]) for row in rows if len(row) > number) for number in range(width)]
+    return ["  ".join(cell.ljust(size) for cell, size in zip(row, columns, strict=False)).rstrip() for row in rows]
+
+
 def document(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document, piece by piece: the whole text of a long one would take as much memory once more."""
     sys.stdout.writelines(json.JSONEncoder(indent=2, default=str).iterencode(content))

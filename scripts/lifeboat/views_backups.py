@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_points import UNSEEN_KEY, humane
 from lifeboat.decisions.recovery_points import summary as counted
 from lifeboat.dumps.retaining import Retention, summary
-from lifeboat.views import console, findings, lines, pairs
+from lifeboat.views import aligned, console, findings, lines, pairs
 
 _HEADINGS = (
     "id",
@@ -45,7 +45,7 @@ def points(found: PointList) -> None:
     """Print every recovery point, newest first; above them, a row for each place that could not be looked at."""
     rows = [_row(point, found.now) for point in found.points]
     unseen = [("?", one.what, "unknown", "", "", one.region) for one in found.unseen]
-    printed = _aligned([_HEADINGS, *unseen, *rows])
+    printed = aligned([_HEADINGS, *unseen, *rows])
     out = console(stderr=False)
     lines(printed[:1])
     for line, one in zip(printed[1:], found.unseen, strict=False):
@@ -53,13 +53,6 @@ def points(found: PointList) -> None:
     lines(printed[1 + len(unseen) :])
     more = f"; unknown: {len(unseen)} places, so there may be more" if unseen else ""
     lines([f"{counted(found)}{more}"])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines with their columns below each other: of tens of thousands too, in a second."""
-    width = max(len(row) for row in rows)
-    columns = [max(len(row[number]) for row in rows if len(row) > number) for number in range(width)]
-    return ["  ".join(cell.ljust(size) for cell, size in zip(row, columns, strict=False)).rstrip() for row in rows]
 
 
 def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
@@ -188,8 +181,8 @@ def _manifest(manifest: Manifest) -> None:
             ("extensions", ", ".join(f"{e.name} {e.version}" for e in manifest.contents.extensions) or "none"),
         ]
     )
-    lines(["", *_aligned([("table", "rows"), *((str(t.table), str(t.rows)) for t in tables)]), ""])
-    lines(_aligned([("file", "size"), *((file.name, humane(file.size)) for file in manifest.files)]))
+    lines(["", *aligned([("table", "rows"), *((str(t.table), str(t.rows)) for t in tables)]), ""])
+    lines(aligned([("file", "size"), *((file.name, humane(file.size)) for file in manifest.files)]))
     findings(manifest.flags)
 
 
@@ -223,7 +216,7 @@ def described_document(found: Described, now: datetime) -> dict[str, Any]:
 def retention(found: Retention) -> None:
     """Print what becomes of each dump, newest first, with every reason."""
     rows = [_fate(fate) for fate in found.fates]
-    lines(_aligned([("dump", "database", "kept as", "why"), *rows]))
+    lines(aligned([("dump", "database", "kept as", "why"), *rows]))
     lines([summary(found.fates)])
     findings(found.findings)
 
@@ -250,7 +243,7 @@ def pruning(found: SnapshotPruning) -> None:
     """Print which snapshots go and which stay, each with the reason."""
     goes = [("goes", j.what.id, j.what.region, j.why) for j in found.removed]
     stays = [("stays", j.what.id, j.what.region, j.why) for j in found.kept]
-    lines(_aligned([("", "snapshot", "region", "why"), *goes, *stays]))
+    lines(aligned([("", "snapshot", "region", "why"), *goes, *stays]))
 
 
 def pruning_document(found: SnapshotPruning) -> dict[str, Any]:

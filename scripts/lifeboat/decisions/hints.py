@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local", "retention", "snapshot"})
+GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local", "retention", "snapshot", "state"})
 VERBS = frozenset(
     {
         "abort",

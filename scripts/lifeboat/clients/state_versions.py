@@ -1,0 +1,219 @@
+"""The versions and delete markers of one state object in S3, listed to the end and read a few at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifeboat.clients import sdk
+from lifeboat.clients.sdk import translated
+from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
+from lifeboat.state_model import StateEntry, StateFacts, StateHistory, StatePlace, StateRoot, VersionId
+
+_AT_ONCE = 16  # as many as a client has connections
+_READINGS = 3  # of a version whose transfer breaks off
+# What S3 says of one version alone: its key is disabled or gone, or it lies in an archive.
+_ITS_OWN_FAULT = ("KMS.", "InvalidObjectState")
+_NO_VERSION = {"NoSuchVersion", "NoSuchKey", "404"}
+# An id that S3 never gave; one of a delete marker, which cannot be read.
+_NO_CONTENT = {*_NO_VERSION, "InvalidArgument", "MethodNotAllowed", "405"}
+BY, RUN, FROM = "lifeboat-by", "lifeboat-run", "lifeboat-from"  # metadata of what lifeboat itself wrote
+
+
+class StateVersions:
+    """One state object's history. `read` makes facts of a body or raises ValueError; `digest` is what Terraform keeps."""
+
+    def __init__(
+        self,
+        *,
+        s3: Any,
+        place: StatePlace,
+        read: Callable[[bytes], StateFacts],
+        digest: Callable[[], str | None],
+    ) -> None:
+        self._s3 = s3
+        self.place = place
+        self._read = read
+        self._digest = digest
+        self._reading = threading.Lock()
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def listed(self) -> list[StateEntry]:
+        """Return all entries, newest first, as a listing shows them: nothing is read of any version.
+
+        Raises NothingFits where there is no bucket, Unreachable where it may not be listed or the listing is cut off.
+        """
+        with self._listing():
+            found = list(self._entries())
+        # In one second S3 tells versions and markers apart from each other only by which is the latest.
+        return sorted(found, key=lambda entry: (entry.latest, entry.written_at, entry.marker), reverse=True)
+
+    def _entries(self) -> Iterator[StateEntry]:
+        pages = self._s3.get_paginator("list_object_versions")
+        more = False
+        for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.key):
+            # botocore takes an empty answer for a page without entries, and a page that does not say where the next one
+            # begins for the last.
+            if "IsTruncated" not in page:
+                raise Unreachable(f"cannot list the versions of {self.place.url}: the answer is cut off")
+            more = page["IsTruncated"]
+            for version in page.get("Versions", []):
+                if version["Key"] == self.place.key:  # the prefix is also that of the lock file
+                    yield _entry(version, size=int(version["Size"]))
+            for marker in page.get("DeleteMarkers", []):
+                if marker["Key"] == self.place.key:
+                    yield replace(_entry(marker, size=None), marker=True)
+        if more:
+            raise Unreachable(
+                f"cannot list the versions of {self.place.url}: there are more, and S3 does not say where"
+            )
+
+    def history(self, tell: Callable[[str], None] = lambda _: None) -> StateHistory:
+        """Return all entries with what each version says of itself, and the digest; how far it is is told.
+
+        A version that is no state, or whose key is gone, has its damage said; what may not be read raises Unreachable.
+        """
+        entries = self.listed()
+        digest = self._digest() if self.place.keeps_digest else None
+        done = 0
+        found = []
+        # A body is reduced to its facts where it is read, so that as many are in memory as connections are open.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                for entry in pool.map(self._with_facts, entries):
+                    found.append(entry)
+                    done += 1
+                    tell(f"read {done} of {len(entries)} versions of {self.place.url}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return StateHistory(
+            root=self.place.root,
+            bucket=self.place.bucket,
+            key=self.place.key,
+            region=self.place.region,
+            entries=tuple(found),
+            keeps_digest=self.place.keeps_digest,
+            digest=digest,
+        )
+
+    def _with_facts(self, entry: StateEntry) -> StateEntry:
+        if entry.marker:
+            return entry
+        with translated(f"read version {entry.version_id} of {self.place.url}", hint=self._may("s3:GetObjectVersion")):
+            try:
+                got = self._got(entry.version_id)
+            except ClientError as error:
+                if sdk.code(error) in _NO_VERSION:
+                    return replace(entry, damage="it went away while it was listed")
+                if sdk.code(error).startswith(_ITS_OWN_FAULT):
+                    return replace(entry, damage=f"S3 does not give it: {sdk.code(error)}")
+                raise
+        found = replace(entry, by=got.by, md5=hashlib.md5(got.body, usedforsecurity=False).hexdigest())
+        try:
+            with self._reading:  # what is parsed takes ten times the memory of its text, so one at a time
+                return replace(found, facts=self._read(got.body))
+        except ValueError as error:
+            return replace(found, damage=str(error))
+
+    def body(self, version_id: VersionId) -> bytes:
+        """Return the content of a version; raises NothingFits where there is no such version, or it is a delete marker."""
+        what = f"read version {version_id} of {self.place.url}"
+        with translated(what, hint=self._may("s3:GetObjectVersion")), self._in_a_bucket():
+            try:
+                return self._got(version_id).body
+            except ClientError as error:
+                if sdk.code(error) not in _NO_CONTENT:
+                    raise
+                raise NothingFits(
+                    f"there is no version {version_id} of {self.place.url}",
+                    hint=f"lifeboat state list{options(self.place)} lists them all",
+                ) from None
+
+    def _got(self, version_id: VersionId) -> _Got:
+        for reading in range(_READINGS):
+            try:
+                answer = self._s3.get_object(Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id)
+                return _Got(body=answer["Body"].read(), by=_written_by(answer.get("Metadata", {})))
+            except sdk.NO_ANSWER:
+                if reading == _READINGS - 1:
+                    raise
+        raise AssertionError("the last reading returns or raises")
+
+    # -- what to do next -----------------------------------------------------------------------------------------------
+
+    def _may(self, action: str) -> str:
+        return f"where permissions refuse it: take a role that has {action} on {self.place.bucket}"
+
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        what = f"list the versions of {self.place.url}"
+        with translated(what, hint=self._may("s3:ListBucketVersions")), self._in_a_bucket():
+            yield
+
+    @contextmanager
+    def _in_a_bucket(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if sdk.code(error) != "NoSuchBucket":
+                raise
+            other = f"lifeboat state list{options(replace(self.place, replica=not self.place.replica))}"
+            raise NothingFits(
+                f"there is no state bucket {self.place.bucket} in {self.place.region}",
+                hint=f"{other} looks into the other region; where nothing was ever applied: lifeboat apply",
+            ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Got:
+    """A version's content, and who wrote it as far as it says so."""
+
+    body: bytes
+    by: str | None
+
+
+def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
+    return StateEntry(
+        version_id=VersionId(found["VersionId"]),
+        written_at=found["LastModified"].astimezone(UTC),
+        latest=bool(found["IsLatest"]),
+        size=size,
+    )
+
+
+def _written_by(metadata: dict[str, str]) -> str | None:
+    if BY not in metadata:
+        return None
+    parts = [metadata[BY]]
+    if metadata.get(RUN):
+        parts.append(f"run {metadata[RUN]}")
+    if metadata.get(FROM):
+        parts.append(f"of version {metadata[FROM]}")
+    return ", ".join(parts)
+
+
+def options(place: StatePlace) -> str:
+    """Return the options by which the commands about a state mean this one."""
+    root = "" if place.root is StateRoot.STACK else f" --root {place.root.value}"
+    return f"{root} --replica" if place.replica else root
+
+
+def local_file(path: Path) -> bytes:
+    """Return the content of a state file on this machine; raises WrongConfiguration where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WrongConfiguration(
+            f"cannot read {path}: {error.strerror or error}", hint=f"ls -l {path.parent} shows what is there"
+        ) from error

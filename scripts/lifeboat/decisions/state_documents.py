@@ -1,0 +1,213 @@
+"""What a state file says: its serial and lineage, its resources and outputs, and why something is no state at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lifeboat.decisions import state_secrets
+from lifeboat.decisions.state_secrets import MASK, Secrets
+from lifeboat.model import Address, state_address
+from lifeboat.state_model import AttributePath, ResourceView, StateFacts, StateOutput
+
+FORMAT = 4  # of Terraform 0.12 and all since (internal/states/statefile/version4.go)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateDocument:
+    """A state that was read whole: the managed resources of it, its outputs, and what must never be shown.
+
+    `raw_outputs` are the values as they are, the sensitive ones too.
+    """
+
+    facts: StateFacts
+    resources: Mapping[Address, ResourceView]
+    outputs: Mapping[str, StateOutput]
+    raw_outputs: Mapping[str, object] = field(repr=False)
+    data_sources: int
+    secrets: Secrets
+
+
+def facts(body: bytes) -> StateFacts:
+    """Return what a state says of itself; raises ValueError with the reason, in plain words, where it is none."""
+    return _facts(_document(body))
+
+
+def read(body: bytes) -> StateDocument:
+    """Return a state with all that is in it; raises ValueError, as `facts` does."""
+    document = _document(body)
+    said = _facts(document)
+    views = {view.address: view for view in _views(document)}
+    outputs = _outputs(document)
+    secrets = state_secrets.secrets(
+        [
+            *((view.attributes, view.sensitive) for view in views.values()),
+            *(
+                ({name: found["value"]}, frozenset([(name,)] if _is_sensitive(found) else []))
+                for name, found in outputs
+            ),
+        ]
+    )
+    return StateDocument(
+        facts=said,
+        resources={address: replace(view, id=secrets.masked(view.id)) for address, view in views.items()},
+        outputs={name: _output(name, found, secrets) for name, found in sorted(outputs)},
+        raw_outputs={name: found["value"] for name, found in outputs},
+        data_sources=sum(len(one["instances"]) for one in document["resources"] if one["mode"] == "data"),
+        secrets=secrets,
+    )
+
+
+def resources(body: bytes) -> dict[Address, ResourceView]:
+    """Return the instances of managed resources by address; what a replacement left to destroy has its key behind it.
+
+    Raises ValueError, as `facts` does.
+    """
+    return dict(read(body).resources)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        raise ValueError("it is empty")
+    # No error is chained: json's own carries the whole text, with all that is sensitive in it.
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+        raise ValueError(f"not JSON: byte {at} is no UTF-8") from None
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(_why_no_json(text, error)) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits; thousands of brackets
+        raise ValueError("not JSON that can be read: a number too long, or nested too deeply") from None
+    return _checked(document)
+
+
+def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
+    length, at = len(text.encode()), len(text[: error.pos].encode())
+    # A text that is never closed is complained of where it began.
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return f"not JSON: cut off at byte {length}"
+    return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} at byte {at}"
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    """Return a state all of whose parts have the form that the rest of this file takes for granted."""
+    if not isinstance(document, dict):
+        raise ValueError("no state: it is JSON, but no object")
+    version = document.get("version", FORMAT)  # none is written by hand only, and says nothing against it
+    if version != FORMAT:
+        raise ValueError(f"of format version {json.dumps(version)[:20]}, and only {FORMAT} is known")
+    serial, lineage = document.get("serial"), document.get("lineage")
+    if not isinstance(serial, int) or isinstance(serial, bool) or serial < 0:
+        raise ValueError("no state: it has no serial")
+    if not isinstance(lineage, str) or not lineage:
+        raise ValueError("no state: it has no lineage")
+    found = document.setdefault("resources", [])
+    if not isinstance(found, list):
+        raise ValueError("no state: its resources are no list")
+    for number, resource in enumerate(found):
+        if not _is_resource(resource):
+            raise ValueError(f"no state: its resource number {number} has not the form of one")
+    outputs = document.setdefault("outputs", {})
+    if not isinstance(outputs, dict) or not all(isinstance(o, dict) and "value" in o for o in outputs.values()):
+        raise ValueError("no state: its outputs have not the form of outputs")
+    return document
+
+
+def _is_resource(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(name), str) for name in ("mode", "type", "name"))
+        and isinstance(found.get("module", ""), str)
+        and isinstance(found.get("instances"), list)
+        and all(isinstance(one, dict) and _has_attributes(one) for one in found["instances"])
+    )
+
+
+def _has_attributes(instance: Mapping[str, Any]) -> bool:
+    # What an older Terraform, or a provider of the first kind, left has its attributes in attributes_flat.
+    return isinstance(instance.get("attributes", {}), dict) and isinstance(instance.get("attributes_flat", {}), dict)
+
+
+def _facts(document: Mapping[str, Any]) -> StateFacts:
+    return StateFacts(
+        serial=document["serial"],
+        lineage=document["lineage"],
+        terraform_version=str(document.get("terraform_version", "unknown")),
+        resources=sum(1 for _, instance in _managed(document) if "deposed" not in instance),
+        environment=_environment(document),
+    )
+
+
+def _environment(document: Mapping[str, Any]) -> str | None:
+    try:
+        return str(document["outputs"]["recovery"]["value"]["environment"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _managed(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for resource in document["resources"]:
+        if resource["mode"] == "managed":
+            for instance in resource["instances"]:
+                yield resource, instance
+
+
+def _views(document: Mapping[str, Any]) -> Iterator[ResourceView]:
+    for resource, instance in _managed(document):
+        deposed = instance.get("deposed")
+        address = state_address(resource, instance)
+        attributes = instance.get("attributes") or instance.get("attributes_flat") or {}
+        sensitive = frozenset(map(_path, instance.get("sensitive_attributes") or ()))
+        yield ResourceView(
+            address=address if deposed is None else Address(f"{address} (deposed {deposed})"),
+            module=resource.get("module", ""),
+            kind=resource["type"],
+            id=MASK if {("id",), ()} & sensitive else identity(attributes),
+            deposed=deposed,
+            attributes=attributes,
+            sensitive=sensitive,
+        )
+
+
+def identity(attributes: Mapping[str, object]) -> str:
+    """Return what says which thing it is: its id, else its ARN; empty for what has neither."""
+    found = attributes.get("id") or attributes.get("arn")
+    return found if isinstance(found, str) else ""
+
+
+def _path(steps: Any) -> AttributePath:
+    """Return the path that the state marks; what cannot be understood marks all that it lies in."""
+    found: list[str | int] = []
+    for step in steps if isinstance(steps, list) else []:
+        value = step.get("value") if isinstance(step, dict) else None
+        if isinstance(value, dict):  # an index has its type beside it
+            value = value.get("value")
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            break
+        found.append(value)
+    return tuple(found)
+
+
+def _outputs(document: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return list(document["outputs"].items())
+
+
+def _is_sensitive(output: Mapping[str, Any]) -> bool:
+    return bool(output.get("sensitive"))
+
+
+def _output(name: str, found: Mapping[str, Any], secrets: Secrets) -> StateOutput:
+    if _is_sensitive(found):
+        return StateOutput(name=name, sensitive=True, value=MASK)
+    shown = state_secrets.shown({name: found["value"]}, secrets)[name]
+    return StateOutput(name=name, sensitive=False, value=json.dumps(shown, ensure_ascii=False))

@@ -1,0 +1,137 @@
+"""What the history of a state tells as a whole: whose it is, what is amiss with it, which run wrote which version."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lifeboat.model import RunId
+from lifeboat.state_model import RunSpan, StateEntry, StateFacts, StateHistory, StateWarning, Whose
+
+DOCTOR = "lifeboat state doctor"
+_NAMED = 3  # of the versions that a warning is about
+
+
+def lineage(entries: Sequence[StateEntry], whose: Whose) -> str | None:
+    """Return the lineage that is the environment's: the remembered one, else that of most readable versions.
+
+    Of two that have as many, the one that was there first. None where nothing is remembered and nothing can be read.
+    """
+    if whose.lineage is not None:
+        return whose.lineage
+    # Oldest first: of equal counts, most_common gives the one that was counted first.
+    found = Counter(entry.facts.lineage for entry in reversed(entries) if entry.facts is not None)
+    return found.most_common(1)[0][0] if found else None
+
+
+def foreign(facts: StateFacts, ours: str | None, whose: Whose) -> str | None:
+    """Return why a state is not this environment's; None where nothing says so."""
+    if ours is not None and facts.lineage != ours:
+        return f"of another lineage ({facts.lineage}, not {ours})"
+    if facts.environment not in (None, whose.environment):
+        return f"of environment {facts.environment}"
+    return None
+
+
+def backwards(entries: Sequence[StateEntry]) -> dict[str, int]:
+    """Return the versions whose serial is lower than that of one written before, with the highest serial before.
+
+    Lineages are apart from each other: each counts its own serials.
+    """
+    highest: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for entry in reversed(entries):
+        if entry.facts is None:
+            continue
+        before = highest.get(entry.facts.lineage, -1)
+        if entry.facts.serial < before:
+            found[entry.version_id] = before
+        highest[entry.facts.lineage] = max(before, entry.facts.serial)
+    return found
+
+
+def warnings(history: StateHistory, whose: Whose) -> list[StateWarning]:
+    """Return what is amiss with a history, what stands on top first."""
+    ours = lineage(history.entries, whose)
+    found = [*_on_top(history), *_digest(history)]
+    strange = [e for e in history.entries if e.facts is not None and foreign(e.facts, ours, whose) is not None]
+    if strange:
+        reason = foreign(strange[0].facts, ours, whose) if strange[0].facts is not None else ""
+        found.append(f"{_versions(strange)} not this environment's: {reason}")
+    lower = backwards(history.entries)
+    if lower:
+        behind = [entry for entry in history.entries if entry.version_id in lower]
+        highest = lower[behind[0].version_id]
+        serial = behind[0].facts.serial if behind[0].facts is not None else 0
+        found.append(f"serials go backwards: {_versions(behind)} behind one before (serial {serial} after {highest})")
+    return [StateWarning(what=what, next=DOCTOR) for what in found]
+
+
+def _versions(entries: Sequence[StateEntry]) -> str:
+    names = ", ".join(entry.version_id for entry in entries[:_NAMED])
+    more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
+    return f"version {names} is" if len(entries) == 1 else f"{len(entries)} versions ({names}{more}) are"
+
+
+def _on_top(history: StateHistory) -> list[str]:
+    top = history.current
+    if top is None:
+        return ["nothing stands on top: the state has older versions and no latest one"]
+    if top.marker:
+        return [f"the state was deleted at {top.written_at:%Y-%m-%d %H:%M:%S}Z: a delete marker is the latest"]
+    if top.facts is None:
+        return [f"the latest version is no state that can be read: {top.damage}"]
+    return []
+
+
+def _digest(history: StateHistory) -> list[str]:
+    top = history.current
+    if not history.keeps_digest or top is None:
+        return []
+    if history.digest is None:
+        return ["there is no digest, so Terraform takes whatever stands there"] if not top.marker else []
+    if top.md5 == history.digest:
+        return []
+    whose = next((entry.version_id for entry in history.entries if entry.md5 == history.digest), None)
+    of = "of no version that is left" if whose is None else f"of version {whose}"
+    return [f"the digest is not that of the latest version, so every Terraform command is refused: it is {of}"]
+
+
+# -- who wrote what ----------------------------------------------------------------------------------------------------
+
+
+def writers(entries: Iterable[StateEntry], spans: Iterable[RunSpan]) -> dict[str, RunSpan]:
+    """Return by version the recorded run in whose time it was written, for versions that do not say who wrote them.
+
+    Of runs that overlap the one that began last; one that never said that it ended worked at most until the next began.
+    """
+    ordered = sorted(spans, key=lambda span: span.begun)
+    closed = [
+        (span, span.ended or (ordered[number + 1].begun if number + 1 < len(ordered) else None))
+        for number, span in enumerate(ordered)
+    ]
+    found = {}
+    for entry in entries:
+        if entry.by is None:
+            fitting = [span for span, ended in closed if _during(entry.written_at, span.begun, ended)]
+            if fitting:
+                found[str(entry.version_id)] = fitting[-1]
+    return found
+
+
+def _during(at: datetime, begun: datetime, ended: datetime | None) -> bool:
+    # S3 tells whole seconds, cut off: what was written in the second that a run began in may be the run's.
+    return begun - timedelta(seconds=1) < at and (ended is None or at <= ended)
+
+
+def signed(
+    entries: Iterable[StateEntry], written: dict[str, RunSpan], who: Callable[[RunId], str]
+) -> tuple[StateEntry, ...]:
+    """Return the entries with who wrote them; `who` is asked for runs that do not know it."""
+    return tuple(
+        entry if span is None else replace(entry, by=f"{span.by or who(span.run)}, run {span.run}")
+        for entry in entries
+        for span in (written.get(str(entry.version_id)),)
+    )
