@@ -19,6 +19,7 @@ from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ContainerImage, ImageId, ImageUse
 from lifeboat.probe_config import ProbeSettings
 from lifeboat.settings import form, mistakes
+from lifeboat.state_model import LockMode
 
 # As terraform/stack and terraform/state have it (variable "environment").
 _ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -81,7 +82,7 @@ class State(_Table):
     lock_table: str
     key: str = "stack.tfstate"
     root_key: str = "state.tfstate"
-    lock_mode: Annotated[str, form(r"both|dynamodb|lockfile", "write both, dynamodb or lockfile")] = "both"
+    lock_mode: LockMode = "both"
 
 
 class Endpoint(_Table):

@@ -42,6 +42,7 @@ from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.run_spans import RunSpans
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
+from lifeboat.clients.state_locks import StateLocks
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
 from lifeboat.clients.switches import Switches
@@ -53,7 +54,7 @@ from lifeboat.decisions import manifests, state_documents
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
-from lifeboat.state_model import StatePlace, StateRoot
+from lifeboat.state_model import LockedState, StatePlace, StateRoot
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -169,6 +170,20 @@ class Site:
             key=key,
             table=state.lock_table,
             keeps_digest=state.lock_mode != "lockfile",
+        )
+
+    def state_locks(self, root: StateRoot) -> StateLocks:
+        """Return Terraform's own lock of one root's state, in the places that the environment's mode looks at."""
+        state, region = self.project.environment.state, self.project.environment.application.region
+        return StateLocks(
+            s3=self.client("s3", region),
+            dynamodb=self.client("dynamodb", region),
+            state=LockedState(
+                bucket=state.bucket,
+                key=state.key if root is StateRoot.STACK else state.root_key,
+                table=state.lock_table,
+                mode=state.lock_mode,
+            ),
         )
 
     def state_versions(self, root: StateRoot) -> StateVersions:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 from lifeboat.model import Address, Choice, RunId
 
 VersionId = NewType("VersionId", str)
+LockMode = Literal["both", "dynamodb", "lockfile"]
 AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
 
 
@@ -49,6 +50,73 @@ class StateEntry:
     facts: StateFacts | None = None
     damage: str | None = None
     by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedState:
+    """What is locked and how: the state `bucket/key`, by an item of `table`, by a file beside it, or by both (`mode`)."""
+
+    bucket: str
+    key: str
+    table: str
+    mode: LockMode
+
+    @property
+    def path(self) -> str:
+        """Return what Terraform calls it: the Path of its lock and the LockID of the item."""
+        return f"{self.bucket}/{self.key}"
+
+
+class LockPlace(StrEnum):
+    """Where a lock lies: an item in the table, or a file beside the state."""
+
+    TABLE = "lock table"
+    FILE = "lock file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockingProcess:
+    """The process that a lock says it is of: on which machine, its number, and when it began (seconds since 1970)."""
+
+    machine: str
+    pid: int
+    began: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateLock:
+    """One lock as it lies in one place. `process` is told by lifeboat's own alone; Terraform tells only user and host.
+
+    `lock_id` is "" where what lies there is not what Terraform writes: it locks the state all the same.
+    """
+
+    place: LockPlace
+    lock_id: str
+    who: str = ""
+    operation: str = ""
+    created: datetime | None = None
+    process: LockingProcess | None = None
+
+    @property
+    def host(self) -> str:
+        """Return the machine of its holder, as far as it was written down."""
+        return self.who.rpartition("@")[2]
+
+
+class Life(StrEnum):
+    """Whether who holds a lock still works."""
+
+    LIVES = "lives"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """Whether the holder of a lock lives, and how that is known."""
+
+    life: Life
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -258,11 +258,14 @@ def booted_since(then: str, at: datetime) -> bool:
 
 def _is_dead(held: _Held) -> bool:
     """Return whether the holder was a process of this machine that is gone; of another machine's nobody here knows."""
-    if held.machine != machine():
-        return False
+    return held.machine == machine() and is_gone(held.pid, held.began)
+
+
+def is_gone(pid: int, began: float) -> bool:
+    """Return whether a process of this machine, which began then (seconds since 1970), does not run any more."""
     try:
-        process = psutil.Process(held.pid)
+        process = psutil.Process(pid)
         # A process that began at another time got the number of one that is gone.
-        return bool(process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - held.began) > 1)
+        return bool(process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - began) > 1)
     except psutil.NoSuchProcess:
         return True

@@ -1,0 +1,65 @@
+"""The Terraforms that run on this machine, and which state each of them works on, whoever started them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PROVIDER = "terraform-provider-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerraformProcess:
+    """A Terraform at work: where, since when, and its state as bucket/key; None where this cannot be found out.
+
+    It is "" where it works on no state in S3.
+    """
+
+    pid: int
+    folder: str
+    began: datetime
+    state: str | None
+
+
+def running() -> list[TerraformProcess]:
+    """Return the Terraforms of this machine, their providers left out."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            name = process.name()
+            ours = name.startswith("terraform") and not name.startswith(_PROVIDER)
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(_looked_at(process))
+    return found
+
+
+def _looked_at(process: psutil.Process) -> TerraformProcess:
+    began = datetime.fromtimestamp(process.create_time(), UTC)
+    try:
+        folder, arguments, env = Path(process.cwd()), process.cmdline(), process.environ()
+    except (psutil.AccessDenied, OSError):
+        return TerraformProcess(pid=process.pid, folder="a folder that may not be seen", began=began, state=None)
+    chosen = next((a.removeprefix("-chdir=") for a in arguments if a.startswith("-chdir=")), "")
+    root = folder / chosen
+    data = root / env.get("TF_DATA_DIR", ".terraform")
+    return TerraformProcess(pid=process.pid, folder=str(root), began=began, state=_state(data, arguments))
+
+
+def _state(data: Path, arguments: list[str]) -> str | None:
+    """Return the state that a data folder was initialised for."""
+    try:
+        document: Any = json.loads((data / "terraform.tfstate").read_bytes())
+        backend = document.get("backend") or {}
+        settings = backend.get("config") or {}
+        return f"{settings.get('bucket')}/{settings.get('key')}" if backend.get("type") == "s3" else ""
+    except FileNotFoundError:
+        # Without a backend Terraform writes no such file; init has not written it yet.
+        return None if "init" in arguments else ""
+    except (OSError, ValueError, AttributeError):
+        return None
