@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.decisions import state_diff, state_documents
 from lifeboat.decisions.state_restoring import (
-    Earlier,
     FreeLock,
     PutDigest,
     PutState,
@@ -20,8 +19,9 @@ from lifeboat.decisions.state_restoring import (
     Seen,
     Vanishing,
     Write,
-    coming_back,
-    left_by,
+    ahead,
+    highest,
+    is_restore,
     md5,
     plan,
     same_content,
@@ -30,11 +30,11 @@ from lifeboat.decisions.state_restoring import (
     with_serial,
     words,
 )
-from lifeboat.model import Address, RemoteLock, RunId, StateMark
-from lifeboat.state_model import StateEntry, StateFacts, VersionId
+from lifeboat.model import Address, RunId, StateMark
+from lifeboat.state_model import StateDiff, StateEntry, StateFacts, VersionId
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-LOCK = RemoteLock(lock_id="lock-1", who="root@host", operation="lifeboat-restore", created=NOW)
+LOCK = "lock-1"
 
 
 def state(serial: int, *names: str, lineage: str = "l") -> bytes:
@@ -170,9 +170,9 @@ PUT = PutState(serial=6, digest=md5(RESTORED))
         # A dead restore's lock goes first.
         (
             seen(left=(LOCK,)),
-            (FreeLock(lock=LOCK), PUT, PutDigest(digest=md5(RESTORED), instead_of=md5(NEW))),
+            (FreeLock(lock_id=LOCK), PUT, PutDigest(digest=md5(RESTORED), instead_of=md5(NEW))),
         ),
-        (seen(chosen=NEW, left=(LOCK,)), (FreeLock(lock=LOCK),)),
+        (seen(chosen=NEW, left=(LOCK,)), (FreeLock(lock_id=LOCK),)),
     ],
 )
 def test_every_start_has_its_writes(found: Seen, writes: tuple[Write, ...]) -> None:
@@ -193,13 +193,13 @@ def test_writes_are_told_in_words() -> None:
     assert [
         words(write, place)
         for write in (
-            FreeLock(lock=LOCK),
+            FreeLock(lock_id=LOCK),
             PutState(serial=6, digest="d"),
             PutDigest(digest="d", instead_of=None),
             PutDigest(digest="d", instead_of="e"),
         )
     ] == [
-        "remove the lock lock-1 of root@host, which an interrupted state restore left",
+        "remove the lock lock-1, which an interrupted state restore left",
         "write serial 6 on top of s3://b/k; every version below it stays",
         "write the digest d, which is missing",
         "write the digest d instead of e",
@@ -215,7 +215,7 @@ class Backend:
 
     versions: list[bytes | None]
     digest: str | None
-    lock: RemoteLock | None = None
+    lock: str | None = None
     keeps_digest: bool = True
     known: tuple[StateMark, ...] = field(default=())
 
@@ -232,8 +232,8 @@ class Backend:
 
     def carry_out(self, write: Write, restoring: Restoring) -> None:
         match write:
-            case FreeLock(lock=lock):
-                assert self.lock == lock
+            case FreeLock(lock_id=lock_id):
+                assert self.lock == lock_id
                 self.lock = None
             case PutState():
                 self.versions.append(restoring.body)
@@ -299,51 +299,45 @@ def test_restores_one_after_the_other_keep_every_version_and_raise_the_serial(
     )
 
 
-# -- locks -------------------------------------------------------------------------------------------------------------
-
-
-def earlier(run: str = "1", who: str = "root@host", minutes: int = -1, *, dead: bool = True) -> Earlier:
-    return Earlier(run=RunId(run), who=who, began=NOW + timedelta(minutes=minutes), dead=dead)
-
-
-@pytest.mark.parametrize(
-    ("lock", "runs", "run"),
-    [
-        (LOCK, [earlier()], "1"),
-        (LOCK, [earlier("1", minutes=-60), earlier("2")], "2"),
-        (LOCK, [], None),
-        (LOCK, [earlier(dead=False)], None),
-        (LOCK, [earlier("1", minutes=-60, dead=False), earlier("2")], None),  # another machine of that name
-        (LOCK, [earlier(who="root@elsewhere")], None),
-        (LOCK, [earlier(minutes=1)], None),  # it began when the lock was there
-        (LOCK, [earlier(), earlier("2", minutes=1, dead=False)], "1"),
-        (replace(LOCK, operation="OperationTypeApply"), [earlier()], None),
-        (replace(LOCK, created=None), [earlier()], None),
-    ],
-)
-def test_only_a_lock_of_a_dead_restore_is_taken_over(lock: RemoteLock, runs: list[Earlier], run: str | None) -> None:
-    assert left_by(lock, runs) == run
-
-
 # -- what would be lost ------------------------------------------------------------------------------------------------
 
 
-def recorded(**resources: str) -> Mapping[Address, str]:
-    return {Address(f"t.{name}"): id_ for name, id_ in resources.items()}
+def views(**resources: str) -> dict[str, Any]:
+    return {
+        "version": 4,
+        "serial": 1,
+        "lineage": "l",
+        "terraform_version": "1.11.4",
+        "outputs": {},
+        "resources": [
+            {
+                "mode": "managed",
+                "type": "t",
+                "name": name,
+                "provider": "p",
+                "instances": [{"schema_version": 0, "attributes": {"id": id_}, "sensitive_attributes": []}],
+            }
+            for name, id_ in resources.items()
+        ],
+    }
+
+
+def change(old: dict[str, Any], new: dict[str, Any]) -> StateDiff:
+    before, after = (state_documents.read(json.dumps(one).encode()) for one in (old, new))
+    return state_diff.diff(before, after)
 
 
 def test_what_the_chosen_state_does_not_know_would_vanish() -> None:
-    chosen = recorded(a="1", b="2")
-    have = [("serial 5", recorded(a="1", b="3", c="4")), ("serial 7", recorded(c="4", d="5"))]
+    chosen = views(a="1", b="2", moved="6")
+    five, seven = views(a="1", b="3", c="4", other="6"), views(c="4", d="5")
 
-    found = vanishing(chosen, have)
+    found = vanishing([("serial 5", change(five, chosen)), ("serial 7", change(seven, chosen))])
 
     assert found == (
         Vanishing(address=Address("t.b"), id="3", known_to="serial 5"),  # replaced: the new one would be nobody's
         Vanishing(address=Address("t.c"), id="4", known_to="serial 5"),
         Vanishing(address=Address("t.d"), id="5", known_to="serial 7"),
     )
-    assert coming_back(chosen, recorded(a="1", b="3")) == ("t.b",)
 
 
 def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = False, content: str = "") -> StateEntry:
@@ -380,3 +374,23 @@ def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = F
 )
 def test_what_is_on_top_and_the_highest_serial_count(entries: list[StateEntry], counted: list[str]) -> None:
     assert [one.version_id for one in that_count(entries, "l")] == counted
+
+
+def test_what_lies_ahead_of_a_serial_is_the_highest_of_the_lineage() -> None:
+    entries = [entry("4", 7, lineage="m"), entry("3", 5), entry("2", 6), entry("1", None)]
+
+    assert (highest(entries, "l"), highest(entries, "n")) == (6, -1)
+    assert ahead(entries, "l", 4) == entries[2]
+    assert ahead(entries, "l", 6) is None
+
+
+@pytest.mark.parametrize(
+    ("run", "restores"),
+    [
+        ("20261128T032535Z-state-restore-1a2b3c", True),
+        ("20261128T032535Z-recover-1a2b3c", False),
+        ("20261128T032535.123456Z-apply", False),
+    ],
+)
+def test_a_restore_is_told_by_the_name_of_its_run(run: str, restores: bool) -> None:
+    assert is_restore(RunId(run)) is restores

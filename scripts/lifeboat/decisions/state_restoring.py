@@ -5,18 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
-from lifeboat.model import Address, RemoteLock, RunId, StateMark
-from lifeboat.state_model import StateEntry
+from lifeboat.model import Address, RunId, StateMark
+from lifeboat.state_model import StateDiff, StateEntry
 
-OPERATION = "lifeboat-restore"  # in Terraform's lock
 RUN = "state-restore"  # in the name of a run: 20261128T032535Z-state-restore-1a2b3c
-
-# A run is written down before it takes a lock, and clocks of one machine agree but for a moment.
-_MARGIN = timedelta(seconds=5)
 
 
 # -- a state with another serial ---------------------------------------------------------------------------------------
@@ -76,9 +71,9 @@ def md5(body: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FreeLock:
-    """Take away Terraform's lock that a restore of this machine left, which is dead."""
+    """Take away Terraform's lock that a dead restore of this machine left, wherever it lies."""
 
-    lock: RemoteLock
+    lock_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +97,7 @@ Write = FreeLock | PutState | PutDigest
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What was looked at: the chosen version, what stands on top, whose serials are taken, the digest, locks left over.
+    """What was looked at: the chosen version, what stands on top, whose serials are taken, the digest, ids of locks left over.
 
     `on_top` is None where nothing stands there, or a delete marker. `rivals` are the marks of everything that was ever
     seen of this state, on top or not. `keeps_digest` is false too where there is no table to keep it in.
@@ -113,7 +108,7 @@ class Seen:
     rivals: tuple[StateMark, ...] = ()
     keeps_digest: bool
     digest: str | None
-    left: tuple[RemoteLock, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +133,7 @@ def plan(seen: Seen) -> Restoring:
     top already is not written once more, so the second of two equal restores has nothing to do.
     """
     body = _standing(seen)
-    writes: list[Write] = [FreeLock(lock=lock) for lock in seen.left]
+    writes: list[Write] = [FreeLock(lock_id=lock_id) for lock_id in seen.left]
     if body is None:
         body = with_serial(seen.chosen, _highest(seen) + 1)
         writes.append(PutState(serial=_number(body), digest=md5(body)))
@@ -168,8 +163,8 @@ def _number(body: bytes) -> int:
 def words(write: Write, place: str) -> str:
     """Return one write in words, for the preview and the journal; `place` is the object: s3://bucket/key."""
     match write:
-        case FreeLock(lock=lock):
-            return f"remove the lock {lock.lock_id} of {lock.who}, which an interrupted state restore left"
+        case FreeLock(lock_id=lock_id):
+            return f"remove the lock {lock_id}, which an interrupted state restore left"
         case PutState(serial=serial):
             return f"write serial {serial} on top of {place}; every version below it stays"
         case PutDigest(digest=digest, instead_of=None):
@@ -178,37 +173,7 @@ def words(write: Write, place: str) -> str:
             return f"write the digest {digest} instead of {before}"
 
 
-# -- locks -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Earlier:
-    """A restore of the state that never said that it ended; `dead` when it surely works no more."""
-
-    run: RunId
-    who: str
-    began: datetime
-    dead: bool
-
-
-def left_by(lock: RemoteLock, earlier: Iterable[Earlier]) -> RunId | None:
-    """Return the restore that took this lock and is dead; None where the lock may be anybody else's.
-
-    A lock names who and since when, not which run: it may be of every one of that user and host that had begun by then,
-    and two machines may have one name. So all of them have to be dead.
-    """
-    if lock.operation != OPERATION or lock.created is None:
-        return None
-    taken = lock.created + _MARGIN
-    theirs = [one for one in earlier if one.who == lock.who and one.began <= taken]
-    if not theirs or not all(one.dead for one in theirs):
-        return None
-    return max(theirs, key=lambda one: one.began).run
-
-
 # -- what would be known no more ---------------------------------------------------------------------------------------
-
-Recorded = Mapping[Address, str]  # resources of a state with their ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,22 +185,18 @@ class Vanishing:
     known_to: str
 
 
-def vanishing(chosen: Recorded, have: Sequence[tuple[str, Recorded]]) -> tuple[Vanishing, ...]:
-    """Return what the chosen state does not know of the states that count, each told by the first of them that has it.
+def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]:
+    """Return what the chosen state would not know, given what changes from each state that counts to the chosen one.
 
-    The same address with another id is another thing: the one that a replacement made would be nobody's.
+    The same address with another id is another thing: the one that a replacement made would be nobody's. Each is told by
+    the first state that has it.
     """
     found: dict[tuple[Address, str], Vanishing] = {}
-    for known_to, recorded in have:
-        for address, id_ in recorded.items():
-            if chosen.get(address) != id_:
-                found.setdefault((address, id_), Vanishing(address=address, id=id_, known_to=known_to))
+    for known_to, change in changes:
+        gone = [(view.address, view.id) for view in change.removed]
+        for address, id_ in [*gone, *((one.address, one.old_id) for one in change.replaced)]:
+            found.setdefault((address, id_), Vanishing(address=address, id=id_, known_to=known_to))
     return tuple(found[key] for key in sorted(found))
-
-
-def coming_back(chosen: Recorded, current: Recorded) -> tuple[Address, ...]:
-    """Return what the chosen state knows and the one on top does not."""
-    return tuple(sorted(address for address, id_ in chosen.items() if current.get(address) != id_))
 
 
 def that_count(entries: Sequence[StateEntry], lineage: str) -> tuple[StateEntry, ...]:
@@ -254,6 +215,22 @@ def that_count(entries: Sequence[StateEntry], lineage: str) -> tuple[StateEntry,
     earlier = {entry.md5 for entry in readable if not entry.latest}
     is_old_copy = top in ours and top.md5 in earlier and _serial_of(top) < _serial_of(highest)
     return (highest,) if is_old_copy or top == highest else (top, highest)
+
+
+def highest(entries: Sequence[StateEntry], lineage: str) -> int:
+    """Return the highest serial of a lineage; -1 where there is none."""
+    return max((entry.facts.serial for entry in entries if entry.facts and entry.facts.lineage == lineage), default=-1)
+
+
+def ahead(entries: Sequence[StateEntry], lineage: str, serial: int) -> StateEntry | None:
+    """Return the version of a lineage that has the highest serial beyond this one; None where there is none."""
+    beyond = [e for e in entries if e.facts and e.facts.lineage == lineage and e.facts.serial > serial]
+    return max(beyond, key=lambda entry: (_serial_of(entry), entry.written_at), default=None)
+
+
+def is_restore(run: RunId) -> bool:
+    """Return whether a run is a restore of the state."""
+    return run.partition("-")[2].startswith(f"{RUN}-")
 
 
 def _serial_of(entry: StateEntry) -> int:
