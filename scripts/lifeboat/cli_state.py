@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
-from lifeboat import views, views_state, views_state_restore
+from lifeboat import views, views_state, views_state_doctor, views_state_restore
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, moment, site_of
 from lifeboat.commands import state as state_command
+from lifeboat.commands import state_doctor as doctor_command
 from lifeboat.commands import state_restore as restore_command
 from lifeboat.commands.state import Source
 from lifeboat.commands.state_restore import Orders as RestoreOrders
+from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES
 from lifeboat.model import RunId
 from lifeboat.stack.state_restoring import Request
@@ -112,6 +114,80 @@ def diff(
 
 
 # -- judging: doctor, unlock ---------------------------------------------------------------------------------------------
+
+
+@state.command("doctor")
+def doctor(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    root: Annotated[
+        StateRoot | None, typer.Option("--root", help="Look at this root's state alone, instead of both.")
+    ] = None,
+) -> int:
+    """Look at the state and all it hangs on, and change nothing: each finding comes with the command that repairs it.
+
+    The buckets of both regions, the lock table, locks and whether their holders live, the object and the marker on it, its
+    lineage and serial, the digest, the copy, what a Terraform could not save, and what exists and is in no state.
+
+    Ends with 0 when all is well, with 11 when something is amiss, with 8 when something could not be looked at.
+
+    Example: lifeboat state doctor -e production
+    """
+    roots = list(StateRoot) if root is None else [root]
+    found = doctor_command.diagnose(site_of(env), views.Teller(), roots)
+    if output is Output.JSON:
+        views.document(views_state_doctor.diagnosis_document(found))
+    else:
+        views_state_doctor.diagnosis(found)
+    doctor_command.require_sound(found)
+    return DONE
+
+
+@state.command("unlock")
+def unlock(
+    lock_id: Annotated[
+        str | None, typer.Argument(metavar="LOCK_ID", help="The lock to remove; without one all are shown.")
+    ] = None,
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    root: Root = StateRoot.STACK,
+    holder_is_dead: Annotated[
+        bool,
+        typer.Option(
+            "--holder-is-dead", help="You know it: do not wait until a lock of another machine is old enough."
+        ),
+    ] = False,
+    without_gitlab: Annotated[
+        bool, typer.Option("--without-gitlab", help="Do not ask GitLab whether a job that runs may hold it.")
+    ] = False,
+    yes: Yes = False,
+) -> int:
+    """Show who locks the state, or remove the lock with this id alone: its item, its file, and never a digest.
+
+    Ends with 5 while the holder lives, or may: its process on this machine, a lease, a job of GitLab's that runs, or a
+    lock of another machine that is younger than ten minutes. With 8 where GitLab cannot be asked.
+
+    Example: lifeboat state unlock 1c5a4f5e-7b8a-7a4d-9d1a-0e3f4b5c6d7e -e production
+    """
+    here = site_of(env)
+    if lock_id is None:
+        found = doctor_command.locks(here, root)
+        if output is Output.JSON:
+            views.document(views_state_doctor.locks_document(found))
+        else:
+            views_state_doctor.locks(found)
+        return DONE
+    sure = {Sure.HOLDER_IS_DEAD: holder_is_dead, Sure.WITHOUT_GITLAB: without_gitlab}
+    orders = doctor_command.Orders(
+        agree=asking(yes=yes), tell=views.Teller(), sure=frozenset(one for one, said in sure.items() if said)
+    )
+    done = doctor_command.unlock(here, orders, root, lock_id)
+    if output is Output.JSON:
+        views.document(views_state_doctor.unlocked_document(done))
+    else:
+        views_state_doctor.unlocked(done)
+    return DONE
 
 
 # -- going back: restore -------------------------------------------------------------------------------------------------

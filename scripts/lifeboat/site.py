@@ -36,6 +36,7 @@ from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
+from lifeboat.clients.owned_things import OwnedThings
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
@@ -172,6 +173,22 @@ class Site:
             table=state.lock_table,
             keeps_digest=state.lock_mode != "lockfile",
         )
+
+    def replica_store(self) -> StateStore:
+        """Return the stack's state as S3 copied it to the other region, where nothing locks it."""
+        state, region = self.project.environment.state, self.project.environment.application.dr_region
+        return StateStore(
+            s3=self.client("s3", region),
+            dynamodb=self.client("dynamodb", region),
+            bucket=state.replica_bucket,
+            key=state.key,
+            table=state.lock_table,
+            keeps_digest=False,
+        )
+
+    def owned_things(self) -> OwnedThings:
+        """Return what bears the environment's tags, in any region."""
+        return OwnedThings(client=self.client, owner=self.owner())
 
     def state_locks(self, root: StateRoot) -> StateLocks:
         """Return Terraform's own lock of one root's state, in the places that the environment's mode looks at."""

@@ -12,6 +12,7 @@ from lifeboat.model import Address, Choice, RunId
 
 VersionId = NewType("VersionId", str)
 LockMode = Literal["both", "dynamodb", "lockfile"]
+RESTORING = "lifeboat-restore"  # the operation of the lock that a restore takes
 AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
 
 
@@ -38,7 +39,8 @@ class StateEntry:
     """One entry of a state object's history: a version, or a delete marker (`marker`), which has neither size nor facts.
 
     `facts` is None where the version is no state, and `damage` then says why. `size` is in bytes. `md5` is what the
-    digest of this version would be. `by` says who wrote it, where that is known.
+    digest of this version would be. `by` says who wrote it, where that is known; `made_of` is the version that lifeboat
+    made it of, in a restore.
     """
 
     version_id: VersionId
@@ -50,6 +52,7 @@ class StateEntry:
     facts: StateFacts | None = None
     damage: str | None = None
     by: str | None = None
+    made_of: VersionId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,16 @@ class StateLock:
     def host(self) -> str:
         """Return the machine of its holder, as far as it was written down."""
         return self.who.rpartition("@")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedThing:
+    """Something in AWS that bears the environment's tags. `ids` are all the names that a state may know it by."""
+
+    kind: str  # of Terraform: aws_instance
+    region: str
+    name: str
+    ids: frozenset[str]
 
 
 class Life(StrEnum):

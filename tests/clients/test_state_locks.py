@@ -20,9 +20,9 @@ from uuid import uuid4
 
 import pytest
 from lifeboat.clients import state_locks
-from lifeboat.clients.state_locks import RESTORING, StateLocks
+from lifeboat.clients.state_locks import StateLocks
 from lifeboat.errors import Locked, Unreachable
-from lifeboat.state_model import Life, LockedState, LockingProcess, LockMode, LockPlace, StateLock
+from lifeboat.state_model import RESTORING, Life, LockedState, LockingProcess, LockMode, LockPlace, StateLock
 
 from tests.conftest import RunningCloud
 from tests.localcloud.machines import until

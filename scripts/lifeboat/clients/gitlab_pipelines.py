@@ -45,6 +45,14 @@ class GitLabPipelines:
         """Return one job; None when it is not there any more."""
         return self._api.one(Order(what=f"look at job {job}", path=f"jobs/{job}"), _job)
 
+    def working(self) -> list[Job]:
+        """Return the project's jobs that run now, those included that were cancelled and have not ended yet."""
+        order = Order(what="list the jobs that run", path="jobs")
+        running = self._api.every(order, _job, scope="running")
+        # GitLabs before 17 refuse "canceling" in the question, and the newest jobs are those that are cancelled.
+        canceling = [job for job in self._api.newest(order, _job) if job.status == "canceling"]
+        return [*running, *canceling]
+
     def log(self, job: JobId) -> bytes:
         """Return a job's whole log so far; GitLab gives no part of one."""
         return self._api.text(Order(what=f"read the log of job {job}", path=f"jobs/{job}/trace"))

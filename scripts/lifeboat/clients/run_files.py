@@ -203,6 +203,13 @@ def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
     return found
 
 
+def cut_off(work: Path) -> list[Unfinished]:
+    """Return the runs of this machine that never ended and whose process is gone, oldest first; nothing is held for it."""
+    who = holder(work)
+    at_work = who.run if who is not None and _runs(who) else RunId("")
+    return unfinished(work, but=at_work)
+
+
 def mark_ended(folder: Path, how: str) -> None:
     """Write down that a run is over, so that it is not repaired again."""
     path = folder / "run.json"

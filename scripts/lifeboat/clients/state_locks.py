@@ -22,7 +22,6 @@ from lifeboat.clients.terraform_processes import TerraformProcess
 from lifeboat.errors import LifeboatError, Locked, Unreachable
 from lifeboat.state_model import Holding, Life, LockedState, LockingProcess, LockPlace, StateLock
 
-RESTORING = "lifeboat-restore"  # the operation of a lock that `state restore` takes
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException"}
 _REFUSED = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
 _GONE_ALREADY = {"ConditionalCheckFailedException", "ResourceNotFoundException"}

@@ -65,13 +65,21 @@ class StateStore:
         table = _unless_absent(what, lambda: self._dynamodb.describe_table(TableName=self.table)["Table"])
         return bool(versioned and table is not None and table["TableStatus"] == "ACTIVE")
 
+    def table_status(self) -> str | None:
+        """Return DynamoDB's word for how the lock table is ("ACTIVE"); None where there is none."""
+        return _unless_absent(
+            f"look for the lock table {self.table}",
+            lambda: str(self._dynamodb.describe_table(TableName=self.table)["Table"]["TableStatus"]),
+        )
+
     def table_exists(self) -> bool:
         """Return whether the lock table is there, and not on its way out."""
-        found = _unless_absent(
-            f"look for the lock table {self.table}",
-            lambda: self._dynamodb.describe_table(TableName=self.table)["Table"]["TableStatus"],
-        )
-        return found not in (None, "DELETING")
+        return self.table_status() not in (None, "DELETING")
+
+    def versioning(self) -> str:
+        """Return S3's word for whether the bucket keeps what is overwritten: "Enabled", "Suspended", "" for never."""
+        with translated(f"look at the versioning of {self.bucket}"):
+            return str(self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status", ""))
 
     def body(self) -> bytes | None:
         """Return the state as it is now; None when there is no object (or no bucket)."""
@@ -136,9 +144,9 @@ class StateStore:
     # -- the digest -----------------------------------------------------------------------------------------------
 
     def digest(self) -> str | None:
-        """Return the digest that Terraform will hold the state against; None when there is none."""
+        """Return the digest that Terraform will hold the state against; None when there is none, "" when it is empty."""
         item = self._item(f"read the state digest in {self.table}", f"{self.bucket}/{self.key}-md5")
-        return None if item is None else str(item["Digest"]["S"])
+        return None if item is None else str(item.get("Digest", {}).get("S", ""))
 
     def write_digest(self, digest: str, *, instead_of: str | None) -> None:
         """Replace the digest, provided it still is what was looked at (None: that there was none)."""

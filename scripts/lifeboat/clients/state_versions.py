@@ -83,8 +83,20 @@ class StateVersions:
 
         A version that is no state, or whose key is gone, has its damage said; what may not be read raises Unreachable.
         """
-        entries = self.listed()
         digest = self._digest() if self.place.keeps_digest else None
+        return StateHistory(
+            root=self.place.root,
+            bucket=self.place.bucket,
+            key=self.place.key,
+            region=self.place.region,
+            entries=self.entries(tell),
+            keeps_digest=self.place.keeps_digest,
+            digest=digest,
+        )
+
+    def entries(self, tell: Callable[[str], None] = lambda _: None) -> tuple[StateEntry, ...]:
+        """Return all entries, newest first, with what each version says of itself; raises as `history` does."""
+        entries = self.listed()
         done = 0
         found = []
         # A body is reduced to its facts where it is read, so that as many are in memory as connections are open.
@@ -97,15 +109,7 @@ class StateVersions:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return StateHistory(
-            root=self.place.root,
-            bucket=self.place.bucket,
-            key=self.place.key,
-            region=self.place.region,
-            entries=tuple(found),
-            keeps_digest=self.place.keeps_digest,
-            digest=digest,
-        )
+        return tuple(found)
 
     def _with_facts(self, entry: StateEntry) -> StateEntry:
         if entry.marker:
@@ -119,7 +123,9 @@ class StateVersions:
                 if sdk.code(error).startswith(_ITS_OWN_FAULT):
                     return replace(entry, damage=f"S3 does not give it: {sdk.code(error)}")
                 raise
-        found = replace(entry, by=got.by, md5=hashlib.md5(got.body, usedforsecurity=False).hexdigest())
+        found = replace(
+            entry, by=got.by, made_of=got.made_of, md5=hashlib.md5(got.body, usedforsecurity=False).hexdigest()
+        )
         try:
             with self._reading:  # what is parsed takes ten times the memory of its text, so one at a time
                 return replace(found, facts=self._read(got.body))
@@ -144,7 +150,8 @@ class StateVersions:
         for reading in range(_READINGS):
             try:
                 answer = self._s3.get_object(Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id)
-                return _Got(body=answer["Body"].read(), by=_written_by(answer.get("Metadata", {})))
+                body, metadata = answer["Body"].read(), answer.get("Metadata", {})
+                return _Got(body=body, by=_written_by(metadata), made_of=VersionId(metadata.get(FROM, "")) or None)
             except sdk.NO_ANSWER:
                 if reading == _READINGS - 1:
                     raise
@@ -177,10 +184,11 @@ class StateVersions:
 
 @dataclass(frozen=True, kw_only=True)
 class _Got:
-    """A version's content, and who wrote it as far as it says so."""
+    """A version's content, and who wrote it and of which version it was made, as far as it says so."""
 
     body: bytes
     by: str | None
+    made_of: VersionId | None
 
 
 def _entry(found: dict[str, Any], size: int | None) -> StateEntry:

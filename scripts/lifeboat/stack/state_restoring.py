@@ -24,6 +24,7 @@ from lifeboat.errors import (
 from lifeboat.model import StateMark, Teller
 from lifeboat.site import Site
 from lifeboat.state_model import (
+    RESTORING,
     Life,
     OneVersion,
     StateChoice,
@@ -295,7 +296,7 @@ def _locks_left(site: Site, request: Request) -> tuple[str, ...]:
     left, client = [], site.state_locks(request.root)
     for lock in client.locks():
         holder = state_locks.holding(lock, client.state)
-        if lock.operation != state_locks.RESTORING or holder.life is not Life.GONE:
+        if lock.operation != RESTORING or holder.life is not Life.GONE:
             raise Locked(
                 f"the state is locked {state_locks.words(lock, datetime.now(UTC))}: {holder.why}",
                 hint=f"wait for it; if that process is surely dead: lifeboat state unlock {lock.lock_id}".rstrip(),

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psutil
 
-from lifeboat.clients import lease, run_files, state_locks, state_store
+from lifeboat.clients import lease, run_files, state_store
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.lease import Lease
 from lifeboat.decisions import state_diff, state_documents, state_restoring
@@ -30,6 +30,7 @@ from lifeboat.site import Site
 from lifeboat.stack import applying, repair
 from lifeboat.stack.state_restoring import Preview
 from lifeboat.state_model import (
+    RESTORING,
     StateOrigin,
     StateRoot,
 )
@@ -141,7 +142,7 @@ class _Work:
             yield
             return
         self.journal.write(EventKind.INTENT, step="lock", text="take Terraform's lock")
-        with self.site.state_locks(root).taken(state_locks.RESTORING) as lock_id:
+        with self.site.state_locks(root).taken(RESTORING) as lock_id:
             self.journal.write(EventKind.RESULT, step="lock", text=f"lock {lock_id}", lock=lock_id)
             yield
 

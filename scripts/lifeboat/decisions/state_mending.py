@@ -1,0 +1,60 @@
+"""The command that puts a state right: which version of which bucket, or what is left to do by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lifeboat.decisions import state_choice
+from lifeboat.decisions.state_observation import Observation, RootSeen
+from lifeboat.state_model import LatestGood, StateEntry, StateRoot, VersionId
+
+LIST = "lifeboat state list"
+AGAIN = "lifeboat state doctor"
+
+
+def options(root: RootSeen) -> str:
+    """Return the option by which a command about states means this root's."""
+    return "" if root.root is StateRoot.STACK else f" --root {root.root.value}"
+
+
+def restore(root: RootSeen, version: VersionId) -> str:
+    """Return the command that makes a version the state."""
+    return f"lifeboat state restore {version}{options(root)}"
+
+
+def from_replica(root: RootSeen) -> str:
+    """Return the command that makes the newest copy of the other region the state."""
+    return f"lifeboat state restore --from-replica{options(root)}"
+
+
+def unlock(root: RootSeen, lock_id: str) -> str:
+    """Return the command that removes a lock, once it has looked whether its holder lives."""
+    return f"lifeboat state unlock {lock_id}{options(root)}"
+
+
+def sound(seen: Observation, root: RootSeen) -> StateEntry | None:
+    """Return the newest version that is fit to be the state; None where none is left."""
+    return state_choice.choose(root.history, LatestGood(), root.whose(seen.env)).chosen
+
+
+def sound_copy(seen: Observation, root: RootSeen) -> StateEntry | None:
+    """Return the same of what the other region has."""
+    copies = replace(root.history, bucket=seen.replica_name, entries=tuple(root.copies.found or ()), keeps_digest=False)
+    return state_choice.choose(copies, LatestGood(), root.whose(seen.env)).chosen
+
+
+def mend(seen: Observation, root: RootSeen) -> str:
+    """Return the command that puts the best version that is left on top: of this bucket, of the copy, or by hand."""
+    best = sound(seen, root)
+    if best is not None:
+        return restore(root, best.version_id)
+    if sound_copy(seen, root) is not None:
+        return from_replica(root)
+    # Root 1 is found again by the names that it gives.
+    return "lifeboat apply" if root.root is StateRoot.BACKEND else by_hand(seen, root)
+
+
+def by_hand(seen: Observation, root: RootSeen) -> str:
+    """Return how one thing that exists is taken into a state."""
+    strangers = seen.strangers
+    return f"{root.terraform} import ADDRESS {strangers[0].name if strangers else 'ID'}"

@@ -1,0 +1,211 @@
+"""Checks of the state itself: whether it is there, can be read, is ours and the newest, and what Terraform left beside it."""
+
+from __future__ import annotations
+
+import re
+
+from lifeboat.decisions import state_history, state_mending
+from lifeboat.decisions import state_verdicts as verdicts
+from lifeboat.decisions.durations import said
+from lifeboat.decisions.state_observation import LeftState, Observation, RootSeen
+from lifeboat.decisions.state_verdicts import Outcome
+from lifeboat.model import StateMark
+from lifeboat.state_model import StateFacts, StateRoot
+
+
+def present(seen: Observation, root: RootSeen) -> Outcome:
+    """Is there an object, and does no delete marker stand on it?"""
+    if hidden := verdicts.unseen(root.entries):
+        return hidden
+    if root.entries.found is None:
+        return verdicts.moot("there is no bucket")
+    top, where = root.top, root.place.url
+    if top is not None and not top.marker:
+        return verdicts.good(f"version {top.version_id} of {where}, written {said(seen.now - top.written_at)} ago")
+    danger = "Terraform would take it for a first apply and make everything a second time"
+    if top is not None:
+        at = f"{top.written_at:%Y-%m-%d %H:%M:%S}Z"
+        left = sum(not entry.marker for entry in root.entries.found)
+        return verdicts.critical(
+            f"{where} was deleted at {at}: a delete marker stands on {left} versions; {danger}"
+            + (f"; its digest is {root.digest_words}" if root.digest.found else ""),
+            "the newest sound version on top",
+            state_mending.mend(seen, root),
+        )
+    if root.entries.found:
+        return verdicts.critical(
+            f"nothing stands on top of {where}; {danger}",
+            "the newest sound version on top",
+            state_mending.mend(seen, root),
+        )
+    return _never(seen, root, danger)
+
+
+def _never(seen: Observation, root: RootSeen, danger: str) -> Outcome:
+    """Judge a state of which nothing is left at all: was there one?"""
+    where = root.place.url
+    stack = root.root is StateRoot.STACK
+    looks = [root.remembered, root.copies, *([root.digest] if root.place.keeps_digest else [])]
+    if hidden := verdicts.unseen(*looks, *([seen.recorded, *(kind.things for kind in seen.kinds)] if stack else [])):
+        return hidden
+    signs = [
+        *([f"this machine last knew serial {root.remembered.found.serial}"] if root.remembered.found else []),
+        *([f"{seen.replica_name} has copies of it"] if root.copies.found else []),
+        *(["there is a digest of it"] if root.digest.found else []),
+        *(["things exist that bear our tags"] if stack and seen.strangers else []),
+    ]
+    if signs:
+        return verdicts.critical(
+            f"there is neither a version nor a delete marker of {where}, although {', '.join(signs)}; {danger}",
+            "the state",
+            state_mending.mend(seen, root),
+        )
+    return verdicts.notice(f"there never was a state {where}, as far as can be seen", "a first apply", "lifeboat apply")
+
+
+def readable(seen: Observation, root: RootSeen) -> Outcome:
+    """Is it a state that can be read?"""
+    if hidden := verdicts.unseen(root.entries):
+        return hidden
+    top = root.top
+    if top is None or top.marker:
+        return verdicts.moot("there is no state object")
+    if top.facts is not None:
+        return verdicts.good(f"serial {top.facts.serial}, {top.facts.resources} resources")
+    return verdicts.critical(
+        f"version {top.version_id} on top is no state that can be read: {top.damage}",
+        "a state that Terraform can read",
+        state_mending.mend(seen, root),
+    )
+
+
+def terraform_version(seen: Observation, root: RootSeen) -> Outcome:
+    """Was it written by a Terraform that is no newer than the one here?"""
+    if hidden := verdicts.unseen(root.entries, seen.terraform):
+        return hidden
+    if root.state is None:
+        return verdicts.moot("there is no state that can be read")
+    written, here = root.state.terraform_version, seen.terraform.found or ()
+    numbers = tuple(int(number) for number in re.findall(r"\d+", written.split("-")[0])[:3])
+    ours = ".".join(str(number) for number in here)
+    if not numbers:
+        return verdicts.good("it does not say by which Terraform it was written")
+    if numbers <= here:
+        return verdicts.good(f"written by Terraform {written}; here is {ours}")
+    return verdicts.warning(
+        f"it was written by Terraform {written}, and here is {ours}: an older one may not understand all of it",
+        f"Terraform {written} or newer here (developer.hashicorp.com/terraform/install)",
+        "terraform version",
+    )
+
+
+def lineage(seen: Observation, root: RootSeen) -> Outcome:
+    """Is it the environment's own?"""
+    if hidden := verdicts.unseen(root.entries, root.remembered):
+        return hidden
+    if root.state is None:
+        return verdicts.moot("there is no state that can be read")
+    whose = root.whose(seen.env)
+    ours = state_history.lineage(root.history.entries, whose)
+    why = state_history.foreign(root.state, ours, whose)
+    if why is None:
+        known = (
+            "as this machine remembers" if whose.lineage else "as in most of its versions; nothing here remembers it"
+        )
+        return verdicts.good(f"{root.state.lineage}, {known}")
+    if state_mending.sound(seen, root) is None and state_mending.sound_copy(seen, root) is None:
+        return verdicts.critical(
+            f"the state on top is not this environment's: {why}, and no version is",
+            f"a state of the lineage {ours}: either this machine remembers that of another one, or every version was replaced",
+            f"{state_mending.LIST}{state_mending.options(root)}",
+        )
+    return verdicts.critical(
+        f"the state on top is not this environment's: {why}; Terraform would destroy what it does not know",
+        "our own state",
+        state_mending.mend(seen, root),
+    )
+
+
+def serial(seen: Observation, root: RootSeen) -> Outcome:
+    """Is it the newest that ever was?"""
+    if hidden := verdicts.unseen(root.entries, root.remembered):
+        return hidden
+    top, state, known = root.top, root.state, root.remembered.found
+    if top is None or state is None:
+        return verdicts.moot("there is no state that can be read")
+    same = [e for e in root.history.entries if e.facts is not None and e.facts.lineage == state.lineage]
+    highest = max(same, key=lambda entry: entry.facts.serial if entry.facts else -1)
+    reached = highest.facts.serial if highest.facts else state.serial
+    if state.serial < reached:
+        return verdicts.critical(
+            f"the serial goes backwards: {state.serial} on top, and version {highest.version_id} has {reached}; what was made"
+            " in between is not in it",
+            f"a serial above {reached}",
+            state_mending.mend(seen, root),
+        )
+    if known is None or known.lineage != state.lineage or (known.serial, known.md5) == (state.serial, top.md5):
+        return verdicts.good(
+            f"{state.serial}, the highest of {len(same)} versions" + ("" if known else "; nothing here remembers it")
+        )
+    if state.serial > known.serial:
+        return verdicts.good(
+            f"{state.serial}, the highest of {len(same)} versions; this machine last knew {known.serial}"
+        )
+    return _behind_memory(root, state, known)
+
+
+def _behind_memory(root: RootSeen, state: StateFacts, known: StateMark) -> Outcome:
+    """Judge a state that is older than, or another than, the one that this machine last found sound."""
+    twin = next((e for e in (root.entries.found or ()) if e.md5 == known.md5 and not e.latest), None)
+    copy = next((e for e in (root.copies.found or ()) if e.md5 == known.md5), None)
+    if twin is not None:
+        command = state_mending.restore(root, twin.version_id)
+    elif copy is not None:
+        command = state_mending.from_replica(root)
+    elif root.root is StateRoot.BACKEND and state.serial < known.serial:
+        command = "lifeboat apply"  # puts the working copy there, which is newer
+    else:
+        command = f"{state_mending.LIST}{state_mending.options(root)}"
+    if state.serial < known.serial:
+        return verdicts.critical(
+            f"the serial goes backwards: {state.serial} on top, and this machine last knew {known.serial}",
+            f"the state of serial {known.serial}, or one after it",
+            command,
+        )
+    return verdicts.warning(
+        f"it is not the state of serial {known.serial} that this machine last found sound: that serial was written twice",
+        "one state of each serial",
+        command,
+    )
+
+
+def left(seen: Observation, root: RootSeen) -> Outcome:
+    """Did a Terraform leave a state that it could not save?"""
+    if hidden := verdicts.unseen(root.left, root.entries):
+        return hidden
+    left = root.left.found
+    if left is None:
+        return verdicts.good("no errored.tfstate was left")
+    if left.facts is None:
+        aside = f"mv {left.path} {left.path}.damaged"
+        return verdicts.warning(f"{left.path} was left, and is no state: {left.damage}", "no such file", aside)
+    ours = state_history.lineage(root.history.entries, root.whose(seen.env))
+    if ours is not None and left.facts.lineage != ours:
+        return verdicts.good(f"{left.path} was left, of another lineage: roots are shared, it is another environment's")
+    return _unsaved(seen, root, left, left.facts.serial)
+
+
+def _unsaved(seen: Observation, root: RootSeen, left: LeftState, serial: int) -> Outcome:
+    state = root.state
+    if state is not None and serial <= state.serial:
+        return verdicts.warning(
+            f"{left.path} was left (serial {serial}), and the state has gone on to serial {state.serial}",
+            "no such file, once it was seen whether all it knows is in the state",
+            f"lifeboat state diff file:{left.path} latest{state_mending.options(root)}",
+        )
+    ours = seen.cut_off.found and root.root is StateRoot.STACK and state is not None
+    return verdicts.critical(
+        f"Terraform could not save its state (serial {serial}) and left it in {left.path}: only there is what it made",
+        "that state, saved",
+        "lifeboat apply" if ours else f"{left.push} && rm {left.path}",
+    )

@@ -1,0 +1,166 @@
+"""What was seen of a state and of all that it hangs on; what could not be seen is kept apart from what is not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from lifeboat.model import RunId, StateMark
+from lifeboat.state_model import (
+    Holding,
+    Life,
+    LockMode,
+    OwnedThing,
+    StateEntry,
+    StateFacts,
+    StateHistory,
+    StateLock,
+    StatePlace,
+    StateRoot,
+    Whose,
+)
+
+_Found_co = TypeVar("_Found_co", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(Generic[_Found_co]):
+    """What a look came to: what is there, None where surely nothing is, or why nothing could be seen (`unseen`)."""
+
+    found: _Found_co | None = None
+    unseen: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockSeen:
+    """A lock, and whether its holder lives."""
+
+    lock: StateLock
+    holding: Holding
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftState:
+    """A state that Terraform could not save and left in a root; `push` is the shell command that makes it the state.
+
+    `facts` is None where it is no state, and `damage` then says why.
+    """
+
+    path: str
+    push: str
+    facts: StateFacts | None = None
+    damage: str = ""
+
+
+def serial_words(entry: StateEntry) -> str:
+    """Return the serial of a version, or what is wrong with it, to stand behind its id."""
+    return f" ({entry.damage or 'unreadable'})" if entry.facts is None else f" (serial {entry.facts.serial})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootSeen:
+    """One root's state. `entries` and `copies` (in the other region's bucket) are None where there is no such bucket.
+
+    `remembered` is what this machine last found sound; of root 1, its working copy. `terraform` is how the operator's shell
+    calls Terraform on this root, up to its subcommand.
+    """
+
+    place: StatePlace
+    terraform: str
+    entries: Look[tuple[StateEntry, ...]]
+    copies: Look[tuple[StateEntry, ...]]
+    digest: Look[str]
+    item: Look[LockSeen]
+    file: Look[LockSeen]
+    remembered: Look[StateMark]
+    left: Look[LeftState]
+
+    @property
+    def root(self) -> StateRoot:
+        """Return whose state it is."""
+        return self.place.root
+
+    @property
+    def history(self) -> StateHistory:
+        """Return the entries that are there as a history; none where they could not be seen."""
+        return StateHistory(
+            root=self.place.root,
+            bucket=self.place.bucket,
+            key=self.place.key,
+            region=self.place.region,
+            entries=self.entries.found or (),
+            keeps_digest=self.place.keeps_digest,
+            digest=self.digest.found,
+        )
+
+    @property
+    def top(self) -> StateEntry | None:
+        """Return what stands on top: a version, or a delete marker."""
+        return self.history.current
+
+    @property
+    def state(self) -> StateFacts | None:
+        """Return what the present state says of itself; None where there is none that can be read."""
+        return None if self.top is None else self.top.facts
+
+    @property
+    def of_digest(self) -> StateEntry | None:
+        """Return the version that the digest is of; None where it is of none."""
+        of = (entry for entry in self.history.entries if entry.md5 is not None and entry.md5 == self.digest.found)
+        return next(of, None)
+
+    @property
+    def digest_words(self) -> str:
+        """Return which version the digest is of, for a sentence."""
+        entry = self.of_digest
+        return "that of no version" if entry is None else f"that of version {entry.version_id}{serial_words(entry)}"
+
+    @property
+    def worker(self) -> LockSeen | None:
+        """Return a lock whose holder lives: what is changed now may not be whole yet."""
+        locks = (look.found for look in (self.item, self.file) if look.found is not None)
+        return next((lock for lock in locks if lock.holding.life is Life.LIVES), None)
+
+    def whose(self, env: str) -> Whose:
+        """Return what a state of this root is held against."""
+        known = self.remembered.found
+        return Whose(environment=env, lineage=None if known is None else known.lineage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindSeen:
+    """What bears our tags of one kind, in both regions."""
+
+    kind: str
+    things: Look[tuple[OwnedThing, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """All that was looked at. Of the buckets it is their versioning, in S3's word; of the table its status.
+
+    `terraform` is the version here; `cut_off` are runs of this machine that never ended and whose process is gone;
+    `recorded` are the ids of all that the states of both roots know. `shell` is what stands before `aws` in the operator's.
+    """
+
+    env: str
+    now: datetime
+    mode: LockMode
+    table_name: str
+    replica_name: str
+    shell: str
+    bucket: Look[str]
+    replica_bucket: Look[str]
+    table: Look[str]
+    terraform: Look[tuple[int, ...]]
+    cut_off: Look[tuple[RunId, ...]]
+    roots: tuple[RootSeen, ...]
+    kinds: tuple[KindSeen, ...]
+    recorded: Look[frozenset[str]]
+
+    @property
+    def strangers(self) -> list[OwnedThing]:
+        """Return what bears our tags and is in no state."""
+        recorded = self.recorded.found or frozenset()
+        return [thing for kind in self.kinds for thing in kind.things.found or () if not thing.ids & recorded]
