@@ -161,6 +161,60 @@ class StateSite:
         listed = self.cloud.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=f"{KEY}.tflock")
         return [*(["table"] if "Item" in item else []), *(["file"] if listed["KeyCount"] else [])]
 
+    def lock(self, info: dict[str, str]) -> None:
+        """Lock the state as Terraform does in this mode."""
+        text = json.dumps(info)
+        if self.mode != "lockfile":
+            item = {"LockID": {"S": f"{self.bucket}/{KEY}"}, "Info": {"S": text}}
+            self.cloud.client("dynamodb").put_item(TableName=self.plain.table, Item=item)
+        if self.mode != "dynamodb":
+            self.put(text.encode(), f"{KEY}.tflock")
+
+    # -- the other region --------------------------------------------------------------------------------------------
+
+    def replicate(self, *bodies: bytes) -> None:
+        """Put these states, or all that were applied, into the bucket of the other region."""
+        for body in bodies or self.applied.bodies:
+            self.cloud.client("s3", DR_REGION).put_object(Bucket=self.replica, Key=KEY, Body=body)
+
+    def forget_everything(self) -> None:
+        """Delete every version of the stack's state, and its digest."""
+        for version in self.versions():
+            self.cloud.client("s3").delete_object(Bucket=self.bucket, Key=KEY, VersionId=version)
+        s3 = self.cloud.client("s3")
+        for marker in s3.list_object_versions(Bucket=self.bucket, Prefix=KEY).get("DeleteMarkers", []):
+            s3.delete_object(Bucket=self.bucket, Key=KEY, VersionId=marker["VersionId"])
+        self.delete_digest()
+
+    def rename_bucket(self) -> None:
+        """Let the environment's file name a bucket that does not exist, as after the first region is gone."""
+        settings = self.plain.root / "environments" / "x.toml"
+        settings.write_text(settings.read_text().replace(f'"{self.bucket}"', f'"{self.bucket}-gone"'))
+
+    # -- journals ----------------------------------------------------------------------------------------------------
+
+    def runs(self) -> list[str]:
+        """Return the runs that have a journal in the bucket, oldest first."""
+        return sorted({key.split("/")[1] for key in self._journals()})
+
+    def unended(self) -> list[str]:
+        """Return the runs whose end is not marked."""
+        keys = self._journals()
+        return [run for run in self.runs() if f"runs/{run}/ended" not in keys]
+
+    def kinds(self, run: str) -> list[str]:
+        """Return of which kind each line of a run's journal is."""
+        lines = sorted(key for key in self._journals() if key.startswith(f"runs/{run}/") and key.endswith(".json"))
+        bodies = [self.top(key) for key in lines]
+        assert not any(CANARY.encode() in body for body in bodies)
+        return [str(json.loads(body)["kind"]) for body in bodies]
+
+    def _journals(self) -> list[str]:
+        listed = self.cloud.client("s3").list_objects_v2(Bucket=self.bucket, Prefix="runs/")
+        return [found["Key"] for found in listed.get("Contents", [])]
+
+    # -- the lock table ----------------------------------------------------------------------------------------------
+
     def delete_table(self) -> None:
         self.cloud.client("dynamodb").delete_table(TableName=self.plain.table)
 

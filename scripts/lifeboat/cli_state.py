@@ -213,7 +213,10 @@ def restore(
         str | None, typer.Option("--before-run", metavar="RUN", help="As it was before this run began.")
     ] = None,
     from_replica: Annotated[
-        bool, typer.Option("--from-replica", help="Choose from the copy of the bucket in the other region.")
+        bool,
+        typer.Option(
+            "--from-replica", help="Choose from the copy in the other region; alone: its newest sound version."
+        ),
     ] = False,
     accept: Annotated[
         int,
@@ -242,7 +245,8 @@ def restore(
     Example: lifeboat state restore --latest-good -e production
     """
     here = site_of(env)
-    given = _given(version=version, latest_good=latest_good, at=at, before_run=before_run)
+    alone = from_replica and version is None and at is None and before_run is None
+    given = _given(version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
     if allow_lineage and version is None:
         raise typer.BadParameter("--allow-lineage is for a VERSION that is named")
     request = Request(

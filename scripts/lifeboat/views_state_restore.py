@@ -53,7 +53,7 @@ def _named(found: Preview, what: str, names: list[str]) -> None:
     out = views.console(stderr=True)
     if not found.restoring.writes_state:
         return
-    out.print(escape(f"{what:<9} {len(names)} resources"))
+    out.print(escape(f"{what}: {len(names)}"))
     for name in names[:_NAMED]:
         out.print(escape(clean(f"  {name}")))
     if len(names) > _NAMED:

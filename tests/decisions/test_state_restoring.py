@@ -20,18 +20,20 @@ from lifeboat.decisions.state_restoring import (
     Vanishing,
     Write,
     ahead,
+    blind,
     highest,
     is_restore,
     md5,
     plan,
     same_content,
+    strangers,
     that_count,
     vanishing,
     with_serial,
     words,
 )
 from lifeboat.model import Address, RunId, StateMark
-from lifeboat.state_model import StateDiff, StateEntry, StateFacts, VersionId
+from lifeboat.state_model import OwnedThing, StateDiff, StateEntry, StateFacts, VersionId
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 LOCK = "lock-1"
@@ -394,3 +396,34 @@ def test_what_lies_ahead_of_a_serial_is_the_highest_of_the_lineage() -> None:
 )
 def test_a_restore_is_told_by_the_name_of_its_run(run: str, restores: bool) -> None:
     assert is_restore(RunId(run)) is restores
+
+
+MARKER = StateEntry(version_id=VersionId("9"), written_at=NOW + timedelta(minutes=9), latest=True, marker=True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "chosen", "remembered", "answer"),
+    [
+        ([entry("2", 5), entry("1", 3)], entry("2", 5), -1, False),
+        ([MARKER, entry("2", 5), entry("1", 3)], entry("2", 5), 5, False),
+        ([entry("3", None), entry("2", 5)], entry("2", 5), 5, True),  # cut off, and made of who knows what
+        ([entry("3", 6), entry("2", None), entry("1", 5)], entry("3", 6), 5, False),  # Terraform went on from it
+        ([entry("2", 5)], entry("2", 5), 6, True),  # this machine knew a newer one
+        ([], entry("2", 5), 5, True),  # out of the replica, which may lag behind
+        ([], entry("2", 5), -1, True),
+    ],
+)
+def test_aws_is_asked_where_no_version_tells_what_was_made_last(
+    entries: list[StateEntry], chosen: StateEntry, remembered: int, *, answer: bool
+) -> None:
+    assert blind(entries, chosen, remembered) is answer
+
+
+def test_what_bears_our_tags_and_is_in_no_state_would_be_known_to_aws_alone() -> None:
+    known, lost = (
+        OwnedThing(kind="aws_vpc", region="r", name=name, ids=frozenset({name, f"arn:{name}"})) for name in "ab"
+    )
+
+    assert strangers([known, lost], frozenset({"arn:a", "c"})) == (
+        Vanishing(address=Address("aws_vpc"), id="b", known_to="AWS in r"),
+    )

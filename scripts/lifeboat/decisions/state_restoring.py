@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lifeboat.model import Address, RunId, StateMark
-from lifeboat.state_model import StateDiff, StateEntry
+from lifeboat.state_model import OwnedThing, StateDiff, StateEntry
 
 RUN = "state-restore"  # in the name of a run: 20261128T032535Z-state-restore-1a2b3c
 
@@ -170,7 +170,7 @@ def words(write: Write, place: str) -> str:
         case PutDigest(digest=digest, instead_of=None):
             return f"write the digest {digest}, which is missing"
         case PutDigest(digest=digest, instead_of=before):
-            return f"write the digest {digest} instead of {before}"
+            return f"write the digest {digest} instead of {before or 'an empty one'}"
 
 
 # -- what would be known no more ---------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def words(write: Write, place: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Vanishing:
-    """A resource that some state of ours knows and the restored one would not: Terraform would make it once more."""
+    """A resource that some state of ours, or AWS, has and the restored one would not: Terraform would make it once more."""
 
     address: Address
     id: str
@@ -226,6 +226,26 @@ def ahead(entries: Sequence[StateEntry], lineage: str, serial: int) -> StateEntr
     """Return the version of a lineage that has the highest serial beyond this one; None where there is none."""
     beyond = [e for e in entries if e.facts and e.facts.lineage == lineage and e.facts.serial > serial]
     return max(beyond, key=lambda entry: (_serial_of(entry), entry.written_at), default=None)
+
+
+def blind(entries: Sequence[StateEntry], chosen: StateEntry, remembered: int) -> bool:
+    """Return whether Terraform may have written something after the chosen version that no version here tells.
+
+    One that cannot be read, a serial that this machine remembers and no version has, a bucket with nothing readable: then
+    only AWS can tell what was made since.
+    """
+    lost = any(e.facts is None and not e.marker and e.written_at >= chosen.written_at for e in entries)
+    readable = [entry.facts.serial for entry in entries if entry.facts is not None]
+    return lost or not readable or remembered > max(readable)
+
+
+def strangers(things: Sequence[OwnedThing], recorded: frozenset[str]) -> tuple[Vanishing, ...]:
+    """Return what bears our tags in AWS and would be in no state, by the type of resource that it is."""
+    return tuple(
+        Vanishing(address=Address(thing.kind), id=thing.name, known_to=f"AWS in {thing.region}")
+        for thing in things
+        if not thing.ids & recorded
+    )
 
 
 def is_restore(run: RunId) -> bool:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from lifeboat.clients import known_state, private_files, state_locks, state_store
+from lifeboat.clients import known_state, owned_things, private_files, state_locks, state_store
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import state_choice, state_diff, state_documents, state_restoring
+from lifeboat.decisions import state_choice, state_diff, state_digest_checks, state_documents, state_restoring
 from lifeboat.decisions.state_documents import StateDocument
 from lifeboat.decisions.state_restoring import Restoring, Seen, Vanishing
 from lifeboat.errors import (
@@ -140,7 +140,7 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         on_top=known.primary.current,
         restoring=restoring,
         changes=None if on_top is None else state_diff.diff(on_top, document),
-        vanish=state_restoring.vanishing(changes),
+        vanish=(*state_restoring.vanishing(changes), *_strangers(site, request, known, (chosen, body))),
         table=table,
         remarks=(*choice.remarks, *_remarks(site, request, known, table=table)),
         seen=top,
@@ -268,6 +268,27 @@ def _counting(site: Site, request: Request, known: _Known, chosen: StateDocument
     return [(name, document) for name, body in bodies if (document := _document(body)) is not None]
 
 
+def _strangers(site: Site, request: Request, known: _Known, chosen: tuple[StateEntry, bytes]) -> tuple[Vanishing, ...]:
+    """Return what AWS has with our tags and no state would know, where the versions do not tell what was made last.
+
+    Raises Unreachable where that cannot be looked at. Of root 1 nothing is looked for: it finds its things by their names.
+    """
+    entry, body = chosen
+    own = _own_state(site, request.root)
+    remembered = -1 if own is None else _mark(own).serial
+    if request.root is StateRoot.BACKEND or not state_restoring.blind(known.primary.entries, entry, remembered):
+        return ()
+    application, state = site.project.environment.application, site.project.environment.state
+    things = [
+        thing
+        for kind in owned_things.KINDS
+        for region in (application.region, application.dr_region)
+        for thing in site.owned_things().of_kind(kind, region)
+    ]
+    recorded = state_digest_checks.recorded(body) | state_digest_checks.recorded(site.root_store().body())
+    return state_restoring.strangers(things, recorded | {state.bucket, state.replica_bucket})
+
+
 def _named(entry: StateEntry) -> str:
     serial = "?" if entry.facts is None else entry.facts.serial
     return f"serial {serial}{', on top' if entry.latest else ''} (version {entry.version_id})"
@@ -312,8 +333,8 @@ def require_accepted(preview: Preview) -> None:
         return
     lines = [f"  {one.address} ({one.id}), known to {one.known_to}" for one in preview.vanish]
     raise Refused(
-        f"{count} resources that Terraform knows would vanish from the state, and the next apply would make each of them a"
-        " second time:\n" + "\n".join(lines),
+        f"{count} {'resource' if count == 1 else 'resources'} would vanish from what Terraform knows, and an apply may make a"
+        " second one:\n" + "\n".join(lines),
         hint=f"a newer version may have them: lifeboat state list. If they are really gone: {preview.request.again}"
         f" --accept {count}",
     )
