@@ -182,11 +182,12 @@ class StateWarning:
 class RunSpan:
     """From when to when a recorded run worked, and whose it was (None: to be read in its journal).
 
-    `ended` is None where it was killed, or works still.
+    `ended` is None where it was killed, or works still; `last` is its last sign of life.
     """
 
     run: RunId
     begun: datetime
+    last: datetime
     ended: datetime | None
     by: str | None
 

@@ -51,15 +51,7 @@ class RunSpans:
         found = []
         for path in sorted((self.work / "runs").glob("*/run.json")):
             with suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged names nobody
-                facts = json.loads(path.read_text())
-                found.append(
-                    RunSpan(
-                        run=RunId(facts["run"]),
-                        begun=datetime.fromisoformat(facts["since"]),
-                        ended=datetime.fromisoformat(facts["ended"]) if "ended" in facts else None,
-                        by=f"{facts['user']}@{facts['host']}",
-                    )
-                )
+                found.append(_of_this_machine(json.loads(path.read_text())))
         return found
 
     def _of_journals(self) -> list[RunSpan]:
@@ -74,9 +66,8 @@ class RunSpans:
                     span = spans.setdefault(line[1], _Span(begun=at, last=at))
                     span.begun, span.last = min(span.begun, at), max(span.last, at)
                     span.ended = span.ended or line[2] == "ended"
-        # One that did not end wrote its last line before whatever it did next; nobody knows until when that took.
         return [
-            RunSpan(run=RunId(run), begun=span.begun, ended=span.last if span.ended else None, by=None)
+            RunSpan(run=RunId(run), begun=span.begun, last=span.last, ended=span.last if span.ended else None, by=None)
             for run, span in spans.items()
         ]
 
@@ -93,3 +84,16 @@ class RunSpans:
                 if sdk.code(error) != "NoSuchKey":
                     raise
                 return UNKNOWN
+
+
+def _of_this_machine(facts: dict[str, Any]) -> RunSpan:
+    begun = datetime.fromisoformat(facts["since"])
+    ended = datetime.fromisoformat(facts["ended"]) if "ended" in facts else None
+    starts = [datetime.fromtimestamp(entry["at"], UTC) for entry in facts.get("terraform", [])]
+    return RunSpan(
+        run=RunId(facts["run"]),
+        begun=begun,
+        last=ended or max([begun, *starts]),
+        ended=ended,
+        by=f"{facts['user']}@{facts['host']}",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -83,20 +83,23 @@ class StateVersions:
 
         A version that is no state, or whose key is gone, has its damage said; what may not be read raises Unreachable.
         """
-        digest = self._digest() if self.place.keeps_digest else None
+        entries = self.listed()
+        digest = self._kept_digest() if self.place.keeps_digest else None
         return StateHistory(
             root=self.place.root,
             bucket=self.place.bucket,
             key=self.place.key,
             region=self.place.region,
-            entries=self.entries(tell),
+            entries=self._all_read(entries, tell),
             keeps_digest=self.place.keeps_digest,
             digest=digest,
         )
 
     def entries(self, tell: Callable[[str], None] = lambda _: None) -> tuple[StateEntry, ...]:
-        """Return all entries, newest first, with what each version says of itself; raises as `history` does."""
-        entries = self.listed()
+        """Return the same entries without the digest; raises as `history` does."""
+        return self._all_read(self.listed(), tell)
+
+    def _all_read(self, entries: Sequence[StateEntry], tell: Callable[[str], None]) -> tuple[StateEntry, ...]:
         done = 0
         found = []
         # A body is reduced to its facts where it is read, so that as many are in memory as connections are open.
@@ -110,6 +113,17 @@ class StateVersions:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return tuple(found)
+
+    def _kept_digest(self) -> str | None:
+        try:
+            return self._digest()
+        except Unreachable as error:
+            copy = f"lifeboat state list{options(replace(self.place, replica=True))}"
+            raise Unreachable(
+                error.summary,
+                hint=error.hint
+                or f"where permissions refuse it: take a role that has dynamodb:GetItem on the lock table; {copy} needs none",
+            ) from error
 
     def _with_facts(self, entry: StateEntry) -> StateEntry:
         if entry.marker:
@@ -201,14 +215,11 @@ def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
 
 
 def _written_by(metadata: dict[str, str]) -> str | None:
-    if BY not in metadata:
+    said = {name.lower(): value for name, value in metadata.items()}  # what stands between may write headers otherwise
+    if BY not in said:
         return None
-    parts = [metadata[BY]]
-    if metadata.get(RUN):
-        parts.append(f"run {metadata[RUN]}")
-    if metadata.get(FROM):
-        parts.append(f"of version {metadata[FROM]}")
-    return ", ".join(parts)
+    parts = (said[BY], f"run {said[RUN]}" if RUN in said else "", f"of version {said[FROM]}" if FROM in said else "")
+    return ", ".join(filter(None, parts))
 
 
 def options(place: StatePlace) -> str:

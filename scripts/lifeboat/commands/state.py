@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lifeboat.clients import known_state, state_versions
@@ -106,6 +106,7 @@ def _signed(
     except Unreachable as error:
         unseen.append(error)
         spans = runs.of_this_machine()
+    longest = timedelta(minutes=site.project.environment.terraform.apply_minutes)
     known: dict[RunId, str] = {}
 
     def who(run: RunId) -> str:
@@ -117,7 +118,7 @@ def _signed(
                 known[run] = _NOT_SEEN
         return known[run]
 
-    signed = state_history.signed(entries, state_history.writers(entries, spans), who)
+    signed = state_history.signed(entries, state_history.writers(entries, spans, longest), who)
     if unseen:
         signed = tuple(entry if entry.by is not None else replace(entry, by=_NOT_SEEN) for entry in signed)
     return signed, tuple(unseen)

@@ -27,7 +27,8 @@ def choose(history: StateHistory, wanted: WantedVersion, whose: Whose) -> StateC
     it is an old one that somebody put back.
     """
     ours = state_history.lineage(history.entries, whose)
-    behind = {} if isinstance(wanted, OneVersion) else state_history.backwards(history.entries)
+    fit = [entry for entry in history.entries if _unfit(entry, ours, whose) is None]
+    behind = {} if isinstance(wanted, OneVersion) else state_history.backwards(fit)
     chosen: StateEntry | None = None
     rejected = []
     for entry in history.entries:

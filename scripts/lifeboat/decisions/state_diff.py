@@ -22,30 +22,30 @@ def diff(old: StateDocument, new: StateDocument) -> StateDiff:
     gone = {address: view for address, view in old.resources.items() if address not in new.resources}
     come = {address: view for address, view in new.resources.items() if address not in old.resources}
     moves = _moves(gone, come)
-    left, entered = {move.old for move in moves}, {move.new for move in moves}
     both = sorted(old.resources.keys() & new.resources.keys())
-    changes = [c for address in both if (c := _change(old.resources[address], new.resources[address], known))]
-    replaced = [c for c in changes if _replaced(old.resources[c.address], new.resources[c.address])]
+    pairs = [(old.resources[address], new.resources[address]) for address in both]
+    replaced = [change for pair in pairs if _replaced(*pair) and (change := _change(*pair, known)) is not None]
+    changed = [change for pair in pairs if not _replaced(*pair) and (change := _change(*pair, known)) is not None]
     return StateDiff(
-        added=tuple(come[address] for address in sorted(come) if address not in entered),
-        removed=tuple(gone[address] for address in sorted(gone) if address not in left),
-        moved=tuple(sorted(moves, key=lambda move: move.old)),
+        added=tuple(come[address] for address in sorted(come) if address not in moves.values()),
+        removed=tuple(gone[address] for address in sorted(gone) if address not in moves),
+        moved=tuple(Move(old=gone[a].address, new=come[b].address, id=gone[a].id) for a, b in sorted(moves.items())),
         replaced=tuple(replaced),
-        changed=tuple(c for c in changes if c not in replaced),
+        changed=tuple(changed),
         outputs=_outputs(old, new, known),
         lineages=(old.facts.lineage, new.facts.lineage),
     )
 
 
-def _moves(gone: dict[Address, ResourceView], come: dict[Address, ResourceView]) -> list[Move]:
-    """Return the resources that are only called otherwise: one of a type and id on either side."""
+def _moves(gone: dict[Address, ResourceView], come: dict[Address, ResourceView]) -> dict[Address, Address]:
+    """Return what is only called otherwise, by its old address: one of a type and id on either side."""
     before, after = Counter(map(_thing, gone.values())), Counter(map(_thing, come.values()))
     places = {_thing(view): address for address, view in come.items()}
-    return [
-        Move(old=address, new=places[thing], id=view.id)
+    return {
+        address: places[thing]
         for address, view in gone.items()
         if (thing := _thing(view))[1] and before[thing] == after[thing] == 1
-    ]
+    }
 
 
 def _thing(view: ResourceView) -> tuple[str, str, str | None]:

@@ -145,7 +145,8 @@ def _behind(seen: Observation, root: RootSeen, known: set[str | None]) -> Outcom
     serials = ""
     if newest is not None and newest.facts is not None and root.state is not None:
         serials = f", serial {newest.facts.serial} there and {root.state.serial} here"
-    behind = f"the copy is {len(missing)} versions behind{serials}, for {lag.total_seconds():.0f} s"
+    many = f"{len(missing)} version{'' if len(missing) == 1 else 's'}"
+    behind = f"the copy is {many} behind{serials}, for {lag.total_seconds():.0f} s"
     if lag <= REPLICATES_WITHIN:
         return verdicts.good(f"{behind}: S3 takes up to {said(REPLICATES_WITHIN)}")
     return verdicts.warning(behind, f"each version there within {said(REPLICATES_WITHIN)}", "lifeboat apply")

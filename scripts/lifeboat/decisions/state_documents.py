@@ -52,11 +52,21 @@ def read(body: bytes) -> StateDocument:
     )
     return StateDocument(
         facts=said,
-        resources={address: replace(view, id=secrets.masked(view.id)) for address, view in views.items()},
+        resources={address: _fit(view, secrets) for address, view in views.items()},
         outputs={name: _output(name, found, secrets) for name, found in sorted(outputs)},
         raw_outputs={name: found["value"] for name, found in outputs},
         data_sources=sum(len(one["instances"]) for one in document["resources"] if one["mode"] == "data"),
         secrets=secrets,
+    )
+
+
+def _fit(view: ResourceView, secrets: Secrets) -> ResourceView:
+    """Return a resource whose names are fit to be shown: the key of a for_each, or an id, may be what is sensitive elsewhere."""
+    return replace(
+        view,
+        address=Address(secrets.masked(view.address)),
+        module=secrets.masked(view.module),
+        id=secrets.masked(view.id),
     )
 
 
@@ -78,8 +88,10 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        at = error.start
-        raise ValueError(f"not JSON: byte {at} is no UTF-8") from None
+        cut = error.reason == "unexpected end of data"
+        raise ValueError(
+            f"not JSON: cut off at byte {len(body)}" if cut else f"not JSON: byte {error.start} is no UTF-8"
+        ) from None
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -90,11 +102,11 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _why_no_json(text: str, error: json.JSONDecodeError) -> str:
-    length, at = len(text.encode()), len(text[: error.pos].encode())
-    # A text that is never closed is complained of where it began.
-    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return f"not JSON: cut off at byte {length}"
-    return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} at byte {at}"
+    written = text.strip()
+    # An object that is never closed ends before its end; of a text within it that is not closed, json names the beginning.
+    if written.startswith("{") and (not written.endswith("}") or error.pos >= len(text.rstrip())):
+        return f"not JSON: cut off at byte {len(text.encode())}"
+    return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} at byte {len(text[: error.pos].encode())}"
 
 
 def _checked(document: Any) -> dict[str, Any]:
@@ -148,9 +160,10 @@ def _facts(document: Mapping[str, Any]) -> StateFacts:
 
 def _environment(document: Mapping[str, Any]) -> str | None:
     try:
-        return str(document["outputs"]["recovery"]["value"]["environment"])
+        found = document["outputs"]["recovery"]["value"]["environment"]
     except (KeyError, TypeError):
         return None
+    return found if isinstance(found, str) else None
 
 
 def _managed(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -165,7 +178,8 @@ def _views(document: Mapping[str, Any]) -> Iterator[ResourceView]:
         deposed = instance.get("deposed")
         address = state_address(resource, instance)
         attributes = instance.get("attributes") or instance.get("attributes_flat") or {}
-        sensitive = frozenset(map(_path, instance.get("sensitive_attributes") or ()))
+        marked = [_path(steps) for steps in instance.get("sensitive_attributes") or ()]
+        sensitive = frozenset(path for steps in marked for path in _found(attributes, steps, ()))
         yield ResourceView(
             address=address if deposed is None else Address(f"{address} (deposed {deposed})"),
             module=resource.get("module", ""),
@@ -196,6 +210,29 @@ def _path(steps: Any) -> AttributePath:
             break
         found.append(value)
     return tuple(found)
+
+
+def _found(value: object, steps: AttributePath, at: AttributePath) -> Iterator[AttributePath]:
+    """Yield where a marked path leads to in attributes as they are written; what it does not lead through is marked whole.
+
+    A value whose type the schema leaves open is written as {"value": …, "type": …}, and the path does not say so.
+    """
+    if not steps:
+        yield at
+        return
+    step, rest = steps[0], steps[1:]
+    ways: list[tuple[object, AttributePath, AttributePath]] = []
+    if isinstance(value, dict):
+        if step in value:
+            ways.append((value[step], rest, (*at, step)))
+        if value.keys() == {"value", "type"}:
+            ways.append((value["value"], steps, (*at, "value")))
+    elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        ways.append((value[step], rest, (*at, step)))
+    for way in ways:
+        yield from _found(*way)
+    if not ways and at:  # an attribute that is not there has nothing to hide
+        yield at
 
 
 def _outputs(document: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

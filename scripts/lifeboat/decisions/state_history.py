@@ -102,36 +102,42 @@ def _digest(history: StateHistory) -> list[str]:
 # -- who wrote what ----------------------------------------------------------------------------------------------------
 
 
-def writers(entries: Iterable[StateEntry], spans: Iterable[RunSpan]) -> dict[str, RunSpan]:
+def writers(entries: Iterable[StateEntry], spans: Iterable[RunSpan], longest: timedelta) -> dict[str, RunSpan]:
     """Return by version the recorded run in whose time it was written, for versions that do not say who wrote them.
 
-    Of runs that overlap the one that began last; one that never said that it ended worked at most until the next began.
+    Of runs that overlap the one that began last. One that never said that it ended wrote until the next began, and no
+    longer after its last sign of life than an apply may take (`longest`).
     """
     ordered = sorted(spans, key=lambda span: span.begun)
-    closed = [
-        (span, span.ended or (ordered[number + 1].begun if number + 1 < len(ordered) else None))
+    nexts = [span.begun for span in ordered[1:]]
+    timed = [
+        (span, span.ended or min([span.last + longest, *nexts[number : number + 1]]))
         for number, span in enumerate(ordered)
     ]
     found = {}
     for entry in entries:
         if entry.by is None:
-            fitting = [span for span, ended in closed if _during(entry.written_at, span.begun, ended)]
+            fitting = [span for span, ended in timed if _during(entry.written_at, span.begun, ended)]
             if fitting:
                 found[str(entry.version_id)] = fitting[-1]
     return found
 
 
-def _during(at: datetime, begun: datetime, ended: datetime | None) -> bool:
+def _during(at: datetime, begun: datetime, ended: datetime) -> bool:
     # S3 tells whole seconds, cut off: what was written in the second that a run began in may be the run's.
-    return begun - timedelta(seconds=1) < at and (ended is None or at <= ended)
+    return begun - timedelta(seconds=1) < at <= ended
 
 
 def signed(
     entries: Iterable[StateEntry], written: dict[str, RunSpan], who: Callable[[RunId], str]
 ) -> tuple[StateEntry, ...]:
     """Return the entries with who wrote them; `who` is asked for runs that do not know it."""
-    return tuple(
-        entry if span is None else replace(entry, by=f"{span.by or who(span.run)}, run {span.run}")
-        for entry in entries
-        for span in (written.get(str(entry.version_id)),)
-    )
+    found = []
+    for entry in entries:
+        span = written.get(str(entry.version_id))
+        if span is None:
+            found.append(entry)
+        else:
+            end = "" if span.ended else ", which has not ended"
+            found.append(replace(entry, by=f"{span.by or who(span.run)}, run {span.run}{end}"))
+    return tuple(found)

@@ -27,7 +27,7 @@ def present(seen: Observation, root: RootSeen) -> Outcome:
         at = f"{top.written_at:%Y-%m-%d %H:%M:%S}Z"
         left = sum(not entry.marker for entry in root.entries.found)
         return verdicts.critical(
-            f"{where} was deleted at {at}: a delete marker stands on {left} versions; {danger}"
+            f"{where} was deleted at {at}: a delete marker stands on {left} version{'' if left == 1 else 's'}; {danger}"
             + (f"; its digest is {root.digest_words}" if root.digest.found else ""),
             "the newest sound version on top",
             state_mending.mend(seen, root),

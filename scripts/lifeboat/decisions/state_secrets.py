@@ -17,7 +17,6 @@ MASK = "(sensitive)"
 # Providers mark the obvious ones; what Terraform before 1.10 wrote has no marks of the schema at all.
 _TELLING = re.compile(
     r"pass(?:word|wd|phrase|code)|secret|token|credential|private|user_?data|key_?material|connection_?string|htpasswd"
-    r"|(?:^|_)pem(?:$|_)"
     r"|(?:access|api|auth|encryption|license|master|shared|signing|ssh|session)_?keys?(?!.*_(?:ids?|arns?|aliases)$)",
     re.IGNORECASE,
 )
@@ -52,17 +51,16 @@ class Secrets:
         """Return a text with each secret in it replaced."""
         if not self.by_beginning or len(text) < _SHORTEST:
             return text
-        found, at, kept = [], 0, 0
-        while at <= len(text) - _SHORTEST:
-            secret = next(
-                (s for s in self.by_beginning.get(text[at : at + _SHORTEST], ()) if text.startswith(s, at)), None
-            )
-            if secret is None:
-                at += 1
-                continue
-            found += [text[kept:at], MASK]
-            at = kept = at + len(secret)
-        return "".join([*found, text[kept:]]) if found else text
+        found: list[str] = []
+        hidden = 0  # up to where the text is dealt with
+        for at in range(len(text) - _SHORTEST + 1):
+            here = self.by_beginning.get(text[at : at + _SHORTEST], ())
+            secret = next((one for one in here if text.startswith(one, at)), None)
+            if secret is not None and at + len(secret) > hidden:
+                if at >= hidden:  # else it begins within the one before, and goes on beyond it
+                    found += [text[hidden:at], MASK]
+                hidden = at + len(secret)
+        return "".join([*found, text[hidden:]]) if found else text
 
 
 def secrets(trees: Iterable[tuple[Mapping[str, object], frozenset[AttributePath]]]) -> Secrets:

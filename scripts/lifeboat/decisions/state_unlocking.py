@@ -38,9 +38,15 @@ def refusal(seen: LockSeen, now: datetime, sure: frozenset[Sure]) -> tuple[str, 
     if left > timedelta(0):
         return (
             f"whether its holder lives cannot be told ({holding.why}), and it was taken {said(now - lock.created)} ago",
-            f"wait {said(left)}, then run the same command again; {claim}",
+            f"wait {said(_whole_minutes(left))}, then run the same command again; {claim}",
         )
     return None
+
+
+def _whole_minutes(length: timedelta) -> timedelta:
+    """Return a length that is no shorter, as people wait."""
+    minute = timedelta(minutes=1)
+    return -(-length // minute) * minute
 
 
 def asks_gitlab(seen: LockSeen, sure: frozenset[Sure]) -> bool:
