@@ -44,6 +44,8 @@ _NO_DIGEST = "none is kept"
 
 def clean(text: str) -> str:
     """Return a text that a state says with what a terminal would obey, or break a line at, made visible."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
