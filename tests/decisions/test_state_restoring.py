@@ -372,10 +372,12 @@ def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = F
         # Another lineage may have made real things too.
         ([entry("2", 9, lineage="m", latest=True), entry("1", 3)], ["2", "1"]),
         ([entry("2", 9, lineage="m", latest=True)], ["2"]),
+        # Deleted, and a version of another lineage wanted, of which this is not the highest serial.
+        ([entry("4", 8), entry("3", 2, lineage="other"), entry("2", 4, lineage="other")], ["4", "2"]),
     ],
 )
 def test_what_is_on_top_and_the_highest_serial_count(entries: list[StateEntry], counted: list[str]) -> None:
-    assert [one.version_id for one in that_count(entries, "l")] == counted
+    assert [one.version_id for one in that_count(entries, ["l", "other"])] == counted
 
 
 def test_what_lies_ahead_of_a_serial_is_the_highest_of_the_lineage() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lifeboat.model import Address, RunId, StateMark
@@ -199,22 +199,22 @@ def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]
     return tuple(found[key] for key in sorted(found))
 
 
-def that_count(entries: Sequence[StateEntry], lineage: str) -> tuple[StateEntry, ...]:
-    """Return the versions whose resources a restore must not lose: what stands on top, and the lineage's highest serial.
+def that_count(entries: Sequence[StateEntry], lineages: Iterable[str]) -> tuple[StateEntry, ...]:
+    """Return the versions whose resources a restore must not lose: what stands on top, and each lineage's highest serial.
 
     What stands on top says nothing new where it is a copy of an older version, under a lower serial than the highest:
     an old version put over the key knows things that Terraform has destroyed since. Of equal serials the one written last
     counts.
     """
-    readable = [entry for entry in entries if entry.facts is not None]
-    ours = [entry for entry in readable if entry.facts is not None and entry.facts.lineage == lineage]
-    highest = max(ours, key=lambda entry: (_serial_of(entry), entry.written_at), default=None)
-    top = next((entry for entry in readable if entry.latest), None)
-    if top is None or highest is None:
-        return tuple(entry for entry in (top, highest) if entry is not None)
-    earlier = {entry.md5 for entry in readable if not entry.latest}
-    is_old_copy = top in ours and top.md5 in earlier and _serial_of(top) < _serial_of(highest)
-    return (highest,) if is_old_copy or top == highest else (top, highest)
+    top = next((entry for entry in entries if entry.latest and entry.facts is not None), None)
+    newest = [one for lineage in lineages if (one := ahead(entries, lineage, -1)) is not None]
+    counted = [] if top is None or _is_old_copy(top, entries) else [top]
+    return tuple(counted + [entry for entry in newest if entry not in counted])
+
+
+def _is_old_copy(top: StateEntry, entries: Sequence[StateEntry]) -> bool:
+    earlier = {entry.md5 for entry in entries if not entry.latest and entry.facts is not None}
+    return top.facts is not None and top.md5 in earlier and top.facts.serial < highest(entries, top.facts.lineage)
 
 
 def highest(entries: Sequence[StateEntry], lineage: str) -> int:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from lifeboat.clients import known_state, owned_things, private_files, state_locks, state_store
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import state_choice, state_diff, state_digest_checks, state_documents, state_restoring
+from lifeboat.decisions import (
+    state_choice,
+    state_diff,
+    state_digest_checks,
+    state_documents,
+    state_history,
+    state_restoring,
+)
 from lifeboat.decisions.state_documents import StateDocument
 from lifeboat.decisions.state_restoring import Restoring, Seen, Vanishing
 from lifeboat.errors import (
@@ -142,7 +149,12 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         changes=None if on_top is None else state_diff.diff(on_top, document),
         vanish=(*state_restoring.vanishing(changes), *_strangers(site, request, known, (chosen, body))),
         table=table,
-        remarks=(*choice.remarks, *_remarks(site, request, known, table=table)),
+        remarks=(
+            *choice.remarks,
+            *known.remarks,
+            *([] if table else [_without_table(site)]),
+            *_remembered(site, request, known),
+        ),
         seen=top,
     )
 
@@ -251,10 +263,10 @@ def _document(body: bytes) -> StateDocument | None:
 
 def _counting(site: Site, request: Request, known: _Known, chosen: StateDocument) -> list[tuple[str, StateDocument]]:
     """Return the states of which nothing may be lost unseen: on top, under the highest serial, in the replica, here."""
-    lineage = chosen.facts.lineage
+    lineage, ours = chosen.facts.lineage, state_history.lineage(known.primary.entries, request.whose)
     bodies = [
         (_named(entry), site.state_versions(request.root).body(entry.version_id))
-        for entry in state_restoring.that_count(known.primary.entries, lineage)
+        for entry in state_restoring.that_count(known.primary.entries, dict.fromkeys([lineage, ours or lineage]))
     ]
     highest = state_restoring.highest(known.primary.entries, lineage)
     if known.replica is not None:
@@ -294,20 +306,18 @@ def _named(entry: StateEntry) -> str:
     return f"serial {serial}{', on top' if entry.latest else ''} (version {entry.version_id})"
 
 
-def _remarks(site: Site, request: Request, known: _Known, *, table: bool) -> list[str]:
-    """Return what to know that is no reason against it."""
-    found = list(known.remarks)
-    store, env = site.stack_store(), site.project.env
-    if not table and (store.keeps_digest or request.root is StateRoot.STACK):
-        found.append(
-            f"the lock table {store.table} is gone: nobody else can be kept out by it, and no digest can be kept; lifeboat"
-            f" apply -e {env} makes it again"
-        )
+def _without_table(site: Site) -> str:
+    return (
+        f"the lock table {site.stack_store().table} is gone: nobody else can be kept out by it, and no digest can be kept;"
+        f" lifeboat apply -e {site.project.env} makes it again"
+    )
+
+
+def _remembered(site: Site, request: Request, known: _Known) -> list[str]:
     own = _own_state(site, request.root)
-    serials = [mark.serial for mark in _marks(known)]
-    if own is not None and _mark(own).serial > max(serials, default=-1):
-        found.append(f"this machine knew serial {_mark(own).serial}, which is in neither bucket")
-    return found
+    if own is None or _mark(own).serial <= max((mark.serial for mark in _marks(known)), default=-1):
+        return []
+    return [f"this machine knew serial {_mark(own).serial}, which is in neither bucket"]
 
 
 def _locks_left(site: Site, request: Request) -> tuple[str, ...]:
