@@ -179,17 +179,19 @@ class StateSite:
 
     def forget_everything(self) -> None:
         """Delete every version of the stack's state, and its digest."""
-        for version in self.versions():
-            self.cloud.client("s3").delete_object(Bucket=self.bucket, Key=KEY, VersionId=version)
-        s3 = self.cloud.client("s3")
-        for marker in s3.list_object_versions(Bucket=self.bucket, Prefix=KEY).get("DeleteMarkers", []):
-            s3.delete_object(Bucket=self.bucket, Key=KEY, VersionId=marker["VersionId"])
+        self._empty(KEY)
         self.delete_digest()
 
-    def rename_bucket(self) -> None:
-        """Let the environment's file name a bucket that does not exist, as after the first region is gone."""
-        settings = self.plain.root / "environments" / "x.toml"
-        settings.write_text(settings.read_text().replace(f'"{self.bucket}"', f'"{self.bucket}-gone"'))
+    def delete_bucket(self) -> None:
+        """Take the bucket of the first region away with all that is in it."""
+        self._empty("")
+        self.cloud.client("s3").delete_bucket(Bucket=self.bucket)
+
+    def _empty(self, prefix: str) -> None:
+        s3 = self.cloud.client("s3")
+        listed = s3.list_object_versions(Bucket=self.bucket, Prefix=prefix)
+        for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
 
     # -- journals ----------------------------------------------------------------------------------------------------
 

@@ -462,7 +462,7 @@ def test_a_higher_serial_in_the_replica_is_exceeded_and_what_it_knows_does_not_v
 def test_without_the_first_region_the_state_can_be_had_as_a_file(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.replicate()
-    site.rename_bucket()
+    site.delete_bucket()
     file = site.plain.root.parent / "pulled.tfstate"
 
     refused = site.restore("--latest-good", "--from-replica", "--yes", status=8)

@@ -44,6 +44,8 @@ from lifeboat.state_model import (
     Whose,
 )
 
+_SHOWN = 20  # reasons against versions; a listing shows all
+
 
 class Source(StrEnum):
     """Which bucket a version is chosen from; it is written to the primary one in any case."""
@@ -214,8 +216,14 @@ def _required(choice: StateChoice, request: Request) -> StateEntry:
         for judged in choice.rejected
         if named is None or judged.what.version_id == named
     ]
-    lineage = "; to take one of another lineage all the same: --allow-lineage" if named is not None else ""
-    raise NothingFits("\n".join([choice.why, *reasons[:20]]), hint=f"lifeboat state list shows every version{lineage}")
+    others = "; to take one of another lineage all the same: --allow-lineage"
+    if named is None:
+        others = (
+            "" if request.source is Source.REPLICA else f"; out of the other region: {request.again} --from-replica"
+        )
+    raise NothingFits(
+        "\n".join([choice.why, *reasons[:_SHOWN]]), hint=f"lifeboat state list shows every version{others}"
+    )
 
 
 def _require_as_listed(history: StateHistory, top: StateTop | None) -> None:
