@@ -214,8 +214,8 @@ def test_terraform_takes_our_lock_for_one_of_its_own_and_we_take_terraforms(
     assert f"({found[0].operation}, lock {found[0].lock_id})" in held.value.summary
     assert held.value.hint.endswith(f"lifeboat state unlock {found[0].lock_id}")
     assert {holding.life for holding in alive} == {Life.LIVES}
-    assert {holding.life for holding in elsewhere} == {Life.GONE}
-    assert {holding.life for holding in killed} == {Life.GONE}
+    assert {holding.life for holding in elsewhere} == {Life.GONE}, elsewhere
+    assert {holding.life for holding in killed} == {Life.GONE}, killed
     assert left.returncode == 1
     assert set(removed) == PLACES[mode]
     assert (at_last.returncode, at_last.stderr) == (0, "")

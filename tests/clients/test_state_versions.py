@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
-import waitress.server
 from botocore.config import Config
 from lifeboat.clients.run_spans import UNKNOWN, RunSpans
 from lifeboat.clients.state_versions import StateVersions, local_file, options
@@ -24,15 +24,16 @@ from tests.state_sites import LINEAGE, md5, state
 
 KEY = "stack.tfstate"
 PLACE = StatePlace(root=StateRoot.STACK, bucket="b", key=KEY, region="eu-west-1", keeps_digest=True, replica=False)
-Answer = tuple[str, bytes, dict[str, str]]  # status, body, headers
+Answer = tuple[tuple[int, str], bytes, dict[str, str]]  # status, body, headers
 
 
 def ok(body: bytes, **headers: str) -> Answer:
-    return "200 OK", body, headers
+    return (200, "OK"), body, headers
 
 
 def error(status: str, code: str) -> Answer:
-    return status, f"<Error><Code>{code}</Code><Message>said so</Message></Error>".encode(), {}
+    number, _, reason = status.partition(" ")
+    return (int(number), reason), f"<Error><Code>{code}</Code><Message>said so</Message></Error>".encode(), {}
 
 
 def version(number: int, *, latest: bool = False, key: str = KEY, kind: str = "Version") -> str:
@@ -53,25 +54,34 @@ def page(*entries: str, more: str = "") -> Answer:
 def serving(answer: Callable[[dict[str, str]], Answer]) -> Iterator[Any]:
     """Run a server that answers each request by its query; gives a client of S3 that tries once."""
 
-    def app(environ: Any, start: Any) -> list[bytes]:
-        query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
-        status, body, headers = answer(query)
-        start(status, [("Content-Length", str(len(body))), *headers.items()])
-        return [body]
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = {
+                name: values[0] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()
+            }
+            status, body, headers = answer(query)
+            self.send_response(*status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
 
-    server = waitress.server.create_server(app, host="127.0.0.1", port=0, threads=8)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield boto3.client(
-        "s3",
-        region_name="eu-west-1",
-        endpoint_url=f"http://127.0.0.1:{server.effective_port}",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, read_timeout=5),
-    )
-    server.close()
-    thread.join(5)
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield boto3.client(
+            "s3",
+            region_name="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, read_timeout=5),
+        )
+        server.shutdown()
+        thread.join(5)
 
 
 def versions(s3: Any, read: Callable[[bytes], StateFacts] = state_documents.facts) -> StateVersions:

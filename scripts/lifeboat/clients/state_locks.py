@@ -25,6 +25,8 @@ from lifeboat.state_model import Holding, Life, LockedState, LockingProcess, Loc
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException"}
 _REFUSED = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
 _GONE_ALREADY = {"ConditionalCheckFailedException", "ResourceNotFoundException"}
+# Of plan, apply, refresh; an init locks for "migration source state" (internal/command/meta_backend_migrate.go).
+_OF_COMMANDS = "OperationType"
 # What began later than the lock was taken is not its holder; the clocks of one machine agree.
 _CLOCK_MARGIN = timedelta(seconds=5)
 
@@ -348,4 +350,6 @@ def _of_process(lock: StateLock, process: LockingProcess) -> Holding:
 
 def _may_hold(found: TerraformProcess, lock: StateLock) -> bool:
     """Return whether a Terraform began before this lock was taken. How long before says nothing: it may have waited."""
+    if found.initialising and lock.operation.startswith(_OF_COMMANDS):
+        return False
     return lock.created is None or found.began <= lock.created + _CLOCK_MARGIN

@@ -18,13 +18,14 @@ _PROVIDER = "terraform-provider-"
 class TerraformProcess:
     """A Terraform at work: where, since when, and its state as bucket/key; None where this cannot be found out.
 
-    It is "" where it works on no state in S3.
+    It is "" where it works on no state in S3. One that is `initialising` locks a state only to move it.
     """
 
     pid: int
     folder: str
     began: datetime
     state: str | None
+    initialising: bool = False
 
 
 def running() -> list[TerraformProcess]:
@@ -48,7 +49,13 @@ def _looked_at(process: psutil.Process) -> TerraformProcess:
     chosen = next((a.removeprefix("-chdir=") for a in arguments if a.startswith("-chdir=")), "")
     root = folder / chosen
     data = root / env.get("TF_DATA_DIR", ".terraform")
-    return TerraformProcess(pid=process.pid, folder=str(root), began=began, state=_state(data, arguments))
+    return TerraformProcess(
+        pid=process.pid,
+        folder=str(root),
+        began=began,
+        state=_state(data, arguments),
+        initialising="init" in arguments,
+    )
 
 
 def _state(data: Path, arguments: list[str]) -> str | None:
@@ -59,7 +66,15 @@ def _state(data: Path, arguments: list[str]) -> str | None:
         settings = backend.get("config") or {}
         return f"{settings.get('bucket')}/{settings.get('key')}" if backend.get("type") == "s3" else ""
     except FileNotFoundError:
-        # Without a backend Terraform writes no such file; init has not written it yet.
-        return None if "init" in arguments else ""
+        return _initialising(arguments)
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _initialising(arguments: list[str]) -> str | None:
+    """Return the state of a Terraform without such a file: it has no backend, or its init has not written the file yet."""
+    if "init" not in arguments or "-backend=false" in arguments:
+        return ""
+    prefix = "-backend-config="
+    given = dict(a.removeprefix(prefix).partition("=")[::2] for a in arguments if a.startswith(prefix))
+    return f"{given['bucket']}/{given['key']}" if {"bucket", "key"} <= given.keys() else None

@@ -1,0 +1,138 @@
+"""Which state a Terraform of this machine works on, told by its data folder; and what that says of a lock's holder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from lifeboat.clients import state_locks, terraform_processes
+from lifeboat.state_model import Life, LockedState, LockPlace, StateLock
+
+from tests.localcloud.machines import until
+
+STATE = LockedState(bucket="a-bucket-of-this-test", key="stack.tfstate", table="t", mode="both")
+BACKEND = {"backend": {"type": "s3", "config": {"bucket": STATE.bucket, "key": STATE.key, "secret_key": None}}}
+OTHER = {"backend": {"type": "s3", "config": {"bucket": STATE.bucket, "key": "other.tfstate"}}}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Return how to start a program that is called terraform, and only waits; its number is returned."""
+    program = tmp_path / "bin" / "terraform"
+    program.parent.mkdir()
+    # A script would be called by its interpreter's name; of tail's arguments all but the last are files that are not there.
+    shutil.copy(shutil.which("tail") or "", program)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(folder: Path, data: object, *arguments: str, variable: str = "") -> int:
+        place = folder / (variable or ".terraform")
+        place.mkdir(parents=True)
+        if data is not None:
+            (place / "terraform.tfstate").write_text(data if isinstance(data, str) else json.dumps(data))
+        env = {"TF_DATA_DIR": str(place)} if variable else {}
+        argv = [program, "-f", "/dev/null", "--", *arguments]
+        started.append(subprocess.Popen(argv, cwd=folder, env=env, stderr=subprocess.DEVNULL))
+        pid = started[-1].pid
+        until(lambda: any(found.pid == pid for found in terraform_processes.running()), 20)
+        return pid
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("data", "variable", "state"),
+    [
+        (BACKEND, "", STATE.path),
+        (BACKEND, "elsewhere", STATE.path),
+        (OTHER, "", "a-bucket-of-this-test/other.tfstate"),
+        ({"backend": {"type": "local", "config": {}}}, "", ""),
+        ({}, "", ""),
+        (None, "", ""),
+        ("half writ", "", None),
+        ("[]", "", None),
+    ],
+)
+def test_the_state_of_a_terraform_is_that_of_its_data_folder(
+    start: Callable[..., int], tmp_path: Path, data: object, variable: str, state: str | None
+) -> None:
+    pid = start(tmp_path / "root", data, variable=variable)
+
+    found = next(one for one in terraform_processes.running() if one.pid == pid)
+
+    assert (found.state, found.folder) == (state, str(tmp_path / "root"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state"),
+    [
+        (("init", "-backend-config=bucket=b", "-backend-config=key=k=1"), "b/k=1"),
+        (("init", "-backend-config=bucket=b"), None),
+        (("init",), None),
+        (("init", "-backend=false"), ""),
+        (("validate",), ""),
+    ],
+)
+def test_the_state_of_an_init_is_what_it_was_told(
+    start: Callable[..., int], tmp_path: Path, arguments: tuple[str, ...], state: str | None
+) -> None:
+    pid = start(tmp_path / "root", None, *arguments)
+
+    found = next(one for one in terraform_processes.running() if one.pid == pid)
+
+    assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("data", "taken", "life"),
+    [
+        (BACKEND, timedelta(minutes=1), Life.LIVES),
+        (BACKEND, -timedelta(minutes=1), Life.GONE),
+        ("half writ", timedelta(minutes=1), Life.UNKNOWN),
+        (OTHER, timedelta(minutes=1), Life.GONE),
+    ],
+    ids=["works on it", "began after the lock", "on nobody knows what", "on another state"],
+)
+def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
+    start: Callable[..., int], tmp_path: Path, data: object, taken: timedelta, life: Life
+) -> None:
+    pid = start(tmp_path / "root", data)
+    lock = StateLock(
+        place=LockPlace.TABLE,
+        lock_id="lock-1",
+        who=f"eva@{socket.gethostname()}",
+        operation="OperationTypeApply",
+        created=datetime.now(UTC) + taken,
+    )
+
+    found = state_locks.holding(lock, STATE)
+
+    assert found.life is life
+    assert (f"process {pid} in {tmp_path / 'root'}" in found.why) == (life is not Life.GONE)
+
+
+@pytest.mark.parametrize(
+    ("operation", "life"),
+    [("OperationTypeApply", Life.GONE), ("migration destination state", Life.UNKNOWN), ("", Life.UNKNOWN)],
+)
+def test_an_init_holds_no_lock_of_another_command(
+    start: Callable[..., int], tmp_path: Path, operation: str, life: Life
+) -> None:
+    start(tmp_path / "root", None, "init")
+    lock = StateLock(
+        place=LockPlace.TABLE,
+        lock_id="lock-1",
+        who=f"eva@{socket.gethostname()}",
+        operation=operation,
+        created=datetime.now(UTC) + timedelta(minutes=1),
+    )
+
+    assert state_locks.holding(lock, STATE).life is life
