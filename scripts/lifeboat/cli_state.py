@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lifeboat import views, views_state, views_state_doctor
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
+from lifeboat import views, views_state, views_state_doctor, views_state_restore
+from lifeboat.cli_options import Env, Out, Output, Yes, asking, moment, site_of
 from lifeboat.commands import state as state_command
 from lifeboat.commands import state_doctor as doctor_command
+from lifeboat.commands import state_restore as restore_command
 from lifeboat.commands.state import Source
+from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES
-from lifeboat.state_model import StateRoot
+from lifeboat.model import RunId
+from lifeboat.stack.state_restoring import Request
+from lifeboat.stack.state_restoring import Source as RestoreSource
+from lifeboat.state_model import AtTime, LatestGood, OneVersion, StateRoot, VersionId, WantedVersion
 
 state = typer.Typer(
     help="Terraform's own state: every version of it listed, read, compared, and gone back to.", no_args_is_help=True
@@ -183,3 +191,112 @@ def unlock(
 
 
 # -- going back: restore -------------------------------------------------------------------------------------------------
+
+
+@state.command("restore")
+def restore(
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="A version id, as lifeboat state list shows it.")
+    ] = None,
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    root: Root = StateRoot.STACK,
+    latest_good: Annotated[
+        bool, typer.Option("--latest-good", help="The newest version that is sound and this environment's.")
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="As it was then, RFC 3339 with a zone: 2026-03-01T03:12:00Z."),
+    ] = None,
+    before_run: Annotated[
+        str | None, typer.Option("--before-run", metavar="RUN", help="As it was before this run began.")
+    ] = None,
+    from_replica: Annotated[
+        bool,
+        typer.Option(
+            "--from-replica", help="Choose from the copy in the other region; alone: its newest sound version."
+        ),
+    ] = False,
+    accept: Annotated[
+        int,
+        typer.Option("--accept", metavar="N", min=0, help="Agree that up to N known resources vanish from the state."),
+    ] = 0,
+    allow_lineage: Annotated[
+        bool, typer.Option("--allow-lineage", help="Take the named VERSION although it is of another lineage.")
+    ] = False,
+    to_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-file", metavar="PATH", help="Write the version into this new file, mode 0600, and nothing else."
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> int:
+    """Put a version of the state on top again: under both locks, a serial higher than any before, and with its digest.
+
+    Shown first: which version, what would vanish and come back, what would be written. No version is ever removed, and the
+    same command goes on where it was cut off. Then Terraform reads it back, and both roots are planned: ends with 0 when
+    nothing would change, with 20 when something would.
+
+    Refused when something that Terraform knows, or knew under the highest serial, would vanish from the state: the next
+    apply would make it once more. --accept N agrees to so many, and to no more.
+
+    Example: lifeboat state restore --latest-good -e production
+    """
+    here = site_of(env)
+    alone = from_replica and version is None and at is None and before_run is None
+    given = _given(version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
+    if allow_lineage and version is None:
+        raise typer.BadParameter("--allow-lineage is for a VERSION that is named")
+    request = Request(
+        root=root,
+        wanted=given.wanted,
+        whose=restore_command.whose(here, root),
+        source=RestoreSource.REPLICA if from_replica else RestoreSource.PRIMARY,
+        accept=accept,
+        any_lineage=allow_lineage,
+        again=shlex.join(
+            [
+                *("lifeboat", "state", "restore", *given.words),
+                *(["--from-replica"] if from_replica else []),
+                *(["--root", root.value] if root is not StateRoot.STACK else []),
+                *(["--allow-lineage"] if allow_lineage else []),
+            ]
+        ),
+    )
+    if to_file is not None:
+        views.lines(views_state_restore.pulled(restore_command.pull(here, request, to_file), to_file))
+        return DONE
+    orders = RestoreOrders(tell=views.Teller(), show=views_state_restore.preview, agree=asking(yes=yes))
+    done = restore_command.run(here, orders, request)
+    if output is Output.JSON:
+        views.document(views_state_restore.restored_document(done))
+    else:
+        views_state_restore.restored(done)
+    return DONE if done.planned.empty else PENDING_CHANGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """Which version is wanted, and how that was said."""
+
+    wanted: WantedVersion
+    words: tuple[str, ...]
+
+
+def _given(*, version: str | None, latest_good: bool, at: str | None, before_run: str | None) -> _Given:
+    """Return which version is wanted; exactly one way of saying it must have been used."""
+    ways = [
+        *([] if version is None else [_Given(wanted=OneVersion(version_id=VersionId(version)), words=(version,))]),
+        *([_Given(wanted=LatestGood(), words=("--latest-good",))] if latest_good else []),
+        *([] if at is None else [_Given(wanted=AtTime(at=moment(at, "--at")), words=("--at", at))]),
+        *(
+            []
+            if before_run is None
+            else [_Given(wanted=restore_command.before_run(RunId(before_run)), words=("--before-run", before_run))]
+        ),
+    ]
+    if len(ways) != 1:
+        raise typer.BadParameter("name one version: VERSION, --latest-good, --at TIME or --before-run RUN")
+    return ways[0]

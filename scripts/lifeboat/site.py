@@ -46,6 +46,7 @@ from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_locks import StateLocks
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
+from lifeboat.clients.state_writing import StateWriting
 from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
@@ -228,6 +229,11 @@ class Site:
         return StateVersions(
             s3=self.client("s3", region), place=place, read=state_documents.facts, digest=self._store(place.key).digest
         )
+
+    def state_writing(self, root: StateRoot) -> StateWriting:
+        """Return the top of a root's state, in the bucket that Terraform reads."""
+        place = self.state_versions(root).place
+        return StateWriting(s3=self.client("s3", place.region), bucket=place.bucket, key=place.key)
 
     def run_spans(self, bucket: str, region: str) -> RunSpans:
         """Return when runs worked: those whose journals are in a state bucket, and those of this machine."""

@@ -307,3 +307,24 @@ class StateDiff:
         """Whether both say the same of the world, whatever their serials are."""
         found = (self.added, self.removed, self.moved, self.replaced, self.changed, self.outputs)
         return not any(found) and len(set(self.lineages)) == 1
+
+
+# -- a state written over ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateTop:
+    """What a read without a version gets: that version, its body, and the ETag that a write over it is conditional on."""
+
+    version_id: VersionId
+    etag: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOrigin:
+    """Who writes a version of a state, for which run, and of which version it is made: kept as the version's metadata."""
+
+    by: str
+    run: str
+    made_of: VersionId

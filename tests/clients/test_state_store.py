@@ -69,6 +69,17 @@ def test_versions_come_newest_first_with_serial_and_lineage(store: StateStore) -
     assert [(v.serial, v.lineage, v.md5) for v in versions] == [(n, "a", md5(state(n))) for n in (3, 2, 1)]
 
 
+@pytest.mark.parametrize("empty", [{}, {"Digest": {"S": ""}}])
+def test_an_empty_digest_can_be_replaced(store: StateStore, cloud: RunningCloud, empty: dict[str, Any]) -> None:
+    key = {"LockID": {"S": f"{store.bucket}/{store.key}-md5"}}
+    cloud.client("dynamodb").put_item(TableName=store.table, Item={**key, **empty})
+
+    found = store.digest()
+    store.write_digest("0" * 32, instead_of=found)
+
+    assert (found, store.digest()) == ("", "0" * 32)
+
+
 def test_a_digest_that_disagrees_is_an_integrity_failure(store: StateStore) -> None:
     store.write(state(1))
     store.write_digest("0" * 32, instead_of=None)

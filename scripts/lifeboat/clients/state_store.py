@@ -25,6 +25,7 @@ from lifeboat.model import (
 )
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
+_EMPTY = "(attribute_exists(LockID) AND attribute_not_exists(Digest))"
 _Found = TypeVar("_Found")
 
 
@@ -149,7 +150,7 @@ class StateStore:
         return None if item is None else str(item.get("Digest", {}).get("S", ""))
 
     def write_digest(self, digest: str, *, instead_of: str | None) -> None:
-        """Replace the digest, provided it still is what was looked at (None: that there was none)."""
+        """Replace the digest, provided it still is what was looked at (None: that there was none; "": an empty one)."""
         item = {"LockID": {"S": f"{self.bucket}/{self.key}-md5"}, "Digest": {"S": digest}}
         with translated(f"write the state digest in {self.table}"):
             if instead_of is None:
@@ -160,7 +161,7 @@ class StateStore:
                 self._dynamodb.put_item(
                     TableName=self.table,
                     Item=item,
-                    ConditionExpression="Digest = :seen",
+                    ConditionExpression="Digest = :seen" if instead_of else f"{_EMPTY} OR Digest = :seen",
                     ExpressionAttributeValues={":seen": {"S": instead_of}},
                 )
 

@@ -242,6 +242,7 @@ class Terraform:
         if backend is not None:
             options["backend_config"] = dict(backend)
         self._run("init", seconds=seconds, **options)
+        self.data.mkdir(parents=True, exist_ok=True)  # Terraform makes none where there is neither provider nor module
         stamp.write_text(digest)
 
     def plan(
@@ -285,6 +286,15 @@ class Terraform:
     def push_state(self, path: Path, *, seconds: float = 120) -> None:
         """Make a file the state; Terraform refuses one that does not follow the present one."""
         self._run("state push", str(path), seconds=seconds)
+
+    def pull_state(self, *, seconds: float = 120) -> bytes:
+        """Return the state as Terraform reads it from its backend and would write it; it holds what is secret."""
+        return self._run("state pull", seconds=seconds).encode()
+
+    def addresses(self, *, seconds: float = 60) -> list[Address]:
+        """Return what Terraform finds in the state file of this root, data sources included."""
+        options = {} if self.state is None else {"state": str(self.state)}
+        return [Address(line) for line in self._run("state list", seconds=seconds, **options).splitlines() if line]
 
     def _fingerprint(self) -> list[str]:
         """Return what `init` depends on besides the backend: the lock file, the configuration, the provider's source."""

@@ -213,16 +213,7 @@ class Applying:
 
     def take_root_state(self, store: StateStore) -> None:
         """Fetch root 1's state where the bucket has a newer one than this machine."""
-        body = store.body() if store.bucket_exists() else None
-        if body is None:
-            return
-        local = self.site.root_state_file
-        if local.exists():
-            here, there = state_store.serial_and_lineage(local.read_bytes()), state_store.serial_and_lineage(body)
-            if here == there or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
-                return  # ours is newer: a run was killed before it was pushed
-            shutil.copy(local, local.with_name(f"{local.name}.{int(time.time())}"))
-        private_files.write(local, body)
+        take_root_state(self.site, store)
 
     def _require_fence(self) -> None:
         if self.fence is not None:
@@ -240,3 +231,17 @@ class Applying:
         """Remember the stack's state as sound; raises IntegrityFailure where it has a digest that says otherwise."""
         store = self.site.stack_store()
         repair.remember_state(self.site, store.checked() if store.keeps_digest else store.body())
+
+
+def take_root_state(site: Site, store: StateStore) -> None:
+    """Fetch root 1's state where the bucket has a newer one than this machine; the one that was here is kept beside it."""
+    body = store.body() if store.bucket_exists() else None
+    if body is None:
+        return
+    local = site.root_state_file
+    if local.exists():
+        here, there = state_store.serial_and_lineage(local.read_bytes()), state_store.serial_and_lineage(body)
+        if here == there or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
+            return  # ours is newer: a run was killed before it was pushed
+        shutil.copy(local, local.with_name(f"{local.name}.{int(time.time())}"))
+    private_files.write(local, body)

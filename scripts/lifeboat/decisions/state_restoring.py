@@ -1,0 +1,257 @@
+"""What a restore of Terraform's state has yet to write, and what would be known no more once it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lifeboat.model import Address, RunId, StateMark
+from lifeboat.state_model import OwnedThing, StateDiff, StateEntry
+
+RUN = "state-restore"  # in the name of a run: 20261128T032535Z-state-restore-1a2b3c
+
+
+# -- a state with another serial ---------------------------------------------------------------------------------------
+
+
+def with_serial(body: bytes, serial: int) -> bytes:
+    """Return the state with this serial and every other byte as it was: order, spaces and escapes count as content.
+
+    Raises ValueError where it is not one JSON object with exactly one serial, a whole number.
+    """
+    text = body.decode("utf-8")
+    at, end = _serial(text)
+    return f"{text[:at]}{serial}{text[end:]}".encode()
+
+
+def _serial(text: str) -> tuple[int, int]:
+    """Return where the number of the document's own serial begins and ends; one deeper inside is not looked at."""
+    if not isinstance(json.loads(text), dict):
+        raise ValueError("it is no JSON object")
+    decoder, found = json.JSONDecoder(), list[tuple[int, int]]()
+    at = _behind(text, 0, "{")
+    while text[at] != "}":
+        key, at = decoder.raw_decode(text, at)
+        begin = _behind(text, at, ":")
+        value, end = decoder.raw_decode(text, begin)
+        if key == "serial":
+            if type(value) is not int:
+                raise ValueError("its serial is no whole number")
+            found.append((begin, end))
+        at = _behind(text, end, ",")
+    if len(found) != 1:
+        raise ValueError(f"it has {len(found)} serials instead of one")
+    return found[0]
+
+
+def _behind(text: str, at: int, sign: str) -> int:
+    """Return where the next thing begins: behind blanks, this sign where it stands there, and the blanks after it."""
+    match = re.compile(rf"[ \t\n\r]*{re.escape(sign)}?[ \t\n\r]*").match(text, at)
+    return at if match is None else match.end()
+
+
+def same_content(one: bytes, other: bytes) -> bool:
+    """Return whether two states say the same, whatever their serials; what is no state says nothing."""
+    try:
+        return with_serial(one, 0) == with_serial(other, 0)
+    except ValueError:
+        return False
+
+
+def md5(body: bytes) -> str:
+    """Return the digest that Terraform's S3 backend keeps of a state."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+# -- what has to be written --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeLock:
+    """Take away Terraform's lock that a dead restore of this machine left, wherever it lies."""
+
+    lock_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutState:
+    """Write the state on top of what was looked at; no version goes away for it."""
+
+    serial: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutDigest:
+    """Write the digest of the state, provided it still is `instead_of` (None: there is none)."""
+
+    digest: str
+    instead_of: str | None
+
+
+Write = FreeLock | PutState | PutDigest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was looked at: the chosen version, what stands on top, whose serials are taken, the digest, ids of locks left over.
+
+    `on_top` is None where nothing stands there, or a delete marker. `rivals` are the marks of everything that was ever
+    seen of this state, on top or not. `keeps_digest` is false too where there is no table to keep it in.
+    """
+
+    chosen: bytes = field(repr=False)
+    on_top: bytes | None = field(repr=False)
+    rivals: tuple[StateMark, ...] = ()
+    keeps_digest: bool
+    digest: str | None
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """The state that is to stand on top, and the writes still missing, in the order in which they are safe."""
+
+    body: bytes = field(repr=False)
+    serial: int
+    writes: tuple[Write, ...]
+
+    @property
+    def writes_state(self) -> bool:
+        """Whether another state comes on top."""
+        return any(isinstance(write, PutState) for write in self.writes)
+
+
+def plan(seen: Seen) -> Restoring:
+    """Return what is still to be written so that the chosen version stands on top under the highest serial of all.
+
+    The object goes before its digest: cut off in between, every Terraform refuses to read the state, and the next plan is
+    the digest alone. The other way round, a lost object write would leave a digest that no version has. What stands on
+    top already is not written once more, so the second of two equal restores has nothing to do.
+    """
+    body = _standing(seen)
+    writes: list[Write] = [FreeLock(lock_id=lock_id) for lock_id in seen.left]
+    if body is None:
+        body = with_serial(seen.chosen, _highest(seen) + 1)
+        writes.append(PutState(serial=_number(body), digest=md5(body)))
+    if seen.keeps_digest and seen.digest != md5(body):
+        writes.append(PutDigest(digest=md5(body), instead_of=seen.digest))
+    return Restoring(body=body, serial=_number(body), writes=tuple(writes))
+
+
+def _standing(seen: Seen) -> bytes | None:
+    """Return what stands on top where it is the chosen content under a serial that no other content has or exceeds."""
+    if seen.on_top is None or not same_content(seen.on_top, seen.chosen):
+        return None
+    others = [mark.serial for mark in seen.rivals if mark.md5 != md5(seen.on_top)]
+    return seen.on_top if _number(seen.on_top) > max(others, default=-1) else None
+
+
+def _highest(seen: Seen) -> int:
+    return max([_number(seen.chosen), *(mark.serial for mark in seen.rivals)])
+
+
+def _number(body: bytes) -> int:
+    text = body.decode("utf-8")
+    at, end = _serial(text)
+    return int(text[at:end])
+
+
+def words(write: Write, place: str) -> str:
+    """Return one write in words, for the preview and the journal; `place` is the object: s3://bucket/key."""
+    match write:
+        case FreeLock(lock_id=lock_id):
+            return f"remove the lock {lock_id}, which an interrupted state restore left"
+        case PutState(serial=serial):
+            return f"write serial {serial} on top of {place}; every version below it stays"
+        case PutDigest(digest=digest, instead_of=None):
+            return f"write the digest {digest}, which is missing"
+        case PutDigest(digest=digest, instead_of=before):
+            return f"write the digest {digest} instead of {before or 'an empty one'}"
+
+
+# -- what would be known no more ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vanishing:
+    """A resource that some state of ours, or AWS, has and the restored one would not: Terraform would make it once more."""
+
+    address: Address
+    id: str
+    known_to: str
+
+
+def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]:
+    """Return what the chosen state would not know, given what changes from each state that counts to the chosen one.
+
+    The same address with another id is another thing: the one that a replacement made would be nobody's. Each is told by
+    the first state that has it.
+    """
+    found: dict[tuple[Address, str], Vanishing] = {}
+    for known_to, change in changes:
+        gone = [(view.address, view.id) for view in change.removed]
+        for address, id_ in [*gone, *((one.address, one.old_id) for one in change.replaced)]:
+            found.setdefault((address, id_), Vanishing(address=address, id=id_, known_to=known_to))
+    return tuple(found[key] for key in sorted(found))
+
+
+def that_count(entries: Sequence[StateEntry], lineages: Iterable[str]) -> tuple[StateEntry, ...]:
+    """Return the versions whose resources a restore must not lose: what stands on top, and each lineage's highest serial.
+
+    What stands on top says nothing new where it is a copy of an older version, under a lower serial than the highest:
+    an old version put over the key knows things that Terraform has destroyed since. Of equal serials the one written last
+    counts.
+    """
+    top = next((entry for entry in entries if entry.latest and entry.facts is not None), None)
+    newest = [one for lineage in lineages if (one := ahead(entries, lineage, -1)) is not None]
+    counted = [] if top is None or _is_old_copy(top, entries) else [top]
+    return tuple(counted + [entry for entry in newest if entry not in counted])
+
+
+def _is_old_copy(top: StateEntry, entries: Sequence[StateEntry]) -> bool:
+    earlier = {entry.md5 for entry in entries if not entry.latest and entry.facts is not None}
+    return top.facts is not None and top.md5 in earlier and top.facts.serial < highest(entries, top.facts.lineage)
+
+
+def highest(entries: Sequence[StateEntry], lineage: str) -> int:
+    """Return the highest serial of a lineage; -1 where there is none."""
+    return max((entry.facts.serial for entry in entries if entry.facts and entry.facts.lineage == lineage), default=-1)
+
+
+def ahead(entries: Sequence[StateEntry], lineage: str, serial: int) -> StateEntry | None:
+    """Return the version of a lineage that has the highest serial beyond this one; None where there is none."""
+    beyond = [e for e in entries if e.facts and e.facts.lineage == lineage and e.facts.serial > serial]
+    return max(beyond, key=lambda entry: (_serial_of(entry), entry.written_at), default=None)
+
+
+def blind(entries: Sequence[StateEntry], chosen: StateEntry, remembered: int) -> bool:
+    """Return whether Terraform may have written something after the chosen version that no version here tells.
+
+    One that cannot be read, a serial that this machine remembers and no version has, a bucket with nothing readable: then
+    only AWS can tell what was made since.
+    """
+    lost = any(e.facts is None and not e.marker and e.written_at >= chosen.written_at for e in entries)
+    readable = [entry.facts.serial for entry in entries if entry.facts is not None]
+    return lost or not readable or remembered > max(readable)
+
+
+def strangers(things: Sequence[OwnedThing], recorded: frozenset[str]) -> tuple[Vanishing, ...]:
+    """Return what bears our tags in AWS and would be in no state, by the type of resource that it is."""
+    return tuple(
+        Vanishing(address=Address(thing.kind), id=thing.name, known_to=f"AWS in {thing.region}")
+        for thing in things
+        if not thing.ids & recorded
+    )
+
+
+def is_restore(run: RunId) -> bool:
+    """Return whether a run is a restore of the state."""
+    return run.partition("-")[2].startswith(f"{RUN}-")
+
+
+def _serial_of(entry: StateEntry) -> int:
+    return -1 if entry.facts is None else entry.facts.serial

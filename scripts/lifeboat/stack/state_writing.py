@@ -1,0 +1,285 @@
+"""A version of Terraform's state written on top under locks, ahead in a journal, and read back through Terraform."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psutil
+
+from lifeboat.clients import lease, run_files, state_store
+from lifeboat.clients.journal import Journal
+from lifeboat.clients.lease import Lease
+from lifeboat.decisions import state_diff, state_documents, state_restoring
+from lifeboat.decisions.state_documents import StateDocument
+from lifeboat.decisions.state_restoring import FreeLock, PutDigest, PutState, Write
+from lifeboat.errors import (
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    Refused,
+    StoppedPartWay,
+    Unreachable,
+)
+from lifeboat.model import EventKind, RunId, Teller
+from lifeboat.site import Site
+from lifeboat.stack import applying, repair
+from lifeboat.stack.state_restoring import Preview
+from lifeboat.state_model import (
+    RESTORING,
+    StateOrigin,
+    StateRoot,
+)
+
+COMMAND = "state restore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What stands on top now: its serial, what was written for it, and the run that did (None: nothing was missing)."""
+
+    serial: int
+    written: tuple[str, ...]
+    run: RunId | None
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def carry_out(site: Site, tell: Teller, preview: Preview) -> Restored:
+    """Write what is missing, see that Terraform reads it, and return what was done.
+
+    Whatever it is cut off at, the same command goes on from there: what was written is found written. Raises
+    StoppedPartWay once something was changed, and before that what forbids it.
+    """
+    restoring = preview.restoring
+    run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{state_restoring.RUN}-{uuid4().hex[:6]}")
+    with _held(site, tell, preview, run) as fence:
+        if not restoring.writes:
+            read_back(site, tell, preview)
+            _end_earlier(site, run, preview, fence)
+            return Restored(serial=restoring.serial, written=(), run=None)
+        journal = site.journal(run)
+        _begin(journal, preview)
+        work = _Work(site=site, tell=tell, preview=preview, journal=journal, fence=fence)
+        with _told(work):
+            work.carry_out()
+        journal.write(EventKind.ENDED, text="done")
+        _end_earlier(site, run, preview, fence)
+    return Restored(serial=restoring.serial, written=preview.written, run=run)
+
+
+@contextmanager
+def _held(site: Site, tell: Teller, preview: Preview, run: RunId) -> Iterator[Lease | None]:
+    """Hold the environment on this machine, and on all machines where there is a table to hold a lease in."""
+    with ExitStack() as stack:
+        stack.enter_context(run_files.alone(site.project.work, COMMAND))
+        yield stack.enter_context(site.lease(run, tell.say).held()) if preview.table else None
+
+
+def _begin(journal: Journal, preview: Preview) -> None:
+    process, facts = psutil.Process(), preview.chosen.facts
+    journal.write(
+        EventKind.BEGUN,
+        text=f"put serial {None if facts is None else facts.serial} of {preview.place} on top again",
+        user=run_files.user_name(),
+        host=socket.gethostname(),
+        machine=lease.machine(),
+        pid=process.pid,
+        began=process.create_time(),
+        root=preview.request.root.value,
+        version=preview.chosen.version_id,
+        source=preview.came_from,
+        serial=preview.restoring.serial,
+    )
+
+
+@dataclass
+class _Work:
+    """One restore at its writes: `changed` once one was begun of which nobody may say that nothing happened."""
+
+    site: Site
+    tell: Teller
+    preview: Preview
+    journal: Journal
+    fence: Lease | None
+    changed: bool = False
+
+    def carry_out(self) -> None:
+        """Write everything that is missing, in order, each ahead in the journal."""
+        writes = self.preview.restoring.writes
+        for write in writes:
+            if isinstance(write, FreeLock):
+                self._one(write, lambda write=write: self._free(write))  # type: ignore[misc]
+        with self._locked():
+            self._require_as_seen()
+            for write in writes:
+                match write:
+                    case PutState():
+                        self._one(write, self._put_state)
+                    case PutDigest():
+                        self._one(write, lambda write=write: self._put_digest(write))  # type: ignore[misc]
+            read_back(self.site, self.tell, self.preview)
+
+    def _one(self, write: Write, order: Callable[[], None]) -> None:
+        text = state_restoring.words(write, self.preview.place)
+        if self.fence is not None:
+            self.fence.require()
+        self.journal.write(EventKind.INTENT, step="write", text=text)
+        order()
+        self.tell.say(text)
+        self.journal.write(EventKind.RESULT, step="write", text="done")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold Terraform's own lock, where that state has one and there is something to hold it in."""
+        root = self.preview.request.root
+        if root is StateRoot.BACKEND or not self._lockable:
+            yield
+            return
+        self.journal.write(EventKind.INTENT, step="lock", text="take Terraform's lock")
+        with self.site.state_locks(root).taken(RESTORING) as lock_id:
+            self.journal.write(EventKind.RESULT, step="lock", text=f"lock {lock_id}", lock=lock_id)
+            yield
+
+    @property
+    def _lockable(self) -> bool:
+        """Whether Terraform itself could lock the state: without the table that it locks in, none can work with it."""
+        return self.preview.table or self.site.project.environment.state.lock_mode == "lockfile"
+
+    def _require_as_seen(self) -> None:
+        """Raise Refused where anything changed between the look and the lock: what was agreed to was another thing."""
+        seen, now = self.preview.seen, self.site.state_writing(self.preview.request.root).top()
+        if (None if seen is None else seen.version_id) != (None if now is None else now.version_id):
+            raise Refused(
+                f"somebody has written or deleted the state {self.preview.place} since it was looked at; it was not"
+                " written",
+                hint="lifeboat state list shows what stands there now; then run the same command again",
+            )
+
+    def _free(self, write: FreeLock) -> None:
+        self.site.state_locks(self.preview.request.root).unlock(write.lock_id)
+
+    def _put_state(self) -> None:
+        origin = StateOrigin(
+            by=f"{run_files.user_name()}@{socket.gethostname()}",
+            run=self.journal.run,
+            made_of=self.preview.chosen.version_id,
+        )
+        writing = self.site.state_writing(self.preview.request.root)
+        try:
+            writing.write(self.preview.restoring.body, self.preview.seen, origin)
+        except Unreachable:
+            self.changed = True  # its answer may be what was lost
+            raise
+        self.changed = True
+
+    def _put_digest(self, write: PutDigest) -> None:
+        store = self.site.stack_store()
+        try:
+            store.write_digest(write.digest, instead_of=write.instead_of)
+        except Unreachable:
+            # The condition fails too when an earlier try got through and its answer was lost.
+            if store.digest() != write.digest:
+                raise
+        self.changed = True
+
+
+@contextmanager
+def _told(work: _Work) -> Iterator[None]:
+    """Write down what stops a restore, and say that it goes on where part of it was done."""
+    try:
+        yield
+    except LifeboatError as error:
+        with suppress(LifeboatError):
+            work.journal.write(EventKind.STOPPED, text=error.summary)
+            if not work.changed:
+                work.journal.write(EventKind.ENDED, text="nothing of the state was changed")
+        if not work.changed or isinstance(error, StoppedPartWay | IntegrityFailure):
+            raise
+        raise StoppedPartWay(
+            f"the state {work.preview.place} was being restored: {error.summary}",
+            hint=f"the same command goes on from there: {work.preview.request.again}"
+            + (f"; {error.hint}" if error.hint else ""),
+        ) from error
+
+
+def _end_earlier(site: Site, run: RunId, preview: Preview, fence: Lease | None) -> None:
+    """End the journals of restores that were cut off, once this one did what they were to do.
+
+    Only with the lease: who holds it knows that no other one works.
+    """
+    if fence is None:
+        return
+    bucket = site.journals()
+    for one in bucket.unended():
+        if one == run or not state_restoring.is_restore(one):
+            continue
+        journal = site.journal(one)
+        try:
+            journal.open()
+        except (IntegrityFailure, NothingFits):
+            continue  # lifeboat runs shows it, and why
+        if journal.events[0].data.get("root") == preview.request.root.value:
+            journal.write(EventKind.ENDED, text=f"cut off; the state was restored by {run}")
+
+
+# -- reading back ------------------------------------------------------------------------------------------------------
+
+
+def read_back(site: Site, tell: Teller, preview: Preview) -> None:
+    """See that Terraform reads what stands on top as what was to stand there, and remember it as sound.
+
+    Raises IntegrityFailure where it reads anything else. Without a lock table Terraform cannot be asked, in the modes that
+    need it.
+    """
+    body = preview.restoring.body
+    if preview.request.root is StateRoot.BACKEND:
+        _read_back_root(site, body)
+        return
+    if not preview.table and site.stack_store().keeps_digest:
+        repair.remember_state(site, body)
+        return
+    terraform = site.stack_terraform()
+    terraform.init(site.backend())
+    _require_same(body, terraform.pull_state(), preview)
+    repair.remember_state(site, body)
+    tell.say(f"terraform state pull gives serial {preview.restoring.serial}, as it was written")
+
+
+def _read_back_root(site: Site, body: bytes) -> None:
+    """Take root 1's state from the bucket as its working copy, the one before kept aside, and let Terraform read it."""
+    applying.take_root_state(site, site.root_store())
+    terraform = site.state_terraform()
+    terraform.init(None)
+    found = {address for address in terraform.addresses() if not _is_data(address)}
+    if found != set(state_store.recorded(body)):
+        raise IntegrityFailure(
+            f"Terraform does not read from {site.root_state_file} what was written to the bucket",
+            hint="lifeboat state doctor --root state",
+        )
+
+
+def _is_data(address: str) -> bool:
+    return address.startswith("data.") or ".data." in address
+
+
+def _require_same(written: bytes, pulled: bytes, preview: Preview) -> None:
+    """Raise unless both say the same; a newer Terraform writes its own version, and fields that are new, into it."""
+    ours, theirs = state_documents.read(written), _read(pulled)
+    if theirs is None or ours.facts.serial != theirs.facts.serial or not state_diff.diff(ours, theirs).same:
+        raise IntegrityFailure(
+            f"terraform state pull does not give what was written to {preview.place}",
+            hint="lifeboat state doctor shows how object, digest and locks stand",
+        )
+
+
+def _read(body: bytes) -> StateDocument | None:
+    try:
+        return state_documents.read(body)
+    except ValueError:
+        return None

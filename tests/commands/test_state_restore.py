@@ -1,0 +1,500 @@
+"""A state that was lost or damaged stands on top again, Terraform reads it, and nothing of its history is gone."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from lifeboat import config
+from lifeboat.clients import run_files
+from lifeboat.errors import Refused
+from lifeboat.site import Site
+from lifeboat.stack import state_restoring, state_writing
+from lifeboat.stack.state_restoring import Request
+from lifeboat.state_model import LatestGood, LockMode, StateRoot, Whose
+
+from tests.conftest import RunningCloud
+from tests.plain_sites import Told
+from tests.restored_states import KEY, ROOT_KEY, Applied, StateSite, applied, md5, serial, state_site
+
+MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    return applied(tmp_path_factory.mktemp("applied"))
+
+
+@pytest.fixture
+def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
+    def new(mode: LockMode) -> StateSite:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return state_site(cloud, folder, made, mode)
+
+    yield new
+    cloud.control("faults", clear=True)
+
+
+# -- accidents ---------------------------------------------------------------------------------------------------------
+
+
+def copied_over(site: StateSite) -> None:
+    site.put(site.applied.bodies[0])
+
+
+def deleted(site: StateSite) -> None:
+    site.plain.delete(KEY)
+
+
+def deleted_with_its_digest(site: StateSite) -> None:
+    site.plain.delete(KEY)
+    site.delete_digest()
+
+
+def digest_wrong(site: StateSite) -> None:
+    site.put_digest("0" * 32)
+
+
+def cut_off(site: StateSite) -> None:
+    body = site.applied.newest[: len(site.applied.newest) // 2]
+    site.put(body)
+    if site.keeps_digest:
+        site.put_digest(md5(body))
+
+
+def of_another_lineage(site: StateSite) -> None:
+    body = json.dumps({**json.loads(site.applied.newest), "lineage": "another", "serial": 40}, indent=2).encode()
+    site.put(body)
+    if site.keeps_digest:
+        site.put_digest(md5(body))
+
+
+def lower_serial(site: StateSite) -> None:
+    body = site.applied.bodies[1]
+    site.put(body)
+    if site.keeps_digest:
+        site.put_digest(md5(body))
+
+
+ACCIDENTS = (copied_over, deleted, deleted_with_its_digest, digest_wrong, cut_off, of_another_lineage, lower_serial)
+NEED_A_DIGEST = (deleted_with_its_digest, digest_wrong)
+CASES = [(a, mode) for a in ACCIDENTS for mode in MODES if mode != "lockfile" or a not in NEED_A_DIGEST]
+
+
+@pytest.mark.parametrize(("accident", "mode"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_after_any_accident_the_latest_good_state_is_on_top_and_a_plan_is_empty(
+    new_site: Callable[[LockMode], StateSite], accident: Callable[[StateSite], None], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    accident(site)
+    before = site.versions()
+
+    ended = site.restore("--latest-good", "--yes")
+
+    site.require_restored(before, site.applied.newest)
+    assert "stack: no changes" in ended.stdout
+    assert site.restore("--latest-good", "--yes").stdout.startswith(
+        f"serial {serial(site.top())} stands on top of s3://{site.bucket}/{KEY} already; nothing was written"
+    )
+
+
+def test_without_a_lock_table_the_state_comes_back_and_its_digest_with_the_table(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.plain.delete(KEY)
+    site.delete_table()
+    before = site.versions()
+
+    first = site.restore("--latest-good", "--yes", status=4)
+
+    assert serial(site.top()) == serial(site.applied.newest) + 1
+    assert "there is no lock table" in first.stderr
+    assert "lifeboat apply -e x" in first.stderr
+    # As an apply would, after which the digest is all that is missing.
+    site.make_table()
+    again = site.restore("--latest-good", "--yes")
+    site.require_restored(before, site.applied.newest)
+    assert "1. write the digest" in again.stderr
+    assert "2. " not in again.stderr
+
+
+def test_what_a_naive_restore_comes_to(new_site: Callable[[LockMode], StateSite]) -> None:
+    both, alone = new_site("both"), new_site("lockfile")
+    deleted_with_its_digest(both)
+    copied_over(alone)
+
+    planned = {site.mode: naive_plan(site) for site in (both, alone)}
+
+    # Everything, or what the old version does not know, would be made a second time, and nothing says that it is wrong.
+    assert planned == {"both": "Plan: 3 to add", "lockfile": "Plan: 2 to add"}
+
+
+def naive_plan(site: StateSite) -> str:
+    """Return how a plan without lifeboat ends."""
+    here = Site(config.load(site.plain.root, "x"), dict(os.environ))
+    terraform = here.stack_terraform()
+    terraform.init(here.backend())
+    folder = site.plain.root / ".lifeboat" / "naive"
+    found = terraform.plan(out=folder / "plan", events=folder / "events", seconds=60).planned()
+    return f"Plan: {len(found.changes)} to add"
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------------
+
+
+def test_what_terraform_knows_does_not_vanish_unless_its_number_is_agreed_to(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    oldest = list(site.versions())[-1]
+
+    refused = site.restore(oldest, "--yes", status=3)
+    fewer = site.restore(oldest, "--yes", "--accept", "1", status=3)
+    kept = site.top()
+    accepted = site.restore(oldest, "--yes", "--accept", "2", status=20)
+
+    assert "2 resources would vanish from what Terraform knows" in refused.stderr
+    assert f"terraform_data.two ({_id(site, 1)}), known to serial 5, on top" in refused.stderr
+    assert f"lifeboat state restore -e x {oldest} --accept 2" in " ".join(refused.stderr.split())
+    assert "--accept 2" in fewer.stderr
+    assert kept == site.applied.newest
+    assert "stack: 2 to add" in accepted.stdout
+    assert serial(site.top()) == serial(site.applied.newest) + 1
+
+
+def test_what_aws_has_counts_where_the_newest_version_cannot_be_read(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    cut_off(site)
+    tags = {"application": site.plain.application, "environment": "x"}
+    network = site.cloud.client("ec2").create_vpc(
+        CidrBlock="10.0.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}],
+    )["Vpc"]["VpcId"]
+
+    refused = site.restore("--latest-good", "--yes", status=3)
+    site.restore("--latest-good", "--yes", "--accept", "1")
+
+    assert f"aws_vpc ({network}), known to AWS in eu-west-1" in refused.stderr
+
+
+def _id(site: StateSite, number: int) -> str:
+    resources = json.loads(site.applied.newest)["resources"]
+    found = next(one for one in resources if one["name"] == ("one", "two", "three")[number])
+    return str(found["instances"][0]["attributes"]["id"])
+
+
+def test_without_agreement_nothing_is_changed(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.plain.delete(KEY)
+    before = site.versions()
+
+    asked = site.restore("--latest-good", status=7)
+
+    assert "write serial 6 on top of" in asked.stderr
+    assert (site.versions(), site.digest(), site.runs()) == (before, md5(site.applied.newest), [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_another_lock_is_named_and_left(new_site: Callable[[LockMode], StateSite], mode: LockMode) -> None:
+    site = new_site(mode)
+    site.plain.delete(KEY)
+    site.lock(
+        {"ID": "11-22", "Who": "eva@laptop", "Operation": "OperationTypeApply", "Created": "2026-03-01T03:00:00Z"}
+    )
+    locked = site.locks()
+
+    refused = site.restore("--latest-good", "--yes", status=5)
+
+    assert "the state is locked by eva@laptop" in refused.stderr
+    assert "lifeboat state unlock -e x 11-22" in refused.stderr
+    assert site.locks() == locked
+    assert site.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ((), 2, "name one version: VERSION, --latest-good, --at TIME or --before-run RUN"),
+        (("--latest-good", "--at", "2026-03-01T03:00:00Z"), 2, "name one version"),
+        (("--at", "2026-03-01T03:00:00"), 2, "is no time with a zone"),
+        (("--before-run", "yesterday"), 2, "is no run: its name begins with the time it began at"),
+        (("--latest-good", "--allow-lineage"), 2, "--allow-lineage is for a VERSION that is named"),
+        (("--at", "2020-03-01T03:00:00Z"), 6, "no version written by 2020-03-01 03:00:00Z is sound"),
+        (("--before-run", "20200301T030000Z-recover-1a2b3c"), 6, "is sound"),
+        (("no-such-version",), 6, "version no-such-version is not there, or not fit"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_looked_at(
+    refused_site: StateSite, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    ended = refused_site.restore(*arguments, "--yes", status=status)
+
+    assert said in " ".join(ended.stderr.split())
+    assert (refused_site.top(), refused_site.runs()) == (refused_site.applied.newest, [])
+
+
+@pytest.fixture(scope="module")
+def refused_site(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory, made: Applied) -> StateSite:
+    return state_site(cloud, tmp_path_factory.mktemp("refused"), made, "both")
+
+
+def test_another_lineage_is_taken_only_when_it_is_named_and_allowed(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    body = json.dumps({**json.loads(site.applied.newest), "lineage": "another", "serial": 2}, indent=2).encode()
+    other = site.put(body)
+    site.put(site.applied.newest)
+
+    refused = site.restore(other, "--yes", status=6)
+    site.restore(other, "--yes", "--allow-lineage")
+
+    assert "of another lineage (another, not " in refused.stderr
+    assert "--allow-lineage" in refused.stderr
+    assert (json.loads(site.top())["lineage"], serial(site.top())) == ("another", 6)
+
+
+def test_when_the_journal_is_refused_nothing_is_changed(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.plain.delete(KEY)
+    before = site.versions()
+    site.cloud.control(
+        "faults", add={"service": "s3", "operation": "PutObject", "times": 100, "code": "AccessDenied", "status": 403}
+    )
+
+    refused = site.restore("--latest-good", "--yes", status=8)
+
+    assert "cannot write the journal" in refused.stderr
+    assert (site.versions(), site.digest(), site.locks()) == (before, md5(site.applied.newest), [])
+
+
+def test_who_wrote_meanwhile_is_not_written_over(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    copied_over(site)
+    here = site.plain.site()
+    request = Request(
+        root=StateRoot.STACK,
+        wanted=LatestGood(),
+        whose=Whose(environment="x", lineage=None),
+        again="lifeboat state restore --latest-good",
+    )
+    preview = state_restoring.look(here, Told(), request)
+    theirs = site.applied.newest.replace(b'"serial": 5', b'"serial": 9')
+    site.put(theirs)
+
+    with pytest.raises(Refused, match="somebody has written or deleted the state"):
+        state_writing.carry_out(here, Told(), preview)
+
+    assert (site.top(), site.locks()) == (theirs, [])
+    (run,) = site.runs()
+    assert site.kinds(run)[-2:] == ["stopped", "ended"]
+
+
+# -- the journal and the record --------------------------------------------------------------------------------------------
+
+
+def test_a_restore_is_a_run_written_ahead_and_its_version_says_what_it_is_of(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.plain.delete(KEY)
+    newest = next(iter(site.versions()))
+
+    site.restore("--at", f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}", "--yes", "-o", "json")
+
+    (run,) = site.runs()
+    assert run.partition("-")[2].startswith("state-restore-")
+    pairs = ["intent", "result"]
+    assert site.kinds(run) == ["begun", *pairs, *pairs, *pairs, "ended"]
+    metadata = site.cloud.client("s3").head_object(Bucket=site.bucket, Key=KEY)["Metadata"]
+    who = f"{run_files.user_name()}@{socket.gethostname()}"
+    assert metadata == {"lifeboat-by": who, "lifeboat-run": run, "lifeboat-from": newest}
+    assert run in site.run("runs").stdout
+    assert "write serial 6 on top of" in site.run("logs", run).stdout
+
+
+# -- lost answers and kills ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "number"), [("s3", "PutObject", 5), ("dynamodb", "PutItem", 2), ("dynamodb", "PutItem", 1)]
+)
+def test_a_write_whose_answer_is_lost_is_not_taken_for_somebody_elses(
+    new_site: Callable[[LockMode], StateSite], service: str, operation: str, number: int
+) -> None:
+    site = new_site("dynamodb")
+    copied_over(site)
+    before = site.versions()
+    site.cloud.control(
+        "faults", add={"service": service, "operation": operation, "when": "after", "first": number, "status": 500}
+    )
+
+    site.restore("--latest-good", "--yes")
+
+    site.require_restored(before, site.applied.newest)
+    assert len(site.versions()) == len(before) + 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_before_any_write_the_same_restore_goes_on_from_there(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    hits: list[str] = []
+    while True:
+        (deleted if len(hits) % 2 else copied_over)(site)
+        before = site.versions()
+        ended, hit = killed_at(site, CHANGING, len(hits) + 1)
+        if ended == 0:
+            break
+        hits.append(hit)
+
+        restored(site)
+
+        site.require_restored(before, site.applied.newest)
+        assert len(site.versions()) == len(before) + 1
+        assert site.unended() == []
+
+    # The lease taken and given back, the lines of the journal, locks, the object, the digest.
+    calls = [hit.split(" ")[0] for hit in hits]
+    assert calls[0] == calls[-1] == "dynamodb:UpdateItem"
+    assert len(hits) >= {"both": 17, "dynamodb": 15, "lockfile": 12}[mode]
+
+
+def test_killed_before_the_digest_the_same_command_writes_what_is_missing(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    deleted_with_its_digest(site)
+    before = site.versions()
+
+    _, hit = killed_at(site, "PutItem", 2)
+    half, locked = site.top(), site.locks()
+    ended = site.restore("--latest-good", "--yes")
+
+    assert hit.startswith("dynamodb:PutItem")
+    assert (serial(half), site.digest(), locked) == (6, md5(half), ["table"])
+    assert "1. remove the lock" in ended.stderr
+    assert "2. write the digest" in ended.stderr
+    assert "3. " not in ended.stderr
+    site.require_restored(before, site.applied.newest)
+    assert len(site.versions()) == len(before) + 1
+
+
+CHANGING = r"(?!Describe|List|Get|Head).+"
+
+
+def restored(site: StateSite) -> None:
+    """Restore the latest good state without a plan of it."""
+    here, said = Site(config.load(site.plain.root, "x"), dict(os.environ)), "lifeboat state restore --latest-good"
+    whose = Whose(environment="x", lineage=None)
+    request = Request(root=StateRoot.STACK, wanted=LatestGood(), whose=whose, again=said)
+    state_writing.carry_out(here, Told(), state_restoring.look(here, Told(), request))
+
+
+def killed_at(site: StateSite, operation: str, number: int) -> tuple[int, str]:
+    """Kill a restore right before a call of its own; return how it ended, and which call it was ("": none came so far)."""
+    fork = multiprocessing.get_context("fork")  # a process that has read everything already
+    go = fork.Event()
+
+    def work() -> None:
+        go.wait()
+        restored(site)
+
+    process = fork.Process(target=work)
+    process.start()
+    rule = {"service": "*", "operation": operation, "first": number, "kill": process.pid, "status": 503}
+    site.cloud.control("faults", add=rule)
+    go.set()
+    process.join(120)
+    (seen,) = site.cloud.control("faults")["faults"]
+    site.cloud.control("faults", clear=True)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode, str(seen["hit"])
+
+
+# -- the other region ------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_that_lost_every_version_gets_the_newest_of_the_replica(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.replicate()
+    site.forget_everything()
+
+    chosen_here = site.restore("--latest-good", "--yes", status=6)
+    ended = site.restore("--from-replica", "--yes")
+
+    assert "--from-replica" in chosen_here.stderr
+    site.require_restored({}, site.applied.newest)
+    assert serial(site.top()) == serial(site.applied.newest) + 1
+    assert f"from the replica {site.replica}" in ended.stderr
+
+
+def test_a_higher_serial_in_the_replica_is_exceeded_and_what_it_knows_does_not_vanish(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.replicate()
+    ahead = site.applied.newest.replace(b'"serial": 5', b'"serial": 30')
+    site.replicate(ahead)
+    second = list(site.versions())[1]
+
+    refused = site.restore(second, "--yes", status=3)
+    site.restore(second, "--yes", "--accept", "1", status=20)
+
+    assert "1 resource would vanish from what Terraform knows" in refused.stderr
+    assert serial(site.top()) == 31
+
+
+def test_without_the_first_region_the_state_can_be_had_as_a_file(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.replicate()
+    site.delete_bucket()
+    file = site.plain.root.parent / "pulled.tfstate"
+
+    refused = site.restore("--latest-good", "--from-replica", "--yes", status=8)
+    inside = site.restore("--latest-good", "--from-replica", "--to-file", "x.tfstate", status=2)
+    pulled = site.restore("--latest-good", "--from-replica", "--to-file", str(file))
+    again = site.restore("--latest-good", "--from-replica", "--to-file", str(file), status=2)
+
+    said = " ".join(refused.stderr.split())
+    assert "lifeboat state restore -e x --latest-good --from-replica --to-file ~/stack.tfstate" in said
+    assert "lies in the checkout" in inside.stderr
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (site.applied.newest, 0o600)
+    assert "serial 5, 3 resources" in pulled.stdout
+    assert "exists already" in again.stderr
+    assert not list(site.plain.root.rglob("x.tfstate"))
+
+
+# -- root 1 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_root_1_comes_back_into_the_bucket_and_as_the_working_copy(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.plain.delete(ROOT_KEY)
+    before = site.versions(ROOT_KEY)
+    work = site.plain.root / ".lifeboat" / "x" / "state-root.tfstate"
+    work.parent.mkdir(parents=True, exist_ok=True)
+    # Applied once more, and killed before that got into the bucket.
+    work.write_bytes(site.applied.root.replace(f'"serial": {serial(site.applied.root)}'.encode(), b'"serial": 8'))
+
+    ended = site.restore("--latest-good", "--root", "state", "--yes")
+
+    assert serial(site.top(ROOT_KEY)) == 9
+    assert work.read_bytes() == site.top(ROOT_KEY)
+    assert {version: site.versions(ROOT_KEY).get(version) for version in before} == before
+    assert site.digest() == md5(site.applied.newest)
+    assert "state backend: no changes" in ended.stdout
