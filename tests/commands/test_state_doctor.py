@@ -364,7 +364,7 @@ def ended(sick: SickSite) -> LifeboatError | None:
     return None
 
 
-@pytest.mark.parametrize("accident", [None, no_bucket], ids=str)
+@pytest.mark.parametrize("accident", [None, no_bucket], ids=["sound", "no-bucket"])
 def test_whichever_call_is_refused_it_never_ends_green(
     make: Callable[[LockMode], SickSite], accident: Callable[[SickSite], Any] | None
 ) -> None:
