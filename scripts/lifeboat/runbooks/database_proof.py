@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.clients.dump_store import DumpStore
-from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, RestoredInstance, Verdict
+from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, Verdict
 from lifeboat.dumps import recovery_choice
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
-from lifeboat.model import EventKind, Gap, Secret, Tag
+from lifeboat.model import EventKind, Gap, Tag
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
-from lifeboat.stack import database_access
 
 RESTORED = 3  # how deep a verification looks that restores: as deep as what a recovery has proven
 
@@ -31,7 +30,7 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     ordered = next(
         (event.at for event in c.journal.events if event.step == "restore" and event.kind is EventKind.INTENT), c.now()
     )
-    proof = c.site.database_answers(_url(c, found)).proof(before=ordered)
+    proof = c.site.database_answers(next_generation.stack_with(c, found)).proof(before=ordered)
     if proof.tables == 0:
         env = c.site.project.env
         raise IntegrityFailure(
@@ -88,11 +87,6 @@ def note_copy(c: Recovering, turn: Turn) -> None:
 
 def _dump(c: Recovering) -> tuple[DumpStore, DumpEntry]:
     return recovery_choice.dump(c.site, c.fact("source"), DumpId(c.fact("copy")), c.fact("copy_region"))
-
-
-def _url(c: Recovering, found: RestoredInstance) -> Secret:
-    """Return the address of the new database with its password."""
-    return database_access.database_url(c.site, next_generation.stack_with(c, found))
 
 
 PROOF: Step[Recovering] = Step(

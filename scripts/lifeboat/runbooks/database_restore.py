@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoreOrder
-from lifeboat.errors import ChoiceGone, IntegrityFailure, Unreachable
+from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, Unreachable
 from lifeboat.model import EventKind, Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
@@ -99,8 +99,8 @@ def password_is_managed(c: Recovering) -> Gap | None:
     if found.secret_status not in ("active", None):
         return Gap(text=f"the secret of its password is {found.secret_status}")
     try:
-        why = c.site.database_answers(next_generation.sign_in_address(c, found)).ready()
-    except (Unreachable, IntegrityFailure) as error:
+        why = c.site.database_answers(next_generation.stack_to_sign_in(c, found)).ready()
+    except (Unreachable, IntegrityFailure, Failed) as error:
         why = error.summary
     return None if why is None else Gap(text=why)
 
