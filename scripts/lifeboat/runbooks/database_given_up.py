@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifeboat.decisions import generations
 from lifeboat.model import EventKind
-from lifeboat.runbooks import next_generation
+from lifeboat.runbooks import database_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Turn
 from lifeboat.stack import database_copies, recovery_file
@@ -20,11 +20,9 @@ def given_up(c: Recovering, turn: Turn) -> list[str]:
             f"{name} is adopted by Terraform and stays: lifeboat plan -e {c.site.project.env} shows how things stand"
         ]
     told = []
-    found, restores = next_generation.instance(c), c.site.database_restores(c.recovery.region)
+    found = next_generation.instance(c)
     if found is not None and next_generation.is_of_this_run(c, found):
-        with turn.effect(f"delete {name}", identifier=name):
-            restores.unprotect(name)
-            restores.delete(name)
+        database_restore.take_away(c, turn, found)
         told.append(f"{name}, which this recovery restored and Terraform does not know, is being deleted")
     wrote = [e for e in c.journal.events if e.kind is EventKind.INTENT and e.step == "database-file"]
     path, text = c.site.project.recovery_file, recovery_file.text(c.site)
