@@ -167,6 +167,7 @@ def dump_site(cloud: RunningCloud, folder: Path) -> DumpSite:
         DBName="app",
         BackupRetentionPeriod=0,
     )
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=plain.application, WaiterConfig={"Delay": 1})
     shape = rds.describe_db_instances(DBInstanceIdentifier=plain.application)["DBInstances"][0]
     text = json.dumps({"username": "app_admin", "password": PASSWORD})
     secret = cloud.client("secretsmanager").create_secret(Name=f"{plain.application}/db", SecretString=text)["ARN"]

@@ -1,7 +1,8 @@
 """Which calls of a trace a role's policies do not name: the local cloud itself lets every credential do everything.
 
-Only actions are compared; AWS alone knows which resource a call touches. A statement for resources that bear the mark of
-a drill counts for nothing, one that denies for everything counts, and reading a secret takes its key through the service.
+Actions are compared, and where the trace tells which resource a call names (of IAM's it does) that as well. A statement for
+resources that bear the mark of a drill counts for nothing, one that denies for everything counts, and reading a secret takes
+its key through the service.
 """
 
 from __future__ import annotations
@@ -32,18 +33,21 @@ UNDER_A_KEY = {
     "secretsmanager:PutSecretValue": ("kms:GenerateDataKey", "secretsmanager."),
 }
 INLINE_CHARACTERS = 10_240  # of all inline policies of a role together, white space not counted (IAM quotas)
+_ON = " on "  # between an action and the resource that a call names
 # What everybody may do, and what another role does meanwhile: the job of the pipeline takes one of its own.
 WITHOUT_PERMISSION = {"sts:GetCallerIdentity", "sts:AssumeRole"}
 
 
 def actions(trace: Iterable[dict[str, Any]]) -> set[str]:
-    """Return the IAM actions of what lifeboat and its Terraform sent."""
+    """Return the IAM actions of what lifeboat and its Terraform sent: "iam:GetRole on arn:…" where the resource is told."""
     called = set()
     for line in trace:
         if line["service"] != "gitlab" and line["agent"] in ("boto3", "terraform"):
             name = f"{SERVICES.get(line['service'], line['service'])}:{line['operation']}"
-            called.add(OPERATIONS.get(name, name))
-    return called - WITHOUT_PERMISSION
+            action, resource = OPERATIONS.get(name, name), line.get("resource", "")
+            if action not in WITHOUT_PERMISSION:
+                called.add(f"{action}{_ON}{resource}" if resource else action)
+    return called
 
 
 def policies(iam: Any, role: str) -> list[dict[str, Any]]:
@@ -110,22 +114,16 @@ def _listed(value: Any) -> list[str]:
 
 
 def refused(called: Iterable[str], iam: Any, role: str) -> list[str]:
-    """Return the actions that none of the role's policies allows."""
+    """Return the calls that none of the role's policies allows."""
     inline, attached = _inline(iam, role), _attached(iam, role)
     documents = [*inline, *attached]
-    allowed = [pattern for document in documents for pattern in _allowed(document)]
     size = sum(len(json.dumps(document, separators=(",", ":"))) for document in inline)
     assert size <= INLINE_CHARACTERS, f"IAM would refuse the inline policies of {role}: {size} characters"
-    denied = [pattern for document in documents for pattern in _denied(document)]
-    missing = {
-        action
-        for action in called
-        if not any(_matches(action, pattern) for pattern in allowed)
-        or any(_matches(action, pattern) for pattern in denied)
-    }
+    calls = set(called)
+    missing = {call for call in calls if not _may(documents, *call.partition(_ON)[::2])}
     # AWS asks for the key in the name of whoever calls, so no call of ours shows it.
     for action, (key, service) in UNDER_A_KEY.items():
-        if action in called and not any(_allows_key(document, key, service) for document in documents):
+        if action in calls and not any(_allows_key(document, key, service) for document in documents):
             missing.add(f"{key} through {service}")
     return sorted(missing)
 
@@ -141,18 +139,29 @@ def _statements(document: dict[str, Any], effect: str) -> Iterator[dict[str, Any
             yield statement
 
 
-def _allowed(document: dict[str, Any]) -> list[str]:
-    patterns = []
-    for statement in _statements(document, "Allow"):
-        if statement.get("Condition", {}).get("Null", {}).get("aws:ResourceTag/lifeboat:run") != "false":
-            patterns += _actions(statement)
-    return patterns
+def _may(documents: list[dict[str, Any]], action: str, resource: str) -> bool:
+    """Return whether something allows an action on a resource ("": on any), and nothing denies it whatever is asked."""
 
+    def speak_of_it(effect: str) -> list[dict[str, Any]]:
+        return [
+            statement
+            for document in documents
+            for statement in _statements(document, effect)
+            if any(_matches(action, pattern) for pattern in _actions(statement))
+            and (not resource or any(fnmatchcase(resource, one) for one in _listed(statement.get("Resource", []))))
+        ]
 
-def _denied(document: dict[str, Any]) -> list[str]:
-    """Return what is denied whatever it is done to."""
-    for_all = [one for one in _statements(document, "Deny") if one.get("Resource") in ("*", ["*"])]
-    return [pattern for one in for_all if "Condition" not in one for pattern in _actions(one)]
+    allowed = [
+        one
+        for one in speak_of_it("Allow")
+        if one.get("Condition", {}).get("Null", {}).get("aws:ResourceTag/lifeboat:run") != "false"
+    ]
+    denied = [
+        one
+        for one in speak_of_it("Deny")
+        if "Condition" not in one and (resource or one.get("Resource") in ("*", ["*"]))
+    ]
+    return bool(allowed) and not denied
 
 
 def _allows_key(document: dict[str, Any], action: str, service: str) -> bool:

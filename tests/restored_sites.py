@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
-from lifeboat.errors import ApprovalMissing
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import database_proof, database_restore, next_generation, recover_database
 from lifeboat.runbooks.recovering import Recovering
-from lifeboat.runner import Runner, Step
+from lifeboat.runner import Step
 
+from tests import step_runs
 from tests.dump_sites import DumpSite
 from tests.plain_sites import Told
 
@@ -41,31 +39,6 @@ STEPS: tuple[Step[Recovering], ...] = (
 )
 
 
-@dataclass
-class Held:
-    """A lease that nobody takes."""
-
-    def require(self) -> None:
-        pass
-
-
-@dataclass
-class Seen:
-    """A watcher that remembers how steps ended."""
-
-    ended: list[str] = field(default_factory=list)
-
-    def step_begins(self, number: int, total: int, title: str) -> None:
-        pass
-
-    def step_ends(self, number: int, total: int, outcome: str) -> None:
-        self.ended.append(outcome)
-
-
-def nobody(lines: Sequence[str]) -> None:
-    raise ApprovalMissing("\n".join(lines))
-
-
 def recovering(site: DumpSite, copy: str) -> Recovering:
     """Return a recovery that has begun, of a stack whose state knows the serving instance."""
     resource = {
@@ -87,16 +60,13 @@ def recovering(site: DumpSite, copy: str) -> Recovering:
         journal=journal,
         request=RecoveryRequest(scope=Scope.DATABASE, copy=copy),
         now=WallClock().now,
-        agree=nobody,
+        agree=step_runs.nobody,
     )
 
 
 def carried_out(c: Recovering, *names: str) -> list[str]:
     """Carry out steps, all where none is named, and return how each ended."""
-    seen = Seen()
-    runner = Runner(journal=c.journal, clock=WallClock(), fence=Held(), watcher=seen)
-    runner.run([step for step in STEPS if not names or step.name in names], c)
-    return seen.ended
+    return step_runs.carried_out(c, [step for step in STEPS if not names or step.name in names])
 
 
 def in_it(c: Recovering, *statements: str, database: str = "app") -> list[Any]:

@@ -104,7 +104,7 @@ locals {
         StringLike   = { "kms:ViaService" = ["rds.*.amazonaws.com", "secretsmanager.*.amazonaws.com"] }
       }
     },
-    # The alarm, the backups, and the right of the application to read its password. What followed a database that is lost
+    # The alarm, the backups, and the right to read its password. What followed a database that is lost
     # goes, which takes no copy away; an alarm tells of each change of the plan.
     {
       Sid    = "LetTheBackupsFollow"
@@ -123,11 +123,15 @@ locals {
       Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"]
       Resource = ["arn:aws:cloudwatch:*:${var.account_id}:alarm:${var.name}-*"]
     },
+    # Whoever reads the passwords by name: the application, and the dump job where there is one.
     {
-      Sid      = "LetTheApplicationReadItsPassword"
-      Effect   = "Allow"
-      Action   = ["iam:PutRolePolicy"]
-      Resource = ["arn:aws:iam::${var.account_id}:role/${var.name}-app"]
+      Sid    = "LetThePasswordBeRead"
+      Effect = "Allow"
+      Action = ["iam:PutRolePolicy"]
+      Resource = [
+        "arn:aws:iam::${var.account_id}:role/${var.name}-app",
+        "arn:aws:iam::${var.account_id}:role/${var.name}-dump",
+      ]
     },
     {
       Sid      = "LookAtThisPolicy"

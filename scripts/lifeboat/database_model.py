@@ -657,7 +657,10 @@ class RestoreOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoredInstance:
-    """An instance as RDS shows it: its status, what marks it, the secret of its password and its retention in days."""
+    """An instance as RDS shows it: its status, what marks it, the secret of its password and its retention in days.
+
+    `protected`: from being deleted.
+    """
 
     identifier: str
     status: str
@@ -668,7 +671,7 @@ class RestoredInstance:
     secret_status: str | None
     retention: int
     size: int  # bytes of storage
-    modifying: bool  # whether changes are still to be made
+    protected: bool
 
     @property
     def usable(self) -> bool:
@@ -680,6 +683,11 @@ class RestoredInstance:
             "configuring-enhanced-monitoring",
             "storage-optimization",
         )
+
+    @property
+    def changeable(self) -> bool:
+        """Whether RDS takes a change: it refuses one while it makes, changes or backs up the instance."""
+        return self.status in ("available", "storage-optimization")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,10 @@ class StoppedPartWay(LifeboatError):
     exit_status = 4
 
 
+class NotYet(StoppedPartWay):
+    """What was ordered is refused in the state that the thing passes through; it will be taken afterwards."""
+
+
 class JobNotBegun(StoppedPartWay):
     """GitLab lets a job wait for longer than it may: a recovery goes around it."""
 

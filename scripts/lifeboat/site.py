@@ -409,9 +409,9 @@ class Site:
             self.client("rds", region), region=region, application=self.project.environment.application.name
         )
 
-    def database_answers(self, url: Secret) -> DatabaseAnswers:
-        """Return what a database tells of its data, asked at an address with its password."""
-        return DatabaseAnswers(url)
+    def database_answers(self, recovery: Recovery) -> DatabaseAnswers:
+        """Return what the stack's database tells of its data, asked with its password."""
+        return DatabaseAnswers(self.new_postgres(recovery))
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import HTTPException
 
+from localcloud import resources
 from localcloud.cloud import ACCOUNT_ID, Cloud
 from localcloud.control import Control
 from localcloud.faults import Faults
@@ -103,7 +104,7 @@ def _agent(user_agent: str) -> str:
 
 
 class Trace:
-    """One JSON line for each request, without bodies (they may hold secrets)."""
+    """One JSON line for each request: what was asked, of what and by whom, without bodies (they may hold secrets)."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._path = cloud.logs / "trace.jsonl"
@@ -223,6 +224,7 @@ class Front:
                 "service": call.service,
                 "operation": call.operation or f"{call.method} {call.path}",
                 "region": call.region,
+                "resource": resources.named(call),
                 "status": answer.status,
                 "ms": round((time.monotonic() - started) * 1000, 1),
                 "attempt": call.headers.get("amz-sdk-request", ""),

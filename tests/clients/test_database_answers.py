@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import psycopg
 import pytest
 from lifeboat.clients.database_answers import DatabaseAnswers
-from lifeboat.errors import Unreachable
+from lifeboat.clients.postgres import Postgres, ServerAddress
+from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import Secret
 
 from tests.conftest import RunningCloud, free_port
@@ -17,8 +18,8 @@ PASSWORD = "not-4-anybody"
 
 
 @pytest.fixture(scope="module")
-def url(cloud: RunningCloud) -> Iterator[str]:
-    """The address of a database that keeps the times of commits."""
+def database(cloud: RunningCloud) -> Iterator[Postgres]:
+    """A database that keeps the times of commits."""
     rds = cloud.client("rds")
     rds.create_db_parameter_group(
         DBParameterGroupName="times", DBParameterGroupFamily="postgres15", Description="times of commits"
@@ -29,7 +30,7 @@ def url(cloud: RunningCloud) -> Iterator[str]:
             {"ParameterName": "track_commit_timestamp", "ParameterValue": "1", "ApplyMethod": "pending-reboot"}
         ],
     )
-    made = rds.create_db_instance(
+    rds.create_db_instance(
         DBInstanceIdentifier="asked",
         Engine="postgres",
         DBInstanceClass="db.t4g.small",
@@ -38,16 +39,25 @@ def url(cloud: RunningCloud) -> Iterator[str]:
         MasterUsername="app_admin",
         MasterUserPassword=PASSWORD,
         DBParameterGroupName="times",
-    )["DBInstance"]
-    found = rds.describe_db_instances(DBInstanceIdentifier=made["DBInstanceIdentifier"])["DBInstances"][0]
-    place = f"{found['Endpoint']['Address']}:{found['Endpoint']['Port']}"
-    yield f"postgresql://app_admin:{PASSWORD}@{place}/app?sslmode=require"
+    )
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="asked", WaiterConfig={"Delay": 1})
+    endpoint = rds.describe_db_instances(DBInstanceIdentifier="asked")["DBInstances"][0]["Endpoint"]
+    address = ServerAddress(
+        host=endpoint["Address"],
+        port=endpoint["Port"],
+        database="app",
+        user="app_admin",
+        sign_in="password",
+        ca_file=None,
+        region="eu-west-1",
+    )
+    yield Postgres(address=address, password=lambda: Secret(PASSWORD))
     rds.delete_db_instance(DBInstanceIdentifier="asked", SkipFinalSnapshot=True)
 
 
-def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment(url: str) -> None:
-    asked = DatabaseAnswers(Secret(url))
-    with psycopg.connect(url, autocommit=True) as connection:
+def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment(database: Postgres) -> None:
+    asked = DatabaseAnswers(database)
+    with database.connection(application="test") as connection:
         connection.execute('CREATE TABLE "Zettel" (id int) PARTITION BY RANGE (id)')
         connection.execute('CREATE TABLE zettel_1 PARTITION OF "Zettel" FOR VALUES FROM (0) TO (10)')
         connection.execute("CREATE TABLE empty (id int)")
@@ -67,23 +77,36 @@ def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment
     assert "last commit of anybody" in found.known_by
 
 
-def test_a_heartbeat_counts_for_more_than_a_commit(url: str) -> None:
+def test_a_heartbeat_counts_for_more_than_a_commit(database: Postgres) -> None:
     beat = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with database.connection(application="test") as connection:
         connection.execute("CREATE TABLE lifeboat_heartbeat (beat_at timestamptz PRIMARY KEY)")
         connection.execute("INSERT INTO lifeboat_heartbeat VALUES (%s)", (beat,))
 
-    found = DatabaseAnswers(Secret(url)).proof(before=datetime.now(UTC))
+    found = DatabaseAnswers(database).proof(before=datetime.now(UTC))
 
     assert (found.until, found.known_by) == (beat, "the heartbeat's last row")
 
 
-def test_one_that_does_not_answer_says_why_and_never_the_password(url: str) -> None:
-    wrong = DatabaseAnswers(Secret(url.replace(PASSWORD, "another-secret")))
-    nobody = DatabaseAnswers(Secret(f"postgresql://app_admin:{PASSWORD}@127.0.0.1:{free_port()}/app"))
+def test_one_that_does_not_answer_says_why_and_never_the_password(database: Postgres) -> None:
+    wrong = DatabaseAnswers(Postgres(address=database.address, password=lambda: Secret("another-secret")))
+    elsewhere = replace(database.address, host="127.0.0.1", port=free_port())
+    nobody = DatabaseAnswers(Postgres(address=elsewhere, password=lambda: Secret(PASSWORD)))
 
     assert "password authentication failed" in str(wrong.ready())
     assert "another-secret" not in str(wrong.ready())
     assert "Connection refused" in str(nobody.ready())
     with pytest.raises(Unreachable):
         nobody.proof(before=datetime.now(UTC))
+
+
+def test_a_table_that_cannot_be_read_is_a_question_of_the_data_and_not_of_the_way_there(database: Postgres) -> None:
+    with database.connection(application="test") as connection:
+        connection.execute("CREATE TABLE closed (n int)")
+        connection.execute("REVOKE ALL ON closed FROM app_admin")
+
+    with pytest.raises(IntegrityFailure, match="does not tell what it holds: permission denied for table"):
+        DatabaseAnswers(database).proof(before=datetime.now(UTC))
+
+    with database.connection(application="test") as connection:
+        connection.execute("DROP TABLE closed")

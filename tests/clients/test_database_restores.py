@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +16,11 @@ from lifeboat.database_model import (
     PointKind,
     RecoveryPoint,
     RecoveryPointId,
+    RestoredInstance,
     RestoreOrder,
     SnapshotProgress,
 )
-from lifeboat.errors import Failed
+from lifeboat.errors import Failed, LifeboatError, NothingFits, NotYet, Unreachable
 
 from tests.conftest import RunningCloud
 
@@ -65,6 +68,26 @@ def restores(rds: Any) -> DatabaseRestores:
     return DatabaseRestores(rds, region="eu-west-1", application="app")
 
 
+def rested(restores: DatabaseRestores, name: str) -> RestoredInstance:
+    """Return an instance once RDS takes a change of it."""
+    deadline = time.monotonic() + 60
+    while (found := restores.instance(name)) is None or not found.changeable:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def refusals(cloud: RunningCloud) -> Iterator[Callable[[str, str], None]]:
+    """Let the next order of a kind be refused with a code; such refusals end with the test."""
+
+    def refuse(operation: str, code: str) -> None:
+        cloud.control("faults", add={"service": "rds", "operation": operation, "code": code, "status": 400})
+
+    yield refuse
+    cloud.control("faults", clear=True)
+
+
 def point(rds: Any, kind: PointKind) -> RecoveryPoint:
     listed = DatabaseSnapshots(client=lambda *_: rds, application="app")
     every = [*listed.windows("eu-west-1"), *listed.snapshots("eu-west-1")]
@@ -96,15 +119,9 @@ def test_an_order_whose_answer_was_lost_is_the_same_order_and_another_runs_is_no
     with pytest.raises(Failed, match="there is a database app-g2 that this run did not make"):
         restores.restore(order(found, "app-g2", "run-2"))
 
-    made = restores.instance("app-g2")
-    assert made is not None
-    assert (made.usable, made.tags["lifeboat:run"], made.tags["application"], made.retention) == (
-        True,
-        "run-1",
-        "app",
-        0,
-    )
-    assert rds.describe_db_instances(DBInstanceIdentifier="app-g2")["DBInstances"][0]["DeletionProtection"]
+    made = rested(restores, "app-g2")
+    assert (made.usable, made.tags["lifeboat:run"], made.tags["application"]) == (True, "run-1", "app")
+    assert (made.retention, made.protected) == (0, False)
 
 
 def test_a_snapshot_is_restored_and_its_password_managed_and_its_backups_turned_on(
@@ -112,13 +129,36 @@ def test_a_snapshot_is_restored_and_its_password_managed_and_its_backups_turned_
     restores: DatabaseRestores,
 ) -> None:
     restores.restore(order(point(rds, PointKind.AUTOMATED_SNAPSHOT), "app-g3", "run-1"))
+    rested(restores, "app-g3")
     restores.manage_password("app-g3", None, SETTINGS.modified)
-    restores.keep_backups("app-g3", 7)
+    rested(restores, "app-g3")
+    restores.keep("app-g3", 7)
 
-    made = restores.instance("app-g3")
+    made = rested(restores, "app-g3")
 
-    assert made is not None
-    assert (made.password_secret_arn is not None, made.secret_status, made.retention) == (True, "active", 7)
+    assert (made.password_secret_arn is not None, made.secret_status) == (True, "active")
+    assert (made.retention, made.protected) == (7, True)
+
+
+def test_one_that_rds_still_makes_or_changes_takes_no_change_yet_and_is_deleted_all_the_same(
+    rds: Any, restores: DatabaseRestores
+) -> None:
+    restores.restore(order(point(rds, PointKind.POINT_IN_TIME), "app-g7", "run-1"))
+    with pytest.raises(NotYet, match="the database app-g7 takes no order now: Database instance is not in available"):
+        restores.manage_password("app-g7", None, SETTINGS.modified)
+    making = restores.instance("app-g7")
+    rested(restores, "app-g7")
+    restores.manage_password("app-g7", None, SETTINGS.modified)
+    with pytest.raises(NotYet):
+        restores.keep("app-g7", 7)
+    changing = restores.instance("app-g7")
+
+    restores.delete("app-g7")
+
+    assert making is not None
+    assert changing is not None
+    assert [(one.status, one.changeable) for one in (making, changing)] == [("creating", False), ("modifying", False)]
+    assert restores.instance("app-g7") is None
 
 
 def test_for_a_dump_an_empty_instance_is_made_once_whose_password_nobody_ever_knew(
@@ -141,12 +181,11 @@ def test_for_a_dump_an_empty_instance_is_made_once_whose_password_nobody_ever_kn
     with pytest.raises(Failed, match="there is a database app-g6 that this run did not make"):
         restores.restore(order(dump, "app-g6", "run-2"))
 
-    made = restores.instance("app-g6")
+    made = rested(restores, "app-g6")
     (shape,) = rds.describe_db_instances(DBInstanceIdentifier="app-g6")["DBInstances"]
-    assert made is not None
     assert (made.tags["lifeboat:run"], made.retention, made.secret_status) == ("run-1", 0, "active")
     assert (shape["DBName"], shape["MasterUsername"], shape["StorageEncrypted"]) == ("app", "app_admin", True)
-    assert (shape["DeletionProtection"], shape["PreferredMaintenanceWindow"]) == (True, "sun:00:30-sun:01:30")
+    assert (shape["DeletionProtection"], shape["PreferredMaintenanceWindow"]) == (False, "sun:00:30-sun:01:30")
 
 
 def test_what_rds_refuses_is_told_in_its_words(rds: Any, restores: DatabaseRestores) -> None:
@@ -165,6 +204,50 @@ def test_what_rds_refuses_is_told_in_its_words(rds: Any, restores: DatabaseResto
     assert restores.instance("app-g4") is None
 
 
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("DBSnapshotNotFound", NothingFits),
+        ("DBSnapshotNotFoundFault", NothingFits),
+        ("InvalidDBSnapshotState", NothingFits),
+        ("InstanceQuotaExceeded", Failed),
+        ("StorageQuotaExceeded", Failed),
+        ("KMSKeyNotAccessibleFault", Failed),
+        ("InsufficientDBInstanceCapacity", Failed),
+        ("InvalidVPCNetworkStateFault", Failed),
+        ("DBSubnetGroupNotFoundFault", Failed),
+        ("VpcEncryptionControlViolationException", Failed),
+        ("InvalidParameterCombination", Failed),
+        ("InvalidRestoreFault", Failed),
+        ("AccessDenied", Failed),
+        ("ServiceUnavailable", Unreachable),
+    ],
+)
+def test_a_copy_that_is_gone_a_refusal_and_what_may_pass_are_told_apart(
+    rds: Any, restores: DatabaseRestores, refusals: Callable[[str, str], None], code: str, error: type[LifeboatError]
+) -> None:
+    found = point(rds, PointKind.AUTOMATED_SNAPSHOT)
+    refusals("RestoreDBInstanceFromDBSnapshot", code)
+
+    with pytest.raises(LifeboatError, match=code) as told:
+        restores.restore(order(found, "app-g8", "run-1"))
+
+    assert type(told.value) is error
+    assert restores.instance("app-g8") is None
+
+
+def test_a_window_whose_backups_were_turned_off_or_are_gone_is_gone(
+    rds: Any, restores: DatabaseRestores, refusals: Callable[[str, str], None]
+) -> None:
+    found = point(rds, PointKind.POINT_IN_TIME)
+    refusals("RestoreDBInstanceToPointInTime", "PointInTimeRestoreNotEnabled")
+
+    with pytest.raises(NothingFits, match="ab-.* cannot be restored from any more: PointInTimeRestoreNotEnabled"):
+        restores.restore(order(found, "app-g8", "run-1"))
+    with pytest.raises(NothingFits, match="the automated backups ab-none of app-g1 are gone"):
+        restores.restore(order(replace(found, id=RecoveryPointId("ab-none")), "app-g8", "run-1"))
+
+
 def test_one_that_is_gone_is_restored_from_what_it_left_and_nothing_is_deleted_twice(
     rds: Any, restores: DatabaseRestores
 ) -> None:
@@ -172,6 +255,11 @@ def test_one_that_is_gone_is_restored_from_what_it_left_and_nothing_is_deleted_t
     left = point(rds, PointKind.POINT_IN_TIME)
 
     restores.restore(order(left, "app-g5", "run-1"))
+    rested(restores, "app-g5")
+    restores.keep("app-g5", 0)
+    rested(restores, "app-g5")
+    with pytest.raises(Unreachable, match="Cannot delete protected DB Instance"):
+        restores.delete("app-g5")
     restores.unprotect("app-g5")
     restores.delete("app-g5")
     restores.delete("app-g5")

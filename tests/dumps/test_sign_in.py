@@ -25,18 +25,9 @@ def authorities(site: DumpSite) -> Path:
     return found
 
 
-def test_a_server_is_checked_by_the_authorities_that_are_named(site: DumpSite, tmp_path: Path) -> None:
-    site.settings(f'[database]\nca_file = "{authorities(site)}"\n')
-
-    with postgres(site).connection(application="test") as connection:
-        used = connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
-    assert used == (True, "TLSv1.3")
-    with postgres(site).program_env() as env:
-        assert env["PGSSLMODE"] == "verify-full"
-        done = subprocess.run([real_programs() / "psql", "-Atc", "SELECT 1"], env=env, capture_output=True, check=True)
-    assert done.stdout == b"1\n"
-
-    other = tmp_path / "other.pem"
+def strangers(folder: Path) -> Path:
+    """Make the certificate of authorities that have signed nothing here."""
+    other = folder / "other.pem"
     other.write_text(
         subprocess.check_output(
             [
@@ -59,9 +50,35 @@ def test_a_server_is_checked_by_the_authorities_that_are_named(site: DumpSite, t
             stderr=subprocess.DEVNULL,
         )
     )
-    site.settings(f'[database]\nca_file = "{other}"\n')
+    return other
+
+
+def test_a_server_is_checked_by_the_authorities_that_are_named(site: DumpSite, tmp_path: Path) -> None:
+    site.settings(f'[database]\nca_file = "{authorities(site)}"\n')
+
+    with postgres(site).connection(application="test") as connection:
+        used = connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
+    assert used == (True, "TLSv1.3")
+    with postgres(site).program_env() as env:
+        assert env["PGSSLMODE"] == "verify-full"
+        done = subprocess.run([real_programs() / "psql", "-Atc", "SELECT 1"], env=env, capture_output=True, check=True)
+    assert done.stdout == b"1\n"
+
+    site.settings(f'[database]\nca_file = "{strangers(tmp_path)}"\n')
     with pytest.raises(LifeboatError, match="certificate verify failed"), postgres(site).connection(application="test"):
         pass
+
+
+def test_a_restored_database_is_given_its_password_only_once_its_certificate_is_checked(
+    site: DumpSite, tmp_path: Path
+) -> None:
+    site.settings(f'[database]\nca_file = "{authorities(site)}"\n')
+    known = site.site().database_answers(site.recovery()).ready()
+    site.settings(f'[database]\nca_file = "{strangers(tmp_path)}"\n')
+    stranger = site.site().database_answers(site.recovery()).ready()
+
+    assert known is None
+    assert "certificate verify failed" in str(stranger)
 
 
 def test_programs_get_the_password_in_a_file_that_goes_with_them(site: DumpSite) -> None:

@@ -35,11 +35,24 @@ def create(cloud: RunningCloud, name: str, **other: Any) -> dict[str, Any]:
     return instance(cloud, name)
 
 
+PASSING = ("creating", "modifying", "backing-up")
+
+
+def status(cloud: RunningCloud, name: str) -> str:
+    found = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+    return str(found["DBInstanceStatus"])
+
+
 def instance(cloud: RunningCloud, name: str, region: str = "eu-west-1") -> dict[str, Any]:
-    found: list[dict[str, Any]] = cloud.client("rds", region).describe_db_instances(DBInstanceIdentifier=name)[
-        "DBInstances"
-    ]
-    return found[0]
+    """Return an instance once nothing is being made, changed or backed up of it any more."""
+    rds, found = cloud.client("rds", region), dict[str, Any]()
+
+    def rests() -> bool:
+        found.update(rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0])
+        return found["DBInstanceStatus"] not in PASSING
+
+    wait_until(rests)
+    return found
 
 
 def connect(shape: dict[str, Any], *, password: str = PASSWORD, **other: Any) -> psycopg.Connection[Any]:
@@ -344,6 +357,7 @@ def test_a_managed_password_lives_in_secrets_manager_and_rotates(cloud: RunningC
         connect(shape, password=first)
     rds.modify_db_instance(DBInstanceIdentifier="managed", RotateMasterUserPassword=True, ApplyImmediately=True)
     assert run(shape, "SELECT 1", password=password()) == [(1,)]
+    instance(cloud, "managed")
     assert refusal(secrets.put_secret_value, SecretId=arn, SecretString="{}")[0] == "InvalidRequestException"
     assert refusal(secrets.delete_secret, SecretId=arn)[0] == "InvalidRequestException"
     assert (
@@ -661,6 +675,69 @@ def test_a_stopped_instance_answers_nobody_and_comes_back_with_its_rows(
     assert refusal(rds.start_db_instance, DBInstanceIdentifier="paused")[0] == "InvalidDBInstanceState"
     rds.reboot_db_instance(DBInstanceIdentifier="paused")
     assert run(shape, "SELECT one FROM kept") == [(1,)]
+
+
+def test_an_instance_that_is_made_changed_or_backed_up_takes_no_change_and_can_be_deleted_all_the_same(
+    cloud: RunningCloud, passing: Callable[..., dict[str, Any]]
+) -> None:
+    rds = cloud.client("rds")
+    busy = ("InvalidDBInstanceState", "Database instance is not in available state.")
+    unprotect = {"DBInstanceIdentifier": "made", "DeletionProtection": False, "ApplyImmediately": True}
+    passing("busy", BackupRetentionPeriod=0)
+    rds.create_db_snapshot(DBInstanceIdentifier="busy", DBSnapshotIdentifier="busy-1")
+    rds.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="made", DBSnapshotIdentifier="busy-1", BackupRetentionPeriod=0, DeletionProtection=True
+    )
+
+    assert refusal(rds.modify_db_instance, **unprotect) == busy
+    made = rds.describe_db_instances(DBInstanceIdentifier="made")["DBInstances"][0]
+    assert (made["DBInstanceStatus"], "Endpoint" in made) == ("creating", False)
+    wait_until(lambda: status(cloud, "made") == "available")
+    rds.modify_db_instance(**unprotect)
+    assert refusal(rds.modify_db_instance, **unprotect) == busy
+    assert refusal(rds.reboot_db_instance, DBInstanceIdentifier="made")[0] == "InvalidDBInstanceState"
+    final = refusal(rds.delete_db_instance, DBInstanceIdentifier="made", FinalDBSnapshotIdentifier="too-soon")
+    assert final[0] == "InvalidDBInstanceState"
+    assert status(cloud, "made") == "modifying"
+    wait_until(lambda: status(cloud, "made") == "available")
+
+    rds.modify_db_instance(DBInstanceIdentifier="made", BackupRetentionPeriod=1, ApplyImmediately=True)
+    assert status(cloud, "made") == "modifying"
+    time.sleep(1)  # a status that was seen goes, and the next one stays until it is seen
+    assert refusal(rds.modify_db_instance, **unprotect) == busy
+    assert status(cloud, "made") == "backing-up"
+    rds.delete_db_instance(DBInstanceIdentifier="made", SkipFinalSnapshot=True)
+    rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="made", DBSnapshotIdentifier="busy-1")
+    rds.delete_db_instance(DBInstanceIdentifier="made", SkipFinalSnapshot=True)
+
+    assert refusal(rds.describe_db_instances, DBInstanceIdentifier="made")[0] == "DBInstanceNotFound"
+    rds.stop_db_instance(DBInstanceIdentifier="busy")
+    assert refusal(rds.modify_db_instance, DBInstanceIdentifier="busy", DeletionProtection=True) == busy
+
+
+def test_one_that_could_not_be_restored_keeps_its_protection_for_ever(
+    cloud: RunningCloud, passing: Callable[..., dict[str, Any]]
+) -> None:
+    rds = cloud.client("rds")
+    source = passing("source", BackupRetentionPeriod=0)
+    rds.create_db_snapshot(DBInstanceIdentifier="source", DBSnapshotIdentifier="source-1")
+    arn = source["DBInstanceArn"].replace(":db:source", ":snapshot:source-1")
+    restore = {"DBInstanceIdentifier": "stuck", "DBSnapshotIdentifier": "source-1"}
+
+    def broken(**asked: Any) -> str:
+        rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "localcloud:break", "Value": "next-restore"}])
+        rds.restore_db_instance_from_db_snapshot(**restore, **asked)
+        return str(instance(cloud, "stuck")["DBInstanceStatus"])
+
+    assert broken() == "incompatible-restore"
+    rds.delete_db_instance(DBInstanceIdentifier="stuck", SkipFinalSnapshot=True)
+    assert broken(DeletionProtection=True) == "incompatible-restore"
+    change = {"DBInstanceIdentifier": "stuck", "DeletionProtection": False, "ApplyImmediately": True}
+
+    assert refusal(rds.modify_db_instance, **change)[0] == "InvalidDBInstanceState"
+    assert refusal(rds.delete_db_instance, DBInstanceIdentifier="stuck", SkipFinalSnapshot=True)[0] == (
+        "InvalidParameterCombination"
+    )
 
 
 def test_parameters_reach_the_server_and_wrong_ones_are_refused(

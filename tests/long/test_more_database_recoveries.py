@@ -70,3 +70,28 @@ def test_a_database_that_is_gone_comes_back_from_its_retained_backups_and_giving
     assert len(databases(stack)) == 1
     assert texts(stack)[3:] == ["written before"]
     assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+
+def test_a_restore_that_ends_badly_is_given_up_and_the_next_one_works(stack: Rehearsal) -> None:
+    write(stack, "written before")
+    moment = next_second()
+    drop(stack)
+    wait_for_window(stack, moment)
+    serving = databases(stack)["app-local-g1"]["DBInstanceArn"]
+    broken = [{"Key": "localcloud:break", "Value": "next-restore"}]
+    stack.client("rds").add_tags_to_resource(ResourceName=serving, Tags=broken)
+
+    gone = passed(stack.lifeboat("recover", "--scope", "database", "--to", written(moment)), 6)
+    made = databases(stack)["app-local-g2"]
+    aborted = passed(stack.lifeboat("abort"))
+    after = sorted(databases(stack))
+    passed(stack.lifeboat("recover", "--scope", "database", "--to", written(moment)))
+
+    assert "app-local-g2 is incompatible-restore" in gone.stderr
+    assert "lifeboat abort " in gone.stderr
+    assert (made["DBInstanceStatus"], made["DeletionProtection"]) == ("incompatible-restore", False)
+    assert "app-local-g2, which this recovery restored and Terraform does not know, is being deleted" in aborted.stdout
+    assert after == ["app-local-g1"]
+    assert databases(stack)["app-local-g2"]["DeletionProtection"]
+    assert texts(stack)[3:] == ["written before"]
+    assert "no changes" in passed(stack.run("make", "plan")).stdout

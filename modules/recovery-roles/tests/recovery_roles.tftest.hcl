@@ -158,6 +158,15 @@ run "the_mark_of_a_run_comes_with_the_making_and_only_it_is_taken_off" {
   }
 }
 
+run "an_adoption_lets_the_application_and_the_dump_job_read_the_next_password" {
+  command = plan
+
+  assert {
+    condition     = flatten([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement.Resource if contains(statement.Action, "iam:PutRolePolicy")]) == ["arn:aws:iam::123456789012:role/app-test-app", "arn:aws:iam::123456789012:role/app-test-dump"]
+    error_message = "An adoption would be refused, or other roles could be given rights."
+  }
+}
+
 run "the_policy_for_adoptions_fits" {
   command = plan
 

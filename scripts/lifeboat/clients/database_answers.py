@@ -10,12 +10,13 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from lifeboat.clients.postgres import Postgres, said
 from lifeboat.database_model import HEARTBEAT_TABLE, DataProof, TableName, Tables
 from lifeboat.errors import IntegrityFailure, Unreachable
-from lifeboat.model import Secret
 
-_CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 60_000
+_LIMITS: LiteralString = """
+    SELECT set_config('statement_timeout', %s::text, false), set_config('default_transaction_read_only', 'on', false)"""
 _TABLES: LiteralString = """
     SELECT n.nspname, c.relname, c.relispartition, c.relkind = 'p' FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -33,10 +34,10 @@ _LAST_COMMIT: LiteralString = """
 
 
 class DatabaseAnswers:
-    """One database, asked at its address with its password."""
+    """One database, signed in to as its dumps are: with its certificate checked wherever its authorities are known."""
 
-    def __init__(self, url: Secret) -> None:
-        self._url = url
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
 
     def ready(self) -> str | None:
         """Return why it cannot be asked yet; None when it answers."""
@@ -96,19 +97,12 @@ class DatabaseAnswers:
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:
-        try:
-            with psycopg.connect(
-                self._url.reveal(),
-                connect_timeout=_CONNECT_SECONDS,
-                application_name="lifeboat recover",
-                autocommit=True,
-                options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c default_transaction_read_only=on",
-            ) as connection:
+        """Give a connection that changes nothing, and in which no question takes longer than a minute."""
+        with self._postgres.connection(application="lifeboat recover") as connection:
+            try:
+                connection.execute(_LIMITS, (_STATEMENT_MILLISECONDS,))
                 yield connection
-        except psycopg.OperationalError as error:
-            # libpq names the host and the user, never the password.
-            raise Unreachable(f"the database does not answer: {' '.join(str(error).split())}") from None
-        except psycopg.Error as error:
-            raise IntegrityFailure(
-                f"the database does not tell what it holds: {' '.join(str(error).split())}"
-            ) from error
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                raise IntegrityFailure(f"{self._postgres.where} does not tell what it holds: {said(error)}") from error

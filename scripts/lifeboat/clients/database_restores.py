@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +12,52 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.database_model import PointKind, RecoveryPoint, RestoredInstance, RestoreOrder, SnapshotProgress
-from lifeboat.errors import Failed
+from lifeboat.errors import Failed, NothingFits, NotYet
 
 RUN_TAG = "lifeboat:run"
 _ABSENT = ("DBInstanceNotFound", "DBInstanceNotFoundFault")
 _NO_SNAPSHOT = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
 _TAKEN = ("DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault")
 _SNAPSHOT_TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
-# What RDS says no to for good; everything else may pass.
-_REFUSALS = ("InvalidParameter", "InvalidRestore", "Quota", "NotFound", "Insufficient", "InvalidVPC", "AccessDenied")
+_BUSY = ("InvalidDBInstanceState", "InvalidDBInstanceStateFault")
+# What the calls that make an instance say (RDS API reference: CreateDBInstance, RestoreDBInstanceFromDBSnapshot and
+# RestoreDBInstanceToPointInTime) when the copy is not there any more, or never will be restorable from,
+_GONE = {
+    "DBInstanceAutomatedBackupNotFound",
+    "DBInstanceNotFound",
+    "DBSnapshotNotFound",
+    "InvalidDBSnapshotState",
+    "PointInTimeRestoreNotEnabled",
+}
+# and when asking again changes nothing before somebody has changed something else; everything that is not here may pass.
+_REFUSED = {
+    "AccessDenied",
+    "AuthorizationNotFound",
+    "BackupPolicyNotFound",
+    "CertificateNotFound",
+    "DBCapacityReservationNotFound",
+    "DBParameterGroupNotFound",
+    "DBSecurityGroupNotFound",
+    "DBSubnetGroupDoesNotCoverEnoughAZs",
+    "DBSubnetGroupNotFound",
+    "DomainNotFound",
+    "InstanceQuotaExceeded",
+    "InsufficientDBInstanceCapacity",
+    "InvalidDBCapacityReservationState",
+    "InvalidParameterCombination",
+    "InvalidParameterValue",
+    "InvalidRestore",
+    "InvalidSubnet",
+    "InvalidVPCNetworkState",
+    "KMSKeyNotAccessible",
+    "NetworkTypeNotSupported",
+    "OptionGroupNotFound",
+    "ProvisionedIopsNotAvailableInAZ",
+    "StorageQuotaExceeded",
+    "StorageTypeNotSupported",
+    "TenantDatabaseQuotaExceeded",
+    "VpcEncryptionControlViolation",
+}
 _GIB = 1024**3
 
 
@@ -78,14 +116,16 @@ class DatabaseRestores:
         """Order the restore of a new instance; one of that name that this run has ordered before is the same one.
 
         For a dump it is made empty, with its password managed from the beginning: nobody ever knows another one.
-        Raises Failed with RDS's words where it refuses, or where the name is somebody else's.
+        It is not protected from being deleted yet: RDS lifts no protection while it restores, nor where it could not.
+        Raises NothingFits where the copy is gone, Failed with RDS's words where it refuses, or where the name is somebody
+        else's.
         """
         asked = {
             **order.settings.asked,
             "Tags": sdk.pairs({**order.settings.tags, RUN_TAG: order.run}),
             # A first backup would keep the instance from serving no longer, and from answering a modify for long.
             "BackupRetentionPeriod": 0,
-            "DeletionProtection": True,
+            "DeletionProtection": False,
         }
         with translated(f"restore {order.identifier} from {order.point.id}"):
             try:
@@ -94,10 +134,10 @@ class DatabaseRestores:
                 if sdk.code(error) in _TAKEN:
                     self._require_ours(order)
                     return
-                if sdk.code(error).startswith(_REFUSALS):
-                    words = error.response["Error"].get("Message", "")
-                    raise Failed(f"RDS does not restore {order.point.id}: {sdk.code(error)}: {words}") from error
-                raise
+                told = _told(order.point, error)
+                if told is None:
+                    raise
+                raise told from error
 
     def _ordered(self, order: RestoreOrder, asked: dict[str, Any]) -> None:
         if order.point.kind is PointKind.DUMP:
@@ -123,7 +163,7 @@ class DatabaseRestores:
         for backup in sdk.items(self._rds, "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"):
             if str(backup["DBInstanceAutomatedBackupsArn"]).endswith(f":{point.id}"):
                 return {"SourceDbiResourceId": backup["DbiResourceId"]}
-        raise Failed(f"the automated backups {point.id} of {point.source} are gone")
+        raise NothingFits(f"the automated backups {point.id} of {point.source} are gone")
 
     def _require_ours(self, order: RestoreOrder) -> None:
         found = self.instance(order.identifier)
@@ -140,21 +180,25 @@ class DatabaseRestores:
         under = {} if key is None else {"MasterUserSecretKmsKeyId": key}
         self._modify(identifier, ManageMasterUserPassword=True, **under, **modified)
 
-    def keep_backups(self, identifier: str, days: int) -> None:
-        """Turn automated backups on; RDS then makes the first one, while the instance serves."""
-        self._modify(identifier, BackupRetentionPeriod=days)
+    def keep(self, identifier: str, days: int) -> None:
+        """Turn automated backups on, and the deletion protection; RDS then makes the first one, while it serves."""
+        self._modify(identifier, BackupRetentionPeriod=days, DeletionProtection=True)
 
     def unprotect(self, identifier: str) -> None:
         """Lift the deletion protection."""
         self._modify(identifier, DeletionProtection=False)
 
     def _modify(self, identifier: str, **asked: Any) -> None:
-        with translated(f"modify the database {identifier}"):
+        """Change an instance now; raises NotYet while RDS makes, changes or backs it up."""
+        with translated(f"modify the database {identifier}"), _told_when_busy(identifier):
             self._rds.modify_db_instance(DBInstanceIdentifier=identifier, ApplyImmediately=True, **asked)
 
     def delete(self, identifier: str) -> None:
-        """Delete an instance of which nothing has to be kept; one that is gone already is none."""
-        with translated(f"delete the database {identifier}"):
+        """Delete an instance of which nothing has to be kept; one that is gone already is none.
+
+        Raises NotYet where its state does not let it: one that is being deleted answers so as well.
+        """
+        with translated(f"delete the database {identifier}"), _told_when_busy(identifier):
             sdk.unless_absent(
                 _ABSENT,
                 lambda: self._rds.delete_db_instance(
@@ -185,6 +229,29 @@ class DatabaseRestores:
         return SnapshotProgress(status=str(found[0]["Status"]), percent=int(found[0].get("PercentProgress", 0)))
 
 
+@contextmanager
+def _told_when_busy(identifier: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if sdk.code(error) not in _BUSY:
+            raise
+        words = error.response["Error"].get("Message", "")
+        raise NotYet(f"the database {identifier} takes no order now: {words}") from error
+
+
+def _told(point: RecoveryPoint, error: ClientError) -> NothingFits | Failed | None:
+    """Return what a refusal to restore means; None where it may pass."""
+    code, words = sdk.code(error), error.response["Error"].get("Message", "")
+    # Some codes of RDS end in Fault or Exception and some do not, and not the same ones in every version of its reference.
+    plain = code.removesuffix("Fault").removesuffix("Exception")
+    if plain in _GONE:
+        return NothingFits(f"{point.id} cannot be restored from any more: {code}: {words}")
+    if plain in _REFUSED:
+        return Failed(f"RDS does not restore {point.id}: {code}: {words}")
+    return None
+
+
 def _instance(shape: dict[str, Any]) -> RestoredInstance:
     endpoint, secret = shape.get("Endpoint") or {}, shape.get("MasterUserSecret") or {}
     return RestoredInstance(
@@ -197,5 +264,5 @@ def _instance(shape: dict[str, Any]) -> RestoredInstance:
         secret_status=secret.get("SecretStatus"),
         retention=int(shape.get("BackupRetentionPeriod", 0)),
         size=int(shape.get("AllocatedStorage", 0)) * _GIB,
-        modifying=bool(shape.get("PendingModifiedValues")),
+        protected=bool(shape.get("DeletionProtection")),
     )

@@ -10,7 +10,7 @@ from lifeboat.decisions.generations import Known
 from lifeboat.decisions.giving_up import Unrecorded
 from lifeboat.errors import Refused
 from lifeboat.model import EventKind
-from lifeboat.runbooks import next_generation
+from lifeboat.runbooks import database_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Turn
 from lifeboat.stack import database_copies, recovery_file
@@ -70,11 +70,7 @@ def given_up(c: Recovering, turn: Turn) -> list[str]:
     stays = giving_up.stays(_unrecorded(c, found))
     if stays is not None:
         return [*told, stays]
-    if found.status != "deleting":
-        restores = c.site.database_restores(c.recovery.region)
-        with turn.effect(f"delete {name}", identifier=name):
-            restores.unprotect(name)
-            restores.delete(name)
+    database_restore.take_away(c, turn, found)
     return [*told, f"{name}, which this recovery restored and Terraform does not know, is being deleted"]
 
 

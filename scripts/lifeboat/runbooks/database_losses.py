@@ -14,11 +14,10 @@ from lifeboat.model import Gap, Recovery
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
-from lifeboat.stack import database_access
 
 
 def _answers(c: Recovering, recovery: Recovery) -> DatabaseAnswers:
-    return c.site.database_answers(database_access.database_url(c.site, recovery))
+    return c.site.database_answers(recovery)
 
 
 # -- rows that are elsewhere -------------------------------------------------------------------------------------------

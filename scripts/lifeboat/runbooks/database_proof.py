@@ -6,15 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifeboat.clients.dump_store import DumpStore
-from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, RestoredInstance, Verdict
+from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, Verdict
 from lifeboat.decisions import recoveries
 from lifeboat.dumps import recovery_choice
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
-from lifeboat.model import Gap, Secret, Tag
+from lifeboat.model import Gap, Tag
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
-from lifeboat.stack import database_access
 
 RESTORED = 3  # how deep a verification looks that restores: as deep as what a recovery has proven
 
@@ -32,7 +31,7 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     if found is None:
         raise Failed("there is no restored database")
     ordered = recoveries.ordered_at(c.journal.events) or c.now()
-    proof = c.site.database_answers(_url(c, found)).proof(before=ordered)
+    proof = c.site.database_answers(next_generation.stack_with(c, found)).proof(before=ordered)
     if proof.with_rows == 0 and not c.request.accept_flagged:
         env, what = c.site.project.env, f"{proof.tables} tables and no row in any" if proof.tables else "no table"
         raise IntegrityFailure(
@@ -92,11 +91,6 @@ def note_copy(c: Recovering, turn: Turn) -> None:
 
 def _dump(c: Recovering) -> tuple[DumpStore, DumpEntry]:
     return recovery_choice.dump(c.site, c.fact("source"), DumpId(c.fact("copy")), c.fact("copy_region"))
-
-
-def _url(c: Recovering, found: RestoredInstance) -> Secret:
-    """Return the address of the new database with its password."""
-    return database_access.database_url(c.site, next_generation.stack_with(c, found))
 
 
 PROOF: Step[Recovering] = Step(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
-from lifeboat.database_model import InstanceSettings, RestoreOrder
+from lifeboat.database_model import InstanceSettings, RestoredInstance, RestoreOrder
 from lifeboat.decisions import databases, decided_copies, generations
-from lifeboat.errors import ChoiceGone, IntegrityFailure, Unreachable
+from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, NothingFits, NotYet, Unreachable
 from lifeboat.model import Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
@@ -38,19 +39,28 @@ def is_restored(c: Recovering) -> Gap | None:
             f"{name} is being deleted: this recovery was being given up",
             hint=f"lifeboat abort {c.journal.run} -e {c.site.project.env}, then recover anew",
         )
-    if databases.is_broken(found.status):
-        env, copy = c.site.project.env, c.fact("copy")
-        raise ChoiceGone(
-            f"{name} is {found.status}: {copy} cannot be restored",
-            hint=f"lifeboat abort {c.journal.run} -e {env}, lifeboat plan-recovery -e {env}, then lifeboat recover --scope"
-            f" {c.request.scope.value} --from ANOTHER -e {env}",
-        )
+    _require_whole(c, found)
     return None if found.usable else Gap(text=f"{name} is {found.status}")
+
+
+def _require_whole(c: Recovering, found: RestoredInstance) -> None:
+    """Raise ChoiceGone where RDS says that nothing will come of the instance."""
+    if databases.is_broken(found.status):
+        raise ChoiceGone(f"{found.identifier} is {found.status}: {c.fact('copy')} cannot be restored", hint=_another(c))
+
+
+def _another(c: Recovering) -> str:
+    """Return how to recover from another copy."""
+    env = c.site.project.env
+    return (
+        f"lifeboat abort {c.journal.run} -e {env}, lifeboat plan-recovery -e {env}, then lifeboat recover --scope"
+        f" {c.request.scope.value} --from ANOTHER -e {env}"
+    )
 
 
 def restore(c: Recovering, turn: Turn) -> None:
     """Order the restore with the settings of the serving instance, of a dump an empty one, and wait until it answers."""
-    missed = _MISSED
+    missed, pause = _MISSED, _SOON_SECONDS
     with c.tell.waiting() as show:
         while (gap := is_restored(c)) is not None:
             missed = missed + 1 if next_generation.instance(c) is None else 0
@@ -58,14 +68,18 @@ def restore(c: Recovering, turn: Turn) -> None:
                 _order_it(c, turn)
                 missed = 0
             show(gap.text)
-            turn.sleep(_POLL_SECONDS)
+            turn.sleep(pause)
+            pause = min(_POLL_SECONDS, 1.5 * pause)
 
 
 def _order_it(c: Recovering, turn: Turn) -> None:
     order = _order(c)
     what = "make an empty" if next_generation.is_from_dump(c) else "restore"
-    with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
-        c.site.database_restores(c.recovery.region).restore(order)
+    try:
+        with turn.effect(f"{what} {order.identifier} for {order.point.id}", identifier=order.identifier):
+            c.site.database_restores(c.recovery.region).restore(order)
+    except NothingFits as error:
+        raise ChoiceGone(error.summary, hint=_another(c)) from error
 
 
 def _order(c: Recovering) -> RestoreOrder:
@@ -88,11 +102,31 @@ def _settings(c: Recovering) -> InstanceSettings:
     return generations.with_room(known, live=0 if old is None else old.size, raw=c.fact("raw_size") or 0)
 
 
-def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], seconds: float) -> None:
+def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], longest: float) -> None:
+    """Wait until a check holds, looking often at first and then every `longest` seconds."""
+    pause = _SOON_SECONDS
     with c.tell.waiting() as show:
         while (gap := check(c)) is not None:
             show(gap.text)
-            turn.sleep(seconds)
+            turn.sleep(pause)
+            pause = min(longest, 1.5 * pause)
+
+
+def change(c: Recovering, turn: Turn, text: str, order: Callable[[str], None]) -> None:
+    """Order a change of the new instance, by its name, as soon as RDS takes one; of one that is broken it takes none.
+
+    RDS answers InvalidDBInstanceState while it makes an instance, changes it or backs it up, also in the moment after it
+    was seen to be available.
+    """
+    with c.tell.waiting() as show:
+        while (found := next_generation.instance(c)) is not None and not databases.is_broken(found.status):
+            if found.changeable:
+                with suppress(NotYet):
+                    with turn.effect(text, identifier=found.identifier):
+                        order(found.identifier)
+                    return
+            show(f"{found.identifier} is {found.status}, and takes no change meanwhile")
+            turn.sleep(_SOON_SECONDS)
 
 
 def password_is_managed(c: Recovering) -> Gap | None:
@@ -100,13 +134,14 @@ def password_is_managed(c: Recovering) -> Gap | None:
     found = next_generation.instance(c)
     if found is None:
         return Gap(text="there is no restored database")
+    _require_whole(c, found)
     if found.password_secret_arn is None:
         return Gap(text=f"the password of {found.identifier} is in no secret")
     if found.secret_status not in ("active", None):
         return Gap(text=f"the secret of its password is {found.secret_status}")
     try:
-        why = c.site.database_answers(next_generation.sign_in_address(c, found)).ready()
-    except (Unreachable, IntegrityFailure) as error:
+        why = c.site.database_answers(next_generation.stack_to_sign_in(c, found)).ready()
+    except (Unreachable, IntegrityFailure, Failed) as error:
         why = error.summary
     return None if why is None else Gap(text=why)
 
@@ -114,29 +149,49 @@ def password_is_managed(c: Recovering) -> Gap | None:
 def manage_password(c: Recovering, turn: Turn) -> None:
     """Let RDS give it a new password under the key of the serving one, and wait until the database takes it."""
     found, settings = next_generation.instance(c), database_copies.settings(c.site)
+    restores = c.site.database_restores(c.recovery.region)
+
+    def order(name: str) -> None:
+        restores.manage_password(name, settings.password_key, settings.modified)
+
     if found is not None and found.password_secret_arn is None:
-        with turn.effect(f"let RDS manage the password of {found.identifier}"):
-            c.site.database_restores(c.recovery.region).manage_password(
-                found.identifier, settings.password_key, settings.modified
-            )
+        change(c, turn, f"let RDS manage the password of {found.identifier}", order)
     _wait(c, turn, password_is_managed, _SOON_SECONDS)
 
 
-def backups_are_on(c: Recovering) -> Gap | None:
-    """Does RDS keep backups of it for as long as of the serving one?"""
+def is_kept(c: Recovering) -> Gap | None:
+    """Does RDS keep backups of it for as long as of the serving one, and let nobody delete it?"""
     found, days = next_generation.instance(c), database_copies.settings(c.site).retention
     if found is None:
         return Gap(text="there is no restored database")
-    return None if found.retention == days else Gap(text=f"backups are kept {found.retention} days, not {days}")
+    _require_whole(c, found)
+    if found.retention != days:
+        return Gap(text=f"backups are kept {found.retention} days, not {days}")
+    return None if found.protected else Gap(text=f"{found.identifier} is not protected from being deleted")
 
 
-def turn_backups_on(c: Recovering, turn: Turn) -> None:
-    """Turn them on, and wait until RDS says so; the first backup is made while the database serves."""
-    found, days = next_generation.instance(c), database_copies.settings(c.site).retention
-    if found is not None:
-        with turn.effect(f"keep backups of {found.identifier} for {days} days"):
-            c.site.database_restores(c.recovery.region).keep_backups(found.identifier, days)
-    _wait(c, turn, backups_are_on, _SOON_SECONDS)
+def keep(c: Recovering, turn: Turn) -> None:
+    """Turn backups and protection on, and wait until RDS says so; the first backup is made while the database serves.
+
+    Not before the data is proven, and before anything adopts it: until then a recovery that is given up deletes it.
+    """
+    restores, days = c.site.database_restores(c.recovery.region), database_copies.settings(c.site).retention
+    text = f"keep backups of {next_generation.named(c)} for {days} days, and protect it from being deleted"
+    change(c, turn, text, lambda name: restores.keep(name, days))
+    _wait(c, turn, is_kept, _SOON_SECONDS)
+
+
+def take_away(c: Recovering, turn: Turn, found: RestoredInstance) -> None:
+    """Have the instance deleted: of one that is protected already the protection is lifted first, once RDS takes a change."""
+    restores, name = c.site.database_restores(c.recovery.region), found.identifier
+    if found.protected:
+        change(c, turn, f"lift the protection of {name}", restores.unprotect)
+    while (there := next_generation.instance(c)) is not None and there.status != "deleting":
+        with suppress(NotYet):
+            with turn.effect(f"delete {name}", identifier=name):
+                restores.delete(name)
+            return
+        turn.sleep(_SOON_SECONDS)
 
 
 RESTORING: tuple[Step[Recovering], ...] = (
@@ -158,9 +213,9 @@ RESTORING: tuple[Step[Recovering], ...] = (
     database_proof.PROOF,
     Step(
         name="retention",
-        title="Turn its backups on",
-        check=backups_are_on,
-        do=turn_backups_on,
+        title="Turn its backups and its protection on",
+        check=is_kept,
+        do=keep,
         limit=timedelta(minutes=30),
     ),
 )

@@ -7,9 +7,8 @@ from lifeboat.database_model import LATEST_DUMP, PointKind, RestoredInstance, du
 from lifeboat.decisions import decided_copies, recoveries
 from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.errors import ChoiceGone, Failed
-from lifeboat.model import Recovery, Secret
+from lifeboat.model import Recovery
 from lifeboat.runbooks.recovering import Recovering
-from lifeboat.stack import database_access
 
 MAINTENANCE = "postgres"  # the database that one is connected to while another is made anew
 
@@ -66,12 +65,12 @@ def stack_with(c: Recovering, found: RestoredInstance) -> Recovery:
     return c.recovery.model_copy(update={"database": there})
 
 
-def sign_in_address(c: Recovering, found: RestoredInstance) -> Secret:
-    """Return the address, with its password, of a database that is there: one that a dump goes into may just be none."""
+def stack_to_sign_in(c: Recovering, found: RestoredInstance) -> Recovery:
+    """Return the same, naming a database that is there: the one that a dump goes into may just be none."""
     there = stack_with(c, found)
     if is_from_dump(c):
         there = there.model_copy(update={"database": there.database.model_copy(update={"name": MAINTENANCE})})
-    return database_access.database_url(c.site, there)
+    return there
 
 
 def is_from_dump(c: Recovering) -> bool:

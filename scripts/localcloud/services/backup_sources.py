@@ -192,6 +192,12 @@ def _take_rds(order: Order, resource: Resource) -> Taken:
 
 def _watch_rds(order: Order, resource: Resource, days: int) -> Taken:
     rds = order.client("rds")
+
+    def at_rest() -> bool | None:
+        found = rds.describe_db_instances(DBInstanceIdentifier=resource.name)["DBInstances"][0]
+        return True if found["DBInstanceStatus"] == "available" else None
+
+    awaited(order.cloud, at_rest, f"instance {resource.name}")
     # AWS Backup takes over the instance's retention, which Terraform then sees as drift.
     rds.modify_db_instance(DBInstanceIdentifier=resource.name, BackupRetentionPeriod=days, ApplyImmediately=True)
     instance = rds.describe_db_instances(DBInstanceIdentifier=resource.name)["DBInstances"][0]

@@ -12,7 +12,7 @@ from localcloud.cloud import Cloud
 from localcloud.operations import Call, Refused, operation
 from localcloud.postgres import ServerFailed
 from localcloud.schedules import on_tick
-from localcloud.services import rds_backups, rds_catalogue, rds_disasters, rds_passwords, rds_snapshots
+from localcloud.services import rds_backups, rds_catalogue, rds_passwords, rds_snapshots
 from localcloud.services import rds_records as records
 from localcloud.services import rds_rules as rules
 from localcloud.services.rds_events import happened
@@ -20,7 +20,13 @@ from localcloud.services.rds_records import Record
 
 LOG = logging.getLogger("localcloud.rds")
 
-SERVING = ("available", "backing-up", "modifying")
+# "Database instance is not in available state" is what ModifyDBInstance says in every other one (seen while RDS makes,
+# modifies or backs up: hashicorp/terraform-provider-aws#31594, cloud-custodian/cloud-custodian#178); a full one may be
+# given more storage (#3708 of the same provider). A stopped one has to be started first.
+MODIFIABLE = ("available", "storage-full")
+# In which a last snapshot can be taken (hashicorp/terraform-provider-aws#46687; RDS user guide, "Deleting a DB instance").
+# Without one an instance can be deleted in any state, also while it is made.
+TAKEN_FROM = ("available", "stopped")
 # Changes that wait for the maintenance window unless ApplyImmediately is given, and where they show.
 DEFERRED = (
     "AllocatedStorage", "DBInstanceClass", "EngineVersion", "MultiAZ", "Iops", "StorageType", "StorageThroughput",
@@ -239,8 +245,8 @@ def _security_groups(cloud: Cloud, region: str, asked: list[str] | None, vpc_id:
 
 def shown(cloud: Cloud, region: str, record: Record, **other: Any) -> Record:
     """Return an instance as the API shows it."""
-    shape = dict(record["shape"])
-    if shape["DBInstanceStatus"] != "creating" and other.get("DBInstanceStatus") != "creating":
+    shape = record["shape"] | {"DBInstanceStatus": records.status(record)}
+    if shape["DBInstanceStatus"] != "creating":
         shape["Endpoint"] = {"Address": record["address"], "Port": record["port"], "HostedZoneId": "Z29XKXDKYMONMX"}
     if shape["BackupRetentionPeriod"] > 0:
         shape["LatestRestorableTime"] = rds_backups.of_instance(cloud, region, record).latest
@@ -253,13 +259,15 @@ def shown(cloud: Cloud, region: str, record: Record, **other: Any) -> Record:
 
 
 def finish(cloud: Cloud, region: str, record: Record) -> None:
-    """Enter a started instance into the records, available, and take its first automated snapshot."""
+    """Enter a started instance into the records, take its first automated snapshot, and let it be available in a moment."""
     shape = record["shape"]
     records.instances(cloud, region)[shape["DBInstanceIdentifier"]] = record
-    shape["DBInstanceStatus"] = "available"
-    if shape["BackupRetentionPeriod"] > 0:
+    backed_up = shape["BackupRetentionPeriod"] > 0
+    if backed_up:
         rds_snapshots.take_automated(cloud, region, record)
         rds_backups.refresh(cloud, region, record)
+    shape["DBInstanceStatus"] = "available"
+    records.pass_through(record, "creating", *(["backing-up"] if backed_up else []))
 
 
 def abandon(cloud: Cloud, region: str, record: Record) -> None:
@@ -310,7 +318,7 @@ def _create(call: Call, **asked: Any) -> dict[str, Any]:
             abandon(cloud, region, record)
             raise
     happened(cloud, region, "created", record["shape"]["DBInstanceIdentifier"])
-    return {"DBInstance": shown(cloud, region, record, DBInstanceStatus="creating")}
+    return {"DBInstance": shown(cloud, region, record)}
 
 
 @operation("rds", "DescribeDBInstances")
@@ -338,7 +346,10 @@ def _describe(call: Call, **asked: Any) -> dict[str, Any]:
     )
     for record in page:
         rds_backups.refresh_if_old(cloud, region, record)
-    return records.without_nones({"DBInstances": [shown(cloud, region, record) for record in page], "Marker": marker})
+    told = [shown(cloud, region, record) for record in page]
+    for record in page:
+        records.seen(record)
+    return records.without_nones({"DBInstances": told, "Marker": marker})
 
 
 # -- changing it -----------------------------------------------------------------------------------------------------
@@ -351,7 +362,7 @@ def _modify(call: Call, **asked: Any) -> dict[str, Any]:
     with records.CHANGING:
         record = records.instance(cloud, region, asked["DBInstanceIdentifier"])
         shape = record["shape"]
-        _may_modify(shape, asked)
+        _may_modify(record)
         _check_changes(cloud, region, shape, asked)
         _change_password(cloud, region, record, asked)
         for key in AT_ONCE:
@@ -390,19 +401,17 @@ def _modify(call: Call, **asked: Any) -> dict[str, Any]:
             # AWS restarts for a new port whether or not ApplyImmediately is given.
             _restart(cloud, region, record, port=port)
         if now:
+            before = shape["BackupRetentionPeriod"]
             apply_pending(cloud, region, record)
-        answer = shown(cloud, region, record, DBInstanceStatus="modifying" if now else shape["DBInstanceStatus"])
+            first_backup = before == 0 < shape["BackupRetentionPeriod"]
+            records.pass_through(record, "modifying", *(["backing-up"] if first_backup else []))
+        answer = shown(cloud, region, record)
     return {"DBInstance": answer}
 
 
-def _may_modify(shape: Record, asked: dict[str, Any]) -> None:
-    only_protection = {key for key, value in asked.items() if value is not None} <= {
-        "DBInstanceIdentifier", "ApplyImmediately", "DeletionProtection",
-    }  # fmt: skip
-    if shape["DBInstanceStatus"] not in (*SERVING, "stopped", "storage-full") and not only_protection:
-        raise Refused(
-            "InvalidDBInstanceState", f"Database instance {shape['DBInstanceIdentifier']} is not in available state."
-        )
+def _may_modify(record: Record) -> None:
+    if records.status(record) not in MODIFIABLE:
+        raise Refused("InvalidDBInstanceState", "Database instance is not in available state.")
 
 
 def _check_changes(cloud: Cloud, region: str, shape: Record, asked: dict[str, Any]) -> None:
@@ -456,10 +465,8 @@ def _change_password(cloud: Cloud, region: str, record: Record, asked: dict[str,
         password = rds_passwords.new_password()
     if password is None:
         return
-    if shape["DBInstanceStatus"] not in SERVING:
-        raise Refused(
-            "InvalidDBInstanceState", f"Database instance {shape['DBInstanceIdentifier']} is not in available state."
-        )
+    if shape["DBInstanceStatus"] != "available":
+        raise Refused("InvalidDBInstanceState", "Database instance is not in available state.")
     cluster = records.cluster_of(cloud, region, record)
     records.servers(cloud).set_password(cluster, user=shape["MasterUsername"], password=password)
     if wanted and not managed:
@@ -530,11 +537,11 @@ def _restart(cloud: Cloud, region: str, record: Record, *, port: int | None = No
         membership["ParameterApplyStatus"] = "in-sync"
 
 
-def _only_when(shape: Record, *statuses: str) -> None:
-    if shape["DBInstanceStatus"] not in statuses:
+def _only_when(record: Record, *statuses: str) -> None:
+    if records.status(record) not in statuses:
         raise Refused(
             "InvalidDBInstanceState",
-            f"Instance {shape['DBInstanceIdentifier']} is not in {' or '.join(statuses)} state.",
+            f"Instance {record['shape']['DBInstanceIdentifier']} is not in {' or '.join(statuses)} state.",
         )
 
 
@@ -542,7 +549,7 @@ def _only_when(shape: Record, *statuses: str) -> None:
 def _reboot(call: Call, **asked: Any) -> dict[str, Any]:
     with records.CHANGING:
         record = records.instance(call.cloud, call.region, asked["DBInstanceIdentifier"])
-        _only_when(record["shape"], *SERVING)
+        _only_when(record, "available")
         if asked.get("ForceFailover") and not record["shape"]["MultiAZ"]:
             raise Refused(
                 "InvalidParameterCombination", "ForceFailover cannot be specified since the instance is not Multi-AZ."
@@ -557,7 +564,7 @@ def _stop(call: Call, **asked: Any) -> dict[str, Any]:
     cloud, region = call.cloud, call.region
     with records.CHANGING:
         record = records.instance(cloud, region, asked["DBInstanceIdentifier"])
-        _only_when(record["shape"], "available")
+        _only_when(record, "available")
         if asked.get("DBSnapshotIdentifier"):
             name = rules.snapshot_name(asked["DBSnapshotIdentifier"], "DBSnapshotIdentifier")
             rds_snapshots.take(cloud, region, record, name, kind="manual", tags=[])
@@ -574,7 +581,7 @@ def _start(call: Call, **asked: Any) -> dict[str, Any]:
     with records.CHANGING:
         record = records.instance(cloud, region, asked["DBInstanceIdentifier"])
         shape = record["shape"]
-        _only_when(shape, "stopped", "inaccessible-encryption-credentials")
+        _only_when(record, "stopped", "inaccessible-encryption-credentials")
         if shape["StorageEncrypted"]:
             records.usable_key(cloud, region, shape["KmsKeyId"])
         records.servers(cloud).start(records.cluster_of(cloud, region, record))
@@ -608,11 +615,10 @@ def _delete(call: Call, **asked: Any) -> dict[str, Any]:
                 "InvalidParameterCombination",
                 "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
             )
-        if final and shape["DBInstanceStatus"] in rds_disasters.STATES:
+        if final and records.status(record) not in TAKEN_FROM:
             raise Refused(
                 "InvalidDBInstanceState",
-                f"A final snapshot cannot be taken because {name} is in state {shape['DBInstanceStatus']}; "
-                "delete it with SkipFinalSnapshot.",
+                f"Cannot create a snapshot because the database instance {name} is not currently in the available state.",
             )
         if final:
             final = rules.snapshot_name(final, "FinalDBSnapshotIdentifier")
@@ -657,7 +663,7 @@ def start_all(cloud: Cloud) -> None:
         (region, record)
         for region in records.regions(cloud)
         for record in records.instances(cloud, region).values()
-        if record["shape"]["DBInstanceStatus"] in SERVING
+        if record["shape"]["DBInstanceStatus"] == "available"
     ]
 
     def start(found: tuple[str, Record]) -> None:

@@ -33,5 +33,6 @@ def break_resource(cloud: Cloud, region: str, arn: str, how: str) -> None:
         records.servers(cloud).kill(records.cluster_of(cloud, region, record))
         if how in STATES:
             record["shape"]["DBInstanceStatus"] = how
+            records.pass_through(record)
     if how in STATES:
         happened(cloud, region, STATES[how], record["shape"]["DBInstanceIdentifier"])

@@ -59,10 +59,8 @@ def delete(cloud: Cloud, region: str, shape: Record) -> None:
 def rotate(cloud: Cloud, region: str, record: Record) -> str:
     """Give the master user a new password, in PostgreSQL and in the secret; return the secret's version."""
     shape = record["shape"]
-    if shape["DBInstanceStatus"] != "available":
-        raise Refused(
-            "InvalidDBInstanceState", f"Database instance {shape['DBInstanceIdentifier']} is not in available state."
-        )
+    if records.status(record) != "available":
+        raise Refused("InvalidDBInstanceState", "Database instance is not in available state.")
     password = new_password()
     records.servers(cloud).set_password(
         records.cluster_of(cloud, region, record), user=shape["MasterUsername"], password=password

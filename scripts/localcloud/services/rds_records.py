@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ def servers(cloud: Cloud) -> Servers:
     return Servers(cloud)
 
 
+# RDS makes, changes and backs up an instance for minutes, and takes no change meanwhile. Here each lasts until somebody has
+# seen it, so that it is sure to be run into, and no longer than a client would look away.
+SHORTEST = timedelta(seconds=0.6)
+LONGEST = timedelta(seconds=10)
+
 # What RDS takes in tags (RDS user guide, "Tagging Amazon RDS resources").
 TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
 
@@ -42,7 +47,10 @@ TAG_TEXT = re.compile(r"[\w .:/=+\-@]*")
 
 
 def instances(cloud: Cloud, region: str) -> dict[str, Record]:
-    """Return instances by identifier: {"shape": as the API shows it, "address", "port", "archived_until"}."""
+    """Return instances by identifier.
+
+    {"shape": as the API shows it once it rests, "address", "port", "archived_until", "passing": see pass_through}
+    """
     found: dict[str, Record] = cloud.store("rds", region).setdefault("instances", {})
     return found
 
@@ -89,6 +97,34 @@ def automated_snapshots(cloud: Cloud, region: str, resource_id: str) -> list[Rec
         if record["shape"]["SnapshotType"] == "automated" and record["shape"]["DbiResourceId"] == resource_id
     ]
     return sorted(found, key=lambda record: record["restorable_from"])
+
+
+# -- what an instance is at this moment --------------------------------------------------------------------------------
+
+
+def pass_through(record: Record, *statuses: str) -> None:
+    """Let an instance be each of these for a moment, one after another, before it is what its shape says."""
+    record["passing"] = (statuses, real_now(), False)
+
+
+def status(record: Record) -> str:
+    """Return the status of an instance at this moment."""
+    statuses, _, _ = _passing(record)
+    return statuses[0] if statuses else str(record["shape"]["DBInstanceStatus"])
+
+
+def seen(record: Record) -> None:
+    """Note that a client was told the status."""
+    statuses, since, _ = _passing(record)
+    record["passing"] = (statuses, since, True)
+
+
+def _passing(record: Record) -> tuple[tuple[str, ...], datetime, bool]:
+    """Return what is still ahead of an instance, since when it is the first of that, and whether a client knows."""
+    statuses, since, known = record.get("passing", ((), real_now(), False))
+    while statuses and real_now() >= (end := since + (SHORTEST if known else LONGEST)):
+        statuses, since, known = statuses[1:], end, False
+    return statuses, since, known
 
 
 # -- names and places ------------------------------------------------------------------------------------------------

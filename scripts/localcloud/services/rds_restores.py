@@ -53,6 +53,7 @@ def _restore(
 def _misborn(cloud: Cloud, region: str, record: Record) -> Record:
     name = record["shape"]["DBInstanceIdentifier"]
     record["shape"]["DBInstanceStatus"] = "incompatible-restore"
+    records.pass_through(record, "creating")
     records.instances(cloud, region)[name] = record
     happened(cloud, region, "incompatible restore", name)
     return record
@@ -93,7 +94,7 @@ def _from_snapshot(call: Call, **asked: Any) -> dict[str, Any]:
     name = record["shape"]["DBInstanceIdentifier"]
     if record["shape"]["DBInstanceStatus"] == "available":
         happened(cloud, region, "restored from snapshot", name, snapshot["shape"]["DBSnapshotIdentifier"])
-    return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
+    return {"DBInstance": rds.shown(cloud, region, record)}
 
 
 @operation("rds", "RestoreDBInstanceToPointInTime")
@@ -127,7 +128,7 @@ def _to_point_in_time(call: Call, **asked: Any) -> dict[str, Any]:
     name = record["shape"]["DBInstanceIdentifier"]
     if record["shape"]["DBInstanceStatus"] == "available":
         happened(cloud, region, "restored", name, shape["DBInstanceIdentifier"], name)
-    return {"DBInstance": rds.shown(cloud, region, record, DBInstanceStatus="creating")}
+    return {"DBInstance": rds.shown(cloud, region, record)}
 
 
 def _source(cloud: Cloud, region: str, asked: dict[str, Any]) -> Restorable:
