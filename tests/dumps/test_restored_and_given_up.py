@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,21 @@ from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Turn
 
 from tests.dump_sites import DumpSite
-from tests.restored_sites import Held, carried_out, recovering
+from tests.restored_sites import carried_out, recovering
+from tests.step_runs import Held
 
 
 @pytest.fixture
-def snapshot(site: DumpSite) -> Iterator[dict[str, Any]]:
+def secret(site: DumpSite) -> Iterator[str]:
+    """The application's secret, which leads to the serving database."""
+    secrets, recovery = site.cloud.client("secretsmanager"), site.recovery()
+    text = json.dumps({"host": recovery.database.address})
+    yield str(secrets.create_secret(Name=recovery.secrets.name, SecretString=text)["Name"])
+    secrets.delete_secret(SecretId=recovery.secrets.name, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def snapshot(site: DumpSite, secret: str) -> Iterator[dict[str, Any]]:
     """A snapshot of the serving database."""
     rds, name = site.cloud.client("rds"), f"{site.plain.application}-by-hand"
     taken: dict[str, Any] = rds.create_db_snapshot(

@@ -13,11 +13,12 @@ from lifeboat.errors import ApprovalMissing, StoppedPartWay
 from lifeboat.model import EventKind
 from lifeboat.runbooks import database_losses, database_proof, recover_database
 from lifeboat.runbooks.recovering import Recovering
-from lifeboat.runner import Runner, Step
+from lifeboat.runner import Step
 
+from tests import step_runs
 from tests.conftest import RunningCloud, free_port
 from tests.dump_sites import DumpSite, dump_site
-from tests.restored_sites import Held, Seen, WallClock, carried_out, in_it, recovering
+from tests.restored_sites import carried_out, in_it, recovering
 
 EVERY_TABLE = 'TRUNCATE filler, sales.orders, parts, "Größen ""x"".y"'
 
@@ -34,9 +35,7 @@ class Agreeing:
 
 def did(c: Recovering, *steps: Step[Recovering]) -> list[str]:
     """Carry out steps and return how each ended."""
-    seen = Seen()
-    Runner(journal=c.journal, clock=WallClock(), fence=Held(), watcher=seen).run(steps, c)
-    return seen.ended
+    return step_runs.carried_out(c, steps)
 
 
 def filled(site: DumpSite, copy: str) -> Recovering:
