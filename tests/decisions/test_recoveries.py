@@ -21,6 +21,7 @@ from lifeboat.decisions.recoveries import (
     launched,
     left_over,
     replaces_instance,
+    started_anew,
     with_image,
     wrote_generations,
 )
@@ -38,6 +39,8 @@ def recorded(run: str, *events: tuple[EventKind, str, dict[str, Any]]) -> Record
 AMI = ImageId("ami-1")
 IMAGE = (EventKind.NOTE, "image", {"image": "ami-1"})
 APPLIED = (EventKind.INTENT, "instance", {})
+DEPLOYED = (EventKind.NOTE, "deploy", {"deployed_to": "i-1"})
+ADOPTS = (EventKind.INTENT, "adopt", {})
 ENDED = (EventKind.ENDED, "", {})
 
 
@@ -214,6 +217,27 @@ def test_an_adoption_of_which_nobody_knows_that_it_got_through_may_have_led_the_
     lines: list[tuple[EventKind, str, dict[str, Any]]], adopting: bool
 ) -> None:
     assert is_adopting(recorded("1", *lines).events) is adopting
+
+
+@pytest.mark.parametrize(
+    ("lines", "started"),
+    [
+        ([], False),
+        ([DEPLOYED], False),
+        ([DEPLOYED, ADOPTS], False),
+        ([ADOPTS, DEPLOYED], True),
+        ([ADOPTS, (EventKind.NOTE, "deploy", {"deployed_to": "i-other"})], False),
+        ([ADOPTS, DEPLOYED, ADOPTS], False),
+        ([DEPLOYED, ADOPTS, (EventKind.NOTE, "restart", {"restarted_for": "app-g2"})], True),
+        ([DEPLOYED, ADOPTS, (EventKind.NOTE, "restart", {"restarted_for": "app-g3"})], False),
+    ],
+)
+def test_what_was_deployed_before_the_adoption_works_on_the_old_database(
+    lines: list[tuple[EventKind, str, dict[str, Any]]], started: bool
+) -> None:
+    found = started_anew(recorded("1", *lines).events, database="app-g2", instance="i-1")
+
+    assert (found is not None) is started
 
 
 def test_the_machines_whose_files_a_recovery_wrote_are_known_the_last_one_last() -> None:

@@ -225,6 +225,24 @@ def is_adopting(events: Sequence[Event]) -> bool:
     )
 
 
+def started_anew(events: Sequence[Event], *, database: str, instance: str) -> datetime | None:
+    """Return when the application was first started on an instance since its secret names a database; None before that.
+
+    By a restart for that database, or by a deployment once it was adopted: what was deployed before has read the old secret.
+    """
+    adopted = max((number for number, event in enumerate(events) if _carries_out(event)), default=None)
+    notes = ((number, event) for number, event in enumerate(events) if event.kind is EventKind.NOTE)
+    for number, event in notes:
+        deployed = event.data.get("deployed_to") == instance and adopted is not None and number > adopted
+        if deployed or event.data.get("restarted_for") == database:
+            return event.at
+    return None
+
+
+def _carries_out(event: Event) -> bool:
+    return event.step == "adopt" and event.kind is EventKind.INTENT
+
+
 def again(asked: Mapping[str, str | None], flags: Sequence[str], *, run: RunId | None, env: str) -> str:
     """Return the command that asks for the same recovery once more with more flags: a new one, or one that is open."""
     if run is not None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from lifeboat.clients.database_answers import DatabaseAnswers
 from lifeboat.database_model import Manifest
-from lifeboat.decisions import missing_rows
+from lifeboat.decisions import missing_rows, recoveries
 from lifeboat.decisions.missing_rows import Elsewhere
 from lifeboat.dumps import recovery_choice
 from lifeboat.errors import Failed, IntegrityFailure, Unreachable
@@ -115,9 +115,9 @@ def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
     if found.address is None or found.password_secret_arn is None:
         return None, "RDS tells no address of it" if found.address is None else "its password is in no secret"
     # Later commits are RDS's own; a beat of the heartbeat is the application's host's in any case.
-    switched = (event.at for event in c.journal.events if event.data.get("restarted_for") == c.fact("identifier"))
+    started = recoveries.started_anew(c.journal.events, database=c.fact("identifier"), instance=c.app.instance_id)
     try:
-        return _answers(c, next_generation.stack_with(c, found)).written_until(before=next(switched, c.now()))
+        return _answers(c, next_generation.stack_with(c, found)).written_until(before=started or c.now())
     except (Unreachable, IntegrityFailure) as error:
         return None, error.summary
 

@@ -433,14 +433,14 @@ def terraform_agrees(c: Recovering) -> Gap | None:
 
 
 # From a running instance to an application that answers: the same whatever else was lost.
-SERVING: tuple[Step[Recovering], ...] = (
-    Step(
-        name="deploy",
-        title="Deploy the application",
-        check=deployment.is_deployed,
-        do=deployment.deploy,
-        limit=timedelta(hours=1),
-    ),
+DEPLOYED: Step[Recovering] = Step(
+    name="deploy",
+    title="Deploy the application",
+    check=deployment.is_deployed,
+    do=deployment.deploy,
+    limit=timedelta(hours=1),
+)
+ANSWERING: tuple[Step[Recovering], ...] = (
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
     Step(
         name="name",
@@ -492,7 +492,8 @@ STEPS: tuple[Step[Recovering], ...] = (
         do=deployment.sync_variables,
         may_stay_open=(GitLabUnreachable,),
     ),
-    *SERVING,
+    DEPLOYED,
+    *ANSWERING,
     AGREES,
 )
 # The clock stops when this step holds.

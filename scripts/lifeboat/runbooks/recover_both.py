@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lifeboat.decisions import recoveries
 from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
 from lifeboat.runbooks import database_adoption, database_losses, database_proof, database_restore, deployment
@@ -69,6 +70,16 @@ def launch(c: Recovering, turn: Turn) -> None:
 def old_one_is_quiet(c: Recovering) -> Gap | None:
     """Has the instance that does not serve stopped writing to the database?"""
     return None if _why_not_launched(c) is None else instance.old_one_is_quiet(c)
+
+
+def works_on_it(c: Recovering) -> Gap | None:
+    """Was the application deployed, or started anew, since its secret names the new database?"""
+    name = c.fact("identifier")
+    if name is not None and recoveries.started_anew(c.journal.events, database=name, instance=c.app.instance_id):
+        return None
+    return Gap(
+        text=f"nothing has started the application on {c.app.instance_id} since its secret names the new database"
+    )
 
 
 STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
@@ -138,7 +149,15 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         do=deployment.sync_variables,
         may_stay_open=(GitLabUnreachable,),
     ),
-    *instance.SERVING,
+    instance.DEPLOYED,
+    Step(
+        name="restart",
+        title="Start the application anew, unless it was just deployed",
+        check=works_on_it,
+        do=database.restart,
+        limit=timedelta(minutes=30),
+    ),
+    *instance.ANSWERING,
     database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,
