@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests import permissions
+from tests.commands.test_recover import instances
 from tests.database_recoveries import beat, databases, next_second, runs, texts, wait_for_window, write, written
 from tests.rehearsal import Rehearsal, passed
 
@@ -64,4 +65,24 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     assert report["database"]["missing"] == []
     assert (report["met"], report["database"]["met"]) == (True, True)
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    assert "no changes" in passed(stack.run("make", "plan")).stdout
+
+
+def test_a_living_application_is_started_anew_for_the_restored_database(stack: Rehearsal) -> None:
+    """Nothing is launched and nothing deployed where the instance is well and runs from the newest image."""
+    write(stack, "written before")
+    moment = next_second()
+    write(stack, "written after")
+    wait_for_window(stack, moment)
+    before = [instance["InstanceId"] for instance in instances(stack)]
+
+    done = passed(stack.lifeboat("recover", "--scope", "full", "--to", written(moment), "--yes"))
+
+    events = json.loads(passed(stack.lifeboat("logs", runs(stack)[0]["run"], "-o", "json")).stdout)
+    started = [event for event in events if event["data"].get("restarted_for") == "app-local-g2"]
+    deployed = [event for event in events if "deployed_to" in event["data"]]
+    assert len(started) == 1, done.stdout
+    assert deployed == []
+    assert [instance["InstanceId"] for instance in instances(stack)] == before
+    assert texts(stack)[3:] == ["written before"]
     assert "no changes" in passed(stack.run("make", "plan")).stdout
