@@ -10,6 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from lifeboat.clients.postgres import OUR_PATH, own_path
 from lifeboat.database_model import DataProof
 from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import Secret
@@ -61,11 +62,12 @@ class DatabaseAnswers:
 
     def _until(self, connection: psycopg.Connection, before: datetime) -> tuple[datetime | None, str]:
         # The application's host writes it (modules/app-instance), into the schema that its user writes to.
-        beats = connection.execute("SELECT to_regclass('lifeboat_heartbeat')").fetchone()
-        if beats is not None and beats[0] is not None:
-            row = connection.execute("SELECT max(beat_at) FROM lifeboat_heartbeat").fetchone()
-            if row is not None and row[0] is not None:
-                return row[0], "the heartbeat's last row"
+        with own_path(connection):
+            beats = connection.execute("SELECT pg_catalog.to_regclass('lifeboat_heartbeat')").fetchone()
+            if beats is not None and beats[0] is not None:
+                row = connection.execute("SELECT pg_catalog.max(beat_at) FROM lifeboat_heartbeat").fetchone()
+                if row is not None and row[0] is not None:
+                    return row[0], "the heartbeat's last row"
         tracked = connection.execute("SHOW track_commit_timestamp").fetchone()
         if tracked is None or tracked[0] != "on":
             return None, "nothing: it has no heartbeat, and track_commit_timestamp is off"
@@ -85,6 +87,7 @@ class DatabaseAnswers:
                 autocommit=True,
                 options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c default_transaction_read_only=on",
             ) as connection:
+                connection.execute(OUR_PATH)
                 yield connection
         except psycopg.OperationalError as error:
             # libpq names the host and the user, never the password.

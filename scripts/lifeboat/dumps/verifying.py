@@ -16,7 +16,7 @@ import psycopg
 
 from lifeboat.clients import restore_programs, scratch_server
 from lifeboat.clients.dump_store import DumpStore
-from lifeboat.clients.postgres import Postgres, said
+from lifeboat.clients.postgres import Postgres, own_path, said
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
 from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
@@ -351,7 +351,8 @@ def _answer(postgres: Postgres, probe: Probe) -> str | None:
         try:
             connection.execute("BEGIN READ ONLY")
             connection.execute(f"SET LOCAL statement_timeout = '{_PROBE_SECONDS}s'".encode())
-            result = connection.execute(probe.sql.encode()).pgresult
+            with own_path(connection):
+                result = connection.execute(probe.sql.encode()).pgresult
         except psycopg.Error as error:
             raise IntegrityFailure(f"probe {probe.name}: {said(error)}") from error
         if result is None or result.ntuples != 1 or result.nfields != 1:
