@@ -88,7 +88,10 @@ class DumpServer:
                     continue
                 held = _exported(connection, choose)
                 if _identity(held.relations) == _identity(before):
-                    yield held  # with the connection goes what it holds
+                    yield held
+                    # With the connection goes what it holds. Nothing is to be committed, and that it broke meanwhile is no
+                    # fault of a dump that is complete by now.
+                    connection.close()
                     return
                 connection.execute("ROLLBACK")
         raise Failed(
