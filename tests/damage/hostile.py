@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, stock_dump
+from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, session, stock_dump
 
 # Long enough for each statement; in an archive that is not compressed it can be written over in place.
 _ROOM = 40_000
@@ -280,7 +280,7 @@ def named(rds: RdsServer, there: Outside) -> StockDump:
     """Return a dump whose names and comments are statements, as CVE-2025-8715 had it."""
     source = rds.new_database("hostile_names")
     escape = f"x\n\\! touch {there.marker}\nCOPY (SELECT 1) TO PROGRAM 'touch {there.marker}'; --"
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute('CREATE SCHEMA "s\n\\! touch /m"')
         for kind in ("TABLE {} (a int)", "VIEW {} AS SELECT 1 AS a", "SEQUENCE {}", "TYPE {} AS ENUM ('a')"):
             name = f'"{kind[:2]}{escape}"'[:60].rstrip('"') + '"'
@@ -295,7 +295,7 @@ def named(rds: RdsServer, there: Outside) -> StockDump:
 def base(rds: RdsServer) -> StockDump:
     """Return a dump of one table whose comment is there to be written over."""
     source = rds.new_database("hostile")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE public.t (n int)")
         connection.execute("INSERT INTO public.t SELECT generate_series(1, 10)")
         connection.execute(f"COMMENT ON TABLE public.t IS '{'A' * _ROOM}'".encode())

@@ -9,7 +9,7 @@ from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.restoring import Restored, Target, Tellers, restore
 
-from tests.restores.servers import BIN, RdsServer, StockDump, schema_text
+from tests.restores.servers import BIN, RdsServer, StockDump, schema_text, session
 
 NO_SUPERUSER = Rights(superuser=False)
 
@@ -33,7 +33,7 @@ def test_everything_comes_back_and_the_schema_is_the_same(rds: RdsServer, everyt
     assert len(done.contents.tables) >= 40
     assert done.contents.large_objects.count == 21
     assert schema_text(rds.master("copy")) == schema_text(rds.master("everything"))
-    with rds.master("copy").connection(application="test") as connection:
+    with session(rds.master("copy")) as connection:
         made = connection.execute(
             """
             INSERT INTO public.accounts (mail) VALUES ('new@example.org') RETURNING id, nextval('public.counting_down'),
