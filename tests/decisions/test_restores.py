@@ -26,6 +26,7 @@ from lifeboat.decisions.extensions import Wanted, wanted
 from lifeboat.decisions.restores import Offer, Wish
 
 AT = datetime(2026, 11, 29, 3, 15, tzinfo=UTC)
+NOW = AT + timedelta(days=1)
 SERVER = Server(
     version="15.18",
     version_number=150018,
@@ -94,6 +95,13 @@ def entry(*, hours: int = 0, files: tuple[str, ...] = (*NAMES, "manifest.json"),
     )
 
 
+def dated(hours: int, *, stored: int) -> DumpEntry:
+    """Return a dump that says it was begun at an hour, and that S3 stored at another one."""
+    made = entry(hours=hours)
+    at = AT + timedelta(hours=stored)
+    return replace(made, files={name: replace(file, stored_at=at) for name, file in made.files.items()})
+
+
 def proof(hours: int, level: int, verdict: Verdict) -> Proof:
     return Proof(level=level, at=AT + timedelta(hours=hours), verdict=verdict)
 
@@ -102,11 +110,36 @@ def test_the_newest_complete_dump_is_chosen_or_the_one_that_is_named() -> None:
     cut_off = entry(hours=3, files=NAMES)
     found = [entry(hours=1), entry(hours=2), cut_off]
 
-    assert restores.chosen(found, None) == found[1]
-    assert restores.chosen(found, cut_off.id) == cut_off
-    assert restores.chosen(found, dump_id(AT, "ffffff")) is None
-    assert restores.chosen([cut_off], None) is None
+    assert restores.chosen(found, None, NOW) == found[1]
+    assert restores.chosen(found, cut_off.id, NOW) == cut_off
+    assert restores.chosen(found, dump_id(AT, "ffffff"), NOW) is None
+    assert restores.chosen([cut_off], None, NOW) is None
     assert restores.newest([entry(hours=n) for n in range(9)]) == [entry(hours=n) for n in (8, 7, 6, 5, 4)]
+
+
+@pytest.mark.parametrize(
+    ("one", "doubt"),
+    [
+        (dated(26, stored=2), "it is dated in the future (2026-11-30 05:15Z)"),
+        (dated(20, stored=2), "it says it was begun 2026-11-29 23:15Z, and S3 stored it 2026-11-29 05:15Z"),
+    ],
+)
+def test_a_dump_that_is_dated_ahead_is_never_the_newest_and_in_doubt_where_it_is_named(
+    one: DumpEntry, doubt: str
+) -> None:
+    found = [entry(hours=1), one]
+
+    assert restores.chosen(found, None, NOW) == found[0]
+    assert restores.chosen(found, one.id, NOW) == one
+    assert restores.doubts(one, MANIFEST, NOW) == [doubt]
+    assert restores.listed_doubts(one, NOW) == [doubt]
+
+
+def test_a_bucket_that_was_restored_has_a_newest_dump_all_the_same() -> None:
+    found = [dated(1, stored=20), dated(2, stored=20)]
+
+    assert restores.chosen(found, None, NOW) == found[1]
+    assert restores.doubts(found[1], MANIFEST, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -129,7 +162,7 @@ def test_the_newest_complete_dump_is_chosen_or_the_one_that_is_named() -> None:
 def test_a_failed_look_is_outweighed_by_a_later_one_that_is_as_deep(
     proofs: tuple[Proof, ...], doubts: list[str]
 ) -> None:
-    assert restores.doubts(entry(proofs=proofs), MANIFEST) == doubts
+    assert restores.doubts(entry(proofs=proofs), MANIFEST, NOW) == doubts
 
 
 def test_nothing_speaks_against_a_new_database_on_the_same_server() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
@@ -20,7 +20,7 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
     """
     entries = store.entries(database)
-    found = restores.chosen(entries, wanted)
+    found = restores.chosen(entries, wanted, datetime.now(UTC))
     if found is None:
         there = [said(entry) for entry in restores.newest(entries)]
         none = f"there is no dump {wanted} of {database}" if wanted else f"there is no complete dump of {database}"
@@ -53,8 +53,8 @@ def whole(store: DumpStore, entry: DumpEntry) -> Manifest:
 
 
 def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
-    """Raise Refused with every doubt about a dump: flags, and a verification that it failed."""
-    doubts = restores.doubts(entry, manifest)
+    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be."""
+    doubts = restores.doubts(entry, manifest, datetime.now(UTC))
     if doubts:
         raise Refused(
             f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
