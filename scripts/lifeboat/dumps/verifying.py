@@ -25,7 +25,7 @@ from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import choosing, restoring
 from lifeboat.dumps.choosing import copy_of
-from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
+from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, FaultHere, Passing, Target, Tellers
 from lifeboat.errors import (
     Failed,
     IntegrityFailure,
@@ -147,6 +147,10 @@ def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
                     rows[table] = count
             except IntegrityFailure as error:
                 findings.append(error.summary)
+            except NotHere:
+                if not findings:
+                    raise
+                return findings  # what is wrong with another file is so, whatever failed here after it
     # Where an archive cannot be read, that its tables are not there is no second finding.
     return findings or comparisons.rows_differ(copy.manifest.contents, rows)
 
@@ -165,12 +169,33 @@ def _read(
         try:
             programs.parse(content, counter.feed if is_data else lambda _: None)
         except ProgramFailed as error:
+            _require_no_fault_here(error)
             raise IntegrityFailure(
                 f"{file.name}: pg_restore cannot read it: {restore_errors.explained(error.printed).summary}"
             ) from error
     if counter.open_table is not None:
         raise IntegrityFailure(f"{file.name}: the rows of {counter.open_table} do not end")
     return counter.rows
+
+
+def _require_no_fault_here(error: ProgramFailed) -> None:
+    """Raise NotHere where this machine made a program fail, and the copy had no part in it."""
+    here = restore_errors.fault_here(error.status, error.printed)
+    if here is not None:
+        raise _not_here(f"{error.summary}: {here}") from error
+
+
+def _not_here(summary: str) -> NotHere:
+    if _DISK_FULL in summary:
+        # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
+        return NotHere(
+            f"the disk of this machine is full, which says nothing about the copy: {summary}",
+            hint="make room, or name a larger disk: TMPDIR=/… before the same command",
+        )
+    return NotHere(
+        f"this machine failed, which says nothing about the copy: {summary}",
+        hint="see to its memory and to PostgreSQL's programs, or run the same command on another one",
+    )
 
 
 def _clients(copy: Copy) -> Path:
@@ -207,16 +232,14 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     except IntegrityFailure as error:
         return [error.summary], []
     except ProgramFailed as error:
+        _require_no_fault_here(error)
         return [f"{error.summary}: {restore_errors.explained(error.printed).summary}"], []
     except (Unreachable, Failed, RoleMissing) as error:
         if error in bucket.failures or isinstance(error, scratch_server.NoScratchServer):
             raise
-        if _DISK_FULL in error.summary:
-            # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
-            raise NotHere(
-                f"the disk of this machine is full, which says nothing about the copy: {error.summary}",
-                hint="make room, or name a larger disk: TMPDIR=/… before the same command",
-            ) from error
+        # The server that went away is our own, and its memory and its disk are this machine's.
+        if isinstance(error, Unreachable | FaultHere) or _DISK_FULL in error.summary:
+            raise _not_here(error.summary) from error
         return [f"it cannot be restored: {error.summary}"], []
 
 
@@ -326,6 +349,7 @@ def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[s
         try:
             programs.check_indexes(Into(env=env, database=postgres.address.database, jobs=_INDEX_CHECK_JOBS))
         except ProgramFailed as error:
+            _require_no_fault_here(error)
             return [f"pg_amcheck: {restore_errors.explained(error.printed).summary}"]
     return []
 
@@ -354,6 +378,8 @@ def _answer(postgres: Postgres, probe: Probe) -> str | None:
             with own_path(connection):
                 result = connection.execute(probe.sql.encode()).pgresult
         except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise  # no answer of the server: it is gone
             raise IntegrityFailure(f"probe {probe.name}: {said(error)}") from error
         if result is None or result.ntuples != 1 or result.nfields != 1:
             shape = "nothing" if result is None else f"{result.ntuples} rows of {result.nfields} columns"
