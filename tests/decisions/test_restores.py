@@ -24,6 +24,7 @@ from lifeboat.database_model import (
 from lifeboat.decisions import restores, stored_files
 from lifeboat.decisions.extensions import Wanted, wanted
 from lifeboat.decisions.restores import Offer, Wish
+from lifeboat.decisions.stored_files import Listed
 
 AT = datetime(2026, 11, 29, 3, 15, tzinfo=UTC)
 NOW = AT + timedelta(days=1)
@@ -222,28 +223,52 @@ def test_a_name_is_one_that_a_database_may_have(name: str, problem: str | None) 
 
 
 def test_a_listing_that_is_the_manifest_s_has_no_finding() -> None:
-    assert stored_files.findings(entry(), MANIFEST) == []
+    assert stored_files.compared(entry(), MANIFEST) == Listed()
 
 
 def test_all_that_a_listing_shows_is_told() -> None:
     there = entry(files=("data-00.dump.zst", "schema.dump.zst", "manifest.json", "data-07.dump.zst"))
-    changed = replace(there.files["schema.dump.zst"], size=9, etag="other")
+    changed = replace(there.files["schema.dump.zst"], size=9, version_id="other")
 
-    assert stored_files.findings(replace(there, files={**there.files, "schema.dump.zst": changed}), MANIFEST) == [
-        "globals.sql.zst is missing",
-        "schema.dump.zst is not what was stored: size 9, 10 in the manifest; ETag other, e-schema.dump.zst in the manifest",
-        "data-07.dump.zst is not of the dump",
+    found = stored_files.compared(replace(there, files={**there.files, "schema.dump.zst": changed}), MANIFEST)
+
+    assert found == Listed(
+        findings=(
+            "globals.sql.zst is missing",
+            "schema.dump.zst is not what was stored: size 9, 10 in the manifest",
+            "data-07.dump.zst is not of the dump",
+        )
+    )
+
+
+def test_another_version_of_the_same_size_is_nothing_that_a_listing_can_tell() -> None:
+    there = entry()
+    files = {name: replace(file, version_id="new", etag="new") for name, file in there.files.items()}
+
+    found = stored_files.compared(replace(there, files=files), MANIFEST)
+
+    assert found == Listed(untold=NAMES)
+    assert stored_files.remarks(found) == [
+        "other versions than the manifest's lie here, of the same size, which their SHA-256 has to tell:"
+        " data-00.dump.zst, globals.sql.zst, schema.dump.zst"
     ]
+
+
+def test_a_copy_under_another_key_has_other_etags_and_is_the_same() -> None:
+    there = entry()
+    files = {name: replace(file, etag="of another key") for name, file in there.files.items()}
+
+    assert stored_files.compared(replace(there, files=files), MANIFEST) == Listed()
 
 
 def test_a_manifest_that_cannot_be_whole_is_told() -> None:
     manifest = replace(MANIFEST, files=(FILES[1], FILES[1]))
 
-    assert stored_files.findings(entry(files=("globals.sql.zst", "manifest.json")), manifest) == [
+    assert stored_files.compared(entry(files=("globals.sql.zst", "manifest.json")), manifest).findings == (
         "the manifest names a file twice",
         "the manifest names no schema.dump.zst",
         "the manifest names no data",
-    ]
+    )
 
 
 # -- extensions of a scratch server ------------------------------------------------------------------------------------

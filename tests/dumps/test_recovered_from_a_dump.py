@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
-from lifeboat.database_model import LATEST_DUMP
+from lifeboat.database_model import LATEST_DUMP, Proof, Verdict
+from lifeboat.decisions import manifests
 from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import database_proof, database_restore, next_generation, recover_database
@@ -21,6 +22,7 @@ from lifeboat.runner import Runner, Step
 
 from tests.dump_sites import DumpSite
 from tests.plain_sites import Told
+from tests.restores.servers import session
 
 RECORDED = {
     "identifier": "g1",
@@ -107,7 +109,7 @@ def in_it(c: Recovering, *statements: str, database: str = "app") -> list[Any]:
     assert found is not None
     there = c.site.new_postgres(next_generation.stack_with(c, found)).of(database)
     rows: list[Any] = []
-    with there.connection(application="test") as connection:
+    with session(there) as connection:
         for statement in statements:
             cursor = connection.execute(statement.encode())
             rows = cursor.fetchall() if cursor.description else []
@@ -139,7 +141,42 @@ def test_whatever_an_attempt_has_left_the_dump_is_restored_from_the_beginning(
     assert made.manifest is not None
     assert c.fact("data_until") == made.manifest.snapshot_at.isoformat()
     (entry,) = c.site.dump_store(c.recovery).entries("app")
-    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(3, "passed")]
+    assert [(proof.level, proof.verdict.value, proof.run) for proof in entry.proofs] == [(2, "passed", c.journal.run)]
+
+
+def test_a_recovery_by_a_dump_that_failed_a_look_ends_and_outweighs_nothing(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = recovering(site, made.id)
+    carried_out(c, "copy", "restore", "password", "fill", "proof", "retention")
+    store = c.site.dump_store(c.recovery)
+    (entry,) = store.entries("app")
+    failed = Proof(level=3, at=datetime.now(UTC), verdict=Verdict.FAILED, findings=("pg_amcheck: an index",))
+    store.prove(entry, failed)
+
+    ended = carried_out(c, "noted")
+
+    (entry,) = store.entries("app")
+    assert ended == ["done"]
+    assert carried_out(c, "noted") == ["holds"]
+    assert entry.failure is not None
+    assert (entry.failure.level, entry.proven) == (3, None)
+
+
+def test_nothing_is_noted_on_a_manifest_that_was_written_over_since(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = recovering(site, made.id)
+    carried_out(c, "copy", "restore", "password", "fill", "proof", "retention")
+    assert made.manifest is not None
+    body = manifests.written(replace(made.manifest, lsn="0/0"))
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=f"dumps/x/app/{made.id}/manifest.json", Body=body)
+
+    ended = carried_out(c, "noted")
+
+    (entry,) = c.site.dump_store(c.recovery).entries("app")
+    assert ended == [
+        f"left open: the manifest of {made.id} was written over since it was restored: nothing is noted on it"
+    ]
+    assert entry.proofs == ()
 
 
 def test_an_instance_that_does_not_bear_the_mark_of_the_run_is_not_emptied(site: DumpSite) -> None:

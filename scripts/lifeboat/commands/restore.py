@@ -64,6 +64,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     if not asked.accept_flagged:
         choosing.require_undoubted(entry, manifest)
     copy = choosing.copy_of(store, entry, manifest)
+    for remark in choosing.remarks(entry, manifest):
+        tellers.warn(remark)
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
     _require(manifest, wish, place)

@@ -20,7 +20,7 @@ from lifeboat.clients.postgres import Postgres, own_path, said
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
 from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
-from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names
+from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names, stored_files
 from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import choosing, restoring
@@ -83,15 +83,18 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     """
     begun = time.monotonic()
     try:
-        findings, remarks = _findings(store, entry, depth, tellers)
+        seen = _seen(store, entry, depth, tellers)
     except NotHere as error:
         return Verified(entry=entry, proof=None, unable=error)
     proof = Proof(
         level=depth.level,
         at=datetime.now(UTC),
-        verdict=Verdict.FAILED if findings else Verdict.PASSED,
-        findings=tuple(restore_errors.plain(finding) for finding in findings),
+        verdict=Verdict.FAILED if seen.findings else Verdict.PASSED,
+        findings=tuple(restore_errors.plain(finding) for finding in seen.findings),
         took=timedelta(seconds=round(time.monotonic() - begun, 3)),
+        remarks=tuple(restore_errors.plain(remark) for remark in seen.remarks),
+        manifest_sha256=seen.manifest_sha256,
+        rows_only=seen.rows_only,
     )
     try:
         store.prove(entry, proof)
@@ -99,7 +102,7 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
         told = "\n".join(f"  {finding}" for finding in proof.findings) or "  nothing wrong"
         error.summary = f"{error.summary}\nnot written down is what level {depth.level} found in {entry.id}:\n{told}"
         raise
-    return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
+    return Verified(entry=entry, proof=proof, remarks=proof.remarks)
 
 
 def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> Verified:
@@ -114,19 +117,40 @@ def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Te
         return Verified(entry=entry, proof=None, unable=error)
 
 
-def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
-    """Return what is wrong with a copy, and what else to know. A look goes no deeper than where something was found."""
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What is wrong with a copy, what else to know, which manifest it is of, and whether definitions were left out."""
+
+    findings: Sequence[str]
+    remarks: Sequence[str] = ()
+    manifest_sha256: str = ""
+    rows_only: bool = False
+
+
+def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> _Seen:
+    """Look at a copy; no deeper than where something was found."""
     try:
-        manifest = store.manifest(entry)
+        manifest, digest = store.read(entry)
     except (IntegrityFailure, NothingFits) as error:
-        return [error.summary], []
-    found = choosing.damage(store, entry, manifest)
-    if found or depth.level == 1:
-        return found, []
+        return _Seen(findings=[error.summary])
+    listed = choosing.compared(store, entry, manifest)
+    if listed.findings:
+        return _Seen(findings=listed.findings, manifest_sha256=digest)
+    remarks = stored_files.remarks(listed)
+    if depth.level == 1:
+        if remarks:
+            raise NotHere(f"level 1 cannot tell: {remarks[0]}", hint="lifeboat verify --level 2 reads them")
+        return _Seen(findings=[], manifest_sha256=digest)
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return read_whole(copy, tellers), []
-    return restored_on_scratch(copy, depth, tellers)
+        return _Seen(findings=read_whole(copy, tellers), remarks=remarks, manifest_sha256=digest)
+    findings, more = restored_on_scratch(copy, depth, tellers)
+    return _Seen(
+        findings=findings,
+        remarks=[*remarks, *more],
+        manifest_sha256=digest,
+        rows_only=comparisons.NO_DEFINITIONS in more or not manifest.selection.whole,
+    )
 
 
 # -- level 2 ---------------------------------------------------------------------------------------------------------
