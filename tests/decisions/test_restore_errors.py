@@ -90,6 +90,7 @@ def test_silence_is_said() -> None:
         (1, _QUERY + "must be superuser to COPY", None),
         (1, "pg_restore: error: could not read from input file: end of file", None),
         (1, "pg_restore: error: out of memory", None),
+        (1, "Command was: SELECT 1;" + " " * 60_000, None),
     ],
 )
 def test_a_fault_of_this_machine_is_told_from_one_of_the_archive(status: int, printed: str, fault: str | None) -> None:
