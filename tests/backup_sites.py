@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lifeboat import cli
+from lifeboat.clients.dump_store import proven_identity
 from lifeboat.database_model import (
     Contents,
     DumpId,
@@ -31,6 +32,7 @@ from lifeboat.database_model import (
 from lifeboat.decisions import manifests
 
 from tests.conftest import RunningCloud
+from tests.dump_manifests import proof_body
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
 from tests.plain_sites import PlainSite, plain_site
 
@@ -152,14 +154,14 @@ class BackupSite:
         for region in regions:
             s3 = self.cloud.client("s3", region)
             s3.put_object(Bucket=self.bucket(region), Key=f"{folder}schema.dump.zst", Body=b"schema")
-            s3.put_object(Bucket=self.bucket(region), Key=f"{folder}manifest.json", Body=body)
+            version = s3.put_object(Bucket=self.bucket(region), Key=f"{folder}manifest.json", Body=body)["VersionId"]
+            identity = proven_identity(self.bucket(region), version)
             for number, proof in enumerate(proofs):
                 at = begun + timedelta(minutes=10 + number)
-                said = json.dumps({"findings": [f"finding of {proof}"], "took_seconds": 4.5})
                 s3.put_object(
                     Bucket=self.bucket(region),
-                    Key=f"{folder}proofs/{at:%Y%m%dT%H%M%SZ}-{proof}.json",
-                    Body=said.encode(),
+                    Key=f"{folder}proofs/{at:%Y%m%dT%H%M%SZ}-{proof}-{identity}.json",
+                    Body=json.dumps(proof_body(f"finding of {proof}")).encode(),
                 )
         return str(dump)
 

@@ -32,6 +32,11 @@ SERVER = Server(
 )
 
 
+def proof_body(*findings: str) -> dict[str, Any]:
+    """Return what lifeboat writes of a verification, as far as it is read again."""
+    return {"of": {"manifest_sha256": None}, "findings": findings, "remarks": [], "took_seconds": 4.5}
+
+
 def file(name: str, raw_size: int = 1000) -> DumpFile:
     """Return a file of a dump."""
     return DumpFile(

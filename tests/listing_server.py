@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import waitress.server
+from lifeboat.clients.dump_store import proven_identity
 from lifeboat.database_model import DumpId
 from lifeboat.decisions import manifests
 
@@ -59,7 +60,8 @@ class Copies:
         at = BEGAN + timedelta(hours=number, minutes=30)
         verdict = "failed" if number == self.failed_dump else "passed"
         files = [file for file in FILES if number != self.unfinished_dump or file != "manifest.json"]
-        return sorted([*files, f"proofs/{at:%Y%m%dT%H%M%SZ}-2-{verdict}.json"])
+        identity = proven_identity(self.state["outputs"]["recovery"]["value"]["dumps"]["bucket"], f"{number:06}")
+        return sorted([*files, f"proofs/{at:%Y%m%dT%H%M%SZ}-2-{verdict}-{identity}.json"])
 
     @cached_property
     def template(self) -> str:
@@ -118,8 +120,10 @@ def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
         stored = f"{BEGAN + timedelta(hours=number, minutes=5):%Y-%m-%dT%H:%M:%S.000Z}"
         for file in copies.files(number):
             key = f"dumps/x/app/{copies.dump(number)}/{file}"
-            etag = "another" if number == copies.altered_dump and file == "data-01.dump.zst" else f"{number:032x}"
+            etag = f"{number:032x}"
             size = len(copies.manifest(number).encode()) if file == "manifest.json" else FILE_SIZE
+            if number == copies.altered_dump and file == "data-01.dump.zst":
+                size += 1
             rows.append(
                 f"<Version><Key>{key}</Key><VersionId>{number:06}</VersionId><IsLatest>true</IsLatest>"
                 f"<LastModified>{stored}</LastModified><ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>"

@@ -17,6 +17,7 @@ from lifeboat.runner import Step
 from tests import step_runs
 from tests.dump_sites import DumpSite
 from tests.plain_sites import Told
+from tests.restores.servers import session
 
 RECORDED = {
     "identifier": "g1",
@@ -75,7 +76,7 @@ def in_it(c: Recovering, *statements: str, database: str = "app") -> list[Any]:
     assert found is not None
     there = c.site.new_postgres(next_generation.stack_with(c, found)).of(database)
     rows: list[Any] = []
-    with there.connection(application="test") as connection:
+    with session(there) as connection:
         for statement in statements:
             cursor = connection.execute(statement.encode())
             rows = cursor.fetchall() if cursor.description else []

@@ -106,6 +106,20 @@ locals {
           Resource  = ["${bucket.arn}/*"]
           Condition = { Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "false" } }
         },
+        # The newest version is the dump: who may add one must not put another manifest over one that is proven. The parts of
+        # an upload create no object and take no condition (S3 user guide, "Enforce conditional writes").
+        {
+          Sid       = "NothingIsWrittenOver"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:PutObject"
+          Resource  = ["${bucket.arn}/${var.prefix}*"]
+          Condition = {
+            ArnNotLike = { "aws:PrincipalArn" = local.break_glass }
+            Bool       = { "s3:ObjectCreationOperation" = "true" }
+            Null       = { "s3:if-none-match" = "true" }
+          }
+        },
       ]
     })
   }

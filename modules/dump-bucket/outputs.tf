@@ -129,7 +129,7 @@ output "reader_policy_json" {
 }
 
 output "prover_policy_json" {
-  description = "Policy for who verifies dumps, beside the reader's: it can put proofs beside them, and nothing else."
+  description = "Policy for who verifies dumps, beside the reader's: it can put proofs beside them and beside their copies, and nothing else."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -137,14 +137,16 @@ output "prover_policy_json" {
         Sid      = "AddProofs"
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
-        Resource = ["${local.bucket_arn}/${var.prefix}*/proofs/*.json"]
+        Resource = ["${local.bucket_arn}/${var.prefix}*/proofs/*.json", "${local.replica_arn}/${var.prefix}*/proofs/*.json"]
       },
       {
-        Sid       = "EncryptProofs"
-        Effect    = "Allow"
-        Action    = ["kms:GenerateDataKey"]
-        Resource  = [aws_kms_key.dumps.arn]
-        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+        Sid      = "EncryptProofs"
+        Effect   = "Allow"
+        Action   = ["kms:GenerateDataKey"]
+        Resource = [aws_kms_key.dumps.arn, aws_kms_key.replica.arn]
+        Condition = {
+          StringEquals = { "kms:ViaService" = ["s3.${var.region}.amazonaws.com", "s3.${var.dr_region}.amazonaws.com"] }
+        }
       },
     ]
   })

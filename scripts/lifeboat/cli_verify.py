@@ -45,12 +45,18 @@ def verify(
     sample: Annotated[
         str | None,
         typer.Option(
-            "--sample", metavar="N/T", help="This week's share of all dumps: with 1/7, all within seven weeks."
+            "--sample",
+            metavar="N/T",
+            help="This week's share of all dumps, and the newest: with 1/7, all within seven weeks.",
         ),
     ] = None,
     env: Env = "local",
     output: Out = Output.TABLE,
     database: Database = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", help="Look at the copies in the other region; proofs there count for these only."),
+    ] = None,
     within: Within = "2h",
 ) -> int:
     """Prove that dumps can be restored, and put the proof beside each: 11 where one failed.
@@ -63,7 +69,14 @@ def verify(
     """
     if sum([dump is not None, every, sample is not None]) > 1:
         raise typer.BadParameter("name one dump, or --all, or --sample")
-    which = Which(wanted=dump_id(dump or "latest"), every=every, share=_share(sample), database=database)
+    which = Which(
+        wanted=dump_id(dump or "latest"),
+        every=every,
+        share=_share(sample),
+        database=database,
+        now=datetime.now(UTC),
+        region=region,
+    )
     here, tell = site_of(env), views.Teller()
     depth = verify_command.depth(here, Depth(level=level, within=duration(within)))
     with tell.waiting() as show:
@@ -71,9 +84,7 @@ def verify(
         found = verify_command.run(here, tellers, which, depth)
     if output is Output.JSON:
         views.document(views_restores.verified_document(found))
-    elif found:
-        views_restores.verified(found, datetime.now(UTC))
     else:
-        views.lines(["no dump is of this week's share"])
+        views_restores.verified(found, which.now)
     verify_command.require_sound(found)
     return DONE

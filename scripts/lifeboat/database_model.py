@@ -257,18 +257,33 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """One verification of a copy: how deep it looked (1 to 4), when, and what it found wrong."""
+    """One verification of a copy: how deep it looked (1 to 4), when, what it found wrong, and what it did not compare.
+
+    Of one that lies in a bucket, `at` is when S3 stored it: the clock of whoever looked is nobody's evidence. `run` is the
+    recovery that restored the copy, empty where only the copy was looked at. `manifest_sha256`, in hex, says which manifest
+    it is of; empty where that could not be read. `rows_only`: how tables, indexes and the rest are defined was not compared.
+    `file` is where it lies below the dump.
+    """
 
     level: int
     at: datetime
     verdict: Verdict
     findings: tuple[str, ...] = ()
     took: timedelta | None = None
+    remarks: tuple[str, ...] = ()
+    run: str = ""
+    manifest_sha256: str = ""
+    rows_only: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DumpEntry:
-    """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump."""
+    """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump.
+
+    `proofs` speak of this copy and no other: what passed is of the very manifest that lies here. What failed elsewhere, or
+    before the manifest was written over, still speaks against it.
+    """
 
     database: str
     id: DumpId

@@ -376,10 +376,6 @@ class Site:
         """Return the uploads to the bucket of dumps; to be closed."""
         return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
 
-    def dump_copies(self, recovery: Recovery) -> DumpStore:
-        """Return the environment's dumps as S3 copied them to the other region, version ids included."""
-        return self.dumps_in(recovery.dumps.replica_bucket, recovery.dr_region, recovery.dumps.prefix)
-
     def dumps_in(self, bucket: str, region: str, prefix: str) -> DumpStore:
         """Return the environment's dumps in a bucket; what the stack says is not needed for it."""
         place = DumpPlace(

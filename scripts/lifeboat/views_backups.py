@@ -60,7 +60,7 @@ def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
     if point.earliest is not None:
         taken = f"{point.earliest:%Y-%m-%d %H:%M} to {taken}"
     size = humane(point.size) + (" allocated" if point.kind in _ALLOCATED and point.size is not None else "")
-    proven = "never" if point.proven is None else f"level {point.proven.level}, {said(now - point.proven.at)} ago"
+    proven = "never" if point.proven is None else f"{_level(point.proven)}, {said(now - point.proven.at)} ago"
     return (
         point.id,
         point.kind.value,
@@ -74,6 +74,10 @@ def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
         "kept" if point.kept else "",
         "; ".join(point.flags),
     )
+
+
+def _level(proof: Proof) -> str:
+    return f"level {proof.level}" + (" (rows only)" if proof.rows_only else "")
 
 
 def _key(point: RecoveryPoint) -> str:
@@ -131,6 +135,9 @@ def _proof(proof: Proof) -> dict[str, Any]:
         "at": proof.at.isoformat(),
         "verdict": proof.verdict.value,
         "findings": list(proof.findings),
+        "remarks": list(proof.remarks),
+        "rows_only": proof.rows_only,
+        "run": proof.run or None,
         "took_seconds": None if proof.took is None else proof.took.total_seconds(),
     }
 
@@ -157,8 +164,10 @@ def described(found: Described, now: datetime) -> None:
         _manifest(found.dump.manifest)
     pairs([("tagged to be kept as", found.dump.keep_as or "nothing yet: lifeboat retention apply")])
     for proof in found.dump.proofs:
-        lines([f"verified {proof.at:%Y-%m-%d %H:%M}Z, level {proof.level}: {proof.verdict.value}"])
+        by = f", by the recovery {proof.run}" if proof.run else ""
+        lines([f"verified {proof.at:%Y-%m-%d %H:%M}Z, {_level(proof)}: {proof.verdict.value}{by}"])
         findings(proof.findings)
+        lines(f"  {remark}" for remark in proof.remarks)
     if found.dump.problem:
         findings([found.dump.problem])
 

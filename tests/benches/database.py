@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from localcloud.postgres import programs
 
-from tests.restores.servers import RdsServer, rds_server
+from tests.restores.servers import RdsServer, rds_server, session
 
 DATABASE = "shop"
 _SQL = Path(__file__).parent / "shop.sql"
@@ -41,7 +41,7 @@ _PER_GB = {
 def filled(gigabytes: float, folder: Path) -> Iterator[RdsServer]:
     """Run a server, its files below a folder, whose database `shop` is of about so many GB (10^9 bytes) as a plain dump."""
     with rds_server(SETTINGS, below=folder, segment_megabytes=_WAL_SEGMENT_MB) as server:
-        with server.new_database(DATABASE).connection(application="bench") as connection:
+        with session(server.new_database(DATABASE)) as connection:
             sizes = {name: int(rows * gigabytes) // 2 * 2 for name, rows in _PER_GB.items()}
             connection.execute(_SQL.read_text().format(**sizes).encode())
         with server.admin(DATABASE) as connection:

@@ -13,6 +13,7 @@ from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import Secret
 
 from tests.conftest import RunningCloud, free_port
+from tests.restores.servers import session
 
 PASSWORD = "not-4-anybody"
 
@@ -57,7 +58,7 @@ def database(cloud: RunningCloud) -> Iterator[Postgres]:
 
 def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment(database: Postgres) -> None:
     asked = DatabaseAnswers(database)
-    with database.connection(application="test") as connection:
+    with session(database) as connection:
         connection.execute('CREATE TABLE "Zettel" (id int) PARTITION BY RANGE (id)')
         connection.execute('CREATE TABLE zettel_1 PARTITION OF "Zettel" FOR VALUES FROM (0) TO (10)')
         connection.execute("CREATE TABLE empty (id int)")
@@ -79,7 +80,7 @@ def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment
 
 def test_a_heartbeat_counts_for_more_than_a_commit(database: Postgres) -> None:
     beat = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-    with database.connection(application="test") as connection:
+    with session(database) as connection:
         connection.execute("CREATE TABLE lifeboat_heartbeat (beat_at timestamptz PRIMARY KEY)")
         connection.execute("INSERT INTO lifeboat_heartbeat VALUES (%s)", (beat,))
 
@@ -101,12 +102,12 @@ def test_one_that_does_not_answer_says_why_and_never_the_password(database: Post
 
 
 def test_a_table_that_cannot_be_read_is_a_question_of_the_data_and_not_of_the_way_there(database: Postgres) -> None:
-    with database.connection(application="test") as connection:
+    with session(database) as connection:
         connection.execute("CREATE TABLE closed (n int)")
         connection.execute("REVOKE ALL ON closed FROM app_admin")
 
     with pytest.raises(IntegrityFailure, match="does not tell what it holds: permission denied for table"):
         DatabaseAnswers(database).proof(before=datetime.now(UTC))
 
-    with database.connection(application="test") as connection:
+    with session(database) as connection:
         connection.execute("DROP TABLE closed")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from lifeboat.clients.dump_uploads import Uploads, part_size
-from lifeboat.database_model import LONGEST_DUMP, Proof, Verdict, dump_id
+from lifeboat.database_model import LONGEST_DUMP, DumpEntry, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 
@@ -20,10 +22,16 @@ from tests.dump_buckets import Bucket, dump_bucket
 from tests.dump_manifests import BEGUN, manifest
 
 MB = 1024 * 1024
+LOOKED = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 @pytest.fixture
 def bucket(cloud: RunningCloud) -> Iterator[Bucket]:
+    yield from dump_bucket(cloud)
+
+
+@pytest.fixture
+def other(cloud: RunningCloud) -> Iterator[Bucket]:
     yield from dump_bucket(cloud)
 
 
@@ -97,18 +105,19 @@ def test_a_manifest_is_written_once(bucket: Bucket) -> None:
 
 def test_proofs_and_the_mark_of_a_kept_dump_are_read_from_the_listing(bucket: Bucket) -> None:
     bucket.dump()
-    at = datetime(2026, 11, 30, tzinfo=UTC)
-    first = Proof(level=3, at=at, verdict=Verdict.PASSED, took=timedelta(seconds=9))
-    second = Proof(level=2, at=at + timedelta(days=1), verdict=Verdict.FAILED, findings=("cut", "short"))
+    first = Proof(level=3, at=LOOKED, verdict=Verdict.PASSED, took=timedelta(seconds=9), remarks=("older locale",))
+    second = Proof(level=2, at=LOOKED + timedelta(days=1), verdict=Verdict.FAILED, findings=("cut", "short"))
 
-    for proof in (second, first):
+    for proof in (first, second):
         bucket.store.prove(bucket.entry(), proof)
     bucket.store.keep(bucket.entry(), "before the migration")
     bucket.store.keep(bucket.entry(), "again")
 
     entry = bucket.entry()
-    assert [(p.level, p.at, p.verdict) for p in entry.proofs] == [(p.level, p.at, p.verdict) for p in (first, second)]
-    assert [bucket.store.proof(entry, proof) for proof in entry.proofs] == [first, second]
+    assert sorted((p.level, p.verdict) for p in entry.proofs) == [(2, Verdict.FAILED), (3, Verdict.PASSED)]
+    read = {proof.level: bucket.store.proof(entry, proof) for proof in entry.proofs}
+    assert (read[3].took, read[3].remarks) == (first.took, first.remarks)
+    assert read[2].findings == second.findings
     assert (entry.proven, entry.kept) == (None, True)
     assert sorted(entry.files) == ["data-00.dump.zst", "manifest.json"]
     kept = json.loads(bucket.s3.get_object(Bucket=bucket.store.bucket, Key=f"{entry.prefix}kept.json")["Body"].read())
@@ -119,6 +128,133 @@ def test_proofs_and_the_mark_of_a_kept_dump_are_read_from_the_listing(bucket: Bu
     bucket.store.release(entry)
 
     assert not bucket.entry().kept
+
+
+def proved(bucket: Bucket, entry: DumpEntry, **other: Any) -> DumpEntry:
+    """Write a proof of level 3 beside a dump, and return the dump as it is listed then."""
+    bucket.store.prove(entry, Proof(**{"level": 3, "at": LOOKED, "verdict": Verdict.PASSED, **other}))
+    return bucket.entry()
+
+
+def test_a_proof_is_of_the_manifest_that_was_looked_at_and_of_none_that_is_written_over_it(bucket: Bucket) -> None:
+    made = bucket.dump()
+    digest = bucket.store.read(bucket.entry())[1]
+    sound = proved(bucket, bucket.entry(), manifest_sha256=digest)
+    assert sound.proven is not None
+    body = bucket.s3.get_object(Bucket=bucket.store.bucket, Key=f"{sound.prefix}{sound.proven.file}")["Body"].read()
+
+    bucket.put(f"dumps/x/app/{made.id}/manifest.json", manifests.written(replace(made, lsn="0/2")))
+
+    assert json.loads(body)["of"] == {
+        "bucket": bucket.store.bucket,
+        "manifest_version": sound.files["manifest.json"].version_id,
+        "manifest_sha256": hashlib.sha256(manifests.written(made)).hexdigest(),
+    }
+    assert bucket.entry().proven is None
+    late = proved(bucket, sound, at=LOOKED + timedelta(seconds=1))
+    assert late.proven is None, (
+        "who looked at the old one, and writes when the new one is there, has not looked at that"
+    )
+
+
+def test_a_failure_stands_when_a_manifest_is_written_over(bucket: Bucket) -> None:
+    made = bucket.dump()
+    proved(bucket, bucket.entry(), verdict=Verdict.FAILED)
+
+    bucket.put(f"dumps/x/app/{made.id}/manifest.json", manifests.written(replace(made, lsn="0/2")))
+
+    assert bucket.entry().failure is not None
+
+
+def test_what_passed_in_one_bucket_says_nothing_of_the_copy_in_another(bucket: Bucket, other: Bucket) -> None:
+    bucket.dump()
+    passed = proved(bucket, bucket.entry())
+
+    replicated(bucket, other, passed)
+    unseen = other.entry()
+    replicated(bucket, other, proved(bucket, passed, level=1, verdict=Verdict.FAILED))
+    doubted = other.entry()
+
+    assert passed.proven is not None
+    assert (unseen.complete, unseen.proven, unseen.failure) == (True, None, None)
+    assert doubted.failure is not None, "what is wrong there may be wrong here"
+
+
+def replicated(bucket: Bucket, other: Bucket, entry: DumpEntry) -> None:
+    """Copy the objects of a dump as S3's replication does."""
+    found = bucket.s3.list_objects_v2(Bucket=bucket.store.bucket, Prefix=entry.prefix)["Contents"]
+    for key in [one["Key"] for one in found]:
+        other.put(key, bucket.s3.get_object(Bucket=bucket.store.bucket, Key=key)["Body"].read())
+
+
+def test_proofs_are_ordered_by_when_s3_stored_them_and_not_by_the_clock_of_who_looked(bucket: Bucket) -> None:
+    bucket.dump()
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    proved(bucket, bucket.entry(), at=ahead)
+    time.sleep(1.1)  # S3 tells whole seconds
+
+    entry = proved(bucket, bucket.entry(), level=2, at=LOOKED, verdict=Verdict.FAILED)
+
+    assert [proof.verdict for proof in entry.proofs] == [Verdict.PASSED, Verdict.FAILED]
+    assert all(proof.at < ahead - timedelta(days=1) for proof in entry.proofs)
+    assert (entry.proven, entry.failure) == (None, entry.proofs[1])
+
+
+def test_what_a_proof_is_short_of_and_the_recovery_it_comes_from_are_read_from_the_listing(bucket: Bucket) -> None:
+    bucket.dump()
+    proved(bucket, bucket.entry(), rows_only=True)
+
+    entry = proved(bucket, bucket.entry(), level=2, run="20261129T031500Z-recover-3f9a1c")
+
+    assert sorted((p.level, p.rows_only, p.run) for p in entry.proofs) == [
+        (2, False, "20261129T031500Z-recover-3f9a1c"),
+        (3, True, ""),
+    ]
+
+
+def test_where_nothing_may_be_written_over_a_dump_its_proof_and_its_mark_are_and_no_second_manifest(
+    bucket: Bucket,
+) -> None:
+    # The statement of modules/dump-bucket, whose own test says that it is there.
+    denial = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": [f"arn:aws:s3:::{bucket.store.bucket}/dumps/*"],
+        "Condition": {
+            "ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/app-x-break-glass"]},
+            "Bool": {"s3:ObjectCreationOperation": "true"},
+            "Null": {"s3:if-none-match": "true"},
+        },
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    bucket.s3.put_bucket_policy(Bucket=bucket.store.bucket, Policy=policy)
+    made = manifest()
+    folder = bucket.store.folder(made.database, made.id)
+    uploads = Uploads(s3=bucket.s3, bucket=bucket.store.bucket)
+    upload = uploads.begin(f"{folder}data-00.dump.zst")
+    upload.write(b"rows")
+    upload.flush()
+    upload.complete()
+    uploads.close()
+    bucket.store.commit(made)
+    entry = proved(bucket, bucket.entry())
+    for why in ("once", "again"):
+        bucket.store.keep(entry, why)
+        bucket.store.release(entry)
+
+    with pytest.raises(ClientError, match="explicit deny"):
+        bucket.put(f"{folder}manifest.json", manifests.written(replace(made, lsn="0/2")))
+    with pytest.raises(ClientError, match="explicit deny"):
+        bucket.s3.copy_object(
+            Bucket=bucket.store.bucket,
+            Key=f"{folder}manifest.json",
+            CopySource=f"{bucket.store.bucket}/{folder}data-00.dump.zst",
+        )
+    bucket.put("gitlab/x/export.json")
+
+    assert bucket.store.manifest(bucket.entry()) == made
+    assert bucket.entry().proven == entry.proven
 
 
 def test_a_transfer_that_breaks_off_goes_on_where_it_broke(bucket: Bucket) -> None:

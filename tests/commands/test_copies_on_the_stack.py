@@ -11,12 +11,14 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from lifeboat.clients.dump_store import proven_identity
 from lifeboat.database_model import DumpId
 from lifeboat.decisions import manifests
 
 from tests import permissions
 from tests.backup_sites import manifest
 from tests.database_recoveries import wait_until_it_answers
+from tests.dump_manifests import proof_body
 from tests.rehearsal import Rehearsal, passed
 
 DR = "eu-central-1"
@@ -29,12 +31,16 @@ def put_dump(stack: Rehearsal, dumps: dict[str, str], age: timedelta) -> str:
     body = manifests.written(manifest(dump, begun, "app-local", environment="local"))
     folder, at = f"{dumps['prefix']}local/app/{dump}/", begun + timedelta(minutes=10)
     here, there = stack.client("s3"), stack.client("s3", DR)
-    proof = json.dumps({"findings": [], "took_seconds": 1.5}).encode()
-    files = {"manifest.json": body, "schema.dump.zst": b"schema", f"proofs/{at:%Y%m%dT%H%M%SZ}-2-passed.json": proof}
-    for name, content in files.items():
-        here.put_object(Bucket=dumps["bucket"], Key=f"{folder}{name}", Body=content)
+
+    def put(name: str, content: bytes) -> str:
+        done = here.put_object(Bucket=dumps["bucket"], Key=f"{folder}{name}", Body=content, IfNoneMatch="*")
+        return str(done["VersionId"])
+
+    put("schema.dump.zst", b"schema")
+    identity = proven_identity(dumps["bucket"], put("manifest.json", body))
+    put(f"proofs/{at:%Y%m%dT%H%M%SZ}-2-passed-{identity}.json", json.dumps(proof_body()).encode())
     deadline = time.monotonic() + 60
-    while there.list_objects_v2(Bucket=dumps["replica_bucket"], Prefix=folder)["KeyCount"] < len(files):
+    while there.list_objects_v2(Bucket=dumps["replica_bucket"], Prefix=folder)["KeyCount"] < 3:
         assert time.monotonic() < deadline, "the dump was not copied"
         time.sleep(0.1)
     return str(dump)

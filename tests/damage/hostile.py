@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, stock_dump
+from tests.restores.servers import RdsServer, StockDump, compressed, dump_file, session, stock_dump
 
 # Long enough for each statement; in an archive that is not compressed it can be written over in place.
 _ROOM = 40_000
 _COMMENT = b"COMMENT ON TABLE public.t IS '"
+HARM = "what nobody may do was done"
 
 
 @dataclass(kw_only=True)
@@ -67,85 +68,211 @@ def outside() -> Iterator[Outside]:
     shutil.rmtree(folder)
 
 
-def statements(there: Outside) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A hostile statement, and how it shows that it did its harm.
+
+    By the marker, or by a connection. `said`: nobody outside would notice, so the same string goes on to an error that has
+    HARM in it where the statement was let through. `alone`: nothing can stand beside it in a string, so that it was refused
+    has to be in the error. `then`: what sets it off where it waits for somebody else. `psql`: only psql would do it.
+    """
+
+    statement: str
+    said: bool = False
+    alone: bool = False
+    psql: bool = False
+    then: str = ""
+
+    @property
+    def telling(self) -> str:
+        """The statement as it is put into an archive."""
+        told = f"; DO $harm$ BEGIN RAISE EXCEPTION '{HARM}'; END $harm$"
+        return self.statement + told if self.said else self.statement
+
+
+def attempts(there: Outside) -> dict[str, Attempt]:
     """Return hostile statements by what each tries."""
-    marker, folder, port = there.marker, there.folder, there.port
-    refresh = "CREATE MATERIALIZED VIEW public.m{n} AS SELECT public.f{n}() AS x"
-    function = (
-        "CREATE FUNCTION public.f{n}() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN {body}; RETURN ''; END $f$;"
+    return {**_programs(there), **_rights(there), **_server(there), **_outside(there), **_psql(there)}
+
+
+def _program(there: Outside) -> str:
+    return f"COPY (SELECT 1) TO PROGRAM 'cat > {there.marker}'"
+
+
+def _called(there: Outside, number: int, how: str) -> str:
+    """Return a statement whose function runs a program: one that calls itself immutable may do so through one that does not."""
+    return (
+        f"CREATE FUNCTION public.g{number}() RETURNS text LANGUAGE plpgsql AS"
+        f" $f$ BEGIN {_program(there)}; RETURN ''; END $f$;"
+        f" CREATE FUNCTION public.f{number}() RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+        f" $f$ BEGIN RETURN public.g{number}(); END $f$; {how}"
     )
-    program = f"COPY (SELECT 1) TO PROGRAM 'cat > {marker}'"
 
-    def called(number: int, body: str, how: str = refresh) -> str:
-        return function.replace("{body}", body).replace("{n}", str(number)) + how.replace("{n}", str(number))
 
+def _programs(there: Outside) -> dict[str, Attempt]:
+    """Return statements that run a program or write a file, at once or when something else is done."""
+    marker, program = there.marker, _program(there)
     return {
-        "copy to a program": program,
-        "copy from a program": f"COPY public.t FROM PROGRAM 'touch {marker}; echo 1'",
-        "copy to a file": f"COPY public.t TO '{marker}'",
-        "copy from a file": "CREATE TABLE public.read (l text);"
-        f" COPY public.read FROM '{folder}/readable'; COPY public.read TO '{marker}'",
-        "a program when a view is filled": called(1, program),
-        "a program when an index is made": called(2, program, "CREATE INDEX ON public.t ((public.f{n}() || n))"),
-        "a program when a constraint is checked": called(
-            3, program, "ALTER TABLE public.t ADD CHECK (public.f{n}() = '' AND n > 0)"
+        "copy to a program": Attempt(statement=program),
+        "copy from a program": Attempt(statement=f"COPY public.t FROM PROGRAM 'touch {marker}; echo 1'"),
+        "copy to a file": Attempt(statement=f"COPY public.t TO '{marker}'"),
+        "copy from a file": Attempt(
+            statement="CREATE TABLE public.read (l text);"
+            f" COPY public.read FROM '{there.folder}/readable'; COPY public.read TO '{marker}'"
         ),
-        "a program when a column is generated": called(
-            4, program, "ALTER TABLE public.t ADD g text GENERATED ALWAYS AS (public.f{n}() || n::text) STORED"
+        "a program when a view is filled": Attempt(
+            statement=_called(there, 1, "CREATE MATERIALIZED VIEW public.m1 AS SELECT public.f1() AS x")
         ),
-        "a program in a trigger": "CREATE FUNCTION public.tr() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
-        f"{program}; RETURN NEW; END $f$; CREATE TRIGGER tr BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.tr();"
-        "ALTER TABLE public.t ENABLE ALWAYS TRIGGER tr",
-        "a program when a row becomes text": "CREATE TYPE public.c AS (a int);"
-        f" CREATE FUNCTION public.as_text(public.c) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN ''; END $f$;"
-        " CREATE CAST (public.c AS text) WITH FUNCTION public.as_text(public.c) AS IMPLICIT;"
-        " CREATE TABLE public.with_cast (c public.c); INSERT INTO public.with_cast VALUES (ROW(1))",
-        "a program instead of the comparison's functions": "CREATE FUNCTION public.hashtextextended(text, int) RETURNS bigint"
-        f" LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN 0; END $f$",
-        "a program with the rights of its owner": function.replace("{n}", "5")
-        .replace("{body}", program)
-        .replace("IMMUTABLE", "SECURITY DEFINER")
-        + "ALTER FUNCTION public.f5() OWNER TO lifeboat_admin; SELECT public.f5()",
-        "a role that is set by a function": "CREATE FUNCTION public.f6() RETURNS void LANGUAGE plpgsql"
-        f" SET role = lifeboat_admin AS $f$ BEGIN {program}; END $f$; SELECT public.f6()",
-        "another session's authorization": f"SET SESSION AUTHORIZATION lifeboat_admin; {program}",
-        "the authorization reset": f"RESET SESSION AUTHORIZATION; RESET ROLE; {program}",
-        "a superuser made": f"CREATE ROLE evil SUPERUSER LOGIN; SET ROLE evil; {program}",
-        "oneself made a superuser": f"ALTER ROLE lifeboat_restore SUPERUSER; {program}",
-        "a right of the server's programs": f"GRANT pg_execute_server_program TO lifeboat_restore; {program}",
-        "an event trigger": "CREATE FUNCTION public.ev() RETURNS event_trigger LANGUAGE plpgsql AS $f$ BEGIN "
-        f"{program}; END $f$; CREATE EVENT TRIGGER ev ON ddl_command_end EXECUTE FUNCTION public.ev()",
-        "a function in C": "CREATE FUNCTION public.c() RETURNS int LANGUAGE c"
-        " AS '/lib/x86_64-linux-gnu/libc.so.6', 'getpid'; SELECT public.c()",
-        "a function of the server's own": "CREATE FUNCTION public.i(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all';"
-        f" SELECT public.i('{folder}/readable')",
-        "a language that is not trusted": "CREATE LANGUAGE evil HANDLER plpgsql_call_handler",
-        "a library": "LOAD '/lib/x86_64-linux-gnu/libc.so.6'",
-        "a library for each session": "ALTER DATABASE scratch SET session_preload_libraries = '/tmp/evil'",
-        "the server's settings": f"ALTER SYSTEM SET archive_command = 'touch {marker}'",
-        "the server's settings read again": "SELECT pg_reload_conf(); SELECT pg_rotate_logfile()",
-        "a file read": f"CREATE TABLE public.got AS SELECT pg_read_file('{folder}/readable')",
-        "a folder listed": "SELECT pg_ls_dir('/')",
-        "the log read": "SELECT pg_current_logfile(), pg_ls_logdir()",
-        "a large object exported": f"SELECT lo_export(lo_from_bytea(0, 'x'), '{marker}')",
-        "a file imported": f"SELECT lo_export(lo_import('{folder}/readable'), '{marker}')",
-        "a foreign table of a program": "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
-        f" CREATE FOREIGN TABLE public.ft (l text) SERVER files OPTIONS (program 'touch {marker}'); SELECT * FROM public.ft",
-        "dblink to loopback": "CREATE EXTENSION dblink;"
-        f" SELECT * FROM dblink('host=127.0.0.1 port={port}', 'SELECT 1') AS t(x int)",
-        "dblink to a socket": f"CREATE EXTENSION dblink; SELECT * FROM dblink('host={folder}', 'SELECT 1') AS t(x int)",
-        "a foreign server on loopback": "CREATE EXTENSION postgres_fdw; CREATE SERVER l FOREIGN DATA WRAPPER postgres_fdw"
-        f" OPTIONS (host '127.0.0.1', port '{port}'); CREATE USER MAPPING FOR PUBLIC SERVER l;"
-        " CREATE FOREIGN TABLE public.far (x int) SERVER l; SELECT * FROM public.far",
-        "a subscription": f"CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port={port}' PUBLICATION p",
-        "files written by adminpack": f"CREATE EXTENSION adminpack; SELECT pg_file_write('{marker}', 'x', false)",
-        "a tablespace": f"CREATE TABLESPACE ts LOCATION '{folder}'",
-        "the server stopped": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lifeboat_admin'",
-        "another database": "CREATE DATABASE evil",
-        "psql's escape": f"\\! touch {marker}",
-        "psql's escape after a line": f"SELECT 1;\n\\! touch {marker}\n\\o {marker}\nSELECT 2",
-        "psql's copy": f"\\copy public.t to '{marker}'",
-        "the shell in backquotes": f"\\set x `touch {marker}`",
+        "a program when an index is made": Attempt(
+            statement=_called(there, 2, "CREATE INDEX ON public.t ((public.f2() || n))")
+        ),
+        "a program when a constraint is checked": Attempt(
+            statement=_called(there, 3, "ALTER TABLE public.t ADD CHECK (public.f3() = '' AND n > 0)")
+        ),
+        "a program when a column is generated": Attempt(
+            statement=_called(
+                there, 4, "ALTER TABLE public.t ADD g text GENERATED ALWAYS AS (public.f4() || n::text) STORED"
+            )
+        ),
+        "a program in a trigger": Attempt(
+            statement="CREATE FUNCTION public.tr() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN "
+            f"{program}; RETURN NEW; END $f$;"
+            " CREATE TRIGGER tr BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.tr();"
+            " ALTER TABLE public.t ENABLE ALWAYS TRIGGER tr",
+            then="INSERT INTO public.t VALUES (1)",
+        ),
+        "a program when a row becomes text": Attempt(
+            statement="CREATE TYPE public.c AS (a int);"
+            f" CREATE FUNCTION public.as_text(public.c) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN ''; END $f$;"
+            " CREATE CAST (public.c AS text) WITH FUNCTION public.as_text(public.c) AS IMPLICIT;"
+            " CREATE TABLE public.with_cast (c public.c); INSERT INTO public.with_cast VALUES (ROW(1))",
+            then="SELECT c::text FROM public.with_cast",
+        ),
+        "a program instead of the comparison's functions": Attempt(
+            statement="CREATE FUNCTION public.hashtextextended(text, int) RETURNS bigint"
+            f" LANGUAGE plpgsql AS $f$ BEGIN {program}; RETURN 0; END $f$",
+            then="SELECT public.hashtextextended('a', 0)",
+        ),
+        "a program instead of what every session calls first": Attempt(
+            statement="CREATE FUNCTION public.set_config(text, text, boolean) RETURNS text"
+            # Quiet for everybody but who can be harmed: an error would end the restore before a superuser comes.
+            f" LANGUAGE plpgsql AS $f$ BEGIN IF current_setting('is_superuser') = 'on' THEN {program}; END IF;"
+            " RETURN $2; END $f$;"
+            " ALTER DATABASE scratch SET search_path = public, pg_catalog",
+            then="SET search_path = public, pg_catalog; SELECT set_config('statement_timeout', '0', false)",
+        ),
+    }
+
+
+def _rights(there: Outside) -> dict[str, Attempt]:
+    """Return statements that try to get somebody else's rights."""
+    program = _program(there)
+    return {
+        "a program with the rights of its owner": Attempt(
+            statement="CREATE FUNCTION public.f5() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS"
+            f" $f$ BEGIN {program}; END $f$; ALTER FUNCTION public.f5() OWNER TO lifeboat_admin; SELECT public.f5()"
+        ),
+        "a role that is set by a function": Attempt(
+            statement="CREATE FUNCTION public.f6() RETURNS void LANGUAGE plpgsql"
+            f" SET role = lifeboat_admin AS $f$ BEGIN {program}; END $f$; SELECT public.f6()"
+        ),
+        "another session's authorization": Attempt(statement=f"SET SESSION AUTHORIZATION lifeboat_admin; {program}"),
+        "the authorization reset": Attempt(statement=f"RESET SESSION AUTHORIZATION; RESET ROLE; {program}"),
+        "a superuser made": Attempt(statement=f"CREATE ROLE evil SUPERUSER LOGIN; SET ROLE evil; {program}"),
+        "oneself made a superuser": Attempt(statement=f"ALTER ROLE lifeboat_restore SUPERUSER; {program}"),
+        "a right of the server's programs": Attempt(
+            statement=f"GRANT pg_execute_server_program TO lifeboat_restore; {program}"
+        ),
+        "an event trigger": Attempt(
+            statement="CREATE FUNCTION public.ev() RETURNS event_trigger LANGUAGE plpgsql AS $f$ BEGIN "
+            f"{program}; END $f$; CREATE EVENT TRIGGER ev ON ddl_command_end EXECUTE FUNCTION public.ev()",
+            then="CREATE TABLE public.e (a int)",
+        ),
+        "a function in C": Attempt(
+            statement="CREATE FUNCTION public.c(regclass) RETURNS void LANGUAGE c AS '$libdir/amcheck', 'bt_index_check'",
+            said=True,
+        ),
+        "a function of the server's own": Attempt(
+            statement="CREATE FUNCTION public.i(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all';"
+            f" SELECT public.i('{there.folder}/readable')",
+            said=True,
+        ),
+        "a language that is not trusted": Attempt(
+            statement="CREATE LANGUAGE evil HANDLER plpgsql_call_handler", said=True
+        ),
+        "a library": Attempt(statement="LOAD '$libdir/auto_explain'", said=True),
+        "a library for each session": Attempt(
+            statement="ALTER DATABASE scratch SET session_preload_libraries = '/tmp/evil'", said=True
+        ),
+    }
+
+
+def _server(there: Outside) -> dict[str, Attempt]:
+    """Return statements that reach for the server itself and for the files that it can read."""
+    marker, folder = there.marker, there.folder
+    return {
+        "the server's settings": Attempt(
+            statement=f"ALTER SYSTEM SET archive_command = 'touch {marker}'",
+            alone=True,
+        ),
+        "the server's settings read again": Attempt(statement="SELECT pg_reload_conf()", said=True),
+        "a file read": Attempt(
+            statement=f"CREATE TABLE public.got AS SELECT pg_read_file('{folder}/readable')", said=True
+        ),
+        "a folder listed": Attempt(statement="SELECT pg_ls_dir('/')", said=True),
+        "the log read": Attempt(statement="SELECT pg_current_logfile()", said=True),
+        "the log of its changes ended": Attempt(statement="SELECT pg_switch_wal()", said=True),
+        "a large object exported": Attempt(
+            statement=f"SELECT lo_from_bytea(7777, 'x'); SELECT lo_export(7777, '{marker}')"
+        ),
+        "a file imported": Attempt(
+            statement=f"SELECT lo_import('{folder}/readable', 7778); SELECT lo_export(7778, '{marker}')"
+        ),
+        "a tablespace": Attempt(statement=f"CREATE TABLESPACE ts LOCATION '{folder}'", alone=True),
+        "another database": Attempt(statement="CREATE DATABASE evil", alone=True),
+        "files written by adminpack": Attempt(
+            statement=f"CREATE EXTENSION adminpack; SELECT pg_file_write('{marker}', 'x', false)"
+        ),
+        "a foreign table of a program": Attempt(
+            statement="CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+            f" CREATE FOREIGN TABLE public.ft (l text) SERVER files OPTIONS (program 'touch {marker}');"
+            " SELECT * FROM public.ft"
+        ),
+    }
+
+
+def _outside(there: Outside) -> dict[str, Attempt]:
+    """Return statements that connect to somebody else."""
+    folder, port = there.folder, there.port
+    return {
+        "dblink to loopback": Attempt(
+            statement="CREATE EXTENSION dblink;"
+            f" SELECT * FROM dblink('host=127.0.0.1 port={port}', 'SELECT 1') AS t(x int)"
+        ),
+        "dblink to a socket": Attempt(
+            statement=f"CREATE EXTENSION dblink; SELECT * FROM dblink('host={folder}', 'SELECT 1') AS t(x int)"
+        ),
+        "a foreign server on loopback": Attempt(
+            statement="CREATE EXTENSION postgres_fdw; CREATE SERVER l FOREIGN DATA WRAPPER postgres_fdw"
+            f" OPTIONS (host '127.0.0.1', port '{port}'); CREATE USER MAPPING FOR PUBLIC SERVER l;"
+            " CREATE FOREIGN TABLE public.far (x int) SERVER l; SELECT * FROM public.far"
+        ),
+        "a subscription": Attempt(
+            statement=f"CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port={port}' PUBLICATION p"
+        ),
+    }
+
+
+def _psql(there: Outside) -> dict[str, Attempt]:
+    """Return what psql would run of a plain SQL file, and no program that reads an archive does."""
+    marker = there.marker
+    return {
+        "psql's escape": Attempt(statement=f"\\! touch {marker}", psql=True),
+        "psql's escape after a line": Attempt(
+            statement=f"SELECT 1;\n\\! touch {marker}\n\\o {marker}\nSELECT 2", psql=True
+        ),
+        "psql's copy": Attempt(statement=f"\\copy public.t to '{marker}'", psql=True),
+        "the shell in backquotes": Attempt(statement=f"\\set x `touch {marker}`", psql=True),
     }
 
 
@@ -153,7 +280,7 @@ def named(rds: RdsServer, there: Outside) -> StockDump:
     """Return a dump whose names and comments are statements, as CVE-2025-8715 had it."""
     source = rds.new_database("hostile_names")
     escape = f"x\n\\! touch {there.marker}\nCOPY (SELECT 1) TO PROGRAM 'touch {there.marker}'; --"
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute('CREATE SCHEMA "s\n\\! touch /m"')
         for kind in ("TABLE {} (a int)", "VIEW {} AS SELECT 1 AS a", "SEQUENCE {}", "TYPE {} AS ENUM ('a')"):
             name = f'"{kind[:2]}{escape}"'[:60].rstrip('"') + '"'
@@ -168,7 +295,7 @@ def named(rds: RdsServer, there: Outside) -> StockDump:
 def base(rds: RdsServer) -> StockDump:
     """Return a dump of one table whose comment is there to be written over."""
     source = rds.new_database("hostile")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE public.t (n int)")
         connection.execute("INSERT INTO public.t SELECT generate_series(1, 10)")
         connection.execute(f"COMMENT ON TABLE public.t IS '{'A' * _ROOM}'".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lifeboat.database_model import TableName
 
 from tests.damage.corpus import Sources
-from tests.restores.servers import RdsServer, compressed, pg_dump, stock_dump
+from tests.restores.servers import RdsServer, compressed, pg_dump, session, stock_dump
 
 _SQL = """
 CREATE TABLE public.few (id int PRIMARY KEY, body text NOT NULL);
@@ -40,9 +40,9 @@ _ROWS = TableName(schema="public", name="rows")
 def sources(rds: RdsServer) -> Sources:
     """Make the databases on a server, and dump them."""
     source, other = rds.new_database("damaged"), rds.new_database("damaged_other")
-    with other.connection(application="test") as connection:
+    with session(other) as connection:
         connection.execute(_SQL.replace("7919", "7877").replace("104729", "104723").encode())
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute(_SQL.encode())
         older = stock_dump(source, _ROWS)
         connection.execute(_LATER.encode())

@@ -46,7 +46,7 @@ P, F = Verdict.PASSED, Verdict.FAILED
 def test_a_failure_stands_until_a_look_as_deep_has_passed(
     entry: DumpEntry, proven: int | None, failed: int | None
 ) -> None:
-    (point,) = recovery_points.of_dumps([entry], PLACE)
+    (point,) = recovery_points.of_dumps([entry], PLACE, BEGUN + timedelta(days=1))
 
     assert (None if entry.proven is None else entry.proven.level) == proven
     assert (None if entry.failure is None else entry.failure.level) == failed

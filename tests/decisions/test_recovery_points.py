@@ -76,7 +76,9 @@ def test_a_dump_without_a_manifest_is_incomplete_and_a_failed_proof_is_told() ->
     place = DumpPlace(bucket="dumps", region=HERE, key="k")
 
     whole, part = decisions.of_dumps(
-        [entry("20261129T070000Z-aaaaaa", "manifest.json", "schema.dump.zst", proofs=(failed,)), entry("b", "x")], place
+        [entry("20261129T070000Z-aaaaaa", "manifest.json", "schema.dump.zst", proofs=(failed,)), entry("b", "x")],
+        place,
+        NOW,
     )
 
     assert (whole.status, whole.size, whole.proven) == ("available", 200, None)

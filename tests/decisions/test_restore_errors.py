@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lifeboat.decisions.restore_errors import Explained, explained
+from lifeboat.decisions.restore_errors import Explained, explained, fault_here
 
 _ENTRY = "pg_restore: from TOC entry 2; 3079 16385 EXTENSION aws_s3 \n"
 
@@ -76,3 +76,25 @@ def test_plain_sql_is_not_answered_with_advice_to_run_it() -> None:
 
 def test_silence_is_said() -> None:
     assert explained("\n") == Explained(summary="it said nothing")
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "fault"),
+    [
+        (-9, "", "it was ended by signal 9"),
+        (126, "prlimit: failed to execute /root/bin/pg_restore: Permission denied\n", "prlimit: failed to execute"),
+        (1, "setpriv: setresuid failed: Operation not permitted", "setpriv: setresuid failed"),
+        (127, "", "it could not be started"),
+        (1, _QUERY + "could not extend file: No space left on device", "pg_restore: error: "),
+        (1, "pg_restore: error: server closed the connection unexpectedly", "pg_restore: error: server closed"),
+        (1, _QUERY + "must be superuser to COPY", None),
+        (1, "pg_restore: error: could not read from input file: end of file", None),
+        (1, "pg_restore: error: out of memory", None),
+        (1, "Command was: SELECT 1;" + " " * 60_000, None),
+    ],
+)
+def test_a_fault_of_this_machine_is_told_from_one_of_the_archive(status: int, printed: str, fault: str | None) -> None:
+    found = fault_here(status, printed)
+
+    assert (found is None) == (fault is None)
+    assert found is None or found.startswith(fault or "")

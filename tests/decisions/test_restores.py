@@ -25,8 +25,10 @@ from lifeboat.decisions import restores, stored_files
 from lifeboat.decisions.dump_floors import ACCEPTED
 from lifeboat.decisions.extensions import Wanted, wanted
 from lifeboat.decisions.restores import Offer, Wish
+from lifeboat.decisions.stored_files import Listed
 
 AT = datetime(2026, 11, 29, 3, 15, tzinfo=UTC)
+NOW = AT + timedelta(days=1)
 SERVER = Server(
     version="15.18",
     version_number=150018,
@@ -95,6 +97,13 @@ def entry(*, hours: int = 0, files: tuple[str, ...] = (*NAMES, "manifest.json"),
     )
 
 
+def dated(hours: int, *, stored: int) -> DumpEntry:
+    """Return a dump that says it was begun at an hour, and that S3 stored at another one."""
+    made = entry(hours=hours)
+    at = AT + timedelta(hours=stored)
+    return replace(made, files={name: replace(file, stored_at=at) for name, file in made.files.items()})
+
+
 def proof(hours: int, level: int, verdict: Verdict) -> Proof:
     return Proof(level=level, at=AT + timedelta(hours=hours), verdict=verdict)
 
@@ -103,11 +112,36 @@ def test_the_newest_complete_dump_is_chosen_or_the_one_that_is_named() -> None:
     cut_off = entry(hours=3, files=NAMES)
     found = [entry(hours=1), entry(hours=2), cut_off]
 
-    assert restores.chosen(found, None) == found[1]
-    assert restores.chosen(found, cut_off.id) == cut_off
-    assert restores.chosen(found, dump_id(AT, "ffffff")) is None
-    assert restores.chosen([cut_off], None) is None
+    assert restores.chosen(found, None, NOW) == found[1]
+    assert restores.chosen(found, cut_off.id, NOW) == cut_off
+    assert restores.chosen(found, dump_id(AT, "ffffff"), NOW) is None
+    assert restores.chosen([cut_off], None, NOW) is None
     assert restores.newest([entry(hours=n) for n in range(9)]) == [entry(hours=n) for n in (8, 7, 6, 5, 4)]
+
+
+@pytest.mark.parametrize(
+    ("one", "doubt"),
+    [
+        (dated(26, stored=2), "it is dated in the future (2026-11-30 05:15Z)"),
+        (dated(20, stored=2), "it says it was begun 2026-11-29 23:15Z, and S3 stored it 2026-11-29 05:15Z"),
+    ],
+)
+def test_a_dump_that_is_dated_ahead_is_never_the_newest_and_in_doubt_where_it_is_named(
+    one: DumpEntry, doubt: str
+) -> None:
+    found = [entry(hours=1), one]
+
+    assert restores.chosen(found, None, NOW) == found[0]
+    assert restores.chosen(found, one.id, NOW) == one
+    assert restores.doubts(one, MANIFEST, NOW) == [doubt]
+    assert restores.listed_doubts(one, NOW) == [doubt]
+
+
+def test_a_bucket_that_was_restored_has_a_newest_dump_all_the_same() -> None:
+    found = [dated(1, stored=20), dated(2, stored=20)]
+
+    assert restores.chosen(found, None, NOW) == found[1]
+    assert restores.doubts(found[1], MANIFEST, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +164,7 @@ def test_the_newest_complete_dump_is_chosen_or_the_one_that_is_named() -> None:
 def test_a_failed_look_is_outweighed_by_a_later_one_that_is_as_deep(
     proofs: tuple[Proof, ...], doubts: list[str]
 ) -> None:
-    assert restores.doubts(entry(proofs=proofs), MANIFEST) == doubts
+    assert restores.doubts(entry(proofs=proofs), MANIFEST, NOW) == doubts
 
 
 def test_a_flag_is_a_doubt_until_somebody_has_accepted_it() -> None:
@@ -197,28 +231,52 @@ def test_a_name_is_one_that_a_database_may_have(name: str, problem: str | None) 
 
 
 def test_a_listing_that_is_the_manifest_s_has_no_finding() -> None:
-    assert stored_files.findings(entry(), MANIFEST) == []
+    assert stored_files.compared(entry(), MANIFEST) == Listed()
 
 
 def test_all_that_a_listing_shows_is_told() -> None:
     there = entry(files=("data-00.dump.zst", "schema.dump.zst", "manifest.json", "data-07.dump.zst"))
-    changed = replace(there.files["schema.dump.zst"], size=9, etag="other")
+    changed = replace(there.files["schema.dump.zst"], size=9, version_id="other")
 
-    assert stored_files.findings(replace(there, files={**there.files, "schema.dump.zst": changed}), MANIFEST) == [
-        "globals.sql.zst is missing",
-        "schema.dump.zst is not what was stored: size 9, 10 in the manifest; ETag other, e-schema.dump.zst in the manifest",
-        "data-07.dump.zst is not of the dump",
+    found = stored_files.compared(replace(there, files={**there.files, "schema.dump.zst": changed}), MANIFEST)
+
+    assert found == Listed(
+        findings=(
+            "globals.sql.zst is missing",
+            "schema.dump.zst is not what was stored: size 9, 10 in the manifest",
+            "data-07.dump.zst is not of the dump",
+        )
+    )
+
+
+def test_another_version_of_the_same_size_is_nothing_that_a_listing_can_tell() -> None:
+    there = entry()
+    files = {name: replace(file, version_id="new", etag="new") for name, file in there.files.items()}
+
+    found = stored_files.compared(replace(there, files=files), MANIFEST)
+
+    assert found == Listed(untold=NAMES)
+    assert stored_files.remarks(found) == [
+        "other versions than the manifest's lie here, of the same size, which their SHA-256 has to tell:"
+        " data-00.dump.zst, globals.sql.zst, schema.dump.zst"
     ]
+
+
+def test_a_copy_under_another_key_has_other_etags_and_is_the_same() -> None:
+    there = entry()
+    files = {name: replace(file, etag="of another key") for name, file in there.files.items()}
+
+    assert stored_files.compared(replace(there, files=files), MANIFEST) == Listed()
 
 
 def test_a_manifest_that_cannot_be_whole_is_told() -> None:
     manifest = replace(MANIFEST, files=(FILES[1], FILES[1]))
 
-    assert stored_files.findings(entry(files=("globals.sql.zst", "manifest.json")), manifest) == [
+    assert stored_files.compared(entry(files=("globals.sql.zst", "manifest.json")), manifest).findings == (
         "the manifest names a file twice",
         "the manifest names no schema.dump.zst",
         "the manifest names no data",
-    ]
+    )
 
 
 # -- extensions of a scratch server ------------------------------------------------------------------------------------

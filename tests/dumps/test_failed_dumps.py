@@ -7,7 +7,8 @@ import signal
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import psutil
 import psycopg
 import pytest
 from lifeboat.clients.dump_server import DumpServer
-from lifeboat.database_model import DumpOutcome, Relation
+from lifeboat.database_model import ClientPrograms, DumpOutcome, Manifest, Relation, Selection, dump_id
+from lifeboat.dumps import dumping
+from lifeboat.dumps.dumping import Order, Origin, Tools
 from lifeboat.errors import LifeboatError, WrongConfiguration
 
-from tests.dump_sites import PASSWORD, WAIT_SECONDS, DumpSite, scripted, waited_for
+from tests.dump_sites import PASSWORD, WAIT_SECONDS, DumpSite, real_programs, scripted, waited_for
 
 
 def nothing_is_left(site: DumpSite) -> None:
@@ -44,6 +47,40 @@ def failed(site: DumpSite, **wanted: Any) -> LifeboatError:
     assert done.manifest is None
     assert done.problem is not None
     return done.problem
+
+
+def test_a_dump_that_is_complete_is_one_though_the_connection_of_its_snapshot_breaks(site: DumpSite) -> None:
+    here = site.site()
+    with closing(here.dump_uploads(site.recovery())) as uploads:
+        postgres = here.postgres(site.recovery())
+        tools = Tools(
+            postgres=postgres,
+            programs=ClientPrograms(folder=str(real_programs()), version=(15,)),
+            store=here.dump_store(site.recovery()),
+            uploads=uploads,
+        )
+        order = Order(
+            id=dump_id(datetime.now(UTC), "3f9a1c"),
+            begun_at=datetime.now(UTC),
+            database="app",
+            selection=Selection(),
+            jobs=1,
+            cores=1,
+            lock_seconds=5,
+            origin=Origin(lifeboat_version="0", git_sha=None, image_tag=None, state_serial=None),
+        )
+
+        def cut(_: Manifest) -> tuple[str, ...]:
+            """End the session that holds the snapshot, just before the manifest is written."""
+            held = (
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'lifeboat dump'"
+            )
+            assert site.run(held) == [(True,)]
+            return ()
+
+        manifest = dumping.dump(tools, order, site.told, cut)
+
+    assert [entry.id for entry in here.dump_store(site.recovery()).entries() if entry.complete] == [manifest.id]
 
 
 # -- programs ----------------------------------------------------------------------------------------------------------

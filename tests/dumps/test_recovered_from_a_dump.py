@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from lifeboat.database_model import LATEST_DUMP
+from lifeboat.database_model import LATEST_DUMP, Proof, Verdict
 from lifeboat.decisions import manifests
 from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
 
@@ -38,7 +39,42 @@ def test_whatever_an_attempt_has_left_the_dump_is_restored_from_the_beginning(
     assert made.manifest is not None
     assert c.fact("data_until") == made.manifest.snapshot_at.isoformat()
     (entry,) = c.site.dump_store(c.recovery).entries("app")
-    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(3, "passed")]
+    assert [(proof.level, proof.verdict.value, proof.run) for proof in entry.proofs] == [(2, "passed", c.journal.run)]
+
+
+def test_a_recovery_by_a_dump_that_failed_a_look_ends_and_outweighs_nothing(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = recovering(site, made.id)
+    carried_out(c, "copy", "restore", "password", "fill", "proof", "retention")
+    store = c.site.dump_store(c.recovery)
+    (entry,) = store.entries("app")
+    failed = Proof(level=3, at=datetime.now(UTC), verdict=Verdict.FAILED, findings=("pg_amcheck: an index",))
+    store.prove(entry, failed)
+
+    ended = carried_out(c, "noted")
+
+    (entry,) = store.entries("app")
+    assert ended == ["done"]
+    assert carried_out(c, "noted") == ["holds"]
+    assert entry.failure is not None
+    assert (entry.failure.level, entry.proven) == (3, None)
+
+
+def test_nothing_is_noted_on_a_manifest_that_was_written_over_since(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = recovering(site, made.id)
+    carried_out(c, "copy", "restore", "password", "fill", "proof", "retention")
+    assert made.manifest is not None
+    body = manifests.written(replace(made.manifest, lsn="0/0"))
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=f"dumps/x/app/{made.id}/manifest.json", Body=body)
+
+    ended = carried_out(c, "noted")
+
+    (entry,) = c.site.dump_store(c.recovery).entries("app")
+    assert ended == [
+        f"left open: the manifest of {made.id} was written over since it was restored: nothing is noted on it"
+    ]
+    assert entry.proofs == ()
 
 
 def test_an_instance_that_does_not_bear_the_mark_of_the_run_is_not_emptied(site: DumpSite) -> None:

@@ -177,4 +177,4 @@ def test_iam_gives_a_token_for_the_role_and_the_server(site: DumpSite) -> None:
 
 def test_another_database_of_the_server_is_reached_likewise(site: DumpSite) -> None:
     with postgres(site).of("second").connection(application="test") as connection:
-        assert connection.execute("SELECT current_database(), n FROM one").fetchone() == ("second", 1)
+        assert connection.execute("SELECT current_database(), n FROM public.one").fetchone() == ("second", 1)

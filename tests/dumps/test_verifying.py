@@ -11,7 +11,7 @@ from lifeboat.database_model import Verdict
 from lifeboat.dumps import verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
-from lifeboat.errors import Unreachable
+from lifeboat.errors import Refused, Unreachable
 
 from tests.conftest import RunningCloud
 from tests.dump_buckets import Bucket, dump_bucket
@@ -43,6 +43,24 @@ def test_a_file_that_is_gone_is_found_at_level_1(bucket: Bucket) -> None:
 
     assert done.proof is not None
     assert done.proof.findings == ("data-00.dump.zst is missing",)
+
+
+def test_a_file_of_the_same_size_that_is_another_version_is_told_at_level_1_and_neither_good_nor_bad(
+    bucket: Bucket,
+) -> None:
+    entry = bucket.whole()
+    bucket.put(f"{entry.prefix}data-00.dump.zst", b"data-00.dump.zst"[::-1])
+
+    done = verifying.verify(bucket.store, bucket.entry(), LISTED, QUIET)
+
+    assert done.proof is None
+    assert bucket.entry().proofs == ()
+    with pytest.raises(Refused) as raised:
+        verify_command.require_sound([done])
+    assert raised.value.summary.splitlines()[1:] == [
+        f"  {entry.id}: level 1 cannot tell: other versions than the manifest's lie here, of the same size, which their SHA-256"
+        " has to tell: data-00.dump.zst; lifeboat verify --level 2 reads them"
+    ]
 
 
 def test_a_copy_that_cannot_be_read_keeps_no_other_from_being_looked_at(bucket: Bucket) -> None:

@@ -11,7 +11,7 @@ from lifeboat.database_model import TableName
 from tests.conftest import own_temporary_files
 from tests.restores import everything
 from tests.restores.dump_sites import DumpSite, dump_site
-from tests.restores.servers import RdsServer, StockDump, rds_server, stock_dump
+from tests.restores.servers import RdsServer, StockDump, rds_server, session, stock_dump
 
 EVENTS = TableName(schema="audit", name="events_2024_rest")
 ODD = TableName(schema="public", name='naïve "quoted" 名前')
@@ -34,7 +34,7 @@ def rds() -> Iterator[RdsServer]:
 def everything_database(rds: RdsServer) -> str:
     """The name of a database with everything in it, which stays as it is."""
     source = rds.new_database("everything")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         everything.fill(connection)
     return "everything"
 

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import zstandard
 from lifeboat.clients import dump_server
-from lifeboat.clients.postgres import Postgres, ServerAddress
+from lifeboat.clients.postgres import Postgres, ServerAddress, own_path
 from lifeboat.database_model import DumpFile, Manifest, Selection, TableName, dump_id
 from lifeboat.decisions import fingerprints
 from lifeboat.dumps.contents import contents
@@ -102,6 +102,13 @@ def rds_server(
         servers.stop_all()
         cloud.processes.stop_all()
         shutil.rmtree(directory)
+
+
+@contextmanager
+def session(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection in which names mean what the role means by them, as applications have it."""
+    with postgres.connection(application="test") as connection, own_path(connection):
+        yield connection
 
 
 def pg_dump(postgres: Postgres, *options: str) -> bytes:

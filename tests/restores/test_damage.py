@@ -14,6 +14,7 @@ from tests.damage.sources import sources
 from tests.restores.servers import RdsServer, StockDump
 
 _OF_A_KIND = 2
+_OF_THE_LISTING = {"stray file"}
 # What a digest cannot show, since it is of the wrong bytes already: as many rows as there were, with other values.
 _BEYOND_LEVEL_2 = {"wrong content, a value", "wrong content, a row changed"}
 
@@ -50,7 +51,11 @@ def test_level_2_finds_what_bytes_can_show_and_level_3_the_rest(everything: tupl
         if seen[case.kind] > _OF_A_KIND:
             continue
         found = report.by_reading(case)
-        if case.kind in _BEYOND_LEVEL_2:
+        if case.kind in _OF_THE_LISTING:
+            # What is not in the manifest is never read.
+            assert found == []
+            assert [finding.partition(" ")[2] for finding in report.by_listing(case)] == ["is not of the dump"]
+        elif case.kind in _BEYOND_LEVEL_2:
             assert found == [], case
             assert restored_on_scratch(case.dump.copy(), Depth(level=3), _QUIET)[0] != [], case.name
         else:

@@ -37,21 +37,21 @@ def base(rds: RdsServer) -> tuple[StockDump, bytes]:
 
 
 def test_with_the_rights_of_a_superuser_they_do_reach_outside(rds: RdsServer, there: Outside) -> None:
-    tried = hostile.statements(there)
+    tried = hostile.attempts(there)
     rds.new_database("harmed")
 
     with rds.admin("harmed") as connection:
-        connection.execute(tried["copy to a program"].encode())
+        connection.execute(tried["copy to a program"].statement.encode())
         with suppress(psycopg.Error):  # who listens there is no server
-            connection.execute(tried["dblink to loopback"].encode())
+            connection.execute(tried["dblink to loopback"].statement.encode())
 
     assert there.reached() == ["marker", "tcp"]
 
 
 def test_nothing_that_statements_try_reaches_outside(base: tuple[StockDump, bytes], there: Outside) -> None:
     dump, raw = base
-    tried = hostile.statements(there)
-    every = "\n".join(hostile.attempting(statement, n) for n, statement in enumerate(tried.values()))
+    tried = hostile.attempts(there)
+    every = "\n".join(hostile.attempting(attempt.statement, n) for n, attempt in enumerate(tried.values()))
 
     findings, _ = restored_on_scratch(hostile.saying(dump, raw, every).copy(), DEPTH, QUIET)
 
@@ -67,15 +67,27 @@ def test_nothing_that_statements_try_reaches_outside(base: tuple[StockDump, byte
 
 def test_what_waits_for_the_comparison_runs_without_rights(base: tuple[StockDump, bytes], there: Outside) -> None:
     dump, raw = base
-    tried = hostile.statements(there)
+    tried = hostile.attempts(there)
     waiting = ("a program when a row becomes text", "a program instead of the comparison's functions")
-    several = "\n".join(hostile.attempting(tried[name], n) for n, name in enumerate(waiting))
+    several = "\n".join(hostile.attempting(tried[name].statement, n) for n, name in enumerate(waiting))
 
     findings, _ = restored_on_scratch(hostile.saying(dump, raw, several).copy(), DEPTH, QUIET)
 
     assert findings[0] == "table public.with_cast is not in the manifest"
     assert all(finding.startswith("there are ") for finding in findings[1:]), findings
     assert there.reached() == []
+
+
+def test_a_path_that_the_archive_sets_answers_for_nothing_that_a_superuser_calls(
+    base: tuple[StockDump, bytes], there: Outside
+) -> None:
+    dump, raw = base
+    shadow = hostile.attempts(there)["a program instead of what every session calls first"]
+
+    findings, _ = restored_on_scratch(hostile.saying(dump, raw, shadow.statement).copy(), DEPTH, QUIET)
+
+    assert there.reached() == []
+    assert findings == ["there are 1 functions, not 0"], "the indexes were checked, and nothing else failed"
 
 
 def test_names_that_are_statements_stay_names(rds: RdsServer, there: Outside) -> None:

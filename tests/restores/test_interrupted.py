@@ -18,6 +18,7 @@ from lifeboat.database_model import Manifest
 
 from tests.damage import hostile
 from tests.restores.dump_sites import CLEAN, DumpSite
+from tests.restores.servers import session
 
 _SECONDS = 60.0
 
@@ -26,7 +27,7 @@ _SECONDS = 60.0
 def endless(place: DumpSite) -> Manifest:
     """A dump whose view takes an hour to be filled."""
     source = place.rds.new_database("endless")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE FUNCTION slow() RETURNS text LANGUAGE sql AS $$ SELECT 'quick' $$")
         connection.execute("CREATE MATERIALIZED VIEW waiting AS SELECT public.slow()")
         connection.execute(
@@ -102,7 +103,7 @@ def test_the_server_of_a_verification_that_is_killed_ends_and_is_swept(
     (left,) = hostile.left_behind()
     os.utime(temporary / left, (0, 0))
     small = place.rds.new_database("small")
-    with small.connection(application="test") as connection:
+    with session(small) as connection:
         connection.execute("CREATE TABLE t (n int)")
     done = place.lifeboat("verify", place.dump("small")[0].id, "--database", "small", "--level", "3", "-o", "json")
     assert [one["verdict"] for one in json.loads(done.stdout)] == ["passed"]
@@ -151,7 +152,7 @@ def test_of_a_restore_that_is_killed_no_program_goes_on_and_no_password_stays(
     for path in temporary.iterdir():
         os.utime(path, (0, 0))
     small = place.rds.new_database("small")
-    with small.connection(application="test") as connection:
+    with session(small) as connection:
         connection.execute("CREATE TABLE t (n int)")
     place.dump("small")
     done = place.lifeboat("restore", "latest", "--database", "small", "--to", "small_again", "--yes")

@@ -18,7 +18,7 @@ from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
 from lifeboat.errors import IntegrityFailure
 
-from tests.restores.servers import BIN, RdsServer, StockDump, stock_dump
+from tests.restores.servers import BIN, RdsServer, StockDump, session, stock_dump
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 DEPTH = Depth(level=3, within=timedelta(minutes=5))
@@ -65,7 +65,7 @@ def test_a_row_that_the_manifest_tells_otherwise_is_found(everything_dump: Stock
 
 def test_a_definition_that_another_archive_has_is_found_at_level_3(rds: RdsServer) -> None:
     source = rds.new_database("defined")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         # What PostgreSQL writes of the second one is not what it writes of that, read again.
         connection.execute(
             "CREATE TABLE t (n int CHECK (n > 0), state varchar(9) CHECK (state IN ('new', 'paid')), at timestamptz(3)"
@@ -105,7 +105,7 @@ def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump:
 
 def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer) -> None:
     source = rds.new_database("misfit")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 50) AS n")
         connection.execute(
             "CREATE FUNCTION lie(int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.random()'"
@@ -123,7 +123,7 @@ def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer
 
 def test_that_the_disk_here_is_full_is_no_finding_about_the_copy(rds: RdsServer) -> None:
     source = rds.new_database("full")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE t AS SELECT 1 AS n")
         create = "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN {} END'"
         connection.execute(create.format("RETURN 1;").encode())
@@ -133,6 +133,35 @@ def test_that_the_disk_here_is_full_is_no_finding_about_the_copy(rds: RdsServer)
 
     with pytest.raises(NotHere, match="the disk of this machine is full, which says nothing about the copy"):
         restored_on_scratch(stock_dump(source).copy(), DEPTH, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("kill -9 $$", "pg_restore ended with status -9: it was ended by signal 9"),
+        ("exit 127", "pg_restore ended with status 127: it could not be started"),
+        ("echo 'prlimit: no room' >&2; exit 1", "pg_restore ended with status 1: prlimit: no room"),
+    ],
+)
+def test_that_a_program_cannot_run_here_is_no_finding_about_the_copy(
+    everything_dump: StockDump, temporary: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    folder = temporary / "programs"
+    folder.mkdir(mode=0o755)
+    program = folder / "pg_restore"
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec {BIN}/pg_restore --version\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PG_BIN", str(folder))
+
+    for look in (lambda: read_whole(everything_dump.copy(), QUIET), lambda: scratched(everything_dump)):
+        with pytest.raises(NotHere) as raised:
+            look()
+        assert raised.value.summary.startswith("this machine failed, which says nothing about the copy: ")
+        assert raised.value.summary.endswith(said)
+
+
+def scratched(dump: StockDump) -> object:
+    return restored_on_scratch(dump.copy(), DEPTH, QUIET)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +175,7 @@ def test_a_limit_ends_the_server_with_a_finding(room: Room, finding: str, tempor
     with (
         pytest.raises(IntegrityFailure, match=finding),
         scratch_server.running(BIN, room) as scratch,
-        scratch.as_role(scratch_server.ADMIN, "postgres").connection(application="test") as connection,
+        session(scratch.as_role(scratch_server.ADMIN, "postgres")) as connection,
     ):
         connection.execute(
             "CREATE TABLE bomb AS SELECT repeat('x', 1000) FROM (SELECT generate_series(1, 10000000)) AS n"
@@ -170,7 +199,7 @@ def test_the_server_is_another_account_without_network(everything_dump: StockDum
         if os.geteuid() == 0:
             assert {user for _, user, _ in seen} == {"nobody"}
             assert Path(f"/proc/{process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
-        with scratch.as_role(RESTORER).connection(application="test") as connection:
+        with session(scratch.as_role(RESTORER)) as connection:
             row = connection.execute(
                 "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, current_setting('listen_addresses'),"
                 " pg_has_role(current_user, 'pg_execute_server_program', 'MEMBER'),"

@@ -5,27 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from lifeboat.clients.dump_store import DumpStore
 from lifeboat.commands import restore as restore_command
 from lifeboat.commands import verify as verify_command
 from lifeboat.commands.restore import Asked, Done
 from lifeboat.commands.verify import Which
 from lifeboat.database_model import DumpId, Extension, Manifest, Verdict
 from lifeboat.decisions import manifests
+from lifeboat.decisions.comparisons import NO_DEFINITIONS
 from lifeboat.decisions.samples import Share
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
-from lifeboat.errors import ApprovalMissing, Failed, IntegrityFailure, LifeboatError, NothingFits, Refused
+from lifeboat.errors import (
+    ApprovalMissing,
+    Failed,
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    Refused,
+    WrongConfiguration,
+)
 from psycopg import sql
 
-from tests.gitlab_sites import DUMP_BUCKET
+from tests.gitlab_sites import DR_REGION, DUMP_BUCKET, RECOVERY
 from tests.restores.dump_sites import DumpSite
-from tests.restores.servers import schema_text
+from tests.restores.servers import schema_text, session
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
-NEWEST = Which(wanted=None, every=False, share=None, database=None)
+NOW = datetime.now(UTC)  # some week
+NEWEST = Which(wanted=None, every=False, share=None, database=None, now=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +50,7 @@ def manifest(place: DumpSite, everything_database: str) -> Manifest:
 def small(place: DumpSite) -> Manifest:
     """A dump of a database of its own, for a test to spoil."""
     source = place.rds.new_database("small")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 10) AS n")
     return place.dump("small")[0]
 
@@ -125,7 +137,7 @@ def test_the_source_that_is_gone_is_made_again(place: DumpSite, small: Manifest)
 
 
 def test_a_dump_that_was_accepted_as_the_new_measure_is_in_no_doubt(place: DumpSite, small: Manifest) -> None:
-    with place.rds.master("small").connection(application="test") as connection:
+    with session(place.rds.master("small")) as connection:
         connection.execute("TRUNCATE t")
     (accepted,) = place.dump("small", accepting=True)
     drop(place, "copy")
@@ -162,7 +174,7 @@ def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everyt
 
 def test_a_database_that_is_not_empty_is_refused_with_what_is_in_it(place: DumpSite, small: Manifest) -> None:
     other = place.rds.new_database("copy")
-    with other.connection(application="test") as connection:
+    with session(other) as connection:
         connection.execute("CREATE TABLE a(); CREATE TABLE b(); CREATE SEQUENCE s; SELECT lo_create(0)")
 
     error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
@@ -333,7 +345,7 @@ def test_a_policy_for_a_role_is_restored_on_a_scratch_server(place: DumpSite) ->
     source = place.rds.new_database("policies")
     with place.rds.admin() as connection:
         connection.execute('CREATE ROLE "Prüfer ""x"""')
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE t (n int)")
         connection.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
         connection.execute('CREATE POLICY seen ON t TO "Prüfer ""x""" USING (n > 0)')
@@ -361,20 +373,107 @@ def test_a_copy_of_a_version_that_is_not_here_is_not_called_bad(place: DumpSite,
             "there is no pg_restore 99 on this machine, and no other version will do; apt-get install postgresql-client-99",
         )
     ]
-    with pytest.raises(Refused, match="1 of 1 copies could not be looked at so deep on this machine"):
+    with pytest.raises(Refused, match="1 of 1 copies could not be judged by this look on this machine"):
         verify_command.require_sound(done)
     assert next(e for e in place.store.entries("small") if e.id == small.id).proofs == ()
 
 
 def test_all_copies_and_a_share_of_them_are_looked_at(place: DumpSite, small: Manifest) -> None:
-    every = Which(wanted=None, every=True, share=None, database="small")
+    for _ in range(3):
+        place.dump("small")
     complete = [entry.id for entry in place.store.entries("small") if entry.complete]
+    every = replace(NEWEST, every=True, database="small")
+    third = replace(every, every=False, share=Share(part=1, whole=3))
 
     done = verify_command.run(place.site(), QUIET, every, Depth(level=1))
-    shared = verify_command.run(place.site(), QUIET, replace(every, share=Share(part=1, whole=3)), Depth(level=2))
+    weeks = [
+        [entry.id for entry in verify_command.chosen(place.site(), place.store, replace(third, now=now))]
+        for now in (NOW, NOW + timedelta(days=7), NOW + timedelta(days=14))
+    ]
 
     assert [one.entry.id for one in done] == complete
-    assert {one.entry.id for one in shared} <= set(complete)
+    assert set().union(*weeks) == set(complete)
+    assert [week[-1] for week in weeks] == [complete[-1]] * 3, "the newest is never left to another week"
+    assert sum(map(len, weeks)) <= len(complete) + 2, "any other one has its turn once"
+
+
+def copied(place: DumpSite, made: Manifest) -> DumpStore:
+    """Put the objects of a dump into the bucket of the other region, as versions of its own, and return that one."""
+    there, name = place.cloud.client("s3", DR_REGION), RECOVERY["dumps"]["replica_bucket"]
+    if name not in [bucket["Name"] for bucket in there.list_buckets()["Buckets"]]:
+        there.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": DR_REGION})
+        there.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for file in [*(file.name for file in made.files), "manifest.json"]:
+        body = place.s3.get_object(Bucket=DUMP_BUCKET, Key=place.key(made, file))["Body"].read()
+        there.put_object(Bucket=name, Key=place.key(made, file), Body=body)
+    return place.site().dumps_in(name, DR_REGION, "dumps/")
+
+
+def test_copies_in_the_other_region_are_looked_at_and_proven_there_alone(place: DumpSite, small: Manifest) -> None:
+    store = copied(place, small)
+    which = replace(NEWEST, wanted=small.id, database="small", region=DR_REGION)
+
+    (listed,) = verify_command.run(place.site(), QUIET, which, Depth(level=1))
+    (read,) = verify_command.run(place.site(), QUIET, which, Depth(level=2))
+
+    assert listed.proof is None
+    assert str(listed.unable).startswith("level 1 cannot tell: other versions than the manifest's lie here")
+    assert read.proof is not None
+    assert read.proof.verdict is Verdict.PASSED
+    there = next(entry for entry in store.entries("small") if entry.id == small.id)
+    assert there.proven is not None
+    assert store.proof(there, there.proven).remarks == read.remarks
+    assert read.remarks[0].startswith("other versions than the manifest's lie here, of the same size")
+    here = next(entry for entry in place.store.entries("small") if entry.id == small.id)
+    assert here.proven is None
+
+
+def test_a_copy_that_was_altered_in_its_own_length_is_found_by_its_digest(place: DumpSite, small: Manifest) -> None:
+    store = copied(place, small)
+    data = next(file for file in small.files if file.name.startswith("data-"))
+    client = place.cloud.client("s3", DR_REGION)
+    client.put_object(Bucket=store.bucket, Key=place.key(small, data.name), Body=b"\0" * data.size)
+    which = replace(NEWEST, wanted=small.id, database="small", region=DR_REGION)
+
+    (done,) = verify_command.run(place.site(), QUIET, which, Depth(level=2))
+
+    assert done.proof is not None
+    assert done.proof.verdict is Verdict.FAILED
+    assert done.proof.findings[0].startswith(f"{data.name} is no sound zstd frame")
+
+
+def test_a_region_without_dumps_is_refused_with_those_that_have_some(place: DumpSite) -> None:
+    with pytest.raises(WrongConfiguration, match="dumps lie in eu-west-1 and eu-central-1, not in us-east-1"):
+        verify_command.run(place.site(), QUIET, replace(NEWEST, region="us-east-1"), Depth(level=1))
+
+
+def test_a_dump_whose_files_were_brought_back_as_other_versions_is_restored(place: DumpSite, small: Manifest) -> None:
+    for file in small.files:
+        body = place.s3.get_object(Bucket=DUMP_BUCKET, Key=place.key(small, file.name))["Body"].read()
+        place.s3.put_object(Bucket=DUMP_BUCKET, Key=place.key(small, file.name), Body=body)
+    drop(place, "copy")
+    place.told.clear()
+
+    done = restore(place, replace(ASKED, wanted=small.id, database="small"))
+
+    assert done.restored.compared.findings == ()
+    assert [line for line in place.told if line.startswith("other versions than the manifest's lie here")] != []
+    drop(place, "copy")
+
+
+def test_the_definitions_that_nobody_compared_are_named_in_the_proof(place: DumpSite, small: Manifest) -> None:
+    rewritten(place, small, contents=replace(small.contents, schema=()))
+
+    (done,) = verify_command.run(
+        place.site(), QUIET, replace(NEWEST, wanted=small.id, database="small"), Depth(level=3)
+    )
+
+    entry = next(entry for entry in place.store.entries("small") if entry.id == small.id)
+    assert entry.proven is not None
+    assert (entry.proven.level, entry.proven.rows_only) == (3, True)
+    assert NO_DEFINITIONS in place.store.proof(entry, entry.proven).remarks
+    assert done.proof is not None
+    assert done.proof.verdict is Verdict.PASSED
 
 
 def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest) -> None:

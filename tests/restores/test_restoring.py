@@ -18,7 +18,7 @@ from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.restoring import Copy, Restored, Target, Tellers, restore
 from lifeboat.model import Secret
 
-from tests.restores.servers import BIN, RdsServer, StockDump, schema_text, stock_dump
+from tests.restores.servers import BIN, RdsServer, StockDump, schema_text, session, stock_dump
 
 NO_SUPERUSER = Rights(superuser=False)
 
@@ -42,7 +42,7 @@ def test_everything_comes_back_and_the_schema_is_the_same(rds: RdsServer, everyt
     assert len(done.contents.tables) >= 40
     assert done.contents.large_objects.count == 21
     assert schema_text(rds.master("copy")) == schema_text(rds.master("everything"))
-    with rds.master("copy").connection(application="test") as connection:
+    with session(rds.master("copy")) as connection:
         made = connection.execute(
             """
             INSERT INTO public.accounts (mail) VALUES ('new@example.org') RETURNING id, nextval('public.counting_down'),
@@ -113,7 +113,7 @@ def restored_by_token(copy: Copy, postgres: Postgres, jobs: int) -> Restored:
 
 def test_each_shard_signs_in_with_a_token_that_is_good_then(rds: RdsServer, tokens: Tokens) -> None:
     source = rds.new_database("shards")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         for name in ("a", "b", "c"):
             connection.execute(f"CREATE TABLE {name} AS SELECT n FROM generate_series(1, 100) AS n".encode())
     dump = stock_dump(source, TableName(schema="public", name="a"), TableName(schema="public", name="b"))
@@ -134,7 +134,7 @@ def test_each_shard_signs_in_with_a_token_that_is_good_then(rds: RdsServer, toke
 
 def test_indexes_that_are_built_for_longer_than_a_token_lasts_are_all_there(rds: RdsServer, tokens: Tokens) -> None:
     source = rds.new_database("gated")
-    with source.connection(application="test") as connection:
+    with session(source) as connection:
         connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 3) AS n")
         connection.execute(
             "CREATE FUNCTION gated(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"

@@ -177,6 +177,33 @@ run "only_break_glass_passes_the_guard" {
   }
 }
 
+run "nothing_below_the_prefix_is_written_over_in_either_region" {
+  command = plan
+
+  variables {
+    prefix = "backups/postgres/"
+  }
+
+  assert {
+    condition = alltrue([
+      for region, policy in { "eu-west-1" = aws_s3_bucket_policy.dumps.policy, "eu-central-1" = aws_s3_bucket_policy.replica.policy } : anytrue([
+        for statement in jsondecode(policy).Statement :
+        jsonencode([statement.Effect, statement.Action, statement.Resource, statement.Condition]) == jsonencode([
+          "Deny",
+          "s3:PutObject",
+          ["arn:aws:s3:::app-test-dumps-123456789012-${region}/backups/postgres/*"],
+          {
+            ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/app-test-break-glass"] }
+            Bool       = { "s3:ObjectCreationOperation" = "true" }
+            Null       = { "s3:if-none-match" = "true" }
+          },
+        ]) if statement.Sid == "NothingIsWrittenOver"
+      ])
+    ])
+    error_message = "Who may add dumps may put another one over them."
+  }
+}
+
 run "the_writer_can_only_add_and_read_manifests_under_the_prefix" {
   command = plan
 
@@ -195,7 +222,7 @@ run "the_writer_can_only_add_and_read_manifests_under_the_prefix" {
   }
 
   assert {
-    condition     = jsondecode(output.prover_policy_json).Statement[0].Resource == ["arn:aws:s3:::app-test-dumps-123456789012-eu-west-1/backups/postgres/*/proofs/*.json"]
+    condition     = jsondecode(output.prover_policy_json).Statement[0].Resource == [for region in ["eu-west-1", "eu-central-1"] : "arn:aws:s3:::app-test-dumps-123456789012-${region}/backups/postgres/*/proofs/*.json"]
     error_message = "Who verifies can write something else than proofs, or no proofs."
   }
 

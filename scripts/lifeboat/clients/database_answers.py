@@ -10,7 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from lifeboat.clients.postgres import Postgres, said
+from lifeboat.clients.postgres import Postgres, own_path, said
 from lifeboat.database_model import HEARTBEAT_TABLE, DataProof, TableName, Tables
 from lifeboat.errors import IntegrityFailure, Unreachable
 
@@ -81,11 +81,12 @@ class DatabaseAnswers:
 
     def _until(self, connection: psycopg.Connection, before: datetime) -> tuple[datetime | None, str]:
         # The application's host writes it (modules/app-instance), into the schema that its user writes to.
-        beats = connection.execute("SELECT to_regclass('lifeboat_heartbeat')").fetchone()
-        if beats is not None and beats[0] is not None:
-            row = connection.execute("SELECT max(beat_at) FROM lifeboat_heartbeat").fetchone()
-            if row is not None and row[0] is not None:
-                return row[0], "the heartbeat's last row"
+        with own_path(connection):
+            beats = connection.execute("SELECT pg_catalog.to_regclass('lifeboat_heartbeat')").fetchone()
+            if beats is not None and beats[0] is not None:
+                row = connection.execute("SELECT pg_catalog.max(beat_at) FROM lifeboat_heartbeat").fetchone()
+                if row is not None and row[0] is not None:
+                    return row[0], "the heartbeat's last row"
         tracked = connection.execute("SHOW track_commit_timestamp").fetchone()
         if tracked is None or tracked[0] != "on":
             return None, "nothing: it has no heartbeat, and track_commit_timestamp is off"

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from lifeboat.clients.postgres import Postgres
+from lifeboat.clients.postgres import Postgres, own_path
 from lifeboat.database_model import (
     Extension,
     LargeObjects,
@@ -88,7 +88,10 @@ class DumpServer:
                     continue
                 held = _exported(connection, choose)
                 if _identity(held.relations) == _identity(before):
-                    yield held  # with the connection goes what it holds
+                    yield held
+                    # With the connection goes what it holds. Nothing is to be committed, and that it broke meanwhile is no
+                    # fault of a dump that is complete by now.
+                    connection.close()
                     return
                 connection.execute("ROLLBACK")
         raise Failed(
@@ -156,10 +159,18 @@ def relations(connection: Connection) -> list[Relation]:
 
     Waits for nobody's lock. That is why their size is not among it, for which PostgreSQL locks each.
     """
+    with own_path(connection):
+        # Nothing but names with their schema, for here the path is not ours.
+        seen = {
+            row[0]
+            for row in connection.execute(
+                "SELECT c.oid FROM pg_catalog.pg_class AS c WHERE pg_catalog.pg_table_is_visible(c.oid)"
+            )
+        }
     rows = connection.execute(
         """
         SELECT c.oid, n.nspname, c.relname, c.relkind::text,
-               pg_table_is_visible(c.oid), row_security_active(c.oid), c.relpersistence = 'u', columns.names,
+               row_security_active(c.oid), c.relpersistence = 'u', columns.names,
                owners.schema, owners.name, e.extname
         FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -186,12 +197,12 @@ def relations(connection: Connection) -> list[Relation]:
             name=TableName(schema=row[1], name=row[2]),
             kind=row[3],
             size=0,
-            visible=row[4],
-            filtered=row[5],
-            unlogged=row[6],
-            columns=tuple(row[7] or ()),
-            owner=None if row[8] is None else TableName(schema=row[8], name=row[9]),
-            extension=row[10],
+            visible=row[0] in seen,
+            filtered=row[4],
+            unlogged=row[5],
+            columns=tuple(row[6] or ()),
+            owner=None if row[7] is None else TableName(schema=row[7], name=row[8]),
+            extension=row[9],
         )
         for row in rows
     ]
@@ -248,7 +259,7 @@ def blockers(connection: Connection, oids: Sequence[int]) -> list[str]:
 def pin(connection: Connection, settings: dict[str, str]) -> None:
     """Set what the text of values depends on, until the transaction ends."""
     for name, value in settings.items():
-        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+        connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
 
 def table_content(connection: Connection, table: TableName, query: str) -> TableContent:

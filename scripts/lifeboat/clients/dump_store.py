@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import socket
@@ -24,13 +25,13 @@ from lifeboat.database_model import (
     StoredFile,
     Verdict,
     dump_begun_at,
-    stamp_time,
 )
 from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NothingFits, Refused, Unreachable
 
 MANIFEST = "manifest.json"
 KEPT = "kept.json"
-_PROOF = re.compile(r"proofs/(\d{8}T\d{6}Z)-([1-4])-(passed|failed)\.json")
+# When it was made, its level and verdict, what it is of (_identity), what it is short of, the recovery that it comes from.
+_PROOF = re.compile(r"proofs/\d{8}T\d{6}Z-([1-4])-(passed|failed)-([0-9a-f]{16})(-rows)?(?:-run-([\w.-]+))?\.json")
 # S3 answers the second of two writers at the same moment with 409, and one after it with 412.
 _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
 # What a bucket's policy, and its lock, answer to who would delete a version.
@@ -114,7 +115,9 @@ class DumpStore:
         database, name = folder.removeprefix(self.prefix).rstrip("/").split("/")
         began = dump_begun_at(name)
         assert began is not None
-        proofs = sorted((p for p in map(_proof, listed) if p is not None), key=lambda proof: (proof.at, proof.level))
+        identity = self._identity(listed)
+        found = (_proof(file, identity) for file in listed.values())
+        proofs = sorted((p for p in found if p is not None), key=lambda proof: (proof.at, proof.level))
         return DumpEntry(
             database=unquote(database),
             id=DumpId(name),
@@ -125,8 +128,16 @@ class DumpStore:
             kept=KEPT in listed,
         )
 
+    def _identity(self, files: Mapping[str, StoredFile]) -> str:
+        manifest = files.get(MANIFEST)
+        return proven_identity(self.bucket, "" if manifest is None else manifest.version_id)
+
     def manifest(self, entry: DumpEntry) -> Manifest:
-        """Return a dump's manifest, by its version.
+        """Return a dump's manifest; raises as `read` does."""
+        return self.read(entry)[0]
+
+    def read(self, entry: DumpEntry) -> tuple[Manifest, str]:
+        """Return a dump's manifest, by its version, and the SHA-256 of its bytes in hex.
 
         Raises NothingFits where the dump has none, IntegrityFailure where it is not one that lifeboat writes, or is of
         another dump, database, environment or application than its place says.
@@ -147,7 +158,7 @@ class DumpStore:
         meant = (entry.id, entry.database, self.place.environment, self.place.application)
         if told != meant:
             raise IntegrityFailure(f"{where} is of another place: it says {'/'.join(told)}, not {'/'.join(meant)}")
-        return found
+        return found, hashlib.sha256(body).hexdigest()
 
     @contextmanager
     def opened(self, entry: DumpEntry, file: str) -> Iterator[Iterator[bytes]]:
@@ -194,13 +205,21 @@ class DumpStore:
         return key
 
     def prove(self, entry: DumpEntry, proof: Proof) -> None:
-        """Write a verification beside the dump; one is never written over another."""
-        name = _proof_name(proof)
+        """Write a verification beside the dump as it was listed; one is never written over another."""
+        manifest = entry.files.get(MANIFEST)
+        name = _proof_name(proof, self._identity(entry.files))
         body = {
+            "of": {
+                "bucket": self.bucket,
+                "manifest_version": None if manifest is None else manifest.version_id,
+                "manifest_sha256": proof.manifest_sha256 or None,
+            },
             "level": proof.level,
             "at": proof.at.astimezone(UTC).isoformat(),
             "verdict": proof.verdict.value,
             "findings": list(proof.findings),
+            "remarks": list(proof.remarks),
+            "run": proof.run or None,
             "took_seconds": None if proof.took is None else proof.took.total_seconds(),
             "by": _who(),
         }
@@ -211,20 +230,19 @@ class DumpStore:
             )
 
     def proof(self, entry: DumpEntry, proof: Proof) -> Proof:
-        """Return a proof of a listing with its findings and how long it took."""
-        name = _proof_name(proof)
-        key = f"{entry.prefix}{name}"
+        """Return a proof of a listing with its findings, its remarks and how long it took."""
+        key = f"{entry.prefix}{proof.file}"
         with translated(f"read s3://{self.bucket}/{key}"):
             body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         try:
             found = json.loads(body)
             seconds = found["took_seconds"]
-            return Proof(
-                level=proof.level,
-                at=proof.at,
-                verdict=proof.verdict,
+            return replace(
+                proof,
                 findings=tuple(str(finding) for finding in found["findings"]),
+                remarks=tuple(str(remark) for remark in found["remarks"]),
                 took=None if seconds is None else timedelta(seconds=float(seconds)),
+                manifest_sha256=str(found["of"]["manifest_sha256"] or ""),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityFailure(f"s3://{self.bucket}/{key} is not what lifeboat verify writes") from error
@@ -306,14 +324,35 @@ class DumpStore:
         return True
 
 
-def _proof_name(proof: Proof) -> str:
-    return f"proofs/{proof.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{proof.level}-{proof.verdict.value}.json"
+def proven_identity(bucket: str, manifest_version: str) -> str:
+    """Return what a proof is of, as its name says it: the manifest's version in a bucket, which nobody can choose.
+
+    So it is of no manifest that is written over the one that was looked at, and of no copy in another bucket.
+    """
+    return hashlib.sha256(f"{bucket}\n{manifest_version}".encode()).hexdigest()[:16]
 
 
-def _proof(name: str) -> Proof | None:
-    found = _PROOF.fullmatch(name)
-    at = None if found is None else stamp_time(found[1])
-    return None if found is None or at is None else Proof(level=int(found[2]), at=at, verdict=Verdict(found[3]))
+def _proof_name(proof: Proof, identity: str) -> str:
+    rest = ("-rows" if proof.rows_only else "") + (f"-run-{proof.run}" if proof.run else "")
+    return f"proofs/{proof.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{proof.level}-{proof.verdict.value}-{identity}{rest}.json"
+
+
+def _proof(file: StoredFile, identity: str) -> Proof | None:
+    """Return the proof that a file is; None where it is none, or passed something else than what lies here."""
+    found = _PROOF.fullmatch(file.name)
+    if found is None:
+        return None
+    verdict = Verdict(found[2])
+    if verdict is Verdict.PASSED and found[3] != identity:
+        return None
+    return Proof(
+        level=int(found[1]),
+        at=file.stored_at,
+        verdict=verdict,
+        rows_only=found[4] is not None,
+        run=found[5] or "",
+        file=file.name,
+    )
 
 
 def _who() -> str:

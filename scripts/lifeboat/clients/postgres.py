@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 import psycopg
 
@@ -20,6 +20,7 @@ from lifeboat.model import Secret
 _CONNECT_SECONDS = 10
 # A token of IAM is valid for 15 minutes (RDS user guide, "IAM database authentication").
 _RENEWED_SECONDS = 300.0
+OUR_PATH: LiteralString = "SET search_path TO pg_catalog"
 # A time-out set for a role or a database would end a dump or a restore half-way; pg_dump turns its own off likewise.
 _TIME_OUTS = (
     ("statement_timeout", 0),
@@ -65,10 +66,11 @@ class Postgres:
     def connection(self, *, application: str) -> Iterator[psycopg.Connection[Any]]:
         """Give a connection in autocommit, its time-outs off; what PostgreSQL refuses within comes out as an error of ours.
 
+        A name without a schema means what is PostgreSQL's own (CVE-2018-1058); in `own_path` what the role means by it.
         Raises Unreachable where nobody answers or the password is wrong, RoleMissing where the role may not.
         """
         with translated(f"use {self.where}"), self._connected(application) as connection:
-            _no_time_outs(connection)
+            _prepare(connection)
             yield connection
 
     def _connected(self, application: str) -> psycopg.Connection[Any]:
@@ -172,8 +174,22 @@ def said(error: psycopg.Error) -> str:
     return redacted(f"{words}{detail}".strip())
 
 
-def _no_time_outs(connection: psycopg.Connection[Any]) -> None:
+@contextmanager
+def own_path(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Let names mean what the role means by them, as its and the database's settings say; after an error they go on to.
+
+    Within, whoever may create anything in a schema of that path decides what an unqualified function or operator is.
+    """
+    connection.execute("SET search_path TO DEFAULT")
+    yield
+    connection.execute(OUR_PATH)
+
+
+def _prepare(connection: psycopg.Connection[Any]) -> None:
+    """Set the path and the time-outs of a session, by words alone: nothing that is looked up in the path it comes with.
+
+    A database's owner decides that path (ALTER DATABASE … SET search_path), and of a restored copy that is the archive.
+    """
     version = connection.info.server_version
-    for setting, since in _TIME_OUTS:
-        if version >= since:
-            connection.execute("SELECT set_config(%s, '0', false)", (setting,))
+    time_outs = [f"SET {setting} TO 0" for setting, since in _TIME_OUTS if version >= since]
+    connection.execute("; ".join([OUR_PATH, *time_outs]).encode())

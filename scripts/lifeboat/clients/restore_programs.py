@@ -31,11 +31,12 @@ READER_LIMITS = Limits(memory=2 * 1024**3, file_size=0)
 
 
 class ProgramFailed(LifeboatError):
-    """A program ended with an error; `printed` is the beginning of what it said."""
+    """A program ended with an error; `status` is negative for a signal, `printed` the beginning of what it said."""
 
-    def __init__(self, summary: str, *, printed: str) -> None:
+    def __init__(self, summary: str, *, printed: str, status: int = 1) -> None:
         super().__init__(summary)
         self.printed = printed
+        self.status = status
 
 
 def folder(major: int, env: Mapping[str, str]) -> Path:
@@ -221,7 +222,7 @@ class RestorePrograms:
             if status != 0:
                 printed = (b"".join(run.printed) or heard).decode(errors="replace")
                 name = next(Path(word).name for word in argv if word.startswith(str(self._folder)))
-                raise ProgramFailed(f"{name} ended with status {status}", printed=printed)
+                raise ProgramFailed(f"{name} ended with status {status}", printed=printed, status=status)
 
     @contextmanager
     def _started(self, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> Iterator[_Run]:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from lifeboat.clients.postgres import own_path
 from lifeboat.database_model import SequenceValue, Server, TableName
 from lifeboat.errors import Refused
 
@@ -191,7 +192,8 @@ def memory(connection: Connection) -> tuple[int, int]:
 
 def analyze(connection: Connection) -> None:
     """Take the statistics that no dump holds: without them the first queries would be planned blindly."""
-    connection.execute("ANALYZE")
+    with own_path(connection):  # what a statistic is of may be an expression whose functions rely on it
+        connection.execute("ANALYZE")
 
 
 def _row(connection: Connection, query: str | sql.Composed) -> tuple[Any, ...]:

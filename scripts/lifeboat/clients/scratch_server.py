@@ -165,8 +165,6 @@ class ScratchServer:
         """Install amcheck, in a schema that nobody can have prepared, for the role that owns the data."""
         schema = f"lifeboat_amcheck_{secrets.token_hex(6)}"
         with self.as_role(ADMIN).connection(application="lifeboat verify") as connection:
-            # What the archive brought may not answer for what this role calls.
-            connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
             connection.execute(sql.SQL("CREATE EXTENSION amcheck SCHEMA {}").format(sql.Identifier(schema)))
             for right in ("USAGE ON SCHEMA", "EXECUTE ON ALL FUNCTIONS IN SCHEMA"):

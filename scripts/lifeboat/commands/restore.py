@@ -79,6 +79,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
     """
     found = _prepared(site, asked)
+    for remark in choosing.remarks(found.entry, found.manifest):
+        tellers.warn(remark)
     folder = restore_programs.folder(found.place.server.major, site.caller_env)
     with RestorePrograms(folder) as programs:
         agree(_preview(found, archives.choose(restoring.schema_items(found.copy, programs), found.rights)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpId, Verdict
-from lifeboat.decisions import samples
+from lifeboat.decisions import dump_dates, samples
 from lifeboat.decisions.samples import Share
-from lifeboat.dumps import choosing, verifying
+from lifeboat.dumps import choosing, places, points, verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, Verified
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable, WrongConfiguration
@@ -23,49 +23,63 @@ _AT_ONCE = CONNECTIONS  # copies whose listings are compared: each waits for two
 
 @dataclass(frozen=True, kw_only=True)
 class Which:
-    """Which copies: one of an id (None: the newest), or all, or a share of all; of one database, or of each."""
+    """Which copies: one of an id (None: the newest), or all, or a share of all; of one database, or of each.
+
+    `region` is where they lie, None where they are written to. `now` says which week's share it is.
+    """
 
     wanted: DumpId | None
     every: bool
     share: Share | None
     database: str | None
+    now: datetime
+    region: str | None = None
 
 
 def run(site: Site, tellers: Tellers, which: Which, depth: Depth) -> list[Verified]:
     """Verify copies, the oldest first, and return what came of each."""
-    recovery = outputs.recovery(site.stack_store())
-    store = site.dump_store(recovery)
-    chosen = _chosen(store, which, recovery.database.name)
-    if depth.level == 1 and len(chosen) > 1:
-        return list(_side_by_side(store, chosen, depth, tellers))
+    where = places.of(site)
+    if which.region not in (None, *where.regions):
+        raise WrongConfiguration(
+            f"dumps lie in {where.region} and {where.dr_region}, not in {which.region}",
+            hint=f"--region {where.dr_region} looks at the copies",
+        )
+    store = points.store_in(site, where, which.region or where.region)
+    copies = chosen(site, store, which)
+    if depth.level == 1 and len(copies) > 1:
+        return list(_side_by_side(store, copies, depth, tellers))
     done = []
-    for number, entry in enumerate(chosen, 1):
-        if len(chosen) > 1:
-            tellers.say(f"{number} of {len(chosen)}: {entry.database} {entry.id}")
-        look = verifying.verify if len(chosen) == 1 else verifying.one_of_several
+    for number, entry in enumerate(copies, 1):
+        if len(copies) > 1:
+            tellers.say(f"{number} of {len(copies)}: {entry.database} {entry.id}")
+        look = verifying.verify if len(copies) == 1 else verifying.one_of_several
         done.append(look(store, entry, depth, tellers))
     return done
 
 
-def _side_by_side(store: DumpStore, chosen: Sequence[DumpEntry], depth: Depth, tellers: Tellers) -> Iterator[Verified]:
+def _side_by_side(store: DumpStore, copies: Sequence[DumpEntry], depth: Depth, tellers: Tellers) -> Iterator[Verified]:
     quiet = Tellers(say=lambda _: None, tell=lambda *_: None)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for number, done in enumerate(pool.map(lambda e: verifying.one_of_several(store, e, depth, quiet), chosen), 1):
+        for number, done in enumerate(pool.map(lambda e: verifying.one_of_several(store, e, depth, quiet), copies), 1):
             if number % 500 == 0:
-                tellers.say(f"{number:,} of {len(chosen):,} copies")
+                tellers.say(f"{number:,} of {len(copies):,} copies")
             yield done
 
 
-def _chosen(store: DumpStore, which: Which, own: str) -> list[DumpEntry]:
+def chosen(site: Site, store: DumpStore, which: Which) -> list[DumpEntry]:
+    """Return the copies that are looked at, the oldest first; raises NothingFits where there is none."""
     if not which.every and which.share is None:
-        return [choosing.chosen(store, which.database or own, which.wanted)]
+        database = which.database or outputs.recovery(site.stack_store()).database.name
+        return [choosing.chosen(store, database, which.wanted)]
     complete = [entry for entry in store.entries(which.database) if entry.complete]
     if not complete:
         raise NothingFits(f"there is no complete dump in s3://{store.bucket}/{store.prefix}", hint="lifeboat dump")
     if which.share is None:
         return complete
-    now = datetime.now(UTC)
-    ids = set(samples.chosen([entry.id for entry in complete], which.share, now))
+    # The newest of each database in any case: what is restored first is never left to a week's turn, nor a week to nothing.
+    dated = [entry for entry in complete if dump_dates.ahead(entry, which.now) is None] or complete
+    ids = {entry.id for entry in {entry.database: entry for entry in dated}.values()}
+    ids |= set(samples.chosen([entry.id for entry in complete], which.share, which.now))
     return [entry for entry in complete if entry.id in ids]
 
 
@@ -100,7 +114,7 @@ def require_sound(done: Sequence[Verified]) -> None:
         )
     if unable:
         raise Refused(
-            f"{len(unable)} of {len(done)} copies could not be looked at so deep on this machine:\n" + _why(unable),
+            f"{len(unable)} of {len(done)} copies could not be judged by this look on this machine:\n" + _why(unable),
             hint="lifeboat verify --level 2 reads every byte of them",
         )
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from lifeboat.database_model import Contents, SequenceValue, TableName
 
+# A proof with this remark is of rows alone.
+NO_DEFINITIONS = (
+    "the schema's definitions are not compared: they were changed while it was dumped, or the server is of another major"
+    " version"
+)
 _NONE: frozenset[TableName] = frozenset()
 
 
@@ -33,10 +38,7 @@ def compared(wanted: Contents, found: Contents, *, descending: Collection[TableN
         if versions.get(e.name, e.version) != e.version
     ]
     if found.schema and not wanted.schema:
-        remarks.append(
-            "the schema's definitions are not compared: they were changed while it was dumped, or the server is of another"
-            " major version"
-        )
+        remarks.append(NO_DEFINITIONS)
     return Compared(findings=tuple(findings), remarks=tuple(remarks))
 
 

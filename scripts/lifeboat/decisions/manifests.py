@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,6 +27,11 @@ from lifeboat.database_model import (
 
 FORMAT = 1
 _Thing = TypeVar("_Thing")
+
+
+def digest(manifest: Manifest) -> str:
+    """Return what tells a manifest from every other one, in hex: the SHA-256 of its text as this lifeboat writes it."""
+    return hashlib.sha256(written(manifest)).hexdigest()
 
 
 def written(manifest: Manifest) -> bytes:

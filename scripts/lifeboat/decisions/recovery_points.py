@@ -16,13 +16,12 @@ from lifeboat.database_model import (
     Unseen,
     dump_begun_at,
 )
-from lifeboat.decisions import restores
+from lifeboat.decisions import dump_dates, restores
 
 # Not a key's ARN: nobody could look at what encrypts it. Such a copy is not to be taken for one that nothing encrypts.
 UNSEEN_KEY = "not to be seen"
 # S3 copies most objects within 15 minutes (S3 user guide, "Replication Time Control"); a copy that is missing longer is told.
 _REPLICATING = timedelta(hours=1)
-_CLOCKS_DIFFER = timedelta(hours=1)
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -43,9 +42,9 @@ class DumpPlace:
     key: str | None
 
 
-def of_dumps(entries: Iterable[DumpEntry], place: DumpPlace) -> list[RecoveryPoint]:
+def of_dumps(entries: Iterable[DumpEntry], place: DumpPlace, now: datetime) -> list[RecoveryPoint]:
     """Return the dumps of one bucket as recovery points."""
-    return [_of_dump(entry, place) for entry in entries]
+    return [_of_dump(entry, place, now) for entry in entries]
 
 
 def with_copies(
@@ -65,8 +64,9 @@ def _missing_in(here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], n
     ]
 
 
-def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
-    failure = entry.failure
+def _of_dump(entry: DumpEntry, place: DumpPlace, now: datetime) -> RecoveryPoint:
+    failure, ahead = entry.failure, dump_dates.ahead(entry, now)
+    flags = [] if failure is None else [f"its last verification (level {failure.level}) failed"]
     return RecoveryPoint(
         id=RecoveryPointId(entry.id),
         kind=PointKind.DUMP,
@@ -79,14 +79,14 @@ def _of_dump(entry: DumpEntry, place: DumpPlace) -> RecoveryPoint:
         key=place.key,
         proven=entry.proven,
         kept=entry.kept,
-        flags=() if failure is None else (f"its last verification (level {failure.level}) failed",),
-        doubts=tuple(restores.failed_proof(entry)),
+        flags=(*flags, *([] if ahead is None else [ahead])),
+        doubts=tuple(restores.listed_doubts(entry, now)),
     )
 
 
 def _flags(point: RecoveryPoint, now: datetime) -> list[str]:
     found = [] if point.restorable else [f"it is {point.status}"]
-    if point.taken_at > now + _CLOCKS_DIFFER:
+    if point.kind is not PointKind.DUMP and point.taken_at > now + dump_dates.CLOCKS_DIFFER:
         found.append("dated in the future")
     if point.kind is not PointKind.DUMP and point.key is None:
         found.append("not encrypted")

@@ -76,6 +76,30 @@ _KNOWN = (
 )
 
 
+# What this machine, or the server that it runs for one restore, says when it is at fault. Nothing in it is open-ended before
+# its words: what is printed may hold a statement of the archive, as long as that likes.
+_OF_THIS_MACHINE = re.compile(
+    r"^(?:setpriv|prlimit|unshare): |No space left on device|Cannot allocate memory|could not fork"
+    r"|error while loading shared libraries|server closed the connection unexpectedly|connection to server .{1,200} failed"
+    r"|the connection to the server was lost|terminating connection|the database system is (?:starting up|shutting down"
+    r"|in recovery mode)"
+)
+
+
+def fault_here(status: int, printed: str) -> str | None:
+    """Return why a program's failure says nothing about the archive; None where it may.
+
+    `status` as subprocess has it: negative for a signal, which whoever is short of memory sends. 126 and 127 are the
+    shell's, and prlimit's, for what cannot be started (POSIX, "Exit Status for Commands").
+    """
+    if status < 0:
+        return f"it was ended by signal {-status}"
+    for line in printed.splitlines():
+        if _OF_THIS_MACHINE.search(line):
+            return plain(line.strip())
+    return "it could not be started" if status in (126, 127) else None
+
+
 def explained(printed: str) -> Explained:
     """Return the first errors of what was printed and, for a known one, what to do."""
     lines = [line for line in printed.splitlines() if line.strip()]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server
-from lifeboat.decisions import dump_floors
+from lifeboat.decisions import dump_dates, dump_floors
 
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
@@ -44,9 +45,13 @@ def name_problem(name: str) -> str | None:
     return f"{name} belongs to the server itself" if name in _RESERVED else None
 
 
-def chosen(entries: Sequence[DumpEntry], wanted: DumpId | None) -> DumpEntry | None:
-    """Return the dump of an id, else the newest that is complete; None where there is none."""
-    fitting = [e for e in entries if (e.id == wanted if wanted is not None else e.complete)]
+def chosen(entries: Sequence[DumpEntry], wanted: DumpId | None, now: datetime) -> DumpEntry | None:
+    """Return the dump of an id, else the newest that is complete and not dated ahead; None where there is none."""
+    fitting = [
+        e
+        for e in entries
+        if (e.id == wanted if wanted is not None else e.complete and dump_dates.ahead(e, now) is None)
+    ]
     return max(fitting, key=lambda entry: (entry.begun_at, entry.id), default=None)
 
 
@@ -55,14 +60,20 @@ def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
     return sorted(entries, key=lambda entry: (entry.begun_at, entry.id), reverse=True)[:_NEWEST]
 
 
-def doubts(entry: DumpEntry, manifest: Manifest) -> list[str]:
-    """Return why a dump should not be restored without a second thought: flags, and verifications that failed last."""
-    return [*flagged(manifest), *failed_proof(entry)]
+def doubts(entry: DumpEntry, manifest: Manifest, now: datetime) -> list[str]:
+    """Return why a dump should not be restored without a second thought: its flags, and what a listing shows of it."""
+    return [*flagged(manifest), *listed_doubts(entry, now)]
 
 
 def flagged(manifest: Manifest) -> list[str]:
     """Return what was suspicious about a dump when it was taken, and that nobody has accepted."""
     return [f"flagged when it was taken: {flag}" for flag in dump_floors.suspicious(manifest)]
+
+
+def listed_doubts(entry: DumpEntry, now: datetime) -> list[str]:
+    """Return what speaks against a dump as it is listed: a verification that failed last, and a date that cannot be."""
+    ahead = dump_dates.ahead(entry, now)
+    return [*failed_proof(entry), *([] if ahead is None else [ahead])]
 
 
 def failed_proof(entry: DumpEntry) -> list[str]:

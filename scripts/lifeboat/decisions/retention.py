@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import LONGEST_DUMP, DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
-
-# What a dump calls itself is not what S3 saw: a clock that is off, or somebody who wants it to take another one's place.
-# The manifest is stored when a dump ends.
-_CLOCKS_DIFFER = timedelta(hours=1)
+from lifeboat.decisions import dump_dates
 
 KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
 _DAYS = {KeepAs.DAILY: 1, KeepAs.WEEKLY: 7, KeepAs.MONTHLY: 31, KeepAs.YEARLY: 366}
@@ -84,15 +81,11 @@ def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:
 
 def misdated(dump: DumpFacts, now: datetime) -> str | None:
     """Return how a dump's own date cannot be true; None where it can."""
-    begun = dump.entry.begun_at
-    if begun > now + _CLOCKS_DIFFER:
-        return f"it is dated in the future ({begun:%Y-%m-%d %H:%M}Z)"
     manifest = dump.entry.files.get("manifest.json")
-    if manifest is None:
-        return None
-    if not begun - _CLOCKS_DIFFER <= manifest.stored_at <= begun + LONGEST_DUMP:
-        return f"it says it was begun {begun:%Y-%m-%d %H:%M}Z, and S3 stored it {manifest.stored_at:%Y-%m-%d %H:%M}Z"
-    return None
+    # The manifest is stored when a dump ends.
+    if manifest is not None and manifest.stored_at > dump.entry.begun_at + LONGEST_DUMP:
+        return dump_dates.stored(dump.entry, manifest.stored_at)
+    return dump_dates.ahead(dump.entry, now)
 
 
 def _takes_no_place(dump: DumpFacts, now: datetime) -> str | None:

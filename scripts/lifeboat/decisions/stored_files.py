@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lifeboat.database_model import DumpEntry, Manifest
 
 _MANIFEST = "manifest.json"
 
 
-def findings(entry: DumpEntry, manifest: Manifest) -> list[str]:
-    """Return what is missing, other than written, or not of the dump; nothing where all is as it was stored."""
-    found = []
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What a listing shows to be wrong, and of which files it cannot tell whether they are what was stored.
+
+    Those have the name and the size that they should have, and are other versions: written over, or brought back by AWS
+    Backup, which gives new ones to all. The manifest's digest of their bytes says which it is.
+    """
+
+    findings: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+
+
+def compared(entry: DumpEntry, manifest: Manifest) -> Listed:
+    """Return what is missing, other than written, or not of the dump, and what a listing cannot tell.
+
+    Of a version that is the manifest's the ETag counts for nothing: nobody chooses a version's id, a copy of S3's keeps it
+    (S3 user guide, "Replicating objects"), and encrypted with another key it has another ETag.
+    """
+    found, untold = [], []
     told = {file.name: file for file in manifest.files}
     if len(told) != len(manifest.files):
         found.append("the manifest names a file twice")
@@ -21,17 +39,18 @@ def findings(entry: DumpEntry, manifest: Manifest) -> list[str]:
         stored = entry.files.get(name)
         if stored is None:
             found.append(f"{name} is missing")
-            continue
-        differs = [
-            f"{what} {is_now}, {was} in the manifest"
-            for what, is_now, was in (
-                ("size", stored.size, file.size),
-                ("ETag", stored.etag, file.etag),
-                ("version", stored.version_id, file.version_id),
-            )
-            if is_now != was
-        ]
-        if differs:
-            found.append(f"{name} is not what was stored: {'; '.join(differs)}")
+        elif stored.size != file.size:
+            found.append(f"{name} is not what was stored: size {stored.size}, {file.size} in the manifest")
+        elif stored.version_id != file.version_id:
+            untold.append(name)
     strays = sorted(set(entry.files) - set(told) - {_MANIFEST})
-    return [*found, *(f"{name} is not of the dump" for name in strays)]
+    found += [f"{name} is not of the dump" for name in strays]
+    return Listed(findings=tuple(found), untold=tuple(untold))
+
+
+def remarks(listed: Listed) -> list[str]:
+    """Return what is to be said of files that a listing cannot tell."""
+    if not listed.untold:
+        return []
+    names = ", ".join(listed.untold)
+    return [f"other versions than the manifest's lie here, of the same size, which their SHA-256 has to tell: {names}"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
 from lifeboat.decisions import restores, stored_files
+from lifeboat.decisions.stored_files import Listed
 from lifeboat.dumps.restoring import Copy
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 
@@ -20,7 +21,7 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
     """
     entries = store.entries(database)
-    found = restores.chosen(entries, wanted)
+    found = restores.chosen(entries, wanted, datetime.now(UTC))
     if found is None:
         there = [said(entry) for entry in restores.newest(entries)]
         none = f"there is no dump {wanted} of {database}" if wanted else f"there is no complete dump of {database}"
@@ -41,9 +42,12 @@ def said(entry: DumpEntry) -> str:
 
 
 def whole(store: DumpStore, entry: DumpEntry) -> Manifest:
-    """Return the manifest of a dump whose files are all there as they were stored; raises IntegrityFailure."""
+    """Return the manifest of a dump in which nothing is missing or of another size; raises IntegrityFailure.
+
+    Whether files that lie here as other versions are what was stored shows when they are read (`remarks`).
+    """
     manifest = store.manifest(entry)
-    damaged = damage(store, entry, manifest)
+    damaged = compared(store, entry, manifest).findings
     if damaged:
         raise IntegrityFailure(
             f"dump {entry.id} is not what was stored:\n" + "\n".join(f"  {finding}" for finding in damaged),
@@ -52,9 +56,14 @@ def whole(store: DumpStore, entry: DumpEntry) -> Manifest:
     return manifest
 
 
+def remarks(entry: DumpEntry, manifest: Manifest) -> list[str]:
+    """Return what is to be said of a dump before it is read."""
+    return stored_files.remarks(stored_files.compared(entry, manifest))
+
+
 def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
-    """Raise Refused with every doubt about a dump: flags, and a verification that it failed."""
-    doubts = restores.doubts(entry, manifest)
+    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be."""
+    doubts = restores.doubts(entry, manifest, datetime.now(UTC))
     if doubts:
         raise Refused(
             f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
@@ -62,20 +71,27 @@ def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
         )
 
 
-def damage(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> list[str]:
-    """Return what in a dump's folder is not as its manifest says; nothing where all is as it was stored.
+def compared(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Listed:
+    """Return what in a dump's folder is not as its manifest says, and what the listing cannot tell.
 
     Looks at the folder once more before it says so: a long listing is read page by page, and of a dump that was completed
     between two of them the first one lacks the files.
     """
-    found = stored_files.findings(entry, manifest)
-    return stored_files.findings(store.again(entry), manifest) if found else []
+    found = stored_files.compared(entry, manifest)
+    return stored_files.compared(store.again(entry), manifest) if found.findings else found
 
 
 def copy_of(store: DumpStore, entry: DumpEntry, manifest: Manifest) -> Copy:
-    """Return a dump to read: each file by the version and the size that the manifest names, whatever was written since."""
+    """Return a dump to read: each file by the version and the size that the manifest names, whatever was written since.
+
+    A file that lies here as another version is read by that one: of a bucket that was restored no other is left. Each is
+    checked against the manifest's digests as it is read.
+    """
+    other = set(stored_files.compared(entry, manifest).untold)
     files = {
-        file.name: StoredFile(
+        file.name: entry.files[file.name]
+        if file.name in other
+        else StoredFile(
             name=file.name, size=file.size, etag=file.etag, version_id=file.version_id, stored_at=manifest.ended_at
         )
         for file in manifest.files

@@ -74,17 +74,18 @@ class _Looking:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What every question needs: the environment, where its copies lie, and who asks."""
+    """What every question needs: the environment, where its copies lie, who asks, and when."""
 
     site: Site
     where: Places
     looking: _Looking
+    now: datetime
 
 
 def found(site: Site, scope: Scope) -> Found:
     """Return every recovery point of the database in the scope. Never raises for a place that cannot be looked at."""
-    asked = _Asked(site=site, where=places.of(site), looking=_Looking())
     now = datetime.now(UTC)
+    asked = _Asked(site=site, where=places.of(site), looking=_Looking(), now=now)
     regions = [region for region in asked.where.regions if scope.region in (None, region)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # One bucket after the other: what a listing holds of each file is most of the memory that all of this takes.
@@ -111,7 +112,7 @@ def _dumps(asked: _Asked, region: str) -> list[RecoveryPoint] | None:
     seen: list[str | None] = []
     asked.looking.at("the key of dumps", (region, "s3:GetEncryptionConfiguration"), lambda: seen.append(bucket.key()))
     place = DumpPlace(bucket=store.bucket, region=region, key=seen[0] if seen else decisions.UNSEEN_KEY)
-    return decisions.of_dumps(entries, place)
+    return decisions.of_dumps(entries, place, asked.now)
 
 
 def _with_copies(in_buckets: Sequence[list[RecoveryPoint] | None], now: datetime) -> list[RecoveryPoint]:

@@ -261,12 +261,20 @@ def _data(work: _Work, into: Into) -> None:
             raise
 
 
+class FaultHere(Failed):
+    """This machine, or the server restored into, is at fault: nothing is known about the copy."""
+
+
 @contextmanager
 def explained(archive: str) -> Iterator[None]:
-    """Turn a program's failure into an error that says what to do: the archive's fault, or not."""
+    """Turn a program's failure into an error that says what to do: the archive's fault, this machine's, or neither's."""
     try:
         yield
     except ProgramFailed as error:
+        here = restore_errors.fault_here(error.status, error.printed)
+        if here is not None:
+            hint = restore_errors.explained(error.printed).hint
+            raise FaultHere(f"{archive}: {error.summary}: {here}", hint=hint) from error
         said = restore_errors.explained(error.printed)
         kind = IntegrityFailure if said.damaged else Failed
         raise kind(f"{archive}: {error.summary}: {said.summary}", hint=said.hint) from error

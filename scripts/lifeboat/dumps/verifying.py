@@ -17,16 +17,16 @@ import psycopg
 
 from lifeboat.clients import restore_programs, scratch_server
 from lifeboat.clients.dump_store import DumpStore
-from lifeboat.clients.postgres import Postgres, said
+from lifeboat.clients.postgres import Postgres, own_path, said
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
 from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
-from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names
+from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names, stored_files
 from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import choosing, restoring
 from lifeboat.dumps.choosing import copy_of
-from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, Passing, Target, Tellers
+from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, FaultHere, Passing, Target, Tellers
 from lifeboat.errors import (
     Failed,
     IntegrityFailure,
@@ -84,15 +84,18 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
     """
     begun = time.monotonic()
     try:
-        findings, remarks = _findings(store, entry, depth, tellers)
+        seen = _seen(store, entry, depth, tellers)
     except NotHere as error:
         return Verified(entry=entry, proof=None, unable=error)
     proof = Proof(
         level=depth.level,
         at=datetime.now(UTC),
-        verdict=Verdict.FAILED if findings else Verdict.PASSED,
-        findings=tuple(restore_errors.plain(finding) for finding in findings),
+        verdict=Verdict.FAILED if seen.findings else Verdict.PASSED,
+        findings=tuple(restore_errors.plain(finding) for finding in seen.findings),
         took=timedelta(seconds=round(time.monotonic() - begun, 3)),
+        remarks=tuple(restore_errors.plain(remark) for remark in seen.remarks),
+        manifest_sha256=seen.manifest_sha256,
+        rows_only=seen.rows_only,
     )
     try:
         store.prove(entry, proof)
@@ -100,7 +103,7 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
         told = "\n".join(f"  {finding}" for finding in proof.findings) or "  nothing wrong"
         error.summary = f"{error.summary}\nnot written down is what level {depth.level} found in {entry.id}:\n{told}"
         raise
-    return Verified(entry=entry, proof=proof, remarks=tuple(remarks))
+    return Verified(entry=entry, proof=proof, remarks=proof.remarks)
 
 
 def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> Verified:
@@ -115,19 +118,40 @@ def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Te
         return Verified(entry=entry, proof=None, unable=error)
 
 
-def _findings(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
-    """Return what is wrong with a copy, and what else to know. A look goes no deeper than where something was found."""
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What is wrong with a copy, what else to know, which manifest it is of, and whether definitions were left out."""
+
+    findings: Sequence[str]
+    remarks: Sequence[str] = ()
+    manifest_sha256: str = ""
+    rows_only: bool = False
+
+
+def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> _Seen:
+    """Look at a copy; no deeper than where something was found."""
     try:
-        manifest = store.manifest(entry)
+        manifest, digest = store.read(entry)
     except (IntegrityFailure, NothingFits) as error:
-        return [error.summary], []
-    found = choosing.damage(store, entry, manifest)
-    if found or depth.level == 1:
-        return found, []
+        return _Seen(findings=[error.summary])
+    listed = choosing.compared(store, entry, manifest)
+    if listed.findings:
+        return _Seen(findings=listed.findings, manifest_sha256=digest)
+    remarks = stored_files.remarks(listed)
+    if depth.level == 1:
+        if remarks:
+            raise NotHere(f"level 1 cannot tell: {remarks[0]}", hint="lifeboat verify --level 2 reads them")
+        return _Seen(findings=[], manifest_sha256=digest)
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return read_whole(copy, tellers), []
-    return restored_on_scratch(copy, depth, tellers)
+        return _Seen(findings=read_whole(copy, tellers), remarks=remarks, manifest_sha256=digest)
+    findings, more = restored_on_scratch(copy, depth, tellers)
+    return _Seen(
+        findings=findings,
+        remarks=[*remarks, *more],
+        manifest_sha256=digest,
+        rows_only=comparisons.NO_DEFINITIONS in more or not manifest.selection.whole,
+    )
 
 
 # -- level 2 ---------------------------------------------------------------------------------------------------------
@@ -148,6 +172,10 @@ def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
                     rows[table] = count
             except IntegrityFailure as error:
                 findings.append(error.summary)
+            except NotHere:
+                if not findings:
+                    raise
+                return findings  # what is wrong with another file is so, whatever failed here after it
     # Where an archive cannot be read, that its tables are not there is no second finding.
     return findings or comparisons.rows_differ(copy.manifest.contents, rows)
 
@@ -166,12 +194,33 @@ def _read(
         try:
             programs.parse(content, counter.feed if is_data else lambda _: None)
         except ProgramFailed as error:
+            _require_no_fault_here(error)
             raise IntegrityFailure(
                 f"{file.name}: pg_restore cannot read it: {restore_errors.explained(error.printed).summary}"
             ) from error
     if counter.open_table is not None:
         raise IntegrityFailure(f"{file.name}: the rows of {counter.open_table} do not end")
     return counter.rows
+
+
+def _require_no_fault_here(error: ProgramFailed) -> None:
+    """Raise NotHere where this machine made a program fail, and the copy had no part in it."""
+    here = restore_errors.fault_here(error.status, error.printed)
+    if here is not None:
+        raise _not_here(f"{error.summary}: {here}") from error
+
+
+def _not_here(summary: str) -> NotHere:
+    if _DISK_FULL in summary:
+        # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
+        return NotHere(
+            f"the disk of this machine is full, which says nothing about the copy: {summary}",
+            hint="make room, or name a larger disk: TMPDIR=/… before the same command",
+        )
+    return NotHere(
+        f"this machine failed, which says nothing about the copy: {summary}",
+        hint="see to its memory and to PostgreSQL's programs, or run the same command on another one",
+    )
 
 
 def _clients(copy: Copy) -> Path:
@@ -208,16 +257,14 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     except IntegrityFailure as error:
         return [error.summary], []
     except ProgramFailed as error:
+        _require_no_fault_here(error)
         return [f"{error.summary}: {restore_errors.explained(error.printed).summary}"], []
     except (Unreachable, Failed, RoleMissing) as error:
         if error in bucket.failures or isinstance(error, scratch_server.NoScratchServer):
             raise
-        if _DISK_FULL in error.summary:
-            # Not the watch's limit, which is a finding: something else filled the disk, or it was too small.
-            raise NotHere(
-                f"the disk of this machine is full, which says nothing about the copy: {error.summary}",
-                hint="make room, or name a larger disk: TMPDIR=/… before the same command",
-            ) from error
+        # The server that went away is our own, and its memory and its disk are this machine's.
+        if isinstance(error, Unreachable | FaultHere) or _DISK_FULL in error.summary:
+            raise _not_here(error.summary) from error
         return [f"it cannot be restored: {error.summary}"], []
 
 
@@ -327,6 +374,7 @@ def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[s
         try:
             programs.check_indexes(Into(env=env, database=postgres.address.database, jobs=_INDEX_CHECK_JOBS))
         except ProgramFailed as error:
+            _require_no_fault_here(error)
             return [f"pg_amcheck: {restore_errors.explained(error.printed).summary}"]
     return []
 
@@ -352,8 +400,11 @@ def _answer(postgres: Postgres, probe: Probe) -> str | None:
         try:
             connection.execute("BEGIN READ ONLY")
             connection.execute(f"SET LOCAL statement_timeout = '{_PROBE_SECONDS}s'".encode())
-            result = connection.execute(probe.sql.encode()).pgresult
+            with own_path(connection):
+                result = connection.execute(probe.sql.encode()).pgresult
         except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise  # no answer of the server: it is gone
             raise IntegrityFailure(f"probe {probe.name}: {said(error)}") from error
         if result is None or result.ntuples != 1 or result.nfields != 1:
             shape = "nothing" if result is None else f"{result.ntuples} rows of {result.nfields} columns"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from lifeboat.clients import dump_server, restore_programs, restore_target
 from lifeboat.clients.restore_programs import RestorePrograms
 from lifeboat.database_model import DumpId, Manifest
-from lifeboat.decisions import recoveries, restores
+from lifeboat.decisions import manifests, recoveries, restores
 from lifeboat.decisions.archives import Rights
 from lifeboat.decisions.restores import Offer, Wish
 from lifeboat.dumps import choosing, recovery_choice, restoring
@@ -61,7 +61,7 @@ def restore_dump(c: Recovering, turn: Turn) -> None:
     ):
         done = restoring.restore(copy, target, programs, _tellers(c, show))
         _require_same(c, copy.manifest, done)
-    _note(c, turn, done)
+    _note(c, turn, copy.manifest, done)
 
 
 def _copy(c: Recovering) -> Copy:
@@ -75,7 +75,10 @@ def _copy(c: Recovering) -> Copy:
         raise ChoiceGone(
             error.summary, hint=f"lifeboat abort {run} -e {env}, then lifeboat plan-recovery -e {env}"
         ) from error
-    return choosing.copy_of(store, entry, choosing.whole(store, entry))
+    manifest = choosing.whole(store, entry)
+    for remark in choosing.remarks(entry, manifest):
+        c.tell.warn(remark)
+    return choosing.copy_of(store, entry, manifest)
 
 
 def _require(c: Recovering, manifest: Manifest, place: restore_target.Place) -> None:
@@ -116,11 +119,12 @@ def _tellers(c: Recovering, show: Callable[[str], None]) -> Tellers:
     return Tellers(say=show, tell=tell, warn=c.tell.warn)
 
 
-def _note(c: Recovering, turn: Turn, done: Restored) -> None:
+def _note(c: Recovering, turn: Turn, manifest: Manifest, done: Restored) -> None:
     rows = sum(content.rows for content in done.contents.tables)
     turn.note(
         f"{len(done.contents.tables):,} tables with {rows:,} rows, each as the manifest says",
         filled=c.fact("identifier"),
+        filled_from=manifests.digest(manifest),
         left_out=[f"{left.item}: {left.why}" for left in done.left_out],
     )
     for remark in done.compared.remarks:

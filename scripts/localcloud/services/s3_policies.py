@@ -46,6 +46,15 @@ ACTIONS = {
 }
 # Which of them act on a version when the request names one.
 VERSIONED = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+# What of s3:PutObject creates an object; the rest takes no condition (S3 user guide, "Enforce conditional writes").
+CREATES = {
+    "PutObject": True,
+    "CopyObject": True,
+    "CompleteMultipartUpload": True,
+    "CreateMultipartUpload": False,
+    "UploadPart": False,
+    "UploadPartCopy": False,
+}
 
 Match = Callable[[str, str], bool]
 OPERATORS: dict[str, Match] = {
@@ -165,6 +174,8 @@ def _context(call: Call) -> dict[str, str]:
     ):
         if header in headers:
             context[f"s3:{header}"] = headers[header]
+    if call.operation in CREATES:
+        context["s3:objectcreationoperation"] = str(CREATES[call.operation]).lower()
     prefix = parse_qs(call.query).get("prefix")
     if prefix:
         context["s3:prefix"] = prefix[0]
