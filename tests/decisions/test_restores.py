@@ -170,8 +170,8 @@ def test_a_failed_look_is_outweighed_by_a_later_one_that_is_as_deep(
 def test_a_flag_is_a_doubt_until_somebody_has_accepted_it() -> None:
     flagged = replace(MANIFEST, flags=("half of it is gone", f"{ACCEPTED} by eva"))
 
-    assert restores.doubts(entry(), flagged) == ["flagged when it was taken: half of it is gone"]
-    assert restores.doubts(entry(), replace(MANIFEST, flags=(f"{ACCEPTED} by eva",))) == []
+    assert restores.doubts(entry(), flagged, NOW) == ["flagged when it was taken: half of it is gone"]
+    assert restores.doubts(entry(), replace(MANIFEST, flags=(f"{ACCEPTED} by eva",)), NOW) == []
 
 
 def test_nothing_speaks_against_a_new_database_on_the_same_server() -> None:

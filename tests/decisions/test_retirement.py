@@ -32,7 +32,7 @@ def instance(**changed: Any) -> RestoredInstance:
         "secret_status": "active",
         "retention": 7,
         "size": 1,
-        "modifying": False,
+        "protected": True,
     }
     return RestoredInstance(**{**known, **changed})
 

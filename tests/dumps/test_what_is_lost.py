@@ -111,7 +111,7 @@ def test_where_the_old_database_is_away_the_newest_dump_from_before_tells_what_t
     assert (c.fact("compared_with"), c.fact("missing")) == ([f"dump {made.id}"], [])
     assert "Connection refused" in c.fact("not_compared")[0]
     (entry,) = site.site().dump_store(site.recovery()).entries("app")
-    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(3, "passed")]
+    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(2, "passed")]
 
 
 def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSite) -> None:
