@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
+from tests.faults import report
 from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record
+from tests.rehearsal import ROOT
 
 
 def test_each_point_is_tried_once_and_together_only_what_is_made_again_calls_apart() -> None:
@@ -18,3 +22,12 @@ def test_each_point_is_tried_once_and_together_only_what_is_made_again_calls_apa
         assert len({point.happens for point in group}) == 1
         assert len(group) == 1 or group[0].happens in CALLED_AGAIN
         assert all(later.number - earlier.number >= APART for earlier, later in pairwise(group))
+
+
+def test_what_was_measured_is_printed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = sorted((ROOT / "docs" / "measured").glob("recovery-faults-*.jsonl"))
+
+    ended = [report.main(path) for path in measured]
+
+    assert ended == [0] * len(measured) != []
+    assert "kill everything after" in capsys.readouterr().out
