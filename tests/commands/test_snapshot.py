@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +47,13 @@ def taken(site: BackupSite, name: str, **tags: str) -> str:
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
     return name
+
+
+def grow_old(site: BackupSite) -> None:
+    """Wait until every snapshot is more than a second old."""
+    newest = max(one["SnapshotCreateTime"] for one in snapshots(site).values())
+    while datetime.now(UTC) <= newest + timedelta(seconds=1):
+        time.sleep(0.05)
 
 
 # -- taking ------------------------------------------------------------------------------------------------------------
@@ -169,6 +178,7 @@ def test_pruning_shows_asks_and_deletes_only_what_nothing_needs(site: BackupSite
     site.plain.put(f"runs/{run}/000002.json", json.dumps({**line, "data": {"from": {"snapshot": used}}}).encode())
 
     young = site.run("snapshot", "prune", "--keep", "1", "--yes")
+    grow_old(site)
     asked = site.run("snapshot", "prune", "--keep", "1", "--older-than", "1s", status=7)
     there = set(snapshots(site))
     done = json.loads(site.run("snapshot", "prune", "--keep", "1", "--older-than", "1s", "--yes", "-o", "json").stdout)
@@ -204,6 +214,7 @@ def test_a_deletion_that_is_refused_names_the_role_that_may(site: BackupSite) ->
     taken(site, f"{site.instance}-new")
     denied = {"code": "AccessDenied", "status": 403, "service": "rds", "operation": "DeleteDBSnapshot"}
     site.cloud.control("faults", add=denied)
+    grow_old(site)
 
     done = site.run("snapshot", "prune", "--keep", "1", "--older-than", "1s", "--yes", status=8)
 
