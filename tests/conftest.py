@@ -67,6 +67,14 @@ LONGEST = (
 )
 
 
+def pytest_configure() -> None:
+    """Take signals as usual, also where the tests were started with nohup or in the background: what they start inherits it."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    for number, handler in usual.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 # Before xdist reads the marks, else it sees none, and every test gets a cloud, or a whole stack, of its own.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
