@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,8 @@ def lose(stack: Rehearsal) -> None:
 
 def leave_half_of_a_restore(stack: Rehearsal, identifier: str) -> None:
     """Put into the new instance what a restore that was cut off leaves: a table of the dump with other rows in it."""
-    found = databases(stack)[identifier]
+    while "Endpoint" not in (found := databases(stack)[identifier]):
+        time.sleep(0.2)  # as long as RDS makes it, it has no address
     secret = stack.client("secretsmanager").get_secret_value(SecretId=found["MasterUserSecret"]["SecretArn"])
     login = json.loads(secret["SecretString"])
     with psycopg.connect(
