@@ -64,16 +64,27 @@ def plan_adoption(c: Recovering, turn: Turn) -> None:
     work.stack = site.stack_terraform_of(RunId(c.journal.run), variables=given)
     work.stack.init(site.backend())
     repair.adopt_stack(site, c.tell, work.stack, c.lost)
-    running = work.start_plan(work.stack, "database")
-    c.wait(running)
-    repair.forget_adoptions(work.stack)
-    c.adoption = _allowed(c, running.planned(), new)
+    c.adoption = _allowed(c, _planned(c, "database"), new)
     turn.note(
         plans.headline(c.adoption),
         generations=options,
         lost_generations=_lost(c),
         changes=[f"{x.action.value} {x.address}" for x in c.adoption.changes],
     )
+
+
+def _planned(c: Recovering, name: str) -> Plan:
+    """Return the plan, made once more where an apply that was cut off has made some of it: AWS refuses to make it again."""
+    work = c.applying
+    running = work.start_plan(work.stack, name)
+    c.wait(running)
+    plan = running.planned()
+    if repair.adopt_planned(c.site, c.tell, work.stack, work.run.folder / f"{name}.plan"):
+        again = work.start_plan(work.stack, name)
+        c.wait(again)
+        plan = again.planned()
+    repair.forget_adoptions(work.stack)
+    return plan
 
 
 def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
@@ -158,9 +169,7 @@ def copy_backups(c: Recovering, turn: Turn) -> None:
     work, site = c.applying, c.site
     work.stack = site.stack_terraform_of(RunId(c.journal.run))
     work.stack.init(site.backend())
-    running = work.start_plan(work.stack, "copies")
-    c.wait(running)
-    plan = _allowed(c, running.planned(), new)
+    plan = _allowed(c, _planned(c, "copies"), new)
     turn.note(plans.headline(plan), changes=[f"{x.action.value} {x.address}" for x in plan.changes])
     if not plan.empty:
         _apply(c, turn, plan, "copies")

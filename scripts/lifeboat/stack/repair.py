@@ -176,6 +176,22 @@ def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> N
     _write_adoptions(site, tell, terraform, wanted)
 
 
+def adopt_planned(site: Site, tell: Teller, terraform: Terraform, plan: Path) -> bool:
+    """Make the next plan take over what this saved one would create and AWS has already; return whether there is any.
+
+    An apply that was cut off made it, on whatever machine: what a run's own files tell is looked for by `adopt_stack`.
+    """
+    planned = adoption.planned_creates(terraform.planned(plan))
+    wanted = adoption.unrecorded(planned, None, state_store.recorded(site.stack_store().body()))
+    found = _found(site.inventory(), tell, wanted)
+    if found:
+        path = terraform.root / ADOPTION_FILE
+        before = json.loads(path.read_text())["import"] if path.exists() else []
+        known = [Adoption(address=Address(block["to"]), import_id=block["id"]) for block in before]
+        path.write_text(json.dumps(adoption.document([*known, *found]), indent=2))
+    return bool(found)
+
+
 def adopt_root(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> None:
     """The same for root 1, whose state is a file; where that is gone, everything it made is looked for by name."""
     local = site.root_state_file
@@ -416,22 +432,25 @@ def _everything(site: Site, terraform: Terraform) -> list[Wanted]:
 
 def _write_adoptions(site: Site, tell: Teller, terraform: Terraform, wanted: list[Wanted]) -> None:
     path = terraform.root / ADOPTION_FILE
-    if not wanted:
-        path.unlink(missing_ok=True)
-        return
-    inventory = site.inventory()
-    _wait_for(inventory, tell, wanted)
-    found = [(w, inventory.import_id(w)) for w in wanted]
-    adoptions = [Adoption(address=w.address, import_id=import_id) for w, import_id in found if import_id is not None]
+    adoptions = _found(site.inventory(), tell, wanted)
     if not adoptions:
         path.unlink(missing_ok=True)
         return
-    tell.say(f"adopting {len(adoptions)} resources that were made and not recorded")
+    path.write_text(json.dumps(adoption.document(adoptions), indent=2))
+
+
+def _found(inventory: Inventory, tell: Teller, wanted: list[Wanted]) -> list[Adoption]:
+    """Return what is there of it, once AWS is done with it and what its creation left undone is done."""
+    _wait_for(inventory, tell, wanted)
+    found = [(w, inventory.import_id(w)) for w in wanted]
+    adoptions = [Adoption(address=w.address, import_id=import_id) for w, import_id in found if import_id is not None]
+    if adoptions:
+        tell.say(f"adopting {len(adoptions)} resources that were made and not recorded")
     for w, import_id in found:
         finished = inventory.finish(w) if import_id is not None else None
         if finished is not None:
             tell.say(finished)
-    path.write_text(json.dumps(adoption.document(adoptions), indent=2))
+    return adoptions
 
 
 def _wait_for(inventory: Inventory, tell: Teller, wanted: Iterable[Wanted]) -> None:
