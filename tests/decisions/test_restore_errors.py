@@ -82,7 +82,7 @@ def test_silence_is_said() -> None:
     ("status", "printed", "fault"),
     [
         (-9, "", "it was ended by signal 9"),
-        (126, "prlimit: failed to execute /root/bin/pg_restore: Permission denied\n", "prlimit: failed to execute"),
+        (126, "prlimit: failed to execute /opt/closed/pg_restore: Permission denied\n", "prlimit: failed to execute"),
         (1, "setpriv: setresuid failed: Operation not permitted", "setpriv: setresuid failed"),
         (127, "", "it could not be started"),
         (1, _QUERY + "could not extend file: No space left on device", "pg_restore: error: "),

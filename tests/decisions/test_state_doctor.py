@@ -211,7 +211,7 @@ def restored(**more: Any) -> RootSeen:
 
 
 def left(**more: Any) -> Look[LeftState]:
-    return Look(found=LeftState(path="/root/errored.tfstate", push="terraform state push errored.tfstate", **more))
+    return Look(found=LeftState(path="/srv/errored.tfstate", push="terraform state push errored.tfstate", **more))
 
 
 def things(*names: str) -> tuple[KindSeen, ...]:
@@ -426,8 +426,8 @@ FINDINGS = {
     "a state that could not be saved": Case(
         seen=observation(stack=of_root(left=left(facts=facts(6)))),
         check="errored.tfstate",
-        says="Terraform could not save its state (serial 6) and left it in /root/errored.tfstate",
-        command="terraform state push errored.tfstate && rm /root/errored.tfstate",
+        says="Terraform could not save its state (serial 6) and left it in /srv/errored.tfstate",
+        command="terraform state push errored.tfstate && rm /srv/errored.tfstate",
     ),
     "a state that a killed apply could not save": Case(
         seen=observation(stack=of_root(left=left(facts=facts(6))), cut_off=Look(found=(RunId("r"),))),
@@ -440,14 +440,14 @@ FINDINGS = {
         check="errored.tfstate",
         severity=Severity.WARNING,
         says="the state has gone on to serial 5",
-        command="lifeboat state diff file:/root/errored.tfstate latest",
+        command="lifeboat state diff file:/srv/errored.tfstate latest",
     ),
     "a state that was half left": Case(
         seen=observation(stack=of_root(left=left(damage="it is empty"))),
         check="errored.tfstate",
         severity=Severity.WARNING,
         says="is no state: it is empty",
-        command="mv /root/errored.tfstate /root/errored.tfstate.damaged",
+        command="mv /srv/errored.tfstate /srv/errored.tfstate.damaged",
     ),
     "deleted": Case(
         seen=observation(stack=of_root(entries=Look(found=(marker(), version(5), version(4))))),
@@ -823,7 +823,7 @@ NEAR_MISSES: dict[str, tuple[Observation, str, StateRoot | None, str]] = {
         observation(stack=of_root(left=left(facts=facts(9, lineage="theirs")))),
         "errored.tfstate",
         StateRoot.STACK,
-        "/root/errored.tfstate was left, of another lineage: roots are shared, it is another environment's",
+        "/srv/errored.tfstate was left, of another lineage: roots are shared, it is another environment's",
     ),
     "things that cannot be held against a state": (
         observation(stack=of_root(entries=Look(found=(marker(), version(5)))), kinds=things("eip-1")),

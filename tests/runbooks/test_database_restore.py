@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lifeboat.clients.waiting import WallClock
@@ -17,23 +16,10 @@ from lifeboat.runbooks.recovering import Recovering
 from tests import step_runs
 from tests.gitlab_sites import RECOVERY
 from tests.plain_sites import PlainSite, Told, plain_site
+from tests.restored_sites import RECORDED
 from tests.runbooks.conftest import Quick
 
 RUN = "20260301T030000Z-recover-aaaaaa"
-RECORDED: dict[str, Any] = {
-    "identifier": "g1",
-    "instance_class": "db.t4g.micro",
-    "storage_type": "gp3",
-    "engine": "postgres",
-    "engine_version": "15",
-    "db_name": "app",
-    "username": "app_admin",
-    "allocated_storage": 20,
-    "maintenance_window": "sun:00:30-sun:01:30",
-    "backup_window": "03:00-04:00",
-    "backup_retention_period": 7,
-    "tags_all": {"application": "app"},
-}
 RESTORE = database_restore.RESTORING[0]
 
 

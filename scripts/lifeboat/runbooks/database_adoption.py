@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from lifeboat.decisions import generations, plans, recovery_plan
 from lifeboat.decisions.recovery_plan import Adoption
-from lifeboat.errors import Refused, StepTookTooLong, TerraformFailed, Unreachable
+from lifeboat.errors import StepTookTooLong, TerraformFailed, Unreachable
 from lifeboat.model import Gap, Plan, RunId, Scope
 from lifeboat.runbooks import next_generation
-from lifeboat.runbooks.recover import PLAN_LIMIT
+from lifeboat.runbooks.recover import PLAN_LIMIT, require_on_the_path
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 from lifeboat.stack import database_copies, recovery_file, repair
@@ -92,16 +91,7 @@ def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
     adoption = Adoption(generation=new, lost=tuple(_lost(c)), allowed=c.request.allowed)
     both = c.request.scope is Scope.FULL
     judge = recovery_plan.judged_for_both if both else recovery_plan.judged_for_database
-    found = judge(plan, adoption)
-    if found.refused:
-        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in found.refused]
-        allowed = (*c.request.allowed, *(change.address for change, _ in found.off))
-        undo = f"undo the edit in environments/{c.site.project.env}.tfvars, or restore first what is lost"
-        hint = "undo the edit or the drift; where it must be: " + c.again(replace(c.request, allowed=allowed))
-        raise Refused(
-            "this plan would touch what a recovery of the database must leave alone:\n" + "\n".join(lines),
-            hint=undo if found.lost else hint,
-        )
+    require_on_the_path(c, judge(plan, adoption), "database")
     return plan
 
 

@@ -11,6 +11,7 @@ from lifeboat.clients import last_good, private_files
 from lifeboat.decisions import databases, deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
+from lifeboat.decisions.recovery_plan import Judgement
 from lifeboat.errors import ChoiceGone, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
 from lifeboat.model import LOSING, Address, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
@@ -212,17 +213,22 @@ def to_agree(c: Recovering, plan: Plan) -> list[str]:
 
 def _allowed(c: Recovering, plan: Plan) -> Plan:
     """Return the plan; raises Refused with everything in it that a recovery of the instance must not touch."""
-    found = recovery_plan.judged(plan, allowed=c.request.allowed)
-    if found.refused:
-        lines = [f"  {change.action.value} {change.address}: {why}" for change, why in found.refused]
-        allowed = (*c.request.allowed, *(change.address for change, _ in found.off))
-        undo = f"undo the edit in environments/{c.site.project.env}.tfvars, or restore first what is lost"
-        hint = "undo the edit or the drift; where it must be: " + c.again(replace(c.request, allowed=allowed))
-        raise Refused(
-            "this plan would touch what a recovery of the instance must leave alone:\n" + "\n".join(lines),
-            hint=undo if found.lost else hint,
-        )
+    require_on_the_path(c, recovery_plan.judged(plan, allowed=c.request.allowed), "instance")
     return plan
+
+
+def require_on_the_path(c: Recovering, found: Judgement, what: str) -> None:
+    """Raise Refused with everything that a plan would touch and a recovery of this must leave alone."""
+    if not found.refused:
+        return
+    lines = [f"  {change.action.value} {change.address}: {why}" for change, why in found.refused]
+    allowed = (*c.request.allowed, *(change.address for change, _ in found.off))
+    undo = f"undo the edit in environments/{c.site.project.env}.tfvars, or restore first what is lost"
+    hint = "undo the edit or the drift; where it must be: " + c.again(replace(c.request, allowed=allowed))
+    raise Refused(
+        f"this plan would touch what a recovery of the {what} must leave alone:\n" + "\n".join(lines),
+        hint=undo if found.lost else hint,
+    )
 
 
 def old_one_is_quiet(c: Recovering) -> Gap | None:
