@@ -494,12 +494,12 @@ def test_whoever_holds_the_environment_from_elsewhere_is_named_and_nothing_is_wr
 
 
 def test_an_output_that_changes_while_gitlab_is_asked_is_what_is_written(lab: GitLabSite) -> None:
-    lab.fail("ListVariables", status=200, delay_seconds=6)
-    later = threading.Timer(0.7, lambda: lab.output(lambda r: r["app"].update(address="10.0.0.8")))
-    later.start()
+    lab.fail("ListVariables", status=503, times=1)
 
-    synced(lab)
-    later.join()
+    def changed(_: float) -> None:
+        lab.output(lambda recovery: recovery["app"].update(address="10.0.0.8"))
+
+    sync.sync(lab.site(), Patience(tell=lab.told.append, sleep=changed), lambda _: None, Way())
 
     assert lab.value("EC2_INSTANCE_IP") == "10.0.0.8"
 

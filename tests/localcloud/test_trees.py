@@ -24,11 +24,12 @@ def live(tmp_path: Path) -> Path:
 
 
 def described(folder: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Return mode, owner, group and time of everything in a folder (a directory's own time changes with what is in it)."""
+    """Return mode, owner, group and time of everything in a folder (a directory's own time is that of its last entry: none)."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        stat = path.lstat()
-        found[str(path.relative_to(folder))] = (stat.st_mode, stat.st_uid, stat.st_gid, int(stat.st_mtime))
+        status = path.lstat()
+        written = 0 if path.is_dir() else status.st_mtime_ns
+        found[str(path.relative_to(folder))] = (status.st_mode, status.st_uid, status.st_gid, written)
     return found
 
 
