@@ -107,7 +107,8 @@ test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 
 .PHONY: test-long
 test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)
-	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_KILLS=10 python -m pytest -n $(WORKERS) --dist loadgroup \
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_KILLS=10 \
+	  python -m pytest -n $(WORKERS) --dist loadgroup \
 	  --no-loadscope-reorder tests/long tests/faults/test_killed_applies.py
 
 .PHONY: test-damage

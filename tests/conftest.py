@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -42,22 +42,31 @@ START_SECONDS = 60
 _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one machine should seldom meet)
 
 
-# A worker keeps the stack that it once applied for all of its files that need one. An apply mostly waits, so not all
-# workers begin with one: the first in order go to a worker each, the longest of the rest follow. What destroys the stack
-# begins when no file that needs one is left.
+# A worker keeps the stack that it once applied for all of its files that need one. An apply takes as much of the cores as
+# a hundred small tests, so these files are divided among STACKS workers, the longest first (in seconds, with both cores
+# taken), and the other workers run the rest meanwhile. What destroys the stack comes last.
 ON_THE_STACK = "first_apply"
-FIRST = ("test_recover", "test_cut_off_recoveries", "test_docker", "test_wrong_inputs", "test_stack_plan")
-LONGEST_ON_THE_STACK = (
-    "test_recover_database",
-    "test_dns",
-    "test_apply",
-    "test_lost_things",
-    "test_ami",
-    "test_readme",
-    "test_pipeline",
-)
+STACKS = int(os.environ.get("LIFEBOAT_STACKS", "2"))
+LONG_ON_THE_STACK = {
+    "test_recover_database": 400,
+    "test_recover": 350,
+    "test_cut_off_recoveries": 300,
+    "test_lost_things": 200,
+    "test_readme": 160,
+    "test_dns": 110,
+    "test_apply": 100,
+    "test_ami": 80,
+    "test_pipeline": 75,
+    "test_copies_on_the_stack": 50,
+    "test_dump_job": 50,
+    "test_app": 50,
+}
+SHORT_ON_THE_STACK = 30
 DESTROYS = "test_destroy"
 LONGEST = (
+    "test_docker",
+    "test_wrong_inputs",
+    "test_stack_plan",
     "test_killed_applies",
     "test_failed_dumps",
     "test_backups",
@@ -81,25 +90,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the group that one worker runs, in an order that keeps all workers busy to the end."""
 
     needing = {item.path.stem for item in items if ON_THE_STACK in getattr(item, "fixturenames", ())}
+    stacks = _stacks(needing)
 
     def group(item: pytest.Item) -> str:
         shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
         if "test_killed_applies" in item.nodeid:
             return item.nodeid
-        return item.path.stem if shard == 0 else f"{item.path.stem} {shard}"
+        if shard != 0:
+            return f"{item.path.stem} {shard}"
+        return f"stack {stacks[item.path.stem]}" if item.path.stem in stacks else item.path.stem
 
     def turn(item: pytest.Item) -> tuple[int, int]:
         name = item.path.stem
-        if name in FIRST:
-            return 0, FIRST.index(name)
-        if name == DESTROYS:
-            return 2, 0
-        place, longest = (1, LONGEST_ON_THE_STACK) if name in needing else (3, LONGEST)
-        return place, longest.index(name) if name in longest else len(longest)
+        if name in stacks:
+            return 0, -1 if name == DESTROYS else -LONG_ON_THE_STACK.get(name, SHORT_ON_THE_STACK)
+        return 1, LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=turn)
+
+
+def _stacks(files: Iterable[str]) -> dict[str, int]:
+    """Return which of the stacks each file uses, so that all are in use for about as long."""
+    seconds, found = [0] * STACKS, dict[str, int]()
+    for name in sorted(files, key=lambda name: (-LONG_ON_THE_STACK.get(name, SHORT_ON_THE_STACK), name)):
+        found[name] = seconds.index(min(seconds))
+        seconds[found[name]] += LONG_ON_THE_STACK.get(name, SHORT_ON_THE_STACK)
+    return found
 
 
 def pytest_collection_finish() -> None:

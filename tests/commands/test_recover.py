@@ -190,55 +190,6 @@ def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothi
     assert instances(stack) == before
 
 
-def test_without_gitlab_it_is_deployed_over_ssm_and_the_sync_stays_open_and_late_is_told(stack: Rehearsal) -> None:
-    """Nothing else is wanted of this recovery than of any other: what it may touch besides is named."""
-    broke(stack)
-    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    failed_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5 * 3600))
-    stack.control("faults", add={"service": "gitlab", "operation": ".*", "times": 10_000, "status": 503})
-
-    done = stack.lifeboat("recover", "--failed-at", failed_at, "--allow", DATABASE)
-    stack.control("faults", clear=True)
-    answered, open_run = by_name(stack), runs(stack)[0]
-    report = json.loads(passed(stack.lifeboat("resume", "-o", "json"), 10).stdout)  # which ends with an empty plan
-
-    assert "the application is back, but 1 steps are open: Point GitLab at the instance" in passed(done, 4).stderr
-    assert "deployed by: SSM" in done.stdout
-    assert answered["findings"] == []
-    assert open_run["state"] == "open"
-    # The objective counts from when it failed to when it answered, whenever the rest was finished.
-    assert 5 * 3600 < report["rto_seconds"] < 5.5 * 3600
-    assert report["rto_seconds"] == pytest.approx(sum(part["seconds"] for part in report["parts"]), abs=0.01)
-    assert report["parts"][0]["step"] == "before the recovery was started"
-    assert report["parts"][0]["seconds"] >= 5 * 3600
-    assert report["facts"]["image"] == "ami-0f000000000000001"
-    assert variables(stack)["EC2_INSTANCE_ID"] == instances(stack)[0]["InstanceId"]
-    assert runs(stack)[0]["state"] == "ended"
-
-
-def test_aborting_leaves_nothing_that_nobody_recorded_or_the_next_apply_would_carry_out(stack: Rehearsal) -> None:
-    image = passed(stack.lifeboat("ami", "bake", "--no-reboot")).stdout.strip()
-    broke(stack)
-    before = instances(stack)[0]["InstanceId"]
-    first = stack.start("lifeboat", "recover")
-    kill = {"service": "ec2", "operation": "RunInstances", "when": "after", "status": 503, "kill": first.pid}
-    stack.control("faults", add=kill)
-    first.communicate(timeout=300)
-    (launched,) = (one["InstanceId"] for one in instances(stack) if one["InstanceId"] != before)
-    kept = json.loads((stack.root / IMAGE_FILE).read_text())
-
-    aborted = passed(stack.lifeboat("abort"))
-    nothing = passed(stack.lifeboat("resume"), 6)
-
-    assert kept == {"ami_id": image}
-    assert f"no longer names {image}, from which nothing was launched" in aborted.stdout
-    assert not (stack.root / IMAGE_FILE).exists()
-    assert f"{launched}, which an attempt launched and Terraform does not know, is terminated" in aborted.stdout
-    assert launched not in [one["InstanceId"] for one in instances(stack)]
-    assert "no recovery is open" in nothing.stderr
-    assert [run["state"] for run in runs(stack)] == ["ended"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -257,57 +208,6 @@ def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], 
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
     assert (instances(saved), state_serial(saved), runs(saved)) == (before, serial, begun)
-
-
-def test_an_image_that_cannot_serve_is_refused_with_why_before_anything_is_changed(stack: Rehearsal) -> None:
-    key, ec2 = stack.client("kms").create_key()["KeyMetadata"]["Arn"], stack.client("ec2")
-    ours = [{"Key": "application", "Value": "app-local"}, {"Key": "environment", "Value": "local"}]
-    tagged = [{"ResourceType": "image", "Tags": ours}]
-    theirs = ec2.create_image(InstanceId=instances(stack)[0]["InstanceId"], Name="theirs", NoReboot=True)["ImageId"]
-    _until_available(ec2, theirs)
-    copied = {"Name": "sealed", "SourceImageId": theirs, "SourceRegion": "eu-west-1", "TagSpecifications": tagged}
-    sealed = ec2.copy_image(Encrypted=True, KmsKeyId=key, **copied)["ImageId"]
-    elsewhere = stack.client("ec2", "eu-central-1").copy_image(**copied)["ImageId"]
-    _until_available(ec2, sealed)
-    _until_available(stack.client("ec2", "eu-central-1"), elsewhere)
-    disk = ec2.describe_images(ImageIds=[theirs])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-    registered = {
-        "RootDeviceName": "/dev/xvda",
-        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": disk}}],
-        "TagSpecifications": tagged,
-    }
-    for_arm = ec2.register_image(Name="for-arm", Architecture="arm64", **registered)["ImageId"]
-    disabled = ec2.register_image(Name="disabled", Architecture="x86_64", **registered)["ImageId"]
-    ec2.disable_image(ImageId=disabled)
-    stack.client("kms").disable_key(KeyId=key)
-    missing = "ami-0123456789abcdef0"
-    reasons = {
-        missing: f"there is no image {missing} in eu-west-1",
-        elsewhere: "it is in eu-central-1, not in eu-west-1",
-        disabled: f"{disabled} cannot be used: it is disabled",
-        for_arm: f"{for_arm} cannot be used: it is for arm64, and the instance is x86_64",
-        sealed: f"{sealed} cannot be used: its key {key} is disabled",
-        theirs: "it is not ours",
-    }
-    broke(stack)
-    before, serial = instances(stack), state_serial(stack)
-
-    refused = {image: stack.lifeboat("recover", "--ami", image) for image in reasons}
-    after = (instances(stack), state_serial(stack), variables(stack), (stack.root / IMAGE_FILE).exists())
-    accepted = stack.lifeboat("recover", "--ami", theirs, "--accept-foreign-image", "--preview", "-o", "json")
-
-    for image, reason in reasons.items():
-        assert reason in passed(refused[image], 6).stderr
-        assert "next: " in refused[image].stderr
-        assert "Traceback" not in refused[image].stderr
-    assert "--accept-foreign-image" in refused[theirs].stderr
-    assert after == (before, serial, {}, False)
-    gaps = {step["step"]: step["gap"] for step in json.loads(passed(accepted).stdout)["steps"]}
-    assert gaps["image"].startswith(f"{theirs} (theirs")
-
-
-def _until_available(ec2: Any, image: str) -> None:
-    ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 1})
 
 
 TOML, CI = "environments/local.toml", ".gitlab-ci.yml"
@@ -400,19 +300,6 @@ def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touch
 
     assert "the account's quota does not allow one more" in refused.stderr
     assert [instance["State"]["Name"] for instance in instances(stack)] == ["running"]
-
-
-def test_a_database_that_cannot_serve_is_named_and_no_instance_is_replaced_for_it(stack: Rehearsal) -> None:
-    before = instances(stack)
-    broke(stack, "database")
-
-    previewed = stack.lifeboat("recover", "--preview")
-    refused = passed(stack.lifeboat("recover", "--yes"), 3)
-
-    assert "the database app-local-g1 is failed: no new instance would answer" in refused.stderr
-    assert "the database app-local-g1 is failed" in previewed.stdout + previewed.stderr
-    assert previewed.returncode == 3
-    assert instances(stack) == before
 
 
 def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
