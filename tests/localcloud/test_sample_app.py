@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,30 @@ def test_a_browser_gets_a_page_with_nothing_unescaped(url: str, ready: dict[str,
     assert json.loads(posted.stdout)["id"] >= 4
     assert "<h1>Notes (" in page
     assert "<script>" not in page
+
+
+NO_NOTES = {
+    "nothing": "",
+    "a list": "[]",
+    "a text": '"text"',
+    "a number": '{"text": 1}',
+    "empty": '{"text": ""}',
+    "too long": json.dumps({"text": "x" * 1001}),
+}
+
+
+@pytest.mark.parametrize("body", NO_NOTES.values(), ids=NO_NOTES)
+def test_what_is_no_note_is_refused_and_not_written(url: str, ready: dict[str, Any], body: str) -> None:
+    del ready
+    before = json.loads(asked(f"{url}/")[1])["notes_total"]
+    request = urllib.request.Request(f"{url}/notes", body.encode(), method="POST")
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+
+    assert refused.value.code == 422
+    assert "1 to 1000 characters" in json.loads(refused.value.read())["why"]
+    assert json.loads(asked(f"{url}/")[1])["notes_total"] == before
 
 
 def test_docker_sees_it_healthy(machines: Machines, host: str, ready: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import logging
 import os
 import threading
@@ -12,8 +13,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from fastapi import Body, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from .database import Database, NotReady
 
@@ -24,6 +28,7 @@ IMAGE = os.environ.get("APP_IMAGE", f"app:{VERSION}")
 REGION = os.environ.get("AWS_REGION", "eu-west-1")
 METADATA = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254").rstrip("/")
 NOTES_SHOWN = 10
+NOTE_CHARACTERS = 1000
 
 
 def instance_id() -> str | None:
@@ -43,26 +48,22 @@ def instance_id() -> str | None:
         return None
 
 
-def application() -> FastAPI:
+def application() -> Starlette:
     """Return the web application; it starts to look for its database at once and answers meanwhile."""
     database = Database(secret_name=os.environ["APP_SECRET_NAME"], region=REGION)
     stopping = threading.Event()
     about: dict[str, Any] = {"image": IMAGE, "version": VERSION, "instance_id": None}
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def life(_app: Starlette) -> AsyncIterator[None]:
         about["instance_id"] = instance_id()
         threading.Thread(target=database.keep_trying, args=(stopping,), daemon=True).start()
         yield
         stopping.set()
 
-    app = FastAPI(title="sample application", lifespan=life)
-
-    @app.exception_handler(NotReady)
-    def not_ready(_request: Request, reason: NotReady) -> JSONResponse:
+    def not_ready(_request: Request, reason: Exception) -> Response:
         return JSONResponse({"status": "waiting", "waits_for": str(reason), **about}, status_code=503)
 
-    @app.get("/")
     def notes(request: Request) -> Response:
         rows, total = database.asked(
             lambda connection: (
@@ -83,22 +84,44 @@ def application() -> FastAPI:
             f"database {html.escape(str(database.generation))}</p>"
         )
 
-    @app.post("/notes", status_code=201)
-    def write(text: str = Body(embed=True, min_length=1, max_length=1000)) -> dict[str, Any]:
+    def written(text: str) -> dict[str, Any]:
         statement = "INSERT INTO notes (text) VALUES (%s) RETURNING id"
         row = database.asked(lambda connection: connection.execute(statement, (text,)).fetchone())
         return row or {}
 
-    @app.get("/healthz")
-    def health() -> dict[str, Any]:
+    async def write(request: Request) -> Response:
+        text = note(await request.body())
+        if text is None:
+            why = f'wanted: {{"text": ...}} of 1 to {NOTE_CHARACTERS} characters'
+            return JSONResponse({"status": "wrong", "why": why}, status_code=422)
+        return JSONResponse(await run_in_threadpool(written, text), status_code=201)
+
+    def health(_request: Request) -> Response:
         database.asked(lambda connection: connection.execute("SELECT 1").fetchone())
-        return {"status": "ok", "database_generation": database.generation, **about}
+        return JSONResponse({"status": "ok", "database_generation": database.generation, **about})
 
-    @app.get("/version")
-    def version() -> dict[str, Any]:
-        return {"version": VERSION, "image": IMAGE}
+    def version(_request: Request) -> Response:
+        return JSONResponse({"version": VERSION, "image": IMAGE})
 
-    return app
+    return Starlette(
+        routes=[
+            Route("/", notes),
+            Route("/notes", write, methods=["POST"]),
+            Route("/healthz", health),
+            Route("/version", version),
+        ],
+        exception_handlers={NotReady: not_ready},
+        lifespan=life,
+    )
+
+
+def note(body: bytes) -> str | None:
+    """Return the text of a note that somebody sent; None where it is none."""
+    try:
+        text = json.loads(body)["text"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return text if isinstance(text, str) and 1 <= len(text) <= NOTE_CHARACTERS else None
 
 
 if __name__ == "__main__":
