@@ -195,6 +195,8 @@ def rollback(
 ) -> int:
     """Play the rollback job of the newest pushed pipeline, follow its log, and end as the job ends.
 
+    Where GitLab does not answer, `lifeboat app rollback` does it on the living instance itself.
+
     Example: lifeboat gitlab rollback -e production
     """
     here = site_of(env)
