@@ -33,6 +33,7 @@ from lifeboat.clients.images import Images
 from lifeboat.clients.instances import Instances
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
+from lifeboat.clients.known_versions import KnownVersions
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
@@ -45,7 +46,7 @@ from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_locks import StateLocks
 from lifeboat.clients.state_store import StateStore
-from lifeboat.clients.state_versions import StateVersions
+from lifeboat.clients.state_versions import Reading, StateVersions
 from lifeboat.clients.state_writing import StateWriting
 from lifeboat.clients.switches import Switches
 from lifeboat.clients.terraform import Terraform
@@ -226,8 +227,12 @@ class Site:
             keeps_digest=keeps_digest,
             replica=bucket == state.replica_bucket,
         )
+        known = self.project.work / "known-versions" / f"{root.value}{'-replica' if place.replica else ''}.json"
         return StateVersions(
-            s3=self.client("s3", region), place=place, read=state_documents.facts, digest=self._store(place.key).digest
+            s3=self.client("s3", region),
+            place=place,
+            reading=Reading(facts=state_documents.facts, known=KnownVersions(path=known)),
+            digest=self._store(place.key).digest,
         )
 
     def state_writing(self, root: StateRoot) -> StateWriting:

@@ -40,7 +40,7 @@ class StateEntry:
 
     `facts` is None where the version is no state, and `damage` then says why. `size` is in bytes. `md5` is what the
     digest of this version would be. `by` says who wrote it, where that is known; `made_of` is the version that lifeboat
-    made it of, in a restore.
+    made it of, in a restore. `etag` is S3's own of a version that was read.
     """
 
     version_id: VersionId
@@ -53,6 +53,16 @@ class StateEntry:
     damage: str | None = None
     by: str | None = None
     made_of: VersionId | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownVersion:
+    """A version that was read whole once, and is a state: its ETag, what its digest would be, and what it says of itself."""
+
+    etag: str
+    md5: str
+    facts: StateFacts
 
 
 @dataclass(frozen=True, kw_only=True)

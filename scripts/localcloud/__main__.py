@@ -125,13 +125,15 @@ def main() -> int:
 
 
 def _read_once() -> None:
-    """Keep what the SDK and moto read of their own files over and over: the models, the list of services, their methods.
+    """Keep what the SDK and moto find out over and over: the models, the list of services, their methods, whose a host is.
 
-    moto makes a session of its own for each list of regions, and looks at 150 folders for each request.
+    moto makes a session of its own for each list of regions, and for each request looks at 150 folders and tries the
+    patterns of all services on a host until one fits.
     """
     from botocore.loaders import JSONFileLoader
     from moto import backends
     from moto.core import responses
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
     original, loader = JSONFileLoader.load_file, JSONFileLoader()
     parsed: Any = cache(lambda path: original(loader, path))
@@ -143,6 +145,7 @@ def _read_once() -> None:
     services = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: services
     responses.method_names_from_class = cache(responses.method_names_from_class)
+    DomainDispatcherApplication.get_backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
 if __name__ == "__main__":

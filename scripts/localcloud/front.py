@@ -211,7 +211,9 @@ class Front:
             with self.cloud.gate.working():
                 return self._execute(call, uri_params)
 
-        answer = self.replies.once(headers.get("amz-sdk-invocation-id"), execute)
+        # A read may be executed again, and as many objects as answers are remembered would fill the memory.
+        kept = (service, operation) != ("s3", "GetObject")
+        answer = self.replies.once(headers.get("amz-sdk-invocation-id") if kept else None, execute)
         if answer.status < 400 and not READING.match(operation):
             self.cloud.changed()
         self._traced(call, answer, started)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,21 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 from botocore.config import Config
+from lifeboat.clients.known_versions import KnownVersions
 from lifeboat.clients.run_spans import UNKNOWN, RunSpans
-from lifeboat.clients.state_versions import StateVersions, local_file, options
+from lifeboat.clients.state_versions import Reading, StateVersions, local_file, options
 from lifeboat.decisions import state_documents
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import RunId
-from lifeboat.state_model import StateFacts, StatePlace, StateRoot, VersionId
+from lifeboat.state_model import (
+    KnownVersion,
+    StateEntry,
+    StateFacts,
+    StateHistory,
+    StatePlace,
+    StateRoot,
+    VersionId,
+)
 
 from tests.state_sites import LINEAGE, md5, state
 
@@ -59,6 +70,8 @@ def serving(answer: Callable[[dict[str, str]], Answer]) -> Iterator[Any]:
             query = {
                 name: values[0] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()
             }
+            if "Range" in self.headers:
+                query["range"] = self.headers["Range"]
             status, body, headers = answer(query)
             self.send_response(*status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -84,8 +97,13 @@ def serving(answer: Callable[[dict[str, str]], Answer]) -> Iterator[Any]:
         thread.join(5)
 
 
-def versions(s3: Any, read: Callable[[bytes], StateFacts] = state_documents.facts) -> StateVersions:
-    return StateVersions(s3=s3, place=PLACE, read=read, digest=lambda: "d")
+NOWHERE = KnownVersions(path=Path(__file__) / "known.json")  # below a file nothing can be written, and nothing is there
+
+
+def versions(
+    s3: Any, read: Callable[[bytes], StateFacts] = state_documents.facts, known: KnownVersions = NOWHERE
+) -> StateVersions:
+    return StateVersions(s3=s3, place=PLACE, reading=Reading(facts=read, known=known), digest=lambda: "d")
 
 
 def test_all_pages_are_put_together_newest_first_and_the_lock_file_left_out() -> None:
@@ -194,8 +212,10 @@ def test_a_digest_that_may_not_be_read_names_the_permission_and_the_copy_that_ne
     def digest() -> str:
         raise Unreachable("cannot read the state digest in t: AccessDenied")
 
+    reading = Reading(facts=state_documents.facts, known=NOWHERE)
+
     with serving(bodies(v1=ok(state(1)))) as s3, pytest.raises(Unreachable, match="AccessDenied") as found:
-        StateVersions(s3=s3, place=PLACE, read=state_documents.facts, digest=digest).history()
+        StateVersions(s3=s3, place=PLACE, reading=reading, digest=digest).history()
 
     assert found.value.hint == (
         "where permissions refuse it: take a role that has dynamodb:GetItem on the lock table;"
@@ -223,6 +243,110 @@ def test_bodies_are_reduced_one_at_a_time_and_how_far_it_is_is_told() -> None:
     assert [one.facts.serial for one in found.entries if one.facts is not None] == list(range(40, 0, -1))
     assert highest == 1
     assert told[-1] == "read 40 of 40 versions of s3://b/stack.tfstate"
+
+
+# -- what is remembered ------------------------------------------------------------------------------------------------
+
+
+def listed_twice(
+    known: KnownVersions, before: dict[str, Answer], after: dict[str, Answer]
+) -> tuple[StateHistory, StateHistory, list[tuple[str, str]]]:
+    """Return the histories of two listings, and of the second one what was asked for: ids with ranges."""
+    asked: list[tuple[str, str]] = []
+    by_version = before
+
+    def answer(query: dict[str, str]) -> Answer:
+        if "versions" not in query:
+            asked.append((query["versionId"], query.get("range", "")))
+        return bodies(**by_version)(query)
+
+    with serving(answer) as s3:
+        first = versions(s3, known=known).history()
+        by_version = after
+        asked.clear()
+        return first, versions(s3, known=known).history(), sorted(asked)
+
+
+def written(number: int, etag: str = "e") -> Answer:
+    return ok(state(number), ETag=f'"{etag}{number}"', **{"x-amz-meta-lifeboat-by": "eva"})
+
+
+def test_of_a_version_that_was_read_once_only_the_first_byte_is_read_but_of_the_latest_all(tmp_path: Path) -> None:
+    known = KnownVersions(path=tmp_path / "made" / "known.json")
+    answers = {f"v{n}": written(n) for n in (1, 2, 3)}
+
+    first, second, asked = listed_twice(known, answers, answers)
+
+    assert first.entries == second.entries
+    assert [(one.by, one.md5) for one in second.entries] == [("eva", md5(state(n))) for n in (3, 2, 1)]
+    assert asked == [("v1", "bytes=0-0"), ("v2", "bytes=0-0"), ("v3", "")]
+    assert known.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_version_that_can_no_longer_be_read_says_so_whatever_is_remembered(tmp_path: Path) -> None:
+    known = KnownVersions(path=tmp_path / "known.json")
+    answers = {f"v{n}": written(n) for n in (1, 2, 3)}
+    gone = {
+        **answers,
+        "v1": error("400 Bad Request", "KMS.DisabledException"),
+        "v2": error("404 Not Found", "NoSuchVersion"),
+    }
+
+    _, second, _ = listed_twice(known, answers, gone)
+
+    assert [(one.damage, one.facts) for one in second.entries[1:]] == [
+        ("it went away while it was listed", None),
+        ("S3 does not give it: KMS.DisabledException", None),
+    ]
+    assert known.read(PLACE).keys() == {"v3"}
+
+
+def test_a_version_that_may_no_longer_be_read_is_unreachable_whatever_is_remembered(tmp_path: Path) -> None:
+    answers = {f"v{n}": written(n) for n in (1, 2)}
+    refused = {**answers, "v1": error("403 Forbidden", "AccessDenied")}
+
+    with pytest.raises(Unreachable, match="cannot read version v1 of s3://b/stack.tfstate: AccessDenied"):
+        listed_twice(KnownVersions(path=tmp_path / "known.json"), answers, refused)
+
+
+def test_what_has_another_etag_or_is_no_state_is_read_whole_again(tmp_path: Path) -> None:
+    before = {"v1": written(1), "v2": ok(state(2)[:-9], ETag='"e2"'), "v3": written(3)}
+    after = {**before, "v1": written(1, etag="other")}
+
+    _, second, asked = listed_twice(KnownVersions(path=tmp_path / "known.json"), before, after)
+
+    assert asked == [("v1", ""), ("v1", "bytes=0-0"), ("v2", ""), ("v3", "")]
+    assert second.entries[2].etag == '"other1"'
+    assert second.entries[1].damage == f"not JSON: cut off at byte {len(state(2)) - 9}"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda body: body[:-1],
+        lambda body: body.replace(b'"form":1', b'"form":2'),
+        lambda body: body.replace(b'"bucket":"b"', b'"bucket":"c"'),
+        lambda body: body.replace(b'"serial":1', b'"serial":"1"'),
+        lambda body: body.replace(b'"md5"', b'"md6"'),
+    ],
+)
+def test_a_memory_that_is_not_what_it_should_be_is_none(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    known = KnownVersions(path=tmp_path / "known.json")
+    entry = StateEntry(
+        version_id=VersionId("v1"),
+        written_at=datetime(2026, 3, 1, tzinfo=UTC),
+        latest=False,
+        md5="m",
+        facts=state_documents.facts(state(1)),
+        etag="e",
+    )
+    known.remember(PLACE, [entry, replace(entry, version_id=VersionId("null"))])
+    assert known.read(PLACE) == {"v1": KnownVersion(etag="e", md5="m", facts=state_documents.facts(state(1)))}
+
+    known.path.write_bytes(damage(known.path.read_bytes()))
+
+    assert known.read(PLACE) == {}
 
 
 @pytest.mark.parametrize(

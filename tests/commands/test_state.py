@@ -309,6 +309,22 @@ def test_what_may_not_be_looked_at_is_8_with_the_permission_and_no_list(
     assert done.stdout == ""
 
 
+def test_a_listing_that_is_repeated_says_the_same_until_a_version_may_not_be_read_any_more(site: StateSite) -> None:
+    site.put(state(1), **{"lifeboat-by": "eva@laptop"})
+    site.put(state(2)[:-20])
+    site.put(state(3))
+
+    first, second = (
+        [{**one, "age_seconds": 0} for one in site.json("state", "list")["versions"]] for _ in ("first", "again")
+    )
+    site.refuse("s3", "GetObject", first=3, times=100)  # of the oldest only the first byte would be read
+    refused = site.run("state", "list", status=8)
+
+    assert first == second
+    assert [(one["serial"], one["by"]) for one in second] == [(3, None), (None, None), (1, "eva@laptop")]
+    assert refused.stdout == ""
+
+
 def test_runs_that_may_not_be_listed_leave_the_writers_unknown_and_the_end_is_8(site: StateSite) -> None:
     version = site.put(state(1))
     site.write_digest(md5(state(1)))

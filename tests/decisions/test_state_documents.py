@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.decisions import state_documents, state_secrets
+from lifeboat.decisions import state_documents, state_forms, state_secrets
 from lifeboat.decisions.state_documents import facts, read, resources
 from lifeboat.decisions.state_secrets import MASK
 from lifeboat.model import Secret
@@ -144,6 +145,75 @@ def test_any_other_json_is_a_state_that_can_be_read_whole_or_says_why_not(docume
             read(body)
     else:
         assert read(body).facts == said
+
+
+# What is written into a state: a key that is there twice, what only json takes, what neither does, what a form may not be.
+SPLINTERS = [
+    b'"serial": 4, ',
+    b'"resources": [], ',
+    b'"attributes": null, ',
+    b'"attributes": {}, ',
+    b'"attributes_flat": [], ',
+    b'"deposed": null, ',
+    b'"deposed": "0a1b", ',
+    b'"module": null, ',
+    b'"value": null, ',
+    b'"x": NaN, ',
+    b'"x": 1e999, ',
+    b'"x": "\\ud800", ',
+    b'"x": ' + b"[" * 300 + b"]" * 300 + b", ",
+    b'"x": ' + b"7" * 4301 + b", ",
+    b'"x": 01, ',
+    b'"x": "\t", ',
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\\",
+    b"}",
+    b",",
+]
+READABLE = state(
+    3,
+    [resource("aws_x", "y", marked({"id": "i-ä", "n": 1.5, "l": [1, {"a": None}]}, *MARKED), module="module.m")],
+    recovery={"value": {"environment": "production"}, "type": ["object", {}]},
+)
+
+
+@given(st.data())
+def test_whatever_is_done_to_a_state_a_look_at_its_form_and_a_look_at_all_of_it_say_the_same(
+    data: st.DataObject,
+) -> None:
+    body = READABLE
+    for splinter in data.draw(st.lists(st.sampled_from(SPLINTERS) | st.binary(max_size=2), min_size=1, max_size=3)):
+        start = data.draw(st.integers(min_value=0, max_value=len(body)))
+        # Before a key it is a key more; anywhere else it breaks something.
+        keys = [at for at in range(len(body)) if body[at : at + 1] == b'"' and body[at - 1 : at] in (b" ", b"{")]
+        at = min(keys, key=lambda key: abs(key - start)) if keys and data.draw(st.booleans()) else start
+        body = body[:at] + splinter + body[at + data.draw(st.sampled_from([0, 0, 0, 1, 7])) :]
+
+    assert said_of(lambda: facts(body)) == said_of(lambda: read(body).facts)
+
+
+@pytest.mark.parametrize("splinter", SPLINTERS)
+def test_what_is_written_into_a_state_is_taken_alike_by_both_looks(splinter: bytes) -> None:
+    for key in (b'"serial"', b'"mode"', b'"attributes"', b'"id"', b'"environment"', b'"type": [', b'"value": {'):
+        body = READABLE.replace(key, splinter + key, 1)
+
+        assert said_of(lambda body=body: facts(body)) == said_of(lambda body=body: read(body).facts)  # type: ignore[misc]
+
+
+def said_of(look: Callable[[], StateFacts]) -> StateFacts | str:
+    try:
+        return look()
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_state_as_terraform_writes_it_is_known_by_its_form_alone() -> None:
+    found = state_forms.form(READABLE)
+
+    assert found is not None
+    assert (found.serial, found.lineage, found.managed) == (3, LINEAGE, 1)
+    assert found.resources[0].instances[0].attributes.model_dump() == {}
 
 
 # -- resources and outputs ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 import moto
 import psutil
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
@@ -112,6 +112,26 @@ def test_a_call_sent_again_after_its_answer_got_lost_is_not_executed_twice(cloud
 
     assert first == again
     assert len(cloud.client("ec2").describe_addresses()["Addresses"]) == 1
+
+
+def test_an_object_that_is_read_again_by_the_same_call_is_read_anew(cloud: RunningCloud) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="read-anew", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    def read(attempt: int) -> bytes:
+        headers = {
+            "amz-sdk-invocation-id": "99999999-2222-3333-4444-555555555555",
+            "amz-sdk-request": f"attempt={attempt}; max=3",
+        }
+        request = AWSRequest("GET", f"{cloud.endpoint}/read-anew/key", headers=headers)
+        S3SigV4Auth(Credentials("a", "b"), "s3", "eu-west-1").add_auth(request)
+        return bytes(URLLib3Session().send(request.prepare()).content)
+
+    s3.put_object(Bucket="read-anew", Key="key", Body=b"first")
+    first = read(1)
+    s3.put_object(Bucket="read-anew", Key="key", Body=b"second")
+
+    assert (first, read(2)) == (b"first", b"second")
 
 
 def test_a_restart_forgets_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:

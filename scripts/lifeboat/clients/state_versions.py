@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk
+from lifeboat.clients.known_versions import KnownVersions
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
-from lifeboat.state_model import StateEntry, StateFacts, StateHistory, StatePlace, StateRoot, VersionId
+from lifeboat.state_model import KnownVersion, StateEntry, StateFacts, StateHistory, StatePlace, StateRoot, VersionId
 
 _AT_ONCE = 16  # as many as a client has connections
+_FIRST_BYTE = "bytes=0-0"
 _READINGS = 3  # of a version whose transfer breaks off
 # What S3 says of one version alone: its key is disabled or gone, or it lies in an archive.
 _ITS_OWN_FAULT = ("KMS.", "InvalidObjectState")
@@ -29,22 +32,30 @@ _NO_CONTENT = {*_NO_VERSION, "InvalidArgument", "MethodNotAllowed", "405"}
 BY, RUN, FROM = "lifeboat-by", "lifeboat-run", "lifeboat-from"  # metadata of what lifeboat itself wrote
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How versions are read: what makes facts of a body or raises ValueError, and where this machine remembers them."""
+
+    facts: Callable[[bytes], StateFacts]
+    known: KnownVersions
+
+
 class StateVersions:
-    """One state object's history. `read` makes facts of a body or raises ValueError; `digest` is what Terraform keeps."""
+    """One state object's history. `digest` is what Terraform keeps of it."""
 
     def __init__(
         self,
         *,
         s3: Any,
         place: StatePlace,
-        read: Callable[[bytes], StateFacts],
+        reading: Reading,
         digest: Callable[[], str | None],
     ) -> None:
         self._s3 = s3
         self.place = place
-        self._read = read
+        self._reading = reading
         self._digest = digest
-        self._reading = threading.Lock()
+        self._parsing = threading.Lock()
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -100,18 +111,18 @@ class StateVersions:
         return self._all_read(self.listed(), tell)
 
     def _all_read(self, entries: Sequence[StateEntry], tell: Callable[[str], None]) -> tuple[StateEntry, ...]:
-        done = 0
-        found = []
+        known = self._reading.known.read(self.place)
+        found: list[StateEntry] = []
         # A body is reduced to its facts where it is read, so that as many are in memory as connections are open.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
-                for entry in pool.map(self._with_facts, entries):
+                for entry in pool.map(partial(self._with_facts, known), entries):
                     found.append(entry)
-                    done += 1
-                    tell(f"read {done} of {len(entries)} versions of {self.place.url}")
+                    tell(f"read {len(found)} of {len(entries)} versions of {self.place.url}")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        self._reading.known.remember(self.place, found)
         return tuple(found)
 
     def _kept_digest(self) -> str | None:
@@ -125,11 +136,25 @@ class StateVersions:
                 or f"where permissions refuse it: take a role that has dynamodb:GetItem on the lock table; {copy} needs none",
             ) from error
 
-    def _with_facts(self, entry: StateEntry) -> StateEntry:
+    def _with_facts(self, known: Mapping[VersionId, KnownVersion], entry: StateEntry) -> StateEntry:
         if entry.marker:
             return entry
+        # What stands on top is held against the digest, so no memory of it counts.
+        remembered = None if entry.latest else known.get(entry.version_id)
         with translated(f"read version {entry.version_id} of {self.place.url}", hint=self._may("s3:GetObjectVersion")):
             try:
+                if remembered is not None:
+                    # That it can still be read is seen each time: its key may be gone by now, or the permission.
+                    got = self._got(entry.version_id, Range=_FIRST_BYTE)
+                    if got.etag == remembered.etag:
+                        return replace(
+                            entry,
+                            by=got.by,
+                            made_of=got.made_of,
+                            md5=remembered.md5,
+                            facts=remembered.facts,
+                            etag=got.etag,
+                        )
                 got = self._got(entry.version_id)
             except ClientError as error:
                 if sdk.code(error) in _NO_VERSION:
@@ -138,11 +163,15 @@ class StateVersions:
                     return replace(entry, damage=f"S3 does not give it: {sdk.code(error)}")
                 raise
         found = replace(
-            entry, by=got.by, made_of=got.made_of, md5=hashlib.md5(got.body, usedforsecurity=False).hexdigest()
+            entry,
+            by=got.by,
+            made_of=got.made_of,
+            md5=hashlib.md5(got.body, usedforsecurity=False).hexdigest(),
+            etag=got.etag,
         )
         try:
-            with self._reading:  # what is parsed takes ten times the memory of its text, so one at a time
-                return replace(found, facts=self._read(got.body))
+            with self._parsing:  # what is parsed takes ten times the memory of its text, so one at a time
+                return replace(found, facts=self._reading.facts(got.body))
         except ValueError as error:
             return replace(found, damage=str(error))
 
@@ -160,12 +189,15 @@ class StateVersions:
                     hint=f"lifeboat state list{options(self.place)} lists them all",
                 ) from None
 
-    def _got(self, version_id: VersionId) -> _Got:
+    def _got(self, version_id: VersionId, **asked: str) -> _Got:
         for reading in range(_READINGS):
             try:
-                answer = self._s3.get_object(Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id)
+                answer = self._s3.get_object(
+                    Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id, **asked
+                )
                 body, metadata = answer["Body"].read(), answer.get("Metadata", {})
-                return _Got(body=body, by=_written_by(metadata), made_of=VersionId(metadata.get(FROM, "")) or None)
+                made_of = VersionId(metadata.get(FROM, "")) or None
+                return _Got(body=body, etag=answer.get("ETag"), by=_written_by(metadata), made_of=made_of)
             except sdk.NO_ANSWER:
                 if reading == _READINGS - 1:
                     raise
@@ -198,9 +230,10 @@ class StateVersions:
 
 @dataclass(frozen=True, kw_only=True)
 class _Got:
-    """A version's content, and who wrote it and of which version it was made, as far as it says so."""
+    """A version's content and ETag, and who wrote it and of which version it was made, as far as it says so."""
 
     body: bytes
+    etag: str | None
     by: str | None
     made_of: VersionId | None
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lifeboat.decisions import state_secrets
+from lifeboat.decisions import state_forms, state_secrets
+from lifeboat.decisions.state_forms import Form
 from lifeboat.decisions.state_secrets import MASK, Secrets
 from lifeboat.model import Address, state_address
 from lifeboat.state_model import AttributePath, ResourceView, StateFacts, StateOutput
@@ -32,7 +33,9 @@ class StateDocument:
 
 def facts(body: bytes) -> StateFacts:
     """Return what a state says of itself; raises ValueError with the reason, in plain words, where it is none."""
-    return _facts(_document(body))
+    # Two thirds of the time: hundreds of states are read for a listing, and all but the broken ones have this form.
+    form = state_forms.form(body)
+    return _facts(_document(body)) if form is None else _facts_of(form)
 
 
 def read(body: bytes) -> StateDocument:
@@ -154,15 +157,23 @@ def _facts(document: Mapping[str, Any]) -> StateFacts:
         lineage=document["lineage"],
         terraform_version=str(document.get("terraform_version", "unknown")),
         resources=sum(1 for _, instance in _managed(document) if "deposed" not in instance),
-        environment=_environment(document),
+        environment=_environment(document["outputs"].get("recovery", {}).get("value")),
     )
 
 
-def _environment(document: Mapping[str, Any]) -> str | None:
-    try:
-        found = document["outputs"]["recovery"]["value"]["environment"]
-    except (KeyError, TypeError):
-        return None
+def _facts_of(form: Form) -> StateFacts:
+    recovery = form.outputs.get("recovery")
+    return StateFacts(
+        serial=form.serial,
+        lineage=form.lineage,
+        terraform_version=form.terraform_version,
+        resources=form.managed,
+        environment=None if recovery is None else _environment(recovery.value),
+    )
+
+
+def _environment(recovery: object) -> str | None:
+    found = recovery.get("environment") if isinstance(recovery, dict) else None
     return found if isinstance(found, str) else None
 
 
