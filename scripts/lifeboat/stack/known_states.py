@@ -88,7 +88,7 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
     if memory.unseen and purpose is not Purpose.RECOVER:
         raise _unknown(site, root, memory)
     stood = _stood(site, purpose, root)
-    if purpose is Purpose.FIRST_APPLY and known_states.counting(memory) is not None:
+    if purpose is Purpose.FIRST_APPLY and _was_applied(root, memory):
         summary, hint = known_states.refused_first(stood, memory)
         raise Refused(summary, hint=hint)
     if stood.top is None:
@@ -98,6 +98,11 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
     return Passed(remarks=tuple(_remarks(stood, memory)))
+
+
+def _was_applied(root: StateRoot, memory: Memory) -> bool:
+    """Return whether a state of it was ever sound; a working copy of root 1 a first apply leaves too that was cut off."""
+    return memory.there is not None or (root is StateRoot.STACK and memory.here is not None)
 
 
 def _remarks(stood: Stood, memory: Memory) -> list[str]:
@@ -137,7 +142,7 @@ def _without_a_state(site: Site, purpose: Purpose, stood: Stood, memory: Memory)
         summary, hint = known_states.left_over(stood, purpose)
         raise Refused(summary, hint=hint)
     if memory.unseen:
-        raise _unknown(site, stood.root, memory)
+        raise _unknown(site, stood.root, memory, how=f"{stood.how}; ")
     return Passed()
 
 
@@ -147,9 +152,9 @@ def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
     return stood.root is StateRoot.BACKEND and purpose is Purpose.APPLY and stood.bucket and not left
 
 
-def _unknown(site: Site, root: StateRoot, memory: Memory) -> Unreachable:
+def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unreachable:
     return Unreachable(
-        f"whether the state of root {root.value} is the newest cannot be known: {memory.unseen}",
+        f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
         hint="make it possible to ask (the network, a role that may read"
         f" {site.state_memory().place(root)}); lifeboat recover goes on without it; a damaged one is written anew by"
         f" lifeboat state restore --latest-good -e {site.project.env}",
