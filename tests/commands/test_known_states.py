@@ -61,6 +61,7 @@ def with_root_1_here(site: StateSite) -> None:
 
 def remembered_here(site: StateSite) -> None:
     """Let this machine remember what was applied, and the other region nothing."""
+    here(site).project.work.mkdir(parents=True, exist_ok=True)
     repair.remember_state(here(site), site.applied.newest)
 
 
@@ -179,7 +180,6 @@ def test_what_is_remembered_is_missed_by_whatever_would_plan(
         assert f"the other region remembers serial {serial(site.applied.newest)} of lineage {lineage}" in said
         assert case.command in said
     assert site.digest() == before
-    assert site.locks() == []
 
 
 @pytest.mark.parametrize("accident", [deleted, copied_over, of_another_lineage], ids=lambda found: found.__name__)
@@ -205,7 +205,7 @@ def test_a_lineage_that_somebody_agreed_to_elsewhere_is_told_and_counts(
 ) -> None:
     site = new_site("both")
     remembered_there(site)
-    (here(site).project.work).mkdir(parents=True, exist_ok=True)
+    here(site).project.work.mkdir(parents=True, exist_ok=True)
     known_state.remember(here(site).project.work, StateMark(serial=90, lineage="old", md5="0f"))
 
     planned = site.run("plan")
@@ -288,6 +288,7 @@ def planned(site: StateSite) -> int:
 def test_what_was_never_applied_needs_nobody_to_say_so(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.delete_bucket()
+    site.delete_digest()
 
     assert known_states.require(here(site), Purpose.APPLY, known_states.BOTH) == known_states.Passed()
 
