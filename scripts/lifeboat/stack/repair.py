@@ -344,11 +344,13 @@ def unlocking(site: Site, lock: RemoteLock) -> str:
 
 def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
     store = site.stack_store()
-    versions = store.versions()
+    body = store.body()
+    versions = (
+        [] if body is None else store.versions()
+    )  # without a state, it is a first apply: there is none to agree with
     digest = store.digest()
     if not versions or versions[0].md5 == digest:
         return
-    body = store.body()
     known = _known(site)
     if (
         digest is None
