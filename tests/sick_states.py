@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import known_state
 from lifeboat.model import StateMark
 from lifeboat.site import Site
-from lifeboat.state_model import LockMode
+from lifeboat.stack import known_states
+from lifeboat.state_model import LockMode, StateRoot
 
 from tests.backup_sites import BackupSite, Ended
 from tests.conftest import RunningCloud
@@ -113,12 +114,13 @@ class SickSite:
             self.site.client("dynamodb", REGION).delete_item(TableName=self.plain.table, Key=key)
 
     def save(self, body: bytes) -> str:
-        """Put a version as Terraform does: with its digest, and remembered by this machine afterwards."""
+        """Put a version as Terraform does: with its digest, and remembered afterwards by this machine and the other region."""
         version = self.put(body)
         self.put_digest(md5(body))
         document = json.loads(body)
         mark = StateMark(serial=document["serial"], lineage=document["lineage"], md5=md5(body))
         known_state.remember(self.site.project.work, mark)
+        assert known_states.keep(self.site, StateRoot.STACK, body, "r") is None
         return version
 
     def lock(self, where: LockMode | None = None, **fields: str) -> str:
@@ -165,6 +167,7 @@ class SickSite:
         body = self.state(1, lineage="root-1", addresses=(self.bucket, self.replica))
         self.put(body, BACKEND)
         self.site.root_state_file.write_bytes(body)
+        assert known_states.keep(self.site, StateRoot.BACKEND, body, "r") is None
         for serial in (1, 2, 3):
             self.save(self.state(serial))
 

@@ -6,6 +6,7 @@ locals {
   bucket_arn     = "arn:aws:s3:::${local.bucket}"
   replica_arn    = "arn:aws:s3:::${local.replica_bucket}"
   table          = "${var.name}-tflock"
+  known_states   = "known-states/${var.environment}/*" # where lifeboat writes down, in the replica, which state was sound last
   table_arn      = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.table}"
 
   # Conditions compare names, so the role need not exist yet.

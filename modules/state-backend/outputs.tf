@@ -55,7 +55,7 @@ output "backend" {
 }
 
 output "iam_policy_json" {
-  description = "Policy for who plans and applies: these states, their locks and the run journal under runs/, nothing else in the bucket."
+  description = "Policy for who plans and applies: these states, their copies and locks, the run journal under runs/, and what is known of them in the DR region under known-states/; nothing else in the buckets."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -96,6 +96,32 @@ output "iam_policy_json" {
         Condition = {
           StringEquals = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
         }
+      },
+      {
+        Sid       = "FindCopiesAndWhatIsKnown"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource  = [local.replica_arn]
+        Condition = { StringLike = { "s3:prefix" = concat(sort(var.state_keys), [local.known_states]) } }
+      },
+      {
+        Sid      = "ReadCopies"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = [for key in sort(var.state_keys) : "${local.replica_arn}/${key}"]
+      },
+      {
+        Sid      = "RememberSoundStates"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local.replica_arn}/${local.known_states}"]
+      },
+      {
+        Sid       = "UseTheKeyOfTheCopies"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = [aws_kms_key.replica.arn]
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.dr_region}.amazonaws.com" } }
       },
     ]
   })

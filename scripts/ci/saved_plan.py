@@ -17,10 +17,19 @@ from uuid import uuid4
 from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, WrongConfiguration
+from lifeboat.decisions.known_states import Purpose
+from lifeboat.errors import (
+    IntegrityFailure,
+    LifeboatError,
+    NothingFits,
+    Refused,
+    StoppedPartWay,
+    WrongConfiguration,
+)
 from lifeboat.model import LOSING, Action, Plan, RunId
 from lifeboat.site import Site, site
-from lifeboat.stack import recovered, repair
+from lifeboat.stack import known_states, recovered, repair
+from lifeboat.state_model import StateRoot
 
 ROOT = Path(__file__).parents[2]
 INIT_SECONDS = 300
@@ -50,7 +59,7 @@ def main(arguments: list[str]) -> int:
 def plan(here: Site, folder: Path) -> None:
     """Save a plan and its summary; Refused when it would lose what must not be lost."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stack = _stack(here)
+    stack = _stack(here, Purpose.PLAN)
     seconds = here.project.environment.terraform.plan_minutes * 60
     found = _finished(stack.plan(out=folder / "stack.plan", events=folder / "events.jsonl", seconds=seconds))
     (folder / "events.jsonl").unlink()  # it may hold what the plan holds
@@ -75,7 +84,7 @@ def apply(here: Site, folder: Path) -> None:
     saved = folder / "stack.plan"
     if not saved.is_file():
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
-    stack, settings = _stack(here), here.project.environment.terraform
+    stack, settings = _stack(here, Purpose.APPLY), here.project.environment.terraform
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
     with here.lease(run, say).held():  # so that a recovery and this one know of each other
         running = stack.apply(
@@ -85,11 +94,24 @@ def apply(here: Site, folder: Path) -> None:
             parallelism=settings.parallelism,
         )
         _finished(running)
+        _remember(here, run)
     say("stack: applied as planned")
 
 
-def _stack(here: Site) -> Terraform:
+def _remember(here: Site, run: RunId) -> None:
+    """Let the other region remember the state that the apply left; raises StoppedPartWay where it does not."""
+    store = here.stack_store()
+    body = store.checked() if store.keeps_digest else store.body()
+    why = "there is no state" if body is None else known_states.keep(here, StateRoot.STACK, body, run)
+    if why is not None:
+        again = f"lifeboat apply -e {here.project.env}"
+        raise StoppedPartWay(f"applied as planned, but {known_states.told(StateRoot.STACK, why)}", hint=again)
+
+
+def _stack(here: Site, purpose: Purpose) -> Terraform:
     repair.require_own(here, here.stack_store())
+    for remark in known_states.require(here, purpose, known_states.STACK).remarks:
+        say(remark)
     stack = here.stack_terraform()
     stack.init(here.backend(), seconds=INIT_SECONDS)
     return stack

@@ -24,6 +24,7 @@ from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
 from lifeboat.commands import local as local_command
 from lifeboat.commands import plan as plan_command
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import (
     DONE,
     INTERRUPTED,
@@ -32,6 +33,7 @@ from lifeboat.errors import (
     Failed,
     IntegrityFailure,
     LifeboatError,
+    StoppedPartWay,
     WrongConfiguration,
 )
 
@@ -64,15 +66,29 @@ cli_verify.add_to(app)
 
 
 @app.command()
-def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> int:
+def apply(
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    first_apply: Annotated[
+        bool,
+        typer.Option(
+            "--first-apply",
+            help="There was an environment of this name, and nothing of it exists. Refused where its state is remembered.",
+        ),
+    ] = False,
+    yes: Yes = False,
+) -> int:
     """Build or mend the environment, then show what is protected and how.
 
     Starts the local cloud where there is one, makes the state backend when it is missing, repairs what a killed apply
     left, refuses to lose anything protected, and compares state and digest at the end.
+
+    Refused (3) where the state is gone, another one, or older than what this machine or the other region remembers of it.
     """
     here = site_of(env)
     tell = views.Teller()
-    done = apply_command.run(here, tell, asking(yes=yes))
+    purpose = Purpose.FIRST_APPLY if first_apply else Purpose.APPLY
+    done = apply_command.run(here, tell, asking(yes=yes), purpose)
     if output is Output.JSON:
         views.document(
             {
@@ -81,6 +97,7 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
                 "answers": done.answers,
                 "public_name": views.public_document(done.public),
                 "unproven": list(done.unproven),
+                "unremembered": list(done.unremembered),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }
@@ -101,6 +118,11 @@ def apply(env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> i
             "everything is applied, but the application does not answer through its public name:\n"
             + "\n".join(f"  {finding}" for finding in done.unproven),
             hint=f"lifeboat dns show -e {env}",
+        )
+    if done.unremembered:
+        raise StoppedPartWay(
+            "everything is applied, but:\n" + "\n".join(f"  {line}" for line in done.unremembered),
+            hint=f"lifeboat apply -e {env} writes it down, once the other region answers and takes it",
         )
     # What is stored but copied on no schedule yet is shown as unknown; what nothing protects misses the objective.
     missed = [row.asset for row in done.rows if not row.meets and (row.rpo is not None or not row.ways)]

@@ -45,6 +45,7 @@ from lifeboat.clients.run_spans import RunSpans
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
 from lifeboat.clients.state_locks import StateLocks
+from lifeboat.clients.state_memory import StateMemory
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import Reading, StateVersions
 from lifeboat.clients.state_writing import StateWriting
@@ -71,6 +72,7 @@ _ROLE_OF_A_CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _ATTEMPTS = 5  # the first one included
+_MEMORY_ATTEMPTS = 2
 # Requests that one client makes at the same time. S3 answers a small one in some 30 ms, of which we work 2.
 CONNECTIONS = 16
 
@@ -239,6 +241,17 @@ class Site:
         """Return the top of a root's state, in the bucket that Terraform reads."""
         place = self.state_versions(root).place
         return StateWriting(s3=self.client("s3", place.region), bucket=place.bucket, key=place.key)
+
+    def state_memory(self) -> StateMemory:
+        """Return what is written down in the other region of the states that were found sound."""
+        bucket = self.project.environment.state.replica_bucket
+        return StateMemory(s3=self._memory_client, bucket=bucket, env=self.project.env)
+
+    @cached_property
+    def _memory_client(self) -> Any:
+        # A recovery goes on without an answer, and does not wait a minute for one.
+        region = self.project.environment.application.dr_region
+        return self._own_client("s3", region, attempts=_MEMORY_ATTEMPTS)
 
     def run_spans(self, bucket: str, region: str) -> RunSpans:
         """Return when runs worked: those whose journals are in a state bucket, and those of this machine."""
@@ -470,7 +483,6 @@ class Site:
             variables={**self.variables(teardown=teardown), "lock_mode": self.project.environment.state.lock_mode},
             settings=self.project.settings_file,
             state=state or self.root_state_file,
-            by_hand=self.by_hand(self.project.state_root),
         )
 
     def stack_terraform(self, *, teardown: bool = False, credentials: Mapping[str, str] | None = None) -> Terraform:
@@ -481,7 +493,6 @@ class Site:
             env={**self.terraform_env(), **(credentials or {})},
             variables=self.variables(teardown=teardown),
             var_files=self.project.var_files,
-            by_hand=self.by_hand(self.project.stack_root),
         )
 
     def stack_terraform_of(
@@ -499,7 +510,6 @@ class Site:
                 **({} if image is None else {"ami_id": image}),
             },
             var_files=self.project.var_files,
-            by_hand=self.by_hand(self.project.stack_root),
         )
 
     def offline_stack(self) -> Terraform:

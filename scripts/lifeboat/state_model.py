@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NewType
 
-from lifeboat.model import Address, Choice, RunId
+from lifeboat.model import Address, Choice, RunId, StateMark
 
 VersionId = NewType("VersionId", str)
 LockMode = Literal["both", "dynamodb", "lockfile"]
@@ -200,6 +200,35 @@ class RunSpan:
     last: datetime
     ended: datetime | None
     by: str | None
+
+
+# -- what is remembered of a state outside it ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownState:
+    """A state that was found sound, as it is written down in the other region: which one, when, by whom, in which run.
+
+    `account` is the AWS account whose state it is.
+    """
+
+    mark: StateMark
+    at: datetime
+    by: str
+    run: str
+    account: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What is remembered of a state: by this machine, and in the other region; None: nothing.
+
+    `unseen` says why the other region could not be asked: then `there` means nothing.
+    """
+
+    here: StateMark | None = None
+    there: KnownState | None = None
+    unseen: str = ""
 
 
 # -- what a state is held against, and which version is wanted -----------------------------------------------------------

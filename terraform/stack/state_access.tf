@@ -1,7 +1,11 @@
 # The state belongs to the other root, whose names are fixed; its key is known here by its alias only.
 locals {
   _state_bucket_arn = "arn:aws:s3:::${var.name}-tfstate-${var.account_id}-${var.region}"
+  _state_copies_arn = "arn:aws:s3:::${var.name}-tfstate-${var.account_id}-${var.dr_region}"
   _state_keys       = ["stack.tfstate", "state.tfstate"]
+
+  # Which state was found sound last, written down where nothing of the state reaches (docs/decisions/known-states.md).
+  _known_states = "known-states/${var.environment}/*"
 
   # What a dump notes of the stack that it was made beside: where things are, and the state's serial.
   _read_state_policy_json = jsonencode({
@@ -71,6 +75,35 @@ locals {
         Condition = {
           "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
           StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
+        }
+      },
+      {
+        Sid       = "FindCopiesAndWhatIsKnown"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource  = [local._state_copies_arn]
+        Condition = { StringLike = { "s3:prefix" = concat(local._state_keys, [local._known_states]) } }
+      },
+      {
+        Sid      = "ReadCopies"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = [for key in local._state_keys : "${local._state_copies_arn}/${key}"]
+      },
+      {
+        Sid      = "RememberSoundStates"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local._state_copies_arn}/${local._known_states}"]
+      },
+      {
+        Sid      = "UseTheKeyOfTheCopies"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = ["arn:aws:kms:${var.dr_region}:${var.account_id}:key/*"]
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+          StringEquals               = { "kms:ViaService" = "s3.${var.dr_region}.amazonaws.com" }
         }
       },
     ]

@@ -57,7 +57,7 @@ def test_a_lock_of_another_machine_is_told_at_once_and_waited_for(plain: PlainSi
     assert done[0] == f"{RUN} is given up"
     (line,) = [line for line in told.lines if "11-22" in line]
     assert line.startswith("the state is locked by eva@laptop for 4")
-    assert line.endswith("force-unlock -force 11-22")
+    assert line.endswith("lifeboat state unlock 11-22 -e x")
 
 
 def test_a_lock_of_another_machine_that_is_too_old_is_refused_at_once(plain: PlainSite) -> None:
@@ -68,7 +68,7 @@ def test_a_lock_of_another_machine_that_is_too_old_is_refused_at_once(plain: Pla
         recover.abort(plain.site(), Told(then=never), RUN)
 
     assert "if it is surely dead: " in refused.value.hint
-    assert refused.value.hint.endswith("force-unlock -force 11-22")
+    assert refused.value.hint.endswith("lifeboat state unlock 11-22 -e x")
 
 
 def test_a_lock_of_somebody_else_is_not_that_of_the_attempt(plain: PlainSite) -> None:

@@ -20,7 +20,7 @@ from tests.plain_sites import Told
 from tests.sick_states import BACKEND, CANARY, STACK, SickSite, md5, sick_site
 
 MODES: tuple[LockMode, ...] = ("dynamodb", "lockfile", "both")
-CHECKS = 5 + 2 * 10 + 5
+CHECKS = 5 + 2 * 11 + 5
 DIGESTS: tuple[LockMode, ...] = ("dynamodb", "both")
 
 
@@ -78,7 +78,7 @@ def test_one_root_alone_is_looked_at_where_it_is_named(make: Callable[[LockMode]
         json.loads(sick.run("state", "doctor", "-o", "json", "--root", root).stdout) for root in ("state", "stack")
     ]
 
-    assert [(one["expected"], one["executed"]) for one in found] == [(15, 15), (20, 20)]
+    assert [(one["expected"], one["executed"]) for one in found] == [(16, 16), (21, 21)]
     assert {check["root"] for check in found[0]["checks"]} == {None, "state"}
 
 
@@ -213,6 +213,13 @@ def no_replica(sick: SickSite) -> dict[str, str]:
     return {}
 
 
+def forgotten(sick: SickSite) -> dict[str, str]:
+    s3 = sick.site.client("s3", DR_REGION)
+    for entry in s3.list_objects_v2(Bucket=sick.replica, Prefix="known-states/")["Contents"]:
+        s3.delete_object(Bucket=sick.replica, Key=entry["Key"])
+    return {}
+
+
 def interrupted_restore(sick: SickSite) -> dict[str, str]:
     """Leave what a restore of serial 1 leaves that was killed between the state and the digest."""
     known = versions(sick)
@@ -237,7 +244,9 @@ ACCIDENTS = {
     ),
     "digest wrong": Accident(modes=DIGESTS, happens=wrong_digest, finds={"stack digest": RESTORE_3}),
     "digest write failed during an apply": Accident(
-        modes=DIGESTS, happens=digest_not_written, finds={"stack digest": "lifeboat state restore {s4}"}
+        modes=DIGESTS,
+        happens=digest_not_written,
+        finds={"stack digest": "lifeboat state restore {s4}", "stack memory": "lifeboat apply"},
     ),
     "truncated object": Accident(happens=truncated, finds={"stack readable": RESTORE_3}),
     "object of another lineage": Accident(happens=foreign, finds={"stack lineage": RESTORE_3}),
@@ -290,12 +299,16 @@ ACCIDENTS = {
         finds={
             "stack lock in the table": "lifeboat state unlock {lock} && lifeboat state restore {made}",
             "stack digest": "lifeboat state restore {made}",
+            "stack memory": "lifeboat apply",
         },
     ),
     "restore killed after its only write": Accident(
         modes=("lockfile",),
         happens=interrupted_restore,
-        finds={"stack lock file": "lifeboat state unlock {lock}"},
+        finds={"stack lock file": "lifeboat state unlock {lock}", "stack memory": "lifeboat apply"},
+    ),
+    "nothing written down in the other region": Accident(
+        happens=forgotten, finds={"stack memory": "lifeboat apply", "state memory": "lifeboat apply"}
     ),
 }
 EACH = [

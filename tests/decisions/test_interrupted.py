@@ -74,9 +74,9 @@ def test_a_digest_is_repaired_only_for_the_direct_successor(
         ((4, "a", "x"), None, None),
         ((4, "a", "x"), (4, "a", "x"), None),
         ((5, "a", "x"), (4, "a", "y"), None),  # another machine applied since
-        ((4, "a", "x"), (4, "a", "y"), "it is not the state of serial 4 that this machine last knew"),
-        ((3, "a", "x"), (4, "a", "y"), "its serial is 3, and this machine last knew 4"),
-        ((9, "b", "x"), (4, "a", "y"), "its lineage is b, and this machine last knew a"),
+        ((4, "a", "x"), (4, "a", "y"), "it is not the state of serial 4 that was known last"),
+        ((3, "a", "x"), (4, "a", "y"), "its serial is 3, and 4 was known last"),
+        ((9, "b", "x"), (4, "a", "y"), "its lineage is b, and a was known last"),
         (None, None, "it is not a Terraform state"),
     ],
 )

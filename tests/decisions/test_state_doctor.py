@@ -16,6 +16,7 @@ from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
     RESTORING,
     Holding,
+    KnownState,
     Life,
     LockPlace,
     OwnedThing,
@@ -78,6 +79,12 @@ def place(root: StateRoot = StateRoot.STACK, *, keeps_digest: bool = True) -> St
     return StatePlace(root=root, bucket="bucket", key=key, region="eu-west-1", keeps_digest=keeps, replica=False)
 
 
+def known(serial: int, lineage: str = "ours", md5: str = "") -> KnownState:
+    """Return what the other region remembers."""
+    mark = StateMark(serial=serial, lineage=lineage, md5=md5 or f"{serial:032x}")
+    return KnownState(mark=mark, at=LONG_AGO, by="eva@laptop", run="r", account="123456789012")
+
+
 def of_root(root: StateRoot = StateRoot.STACK, **more: Any) -> RootSeen:
     """Return a root with which all is well: serials 1 to 5."""
     given: dict[str, Any] = {
@@ -89,6 +96,7 @@ def of_root(root: StateRoot = StateRoot.STACK, **more: Any) -> RootSeen:
         "item": Look(),
         "file": Look(),
         "remembered": Look(found=StateMark(serial=5, lineage="ours", md5=f"{5:032x}")),
+        "known": Look(found=known(5)),
         "left": Look(),
     }
     return RootSeen(**{**given, **more})
@@ -126,7 +134,7 @@ def verdict(seen: Observation, check: str, root: StateRoot | None = None) -> Ver
 def test_with_a_sound_state_every_check_is_made_and_there_is_no_finding() -> None:
     found = state_doctor.diagnose(observation())
 
-    assert (found.expected, found.executed) == (26, 26)
+    assert (found.expected, found.executed) == (28, 28)
     assert [(v.check, v.root) for v in found.verdicts] == [
         *((name, None) for name in SHARED),
         *((name, root) for root in StateRoot for name in OF_A_ROOT),
@@ -141,17 +149,24 @@ def _looks(seen: Any) -> list[str]:
     return [field.name for field in fields(seen) if isinstance(getattr(seen, field.name), Look)]
 
 
+NOTHING = {
+    "entries": Look(found=()),
+    "copies": Look(found=()),
+    "digest": Look(),
+    "remembered": Look(),
+    "known": Look(),
+}
 SICK = {
     "sound": observation,
     "deleted": lambda: observation(stack=of_root(entries=Look(found=(marker(), version(5))))),
     "never there": lambda: observation(
-        stack=of_root(entries=Look(found=()), copies=Look(found=()), digest=Look(), remembered=Look()),
+        stack=of_root(**NOTHING),
         kinds=(KindSeen(kind="aws_instance", things=Look(found=())),),
     ),
     "no bucket": lambda: observation(
         bucket=Look(),
-        stack=of_root(entries=Look(), copies=Look(found=()), remembered=Look()),
-        backend=of_root(StateRoot.BACKEND, entries=Look(), copies=Look(found=()), remembered=Look()),
+        stack=of_root(entries=Look(), copies=Look(found=()), remembered=Look(), known=Look()),
+        backend=of_root(StateRoot.BACKEND, entries=Look(), copies=Look(found=()), remembered=Look(), known=Look()),
     ),
     "no table": lambda: observation(table=Look(), stack=of_root(digest=Look())),
     "damaged": lambda: observation(stack=of_root(entries=entries(damaged(6), version(5)))),
@@ -172,7 +187,7 @@ def test_whatever_may_not_be_looked_at_is_told_and_never_taken_for_absent(sick: 
 
     found = [state_doctor.diagnose(one) for one in blinded]
 
-    assert len(found) == 6 + 6 + 7 + 1
+    assert len(found) == 6 + 7 + 8 + 1
     assert all(any("cannot look: AccessDenied" in line for line in one.unseen) for one in found)
     assert all(one.executed < one.expected == len(one.verdicts) for one in found)
     assert not any(
@@ -219,7 +234,6 @@ def things(*names: str) -> tuple[KindSeen, ...]:
     return (KindSeen(kind="aws_eip", things=Look(found=found)),)
 
 
-NOTHING = {"entries": Look(found=()), "copies": Look(found=()), "digest": Look(), "remembered": Look()}
 NO_BUCKET = {**NOTHING, "entries": Look()}
 KNOWN_7 = Look(found=StateMark(serial=7, lineage="ours", md5=f"{7:032x}"))
 ANOTHER_5 = Look(found=StateMark(serial=5, lineage="ours", md5=f"{99:032x}"))
@@ -483,7 +497,8 @@ FINDINGS = {
     "every version gone, and copied": Case(
         seen=observation(stack=of_root(entries=Look(found=()))),
         check="object",
-        says="although this machine last knew serial 5, copy has copies of it, there is a digest of it",
+        says="although this machine last knew serial 5, serial 5 was written down at 2026-02-28 03:00:00Z by eva@laptop"
+        " (run r), copy has copies of it, there is a digest of it",
         command="lifeboat state restore --from-replica",
     ),
     "every version of root 1 gone": Case(
@@ -531,7 +546,9 @@ FINDINGS = {
     ),
     "of another lineage, which nobody remembers": Case(
         seen=observation(
-            stack=of_root(entries=entries(version(9, lineage="theirs"), version(5), version(4)), remembered=Look())
+            stack=of_root(
+                entries=entries(version(9, lineage="theirs"), version(5), version(4)), remembered=Look(), known=Look()
+            )
         ),
         check="lineage",
         says="of another lineage (theirs, not ours)",
@@ -571,6 +588,54 @@ FINDINGS = {
         says="this machine last knew 7",
         command="lifeboat state list",
     ),
+    "a lower serial than the other region remembers, in the copy still": Case(
+        seen=observation(
+            stack=of_root(remembered=Look(), known=Look(found=known(7)), copies=entries(version(7), version(5)))
+        ),
+        check="serial",
+        says="the serial goes backwards: 5 on top, and the other region remembers 7",
+        command="lifeboat state restore --from-replica",
+    ),
+    "another lineage than the other region remembers": Case(
+        seen=observation(
+            stack=of_root(
+                entries=entries(version(9, lineage="theirs"), version(8, lineage="theirs"), version(5)),
+                remembered=Look(),
+            )
+        ),
+        check="lineage",
+        says="of another lineage (theirs, not ours)",
+        command="lifeboat state restore v5",
+    ),
+    "the other region does not remember": Case(
+        seen=observation(stack=of_root(known=Look())),
+        check="memory",
+        severity=Severity.WARNING,
+        says="copy does not remember the state (serial 5)",
+        command="lifeboat apply",
+    ),
+    "the other region remembers an older one": Case(
+        seen=observation(stack=of_root(known=Look(found=known(4)))),
+        check="memory",
+        severity=Severity.WARNING,
+        says="by eva@laptop (run r), and the state has gone on to serial 5",
+        command="lifeboat apply",
+    ),
+    "every version gone, which only the other region remembers": Case(
+        seen=observation(stack=of_root(**{**NOTHING, "known": Look(found=known(7))}), kinds=things("eip-1")),
+        check="object",
+        says="although serial 7 was written down at 2026-02-28 03:00:00Z by eva@laptop (run r), things exist",
+        command="terraform -chdir=stack import ADDRESS eip-1",
+    ),
+    "no bucket and no copy, of what the other region remembers": Case(
+        seen=observation(
+            bucket=Look(), stack=of_root(**{**NO_BUCKET, "known": Look(found=known(7))}), backend=LOST, kinds=things()
+        ),
+        check="bucket",
+        root=None,
+        says="there is no bucket bucket in eu-west-1, nor a copy in copy",
+        command="terraform -chdir=stack import ADDRESS ID",
+    ),
     "a working copy of root 1 that is ahead": Case(
         seen=observation(backend=of_root(StateRoot.BACKEND, remembered=KNOWN_7)),
         check="serial",
@@ -582,12 +647,13 @@ FINDINGS = {
         seen=observation(
             stack=of_root(
                 remembered=ANOTHER_5,
+                known=Look(found=known(5, md5=f"{99:032x}")),
                 entries=entries(version(5), version(5, version_id=VersionId("first"), md5=f"{99:032x}"), version(4)),
             )
         ),
         check="serial",
         severity=Severity.WARNING,
-        says="it is not the state of serial 5 that this machine last found sound",
+        says="it is not the state of serial 5 that was last found sound",
         command="lifeboat state restore first",
     ),
     "no digest": Case(
@@ -719,7 +785,7 @@ NEAR_MISSES: dict[str, tuple[Observation, str, StateRoot | None, str]] = {
         "5, the highest of 1 versions",
     ),
     "another machine applied since": (
-        observation(stack=of_root(remembered=Look(found=StateMark(serial=4, lineage="ours", md5="4")))),
+        observation(stack=of_root(remembered=Look(found=StateMark(serial=4, lineage="ours", md5="4")), known=Look())),
         "serial",
         StateRoot.STACK,
         "5, the highest of 5 versions; this machine last knew 4",
@@ -731,16 +797,47 @@ NEAR_MISSES: dict[str, tuple[Observation, str, StateRoot | None, str]] = {
         "5, the highest of 2 versions",
     ),
     "nobody remembers, and all are of one lineage": (
-        observation(stack=of_root(remembered=Look())),
+        observation(stack=of_root(remembered=Look(), known=Look())),
         "lineage",
         StateRoot.STACK,
-        "ours, as in most of its versions; nothing here remembers it",
+        "ours, as in most of its versions; nothing remembers it",
+    ),
+    "this machine alone remembers": (
+        observation(stack=of_root(known=Look())),
+        "lineage",
+        StateRoot.STACK,
+        "ours, as this machine remembers",
+    ),
+    "this machine remembers another lineage than the other region": (
+        observation(stack=of_root(remembered=Look(found=StateMark(serial=9, lineage="old", md5="9")))),
+        "lineage",
+        StateRoot.STACK,
+        "ours, as the other region remembers",
+    ),
+    "what is sound is remembered": (
+        observation(),
+        "memory",
+        StateRoot.STACK,
+        "serial 5, written down at 2026-02-28 03:00:00Z by eva@laptop (run r)",
+    ),
+    "an apply is under way": (
+        observation(stack=of_root(known=Look(found=known(3)), **locked(LIVES))),
+        "memory",
+        StateRoot.STACK,
+        "serial 3, written down at 2026-02-28 03:00:00Z by eva@laptop (run r); the state is just worked on:"
+        " its process 7 works on this machine",
+    ),
+    "no bucket to remember it in": (
+        observation(replica_bucket=Look(), stack=of_root(known=Look(), copies=Look())),
+        "memory",
+        StateRoot.STACK,
+        "there is no replica bucket",
     ),
     "no output says whose it is": (
         observation(stack=of_root(entries=entries(version(5, facts=facts(5, environment=None)), version(4)))),
         "lineage",
         StateRoot.STACK,
-        "ours, as this machine remembers",
+        "ours, as the other region remembers",
     ),
     "a damaged version below": (
         observation(stack=of_root(entries=entries(version(5), damaged(4), version(3)))),

@@ -324,7 +324,7 @@ def reset(scene: Scene) -> None:
         work = rehearsal.root / ".lifeboat" / "local"
         for name in ("runs", "journals"):
             shutil.rmtree(work / name, ignore_errors=True)
-        for name in ("holder.json", "last-good.json"):
+        for name in ("holder.json", "last-good.json", "known-state.json"):
             (work / name).unlink(missing_ok=True)
 
 

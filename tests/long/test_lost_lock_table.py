@@ -31,7 +31,7 @@ def test_a_deleted_lock_table_is_made_again_for_the_state_that_this_machine_know
     for done in refused:
         assert f"there is no lock table {table}" in passed(done, 3).stderr
         assert "next: lifeboat apply -e local makes it again" in done.stderr
-    assert "and this machine last knew another" in passed(doubted, 11).stderr
+    assert "and another was known last" in passed(doubted, 11).stderr
     assert "the lock table app-local-tflock is gone; the state s3://" in passed(mended).stderr
     assert "wrote the digest of the state (serial " in mended.stderr
     assert json.loads(known.read_text())["lineage"] != "another"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import permissions
 from tests.modules.terraform_runs import DEADLINE_SECONDS, Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,44 @@ def test_no_data_source_waits_for_the_apply_or_asks_aws(environment: str, reques
     sources = {resource["type"] for resource in _resources(plan["configuration"]["root_module"], "data")}
 
     assert sources <= {"aws_iam_policy_document"}
+
+
+def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_copy(staging: dict[str, Any]) -> None:
+    policy = _planned(staging, 'module.recovery_roles.aws_iam_role_policy.given["restore_operator/state"]')["policy"]
+    copies = "arn:aws:s3:::app-staging-tfstate-123456789012-eu-central-1"
+    stack, state = f"{copies}/known-states/staging/stack.json", f"{copies}/stack.tfstate"
+    key = "arn:aws:kms:eu-central-1:123456789012:key/k"
+    through = {"kms:ResourceAliases": ["alias/app-staging-tfstate"], "kms:ViaService": "s3.eu-central-1.amazonaws.com"}
+
+    def may(action: str, resource: str, **context: Any) -> bool:
+        return permissions.allows([json.loads(policy)], action, resource, context)
+
+    def finds(action: str, prefix: str) -> bool:
+        return may(action, copies, **{"s3:prefix": prefix})
+
+    assert [may("s3:GetObject", one) for one in (stack, state)] == [True, True]
+    assert [may("s3:PutObject", one) for one in (stack, state)] == [True, False]
+    assert [may("s3:DeleteObject", one) for one in (stack, state)] == [False, False]
+    assert not may("s3:PutObject", f"{copies}/known-states/production/stack.json")
+    assert finds("s3:ListBucket", "known-states/staging/stack.json")
+    assert finds("s3:ListBucketVersions", "stack.tfstate")
+    assert not finds("s3:ListBucket", "")
+    assert may("s3:GetObjectVersion", state)
+    assert [may(action, key, **through) for action in ("kms:Decrypt", "kms:GenerateDataKey")] == [True, True]
+    assert not may("kms:Decrypt", key)
+
+
+def test_the_policies_of_who_restores_fit_into_a_role(staging: dict[str, Any]) -> None:
+    inline = [
+        change["change"]["after"].get("policy")
+        for change in staging["resource_changes"]
+        if change["address"].startswith("module.recovery_roles.aws_iam_role_policy.")
+        and '"restore_operator' in change["address"]
+    ]
+    known = [json.dumps(json.loads(policy), separators=(",", ":")) for policy in inline if policy is not None]
+
+    assert len(known) >= 2
+    assert sum(map(len, known)) <= permissions.INLINE_CHARACTERS
 
 
 def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]) -> None:

@@ -220,6 +220,18 @@ run "a_user_of_the_state_can_delete_locks_only" {
     condition     = !anytrue(flatten([for statement in jsondecode(output.iam_policy_json).Statement : [for action in statement.Action : endswith(action, "*") || action == "s3:DeleteObjectVersion"]]))
     error_message = "The policy has wildcard actions or deletes versions."
   }
+
+  assert {
+    condition = flatten([for statement in jsondecode(output.iam_policy_json).Statement : statement.Resource if statement.Sid == "RememberSoundStates"]) == [
+      "arn:aws:s3:::app-test-tfstate-123456789012-eu-central-1/known-states/test/*",
+    ]
+    error_message = "The policy lets its holder write more into the DR region than what is known of the states."
+  }
+
+  assert {
+    condition     = !anytrue(flatten([for statement in jsondecode(output.iam_policy_json).Statement : [for resource in statement.Resource : contains(statement.Action, "s3:PutObject") && endswith(resource, "eu-central-1/stack.tfstate")]]))
+    error_message = "The policy lets its holder write over the copies of a state."
+  }
 }
 
 run "the_state_says_what_protects_it" {

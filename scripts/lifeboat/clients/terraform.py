@@ -70,7 +70,6 @@ class Running:
     process: subprocess.Popen[bytes]
     events: Path
     deadline: float
-    by_hand: str = "terraform"
     inputs: tuple[Path, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -142,7 +141,7 @@ class Running:
     def failure(self) -> Exception:
         """Return the error that Terraform's diagnostics amount to; an apply that began has stopped part-way."""
         wrong = _wrong_inputs(self.diagnostics, self.inputs)
-        error = wrong or failure(self.what, self.diagnostics, self.events, by_hand=self.by_hand)
+        error = wrong or failure(self.what, self.diagnostics, self.events)
         if not self.what.startswith("terraform apply") or isinstance(error, Locked):
             return error
         return StoppedPartWay(
@@ -204,7 +203,6 @@ class Terraform:
         var_files: Sequence[Path] = (),
         settings: Path | None = None,
         state: Path | None = None,
-        by_hand: str = "terraform",
         redact: Callable[[str], str] = redacted,
     ) -> None:
         self.root = root
@@ -221,7 +219,6 @@ class Terraform:
         self._var_files = [str(path) for path in var_files]
         # What the operator writes its inputs in, for the hint: the var-files, or the file that `variables` come from.
         self._written_in = tuple(var_files) or (() if settings is None else (settings,))
-        self._by_hand = by_hand
         self._redact = redact
         self._arguments = _Arguments(
             working_dir=str(root), terraform_bin_path=env.get("LIFEBOAT_TERRAFORM", "terraform")
@@ -342,7 +339,6 @@ class Terraform:
             process=process,
             events=events,
             deadline=deadline,
-            by_hand=self._by_hand,
             inputs=self._written_in,
         )
 
@@ -366,7 +362,7 @@ class Terraform:
             raise TerraformFailed(f"{what} did not end within {seconds:.0f} s") from error
         if done.returncode != 0:
             text = self._redact((done.stderr + done.stdout).decode(errors="replace")).strip()
-            raise failure(what, [Diagnostic(severity="error", summary=text)], None, by_hand=self._by_hand)
+            raise failure(what, [Diagnostic(severity="error", summary=text)], None)
         return done.stdout.decode()
 
 
@@ -394,11 +390,8 @@ def version(*, seconds: float = programs.ANSWER_SECONDS) -> FoundVersion:
     return FoundVersion(numbers=(int(numbers[2]), int(numbers[3]), int(numbers[4])), words=numbers[1])
 
 
-def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *, by_hand: str) -> Exception:
-    """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure.
-
-    `by_hand` is how the operator's shell calls this Terraform, for the hint.
-    """
+def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -> Exception:
+    """Return Terraform's errors as one of ours: a lock held by somebody, a provider not to be had, or a failure."""
     errors = [d for d in diagnostics if d.severity == "error"]
     text = "\n".join(f"{d.summary}\n{d.detail}" for d in errors)
     found = dict(_LOCK_FIELD.findall(text))
@@ -406,7 +399,7 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None, *
         return Locked(
             f"the state is locked by {found.get('Who', 'an unknown holder')}"
             f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found['ID']})",
-            hint=f"wait for it; if that process is surely dead: {by_hand} force-unlock -force {found['ID']}",
+            hint=f"wait for it; if that process is surely dead: lifeboat state unlock {found['ID']}",
         )
     if _DIGEST.search(text):
         return IntegrityFailure(

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from lifeboat.clients import last_good, probe, run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import names, plans
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import ApprovalMissing
 from lifeboat.model import Agree, App, AssetRow, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import allowed, outputs, preflight, public_name, rehearsal, repair
+from lifeboat.stack import allowed, known_states, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
@@ -31,6 +32,7 @@ class Applied:
     answers: str | None
     public: PublicAnswer | None  # None where the application has no public name, or does not answer at all
     unproven: tuple[str, ...]  # what keeps clients of the public name from the instance that was applied
+    unremembered: tuple[str, ...]  # of which states the other region does not know that they are sound
     stages: list[tuple[str, float]]
 
     @property
@@ -39,28 +41,41 @@ class Applied:
         return not (self.state_plan.empty and self.stack_plan.empty)
 
 
-def run(site: Site, tell: Teller, agree: Agree) -> Applied:
+def run(site: Site, tell: Teller, agree: Agree, purpose: Purpose = Purpose.APPLY) -> Applied:
     """Apply both roots and return what is now protected; raises before any change where something is wrong."""
     preflight.require(site, tell)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, "apply", patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat apply -e {site.project.env}"):
-            return _apply(work, agree)
+            return _apply(work, agree, purpose)
 
 
-def _apply(work: Applying, agree: Agree) -> Applied:
+def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
     site, stages = work.site, work.stages
     check = work.start_check() if not site.root_state_file.exists() else None
     with stages.timed("local cloud"):
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
+    _require_known(work, agree, purpose)
     ready = site.root_store().usable()
     # Where there is no lock table yet, there is nothing either that two could change at once.
     with ExitStack() as held:
         if ready:
             work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
+            if purpose is Purpose.FIRST_APPLY:
+                repair.begin_anew(site, work.tell)
         return _both_roots(work, agree, check, held)
+
+
+def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
+    """Raise Refused where a state is not the one that is remembered; ask where root 1's is to begin anew."""
+    passed = known_states.require(work.site, purpose, known_states.BOTH)
+    for remark in passed.remarks:
+        work.tell.warn(remark)
+    if passed.to_agree:
+        agree(passed.to_agree)
+        work.keep_root = known_states.keep_agreed
 
 
 def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitStack) -> Applied:
@@ -111,6 +126,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         work.give_root_state(root_store)
     with stages.timed("check"):
         work.check_state()
+        work.check_root_state()
         recovery = outputs.recovery(stack_store)
         rows = outputs.protection_table(site, recovery)
         repair.done(site, work.run)
@@ -131,6 +147,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         answers=answers,
         public=public,
         unproven=unproven,
+        unremembered=tuple(work.unremembered),
         stages=stages.ended,
     )
 

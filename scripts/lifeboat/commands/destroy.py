@@ -10,10 +10,11 @@ from lifeboat.clients import known_state, restore_tests, run_files, state_store
 from lifeboat.clients.terraform import Running
 from lifeboat.clients.waiting import Patience, until
 from lifeboat.decisions import plans
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
-from lifeboat.stack import preflight, rehearsal, repair
+from lifeboat.stack import known_states, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 GOING_SECONDS = 1800.0  # RDS takes 5 to 15 minutes to delete an instance
@@ -80,6 +81,7 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
 def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
     site, local = work.site, work.site.local_cloud()
     store = site.stack_store()
+    known_states.require(site, Purpose.DESTROY, known_states.STACK)
     if store.keeps_digest and store.body() is not None:
         repair.require_table(site)
     lost = repair.run(site, work.tell, work.run)
@@ -124,6 +126,8 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
     with stages.timed("destroy"):
         plan = _start_destroy_plan(work).planned()
         work.wait([work.start_apply(work.stack, "stack")], total=steps(plan))
+    # The state stays, of this lineage and with nothing in it: the next apply begins from it.
+    work.check_state()
     return plan
 
 

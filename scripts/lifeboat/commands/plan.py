@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, preflight, repair
+from lifeboat.stack import allowed, known_states, preflight, repair
 from lifeboat.views import Teller
 
 _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
@@ -53,7 +54,7 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             events = folder / "stack.jsonl"
             running = terraform.plan(out=folder / "stack.plan", events=events, seconds=minutes * 60)
             return Planned(plans=_planned([(allowed.STACK, running)]), offline=True)
-        both = _both(site, folder, minutes)
+        both = _both(site, tell, folder, minutes)
         return Planned(plans=both, offline=False, refusals=_refusals(site, both))
 
 
@@ -67,7 +68,7 @@ def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, 
     return tuple(found)
 
 
-def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
+def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
     cloud = site.local_cloud()
     if cloud is not None and cloud.health() is None:
         raise Unreachable(
@@ -76,13 +77,13 @@ def _both(site: Site, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...
         )
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
+    for remark in known_states.require(site, Purpose.PLAN, known_states.BOTH).remarks:
+        tell.warn(remark)
     if not site.root_store().bucket_exists():
         raise NothingFits(
             f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",
             hint=f"lifeboat apply -e {site.project.env} makes it; lifeboat plan --offline checks the configuration alone",
         )
-    repair.require_state(site, site.root_store())
-    repair.require_state(site, site.stack_store())
     if site.stack_store().keeps_digest:
         repair.require_table(site)
     # The bucket's state of root 1 counts, not what an earlier apply left on this machine.

@@ -18,6 +18,7 @@ from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     Agree,
@@ -44,7 +45,7 @@ from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import known_states, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
@@ -68,7 +69,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     """Look at every step and at what Terraform would do; nothing is changed and nobody is kept out."""
     preflight.require(site, tell)
     preflight.require_account(site)
-    _require_backend(site)
+    remarks = _require_backend(site)
     _require_none_open(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
@@ -83,7 +84,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
         expected=timings.expected(_past(site)),
         plan=plan,
         refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
-        remarks=[*c.remarks, *(f"asks before it does this: {line}" for line in asked)],
+        remarks=[*remarks, *c.remarks, *(f"asks before it does this: {line}" for line in asked)],
     )
 
 
@@ -148,7 +149,8 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
             rehearsal.start(site, tell, but=this_run.run)
             preflight.require_account(site)
-            _require_backend(site)
+            for remark in _require_backend(site):
+                tell.warn(remark)
             with site.lease(run, tell.say).held() as held:
                 work.fence = held
                 journal = site.journal(run)
@@ -284,8 +286,10 @@ def _to_commit(c: Recovering) -> str:
     return f"git add {name} && git commit -m 'Recovered from {c.image}' -- {name} && git push"
 
 
-def _require_backend(site: Site) -> None:
+def _require_backend(site: Site) -> tuple[str, ...]:
+    """Return what to tell loudly of the state to recover with; raises where there is none, or not the one that is known."""
     repair.require_own(site, site.stack_store())
+    passed = known_states.require(site, Purpose.RECOVER, known_states.STACK)
     if site.stack_store().body() is not None:
         repair.require_table(site)
     if not site.root_store().usable():
@@ -295,7 +299,7 @@ def _require_backend(site: Site) -> None:
             " recovered",
             hint=f"lifeboat apply -e {site.project.env}",
         )
-    repair.require_state(site, site.stack_store())
+    return passed.remarks
 
 
 # -- going on ----------------------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from typing import Any
 
 from lifeboat.clients import run_files
 from lifeboat.decisions import generations, plans, retirement
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Failed, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Recovery, RunId, Teller
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import database_copies, known_states, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 _SNAPSHOT_LIMIT = timedelta(hours=6)
@@ -89,7 +90,8 @@ def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
             rehearsal.start(site, tell, but=this_run.run)
             preflight.require_account(site)
             repair.require_own(site, site.stack_store())
-            repair.require_state(site, site.stack_store())
+            for remark in known_states.require(site, Purpose.APPLY, known_states.STACK).remarks:
+                tell.warn(remark)
             outputs.recovery(site.stack_store())  # where nothing was applied, there is no table for a lease either
             with site.lease(this_run.run, tell.say).held() as work.fence:
                 found = preview(site, generation)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lifeboat.clients import known_state, state_versions
+from lifeboat.clients import state_versions
 from lifeboat.clients.state_versions import StateVersions
 from lifeboat.decisions import state_diff, state_documents, state_history
 from lifeboat.decisions.state_documents import StateDocument
 from lifeboat.errors import IntegrityFailure, NothingFits, Unreachable
 from lifeboat.model import RunId
 from lifeboat.site import Site
+from lifeboat.stack import known_states
 from lifeboat.state_model import (
     StateDiff,
     StateEntry,
@@ -43,9 +44,8 @@ def versions(site: Site, source: Source) -> StateVersions:
 
 
 def whose(site: Site, root: StateRoot) -> Whose:
-    """Return what a state of this environment is held against: its name, and the lineage that this machine remembers."""
-    mark = known_state.read(site.project.work) if root is StateRoot.STACK else None
-    return Whose(environment=site.project.env, lineage=None if mark is None else mark.lineage)
+    """Return what a state of this environment is held against: its name, and the lineage that is remembered."""
+    return known_states.whose(site, root)
 
 
 # -- listing -----------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Agree, StateMark, Teller
 from lifeboat.site import Site
-from lifeboat.stack import holding
-from lifeboat.state_model import LockPlace, OwnedThing, StateEntry, StateLock, StateRoot
+from lifeboat.stack import holding, known_states
+from lifeboat.state_model import KnownState, LockPlace, OwnedThing, StateEntry, StateLock, StateRoot
 
 _Found = TypeVar("_Found")
 _GITLAB_SECONDS = 20.0
@@ -110,6 +110,7 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
         item=_looked(lambda: locked(locks.item)),
         file=_looked(lambda: locked(locks.file)),
         remembered=_looked(lambda: _remembered(site, root)),
+        known=_looked(lambda: _known(site, root)),
         left=_looked(lambda: _left(site, root)),
     )
 
@@ -139,6 +140,13 @@ def _remembered(site: Site, root: StateRoot) -> StateMark | None:
     if mark is None and path.exists():
         raise IntegrityFailure(f"{path} cannot be read, which says what this machine last knew")
     return mark
+
+
+def _known(site: Site, root: StateRoot) -> KnownState | None:
+    memory = known_states.remembered(site, root)
+    if memory.unseen:
+        raise Unreachable(memory.unseen)
+    return memory.there
 
 
 def _left(site: Site, root: StateRoot) -> LeftState | None:

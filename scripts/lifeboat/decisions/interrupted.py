@@ -60,7 +60,7 @@ def digest_repair(versions: Sequence[StateVersion], digest: str | None) -> Diges
 def doubt(found: StateMark | None, known: StateMark | None, versions: Iterable[StateVersion]) -> str | None:
     """Return why a state whose digest is lost must not be given a new one unseen; None where nothing speaks against it.
 
-    `known` is what this machine last found sound, `versions` are the newest of its object. A digest is there to tell an
+    `known` is what was last found sound, `versions` are the newest of its object. A digest is there to tell an
     older state from the newest: where it is lost, lineage and serial are what is left to tell it by.
     """
     if found is None:
@@ -74,11 +74,11 @@ def doubt(found: StateMark | None, known: StateMark | None, versions: Iterable[S
     if known is None:
         return None
     if found.lineage != known.lineage:
-        return f"its lineage is {found.lineage}, and this machine last knew {known.lineage}"
+        return f"its lineage is {found.lineage}, and {known.lineage} was known last"
     if found.serial < known.serial:
-        return f"its serial is {found.serial}, and this machine last knew {known.serial}"
+        return f"its serial is {found.serial}, and {known.serial} was known last"
     if found.serial == known.serial:
-        return f"it is not the state of serial {known.serial} that this machine last knew"
+        return f"it is not the state of serial {known.serial} that was known last"
     return None
 
 

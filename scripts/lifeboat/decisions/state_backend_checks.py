@@ -20,7 +20,7 @@ def bucket(seen: Observation) -> Outcome:
     if seen.bucket.found is not None:
         return verdicts.good(f"{place.bucket} in {place.region} answers")
     # What cannot be seen may be there: then it is no first apply.
-    signs = [look for root in seen.roots for look in (root.copies, root.remembered)]
+    signs = [look for root in seen.roots for look in (root.copies, root.remembered, root.known)]
     if hidden := verdicts.unseen(*signs, seen.recorded, *(kind.things for kind in seen.kinds)):
         return hidden
     found = f"there is no bucket {place.bucket} in {place.region}"
@@ -32,7 +32,7 @@ def bucket(seen: Observation) -> Outcome:
             "the bucket, with the state in it: an apply would make everything a second time",
             " && ".join([*_bucket_made(seen), *restores]),
         )
-    if any(root.remembered.found for root in seen.roots) or seen.strangers:
+    if any(root.remembered.found or root.known.found for root in seen.roots) or seen.strangers:
         return verdicts.critical(
             f"{found}, nor a copy in {seen.replica_name}",
             "the bucket, with the state in it: an apply would make everything a second time",

@@ -53,6 +53,7 @@ OF_A_ROOT: dict[str, Callable[[Observation, RootSeen], Outcome]] = {
     "terraform version": itself.terraform_version,
     "lineage": itself.lineage,
     "serial": itself.serial,
+    "memory": itself.memory,
     "digest": against.digest,
     "replica": against.replica,
 }

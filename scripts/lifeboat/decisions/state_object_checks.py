@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lifeboat.decisions import state_history, state_mending
+from lifeboat.decisions import known_states, state_history, state_mending
 from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_observation import LeftState, Observation, RootSeen
@@ -45,11 +45,16 @@ def _never(seen: Observation, root: RootSeen, danger: str) -> Outcome:
     """Judge a state of which nothing is left at all: was there one?"""
     where = root.place.url
     stack = root.root is StateRoot.STACK
-    looks = [root.remembered, root.copies, *([root.digest] if root.place.keeps_digest else [])]
+    looks = [root.remembered, root.known, root.copies, *([root.digest] if root.place.keeps_digest else [])]
     if hidden := verdicts.unseen(*looks, *([seen.recorded, *(kind.things for kind in seen.kinds)] if stack else [])):
         return hidden
     signs = [
         *([f"this machine last knew serial {root.remembered.found.serial}"] if root.remembered.found else []),
+        *(
+            [f"serial {root.known.found.mark.serial} was {known_states.noted(root.known.found)}"]
+            if root.known.found
+            else []
+        ),
         *([f"{seen.replica_name} has copies of it"] if root.copies.found else []),
         *(["there is a digest of it"] if root.digest.found else []),
         *(["things exist that bear our tags"] if stack and seen.strangers else []),
@@ -109,14 +114,11 @@ def lineage(seen: Observation, root: RootSeen) -> Outcome:
     ours = state_history.lineage(root.history.entries, whose)
     why = state_history.foreign(root.state, ours, whose)
     if why is None:
-        known = (
-            "as this machine remembers" if whose.lineage else "as in most of its versions; nothing here remembers it"
-        )
-        return verdicts.good(f"{root.state.lineage}, {known}")
+        return verdicts.good(f"{root.state.lineage}, {_as_whom(root)}")
     if state_mending.sound(seen, root) is None and state_mending.sound_copy(seen, root) is None:
         return verdicts.critical(
             f"the state on top is not this environment's: {why}, and no version is",
-            f"a state of the lineage {ours}: either this machine remembers that of another one, or every version was replaced",
+            f"a state of the lineage {ours}: either what is remembered is of another one, or every version was replaced",
             f"{state_mending.LIST}{state_mending.options(root)}",
         )
     return verdicts.critical(
@@ -126,11 +128,18 @@ def lineage(seen: Observation, root: RootSeen) -> Outcome:
     )
 
 
+def _as_whom(root: RootSeen) -> str:
+    """Return who says that a lineage is right."""
+    if root.known.found is not None:
+        return "as the other region remembers"
+    return "as this machine remembers" if root.remembered.found else "as in most of its versions; nothing remembers it"
+
+
 def serial(seen: Observation, root: RootSeen) -> Outcome:
     """Is it the newest that ever was?"""
     if hidden := verdicts.unseen(root.entries, root.remembered):
         return hidden
-    top, state, known = root.top, root.state, root.remembered.found
+    top, state, known = root.top, root.state, known_states.counting(root.memory)
     if top is None or state is None:
         return verdicts.moot("there is no state that can be read")
     same = [e for e in root.history.entries if e.facts is not None and e.facts.lineage == state.lineage]
@@ -145,13 +154,43 @@ def serial(seen: Observation, root: RootSeen) -> Outcome:
         )
     if known is None or known.lineage != state.lineage or (known.serial, known.md5) == (state.serial, top.md5):
         return verdicts.good(
-            f"{state.serial}, the highest of {len(same)} versions" + ("" if known else "; nothing here remembers it")
+            f"{state.serial}, the highest of {len(same)} versions" + ("" if known else "; nothing remembers it")
         )
     if state.serial > known.serial:
-        return verdicts.good(
-            f"{state.serial}, the highest of {len(same)} versions; this machine last knew {known.serial}"
-        )
+        return verdicts.good(f"{state.serial}, the highest of {len(same)} versions; {_last_knew(root)} {known.serial}")
     return _behind_memory(root, state, known)
+
+
+def _last_knew(root: RootSeen) -> str:
+    return "this machine last knew" if known_states.here_alone(root.memory) else "the other region remembers"
+
+
+def memory(seen: Observation, root: RootSeen) -> Outcome:
+    """Does the other region remember the state that is on top, so that its loss would be noticed anywhere?"""
+    if hidden := verdicts.unseen(root.known, root.entries, seen.replica_bucket):
+        return hidden
+    known, state = root.known.found, root.state
+    if seen.replica_bucket.found is None:
+        return verdicts.moot("there is no replica bucket")
+    said = "" if known is None else f"serial {known.mark.serial}, {known_states.noted(known)}"
+    if state is None:
+        return verdicts.moot(said or "there is no state that can be read")
+    if known is None:
+        return verdicts.warning(
+            f"{seen.replica_name} does not remember the state (serial {state.serial}): a machine that never saw it would take"
+            " its loss for a first apply",
+            "the last sound state written down there",
+            "lifeboat apply",
+        )
+    if known.mark.lineage != state.lineage or known.mark.serial >= state.serial:
+        return verdicts.good(said)  # where they contradict each other, lineage and serial say so
+    if root.worker is not None:
+        return verdicts.good(f"{said}; the state is just worked on: {root.worker.holding.why}")
+    return verdicts.warning(
+        f"{said}, and the state has gone on to serial {state.serial}",
+        "the last sound state written down there",
+        "lifeboat apply",
+    )
 
 
 def _behind_memory(root: RootSeen, state: StateFacts, known: StateMark) -> Outcome:
@@ -162,18 +201,18 @@ def _behind_memory(root: RootSeen, state: StateFacts, known: StateMark) -> Outco
         command = state_mending.restore(root, twin.version_id)
     elif copy is not None:
         command = state_mending.from_replica(root)
-    elif root.root is StateRoot.BACKEND and state.serial < known.serial:
+    elif root.root is StateRoot.BACKEND and known_states.here_alone(root.memory):
         command = "lifeboat apply"  # puts the working copy there, which is newer
     else:
         command = f"{state_mending.LIST}{state_mending.options(root)}"
     if state.serial < known.serial:
         return verdicts.critical(
-            f"the serial goes backwards: {state.serial} on top, and this machine last knew {known.serial}",
+            f"the serial goes backwards: {state.serial} on top, and {_last_knew(root)} {known.serial}",
             f"the state of serial {known.serial}, or one after it",
             command,
         )
     return verdicts.warning(
-        f"it is not the state of serial {known.serial} that this machine last found sound: that serial was written twice",
+        f"it is not the state of serial {known.serial} that was last found sound: that serial was written twice",
         "one state of each serial",
         command,
     )

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from lifeboat.decisions import known_states
 from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
     Holding,
+    KnownState,
     Life,
     LockMode,
+    Memory,
     OwnedThing,
     StateEntry,
     StateFacts,
@@ -62,8 +65,9 @@ def serial_words(entry: StateEntry) -> str:
 class RootSeen:
     """One root's state. `entries` and `copies` (in the other region's bucket) are None where there is no such bucket.
 
-    `remembered` is what this machine last found sound; of root 1, its working copy. `terraform` is how the operator's shell
-    calls Terraform on this root, up to its subcommand.
+    `remembered` is what this machine last found sound; of root 1, its working copy. `known` is what is written down of it in
+    the other region, None where there is no such bucket either. `terraform` is how the operator's shell calls Terraform on
+    this root, up to its subcommand.
     """
 
     place: StatePlace
@@ -74,6 +78,7 @@ class RootSeen:
     item: Look[LockSeen]
     file: Look[LockSeen]
     remembered: Look[StateMark]
+    known: Look[KnownState]
     left: Look[LeftState]
 
     @property
@@ -122,9 +127,14 @@ class RootSeen:
         locks = (look.found for look in (self.item, self.file) if look.found is not None)
         return next((lock for lock in locks if lock.holding.life is Life.LIVES), None)
 
+    @property
+    def memory(self) -> Memory:
+        """Return what is remembered, as far as it could be seen."""
+        return Memory(here=self.remembered.found, there=self.known.found, unseen=self.known.unseen)
+
     def whose(self, env: str) -> Whose:
         """Return what a state of this root is held against."""
-        known = self.remembered.found
+        known = known_states.counting(self.memory)
         return Whose(environment=env, lineage=None if known is None else known.lineage)
 
 

@@ -17,7 +17,8 @@ from lifeboat.errors import Interrupted, LifeboatError
 from lifeboat.model import Action, Address, Plan, Teller
 from lifeboat.runner import Fence
 from lifeboat.site import Site
-from lifeboat.stack import repair
+from lifeboat.stack import known_states, repair
+from lifeboat.state_model import StateRoot
 
 # The stack may start while these of root 1 still settle: the provider watches a lifecycle rule for 55 s, and the
 # bucket's policy, which guards it, comes after.
@@ -27,6 +28,7 @@ SETTLING = {
     "aws_s3_bucket_replication_configuration",
 }
 PATIENCE = timedelta(minutes=15)
+Keep = Callable[[Site, StateRoot, bytes, str], str | None]  # how a sound state is remembered; why it is not, in words
 
 
 def steps(plan: Plan) -> int:
@@ -64,6 +66,8 @@ class Applying:
         self.running: list[Running] = []
         self.fence: Fence | None = None  # None until there is a lock table to hold a lease in
         self.root_applied = False
+        self.keep_root: Keep = known_states.keep
+        self.unremembered: list[str] = []  # of which roots' states the other region does not know, and why
 
     @property
     def cut_off(self) -> bool:
@@ -230,7 +234,25 @@ class Applying:
     def check_state(self) -> None:
         """Remember the stack's state as sound; raises IntegrityFailure where it has a digest that says otherwise."""
         store = self.site.stack_store()
-        repair.remember_state(self.site, store.checked() if store.keeps_digest else store.body())
+        body = store.checked() if store.keeps_digest else store.body()
+        repair.remember_state(self.site, body)
+        if body is not None:
+            self._remember(StateRoot.STACK, body, known_states.keep)
+
+    def check_root_state(self) -> None:
+        """Remember root 1's state as sound, as it was given to the bucket; a new one where somebody agreed to that."""
+        path = self.site.root_state_file
+        if path.exists():
+            self._remember(StateRoot.BACKEND, path.read_bytes(), self.keep_root)
+
+    def _remember(self, root: StateRoot, body: bytes, keep: Keep) -> None:
+        mark = state_store.mark(body)
+        if mark is not None:
+            self.run.note(**{f"{root.value}_known": {"serial": mark.serial, "lineage": mark.lineage}})
+        why = keep(self.site, root, body, self.run.run)
+        if why is not None:
+            self.unremembered.append(known_states.told(root, why))
+            self.tell.warn(self.unremembered[-1])
 
 
 def take_root_state(site: Site, store: StateStore) -> None:

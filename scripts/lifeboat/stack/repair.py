@@ -18,8 +18,10 @@ from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
 from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import Address, Adoption, RemoteLock, Teller, Wanted
+from lifeboat.model import Address, Adoption, RemoteLock, StateMark, Teller, Wanted
 from lifeboat.site import Site
+from lifeboat.stack import known_states
+from lifeboat.state_model import StateRoot
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
 LOOKED_AT = 50  # newest versions of a state, among which one that is newer than the present one would be
@@ -40,7 +42,8 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     """Free locks, mend the digest and save the state that killed runs left; return what else is amiss.
 
     They are those of this checkout; `elsewhere` are others that are known to be dead. Raises, before any change, where
-    the state is another environment's, was deleted, or a person must decide.
+    the state is another environment's, or a person must decide; that it is not lost, the caller has asked
+    (`known_states.require`).
     """
     store = site.stack_store()
     require_own(site, store)
@@ -51,9 +54,6 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     _put_aside_half_written(site, tell, lost.runs)
     if not store.bucket_exists():
         return lost
-    if not site.root_state_file.exists():
-        require_state(site, site.root_store())
-    require_state(site, store)
     _unlock(site, lost.runs, tell)
     if not store.table_exists() and store.body() is not None:
         lost.trusted = _trusted(site, store) if store.keeps_digest else None
@@ -95,14 +95,10 @@ def require_state(site: Site, store: StateStore) -> None:
     deleted = "".join(f", deleted at {marker.written_at:%Y-%m-%d %H:%M:%S}Z" for marker in store.delete_markers())
     newest = versions[0]
     what = "not a Terraform state" if newest.serial is None else f"serial {newest.serial}"
-    copy = (
-        f"aws s3api copy-object --bucket {store.bucket} --key {store.key}"
-        f" --copy-source '{store.bucket}/{store.key}?versionId={newest.version_id}'"
-    )
     raise Refused(
         f"the state s3://{store.bucket}/{store.key} is gone{deleted}; its newest version, written at"
         f" {newest.written_at:%Y-%m-%d %H:%M:%S}Z, is {what}",
-        hint=f"put that version on top again, which removes nothing: {site.shell(copy)}",
+        hint=f"lifeboat state restore --latest-good -e {site.project.env}",
     )
 
 
@@ -132,9 +128,24 @@ def require_own(site: Site, store: StateStore) -> None:
 def _owner(body: bytes | None) -> str | None:
     """Return the environment that a state says it is of; None when it does not say."""
     try:
-        return str(json.loads(body or b"{}")["outputs"]["recovery"]["value"]["environment"])
+        said = json.loads(body or b"{}")["outputs"]["recovery"]["value"]["environment"]
     except (KeyError, TypeError, ValueError):
         return None
+    return None if said is None else str(said)
+
+
+def begin_anew(site: Site, tell: Teller) -> None:
+    """Empty the digest of a state that is gone, where somebody said that the next apply is a first one.
+
+    With a digest and no state every Terraform fails; an empty one it takes for none, and the item stays.
+    """
+    store = site.stack_store()
+    if not store.keeps_digest or not store.bucket_exists() or not store.table_exists() or store.body() is not None:
+        return
+    digest = store.digest()
+    if digest:
+        store.write_digest("", instead_of=digest)
+        tell.say(f"emptied the digest {digest}, which no state has")
 
 
 def require_table(site: Site) -> None:
@@ -328,17 +339,19 @@ def lock_words(lock: RemoteLock, now: datetime) -> str:
 
 def unlocking(site: Site, lock: RemoteLock) -> str:
     """Return the command that removes a lock of the stack's state, whoever holds it."""
-    return f"{site.by_hand(site.project.stack_root)} force-unlock -force {lock.lock_id}"
+    return f"lifeboat state unlock {lock.lock_id} -e {site.project.env}"
 
 
 def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
     store = site.stack_store()
-    versions = store.versions()
+    body = store.body()
+    versions = (
+        [] if body is None else store.versions()
+    )  # without a state, it is a first apply: there is none to agree with
     digest = store.digest()
     if not versions or versions[0].md5 == digest:
         return
-    body = store.body()
-    known = known_state.read(site.project.work)
+    known = _known(site)
     if (
         digest is None
         and body is not None
@@ -346,7 +359,7 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
         and not interrupted.doubt(state_store.mark(body), known, versions)
     ):
         store.write_digest(state_store.md5(body), instead_of=None)
-        tell.say(f"wrote the digest of the state, which was missing (this machine knows serial {known.serial})")
+        tell.say(f"wrote the digest of the state, which was missing (serial {known.serial} is known)")
         return
     repair = interrupted.digest_repair(versions, digest)
     if repair.write is None or not runs:
@@ -366,15 +379,22 @@ def remember_state(site: Site, body: bytes | None) -> None:
         known_state.remember(site.project.work, mark)
 
 
+def _known(site: Site) -> StateMark | None:
+    """Return the state that this machine last found sound; where it remembers none, what the other region does."""
+    memory = known_states.remembered(site, StateRoot.STACK)
+    there = None if memory.there is None else memory.there.mark
+    return memory.here or there
+
+
 def _trusted(site: Site, store: StateStore) -> bytes:
     """Return the state whose digest is lost; raises IntegrityFailure where it may not be the newest."""
     body = store.body() or b""
-    known = known_state.read(site.project.work)
+    known = _known(site)
     why = interrupted.doubt(state_store.mark(body), known, store.versions(newest=LOOKED_AT))
     if why is not None:
         forget = (
             ""
-            if known is None
+            if known_state.read(site.project.work) is None
             else f", or if this machine knows the wrong one: rm -f {known_state.path(site.project.work)}"
         )
         raise IntegrityFailure(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lifeboat.clients import known_state, owned_things, private_files, state_locks, state_store
 from lifeboat.clients.state_versions import StateVersions
+from lifeboat.decisions import known_states as known_states_decided
 from lifeboat.decisions import (
     state_choice,
     state_diff,
@@ -30,9 +31,11 @@ from lifeboat.errors import (
 )
 from lifeboat.model import StateMark, Teller
 from lifeboat.site import Site
+from lifeboat.stack import known_states
 from lifeboat.state_model import (
     RESTORING,
     Life,
+    Memory,
     OneVersion,
     StateChoice,
     StateDiff,
@@ -103,10 +106,11 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """The histories of both buckets; None where the other region's cannot be looked at, with why."""
+    """The histories of both buckets, and what is remembered; None where the other region's cannot be looked at, with why."""
 
     primary: StateHistory
     replica: StateHistory | None
+    memory: Memory
     remarks: tuple[str, ...]
 
 
@@ -171,14 +175,16 @@ def _histories(site: Site, tell: Teller, request: Request) -> _Known:
             primary = site.state_versions(request.root).history(show)
         except (NothingFits, Unreachable) as error:
             raise _no_primary(request, error) from error
+        memory = known_states.remembered(site, request.root)
+        unseen = (f"what is remembered in the other region was not asked: {memory.unseen}",) if memory.unseen else ()
         try:
             replica = site.replica_state_versions(request.root).history(show)
         except (NothingFits, Unreachable) as error:
             if request.source is Source.REPLICA:
                 raise
             why = f"the replica was not looked at for a higher serial: {error.summary}"
-            return _Known(primary=primary, replica=None, remarks=(why,))
-    return _Known(primary=primary, replica=replica, remarks=())
+            return _Known(primary=primary, replica=None, memory=memory, remarks=(*unseen, why))
+    return _Known(primary=primary, replica=replica, memory=memory, remarks=unseen)
 
 
 def _no_primary(request: Request, error: LifeboatError) -> Unreachable:
@@ -238,6 +244,14 @@ def _require_as_listed(history: StateHistory, top: StateTop | None) -> None:
 
 
 def _marks(known: _Known) -> list[StateMark]:
+    return [*_listed(known), *_there(known)]
+
+
+def _there(known: _Known) -> list[StateMark]:
+    return [] if known.memory.there is None else [known.memory.there.mark]
+
+
+def _listed(known: _Known) -> list[StateMark]:
     entries = [*known.primary.entries, *(() if known.replica is None else known.replica.entries)]
     return [
         StateMark(serial=entry.facts.serial, lineage=entry.facts.lineage, md5=entry.md5 or "")
@@ -295,7 +309,8 @@ def _strangers(site: Site, request: Request, known: _Known, chosen: tuple[StateE
     """
     entry, body = chosen
     own = _own_state(site, request.root)
-    remembered = -1 if own is None else _mark(own).serial
+    marks = [*_there(known), *([] if own is None else [_mark(own)])]
+    remembered = max((mark.serial for mark in marks), default=-1)
     if request.root is StateRoot.BACKEND or not state_restoring.blind(known.primary.entries, entry, remembered):
         return ()
     application, state = site.project.environment.application, site.project.environment.state
@@ -322,10 +337,16 @@ def _without_table(site: Site) -> str:
 
 
 def _remembered(site: Site, request: Request, known: _Known) -> list[str]:
-    own = _own_state(site, request.root)
-    if own is None or _mark(own).serial <= max((mark.serial for mark in _marks(known)), default=-1):
-        return []
-    return [f"this machine knew serial {_mark(own).serial}, which is in neither bucket"]
+    highest = max((mark.serial for mark in _listed(known)), default=-1)
+    own, there = _own_state(site, request.root), known.memory.there
+    found = []
+    if own is not None and _mark(own).serial > highest:
+        found.append(f"this machine knew serial {_mark(own).serial}, which is in neither bucket")
+    if there is not None and there.mark.serial > highest:
+        found.append(
+            f"serial {there.mark.serial} is in neither bucket, and was sound: {known_states_decided.noted(there)}"
+        )
+    return found
 
 
 def _locks_left(site: Site, request: Request) -> tuple[str, ...]:

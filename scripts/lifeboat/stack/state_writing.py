@@ -27,7 +27,7 @@ from lifeboat.errors import (
 )
 from lifeboat.model import EventKind, RunId, Teller
 from lifeboat.site import Site
-from lifeboat.stack import applying, repair
+from lifeboat.stack import applying, known_states, repair
 from lifeboat.stack.state_restoring import Preview
 from lifeboat.state_model import (
     RESTORING,
@@ -61,6 +61,7 @@ def carry_out(site: Site, tell: Teller, preview: Preview) -> Restored:
     with _held(site, tell, preview, run) as fence:
         if not restoring.writes:
             read_back(site, tell, preview)
+            _remember(site, tell, preview, run)
             _end_earlier(site, run, preview, fence)
             return Restored(serial=restoring.serial, written=(), run=None)
         journal = site.journal(run)
@@ -68,6 +69,7 @@ def carry_out(site: Site, tell: Teller, preview: Preview) -> Restored:
         work = _Work(site=site, tell=tell, preview=preview, journal=journal, fence=fence)
         with _told(work):
             work.carry_out()
+        _remember(site, tell, preview, run)
         journal.write(EventKind.ENDED, text="done")
         _end_earlier(site, run, preview, fence)
     return Restored(serial=restoring.serial, written=preview.written, run=run)
@@ -262,6 +264,15 @@ def _read_back_root(site: Site, body: bytes) -> None:
             f"Terraform does not read from {site.root_state_file} what was written to the bucket",
             hint="lifeboat state doctor --root state",
         )
+
+
+def _remember(site: Site, tell: Teller, preview: Preview, run: RunId) -> None:
+    """Let the other region remember what stands on top now; of another lineage only where that was asked for."""
+    request = preview.request
+    keep = known_states.keep_agreed if request.any_lineage else known_states.keep
+    why = keep(site, request.root, preview.restoring.body, run)
+    if why is not None:
+        tell.warn(known_states.told(request.root, why))
 
 
 def _is_data(address: str) -> bool:

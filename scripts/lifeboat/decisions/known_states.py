@@ -1,0 +1,183 @@
+"""Which state is to be on top, by what is remembered outside it; what contradicts that, and what may be written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lifeboat.model import StateMark
+from lifeboat.state_model import KnownState, Memory, StateRoot
+
+TWICE = "a plan would make everything a second time"
+
+
+class Purpose(StrEnum):
+    """What a state is to be planned for."""
+
+    APPLY = "apply"
+    FIRST_APPLY = "first apply"
+    PLAN = "plan"
+    RECOVER = "recover"
+    DESTROY = "destroy"
+
+
+class Amiss(StrEnum):
+    """How a state contradicts what is remembered of it."""
+
+    GONE = "gone"
+    FOREIGN = "of another lineage"
+    BEHIND = "older than the remembered one"
+    ANOTHER = "another one of the same serial"
+
+
+def counting(memory: Memory) -> StateMark | None:
+    """Return the state that counts of what is remembered; None where nothing is.
+
+    The other region is asked by all machines, and another lineage gets there only when somebody agreed to it: its lineage
+    counts. Of the same lineage the higher serial counts, since what this machine found sound may not have got there.
+    """
+    if memory.there is None:
+        return memory.here
+    there = memory.there.mark
+    ahead = memory.here is not None and memory.here.lineage == there.lineage and memory.here.serial > there.serial
+    return memory.here if ahead else there
+
+
+def here_alone(memory: Memory) -> bool:
+    """Return whether it is this machine alone that remembers the state that counts."""
+    return memory.here is not None and (memory.there is None or counting(memory) != memory.there.mark)
+
+
+def remembers(memory: Memory) -> str:
+    """Return in words what is remembered, and by whom."""
+    known = counting(memory)
+    if known is None:
+        return "nothing is remembered of it"
+    what = f"serial {known.serial} of lineage {known.lineage}"
+    if memory.there is None or here_alone(memory):
+        return f"this machine remembers {what}"
+    return f"the other region remembers {what}, {noted(memory.there)}"
+
+
+def noted(known: KnownState) -> str:
+    """Return when and by whom a state was written down."""
+    return f"written down at {known.at:%Y-%m-%d %H:%M:%S}Z by {known.by} (run {known.run})"
+
+
+def amiss(top: StateMark | None, memory: Memory) -> Amiss | None:
+    """Return how the state on top (None: there is none) contradicts what is remembered; None where it does not."""
+    known = counting(memory)
+    if known is None or top == known:
+        return None
+    if top is None:
+        return Amiss.GONE
+    if top.lineage != known.lineage:
+        return Amiss.FOREIGN
+    if top.serial < known.serial:
+        return Amiss.BEHIND
+    return Amiss.ANOTHER if top.serial == known.serial else None
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stood:
+    """How a state stands: what is on top, else how it was lost (`how`, a clause) and what is left of it.
+
+    `damaged` is that no state stands on top, but something. `versions` are those below it, `copies` those in the other region;
+    `traces` is true where anything says that there was a state. `forget` makes this machine forget what it remembers.
+    """
+
+    env: str
+    root: StateRoot
+    url: str
+    top: StateMark | None
+    how: str = ""
+    bucket: bool
+    damaged: bool = False
+    versions: bool = False
+    traces: bool = False
+    copies: bool = False
+    forget: str
+
+
+def refusal(stood: Stood, memory: Memory, found: Amiss) -> tuple[str, str]:
+    """Return what is to be said of a state that contradicts what is remembered, and the command to type."""
+    if found is Amiss.GONE or stood.top is None:
+        return f"{stood.how}, and {remembers(memory)}: {TWICE}", way_back(stood) + _unless_wrong(stood, memory)
+    saw = f"the state {stood.url} has serial {stood.top.serial} of lineage {stood.top.lineage}"
+    ours = f"lifeboat state restore --latest-good{_option(stood)} -e {stood.env}"
+    if found is Amiss.FOREIGN:
+        listing = f"lifeboat state list{_option(stood)} -e {stood.env}"
+        return (
+            f"{saw}, and {remembers(memory)}: it is not the state of {stood.env}",
+            f"{ours} puts our own on top again; where the other lineage is the right one: {listing}, then lifeboat state"
+            f" restore VERSION --allow-lineage{_option(stood)} -e {stood.env}" + _unless_wrong(stood, memory),
+        )
+    why = (
+        "it is an older one, which does not know what was made since"
+        if found is Amiss.BEHIND
+        else "that serial was written twice, and this is not the state that was found sound"
+    )
+    return f"{saw}, and {remembers(memory)}: {why}", f"{ours}{_unless_wrong(stood, memory)}"
+
+
+def refused_first(stood: Stood, memory: Memory) -> tuple[str, str]:
+    """Return what is to be said of a first apply of what was applied before, and the command to type."""
+    back = way_back(stood) if stood.top is None else f"lifeboat apply -e {stood.env}"
+    return f"{stood.env} was applied before: {remembers(memory)}", back + _unless_wrong(stood, memory)
+
+
+def left_over(stood: Stood, purpose: Purpose) -> tuple[str, str]:
+    """Return what is to be said of a state that is gone, of which nothing is remembered and something is left."""
+    first = (
+        f"; where this is truly a first apply, and nothing that they know exists: lifeboat apply --first-apply -e {stood.env}"
+        if purpose in (Purpose.APPLY, Purpose.PLAN)
+        else ""
+    )
+    return f"{stood.how}: {TWICE}", way_back(stood) + first
+
+
+def way_back(stood: Stood) -> str:
+    """Return the command by which a state that is gone comes back."""
+    if not stood.bucket:
+        return f"lifeboat state doctor -e {stood.env} names what makes the bucket again, empty, and what puts the state into it"
+    if stood.versions:
+        return f"lifeboat state restore --latest-good{_option(stood)} -e {stood.env}"
+    if stood.copies:
+        return f"lifeboat state restore --from-replica{_option(stood)} -e {stood.env}"
+    if stood.root is StateRoot.BACKEND:
+        return f"lifeboat apply -e {stood.env} finds what root 1 made by its names, and asks before it begins a new state of it"
+    return f"lifeboat state rebuild -e {stood.env}"
+
+
+def _option(stood: Stood) -> str:
+    return "" if stood.root is StateRoot.STACK else f" --root {stood.root.value}"
+
+
+def _unless_wrong(stood: Stood, memory: Memory) -> str:
+    """Return how this machine forgets, where it alone contradicts what stands there."""
+    return f"; where this machine remembers the wrong one: {stood.forget}" if here_alone(memory) else ""
+
+
+# -- what is written down ----------------------------------------------------------------------------------------------
+
+
+def forbidden(found: KnownState | None, mark: StateMark) -> str | None:
+    """Return why a sound state must not take the place of the one that is written down; None where it may."""
+    if found is not None and found.mark.lineage != mark.lineage:
+        return (
+            f"lineage {found.mark.lineage} is remembered there, and another one, {mark.lineage}, only takes its place when"
+            " somebody agreed to it"
+        )
+    return forbidden_if_agreed(found, mark)
+
+
+def forbidden_if_agreed(found: KnownState | None, mark: StateMark) -> str | None:
+    """Return the same where somebody agreed to the lineage: a serial never goes back, and is never of two states."""
+    if found is None or found.mark.lineage != mark.lineage or found.mark.serial < mark.serial:
+        return None
+    if found.mark.serial == mark.serial:
+        return f"another state of serial {mark.serial} is remembered there"
+    return f"serial {found.mark.serial} is remembered there, and {mark.serial} is older"

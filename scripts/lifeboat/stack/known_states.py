@@ -1,0 +1,296 @@
+"""The last sound state of each root, remembered outside it: asked before anything is planned, written down afterwards."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from lifeboat.clients import known_state, run_files, state_store
+from lifeboat.clients.state_store import StateStore
+from lifeboat.clients.state_versions import StateVersions
+from lifeboat.decisions import known_states
+from lifeboat.decisions.known_states import Amiss, Purpose, Stood
+from lifeboat.errors import NothingFits, Refused, Unreachable
+from lifeboat.model import StateMark
+from lifeboat.site import Site
+from lifeboat.state_model import KnownState, Memory, StateEntry, StateRoot, Whose
+
+BOTH = (StateRoot.BACKEND, StateRoot.STACK)
+STACK = (StateRoot.STACK,)
+_TRIES = 3  # of writing it down: each that fails has seen what somebody else wrote
+_APPLIES = (Purpose.APPLY, Purpose.FIRST_APPLY)
+
+
+# -- what is remembered ------------------------------------------------------------------------------------------------
+
+
+def remembered(site: Site, root: StateRoot) -> Memory:
+    """Return what this machine and the other region remember of a root's state; that it could not be asked is told."""
+    here = of_this_machine(site, root)
+    try:
+        found = site.state_memory().read(root)
+    except Unreachable as error:
+        return Memory(here=here, unseen=error.summary)
+    if found is not None and found.state is None:
+        return Memory(here=here, unseen=f"{site.state_memory().place(root)} is damaged: {found.damaged}")
+    return Memory(here=here, there=None if found is None else found.state)
+
+
+def of_this_machine(site: Site, root: StateRoot) -> StateMark | None:
+    """Return the state that this machine last found sound; of root 1, its working copy."""
+    if root is StateRoot.STACK:
+        return known_state.read(site.project.work)
+    path = site.root_state_file
+    return state_store.mark(path.read_bytes()) if path.exists() else None
+
+
+def whose(site: Site, root: StateRoot) -> Whose:
+    """Return what a state is held against: the environment's name, and the lineage that is remembered, where it can be asked.
+
+    Root 1's working copy is no memory of a lineage: a first apply that was cut off makes one of its own.
+    """
+    memory = remembered(site, root)
+    known = known_states.counting(memory) if root is StateRoot.STACK or memory.there is not None else None
+    return Whose(environment=site.project.env, lineage=None if known is None else known.lineage)
+
+
+# -- asked before anything is planned ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """What to tell loudly of states that may be planned with, and what somebody has to agree to before."""
+
+    remarks: tuple[str, ...] = ()
+    to_agree: tuple[str, ...] = ()
+
+
+def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
+    """Raise Refused where a state is lost, foreign or older than what is remembered of it; nothing is changed.
+
+    Raises Unreachable where that cannot be known. A recovery goes on then, where nothing that can be seen speaks against
+    the state: the other region may be what has failed.
+    """
+    found = [_require(site, purpose, root) for root in roots]
+    return Passed(
+        remarks=tuple(remark for one in found for remark in one.remarks),
+        to_agree=tuple(line for one in found for line in one.to_agree),
+    )
+
+
+def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
+    # The memory before the state: what an apply elsewhere saves in between is newer than what was remembered.
+    memory = remembered(site, root)
+    if root is StateRoot.BACKEND and purpose not in _APPLIES:
+        memory = replace(memory, here=None)  # a working copy that did not get into the bucket is an apply's to save
+    if memory.unseen and purpose is not Purpose.RECOVER:
+        raise _unknown(site, root, memory)
+    stood = _stood(site, purpose, root)
+    if purpose is Purpose.FIRST_APPLY and _was_applied(root, memory):
+        summary, hint = known_states.refused_first(stood, memory)
+        raise Refused(summary, hint=hint)
+    if stood.top is None:
+        return _without_a_state(site, purpose, stood, memory)
+    amiss = known_states.amiss(stood.top, memory)
+    if amiss is not None:
+        summary, hint = known_states.refusal(stood, memory, amiss)
+        raise Refused(summary, hint=hint)
+    return Passed(remarks=tuple(_remarks(stood, memory)))
+
+
+def _was_applied(root: StateRoot, memory: Memory) -> bool:
+    """Return whether a state of it was ever sound; a working copy of root 1 a first apply leaves too that was cut off."""
+    return memory.there is not None or (root is StateRoot.STACK and memory.here is not None)
+
+
+def _remarks(stood: Stood, memory: Memory) -> list[str]:
+    top, here, there = stood.top, memory.here, memory.there
+    if memory.unseen and top is not None:
+        known = (
+            "nothing that can be seen contradicts it"
+            if here is None
+            else f"this machine remembers serial {here.serial}"
+        )
+        return [
+            f"whether {stood.url} (serial {top.serial}) is the newest state could not be asked of the other region:"
+            f" {memory.unseen}; going on with it, since it can be read and {known}"
+        ]
+    if here is not None and there is not None and here.lineage != there.mark.lineage:
+        return [
+            f"this machine remembers {stood.url} of another lineage, {here.lineage}; what the other region remembers counts:"
+            f" {known_states.noted(there)}"
+        ]
+    return []
+
+
+def _without_a_state(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> Passed:
+    """Judge a state of which nothing stands on top: it was lost, or there never was one."""
+    lost = known_states.refusal(stood, memory, Amiss.GONE)
+    if purpose is Purpose.DESTROY and not (stood.versions or stood.damaged):
+        return Passed()  # whether what is to go may be taken for gone, destroy itself decides
+    if known_states.counting(memory) is not None:
+        if _begins_anew(purpose, stood):
+            return Passed(to_agree=(f"begin a new state of root 1, with what it made found by its names: {lost[0]}",))
+        raise Refused(lost[0], hint=lost[1])
+    if purpose is Purpose.FIRST_APPLY and not stood.damaged:
+        return Passed(
+            remarks=(f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply",)
+        )
+    if stood.traces or stood.copies:
+        summary, hint = known_states.left_over(stood, purpose)
+        raise Refused(summary, hint=hint)
+    if memory.unseen:
+        raise _unknown(site, stood.root, memory, how=f"{stood.how}; ")
+    return Passed()
+
+
+def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
+    """Return whether an apply may make a new state of root 1: nothing is left of the old one, and the bucket is there."""
+    left = stood.versions or stood.copies or stood.damaged
+    return stood.root is StateRoot.BACKEND and purpose is Purpose.APPLY and stood.bucket and not left
+
+
+def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unreachable:
+    return Unreachable(
+        f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
+        hint="make it possible to ask (the network, a role that may read"
+        f" {site.state_memory().place(root)}); lifeboat recover goes on without it; a damaged one is written anew by"
+        f" lifeboat state restore --latest-good -e {site.project.env}",
+    )
+
+
+# -- how a state stands ------------------------------------------------------------------------------------------------
+
+
+def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
+    """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left."""
+    store = _store(site, root)
+    bucket = store.bucket_exists()
+    body = store.body() if bucket else None
+    top = None if body is None else state_store.mark(body)
+    damaged = body is not None and top is None
+    if not damaged and root is StateRoot.BACKEND and purpose in _APPLIES:
+        top = _or_working_copy(site, top)
+    stood = Stood(
+        env=site.project.env,
+        root=root,
+        url=f"s3://{store.bucket}/{store.key}",
+        top=top,
+        bucket=bucket,
+        damaged=damaged,
+        forget=f"rm -f {known_state.path(site.project.work)}"
+        if root is StateRoot.STACK
+        else f"mv {site.root_state_file} {site.root_state_file}.aside",
+    )
+    return stood if top is not None else _lost(site, store, stood)
+
+
+def _store(site: Site, root: StateRoot) -> StateStore:
+    return site.stack_store() if root is StateRoot.STACK else site.root_store()
+
+
+def _or_working_copy(site: Site, top: StateMark | None) -> StateMark | None:
+    """Return root 1's state as an apply takes it: what is here and did not get into the bucket, where that goes on from it."""
+    here = of_this_machine(site, StateRoot.BACKEND)
+    if here is None or (top is not None and (top.lineage != here.lineage or top.serial >= here.serial)):
+        return top
+    return here
+
+
+def _lost(site: Site, store: StateStore, stood: Stood) -> Stood:
+    entries = _listed(site.state_versions(stood.root)) if stood.bucket else []
+    versions = [entry for entry in entries if not entry.marker]
+    if not stood.bucket:
+        how = f"there is no bucket {store.bucket}"
+    elif stood.damaged:
+        how = f"what stands at {stood.url} is no Terraform state"
+    else:
+        how = f"the state {stood.url} is gone{_deleted(entries)}"
+    older = [entry for entry in versions if not entry.latest]
+    return replace(
+        stood,
+        how=f"{how}{_newest(store) if older and not stood.damaged else ''}",
+        versions=bool(older),
+        traces=bool(entries) or _has_digest(store, stood),
+        copies=any(not entry.marker for entry in _listed(site.replica_state_versions(stood.root))),
+    )
+
+
+def _listed(versions: StateVersions) -> list[StateEntry]:
+    """Return the entries of a history; none where there is no bucket."""
+    try:
+        return versions.listed()
+    except NothingFits:
+        return []
+
+
+def _deleted(entries: Sequence[StateEntry]) -> str:
+    return "".join(f", deleted at {e.written_at:%Y-%m-%d %H:%M:%S}Z" for e in entries if e.marker and e.latest)
+
+
+def _newest(store: StateStore) -> str:
+    newest = store.versions(newest=1)[0]
+    what = "not a Terraform state" if newest.serial is None else f"serial {newest.serial}"
+    return f"; its newest version, written at {newest.written_at:%Y-%m-%d %H:%M:%S}Z, is {what}"
+
+
+def _has_digest(store: StateStore, stood: Stood) -> bool:
+    keeps = stood.root is StateRoot.STACK and store.keeps_digest and store.table_exists()
+    return keeps and bool(store.digest())
+
+
+# -- written down afterwards -------------------------------------------------------------------------------------------
+
+
+def keep(site: Site, root: StateRoot, body: bytes, run: str) -> str | None:
+    """Let the other region remember a sound state; return in words why it does not.
+
+    What is the same is not written again, what is damaged is written over; a lower serial and another lineage never take
+    the place of what is there.
+    """
+    return _kept(site, root, body, run, known_states.forbidden)
+
+
+def keep_agreed(site: Site, root: StateRoot, body: bytes, run: str) -> str | None:
+    """Do the same with a state to whose lineage somebody agreed."""
+    return _kept(site, root, body, run, known_states.forbidden_if_agreed)
+
+
+def told(root: StateRoot, why: str) -> str:
+    """Return what it means that the other region does not remember a state."""
+    return (
+        f"what the state of root {root.value} is now could not be written down in the other region: {why}. Until it is, only"
+        " this machine can tell a lost or an older state from the newest"
+    )
+
+
+def _kept(
+    site: Site, root: StateRoot, body: bytes, run: str, forbid: Callable[[KnownState | None, StateMark], str | None]
+) -> str | None:
+    mark = state_store.mark(body)
+    if mark is None:
+        return "it is no Terraform state"
+    memory = site.state_memory()
+    state = KnownState(
+        mark=mark,
+        at=datetime.now(UTC),
+        by=f"{run_files.user_name()}@{socket.gethostname()}",
+        run=run,
+        account=site.project.environment.application.account_id,
+    )
+    try:
+        for _ in range(_TRIES):
+            found = memory.read(root)
+            known = None if found is None else found.state
+            if known is not None and known.mark == mark:
+                return None
+            why = forbid(known, mark)
+            if why is not None:
+                return why
+            if memory.write(root, state, over=found):
+                return None
+    except Unreachable as error:
+        return error.summary
+    return "somebody else writes there just now"

@@ -1,0 +1,403 @@
+"""Nothing is planned with a state that is lost, foreign or older than what is remembered of it outside the bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lifeboat import config
+from lifeboat.clients import known_state
+from lifeboat.decisions.known_states import Purpose
+from lifeboat.errors import Refused, Unreachable
+from lifeboat.model import StateMark
+from lifeboat.site import Site
+from lifeboat.stack import known_states, repair
+from lifeboat.state_model import LockMode, StateRoot
+
+from tests.conftest import RunningCloud
+from tests.gitlab_sites import DR_REGION
+from tests.restored_states import KEY, ROOT_KEY, Applied, StateSite, applied, md5, serial, state_site
+
+MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
+STACK, BACKEND = StateRoot.STACK, StateRoot.BACKEND
+ALL = ("plan", "apply --yes", "recover --preview")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    return applied(tmp_path_factory.mktemp("applied"))
+
+
+@pytest.fixture
+def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
+    def new(mode: LockMode) -> StateSite:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return state_site(cloud, folder, made, mode)
+
+    yield new
+    cloud.control("faults", clear=True)
+
+
+def here(site: StateSite) -> Site:
+    return Site(config.load(site.plain.root, "x"), dict(os.environ))
+
+
+def remembered_there(site: StateSite) -> None:
+    """Let the other region remember what was applied of the stack, and this machine nothing."""
+    assert known_states.keep(here(site), STACK, site.applied.newest, "r") is None
+
+
+def with_root_1_here(site: StateSite) -> None:
+    """Let this machine have root 1's working copy, so that an apply asks no Terraform before it looks at the states."""
+    here(site).root_state_file.parent.mkdir(parents=True, exist_ok=True)
+    here(site).root_state_file.write_bytes(site.applied.root)
+
+
+def remembered_here(site: StateSite) -> None:
+    """Let this machine remember what was applied, and the other region nothing."""
+    here(site).project.work.mkdir(parents=True, exist_ok=True)
+    repair.remember_state(here(site), site.applied.newest)
+
+
+def known(site: StateSite, root: StateRoot = STACK) -> StateMark | None:
+    there = known_states.remembered(here(site), root).there
+    return None if there is None else there.mark
+
+
+def versions_of_memory(site: StateSite) -> int:
+    listed = site.cloud.client("s3", DR_REGION).list_object_versions(Bucket=site.replica, Prefix="known-states/x/stack")
+    return len(listed.get("Versions", []))
+
+
+def mark_of(body: bytes) -> StateMark:
+    return StateMark(serial=serial(body), lineage=json.loads(body)["lineage"], md5=md5(body))
+
+
+# -- accidents -----------------------------------------------------------------------------------------------------------
+
+
+def put(site: StateSite, body: bytes) -> None:
+    site.put(body)
+    if site.keeps_digest:
+        site.put_digest(md5(body))
+
+
+def deleted(site: StateSite) -> None:
+    site.plain.delete(KEY)
+    site.delete_digest()
+
+
+def emptied(site: StateSite) -> None:
+    site.replicate()
+    site.forget_everything()
+
+
+def gone_everywhere(site: StateSite) -> None:
+    site.forget_everything()
+
+
+def bucket_gone(site: StateSite) -> None:
+    site.delete_bucket()
+
+
+def copied_over(site: StateSite) -> None:
+    put(site, site.applied.bodies[0])
+
+
+def of_another_lineage(site: StateSite) -> None:
+    put(site, json.dumps({**json.loads(site.applied.newest), "lineage": "another", "serial": 40}).encode())
+
+
+def cut_off(site: StateSite) -> None:
+    put(site, site.applied.newest[:200])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An accident, what is seen of it, the command that is named, and which commands are tried: all look alike."""
+
+    happens: Callable[[StateSite], None]
+    saw: str
+    command: str
+    tried: tuple[str, ...] = ALL[:1]
+
+
+CASES = {
+    "deleted": Case(
+        happens=deleted,
+        saw="is gone, deleted at",
+        command="lifeboat state restore --latest-good -e x",
+        tried=ALL,
+    ),
+    "every version gone": Case(
+        happens=emptied, saw="is gone, and", command="lifeboat state restore --from-replica -e x"
+    ),
+    "every version gone in both regions": Case(
+        happens=gone_everywhere, saw="is gone, and", command="lifeboat state rebuild -e x"
+    ),
+    "the bucket gone": Case(happens=bucket_gone, saw="there is no bucket", command="lifeboat state doctor -e x"),
+    "old version copied over the key": Case(
+        happens=copied_over,
+        saw="it is an older one, which does not know what was made since",
+        command="lifeboat state restore --latest-good -e x",
+    ),
+    "object of another lineage": Case(
+        happens=of_another_lineage,
+        saw="has serial 40 of lineage another, and",
+        command="lifeboat state restore --latest-good -e x",
+    ),
+    "truncated": Case(
+        happens=cut_off, saw="is no Terraform state, and", command="lifeboat state restore --latest-good -e x"
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_is_remembered_is_missed_by_whatever_would_plan(
+    new_site: Callable[[LockMode], StateSite], case: Case, mode: LockMode
+) -> None:
+    site = new_site(mode)
+    remembered_there(site)
+    with_root_1_here(site)
+    case.happens(site)
+    before = site.digest()
+
+    refused = [site.run(*words.split(), status=3).stderr for words in case.tried]
+    with pytest.raises(Refused, match="^x was applied before: the other region remembers serial"):
+        known_states.require(here(site), Purpose.FIRST_APPLY, known_states.STACK)
+
+    lineage = json.loads(site.applied.newest)["lineage"]
+    for told in refused:
+        said = " ".join(told.split())
+        assert case.saw in said
+        assert f"the other region remembers serial {serial(site.applied.newest)} of lineage {lineage}" in said
+        assert case.command in said
+    assert site.digest() == before
+
+
+@pytest.mark.parametrize("accident", [deleted, copied_over, of_another_lineage], ids=lambda found: found.__name__)
+def test_what_only_this_machine_remembers_counts_too_until_it_is_told_to_forget(
+    new_site: Callable[[LockMode], StateSite], accident: Callable[[StateSite], None]
+) -> None:
+    site = new_site("both")
+    remembered_here(site)
+    accident(site)
+
+    refused = " ".join(site.run("plan", status=3).stderr.split())
+    forget = f"rm -f {known_state.path(here(site).project.work)}"
+    known_state.forget(here(site).project.work)
+
+    assert f"this machine remembers serial {serial(site.applied.newest)}" in refused
+    assert f"where this machine remembers the wrong one: {forget}" in refused
+    if accident is not deleted:
+        assert "stack:" in site.run("plan").stdout
+
+
+def test_a_lineage_that_somebody_agreed_to_elsewhere_is_told_and_counts(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    remembered_there(site)
+    here(site).project.work.mkdir(parents=True, exist_ok=True)
+    known_state.remember(here(site).project.work, StateMark(serial=90, lineage="old", md5="0f"))
+
+    planned = site.run("plan")
+
+    assert "stack: no changes" in planned.stdout
+    assert "this machine remembers" in planned.stderr
+    assert "of another lineage, old" in " ".join(planned.stderr.split())
+
+
+# -- root 1 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_root_1_is_missed_as_well_and_what_it_made_is_found_again_only_by_agreement(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    assert known_states.keep(here(site), BACKEND, site.applied.root, "r") is None
+    site.plain.delete(ROOT_KEY)
+
+    refused = [site.run(*words.split(), status=3).stderr for words in ("plan", "apply --yes")]
+    # Without its versions an apply can only begin a new state, and asks.
+    for version in site.versions(ROOT_KEY):
+        site.cloud.client("s3").delete_object(Bucket=site.bucket, Key=ROOT_KEY, VersionId=version)
+    asked = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
+
+    for told in refused:
+        assert "lifeboat state restore --latest-good --root state -e x" in " ".join(told.split())
+    assert len(asked.to_agree) == 1
+    assert asked.to_agree[0].startswith("begin a new state of root 1, with what it made found by its names: ")
+
+
+def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_that_an_apply_takes(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    assert known_states.keep(here(site), BACKEND, site.applied.root, "r") is None
+    ahead = site.applied.root.replace(f'"serial": {serial(site.applied.root)}'.encode(), b'"serial": 8')
+    here(site).root_state_file.parent.mkdir(parents=True, exist_ok=True)
+    here(site).root_state_file.write_bytes(ahead)
+    site.plain.delete(ROOT_KEY)
+
+    passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
+
+    assert passed == known_states.Passed()
+    with pytest.raises(Refused, match="deleted at"):
+        known_states.require(here(site), Purpose.PLAN, known_states.BOTH)
+
+
+# -- a first apply ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_nobody_remembers_is_a_first_apply_when_somebody_says_so(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    with_root_1_here(site)  # as a first apply leaves it too that was cut off
+    site.plain.delete(KEY)
+
+    before = site.versions()
+
+    refused = " ".join(site.run("apply", "--yes", status=3).stderr.split())
+    # The stack of this site has no output that tells what is protected.
+    made = site.run("apply", "--first-apply", "--yes", status=11).stderr
+
+    assert f"is serial {serial(site.applied.newest)}: a plan would make everything a second time" in refused
+    assert "lifeboat state restore --latest-good -e x; where this is truly a first apply" in refused
+    assert "lifeboat apply --first-apply -e x" in refused
+    assert "nothing is remembered of it, and it was said that this is a first apply" in " ".join(made.split())
+    assert ("emptied the digest" in made) is site.keeps_digest
+    assert json.loads(site.top())["lineage"] != json.loads(site.applied.newest)["lineage"]
+    assert (known(site), known(site, BACKEND)) == (mark_of(site.top()), mark_of(site.top(ROOT_KEY)))
+    assert site.digest() == (md5(site.top()) if site.keeps_digest else None)
+    assert {version: site.versions().get(version) for version in before} == before
+
+
+def test_what_was_never_applied_needs_nobody_to_say_so(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.delete_bucket()
+    site.delete_digest()
+
+    assert known_states.require(here(site), Purpose.APPLY, known_states.BOTH) == known_states.Passed()
+
+
+# -- where it cannot be asked ------------------------------------------------------------------------------------------------
+
+
+def test_where_it_cannot_be_asked_a_recovery_goes_on_loudly_and_nothing_else_does(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    remembered_here(site)
+    with_root_1_here(site)
+    site.cloud.control(
+        "faults",
+        add={"service": "s3", "operation": "ListObjectsV2", "code": "AccessDenied", "status": 403, "times": 100},
+    )
+
+    refused = [site.run(*words.split(), status=8).stderr for words in ("plan", "apply --first-apply")]
+    (remark,) = known_states.require(here(site), Purpose.RECOVER, known_states.STACK).remarks
+    site.plain.delete(KEY)
+    with pytest.raises(Refused, match="this machine remembers serial"):
+        known_states.require(here(site), Purpose.RECOVER, known_states.STACK)
+    site.forget_everything()
+    known_state.forget(here(site).project.work)
+    with pytest.raises(Unreachable, match="is gone; which state of root stack is the newest cannot be known"):
+        known_states.require(here(site), Purpose.RECOVER, known_states.STACK)
+
+    for told in refused:
+        assert "AccessDenied" in told
+        assert f"s3://{site.replica}/known-states/x/" in " ".join(told.split())
+    assert "could not be asked of the other region" in remark
+    assert f"this machine remembers serial {serial(site.applied.newest)}" in remark
+
+
+# -- written down ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_restore_writes_down_what_it_put_on_top_once_and_the_serial_exceeds_what_was_remembered(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    newer = site.applied.newest.replace(f'"serial": {serial(site.applied.newest)}'.encode(), b'"serial": 20')
+    assert known_states.keep(here(site), STACK, newer, "r") is None
+
+    ended = site.restore("--latest-good", "--yes")
+    again = site.restore("--latest-good", "--yes")
+
+    assert "serial 20 is in neither bucket, and was sound" in " ".join((ended.stdout + ended.stderr).split())
+    assert "nothing was written" in again.stdout
+    assert (known(site), serial(site.top())) == (mark_of(site.top()), 21)
+    assert versions_of_memory(site) == 2
+    assert "stack: no changes" in again.stdout
+
+
+def test_another_lineage_is_written_down_only_when_it_was_asked_for(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    remembered_there(site)
+    of_another_lineage(site)
+    theirs = next(iter(site.versions()))
+
+    kept = known_states.keep(here(site), STACK, site.top(), "r")
+    before = known(site)
+    site.restore(theirs, "--allow-lineage", "--yes")
+
+    assert kept is not None
+    assert "only takes its place when somebody agreed to it" in kept
+    assert before == mark_of(site.applied.newest)
+    assert known(site) == mark_of(site.top())
+
+
+def test_a_restore_that_cannot_be_written_down_says_what_that_means(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.plain.delete(KEY)
+    key = "known-states/x/stack.json"
+    s3 = site.cloud.client("s3", DR_REGION)
+    s3.put_object(Bucket=site.replica, Key=key, Body=b"{")  # damaged, which a restore mends
+
+    planned_first = site.run("plan", status=8).stderr
+    ended = site.restore("--latest-good", "--yes")
+
+    assert "is damaged" in planned_first
+    assert "what is remembered in the other region was not asked" in " ".join((ended.stdout + ended.stderr).split())
+    assert known(site) == mark_of(site.top())
+    told = known_states.told(STACK, "AccessDenied")
+    assert told.startswith(
+        "what the state of root stack is now could not be written down in the other region: AccessDenied"
+    )
+
+
+def test_an_answer_that_was_lost_is_no_second_write(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    site.cloud.control(
+        "faults", add={"service": "s3", "operation": "PutObject", "when": "after", "first": 1, "status": 500}
+    )
+
+    assert known_states.keep(here(site), STACK, site.applied.newest, "r") is None
+
+    assert (known(site), versions_of_memory(site)) == (mark_of(site.applied.newest), 1)
+
+
+# -- whose a state is --------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_that_does_not_say_of_which_environment_it_is_is_nobodys(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    outputs = {"recovery": {"value": {"environment": None}, "type": "dynamic"}}
+    site.put(json.dumps({**json.loads(site.applied.newest), "outputs": outputs, "serial": 40}).encode())
+
+    repair.require_own(here(site), here(site).stack_store())
