@@ -9,25 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lifeboat.decisions import adoption
+from lifeboat.decisions import adoption, plans
 from lifeboat.decisions.adoption import How
 from lifeboat.model import Address, Candidate, StateMark, Wanted, state_address
 from lifeboat.state_model import OwnedThing, StateEntry, VersionId, Whose
 
 # Of these an apply makes an empty second one, or one that is found under another name.
-HOLDS_DATA = frozenset(
-    {
-        "aws_backup_vault",
-        "aws_db_instance",
-        "aws_dynamodb_table",
-        "aws_ebs_volume",
-        "aws_instance",
-        "aws_kms_key",
-        "aws_route53_zone",
-        "aws_s3_bucket",
-        "aws_secretsmanager_secret",
-    }
-)
+HOLDS_DATA = frozenset({*plans.PROTECTED, "aws_ebs_volume", "aws_instance", "aws_route53_zone"})
 # How Terraform is to work, or what AWS is told and never tells: the provider reads none of these back, and an import
 # leaves them empty or at what the importer invents (hashicorp/aws 5.100, Importer and Read of each resource).
 NOT_IN_AWS: Mapping[str, tuple[str, ...]] = {
