@@ -256,8 +256,7 @@ ACCIDENTS = {
             "bucket": f'eval "$(lifeboat local env -e x)" && aws s3api create-bucket --bucket {{bucket}} --region {REGION}'
             f" --create-bucket-configuration LocationConstraint={REGION}"
             " && aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
-            f" && lifeboat state restore --from-replica --root state"
-            f" && lifeboat state restore --from-replica"
+            " && lifeboat state doctor"
         },
     ),
     "whole bucket emptied, versions remain": Accident(

@@ -238,7 +238,7 @@ FINDINGS = {
         command="aws s3api create-bucket --bucket bucket --region eu-west-1"
         " --create-bucket-configuration LocationConstraint=eu-west-1"
         " && aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled"
-        " && lifeboat state restore --from-replica --root state && lifeboat state restore --from-replica",
+        " && lifeboat state doctor",
     ),
     "no bucket and no copy, of something that was": Case(
         seen=observation(
@@ -440,7 +440,7 @@ FINDINGS = {
         check="errored.tfstate",
         severity=Severity.WARNING,
         says="the state has gone on to serial 5",
-        command="lifeboat state diff file:/srv/errored.tfstate latest",
+        command="lifeboat state diff file:/srv/errored.tfstate latest && rm /srv/errored.tfstate",
     ),
     "a state that was half left": Case(
         seen=observation(stack=of_root(left=left(damage="it is empty"))),
