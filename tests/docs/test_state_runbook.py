@@ -79,7 +79,9 @@ def test_the_commands_of_the_page_bring_a_deleted_state_back(cloud: RunningCloud
     site = state_site(cloud, folder, applied(tmp_path), "both")
     mark = state_store.mark(site.applied.newest)
     assert mark is not None
-    known_state.remember(site.plain.site().project.work, mark)
+    work = site.plain.site().project.work
+    work.mkdir(parents=True)
+    known_state.remember(work, mark)
     site.replicate()
     site.plain.delete(KEY)
     before = site.versions()
