@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,18 @@ from typing import Annotated
 
 import typer
 
-from lifeboat import views, views_state, views_state_doctor, views_state_restore
+from lifeboat import views, views_state, views_state_doctor, views_state_rebuild, views_state_restore
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, moment, site_of
 from lifeboat.commands import state as state_command
 from lifeboat.commands import state_doctor as doctor_command
+from lifeboat.commands import state_rebuild as rebuild_command
 from lifeboat.commands import state_restore as restore_command
 from lifeboat.commands.state import Source
 from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES
-from lifeboat.model import RunId
+from lifeboat.model import Address, RunId
+from lifeboat.stack.state_rebuilding import Request as RebuildRequest
 from lifeboat.stack.state_restoring import Request
 from lifeboat.stack.state_restoring import Source as RestoreSource
 from lifeboat.state_model import AtTime, LatestGood, OneVersion, StateRoot, VersionId, WantedVersion
@@ -300,3 +303,94 @@ def _given(*, version: str | None, latest_good: bool, at: str | None, before_run
     if len(ways) != 1:
         raise typer.BadParameter("name one version: VERSION, --latest-good, --at TIME or --before-run RUN")
     return ways[0]
+
+
+# -- the last resort: rebuild --------------------------------------------------------------------------------------------
+
+# An address may have a key in it, and a key what it likes: module.a.aws_s3_bucket.b["x=y"]=ID.
+_CHOICE = re.compile(r'((?:[^=\["]|\[\d+\]|\["(?:[^"\\]|\\.)*"\])+)=(.+)')
+
+
+@state.command("rebuild")
+def rebuild(
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    root: Root = StateRoot.STACK,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import", metavar="ADDRESS=ID", help="Of several things, or one that was not found: take this one."
+        ),
+    ] = None,
+    pass_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-over", metavar="VERSION", help="You have looked at it: it is not this environment's, or lost."
+        ),
+    ] = None,
+    accept: Annotated[
+        int,
+        typer.Option(
+            "--accept", metavar="N", min=0, help="Agree that up to N things that hold data are made anew, empty."
+        ),
+    ] = 0,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what was found and would be written; change nothing.")
+    ] = False,
+    yes: Yes = False,
+) -> int:
+    """Make the state anew of what exists in AWS: the last resort, where no version of it can be read in either region.
+
+    Everything that the configuration names is looked for by name, tags and place, and shown: found, not found, several.
+    Terraform imports it in a copy, where it is only ever told to plan: nothing in AWS is changed. Then the state is written
+    as lifeboat state restore writes it, and both roots are planned: ends with 0 when nothing would change, 20 otherwise.
+
+    Refused (3) while a version is left that a restore can use, while several things could be one (--import), and when
+    something that holds data was not found (--accept N); with 8 where something cannot be looked at.
+
+    Example: lifeboat state rebuild --preview -e production
+    """
+    request = RebuildRequest(
+        root=root,
+        chosen=dict(_choice(one) for one in chosen or []),
+        passed_over=frozenset(VersionId(one) for one in pass_over or []),
+        accept=accept,
+        again=shlex.join(
+            [
+                *("lifeboat", "state", "rebuild"),
+                *(["--root", root.value] if root is not StateRoot.STACK else []),
+                *(word for one in chosen or [] for word in ("--import", one)),
+                *(word for one in pass_over or [] for word in ("--pass-over", one)),
+            ]
+        ),
+    )
+    orders = rebuild_command.Orders(
+        tell=views.Teller(),
+        found=views_state_rebuild.found,
+        rebuilt=views_state_rebuild.rebuilt,
+        left=views_state_rebuild.left,
+        agree=asking(yes=yes),
+    )
+    here = site_of(env)
+    if preview:
+        seen = rebuild_command.preview(here, orders, request)
+        if output is Output.JSON:
+            views.document(views_state_rebuild.preview_document(seen))
+        else:
+            views.lines(["nothing was changed"])
+        return DONE
+    done = rebuild_command.run(here, orders, request)
+    if output is Output.JSON:
+        views.document(views_state_rebuild.done_document(done))
+    else:
+        views_state_rebuild.done(done)
+    return DONE if done.planned.empty else PENDING_CHANGES
+
+
+def _choice(text: str) -> tuple[Address, str]:
+    """Return the address and the id that --import names."""
+    found = _CHOICE.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"--import {text!r} is not ADDRESS=ID")
+    return Address(found[1]), found[2]

@@ -845,6 +845,21 @@ class Adoption:
     import_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Something that exists and could be a resource that the configuration names.
+
+    `tagged` is whether AWS can tag it at all; `owner` are its tags that say whose it is, `ours` whether they are this
+    environment's. `status` is given while AWS still works at it.
+    """
+
+    import_id: str
+    tagged: bool
+    ours: bool = False
+    owner: Mapping[str, str] = field(hash=False)
+    status: str | None = None
+
+
 # -- the public name ---------------------------------------------------------------------------------------------------
 
 

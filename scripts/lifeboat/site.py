@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from lifeboat.clients import lease, provider_mirror, token_file
+from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
 from lifeboat.clients.backup_points import BackupPoints
 from lifeboat.clients.database_answers import DatabaseAnswers
 from lifeboat.clients.database_restores import DatabaseRestores
@@ -31,7 +31,7 @@ from lifeboat.clients.gitlab_pipelines import GitLabPipelines
 from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.images import Images
 from lifeboat.clients.instances import Instances
-from lifeboat.clients.inventory import Inventory
+from lifeboat.clients.inventory import Finder, Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
@@ -55,7 +55,7 @@ from lifeboat.config import Project
 from lifeboat.decisions import manifests, state_documents
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
-from lifeboat.model import ImageId, Owner, Recovery, RunId, Secret
+from lifeboat.model import Address, ImageId, Owner, Recovery, RunId, Secret
 from lifeboat.state_model import LockedState, StatePlace, StateRoot
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
@@ -263,6 +263,13 @@ class Site:
 
     def inventory(self) -> Inventory:
         """Return the look-up of things that exist, by name and tag."""
+        return self._inventory(inventory.FINDERS, {})
+
+    def whole_inventory(self, chosen: Mapping[Address, str]) -> Inventory:
+        """Return the look-up of what an apply would write again too; of what could be several, the ids that were chosen."""
+        return self._inventory(inventory_rewritten.EVERYTHING, chosen)
+
+    def _inventory(self, finders: Mapping[str, Finder], chosen: Mapping[Address, str]) -> Inventory:
         application = self.project.environment.application
         return Inventory(
             client=self.client,
@@ -270,6 +277,8 @@ class Site:
             dr_region=application.dr_region,
             application=application.name,
             environment=self.project.env,
+            finders=finders,
+            chosen=chosen,
         )
 
     def owner(self) -> Owner:
@@ -522,6 +531,27 @@ class Site:
             env=env,
             variables={**self.variables(teardown=False), "offline": "true"},
             var_files=self.project.var_files,
+        )
+
+    def scratch_terraform(self, root: StateRoot, folder: Path) -> Terraform:
+        """Return a copy of a root in a folder of its own, where its state is a file: the backend is not touched by it."""
+        original = self.project.stack_root if root is StateRoot.STACK else self.project.state_root
+        copy = folder / "terraform" / original.name
+        copy.mkdir(parents=True)
+        for path in [*original.glob("*.tf"), original / ".terraform.lock.hcl"]:
+            shutil.copy(path, copy)
+        (copy / "lifeboat_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+        (folder / "modules").symlink_to(self.project.root / "modules")
+        variables = self.variables(teardown=False)
+        if root is StateRoot.BACKEND:
+            variables["lock_mode"] = self.project.environment.state.lock_mode
+        return Terraform(
+            root=copy,
+            data=self.project.work / "terraform" / f"scratch-{original.name}",  # the provider stays for the next time
+            env=self.terraform_env(),
+            variables=variables,
+            var_files=self.project.var_files if root is StateRoot.STACK else (),
+            settings=self.project.settings_file,
         )
 
     @property

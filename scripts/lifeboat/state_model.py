@@ -13,7 +13,15 @@ from lifeboat.model import Address, Choice, RunId
 VersionId = NewType("VersionId", str)
 LockMode = Literal["both", "dynamodb", "lockfile"]
 RESTORING = "lifeboat-restore"  # the operation of the lock that a restore takes
+REBUILDING = "lifeboat-rebuild"  # and a rebuild
+# What stands where a restored version names the one that it is made of: a rebuild makes it of what exists.
+REBUILT = VersionId("what-exists-in-aws")
 AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
+
+
+def origin_words(made_of: VersionId) -> str:
+    """Return what a version is made of, in words."""
+    return "what exists in AWS" if made_of == REBUILT else f"version {made_of}"
 
 
 class StateRoot(StrEnum):

@@ -303,7 +303,7 @@ def test_who_wrote_meanwhile_is_not_written_over(new_site: Callable[[LockMode], 
     site.put(theirs)
 
     with pytest.raises(Refused, match="somebody has written or deleted the state"):
-        state_writing.carry_out(here, Told(), preview)
+        state_writing.carry_out(here, Told(), preview.writing)
 
     assert (site.top(), site.locks()) == (theirs, [])
     (run,) = site.runs()
@@ -409,7 +409,7 @@ def restored(site: StateSite) -> None:
     here, said = Site(config.load(site.plain.root, "x"), dict(os.environ)), "lifeboat state restore --latest-good"
     whose = Whose(environment="x", lineage=None)
     request = Request(root=StateRoot.STACK, wanted=LatestGood(), whose=whose, again=said)
-    state_writing.carry_out(here, Told(), state_restoring.look(here, Told(), request))
+    state_writing.carry_out(here, Told(), state_restoring.look(here, Told(), request).writing)
 
 
 def killed_at(site: StateSite, operation: str, number: int) -> tuple[int, str]:

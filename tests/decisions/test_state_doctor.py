@@ -14,6 +14,8 @@ from lifeboat.decisions.state_observation import KindSeen, LeftState, LockSeen, 
 from lifeboat.decisions.state_verdicts import Severity, Standing, Verdict
 from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
+    REBUILDING,
+    REBUILT,
     RESTORING,
     Holding,
     Life,
@@ -210,6 +212,13 @@ def restored(**more: Any) -> RootSeen:
     return of_root(**given)
 
 
+def rebuilt(**more: Any) -> RootSeen:
+    """Return a root on which a rebuild has written serial 6 where nothing was left, a minute after it took the lock."""
+    top = version(6, made_of=REBUILT, written_at=NOW - timedelta(minutes=59))
+    held = locked(GONE, operation=REBUILDING, created=NOW - timedelta(hours=1))
+    return of_root(**{**NOTHING, "entries": entries(top), **held, **more})
+
+
 def left(**more: Any) -> Look[LeftState]:
     return Look(found=LeftState(path="/srv/errored.tfstate", push="terraform state push errored.tfstate", **more))
 
@@ -247,7 +256,10 @@ FINDINGS = {
         check="bucket",
         root=None,
         says="there is no bucket bucket in eu-west-1, nor a copy in copy",
-        command="terraform -chdir=stack import ADDRESS eip-1",
+        command="aws s3api create-bucket --bucket bucket --region eu-west-1"
+        " --create-bucket-configuration LocationConstraint=eu-west-1"
+        " && aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled"
+        " && lifeboat state rebuild",
     ),
     "no bucket, as before a first apply": Case(
         seen=observation(bucket=Look(), stack=of_root(**NO_BUCKET), backend=LOST, kinds=things()),
@@ -382,7 +394,7 @@ FINDINGS = {
     "a restore stopped between state and digest": Case(
         seen=observation(stack=restored()),
         check="lock in the table",
-        says="it has written version v6, serial 6, made of v2, and not its digest, which is that of version v5 (serial 5)",
+        says="it has written version v6, serial 6, made of version v2, and not its digest, which is that of version v5 (serial 5)",
         command="lifeboat state unlock lock-1 && lifeboat state restore v6",
     ),
     "a restore stopped between state and digest, whose lock is gone": Case(
@@ -394,7 +406,7 @@ FINDINGS = {
     "a restore stopped after its last write": Case(
         seen=observation(stack=restored(digest=Look(found=f"{6:032x}"))),
         check="lock in the table",
-        says="made of v2 and its digest: nothing but the lock is left",
+        says="made of version v2 and its digest: nothing but the lock is left",
         command="lifeboat state unlock lock-1",
     ),
     "a restore without digests stopped after its last write": Case(
@@ -407,8 +419,26 @@ FINDINGS = {
             ),
         ),
         check="lock file",
-        says="made of v2: nothing but the lock is left",
+        says="made of version v2: nothing but the lock is left",
         command="lifeboat state unlock lock-1",
+    ),
+    "a rebuild stopped before its first write": Case(
+        seen=observation(stack=of_root(**{**NOTHING, **locked(GONE, operation=REBUILDING, created=NOW)})),
+        check="lock in the table",
+        says="a rebuild was interrupted: the state is locked",
+        command="lifeboat state unlock lock-1",
+    ),
+    "a rebuild stopped between state and digest": Case(
+        seen=observation(stack=rebuilt()),
+        check="lock in the table",
+        says="it has written version v6, serial 6, made of what exists in AWS, and not its digest, which is that of no version",
+        command="lifeboat state unlock lock-1 && lifeboat state restore v6",
+    ),
+    "a rebuild stopped between state and digest, whose lock is gone": Case(
+        seen=observation(stack=rebuilt(item=Look(), digest=Look(found=f"{5:032x}"))),
+        check="digest",
+        says="version v6 (serial 6) is on top: a rebuild was stopped before it wrote the digest",
+        command="lifeboat state restore v6",
     ),
     "a restore of another machine": Case(
         seen=observation(stack=restored(**locked(UNKNOWN, operation=RESTORING, created=NOW - timedelta(hours=1)))),
@@ -478,7 +508,7 @@ FINDINGS = {
         seen=observation(stack=of_root(**{**NOTHING, "remembered": KNOWN_7}), kinds=things("eip-1")),
         check="object",
         says="although this machine last knew serial 7, things exist that bear our tags",
-        command="terraform -chdir=stack import ADDRESS eip-1",
+        command="lifeboat state rebuild",
     ),
     "every version gone, and copied": Case(
         seen=observation(stack=of_root(entries=Look(found=()))),
@@ -492,6 +522,15 @@ FINDINGS = {
         root=StateRoot.BACKEND,
         says="although this machine last knew serial 5",
         command="lifeboat apply",
+    ),
+    "every version of root 1 gone, and its working copy": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=entries(damaged(5)), remembered=Look())
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although copy has copies of it",
+        command="lifeboat state rebuild --root state",
     ),
     "nothing yet": Case(
         seen=observation(stack=of_root(**NOTHING), kinds=things()),

@@ -12,17 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.decisions import state_diff, state_documents
 from lifeboat.decisions.state_restoring import (
+    REBUILD,
+    RESTORE,
+    VERBS,
     FreeLock,
     PutDigest,
     PutState,
     Restoring,
     Seen,
     Vanishing,
+    Verb,
     Write,
     ahead,
     blind,
     highest,
-    is_restore,
+    is_of,
     md5,
     plan,
     same_content,
@@ -202,7 +206,7 @@ def test_writes_are_told_in_words() -> None:
             PutDigest(digest="d", instead_of="e"),
         )
     ] == [
-        "remove the lock lock-1, which an interrupted state restore left",
+        "remove the lock lock-1, which an interrupted restore or rebuild of the state left",
         "write serial 6 on top of s3://b/k; every version below it stays",
         "write the digest d, which is missing",
         "write the digest d instead of e",
@@ -401,15 +405,16 @@ def test_what_lies_ahead_of_a_serial_is_the_highest_of_the_lineage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "restores"),
+    ("run", "of"),
     [
-        ("20261128T032535Z-state-restore-1a2b3c", True),
-        ("20261128T032535Z-recover-1a2b3c", False),
-        ("20261128T032535.123456Z-apply", False),
+        ("20261128T032535Z-state-restore-1a2b3c", [RESTORE]),
+        ("20261128T032535Z-state-rebuild-1a2b3c", [REBUILD]),
+        ("20261128T032535Z-recover-1a2b3c", []),
+        ("20261128T032535.123456Z-apply", []),
     ],
 )
-def test_a_restore_is_told_by_the_name_of_its_run(run: str, restores: bool) -> None:
-    assert is_restore(RunId(run)) is restores
+def test_what_a_run_wrote_over_the_state_for_is_told_by_its_name(run: str, of: list[Verb]) -> None:
+    assert [verb for verb in VERBS if is_of(RunId(run), [verb])] == of
 
 
 MARKER = StateEntry(version_id=VersionId("9"), written_at=NOW + timedelta(minutes=9), latest=True, marker=True)

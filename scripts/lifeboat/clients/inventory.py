@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from lifeboat.clients import sdk
 from lifeboat.errors import IntegrityFailure, Refused
-from lifeboat.model import Address, Wanted
+from lifeboat.model import Address, Candidate, Wanted
 
 # AWS adds tags to these only after it has made them, so one that was cut off in between has none.
 _OWNER_TAGS = ("application", "environment")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class Found:
     """One thing that exists: the id that its parts are asked by, the id that Terraform imports it by, its tags.
 
     `tags` is None for what AWS cannot tag. `status` is given while it cannot be worked with yet.
@@ -29,7 +29,7 @@ class _Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Look:
+class Look:
     """One look for one wanted resource: its AWS client, its planned values, and the ids of what it belongs to."""
 
     client: Callable[[str], Any]
@@ -60,20 +60,34 @@ class _Look:
         return [{"Name": f"tag:{key}", "Values": [value]} for key, value in self.tags.items()]
 
 
-Finder = Callable[[_Look], Iterable[_Found]]
+Finder = Callable[[Look], Iterable[Found]]
 
 
 class Inventory:
-    """What exists of one application and environment, in its two regions."""
+    """What exists of one application and environment, in its two regions.
+
+    `finders` is how each type of resource is looked for; of what several things could be, `chosen` names the one by either
+    of its ids.
+    """
 
     def __init__(
-        self, *, client: Callable[[str, str], Any], region: str, dr_region: str, application: str, environment: str
+        self,
+        *,
+        client: Callable[[str, str], Any],
+        region: str,
+        dr_region: str,
+        application: str,
+        environment: str,
+        finders: Mapping[str, Finder] | None = None,
+        chosen: Mapping[Address, str] | None = None,
     ) -> None:
         self._client = client
         self._regions = {"": region, "dr": dr_region}
         self._owner = {"application": application, "environment": environment}
         self._clients: dict[tuple[str, str], Any] = {}
-        self._found: dict[Address, _Found | None] = {}
+        self._found: dict[Address, Found | None] = {}
+        self._finders = FINDERS if finders is None else finders
+        self._chosen_by_hand = chosen or {}
 
     def import_id(self, wanted: Wanted) -> str | None:
         """Return the id by which Terraform imports the wanted resource; None when it surely does not exist.
@@ -93,6 +107,25 @@ class Inventory:
         found = self._one(wanted)
         return None if found is None else found.status
 
+    def candidates(self, wanted: Wanted) -> tuple[Candidate, ...]:
+        """Return everything that could be the wanted resource, whosever it is; nothing when it surely does not exist.
+
+        Raises IntegrityFailure where what it belongs to is not one thing, Unreachable and Refused as `import_id` does.
+        """
+        by_hand = wanted.address in self._chosen_by_hand
+        return tuple(self._candidate(one) for one in ([self._by_hand(wanted)] if by_hand else self._all(wanted)))
+
+    def _candidate(self, found: Found) -> Candidate:
+        tags = found.tags or {}
+        owner = {key: tags[key] for key in _OWNER_TAGS if key in tags}
+        return Candidate(
+            import_id=found.import_id,
+            tagged=found.tags is not None,
+            ours=owner == self._owner,
+            owner=owner,
+            status=found.status,
+        )
+
     def finish(self, wanted: Wanted) -> str | None:
         """Do what a cut-off creation left undone and no plan would show; return what was done, None for nothing.
 
@@ -107,7 +140,7 @@ class Inventory:
         ec2 = self._connected("ec2", region)
         with sdk.translated(f"close {wanted.address} ({group}) in {region}"):
             rules = sdk.items(
-                ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=_filters("group-id", group)
+                ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=filtered_by("group-id", group)
             )
             # A rule of Terraform's own bears tags.
             open_ones = [r["SecurityGroupRuleId"] for r in rules if r["IsEgress"] and _is_open(r) and not r.get("Tags")]
@@ -116,13 +149,25 @@ class Inventory:
             ec2.revoke_security_group_egress(GroupId=group, SecurityGroupRuleIds=open_ones)
         return f"took back the right of {group} to call out everywhere"
 
-    def _one(self, wanted: Wanted) -> _Found | None:
+    def _one(self, wanted: Wanted) -> Found | None:
         if wanted.address not in self._found:
             self._found[wanted.address] = self._looked_for(wanted)
         return self._found[wanted.address]
 
-    def _looked_for(self, wanted: Wanted) -> _Found | None:
-        finder = FINDERS.get(wanted.resource_type)
+    def _looked_for(self, wanted: Wanted) -> Found | None:
+        if wanted.address in self._chosen_by_hand:
+            return self._by_hand(wanted)
+        found = self._all(wanted)
+        return self._chosen(wanted, [f for f in found if self._ours(wanted, f, alone=len(found) == 1)])
+
+    def _by_hand(self, wanted: Wanted) -> Found:
+        """Return what a person chose; what nobody finds by name or tag is taken by the id that was said."""
+        said = self._chosen_by_hand[wanted.address]
+        found = self._all(wanted) if wanted.resource_type in self._finders else []
+        return next((f for f in found if said in (f.id, f.import_id)), Found(id=said, import_id=said))
+
+    def _all(self, wanted: Wanted) -> list[Found]:
+        finder = self._finders.get(wanted.resource_type)
         if finder is None or wanted.alias not in self._regions:
             what = wanted.resource_type if finder is None else f"resources of the provider aws.{wanted.alias}"
             raise Refused(
@@ -130,28 +175,27 @@ class Inventory:
                 hint=f"terraform import {wanted.address} by hand, or delete it, then apply again",
             )
         region = self._regions[wanted.alias]
-        look = _Look(
+        look = Look(
             client=lambda service: self._connected(service, region),
             region=region,
             wanted=wanted,
             parent=self._id,
         )
         with sdk.translated(f"look for {wanted.address} in {region}"):
-            found = [f for f in finder(look) if f.id != wanted.instead_of]
-        return self._chosen(wanted, [f for f in found if self._ours(wanted, f, alone=len(found) == 1)], region)
+            return [f for f in finder(look) if f.id != wanted.instead_of]
 
-    def _chosen(self, wanted: Wanted, found: list[_Found], region: str) -> _Found | None:
+    def _chosen(self, wanted: Wanted, found: list[Found]) -> Found | None:
         reported = [f for f in found if f.id == wanted.known_id]
         candidates = reported or found
         if len(candidates) > 1:
             names = ", ".join(sorted(f.import_id for f in candidates))
             raise IntegrityFailure(
-                f"{len(candidates)} things in {region} could be {wanted.address}: {names}",
+                f"{len(candidates)} things in {self._regions[wanted.alias]} could be {wanted.address}: {names}",
                 hint="find out which one is in use and delete or retag the others, then apply again",
             )
         return candidates[0] if candidates else None
 
-    def _ours(self, wanted: Wanted, found: _Found, *, alone: bool) -> bool:
+    def _ours(self, wanted: Wanted, found: Found, *, alone: bool) -> bool:
         """Return whether it may be adopted: it bears our tags, or none yet and the interrupted apply began it."""
         if found.tags is None:
             return wanted.begun
@@ -176,7 +220,7 @@ class Inventory:
         return self._clients[service, region]
 
 
-def _get(absent: str, ask: Callable[..., dict[str, Any]], **names: Any) -> dict[str, Any] | None:
+def answer_of(absent: str, ask: Callable[..., dict[str, Any]], **names: Any) -> dict[str, Any] | None:
     """Return an answer; None when it is AWS's own "there is no such thing" (codes in words), and for nothing else."""
     return sdk.unless_absent(absent.split(), lambda: ask(**names))
 
@@ -185,7 +229,7 @@ def _covers(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(tags.get(key) == value for key, value in wanted.items())
 
 
-def _agrees(look: _Look, attributes: Mapping[str, Any]) -> bool:
+def _agrees(look: Look, attributes: Mapping[str, Any]) -> bool:
     """Return whether what exists has the planned value of every attribute that was known at the plan."""
     return all(look.value(name) in (None, value) for name, value in attributes.items())
 
@@ -194,61 +238,61 @@ def _agrees(look: _Look, attributes: Mapping[str, Any]) -> bool:
 
 
 def _by_tags(operation: str, key: str, id_key: str) -> Finder:
-    def find(look: _Look) -> Iterator[_Found]:
+    def find(look: Look) -> Iterator[Found]:
         for item in sdk.items(look.client("ec2"), operation, key, Filters=look.tag_filters):
             tags = sdk.tags(item.get("Tags", []))
             if _covers(tags, look.tags):  # the filters take * and ? in a value for wildcards
-                yield _Found(id=item[id_key], import_id=item[id_key], tags=tags)
+                yield Found(id=item[id_key], import_id=item[id_key], tags=tags)
 
     return find
 
 
-def _subnets(look: _Look) -> Iterator[_Found]:
+def _subnets(look: Look) -> Iterator[Found]:
     for subnet in sdk.items(look.client("ec2"), "describe_subnets", "Subnets", Filters=look.tag_filters):
         same = {"cidr_block": subnet["CidrBlock"], "availability_zone": subnet["AvailabilityZone"]}
         if _agrees(look, {**same, "vpc_id": subnet["VpcId"]}):
-            yield _Found(id=subnet["SubnetId"], import_id=subnet["SubnetId"], tags=sdk.tags(subnet["Tags"]))
+            yield Found(id=subnet["SubnetId"], import_id=subnet["SubnetId"], tags=sdk.tags(subnet["Tags"]))
 
 
-def _routes(look: _Look) -> Iterator[_Found]:
+def _routes(look: Look) -> Iterator[Found]:
     table = look.id_of("route_table_id")
     if table is None:
         return
     destination = look.value("destination_cidr_block") or look.value("destination_ipv6_cidr_block")
-    filters = _filters("route-table-id", table)
+    filters = filtered_by("route-table-id", table)
     for found in sdk.items(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
         for route in found["Routes"]:
             if destination in (route.get("DestinationCidrBlock"), route.get("DestinationIpv6CidrBlock")):
-                yield _Found(id=f"{table}_{destination}", import_id=f"{table}_{destination}")
+                yield Found(id=f"{table}_{destination}", import_id=f"{table}_{destination}")
 
 
-def _route_table_associations(look: _Look) -> Iterator[_Found]:
+def _route_table_associations(look: Look) -> Iterator[Found]:
     subnet, table = look.id_of("subnet_id"), look.id_of("route_table_id")
     if subnet is None or table is None:
         return
-    filters = _filters("association.subnet-id", subnet)
+    filters = filtered_by("association.subnet-id", subnet)
     for found in sdk.items(look.client("ec2"), "describe_route_tables", "RouteTables", Filters=filters):
         for association in found["Associations"]:
             if association.get("SubnetId") == subnet:
                 # Imported with the table that it has now: Terraform then moves it to the planned one in place.
                 import_id = f"{subnet}/{found['RouteTableId']}"
-                yield _Found(id=association["RouteTableAssociationId"], import_id=import_id)
+                yield Found(id=association["RouteTableAssociationId"], import_id=import_id)
 
 
-def _security_groups(look: _Look) -> Iterator[_Found]:
-    filters = _filters("group-name", look.value("name"))
+def _security_groups(look: Look) -> Iterator[Found]:
+    filters = filtered_by("group-name", look.value("name"))
     for group in sdk.items(look.client("ec2"), "describe_security_groups", "SecurityGroups", Filters=filters):
         tags = sdk.tags(group.get("Tags", []))
         if _covers(tags, look.tags) and _agrees(look, {"name": group["GroupName"], "vpc_id": group.get("VpcId")}):
-            yield _Found(id=group["GroupId"], import_id=group["GroupId"], tags=tags)
+            yield Found(id=group["GroupId"], import_id=group["GroupId"], tags=tags)
 
 
 def _security_group_rules(*, egress: bool) -> Finder:
-    def find(look: _Look) -> Iterator[_Found]:
+    def find(look: Look) -> Iterator[Found]:
         group = look.id_of("security_group_id")
         if group is None:
             return
-        filters = _filters("group-id", group)
+        filters = filtered_by("group-id", group)
         for rule in sdk.items(
             look.client("ec2"), "describe_security_group_rules", "SecurityGroupRules", Filters=filters
         ):
@@ -265,7 +309,7 @@ def _security_group_rules(*, egress: bool) -> Finder:
             tags = sdk.tags(rule.get("Tags", []))
             named = _covers(tags, look.tags) if tags else _agrees(look, {"description": rule.get("Description")})
             if rule["IsEgress"] == egress and named and _agrees(look, same):
-                yield _Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
+                yield Found(id=rule["SecurityGroupRuleId"], import_id=rule["SecurityGroupRuleId"])
 
     return find
 
@@ -274,14 +318,14 @@ def _is_open(rule: Mapping[str, Any]) -> bool:
     return rule["IpProtocol"] == "-1" and (rule.get("CidrIpv4") == "0.0.0.0/0" or rule.get("CidrIpv6") == "::/0")
 
 
-def _addresses(look: _Look) -> Iterator[_Found]:
+def _addresses(look: Look) -> Iterator[Found]:
     for address in look.client("ec2").describe_addresses(Filters=look.tag_filters)["Addresses"]:
         tags = sdk.tags(address.get("Tags", []))
         if _covers(tags, look.tags):
-            yield _Found(id=address["AllocationId"], import_id=address["AllocationId"], tags=tags)
+            yield Found(id=address["AllocationId"], import_id=address["AllocationId"], tags=tags)
 
 
-def _zones(look: _Look) -> Iterator[_Found]:
+def _zones(look: Look) -> Iterator[Found]:
     client = look.client("route53")
     for zone in sdk.items(client, "list_hosted_zones", "HostedZones"):
         config = zone.get("Config", {})
@@ -291,10 +335,10 @@ def _zones(look: _Look) -> Iterator[_Found]:
             continue
         zone_id = zone["Id"].removeprefix("/hostedzone/")
         answer = client.list_tags_for_resource(ResourceType="hostedzone", ResourceId=zone_id)
-        yield _Found(id=zone_id, import_id=zone_id, tags=sdk.tags(answer["ResourceTagSet"]["Tags"]))
+        yield Found(id=zone_id, import_id=zone_id, tags=sdk.tags(answer["ResourceTagSet"]["Tags"]))
 
 
-def _records(look: _Look) -> Iterator[_Found]:
+def _records(look: Look) -> Iterator[Found]:
     zone, name, kind = look.id_of("zone_id"), str(look.value("name")), str(look.value("type"))
     if zone is None:
         return
@@ -309,24 +353,25 @@ def _records(look: _Look) -> Iterator[_Found]:
     )
     for record in records:
         if record["Name"].rstrip(".") == name.rstrip(".") and record["Type"] == kind:
-            yield _Found(id=f"{zone}_{name}_{kind}", import_id=f"{zone}_{name}_{kind}")
+            yield Found(id=f"{zone}_{name}_{kind}", import_id=f"{zone}_{name}_{kind}")
 
 
-def _filters(name: str, value: Any) -> list[dict[str, Any]]:
+def filtered_by(name: str, value: Any) -> list[dict[str, Any]]:
+    """Return one filter as EC2 takes it."""
     return [{"Name": name, "Values": [str(value)]}]
 
 
 # -- the application -----------------------------------------------------------------------------------------------
 
 
-def _instances(look: _Look) -> Iterator[_Found]:
+def _instances(look: Look) -> Iterator[Found]:
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     filters = [*look.tag_filters, alive]
     for reservation in sdk.items(look.client("ec2"), "describe_instances", "Reservations", Filters=filters):
         for instance in reservation["Instances"]:
             tags, state = sdk.tags(instance["Tags"]), instance["State"]["Name"]
             if _covers(tags, look.tags):
-                yield _Found(
+                yield Found(
                     id=instance["InstanceId"],
                     import_id=instance["InstanceId"],
                     tags=tags,
@@ -334,12 +379,12 @@ def _instances(look: _Look) -> Iterator[_Found]:
                 )
 
 
-def _secrets(look: _Look) -> Iterator[_Found]:
+def _secrets(look: Look) -> Iterator[Found]:
     client = look.client("secretsmanager")
-    secret = _get("ResourceNotFoundException", client.describe_secret, SecretId=look.value("name"))
+    secret = answer_of("ResourceNotFoundException", client.describe_secret, SecretId=look.value("name"))
     # One that waits for its deletion cannot be adopted; creating it again fails with AWS's own explanation.
     if secret is not None and "DeletedDate" not in secret:
-        yield _Found(id=secret["ARN"], import_id=secret["ARN"], tags=sdk.tags(secret.get("Tags", [])))
+        yield Found(id=secret["ARN"], import_id=secret["ARN"], tags=sdk.tags(secret.get("Tags", [])))
 
 
 # -- the database --------------------------------------------------------------------------------------------------
@@ -347,14 +392,14 @@ def _secrets(look: _Look) -> Iterator[_Found]:
 _DB_READY = ("available", "storage-optimization", "stopped")
 
 
-def _databases(look: _Look) -> Iterator[_Found]:
+def _databases(look: Look) -> Iterator[Found]:
     name = look.value("identifier")
     client = look.client("rds")
-    answer = _get("DBInstanceNotFound", client.describe_db_instances, DBInstanceIdentifier=name)
+    answer = answer_of("DBInstanceNotFound", client.describe_db_instances, DBInstanceIdentifier=name)
     for database in (answer or {}).get("DBInstances", []):
         status = database["DBInstanceStatus"]
         if status != "deleting":
-            yield _Found(
+            yield Found(
                 id=database["DbiResourceId"],
                 import_id=name,  # the id in the state is another one: DbiResourceId
                 tags=sdk.tags(database.get("TagList", [])),
@@ -362,7 +407,7 @@ def _databases(look: _Look) -> Iterator[_Found]:
             )
 
 
-def _replicated_backups(look: _Look) -> Iterator[_Found]:
+def _replicated_backups(look: Look) -> Iterator[Found]:
     source = look.value("source_db_instance_arn")
     parent = look.wanted.parents.get("source_db_instance_arn")
     if source is None and parent is None:
@@ -376,15 +421,15 @@ def _replicated_backups(look: _Look) -> Iterator[_Found]:
         same = backup["DBInstanceArn"] == source if database is None else backup["DbiResourceId"] == database
         if backup["DBInstanceIdentifier"] == name and same and status not in ("retained", "deleting"):
             arn = backup["DBInstanceAutomatedBackupsArn"]
-            yield _Found(id=arn, import_id=arn, status=status if status in ("pending", "creating") else None)
+            yield Found(id=arn, import_id=arn, status=status if status in ("pending", "creating") else None)
 
 
 def _rds_named(operation: str, argument: str, key: str, arn_key: str, absent: str) -> Finder:
-    def find(look: _Look) -> Iterator[_Found]:
+    def find(look: Look) -> Iterator[Found]:
         client, name = look.client("rds"), look.value("name")
-        for item in (_get(absent, getattr(client, operation), **{argument: name}) or {}).get(key, []):
+        for item in (answer_of(absent, getattr(client, operation), **{argument: name}) or {}).get(key, []):
             status = item.get("Status")
-            yield _Found(
+            yield Found(
                 id=name,
                 import_id=name,
                 tags=sdk.tags(client.list_tags_for_resource(ResourceName=item[arn_key])["TagList"]),
@@ -397,9 +442,9 @@ def _rds_named(operation: str, argument: str, key: str, arn_key: str, absent: st
 # -- buckets, tables, keys, roles ----------------------------------------------------------------------------------
 
 
-def _buckets(look: _Look) -> Iterator[_Found]:
+def _buckets(look: Look) -> Iterator[Found]:
     client, name = look.client("s3"), look.value("bucket")
-    answer = _get("404", client.head_bucket, Bucket=name)
+    answer = answer_of("404", client.head_bucket, Bucket=name)
     if answer is None:
         return
     region = answer.get("BucketRegion", look.region)
@@ -408,38 +453,36 @@ def _buckets(look: _Look) -> Iterator[_Found]:
             f"the bucket {name} ({look.wanted.address}) exists in {region}, not in {look.region}",
             hint="set region and dr_region to those that this environment was made in",
         )
-    tags = _get("NoSuchTagSet", client.get_bucket_tagging, Bucket=name) or {"TagSet": []}
-    yield _Found(id=name, import_id=name, tags=sdk.tags(tags["TagSet"]))
+    tags = answer_of("NoSuchTagSet", client.get_bucket_tagging, Bucket=name) or {"TagSet": []}
+    yield Found(id=name, import_id=name, tags=sdk.tags(tags["TagSet"]))
 
 
 def _of_bucket(operation: str, key: str, absent: str = "") -> Finder:
     """Return the finder for one of a bucket's settings: there when AWS answers with something under `key`."""
 
-    def find(look: _Look) -> Iterator[_Found]:
+    def find(look: Look) -> Iterator[Found]:
         bucket = look.id_of("bucket")
         if bucket is None:
             return
-        answer: Any = _get(f"NoSuchBucket {absent}", getattr(look.client("s3"), operation), Bucket=bucket)
+        answer: Any = answer_of(f"NoSuchBucket {absent}", getattr(look.client("s3"), operation), Bucket=bucket)
         for part in key.split("."):
             answer = (answer or {}).get(part)
         if answer:
-            yield _Found(id=bucket, import_id=bucket)
+            yield Found(id=bucket, import_id=bucket)
 
     return find
 
 
-def _tables(look: _Look) -> Iterator[_Found]:
+def _tables(look: Look) -> Iterator[Found]:
     client, name = look.client("dynamodb"), look.value("name")
-    answer = _get("ResourceNotFoundException", client.describe_table, TableName=name)
+    answer = answer_of("ResourceNotFoundException", client.describe_table, TableName=name)
     if answer is not None and answer["Table"]["TableStatus"] != "DELETING":
         status = answer["Table"]["TableStatus"]
         tags = sdk.items(client, "list_tags_of_resource", "Tags", ResourceArn=answer["Table"]["TableArn"])
-        yield _Found(
-            id=name, import_id=name, tags=sdk.tags(tags), status=None if status == "ACTIVE" else status.lower()
-        )
+        yield Found(id=name, import_id=name, tags=sdk.tags(tags), status=None if status == "ACTIVE" else status.lower())
 
 
-def _keys(look: _Look) -> Iterator[_Found]:
+def _keys(look: Look) -> Iterator[Found]:
     client = look.client("kms")
     for key in sdk.items(client, "list_keys", "Keys"):
         data = client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
@@ -450,88 +493,88 @@ def _keys(look: _Look) -> Iterator[_Found]:
         pairs = sdk.items(client, "list_resource_tags", "Tags", KeyId=key["KeyId"])
         tags = {pair["TagKey"]: pair["TagValue"] for pair in pairs}
         if _covers(tags, look.tags):
-            yield _Found(id=key["KeyId"], import_id=key["KeyId"], tags=tags)
+            yield Found(id=key["KeyId"], import_id=key["KeyId"], tags=tags)
 
 
-def _aliases(look: _Look) -> Iterator[_Found]:
+def _aliases(look: Look) -> Iterator[Found]:
     name = look.value("name")
     if any(alias["AliasName"] == name for alias in sdk.items(look.client("kms"), "list_aliases", "Aliases")):
-        yield _Found(id=name, import_id=name)
+        yield Found(id=name, import_id=name)
 
 
-def _roles(look: _Look) -> Iterator[_Found]:
-    answer = _get("NoSuchEntity", look.client("iam").get_role, RoleName=look.value("name"))
+def _roles(look: Look) -> Iterator[Found]:
+    answer = answer_of("NoSuchEntity", look.client("iam").get_role, RoleName=look.value("name"))
     if answer is not None:
-        yield _Found(id=look.value("name"), import_id=look.value("name"), tags=sdk.tags(answer["Role"].get("Tags", [])))
+        yield Found(id=look.value("name"), import_id=look.value("name"), tags=sdk.tags(answer["Role"].get("Tags", [])))
 
 
-def _policies(look: _Look) -> Iterator[_Found]:
+def _policies(look: Look) -> Iterator[Found]:
     client, name = look.client("iam"), look.value("name")
     for policy in sdk.items(client, "list_policies", "Policies", Scope="Local"):
         if policy["PolicyName"] == name:
             tags = sdk.tags(client.list_policy_tags(PolicyArn=policy["Arn"])["Tags"])
-            yield _Found(id=policy["Arn"], import_id=policy["Arn"], tags=tags)
+            yield Found(id=policy["Arn"], import_id=policy["Arn"], tags=tags)
 
 
-def _instance_profiles(look: _Look) -> Iterator[_Found]:
+def _instance_profiles(look: Look) -> Iterator[Found]:
     name = look.value("name")
-    answer = _get("NoSuchEntity", look.client("iam").get_instance_profile, InstanceProfileName=name)
+    answer = answer_of("NoSuchEntity", look.client("iam").get_instance_profile, InstanceProfileName=name)
     if answer is not None:
-        yield _Found(id=name, import_id=name, tags=sdk.tags(answer["InstanceProfile"].get("Tags", [])))
+        yield Found(id=name, import_id=name, tags=sdk.tags(answer["InstanceProfile"].get("Tags", [])))
 
 
-def _identity_providers(look: _Look) -> Iterator[_Found]:
+def _identity_providers(look: Look) -> Iterator[Found]:
     client = look.client("iam")
     url = urlsplit(str(look.value("url")))
     suffix = f":oidc-provider/{url.netloc or url.path}{url.path if url.netloc else ''}".rstrip("/")
     for provider in client.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
         if provider["Arn"].endswith(suffix):
             answer = client.get_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
-            yield _Found(id=provider["Arn"], import_id=provider["Arn"], tags=sdk.tags(answer.get("Tags", [])))
+            yield Found(id=provider["Arn"], import_id=provider["Arn"], tags=sdk.tags(answer.get("Tags", [])))
 
 
 # -- backups -------------------------------------------------------------------------------------------------------
 
 
-def _vaults(look: _Look) -> Iterator[_Found]:
+def _vaults(look: Look) -> Iterator[Found]:
     # Listed, not described: AWS answers 403 and not 404 when one describes a vault that does not exist.
     client, name = look.client("backup"), look.value("name")
     for vault in sdk.items(client, "list_backup_vaults", "BackupVaultList"):
         if vault["BackupVaultName"] == name:
-            yield _Found(id=name, import_id=name, tags=_backup_tags(client, vault["BackupVaultArn"]))
+            yield Found(id=name, import_id=name, tags=_backup_tags(client, vault["BackupVaultArn"]))
 
 
-def _vault_locks(look: _Look) -> Iterator[_Found]:
+def _vault_locks(look: Look) -> Iterator[Found]:
     # Terraform cannot read back how long a compliance lock stays open and would replace it: that one is put again.
     if look.value("changeable_for_days") is not None:
         return
     name = look.id_of("backup_vault_name")
     for vault in sdk.items(look.client("backup"), "list_backup_vaults", "BackupVaultList"):
         if name is not None and vault["BackupVaultName"] == name and vault.get("Locked"):
-            yield _Found(id=name, import_id=name)
+            yield Found(id=name, import_id=name)
 
 
 def _of_vault(operation: str) -> Finder:
-    def find(look: _Look) -> Iterator[_Found]:
+    def find(look: Look) -> Iterator[Found]:
         client, name = look.client("backup"), look.id_of("backup_vault_name")
         vaults = sdk.items(client, "list_backup_vaults", "BackupVaultList")
         if name is None or all(vault["BackupVaultName"] != name for vault in vaults):
             return
-        if _get("ResourceNotFoundException", getattr(client, operation), BackupVaultName=name) is not None:
-            yield _Found(id=name, import_id=name)
+        if answer_of("ResourceNotFoundException", getattr(client, operation), BackupVaultName=name) is not None:
+            yield Found(id=name, import_id=name)
 
     return find
 
 
-def _plans(look: _Look) -> Iterator[_Found]:
+def _plans(look: Look) -> Iterator[Found]:
     client = look.client("backup")
     for plan in sdk.items(client, "list_backup_plans", "BackupPlansList"):
         if plan["BackupPlanName"] == look.value("name") and "DeletionDate" not in plan:
             tags = _backup_tags(client, plan["BackupPlanArn"])
-            yield _Found(id=plan["BackupPlanId"], import_id=plan["BackupPlanId"], tags=tags)
+            yield Found(id=plan["BackupPlanId"], import_id=plan["BackupPlanId"], tags=tags)
 
 
-def _selections(look: _Look) -> Iterator[_Found]:
+def _selections(look: Look) -> Iterator[Found]:
     plan = look.id_of("plan_id")
     if plan is None:
         return
@@ -539,74 +582,74 @@ def _selections(look: _Look) -> Iterator[_Found]:
         look.client("backup"), "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan
     ):
         if selection["SelectionName"] == look.value("name"):
-            yield _Found(id=selection["SelectionId"], import_id=f"{plan}|{selection['SelectionId']}")
+            yield Found(id=selection["SelectionId"], import_id=f"{plan}|{selection['SelectionId']}")
 
 
-def _restore_testing_plans(look: _Look) -> Iterator[_Found]:
+def _restore_testing_plans(look: Look) -> Iterator[Found]:
     client, name = look.client("backup"), look.value("name")
-    answer = _get("ResourceNotFoundException", client.get_restore_testing_plan, RestoreTestingPlanName=name)
+    answer = answer_of("ResourceNotFoundException", client.get_restore_testing_plan, RestoreTestingPlanName=name)
     if answer is not None:
         arn = answer["RestoreTestingPlan"]["RestoreTestingPlanArn"]
-        yield _Found(id=name, import_id=name, tags=_backup_tags(client, arn))
+        yield Found(id=name, import_id=name, tags=_backup_tags(client, arn))
 
 
-def _restore_testing_selections(look: _Look) -> Iterator[_Found]:
+def _restore_testing_selections(look: Look) -> Iterator[Found]:
     plan, name = look.id_of("restore_testing_plan_name"), look.value("name")
     if plan is None:
         return
     names = {"RestoreTestingPlanName": plan, "RestoreTestingSelectionName": name}
-    if _get("ResourceNotFoundException", look.client("backup").get_restore_testing_selection, **names) is not None:
-        yield _Found(id=f"{name}:{plan}", import_id=f"{name}:{plan}")
+    if answer_of("ResourceNotFoundException", look.client("backup").get_restore_testing_selection, **names) is not None:
+        yield Found(id=f"{name}:{plan}", import_id=f"{name}:{plan}")
 
 
 def _backup_tags(client: Any, arn: str) -> dict[str, str]:
     return dict(client.list_tags(ResourceArn=arn)["Tags"])  # AWS allows 50 tags, and a page holds 1,000
 
 
-def _lifecycle_policies(look: _Look) -> Iterator[_Found]:
+def _lifecycle_policies(look: Look) -> Iterator[Found]:
     for policy in look.client("dlm").get_lifecycle_policies()["Policies"]:
         tags = policy.get("Tags", {})
         if policy.get("Description") == look.value("description") and _covers(tags, look.tags):
-            yield _Found(id=policy["PolicyId"], import_id=policy["PolicyId"], tags=tags)
+            yield Found(id=policy["PolicyId"], import_id=policy["PolicyId"], tags=tags)
 
 
 # -- alarms --------------------------------------------------------------------------------------------------------
 
 
-def _topics(look: _Look) -> Iterator[_Found]:
+def _topics(look: Look) -> Iterator[Found]:
     client = look.client("sns")
     for topic in sdk.items(client, "list_topics", "Topics"):
         arn = topic["TopicArn"]
         if arn.rpartition(":")[2] == look.value("name"):
-            yield _Found(id=arn, import_id=arn, tags=sdk.tags(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
+            yield Found(id=arn, import_id=arn, tags=sdk.tags(client.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
 
 # -- the dump job --------------------------------------------------------------------------------------------------
 
 
-def _log_groups(look: _Look) -> Iterator[_Found]:
+def _log_groups(look: Look) -> Iterator[Found]:
     client, name = look.client("logs"), look.value("name")
     for group in sdk.items(client, "describe_log_groups", "logGroups", logGroupNamePrefix=name):
         if group["logGroupName"] == name:
             answer = client.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))
-            yield _Found(id=name, import_id=name, tags=answer.get("tags", {}))
+            yield Found(id=name, import_id=name, tags=answer.get("tags", {}))
 
 
-def _schedules(look: _Look) -> Iterator[_Found]:
+def _schedules(look: Look) -> Iterator[Found]:
     # A schedule bears no tags; its group may.
     name, group = look.value("name"), look.value("group_name") or "default"
     ask = look.client("scheduler").get_schedule
-    if _get("ResourceNotFoundException", ask, Name=name, GroupName=group) is not None:
-        yield _Found(id=f"{group}/{name}", import_id=f"{group}/{name}")
+    if answer_of("ResourceNotFoundException", ask, Name=name, GroupName=group) is not None:
+        yield Found(id=f"{group}/{name}", import_id=f"{group}/{name}")
 
 
-def _queues(look: _Look) -> Iterator[_Found]:
+def _queues(look: Look) -> Iterator[Found]:
     client = look.client("sqs")
     absent = "AWS.SimpleQueueService.NonExistentQueue QueueDoesNotExist"
-    answer = _get(absent, client.get_queue_url, QueueName=look.value("name"))
+    answer = answer_of(absent, client.get_queue_url, QueueName=look.value("name"))
     if answer is not None:
         url = answer["QueueUrl"]
-        yield _Found(id=url, import_id=url, tags=client.list_queue_tags(QueueUrl=url).get("Tags", {}))
+        yield Found(id=url, import_id=url, tags=client.list_queue_tags(QueueUrl=url).get("Tags", {}))
 
 
 # What decisions/adoption.py adopts, and how it is found; a test compares the two.

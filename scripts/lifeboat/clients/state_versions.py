@@ -17,7 +17,15 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
-from lifeboat.state_model import StateEntry, StateFacts, StateHistory, StatePlace, StateRoot, VersionId
+from lifeboat.state_model import (
+    StateEntry,
+    StateFacts,
+    StateHistory,
+    StatePlace,
+    StateRoot,
+    VersionId,
+    origin_words,
+)
 
 _AT_ONCE = 16  # as many as a client has connections
 _READINGS = 3  # of a version whose transfer breaks off
@@ -218,7 +226,11 @@ def _written_by(metadata: dict[str, str]) -> str | None:
     said = {name.lower(): value for name, value in metadata.items()}  # what stands between may write headers otherwise
     if BY not in said:
         return None
-    parts = (said[BY], f"run {said[RUN]}" if RUN in said else "", f"of version {said[FROM]}" if FROM in said else "")
+    parts = (
+        said[BY],
+        f"run {said[RUN]}" if RUN in said else "",
+        f"of {origin_words(VersionId(said[FROM]))}" if FROM in said else "",
+    )
     return ", ".join(filter(None, parts))
 
 

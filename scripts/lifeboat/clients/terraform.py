@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -368,6 +369,21 @@ class Terraform:
             text = self._redact((done.stderr + done.stdout).decode(errors="replace")).strip()
             raise failure(what, [Diagnostic(severity="error", summary=text)], None, by_hand=self._by_hand)
         return done.stdout.decode()
+
+
+def state_in(plan: Path) -> bytes:
+    """Return the state that a saved plan was made of: what was known before, read anew, with all that it imports.
+
+    It holds what is secret. Raises IntegrityFailure where this Terraform saves plans otherwise.
+    """
+    try:
+        with zipfile.ZipFile(plan) as archive:
+            return archive.read("tfstate")  # internal/plans/planfile/writer.go
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise IntegrityFailure(
+            f"there is no state in the saved plan: this Terraform saves plans otherwise ({error})",
+            hint="take Terraform 1.11, with which it is known: terraform version",
+        ) from error
 
 
 def missing() -> WrongConfiguration:

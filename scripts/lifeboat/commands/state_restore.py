@@ -49,7 +49,7 @@ def run(site: Site, orders: Orders, request: Request) -> Done:
     state_restoring.require_accepted(preview)
     if preview.restoring.writes:
         orders.agree(preview.written)
-    restored = state_writing.carry_out(site, orders.tell, preview)
+    restored = state_writing.carry_out(site, orders.tell, preview.writing)
     return Done(preview=preview, restored=restored, planned=_planned(site, orders.tell, preview))
 
 

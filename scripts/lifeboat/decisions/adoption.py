@@ -128,6 +128,11 @@ def unrecorded(
     return [w for w in missing if HOW.get(w.resource_type) in (How.NAMED, How.SEARCHED)]
 
 
+def everything(planned: Iterable[PlannedCreate]) -> list[Wanted]:
+    """Return all that is planned to be created as what may exist already: of whoever made it nothing is known."""
+    return list(_wanted(planned, None))
+
+
 def half_replaced(
     planned: Iterable[PlannedCreate], progress: Iterable[Progress], recorded: Mapping[Address, str]
 ) -> list[Wanted]:

@@ -9,7 +9,9 @@ from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_observation import LockSeen, Look, Observation, RootSeen
 from lifeboat.decisions.state_verdicts import Outcome
-from lifeboat.state_model import RESTORING, Life, LockPlace, StateEntry, StateLock
+from lifeboat.state_model import REBUILDING, RESTORING, Life, LockPlace, StateEntry, StateLock, origin_words
+
+_WRITING = {RESTORING: "restore", REBUILDING: "rebuild"}
 
 
 def bucket(seen: Observation) -> Outcome:
@@ -37,7 +39,7 @@ def bucket(seen: Observation) -> Outcome:
         return verdicts.critical(
             f"{found}, nor a copy in {seen.replica_name}",
             "the bucket, with the state in it: an apply would make everything a second time",
-            state_mending.by_hand(seen, seen.roots[-1]),
+            " && ".join([*_bucket_made(seen), state_mending.rebuild(seen.roots[-1])]),
         )
     return verdicts.notice(f"{found}; nothing here says that anything was ever applied", "the bucket", "lifeboat apply")
 
@@ -143,7 +145,7 @@ def _lock(seen: Observation, root: RootSeen, look: Look[LockSeen], place: LockPl
     unlock = state_mending.unlock(root, lock.lock_id)
     if holding.life is Life.LIVES:
         return verdicts.notice(f"{told}, and lives", "nothing to do until it has ended", state_mending.AGAIN)
-    if lock.operation == RESTORING:
+    if lock.operation in _WRITING:
         return _interrupted(seen, root, look.found, told)
     if not _looked_at(seen, place):
         return verdicts.notice(
@@ -167,22 +169,23 @@ def _remove_by_hand(seen: Observation, root: RootSeen, place: LockPlace) -> str:
 
 
 def _interrupted(seen: Observation, root: RootSeen, held: LockSeen, told: str) -> Outcome:
-    """Say how far a restore came that was stopped: nothing written, the state without its digest, or everything."""
+    """Say how far a restore or rebuild came that was stopped: nothing written, no digest yet, or everything."""
     lock, top = held.lock, root.top
+    work = _WRITING[lock.operation]
     gone = held.holding.life is Life.GONE
-    before = f"a restore was interrupted{'' if gone else ', or is under way elsewhere'}: the state is {told}"
+    before = f"a {work} was interrupted{'' if gone else ', or is under way elsewhere'}: the state is {told}"
     make = verdicts.critical if gone else verdicts.warning
     unlock = state_mending.unlock(root, lock.lock_id)
     if root.entries.unseen or (root.place.keeps_digest and root.digest.unseen):
         return make(f"{before}; how far it came could not be seen", "no lock whose holder is gone", unlock)
-    if top is None or not _wrote(lock, top):
+    if top is None or top.made_of is None or not _wrote(lock, top):
         return make(
             f"{before}; it has written nothing, and the state is what it was before",
-            "no lock whose holder is gone; restore again where that is still wanted",
+            f"no lock whose holder is gone; {work} again where that is still wanted",
             unlock,
         )
     serial = "" if top.facts is None else f", serial {top.facts.serial}"
-    written = f"it has written version {top.version_id}{serial}, made of {top.made_of}"
+    written = f"it has written version {top.version_id}{serial}, made of {origin_words(top.made_of)}"
     if not root.place.keeps_digest or root.digest.found == top.md5:
         rest = " and its digest" if root.place.keeps_digest else ""
         return make(f"{before}; {written}{rest}: nothing but the lock is left", "no lock whose holder is gone", unlock)
@@ -194,5 +197,5 @@ def _interrupted(seen: Observation, root: RootSeen, held: LockSeen, told: str) -
 
 
 def _wrote(lock: StateLock, top: StateEntry) -> bool:
-    """Return whether what is on top was written by the restore that took this lock. S3 tells whole seconds, cut off."""
+    """Return whether what is on top was written by who took this lock. S3 tells whole seconds, cut off."""
     return top.made_of is not None and (lock.created is None or top.written_at >= lock.created - timedelta(seconds=1))

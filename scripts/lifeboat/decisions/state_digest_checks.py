@@ -12,7 +12,7 @@ from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_observation import KindSeen, Observation, RootSeen, serial_words
 from lifeboat.decisions.state_verdicts import Outcome
-from lifeboat.state_model import OwnedThing, StateEntry, StateRoot
+from lifeboat.state_model import REBUILT, OwnedThing, StateEntry, StateRoot
 
 # S3 promises 15 minutes at most where that is paid for (Replication Time Control), and copies most within seconds.
 REPLICATES_WITHIN = timedelta(minutes=15)
@@ -72,7 +72,8 @@ def _follows(root: RootSeen, top: StateEntry) -> bool:
 def _how_it_came(root: RootSeen, top: StateEntry) -> str:
     before = root.of_digest
     if top.made_of is not None:
-        return f"a restore of version {top.made_of} was stopped before it wrote the digest"
+        work = "a rebuild" if top.made_of == REBUILT else f"a restore of version {top.made_of}"
+        return f"{work} was stopped before it wrote the digest"
     if _follows(root, top):
         return "a Terraform wrote the state and not its digest"
     known = None if before is None else before.facts

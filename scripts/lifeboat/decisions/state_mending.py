@@ -1,4 +1,4 @@
-"""The command that puts a state right: which version of which bucket, or what is left to do by hand."""
+"""The command that puts a state right: which version of which bucket, or what exists in AWS."""
 
 from __future__ import annotations
 
@@ -44,17 +44,16 @@ def sound_copy(seen: Observation, root: RootSeen) -> StateEntry | None:
 
 
 def mend(seen: Observation, root: RootSeen) -> str:
-    """Return the command that puts the best version that is left on top: of this bucket, of the copy, or by hand."""
+    """Return the command that puts the best version that is left on top: of this bucket, of the copy, or made anew."""
     best = sound(seen, root)
     if best is not None:
         return restore(root, best.version_id)
     if sound_copy(seen, root) is not None:
         return from_replica(root)
-    # Root 1 is found again by the names that it gives.
-    return "lifeboat apply" if root.root is StateRoot.BACKEND else by_hand(seen, root)
+    # The working copy of root 1 is on this machine, and an apply puts it into the bucket.
+    return "lifeboat apply" if root.root is StateRoot.BACKEND and root.remembered.found else rebuild(root)
 
 
-def by_hand(seen: Observation, root: RootSeen) -> str:
-    """Return how one thing that exists is taken into a state."""
-    strangers = seen.strangers
-    return f"{root.terraform} import ADDRESS {strangers[0].name if strangers else 'ID'}"
+def rebuild(root: RootSeen) -> str:
+    """Return the command that makes a state anew of what exists."""
+    return f"lifeboat state rebuild{options(root)}"

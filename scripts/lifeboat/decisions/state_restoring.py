@@ -9,9 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lifeboat.model import Address, RunId, StateMark
-from lifeboat.state_model import OwnedThing, StateDiff, StateEntry
+from lifeboat.state_model import REBUILDING, RESTORING, OwnedThing, StateDiff, StateEntry
 
-RUN = "state-restore"  # in the name of a run: 20261128T032535Z-state-restore-1a2b3c
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """What writes a state over: its command, the name in its runs (20261128T032535Z-state-restore-1a2b3c), its lock's operation."""
+
+    command: str
+    run: str
+    lock: str
+
+    @property
+    def noun(self) -> str:
+        """Return what one such work is called."""
+        return self.command.removeprefix("state ")
+
+
+RESTORE = Verb(command="state restore", run="state-restore", lock=RESTORING)
+REBUILD = Verb(command="state rebuild", run="state-rebuild", lock=REBUILDING)
+VERBS = (RESTORE, REBUILD)
 
 
 # -- a state with another serial ---------------------------------------------------------------------------------------
@@ -71,7 +88,7 @@ def md5(body: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FreeLock:
-    """Take away Terraform's lock that a dead restore of this machine left, wherever it lies."""
+    """Take away Terraform's lock that a dead restore or rebuild of this machine left, wherever it lies."""
 
     lock_id: str
 
@@ -164,7 +181,7 @@ def words(write: Write, place: str) -> str:
     """Return one write in words, for the preview and the journal; `place` is the object: s3://bucket/key."""
     match write:
         case FreeLock(lock_id=lock_id):
-            return f"remove the lock {lock_id}, which an interrupted state restore left"
+            return f"remove the lock {lock_id}, which an interrupted restore or rebuild of the state left"
         case PutState(serial=serial):
             return f"write serial {serial} on top of {place}; every version below it stays"
         case PutDigest(digest=digest, instead_of=None):
@@ -256,9 +273,9 @@ def strangers(things: Sequence[OwnedThing], recorded: frozenset[str]) -> tuple[V
     )
 
 
-def is_restore(run: RunId) -> bool:
-    """Return whether a run is a restore of the state."""
-    return run.partition("-")[2].startswith(f"{RUN}-")
+def is_of(run: RunId, verbs: Iterable[Verb]) -> bool:
+    """Return whether a run is the work of one of these verbs."""
+    return run.partition("-")[2].startswith(tuple(f"{verb.run}-" for verb in verbs))
 
 
 def _serial_of(entry: StateEntry) -> int:

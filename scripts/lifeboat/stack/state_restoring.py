@@ -20,7 +20,7 @@ from lifeboat.decisions import (
     state_restoring,
 )
 from lifeboat.decisions.state_documents import StateDocument
-from lifeboat.decisions.state_restoring import Restoring, Seen, Vanishing
+from lifeboat.decisions.state_restoring import RESTORE, VERBS, Restoring, Seen, Vanishing, Verb
 from lifeboat.errors import (
     LifeboatError,
     Locked,
@@ -32,7 +32,6 @@ from lifeboat.errors import (
 from lifeboat.model import StateMark, Teller
 from lifeboat.site import Site
 from lifeboat.state_model import (
-    RESTORING,
     Life,
     OneVersion,
     StateChoice,
@@ -41,6 +40,7 @@ from lifeboat.state_model import (
     StateHistory,
     StateRoot,
     StateTop,
+    VersionId,
     WantedVersion,
     Whose,
 )
@@ -73,6 +73,31 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What is to stand on top of a root's state, and what of that is missing still.
+
+    `seen` is what stood on top when it was looked at, `made_of` what the version says it is made of, and `came_from` where
+    that was. `begun` is what its run is about, in words; `again` the command that goes on with it.
+    """
+
+    verb: Verb
+    root: StateRoot
+    place: str
+    restoring: Restoring
+    table: bool
+    seen: StateTop | None = field(repr=False)
+    made_of: VersionId
+    came_from: str
+    begun: str
+    again: str
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What would be written where, in order."""
+        return tuple(state_restoring.words(write, self.place) for write in self.restoring.writes)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preview:
     """What a restore would do, and everything that it was found from.
 
@@ -96,7 +121,24 @@ class Preview:
     @property
     def written(self) -> tuple[str, ...]:
         """What would be written where, in order."""
-        return tuple(state_restoring.words(write, self.place) for write in self.restoring.writes)
+        return self.writing.written
+
+    @property
+    def writing(self) -> Writing:
+        """What there is to write for it."""
+        facts = self.chosen.facts
+        return Writing(
+            verb=RESTORE,
+            root=self.request.root,
+            place=self.place,
+            restoring=self.restoring,
+            table=self.table,
+            seen=self.seen,
+            made_of=self.chosen.version_id,
+            came_from=self.came_from,
+            begun=f"put serial {None if facts is None else facts.serial} of {self.place} on top again",
+            again=self.request.again,
+        )
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------
@@ -122,16 +164,20 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
     chosen = _required(choice, request)
     body = _versions(site, request.source, request.root).body(chosen.version_id)
     top = site.state_writing(request.root).top()
-    _require_as_listed(known.primary, top)
+    require_as_listed(known.primary, top)
     table = site.stack_store().table_exists()
     own = _own_state(site, request.root)
     keeps = request.root is StateRoot.STACK and known.primary.keeps_digest and table
-    left = _locks_left(site, request)
+    left = locks_left(site, request.root)
     restoring = state_restoring.plan(
         Seen(
             chosen=body,
             on_top=None if top is None else top.body,
-            rivals=(*_marks(known), *([] if own is None else [_mark(own)])),
+            rivals=(
+                *marks(known.primary),
+                *(() if known.replica is None else marks(known.replica)),
+                *([] if own is None else [_mark(own)]),
+            ),
             keeps_digest=keeps,
             digest=known.primary.digest if keeps else None,
             left=left,
@@ -155,7 +201,7 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         remarks=(
             *choice.remarks,
             *known.remarks,
-            *([] if table else [_without_table(site)]),
+            *([] if table else [without_table(site)]),
             *_remembered(site, request, known),
         ),
         seen=top,
@@ -219,15 +265,18 @@ def _required(choice: StateChoice, request: Request) -> StateEntry:
     ]
     others = "; to take one of another lineage all the same: --allow-lineage"
     if named is None:
-        others = (
+        elsewhere = (
             "" if request.source is Source.REPLICA else f"; out of the other region: {request.again} --from-replica"
         )
+        rebuild = "" if request.root is StateRoot.STACK else f" --root {request.root.value}"
+        others = f"{elsewhere}; where neither region has one: lifeboat state rebuild{rebuild}"
     raise NothingFits(
         "\n".join([choice.why, *reasons[:_SHOWN]]), hint=f"lifeboat state list shows every version{others}"
     )
 
 
-def _require_as_listed(history: StateHistory, top: StateTop | None) -> None:
+def require_as_listed(history: StateHistory, top: StateTop | None) -> None:
+    """Raise Refused where what stands on top is not what the listing has there: somebody wrote meanwhile."""
     listed = history.current
     version = None if listed is None or listed.marker else listed.version_id
     if version != (None if top is None else top.version_id):
@@ -238,11 +287,11 @@ def _require_as_listed(history: StateHistory, top: StateTop | None) -> None:
         )
 
 
-def _marks(known: _Known) -> list[StateMark]:
-    entries = [*known.primary.entries, *(() if known.replica is None else known.replica.entries)]
+def marks(history: StateHistory) -> list[StateMark]:
+    """Return which states the readable versions of a history are."""
     return [
         StateMark(serial=entry.facts.serial, lineage=entry.facts.lineage, md5=entry.md5 or "")
-        for entry in entries
+        for entry in history.entries
         if entry.facts is not None
     ]
 
@@ -325,7 +374,8 @@ def _named(entry: StateEntry) -> str:
     return f"serial {serial}{', on top' if entry.latest else ''} (version {entry.version_id})"
 
 
-def _without_table(site: Site) -> str:
+def without_table(site: Site) -> str:
+    """Return what it means that the lock table is gone."""
     return (
         f"the lock table {site.stack_store().table} is gone: nobody else can be kept out by it, and no digest can be kept;"
         f" lifeboat apply -e {site.project.env} makes it again"
@@ -334,19 +384,20 @@ def _without_table(site: Site) -> str:
 
 def _remembered(site: Site, request: Request, known: _Known) -> list[str]:
     own = _own_state(site, request.root)
-    if own is None or _mark(own).serial <= max((mark.serial for mark in _marks(known)), default=-1):
+    found = [*marks(known.primary), *(() if known.replica is None else marks(known.replica))]
+    if own is None or _mark(own).serial <= max((mark.serial for mark in found), default=-1):
         return []
     return [f"this machine knew serial {_mark(own).serial}, which is in neither bucket"]
 
 
-def _locks_left(site: Site, request: Request) -> tuple[str, ...]:
-    """Return the locks that dead restores of this machine left; raises Locked where the state has another one."""
-    if request.root is StateRoot.BACKEND:
+def locks_left(site: Site, root: StateRoot) -> tuple[str, ...]:
+    """Return the locks that dead restores and rebuilds of this machine left; raises Locked where there is another one."""
+    if root is StateRoot.BACKEND:
         return ()  # Terraform keeps that state in a file; who holds the environment holds it
-    left, client = [], site.state_locks(request.root)
+    left, client = [], site.state_locks(root)
     for lock in client.locks():
         holder = state_locks.holding(lock, client.state)
-        if lock.operation != RESTORING or holder.life is not Life.GONE:
+        if lock.operation not in {verb.lock for verb in VERBS} or holder.life is not Life.GONE:
             raise Locked(
                 f"the state is locked {state_locks.words(lock, datetime.now(UTC))}: {holder.why}",
                 hint=f"wait for it; if that process is surely dead: lifeboat state unlock {lock.lock_id}".rstrip(),

@@ -16,7 +16,7 @@ from lifeboat.clients.journal import Journal
 from lifeboat.clients.lease import Lease
 from lifeboat.decisions import state_diff, state_documents, state_restoring
 from lifeboat.decisions.state_documents import StateDocument
-from lifeboat.decisions.state_restoring import FreeLock, PutDigest, PutState, Write
+from lifeboat.decisions.state_restoring import VERBS, FreeLock, PutDigest, PutState, Write
 from lifeboat.errors import (
     IntegrityFailure,
     LifeboatError,
@@ -28,14 +28,8 @@ from lifeboat.errors import (
 from lifeboat.model import EventKind, RunId, Teller
 from lifeboat.site import Site
 from lifeboat.stack import applying, repair
-from lifeboat.stack.state_restoring import Preview
-from lifeboat.state_model import (
-    RESTORING,
-    StateOrigin,
-    StateRoot,
-)
-
-COMMAND = "state restore"
+from lifeboat.stack.state_restoring import Writing
+from lifeboat.state_model import StateOrigin, StateRoot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,68 +44,68 @@ class Restored:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def carry_out(site: Site, tell: Teller, preview: Preview) -> Restored:
+def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
     """Write what is missing, see that Terraform reads it, and return what was done.
 
     Whatever it is cut off at, the same command goes on from there: what was written is found written. Raises
     StoppedPartWay once something was changed, and before that what forbids it.
     """
-    restoring = preview.restoring
-    run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{state_restoring.RUN}-{uuid4().hex[:6]}")
-    with _held(site, tell, preview, run) as fence:
+    restoring = writing.restoring
+    run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{writing.verb.run}-{uuid4().hex[:6]}")
+    with _held(site, tell, writing, run) as fence:
         if not restoring.writes:
-            read_back(site, tell, preview)
-            _end_earlier(site, run, preview, fence)
+            read_back(site, tell, writing)
+            _end_earlier(site, run, writing, fence)
             return Restored(serial=restoring.serial, written=(), run=None)
         journal = site.journal(run)
-        _begin(journal, preview)
-        work = _Work(site=site, tell=tell, preview=preview, journal=journal, fence=fence)
+        _begin(journal, writing)
+        work = _Work(site=site, tell=tell, writing=writing, journal=journal, fence=fence)
         with _told(work):
             work.carry_out()
         journal.write(EventKind.ENDED, text="done")
-        _end_earlier(site, run, preview, fence)
-    return Restored(serial=restoring.serial, written=preview.written, run=run)
+        _end_earlier(site, run, writing, fence)
+    return Restored(serial=restoring.serial, written=writing.written, run=run)
 
 
 @contextmanager
-def _held(site: Site, tell: Teller, preview: Preview, run: RunId) -> Iterator[Lease | None]:
+def _held(site: Site, tell: Teller, writing: Writing, run: RunId) -> Iterator[Lease | None]:
     """Hold the environment on this machine, and on all machines where there is a table to hold a lease in."""
     with ExitStack() as stack:
-        stack.enter_context(run_files.alone(site.project.work, COMMAND))
-        yield stack.enter_context(site.lease(run, tell.say).held()) if preview.table else None
+        stack.enter_context(run_files.alone(site.project.work, writing.verb.command))
+        yield stack.enter_context(site.lease(run, tell.say).held()) if writing.table else None
 
 
-def _begin(journal: Journal, preview: Preview) -> None:
-    process, facts = psutil.Process(), preview.chosen.facts
+def _begin(journal: Journal, writing: Writing) -> None:
+    process = psutil.Process()
     journal.write(
         EventKind.BEGUN,
-        text=f"put serial {None if facts is None else facts.serial} of {preview.place} on top again",
+        text=writing.begun,
         user=run_files.user_name(),
         host=socket.gethostname(),
         machine=lease.machine(),
         pid=process.pid,
         began=process.create_time(),
-        root=preview.request.root.value,
-        version=preview.chosen.version_id,
-        source=preview.came_from,
-        serial=preview.restoring.serial,
+        root=writing.root.value,
+        version=writing.made_of,
+        source=writing.came_from,
+        serial=writing.restoring.serial,
     )
 
 
 @dataclass
 class _Work:
-    """One restore at its writes: `changed` once one was begun of which nobody may say that nothing happened."""
+    """One restore or rebuild at its writes: `changed` once one was begun of which nobody may say that nothing happened."""
 
     site: Site
     tell: Teller
-    preview: Preview
+    writing: Writing
     journal: Journal
     fence: Lease | None
     changed: bool = False
 
     def carry_out(self) -> None:
         """Write everything that is missing, in order, each ahead in the journal."""
-        writes = self.preview.restoring.writes
+        writes = self.writing.restoring.writes
         for write in writes:
             if isinstance(write, FreeLock):
                 self._one(write, lambda write=write: self._free(write))  # type: ignore[misc]
@@ -123,10 +117,10 @@ class _Work:
                         self._one(write, self._put_state)
                     case PutDigest():
                         self._one(write, lambda write=write: self._put_digest(write))  # type: ignore[misc]
-            read_back(self.site, self.tell, self.preview)
+            read_back(self.site, self.tell, self.writing)
 
     def _one(self, write: Write, order: Callable[[], None]) -> None:
-        text = state_restoring.words(write, self.preview.place)
+        text = state_restoring.words(write, self.writing.place)
         if self.fence is not None:
             self.fence.require()
         self.journal.write(EventKind.INTENT, step="write", text=text)
@@ -137,42 +131,42 @@ class _Work:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold Terraform's own lock, where that state has one and there is something to hold it in."""
-        root = self.preview.request.root
+        root = self.writing.root
         if root is StateRoot.BACKEND or not self._lockable:
             yield
             return
         self.journal.write(EventKind.INTENT, step="lock", text="take Terraform's lock")
-        with self.site.state_locks(root).taken(RESTORING) as lock_id:
+        with self.site.state_locks(root).taken(self.writing.verb.lock) as lock_id:
             self.journal.write(EventKind.RESULT, step="lock", text=f"lock {lock_id}", lock=lock_id)
             yield
 
     @property
     def _lockable(self) -> bool:
         """Whether Terraform itself could lock the state: without the table that it locks in, none can work with it."""
-        return self.preview.table or self.site.project.environment.state.lock_mode == "lockfile"
+        return self.writing.table or self.site.project.environment.state.lock_mode == "lockfile"
 
     def _require_as_seen(self) -> None:
         """Raise Refused where anything changed between the look and the lock: what was agreed to was another thing."""
-        seen, now = self.preview.seen, self.site.state_writing(self.preview.request.root).top()
+        seen, now = self.writing.seen, self.site.state_writing(self.writing.root).top()
         if (None if seen is None else seen.version_id) != (None if now is None else now.version_id):
             raise Refused(
-                f"somebody has written or deleted the state {self.preview.place} since it was looked at; it was not"
+                f"somebody has written or deleted the state {self.writing.place} since it was looked at; it was not"
                 " written",
                 hint="lifeboat state list shows what stands there now; then run the same command again",
             )
 
     def _free(self, write: FreeLock) -> None:
-        self.site.state_locks(self.preview.request.root).unlock(write.lock_id)
+        self.site.state_locks(self.writing.root).unlock(write.lock_id)
 
     def _put_state(self) -> None:
         origin = StateOrigin(
             by=f"{run_files.user_name()}@{socket.gethostname()}",
             run=self.journal.run,
-            made_of=self.preview.chosen.version_id,
+            made_of=self.writing.made_of,
         )
-        writing = self.site.state_writing(self.preview.request.root)
+        top = self.site.state_writing(self.writing.root)
         try:
-            writing.write(self.preview.restoring.body, self.preview.seen, origin)
+            top.write(self.writing.restoring.body, self.writing.seen, origin)
         except Unreachable:
             self.changed = True  # its answer may be what was lost
             raise
@@ -191,7 +185,7 @@ class _Work:
 
 @contextmanager
 def _told(work: _Work) -> Iterator[None]:
-    """Write down what stops a restore, and say that it goes on where part of it was done."""
+    """Write down what stops it, and say that it goes on where part of it was done."""
     try:
         yield
     except LifeboatError as error:
@@ -202,14 +196,14 @@ def _told(work: _Work) -> Iterator[None]:
         if not work.changed or isinstance(error, StoppedPartWay | IntegrityFailure):
             raise
         raise StoppedPartWay(
-            f"the state {work.preview.place} was being restored: {error.summary}",
-            hint=f"the same command goes on from there: {work.preview.request.again}"
+            f"the {work.writing.verb.noun} of {work.writing.place} stopped part-way: {error.summary}",
+            hint=f"the same command goes on from there: {work.writing.again}"
             + (f"; {error.hint}" if error.hint else ""),
         ) from error
 
 
-def _end_earlier(site: Site, run: RunId, preview: Preview, fence: Lease | None) -> None:
-    """End the journals of restores that were cut off, once this one did what they were to do.
+def _end_earlier(site: Site, run: RunId, writing: Writing, fence: Lease | None) -> None:
+    """End the journals of restores and rebuilds that were cut off, once this one did what they were to do.
 
     Only with the lease: who holds it knows that no other one works.
     """
@@ -217,38 +211,38 @@ def _end_earlier(site: Site, run: RunId, preview: Preview, fence: Lease | None) 
         return
     bucket = site.journals()
     for one in bucket.unended():
-        if one == run or not state_restoring.is_restore(one):
+        if one == run or not state_restoring.is_of(one, VERBS):
             continue
         journal = site.journal(one)
         try:
             journal.open()
         except (IntegrityFailure, NothingFits):
             continue  # lifeboat runs shows it, and why
-        if journal.events[0].data.get("root") == preview.request.root.value:
-            journal.write(EventKind.ENDED, text=f"cut off; the state was restored by {run}")
+        if journal.events[0].data.get("root") == writing.root.value:
+            journal.write(EventKind.ENDED, text=f"cut off; the state was put right by {run}")
 
 
 # -- reading back ------------------------------------------------------------------------------------------------------
 
 
-def read_back(site: Site, tell: Teller, preview: Preview) -> None:
+def read_back(site: Site, tell: Teller, writing: Writing) -> None:
     """See that Terraform reads what stands on top as what was to stand there, and remember it as sound.
 
     Raises IntegrityFailure where it reads anything else. Without a lock table Terraform cannot be asked, in the modes that
     need it.
     """
-    body = preview.restoring.body
-    if preview.request.root is StateRoot.BACKEND:
+    body = writing.restoring.body
+    if writing.root is StateRoot.BACKEND:
         _read_back_root(site, body)
         return
-    if not preview.table and site.stack_store().keeps_digest:
+    if not writing.table and site.stack_store().keeps_digest:
         repair.remember_state(site, body)
         return
     terraform = site.stack_terraform()
     terraform.init(site.backend())
-    _require_same(body, terraform.pull_state(), preview)
+    _require_same(body, terraform.pull_state(), writing)
     repair.remember_state(site, body)
-    tell.say(f"terraform state pull gives serial {preview.restoring.serial}, as it was written")
+    tell.say(f"terraform state pull gives serial {writing.restoring.serial}, as it was written")
 
 
 def _read_back_root(site: Site, body: bytes) -> None:
@@ -268,12 +262,12 @@ def _is_data(address: str) -> bool:
     return address.startswith("data.") or ".data." in address
 
 
-def _require_same(written: bytes, pulled: bytes, preview: Preview) -> None:
+def _require_same(written: bytes, pulled: bytes, writing: Writing) -> None:
     """Raise unless both say the same; a newer Terraform writes its own version, and fields that are new, into it."""
     ours, theirs = state_documents.read(written), _read(pulled)
     if theirs is None or ours.facts.serial != theirs.facts.serial or not state_diff.diff(ours, theirs).same:
         raise IntegrityFailure(
-            f"terraform state pull does not give what was written to {preview.place}",
+            f"terraform state pull does not give what was written to {writing.place}",
             hint="lifeboat state doctor shows how object, digest and locks stand",
         )
 

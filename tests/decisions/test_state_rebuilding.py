@@ -1,0 +1,283 @@
+"""What a lost state may be made of, what a person must decide for it, and what is taken from the configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lifeboat.clients.inventory_rewritten import EVERYTHING, REWRITTEN
+from lifeboat.decisions import state_documents, state_rebuilding
+from lifeboat.decisions.adoption import HOW, How
+from lifeboat.decisions.state_rebuilding import Doubtful, Existing, Inspected, Missing, Way
+from lifeboat.model import Address, Candidate, StateMark, Wanted
+from lifeboat.state_model import REBUILT, OwnedThing, StateEntry, StateFacts, VersionId, Whose
+
+OURS = {"application": "app", "environment": "x"}
+WHOSE = Whose(environment="x", lineage=None)
+BUCKET = Address("aws_s3_bucket.data")
+NETWORK = Address("module.network.aws_vpc.this")
+
+
+def version(name: str, *, environment: str | None = "x", **more: Any) -> StateEntry:
+    facts = StateFacts(serial=4, lineage="ours", terraform_version="1.11.4", resources=3, environment=environment)
+    given = {"written_at": datetime(2026, 3, 1, tzinfo=UTC), "latest": False, "md5": "0f", "facts": facts, **more}
+    return StateEntry(version_id=VersionId(name), **given)
+
+
+def damaged(name: str, damage: str, md5: str | None = "0f") -> StateEntry:
+    return version(name, facts=None, damage=damage, md5=md5)
+
+
+# -- what is left ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "usable", "unread"),
+    [
+        (version("v"), True, False),
+        (version("v", environment=None), True, False),  # another lineage may be the right one
+        (version("v", environment="other"), False, False),
+        (version("v", marker=True, facts=None, md5=None), False, False),
+        (damaged("v", "not JSON: cut off at byte 100"), False, False),
+        (damaged("v", "no state: it has no serial"), False, False),
+        (damaged("v", "of format version 5, and only 4 is known"), False, True),
+        (damaged("v", "S3 does not give it: KMS.DisabledException", None), False, True),
+    ],
+)
+def test_what_can_be_read_or_may_be_once_more_is_left(entry: StateEntry, usable: bool, unread: bool) -> None:
+    found = state_rebuilding.left([entry], WHOSE, ())
+    passed = state_rebuilding.left([entry], WHOSE, {VersionId("v")})
+
+    assert (found.usable, found.unread) == ((entry,) * usable, (entry,) * unread)
+    assert (passed.usable, passed.unread) == ((), ())
+
+
+def test_what_a_rebuild_wrote_is_told_from_what_anybody_else_did() -> None:
+    assert state_rebuilding.is_rebuilt(version("v", made_of=REBUILT), REBUILT)
+    assert not state_rebuilding.is_rebuilt(version("v", made_of=VersionId("v2")), REBUILT)
+    assert not state_rebuilding.is_rebuilt(version("v", made_of=REBUILT, facts=None), REBUILT)
+    assert not state_rebuilding.is_rebuilt(None, REBUILT)
+
+
+# -- whose it is -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (
+            b'{\n  "version": 4,\n  "serial": 12,\n  "lineage": "a-b",\n  "outp',
+            StateMark(serial=12, lineage="a-b", md5=""),
+        ),
+        (b'{"serial": 12', None),
+        (b'{"serial": 12, "lineage": "cut', None),
+        (b"\xff\xfe", None),
+        (b"", None),
+    ],
+)
+def test_the_beginning_of_a_damaged_state_tells_which_one_it_was(body: bytes, found: StateMark | None) -> None:
+    assert state_rebuilding.head(body) == found
+
+
+def test_the_lineage_is_the_remembered_one_else_that_of_what_is_damaged_else_new() -> None:
+    known = StateMark(serial=9, lineage="known", md5="0f")
+    cut_off = [StateMark(serial=8, lineage="cut", md5=""), StateMark(serial=7, lineage="cut", md5="")]
+    another = StateMark(serial=1, lineage="another", md5="")
+
+    assert state_rebuilding.lineage(known, cut_off, "new") == ("known", "as this machine remembers it")
+    assert state_rebuilding.lineage(None, cut_off, "new") == ("cut", "as the damaged versions say")
+    assert state_rebuilding.lineage(None, [*cut_off, another], "new") == (
+        "new",
+        "a new one: the damaged versions name several",
+    )
+    assert state_rebuilding.lineage(None, [], "new") == ("new", "a new one: nothing here remembers one")
+    facts = state_documents.facts(state_rebuilding.empty("new"))
+    assert (facts.lineage, facts.serial, facts.resources) == ("new", 0, 0)
+
+
+# -- what exists -------------------------------------------------------------------------------------------------------
+
+
+def wanted(address: str, resource_type: str | None = None) -> Wanted:
+    kind = resource_type or address.split(".")[-2]
+    return Wanted(address=Address(address), resource_type=kind, values={}, begun=True)
+
+
+def candidate(import_id: str, owner: dict[str, str] | None = None, **more: Any) -> Candidate:
+    return Candidate(import_id=import_id, tagged=owner is not None, ours=owner == OURS, owner=owner or {}, **more)
+
+
+THEIRS = {"application": "payroll", "environment": "x"}
+
+
+@pytest.mark.parametrize(
+    ("one", "candidates", "said", "became"),
+    [
+        (wanted(BUCKET), [candidate("b", OURS)], None, Existing(address=BUCKET, import_id="b", way=Way.NAME)),
+        (wanted(NETWORK), [candidate("vpc-1", OURS)], None, Existing(address=NETWORK, import_id="vpc-1", way=Way.TAGS)),
+        (
+            wanted("aws_s3_bucket_policy.data"),
+            [candidate("b")],
+            None,
+            Existing(address=Address("aws_s3_bucket_policy.data"), import_id="b", way=Way.PLACE),
+        ),
+        # Whose it is nobody says, and it has the name; beside one of ours it is not it.
+        (
+            wanted(BUCKET),
+            [candidate("b", {})],
+            None,
+            Existing(address=BUCKET, import_id="b", way=Way.NAME, unowned=True),
+        ),
+        (
+            wanted(NETWORK),
+            [candidate("vpc-1", {}), candidate("vpc-2", OURS)],
+            None,
+            Existing(address=NETWORK, import_id="vpc-2", way=Way.TAGS),
+        ),
+        (
+            wanted(NETWORK),
+            [candidate("vpc-2", OURS), candidate("vpc-1", OURS)],
+            None,
+            Doubtful(address=NETWORK, why="2 things could be it", choices=("vpc-1", "vpc-2")),
+        ),
+        (
+            wanted(BUCKET),
+            [candidate("b", THEIRS)],
+            None,
+            Doubtful(address=BUCKET, why="b has its name and belongs to application payroll, environment x"),
+        ),
+        (wanted(NETWORK), [candidate("vpc-9")], "vpc-9", Existing(address=NETWORK, import_id="vpc-9", way=Way.SAID)),
+        (wanted(NETWORK), [], None, Missing(address=NETWORK, resource_type="aws_vpc", why="not found")),
+        (
+            wanted(BUCKET),
+            [],
+            None,
+            Missing(
+                address=BUCKET,
+                resource_type="aws_s3_bucket",
+                why="not found",
+                costs="it holds data, and an apply makes an empty one",
+            ),
+        ),
+    ],
+)
+def test_what_could_be_a_resource_is_judged(
+    one: Wanted, candidates: list[Candidate], said: str | None, became: Existing | Missing | Doubtful
+) -> None:
+    assert state_rebuilding.judged(one, candidates, said) == became
+
+
+def test_what_is_in_a_state_alone_is_told_and_a_type_that_nobody_knows_counts() -> None:
+    alone = state_rebuilding.by_nature(wanted("random_id.suffix"))
+    strange = state_rebuilding.unknown(wanted("aws_fsx_backup.this"))
+
+    assert alone is not None
+    assert (alone.why, alone.costs) == ("it exists in a state alone and cannot be found again", "")
+    assert state_rebuilding.by_nature(wanted(BUCKET)) is None
+    assert (strange.why, strange.costs) == (
+        "lifeboat does not know how to look for aws_fsx_backup",
+        "there may be one already",
+    )
+
+
+LOST_BUCKET = Missing(address=BUCKET, resource_type="aws_s3_bucket", why="not found", costs="it holds data")
+LOST_NETWORK = Missing(address=NETWORK, resource_type="aws_vpc", why="not found")
+TWO_NETWORKS = Doubtful(address=NETWORK, why="2 things could be it", choices=("vpc-1", "vpc-2"))
+OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b", ids=frozenset({"app-b"}))
+
+
+@pytest.mark.parametrize(
+    ("found", "accept", "refused", "ways"),
+    [
+        ([LOST_NETWORK], 0, [], []),
+        ([LOST_BUCKET], 1, [], []),
+        ([LOST_BUCKET], 0, [f"{BUCKET}: not found; it holds data"], [f"--import '{BUCKET}=app-b'", "--accept 1"]),
+        (
+            [TWO_NETWORKS],
+            5,
+            [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
+            [f"--import '{NETWORK}=vpc-1'"],
+        ),
+        (
+            [TWO_NETWORKS, LOST_BUCKET],
+            0,
+            [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2", f"{BUCKET}: not found; it holds data"],
+            [f"--import '{NETWORK}=vpc-1'", f"--import '{BUCKET}=app-b'", "--accept 1"],
+        ),
+    ],
+)
+def test_all_that_must_be_decided_is_told_at_once_with_the_options_for_it(
+    found: list[Missing | Doubtful], accept: int, refused: list[str], ways: list[str]
+) -> None:
+    inspected = state_rebuilding.inspected(found)
+
+    assert state_rebuilding.refusals(inspected, accept) == refused
+    assert state_rebuilding.ways_on(inspected, [OTHER_BUCKET], accept) == ways
+
+
+def test_nothing_is_in_two_lists_and_each_is_in_order() -> None:
+    existing = [Existing(address=Address(f"aws_vpc.{name}"), import_id=name, way=Way.TAGS) for name in "ba"]
+
+    found = state_rebuilding.inspected([*existing, LOST_BUCKET, TWO_NETWORKS])
+
+    assert found == Inspected(existing=(existing[1], existing[0]), missing=(LOST_BUCKET,), doubtful=(TWO_NETWORKS,))
+
+
+# -- the state ---------------------------------------------------------------------------------------------------------
+
+
+def imported(kind: str, **attributes: Any) -> bytes:
+    instance = {"attributes": attributes, "index_key": "g1"}
+    resource = {"mode": "managed", "type": kind, "name": "this", "module": "module.m", "instances": [instance]}
+    return json.dumps({"version": 4, "serial": 0, "lineage": "l", "outputs": {}, "resources": [resource]}).encode()
+
+
+def planned(kind: str, **after: Any) -> dict[str, Any]:
+    change = {"actions": ["update"], "after": after, "importing": {"id": "db"}}
+    return {"resource_changes": [{"address": f'module.m.{kind}.this["g1"]', "mode": "managed", "change": change}]}
+
+
+def test_only_what_aws_does_not_keep_is_taken_from_the_configuration() -> None:
+    body = imported("aws_db_instance", skip_final_snapshot=True, apply_immediately=None, instance_class="db.t4g.small")
+    plan = planned("aws_db_instance", skip_final_snapshot=False, apply_immediately=None, instance_class="db.r6g.large")
+
+    completed, settings = state_rebuilding.completed(body, plan)
+
+    assert completed == imported(
+        "aws_db_instance", skip_final_snapshot=False, apply_immediately=None, instance_class="db.t4g.small"
+    )
+    assert settings == ("aws_db_instance.skip_final_snapshot",)
+    assert state_rebuilding.completed(completed, plan) == (completed, ())
+    assert [one.import_id for one in state_rebuilding.configured(plan)] == ["db"]
+
+
+def test_what_was_found_and_is_not_in_the_state_is_missed() -> None:
+    there = Existing(address=Address('module.m.aws_db_instance.this["g1"]'), import_id="db", way=Way.NAME)
+    gone = Existing(address=Address("aws_vpc.this"), import_id="vpc-1", way=Way.TAGS)
+
+    assert state_rebuilding.not_imported(imported("aws_db_instance", id="db-1"), [there, gone]) == [gone.address]
+    assert state_rebuilding.not_imported(imported("aws_db_instance"), [there]) == [there.address]
+
+
+# -- every type of the project -----------------------------------------------------------------------------------------
+
+
+def test_every_type_of_the_project_can_be_looked_for() -> None:
+    assert set(EVERYTHING) == set(HOW)
+    assert set(REWRITTEN) == {resource_type for resource_type, how in HOW.items() if how is How.REWRITTEN}
+
+
+def test_no_setting_is_taken_from_the_configuration_for_a_type_that_the_project_has_not() -> None:
+    assert set(state_rebuilding.NOT_IN_AWS) <= set(HOW)
+
+
+def test_nothing_of_the_project_exists_in_a_state_alone() -> None:
+    root = Path(__file__).parents[2]
+    sources = [path for folder in ("modules", "terraform") for path in (root / folder).rglob("*.tf")]
+    used = {t for path in sources for t in re.findall(r'^resource "([a-z0-9_]+)"', path.read_text(), re.MULTILINE)}
+
+    assert [kind for kind in sorted(used) if state_rebuilding.by_nature(wanted(f"{kind}.this")) is not None] == []
