@@ -272,7 +272,7 @@ ACCIDENTS = {
     ),
     "every version gone, in both regions": Accident(
         happens=every_version_gone_of_both,
-        finds={"stack object": "lifeboat state rebuild", "state object": "lifeboat apply"},
+        finds={"stack object": "lifeboat state rebuild", "state object": "lifeboat state rebuild"},
     ),
     "made a second time": Accident(happens=made_twice, finds={"tagged aws_vpc": IMPORT + " import ADDRESS {vpc}"}),
     "a state that could not be saved": Accident(

@@ -523,6 +523,36 @@ FINDINGS = {
         says="although this machine last knew serial 5",
         command="lifeboat apply",
     ),
+    "every version of both gone, of root 1 but for its working copy": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),
+            stack=of_root(entries=Look(found=()), copies=Look(found=())),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state rebuild",
+    ),
+    "every version of root 1 gone, and a foreign state of the stack": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),
+            stack=of_root(entries=entries(version(9, lineage="theirs"), version(5), version(4))),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state restore v5",
+    ),
+    "every version of root 1 gone, looked at alone": Case(
+        seen=replace(
+            observation(),
+            roots=(of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state doctor",
+    ),
     "every version of root 1 gone, and its working copy": Case(
         seen=observation(
             backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=entries(damaged(5)), remembered=Look())

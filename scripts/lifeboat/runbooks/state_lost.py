@@ -97,6 +97,7 @@ RESTORE = "lifeboat state restore VERSION"
 FROM_REPLICA = "lifeboat state restore --from-replica"
 UNLOCK = "lifeboat state unlock LOCK_ID"
 APPLY = "lifeboat apply"
+REBUILD = "lifeboat state rebuild"
 IMPORT = "terraform import ADDRESS ID"
 LOCKS = ("lock in the table", "lock file")
 
@@ -106,6 +107,11 @@ ROWS = (
         happened="the bucket is gone and the other region has a copy of what was in it: it is made by hand, and the doctor"
         " then names the restores; an apply comes last, and mends its settings",
         command="aws s3api create-bucket BUCKET && aws s3api put-bucket-versioning BUCKET && lifeboat state doctor",
+    ),
+    Row(
+        checks=("bucket",),
+        happened="the bucket is gone, and no copy is left",
+        command="aws s3api create-bucket BUCKET && aws s3api put-bucket-versioning BUCKET && lifeboat state rebuild",
     ),
     Row(checks=("versioning",), happened="somebody suspended the bucket's versioning", command=APPLY),
     Row(
@@ -144,8 +150,9 @@ ROWS = (
     ),
     Row(
         checks=("object",),
-        happened="nothing is left of the stack's state in either region: each thing that exists is taken into a new one",
-        command=IMPORT,
+        happened="no version is left in either region: the last resort, a state that is made of what exists, found by the names"
+        " and tags that the configuration gives; shown first, and Terraform's own plan of it must be empty",
+        command=REBUILD,
     ),
     Row(checks=("readable",), happened="the object was cut off, or is no state", command=RESTORE),
     Row(
