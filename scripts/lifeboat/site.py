@@ -204,6 +204,7 @@ class Site:
                 key=state.key if root is StateRoot.STACK else state.root_key,
                 table=state.lock_table,
                 mode=state.lock_mode,
+                endpoint="" if self.project.environment.endpoint is None else self.project.environment.endpoint.url,
             ),
         )
 

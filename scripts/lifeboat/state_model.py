@@ -75,12 +75,16 @@ class KnownVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class LockedState:
-    """What is locked and how: the state `bucket/key`, by an item of `table`, by a file beside it, or by both (`mode`)."""
+    """What is locked and how: the state `bucket/key`, by an item of `table`, by a file beside it, or by both (`mode`).
+
+    `endpoint` is the URL of what plays AWS there; "" is AWS itself.
+    """
 
     bucket: str
     key: str
     table: str
     mode: LockMode
+    endpoint: str = ""
 
     @property
     def path(self) -> str:

@@ -18,7 +18,7 @@ VICTIMS = ("everything", "head", "terraform")
 
 @dataclass(kw_only=True)
 class Fault:
-    """A rule: the calls it hits (`service`, `operation` as a regular expression), when, and how often.
+    """A rule: the calls it hits (`service`, `operation` and `path` as regular expressions), when, and how often.
 
     `when` is "before" (the call is not executed), "after" (it is executed and its answer is lost: the caller gets an
     error instead) or "cut" (it is executed and the connection breaks within its answer). With a status below 400 a
@@ -28,6 +28,7 @@ class Fault:
 
     service: str
     operation: str
+    path: str = ".*"
     when: str = "before"
     first: int = 1
     times: int = 1
@@ -54,7 +55,8 @@ class Faults:
             raise ValueError(f"when is {fault.when!r}; write before, after or cut")
         if fault.who not in VICTIMS:
             raise ValueError(f"who is {fault.who!r}; write one of: {', '.join(VICTIMS)}")
-        re.compile(fault.operation)
+        for pattern in (fault.operation, fault.path):
+            re.compile(pattern)
         with self._lock:
             self._rules.append(fault)
 
@@ -93,7 +95,8 @@ class Faults:
         with self._lock:
             for rule in self._rules:
                 ours = rule.service in ("*", call.service)
-                if rule.when == when and ours and re.fullmatch(rule.operation, call.operation):
+                asked = re.fullmatch(rule.operation, call.operation) and re.fullmatch(rule.path, call.path)
+                if rule.when == when and ours and asked:
                     rule.seen += 1
                     if rule.first <= rule.seen < rule.first + rule.times:
                         rule.hit = f"{call.service}:{call.operation} {call.path}"

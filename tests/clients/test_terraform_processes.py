@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,12 +31,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., int]]:
     shutil.copy(shutil.which("tail") or "", program)
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(folder: Path, data: object, *arguments: str, variable: str = "") -> int:
+    def run(folder: Path, data: object, *arguments: str, variable: str = "", **env: str) -> int:
         place = folder / (variable or ".terraform")
         place.mkdir(parents=True)
         if data is not None:
             (place / "terraform.tfstate").write_text(data if isinstance(data, str) else json.dumps(data))
-        env = {"TF_DATA_DIR": str(place)} if variable else {}
+        env |= {"TF_DATA_DIR": str(place)} if variable else {}
         argv = [program, "-f", "/dev/null", "--", *arguments]
         started.append(subprocess.Popen(argv, cwd=folder, env=env, stderr=subprocess.DEVNULL))
         pid = started[-1].pid
@@ -136,3 +137,34 @@ def test_an_init_holds_no_lock_of_another_command(
     )
 
     assert state_locks.holding(lock, STATE).life is life
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "life"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4567"}, "http://127.0.0.1:4566", Life.GONE),
+        ({"AWS_ENDPOINT_URL": "http://localhost:4566/"}, "http://127.0.0.1:4566", Life.LIVES),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:4567"},
+            "http://127.0.0.1:4566",
+            Life.GONE,
+        ),
+        ({}, "http://127.0.0.1:4566", Life.LIVES),
+        ({"AWS_ENDPOINT_URL": "no url:x"}, "http://127.0.0.1:4566", Life.LIVES),
+        ({"AWS_ENDPOINT_URL_S3": "https://vpce-1.s3.eu-west-1.vpce.amazonaws.com"}, "", Life.LIVES),
+    ],
+    ids=["another cloud", "another name", "S3 elsewhere", "not said", "no URL", "AWS through an endpoint"],
+)
+def test_a_terraform_of_another_local_cloud_holds_no_lock_of_ours(
+    start: Callable[..., int], tmp_path: Path, theirs: dict[str, str], ours: str, life: Life
+) -> None:
+    start(tmp_path / "root", BACKEND, **theirs)
+    lock = StateLock(
+        place=LockPlace.TABLE,
+        lock_id="lock-1",
+        who=f"eva@{socket.gethostname()}",
+        operation="OperationTypeApply",
+        created=datetime.now(UTC) + timedelta(minutes=1),
+    )
+
+    assert state_locks.holding(lock, replace(STATE, endpoint=ours)).life is life

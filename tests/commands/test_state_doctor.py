@@ -265,8 +265,7 @@ ACCIDENTS = {
             "bucket": f'eval "$(lifeboat local env -e x)" && aws s3api create-bucket --bucket {{bucket}} --region {REGION}'
             f" --create-bucket-configuration LocationConstraint={REGION}"
             " && aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
-            f" && lifeboat state restore --from-replica --root state"
-            f" && lifeboat state restore --from-replica"
+            " && lifeboat state doctor"
         },
     ),
     "whole bucket emptied, versions remain": Accident(
@@ -282,7 +281,7 @@ ACCIDENTS = {
     ),
     "every version gone, in both regions": Accident(
         happens=every_version_gone_of_both,
-        finds={"stack object": "lifeboat state rebuild", "state object": "lifeboat apply"},
+        finds={"stack object": "lifeboat state rebuild", "state object": "lifeboat state rebuild"},
     ),
     "made a second time": Accident(happens=made_twice, finds={"tagged aws_vpc": IMPORT + " import ADDRESS {vpc}"}),
     "a state that could not be saved": Accident(

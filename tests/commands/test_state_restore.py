@@ -78,6 +78,12 @@ def of_another_lineage(site: StateSite) -> None:
         site.put_digest(md5(body))
 
 
+def of_root_1(site: StateSite) -> None:
+    site.put(site.applied.root)
+    if site.keeps_digest:
+        site.put_digest(md5(site.applied.root))
+
+
 def lower_serial(site: StateSite) -> None:
     body = site.applied.bodies[1]
     site.put(body)
@@ -85,7 +91,10 @@ def lower_serial(site: StateSite) -> None:
         site.put_digest(md5(body))
 
 
-ACCIDENTS = (copied_over, deleted, deleted_with_its_digest, digest_wrong, cut_off, of_another_lineage, lower_serial)
+ACCIDENTS = (
+    *(copied_over, deleted, deleted_with_its_digest, digest_wrong),
+    *(cut_off, of_another_lineage, of_root_1, lower_serial),
+)
 NEED_A_DIGEST = (deleted_with_its_digest, digest_wrong)
 CASES = [(a, mode) for a in ACCIDENTS for mode in MODES if mode != "lockfile" or a not in NEED_A_DIGEST]
 

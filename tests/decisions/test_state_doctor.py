@@ -261,7 +261,7 @@ FINDINGS = {
         command="aws s3api create-bucket --bucket bucket --region eu-west-1"
         " --create-bucket-configuration LocationConstraint=eu-west-1"
         " && aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled"
-        " && lifeboat state restore --from-replica --root state && lifeboat state restore --from-replica",
+        " && lifeboat state doctor",
     ),
     "no bucket and no copy, of something that was": Case(
         seen=observation(
@@ -484,7 +484,7 @@ FINDINGS = {
         check="errored.tfstate",
         severity=Severity.WARNING,
         says="the state has gone on to serial 5",
-        command="lifeboat state diff file:/srv/errored.tfstate latest",
+        command="lifeboat state diff file:/srv/errored.tfstate latest && rm /srv/errored.tfstate",
     ),
     "a state that was half left": Case(
         seen=observation(stack=of_root(left=left(damage="it is empty"))),
@@ -537,6 +537,36 @@ FINDINGS = {
         root=StateRoot.BACKEND,
         says="although this machine last knew serial 5",
         command="lifeboat apply",
+    ),
+    "every version of both gone, of root 1 but for its working copy": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),
+            stack=of_root(entries=Look(found=()), copies=Look(found=())),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state rebuild",
+    ),
+    "every version of root 1 gone, and a foreign state of the stack": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),
+            stack=of_root(entries=entries(version(9, lineage="theirs"), version(5), version(4))),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state restore v5",
+    ),
+    "every version of root 1 gone, looked at alone": Case(
+        seen=replace(
+            observation(),
+            roots=(of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat state doctor",
     ),
     "every version of root 1 gone, and its working copy": Case(
         seen=observation(

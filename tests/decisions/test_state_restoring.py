@@ -32,6 +32,7 @@ from lifeboat.decisions.state_restoring import (
     same_content,
     strangers,
     that_count,
+    unknown_elsewhere,
     vanishing,
     with_serial,
     words,
@@ -344,6 +345,17 @@ def test_what_the_chosen_state_does_not_know_would_vanish() -> None:
         Vanishing(address=Address("t.c"), id="4", known_to="serial 5"),
         Vanishing(address=Address("t.d"), id="5", known_to="serial 7"),
     )
+
+
+def test_what_the_other_root_knows_under_its_address_and_its_id_does_not_vanish() -> None:
+    known, moved, another = (
+        Vanishing(address=Address(address), id=id_, known_to="serial 5")
+        for address, id_ in (("t.a", "1"), ("t.b", "2"), ("t.c", "3"))
+    )
+
+    found = unknown_elsewhere([known, moved, another], {Address("t.a"): "1", Address("t.x"): "2", Address("t.c"): "4"})
+
+    assert found == (moved, another)
 
 
 def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = False, content: str = "") -> StateEntry:

@@ -327,6 +327,22 @@ def test_an_injected_fault_after_execution_loses_only_the_answer(cloud: RunningC
     assert "answer-lost" in names
 
 
+def test_an_injected_fault_hits_the_paths_that_it_names_alone(cloud: RunningCloud) -> None:
+    s3 = cloud.client("s3")
+    for name in ("reached", "unreached"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    rule = {"service": "s3", "operation": ".*", "path": "/unreached(/.*)?", "times": 100, "status": 503}
+    cloud.control("faults", add=rule)
+
+    s3.put_object(Bucket="reached", Key="key", Body=b"")
+    for operation, arguments in ((s3.put_object, {"Key": "key", "Body": b""}), (s3.list_objects_v2, {})):
+        with pytest.raises(ClientError) as refused:
+            operation(Bucket="unreached", **arguments)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    cloud.control("faults", clear=True)
+    s3.list_objects_v2(Bucket="unreached")
+
+
 def test_a_write_of_the_state_that_failed_is_reported_and_done_again(cloud: RunningCloud) -> None:
     wait_for(lambda: cloud.control("health")["last_save_error"] is None)
     obstacle = cloud.directory / "live" / "cloud.new"

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
@@ -327,7 +328,8 @@ def holding(lock: StateLock, state: LockedState) -> Holding:
         return _of_process(lock, lock.process)
     if not lock.host or lock.host != socket.gethostname():
         return Holding(life=Life.UNKNOWN, why=f"it is of another machine ({lock.host or 'it does not say which'})")
-    earlier = [found for found in terraform_processes.running() if _may_hold(found, lock)]
+    running = [found for found in terraform_processes.running() if not _elsewhere(found, state)]
+    earlier = [found for found in running if _may_hold(found, lock)]
     for life, wanted in ((Life.LIVES, state.path), (Life.UNKNOWN, None)):
         works = [f"process {found.pid} in {found.folder}" for found in earlier if found.state == wanted]
         if works:
@@ -346,6 +348,23 @@ def _of_process(lock: StateLock, process: LockingProcess) -> Holding:
     return Holding(
         life=Life.UNKNOWN, why=f"its process {process.pid} is of another machine ({lock.host or process.machine})"
     )
+
+
+def _elsewhere(found: TerraformProcess, state: LockedState) -> bool:
+    """Return whether a Terraform surely works on another local cloud than ours: two may have a state of one name.
+
+    Their ports tell them apart, for one host has many names. One whose variables name no endpoint may have it from a file,
+    and AWS itself is reached through endpoints too.
+    """
+    theirs, ours = _port(found.endpoint), _port(state.endpoint)
+    return None not in (theirs, ours) and theirs != ours
+
+
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        return None
 
 
 def _may_hold(found: TerraformProcess, lock: StateLock) -> bool:

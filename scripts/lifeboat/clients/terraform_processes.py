@@ -18,7 +18,8 @@ _PROVIDER = "terraform-provider-"
 class TerraformProcess:
     """A Terraform at work: where, since when, and its state as bucket/key; None where this cannot be found out.
 
-    It is "" where it works on no state in S3. One that is `initialising` locks a state only to move it.
+    It is "" where it works on no state in S3. One that is `initialising` locks a state only to move it. `endpoint` is what
+    plays AWS for it, as its environment variables say; "" where they do not.
     """
 
     pid: int
@@ -26,6 +27,7 @@ class TerraformProcess:
     began: datetime
     state: str | None
     initialising: bool = False
+    endpoint: str = ""
 
 
 def running() -> list[TerraformProcess]:
@@ -55,6 +57,7 @@ def _looked_at(process: psutil.Process) -> TerraformProcess:
         began=began,
         state=_state(data, arguments),
         initialising="init" in arguments,
+        endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
     )
 
 

@@ -50,8 +50,19 @@ def mend(seen: Observation, root: RootSeen) -> str:
         return restore(root, best.version_id)
     if sound_copy(seen, root) is not None:
         return from_replica(root)
-    # The working copy of root 1 is on this machine, and an apply puts it into the bucket.
-    return "lifeboat apply" if root.root is StateRoot.BACKEND and root.remembered.found else rebuild(root)
+    return _working_copy(seen) if root.root is StateRoot.BACKEND and root.remembered.found else rebuild(root)
+
+
+def _working_copy(seen: Observation) -> str:
+    """Return the command that brings root 1's working copy, which this machine has, into the bucket: an apply.
+
+    It goes on to the stack, and with another state of that than its own it would make everything once more.
+    """
+    stack = next((one for one in seen.roots if one.root is StateRoot.STACK), None)
+    if stack is None:
+        return AGAIN
+    best = sound(seen, stack)
+    return "lifeboat apply" if best is not None and best.latest else mend(seen, stack)
 
 
 def rebuild(root: RootSeen) -> str:

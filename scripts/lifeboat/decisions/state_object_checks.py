@@ -240,7 +240,8 @@ def _unsaved(seen: Observation, root: RootSeen, left: LeftState, serial: int) ->
         return verdicts.warning(
             f"{left.path} was left (serial {serial}), and the state has gone on to serial {state.serial}",
             "no such file, once it was seen whether all it knows is in the state",
-            f"lifeboat state diff file:{left.path} latest{state_mending.options(root)}",
+            # The file goes only where both say the same: a difference ends the first of the two with 20.
+            f"lifeboat state diff file:{left.path} latest{state_mending.options(root)} && rm {left.path}",
         )
     ours = seen.cut_off.found and root.root is StateRoot.STACK and state is not None
     return verdicts.critical(

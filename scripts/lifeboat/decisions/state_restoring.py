@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lifeboat.model import Address, RunId, StateMark
@@ -214,6 +214,14 @@ def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]
         for address, id_ in [*gone, *((one.address, one.old_id) for one in change.replaced)]:
             found.setdefault((address, id_), Vanishing(address=address, id=id_, known_to=known_to))
     return tuple(found[key] for key in sorted(found))
+
+
+def unknown_elsewhere(found: Iterable[Vanishing], elsewhere: Mapping[Address, str]) -> tuple[Vanishing, ...]:
+    """Return what vanishes and is not known to the other root's state either: its ids by address.
+
+    Where that state was put over this one, all that is on top is still known where it belongs.
+    """
+    return tuple(one for one in found if elsewhere.get(one.address) != one.id)
 
 
 def that_count(entries: Sequence[StateEntry], lineages: Iterable[str]) -> tuple[StateEntry, ...]:

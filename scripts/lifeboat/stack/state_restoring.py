@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -201,7 +202,7 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         on_top=known.primary.current,
         restoring=restoring,
         changes=None if on_top is None else state_diff.diff(on_top, document),
-        vanish=(*state_restoring.vanishing(changes), *_strangers(site, request, known, (chosen, body))),
+        vanish=(*_vanishing(site, request, changes), *_strangers(site, request, known, (chosen, body))),
         table=table,
         remarks=(
             *choice.remarks,
@@ -355,6 +356,16 @@ def _counting(site: Site, request: Request, known: _Known, chosen: StateDocument
     if isinstance(own, bytes) and _mark(own).lineage == lineage and _mark(own).serial > highest:
         bodies.append(("the working copy on this machine", own))
     return [(name, document) for name, body in bodies if (document := _document(body)) is not None]
+
+
+def _vanishing(site: Site, request: Request, changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]:
+    found = state_restoring.vanishing(changes)
+    if not found:
+        return ()
+    other = site.root_store() if request.root is StateRoot.STACK else site.stack_store()
+    document = _document(other.body() or b"")
+    elsewhere = {} if document is None else {address: view.id for address, view in document.resources.items()}
+    return state_restoring.unknown_elsewhere(found, elsewhere)
 
 
 def _strangers(site: Site, request: Request, known: _Known, chosen: tuple[StateEntry, bytes]) -> tuple[Vanishing, ...]:
