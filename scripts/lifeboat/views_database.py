@@ -1,17 +1,19 @@
-"""Printing of the database's copies as a recovery sees them."""
+"""Printing of the database's copies as a recovery sees them, and of the file that says which database serves."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from lifeboat.commands.plan_recovery import Planned
+from lifeboat.commands.recovery_file import Agreed
 from lifeboat.database_model import CopyCandidate
-from lifeboat.decisions.database_choice import blind_spots
+from lifeboat.decisions.database_choice import blind_spots, lost
 from lifeboat.decisions.durations import said
-from lifeboat.views import console
+from lifeboat.views import console, lines
 
 
 def planned(found: Planned) -> None:
@@ -108,3 +110,30 @@ def _why_not(found: Planned, one: CopyCandidate) -> str:
 def _is_taken(found: Planned, one: CopyCandidate) -> bool:
     """Whether it is the copy that would be restored: a dump lies in both regions by the same id."""
     return found.chosen is not None and one.point == found.chosen.point
+
+
+def recovery_file(found: Agreed) -> None:
+    """Print what the recovery file said and says, and how the other checkouts come to know it."""
+    lines([f"{found.name} said: {found.said}", f"Terraform's state knows: {found.told}"])
+    if found.agrees:
+        lines([f"{found.name} is as it must be; nothing was changed"])
+    elif found.written:
+        lines([f"{found.name} is written as the state says; commit it: {found.to_commit}"])
+    else:
+        lines([f"{found.name} would be: {_compact(found.wanted)}", "nothing was changed"])
+
+
+def recovery_file_document(found: Agreed) -> dict[str, Any]:
+    """Return the same for JSON."""
+    return {
+        "file": found.name,
+        "said": found.said,
+        "state": found.told,
+        "agreed": found.agrees,
+        "written": found.written,
+        "content": None if found.wanted is None else json.loads(found.wanted),
+    }
+
+
+def _compact(text: str | None) -> str:
+    return "no file" if text is None else json.dumps(json.loads(text))

@@ -37,16 +37,20 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     else:
         passed(stack.lifeboat("local", "break", "database"))
     failed_at = next_second()
+    asked = ("--scope", "full", "--failed-at", written(failed_at), "-o", "json")
+    previewed = json.loads(passed(stack.lifeboat("recover", *asked, "--preview")).stdout)
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
     sent_before = len(trace.read_text().splitlines())
 
-    asked = ("--scope", "full", "--failed-at", written(failed_at), "-o", "json")
     report = json.loads(passed(stack.lifeboat("recover", *asked)).stdout)
 
     sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     run = runs(stack)[0]
     events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
     restored, planned = times(events, "restore"), times(events, "plan")
+    # As far as it can be planned without the database: the instance, and nothing that would be refused or asked.
+    assert [line for line in previewed["plan"] if "module.app_instance.aws_instance.this" in line]
+    assert (previewed["refused"], previewed["asks"]) == ([], [])
     assert restored[0] < planned[1]
     assert planned[0] < restored[1]
     assert run["state"] == "ended"

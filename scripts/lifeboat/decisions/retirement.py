@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lifeboat.database_model import RestoredInstance
+from lifeboat.decisions import databases
+from lifeboat.decisions.generations import number
 from lifeboat.decisions.recovery_plan import follows
 from lifeboat.model import Action, Change, Plan
 
@@ -39,8 +41,3 @@ def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
         if not (change.address in own and change.action in (Action.DELETE, Action.UPDATE))
         and not follows(change, generation)
     ]
-
-
-def number(generation: str) -> int:
-    """Return the number of a generation: g12 is the 12th."""
-    return int(generation.removeprefix("g"))
