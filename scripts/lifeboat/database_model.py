@@ -630,11 +630,15 @@ class RestoreRate:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyCandidate:
-    """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known."""
+    """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known.
+
+    `after` is how long that moment is after the failure: nothing is lost then, and what was done until that moment is in it.
+    """
 
     point: RecoveryPoint
     to: datetime
     loss: timedelta
+    after: timedelta
     takes: timedelta | None
     takes_why: str
     needs: tuple[str, ...]

@@ -32,7 +32,7 @@ def planned(found: Planned) -> None:
             one.point.database,
             until if first is None else f"{first:%Y-%m-%d %H:%M:%S}Z\n… {until}",
             one.point.region,
-            said(one.loss),
+            lost(one),
             "unknown" if one.takes is None else said(one.takes),
             why,
         )
@@ -50,7 +50,7 @@ def planned(found: Planned) -> None:
     if found.chosen is not None:
         best = found.chosen
         out.print(
-            f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {said(best.loss)};"
+            f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {lost(best)};"
             f" takes {'unknown' if best.takes is None else said(best.takes)} ({escape(best.takes_why)});"
             f" needs {escape(' and '.join(best.needs))}"
         )
@@ -97,6 +97,7 @@ def _document(one: CopyCandidate) -> dict[str, Any]:
         "to": one.to.isoformat(),
         "size": point.size,
         "loss_seconds": one.loss.total_seconds(),
+        "after_failure_seconds": one.after.total_seconds(),
         "takes_seconds": None if one.takes is None else one.takes.total_seconds(),
         "takes_why": one.takes_why,
         "needs": list(one.needs),

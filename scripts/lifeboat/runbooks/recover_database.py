@@ -97,7 +97,7 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
     unseen = f"; not seen: {database_choice.blind_spots(made.choosing.hidden)}" if made.choosing.hidden else ""
     return Gap(
         text=f"{chosen.point.id} ({chosen.point.kind.value} of {chosen.point.database}) as it was at"
-        f" {made.as_of:%Y-%m-%d %H:%M:%S}Z: {made.choosing.choice.why}; {said(chosen.loss)} lost, takes {takes}"
+        f" {made.as_of:%Y-%m-%d %H:%M:%S}Z: {made.choosing.choice.why}; lost: {database_choice.lost(chosen)}; takes {takes}"
         f" ({chosen.takes_why}){unseen}"
     )
 
