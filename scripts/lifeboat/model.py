@@ -727,13 +727,17 @@ class RecoveryReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryPreview:
-    """What a recovery would do now; `expected` is how long each step took in past recoveries."""
+    """What a recovery would do now; `expected` is how long each step took in past recoveries.
+
+    `asks` is what it would ask agreement to, which --yes gives.
+    """
 
     steps: list[Previewed]
     expected: dict[str, timedelta]
     plan: Plan | None
     refused: list[tuple[Change, str]]
     remarks: list[str]
+    asks: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

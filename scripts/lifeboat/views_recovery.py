@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,6 @@ from lifeboat.model import (
     Event,
     LeftOpen,
     Plan,
-    Previewed,
     RecoveryPreview,
     RecoveryReport,
     RunRow,
@@ -64,8 +63,9 @@ def clock(length: timedelta) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks: Iterable[str]) -> None:
-    """Print what each step would find missing, and how long it usually takes."""
+def preview(found: RecoveryPreview) -> None:
+    """Print what each step would find missing, how long it usually takes, and what would be asked."""
+    steps, expected = found.steps, found.expected
     table = Table()
     for heading in ("step", "", "what is missing", "usually takes"):
         table.add_column(heading, overflow="fold")
@@ -81,7 +81,9 @@ def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks:
         table.add_row(step.title, mark, escape(text), "unknown" if usual is None else clock(usual))
     out = console(stderr=False)
     out.print(table)
-    for remark in remarks:
+    for line in found.asks:
+        out.print(f"[yellow]{escape(f'asks before it does this (--yes agrees): {line}')}[/yellow]")
+    for remark in found.remarks:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
     known = sum((expected[step.name] for step in steps if step.name in expected), timedelta(0))
     if expected:
@@ -233,6 +235,7 @@ def preview_document(found: RecoveryPreview) -> dict[str, Any]:
         ],
         "plan": None if found.plan is None else [f"{c.action.value} {c.address}" for c in found.plan.changes],
         "refused": [{"address": change.address, "why": why} for change, why in found.refused],
+        "asks": list(found.asks),
         "remarks": list(found.remarks),
     }
 

@@ -163,6 +163,10 @@ def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: 
     assert json.loads(passed(outside, 6).stdout)["chosen"] is None
     gaps = {step["step"]: step["gap"] for step in previewed["steps"]}
     assert f"{found['chosen']['id']} (point-in-time window of app-local-g1)" in gaps["copy"]
+    # What the run itself is refused for want of (test_what_does_not_fit_is_refused_and_nothing_is_changed).
+    (asked,) = previewed["asks"]
+    assert "although the application answers: what is written from now on stays behind" in asked
+    assert "tables hold no rows of which the old database or the newest dump has some" in previewed["remarks"][-1]
     assert sorted(databases(untouched)) == ["app-local-g1"]
 
 

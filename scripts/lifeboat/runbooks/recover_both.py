@@ -15,7 +15,7 @@ from lifeboat.runner import SideBySide, Step, Turn
 from lifeboat.stack import database_copies, repair
 
 # With a database that is gone no plan of the whole stack can be carried out before that is restored.
-_ALONE = (instance.INSTANCE, Address("module.app_instance.aws_eip_association.this"))
+ALONE = (instance.INSTANCE, Address("module.app_instance.aws_eip_association.this"))
 
 
 def all_is_at_hand(c: Recovering) -> Gap | None:
@@ -51,7 +51,7 @@ def is_planned(c: Recovering) -> Gap | None:
 
 def make_plan(c: Recovering, turn: Turn) -> None:
     """Plan it without the database, and refuse what is not on the instance's path; nothing is changed."""
-    instance.plan_instance(c, turn, _ALONE)
+    instance.plan_instance(c, turn, ALONE)
 
 
 def is_launched(c: Recovering) -> Gap | None:

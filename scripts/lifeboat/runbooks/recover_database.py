@@ -121,7 +121,7 @@ def _chosen(c: Recovering) -> _Made:
     asked = Asked(
         to=request.to,
         named=None if request.copy is None else RecoveryPointId(request.copy),
-        failed_at=c.now() if noted is None else datetime.fromisoformat(noted),
+        failed_at=(request.failed_at or c.now()) if noted is None else datetime.fromisoformat(noted),
         accepted=request.accept_flagged,
     )
     every = recovery_choice.candidates(c.site, asked)
@@ -138,6 +138,16 @@ def _chosen(c: Recovering) -> _Made:
         to=chosen.to if exact else None,
         raw_size=None if manifest is None else sum(file.raw_size for file in manifest.files),
     )
+
+
+def asks(c: Recovering) -> list[str]:
+    """Return what the operator would be asked before a copy is restored; nothing where it is decided, or none can be."""
+    if c.fact("copy") is not None:
+        return []
+    try:
+        return _to_agree(c, _chosen(c))
+    except LifeboatError:
+        return []  # the step itself says why
 
 
 def _to_agree(c: Recovering, made: _Made) -> list[str]:
