@@ -645,6 +645,19 @@ class CopyCandidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClientSession:
+    """Somebody who is connected to a database: as whom, from where, by what it calls itself, since when, as far as it tells.
+
+    `since` is by the clock of this machine: the server tells for how long.
+    """
+
+    user: str
+    address: str | None
+    program: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
     """What a new generation must be like: Terraform's record of the serving one, so that a plan finds nothing to change.
 

@@ -20,6 +20,7 @@ from lifeboat.model import (
     RecoveryPreview,
     RecoveryReport,
     RunRow,
+    WorksOn,
 )
 from lifeboat.views import console, next_command
 
@@ -142,6 +143,14 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
 
 
+_WORKS_ON = {
+    WorksOn.NEW: "the new database",
+    WorksOn.BOTH: "both databases",
+    WorksOn.OLD: "the old database",
+    WorksOn.UNKNOWN: "nobody knows which database",
+}
+
+
 def _database(found: DatabaseReport) -> None:
     """Print what came of the database: how much was lost and how that is known, from which copy, what stays of the old."""
     out = console(stderr=False)
@@ -157,6 +166,8 @@ def _database(found: DatabaseReport) -> None:
     to = "" if found.to is None else f" as it was at {found.to:%Y-%m-%d %H:%M:%S}Z"
     out.print(f"database:    {found.identifier} ({found.tables} tables, {found.with_rows} with rows)")
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
+    colour = "green" if found.works_on is WorksOn.NEW else "yellow"
+    out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
     if found.before_until is not None:
@@ -188,6 +199,8 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
         "missing": list(found.missing),
+        "works_on": found.works_on.value,
+        "works_on_why": found.works_on_why,
         "retire": found.retire,
     }
 

@@ -65,6 +65,8 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
     assert last_in_it <= until <= moment < left_out <= left
     assert fact(events, "compared_with")[0] == "app-local-g1"
     assert fact(events, "missing") == []
+    assert (fact(events, "works_on"), fact(events, "sessions_of")) == ("new", "app-local-g2")
+    assert "application: works on the new database: app-local-g2 has sessions of " in done.stdout
     assert "lifeboat retire g1" in done.stdout
     assert (run["state"], events[-1]["kind"]) == ("ended", "ended")
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []

@@ -7,7 +7,14 @@ from datetime import timedelta
 from lifeboat.decisions import recoveries
 from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
-from lifeboat.runbooks import database_adoption, database_losses, database_proof, database_restore, deployment
+from lifeboat.runbooks import (
+    database_adoption,
+    database_losses,
+    database_proof,
+    database_restore,
+    database_sessions,
+    deployment,
+)
 from lifeboat.runbooks import recover as instance
 from lifeboat.runbooks import recover_database as database
 from lifeboat.runbooks.recovering import Recovering
@@ -158,6 +165,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         limit=timedelta(minutes=30),
     ),
     *instance.ANSWERING,
+    database_sessions.ASKED,
     database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,

@@ -12,13 +12,14 @@ from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.durations import said
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import GitLabUnreachable, Refused, WrongConfiguration
-from lifeboat.model import DatabaseReport, Gap, InstanceId
+from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, WrongConfiguration
+from lifeboat.model import DatabaseReport, Gap, InstanceId, WorksOn
 from lifeboat.runbooks import (
     database_adoption,
     database_losses,
     database_proof,
     database_restore,
+    database_sessions,
     deployment,
     next_generation,
 )
@@ -251,6 +252,8 @@ def report(c: Recovering) -> DatabaseReport | None:
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
         missing=tuple(c.fact("missing") or ()),
+        works_on=WorksOn(c.fact("works_on") or WorksOn.UNKNOWN),
+        works_on_why=c.fact("works_on_why") or "nobody has asked the databases yet",
     )
 
 
@@ -278,6 +281,7 @@ STEPS: tuple[Step[Recovering], ...] = (
     ),
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
     Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    database_sessions.ASKED,
     database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,
