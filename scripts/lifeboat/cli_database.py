@@ -119,7 +119,12 @@ def retire(
     done = retire_command.run(here, views.Teller(), name, asking(yes=yes))
     views.lines(
         [
-            f"{done.identifier} is gone; the snapshot {done.snapshot} stays until somebody deletes it",
+            f"{done.identifier} is gone; "
+            + (
+                f"the snapshot {done.snapshot} stays until somebody deletes it"
+                if done.snapshot
+                else "no snapshot of it is there, for it was gone before: its automated backups stay until they expire"
+            ),
             f"commit it, else an apply from elsewhere is refused: {done.to_commit}",
         ]
     )

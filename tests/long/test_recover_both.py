@@ -68,7 +68,14 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     assert report["database"]["before_until"] is None
     assert report["database"]["missing"] == []
     assert (report["met"], report["database"]["met"]) == (True, True)
+    assert report["database"]["works_on"] == "new"
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    if lost == "failed":
+        refused = passed(stack.lifeboat("retire", "g1", "--yes"), 3)
+        assert "app-local-g1 is failed: RDS takes no snapshot of it" in refused.stderr
+        assert (
+            "aws rds delete-db-instance --db-instance-identifier app-local-g1 --skip-final-snapshot" in refused.stderr
+        )
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
 
