@@ -117,14 +117,18 @@ test-damage: setup ## Look at 500 damaged dumps in five ways, restore each hosti
 	@TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest tests/damage
 
 # What a run recorded itself is no other version.
-EDITED = $(shell git diff --quiet HEAD -- . ':!tests/faults/recovery_calls.txt' || echo -edited)
+EDITED = $(shell git diff --quiet HEAD -- . ':!tests/faults/*recovery_calls.txt' || echo -edited)
 FAULTS = .lifeboat/faults-$(shell git rev-parse --short HEAD)$(EDITED).jsonl
-.PHONY: test-faults
+.PHONY: test-faults test-database-faults
+test-faults: CUT_OFF = tests/faults/test_cut_off_recoveries.py
 test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours; goes on after a stop)
+test-database-faults: CUT_OFF = tests/long/test_cut_off_database_recoveries.py
+test-database-faults: setup ## The same with recoveries of the database (longer still)
+test-faults test-database-faults:
 	@mkdir -p $(dir $(FAULTS))
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_ROUNDS=50 LIFEBOAT_RECOVERY_FAULTS=all LIFEBOAT_SHARDS=$(WORKERS) \
 	  LIFEBOAT_FAULT_REPORT=$(CURDIR)/$(FAULTS) python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  tests/faults/test_cut_off_recoveries.py; \
+	  $(CUT_OFF); \
 	  status=$$?; python -m tests.faults.report $(FAULTS); exit $$status
 
 .PHONY: lint

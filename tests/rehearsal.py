@@ -127,6 +127,18 @@ def checkout(folder: Path) -> Rehearsal:
     return made
 
 
+def another(folder: Path, first: Rehearsal) -> Rehearsal:
+    """Make another checkout of the environment of a first one, on its local cloud, with the files that it has now."""
+    made = checkout(folder)
+    shutil.copytree(first.root / "environments", made.root / "environments", dirs_exist_ok=True)
+    found = Rehearsal(root=made.root, port=first.port)
+    cloud = first.root / ".lifeboat" / "local" / "cloud"
+    found.edit("environments/local.toml", r"^directory = .*$", f'directory = "{cloud}"')
+    found.edit("environments/local.toml", r"^token_file .*$", f'token_file = "{cloud}/gitlab-tokens.json"')
+    found.edit("environments/local.toml", r"^ca_file = .*$", f'ca_file = "{cloud}/live/databases/rds-ca.pem"')
+    return found
+
+
 def passed(done: subprocess.CompletedProcess[str], status: int = 0) -> subprocess.CompletedProcess[str]:
     """Fail with everything a command printed unless it ended with `status`."""
     assert done.returncode == status, f"{done.args} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"

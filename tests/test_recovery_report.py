@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lifeboat import views_recovery
-from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing
+from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing, WorksOn
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DATABASE = DatabaseReport(
@@ -82,3 +82,23 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
+
+
+@pytest.mark.parametrize(
+    ("works_on", "words"),
+    [
+        (WorksOn.NEW, "works on the new database"),
+        (WorksOn.BOTH, "works on both databases"),
+        (WorksOn.UNKNOWN, "works on nobody knows which database"),
+    ],
+)
+def test_the_report_tells_on_which_database_the_application_works_and_how_that_is_known(
+    works_on: WorksOn, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = replace(REPORT, database=replace(DATABASE, works_on=works_on, works_on_why="app-g2 has sessions of app"))
+
+    views_recovery.report(found, {})
+    document = views_recovery.report_document(found)["database"]
+
+    assert f"application: {words}: app-g2 has sessions of app" in " ".join(capsys.readouterr().out.split())
+    assert (document["works_on"], document["works_on_why"]) == (works_on.value, "app-g2 has sessions of app")

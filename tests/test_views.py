@@ -12,7 +12,7 @@ import typer
 from lifeboat import views, views_recovery
 from lifeboat.cli import app
 from lifeboat.errors import Failed
-from lifeboat.model import AssetRow, Gap, Prerequisite, Previewed, Recovery, Way
+from lifeboat.model import AssetRow, Gap, Prerequisite, Previewed, Recovery, RecoveryPreview, Way
 from rich.text import Text
 
 from tests.gitlab_sites import RECOVERY
@@ -47,7 +47,16 @@ PRINTED: dict[str, Callable[[], None]] = {
         ],
         Recovery.model_validate(RECOVERY),
     ),
-    "preview": lambda: views_recovery.preview([Previewed(name="s", title="step", gap=Gap(text=TEXT))], {}, []),
+    "preview": lambda: views_recovery.preview(
+        RecoveryPreview(
+            steps=[Previewed(name="s", title="step", gap=Gap(text=TEXT))],
+            expected={},
+            plan=None,
+            refused=[],
+            remarks=[TEXT],
+            asks=[TEXT],
+        )
+    ),
 }
 
 

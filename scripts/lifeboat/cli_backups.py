@@ -72,7 +72,7 @@ def backups(
         views.document(views_backups.points_document(found.list))
     else:
         views_backups.points(found.list)
-    found.require_whole()
+    found.require_known()
     return DONE
 
 

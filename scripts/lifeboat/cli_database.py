@@ -1,4 +1,4 @@
-"""The verbs of the database's generations: plan-recovery, retire."""
+"""The verbs of the database's generations: plan-recovery, recovery-file, retire."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lifeboat.cli_options import (
     site_of,
 )
 from lifeboat.commands import plan_recovery as plan_command
+from lifeboat.commands import recovery_file as file_command
 from lifeboat.commands import retire as retire_command
 from lifeboat.commands.plan_recovery import Question
 from lifeboat.errors import DONE
@@ -32,6 +33,7 @@ _GENERATION = re.compile(r"g[1-9][0-9]{0,3}")
 def add_to(app: typer.Typer) -> None:
     """Make these verbs commands of the program."""
     app.command("plan-recovery")(plan_recovery)
+    app.command("recovery-file")(recovery_file)
     app.command()(retire)
 
 
@@ -74,6 +76,28 @@ def plan_recovery(
     return DONE
 
 
+def recovery_file(
+    *,
+    env: Env = "local",
+    output: Out = Output.TABLE,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what it would say; write nothing.")] = False,
+) -> int:
+    """Write the recovery file of this checkout as Terraform's state says: which databases there are, which of them serves.
+
+    And which image runs, where a recovery launched it. For a checkout that has an older file than the newest recovery's, or
+    none: an apply from there is refused. Nothing but the file is changed. Refused while a recovery is open.
+
+    Example: lifeboat recovery-file -e production
+    """
+    here = site_of(env)
+    found = file_command.preview(here) if preview else file_command.run(here, views.Teller())
+    if output is Output.JSON:
+        views.document(views_database.recovery_file_document(found))
+    else:
+        views_database.recovery_file(found)
+    return DONE
+
+
 def retire(
     generation: Annotated[str, typer.Argument(help="The generation to take away: g1.")],
     *,
@@ -95,7 +119,12 @@ def retire(
     done = retire_command.run(here, views.Teller(), name, asking(yes=yes))
     views.lines(
         [
-            f"{done.identifier} is gone; the snapshot {done.snapshot} stays until somebody deletes it",
+            f"{done.identifier} is gone; "
+            + (
+                f"the snapshot {done.snapshot} stays until somebody deletes it"
+                if done.snapshot
+                else "no snapshot of it is there, for it was gone before: its automated backups stay until they expire"
+            ),
             f"commit it, else an apply from elsewhere is refused: {done.to_commit}",
         ]
     )

@@ -129,7 +129,7 @@ def recover(
         if output is Output.JSON:
             views.document(views_recovery.preview_document(found))
         else:
-            views_recovery.preview(found.steps, found.expected, found.remarks)
+            views_recovery.preview(found)
             if found.plan is not None:
                 views_recovery.planned(found.plan, found.refused)
         return _status_of(found)

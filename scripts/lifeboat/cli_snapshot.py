@@ -46,11 +46,13 @@ def snapshot_list(env: Env = "local", output: Out = Output.TABLE) -> int:
     Example: lifeboat snapshot list -e production
     """
     found = snapshot_command.listed(site_of(env))
+    for remark in found.remarks:
+        views.Teller().warn(remark)
     if output is Output.JSON:
         views.document(views_backups.points_document(found.list))
     else:
         views_backups.points(found.list)
-    found.require_whole()
+    found.require_known()
     return DONE
 
 

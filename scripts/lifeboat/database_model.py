@@ -630,14 +630,31 @@ class RestoreRate:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyCandidate:
-    """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known."""
+    """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known.
+
+    `after` is how long that moment is after the failure: nothing is lost then, and what was done until that moment is in it.
+    """
 
     point: RecoveryPoint
     to: datetime
     loss: timedelta
+    after: timedelta
     takes: timedelta | None
     takes_why: str
     needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientSession:
+    """Somebody who is connected to a database: as whom, from where, by what it calls itself, since when, as far as it tells.
+
+    `since` is by the clock of this machine: the server tells for how long.
+    """
+
+    user: str
+    address: str | None
+    program: str
+    since: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

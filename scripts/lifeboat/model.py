@@ -667,13 +667,22 @@ class RunState(StrEnum):
     UNREADABLE = "unreadable"  # nobody can tell from its journal
 
 
+class WorksOn(StrEnum):
+    """Which database the application was seen to work on after a recovery."""
+
+    NEW = "new"
+    BOTH = "both"
+    OLD = "old"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatabaseReport:
     """What came of the database: the new generation and its copy, until when it has data and how that is known.
 
     `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
     later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere;
-    `retire` takes the old one away.
+    `retire` takes the old one away. `works_on_why` is how it is known on which one the application works.
     """
 
     generation: str
@@ -691,6 +700,8 @@ class DatabaseReport:
     retire: str
     before_until: datetime | None = None
     missing: tuple[str, ...] = ()
+    works_on: WorksOn = WorksOn.UNKNOWN
+    works_on_why: str = "nobody has asked the databases yet"
 
     @property
     def met(self) -> bool:
@@ -727,13 +738,17 @@ class RecoveryReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryPreview:
-    """What a recovery would do now; `expected` is how long each step took in past recoveries."""
+    """What a recovery would do now; `expected` is how long each step took in past recoveries.
+
+    `asks` is what it would ask agreement to, which --yes gives.
+    """
 
     steps: list[Previewed]
     expected: dict[str, timedelta]
     plan: Plan | None
     refused: list[tuple[Change, str]]
     remarks: list[str]
+    asks: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

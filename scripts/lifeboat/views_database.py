@@ -1,17 +1,19 @@
-"""Printing of the database's copies as a recovery sees them."""
+"""Printing of the database's copies as a recovery sees them, and of the file that says which database serves."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from lifeboat.commands.plan_recovery import Planned
+from lifeboat.commands.recovery_file import Agreed
 from lifeboat.database_model import CopyCandidate
-from lifeboat.decisions.database_choice import blind_spots
+from lifeboat.decisions.database_choice import blind_spots, lost
 from lifeboat.decisions.durations import said
-from lifeboat.views import console
+from lifeboat.views import console, lines
 
 
 def planned(found: Planned) -> None:
@@ -30,7 +32,7 @@ def planned(found: Planned) -> None:
             one.point.database,
             until if first is None else f"{first:%Y-%m-%d %H:%M:%S}Z\n… {until}",
             one.point.region,
-            said(one.loss),
+            lost(one),
             "unknown" if one.takes is None else said(one.takes),
             why,
         )
@@ -48,7 +50,7 @@ def planned(found: Planned) -> None:
     if found.chosen is not None:
         best = found.chosen
         out.print(
-            f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {said(best.loss)};"
+            f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {lost(best)};"
             f" takes {'unknown' if best.takes is None else said(best.takes)} ({escape(best.takes_why)});"
             f" needs {escape(' and '.join(best.needs))}"
         )
@@ -95,6 +97,7 @@ def _document(one: CopyCandidate) -> dict[str, Any]:
         "to": one.to.isoformat(),
         "size": point.size,
         "loss_seconds": one.loss.total_seconds(),
+        "after_failure_seconds": one.after.total_seconds(),
         "takes_seconds": None if one.takes is None else one.takes.total_seconds(),
         "takes_why": one.takes_why,
         "needs": list(one.needs),
@@ -108,3 +111,30 @@ def _why_not(found: Planned, one: CopyCandidate) -> str:
 def _is_taken(found: Planned, one: CopyCandidate) -> bool:
     """Whether it is the copy that would be restored: a dump lies in both regions by the same id."""
     return found.chosen is not None and one.point == found.chosen.point
+
+
+def recovery_file(found: Agreed) -> None:
+    """Print what the recovery file said and says, and how the other checkouts come to know it."""
+    lines([f"{found.name} said: {found.said}", f"Terraform's state knows: {found.told}"])
+    if found.agrees:
+        lines([f"{found.name} is as it must be; nothing was changed"])
+    elif found.written:
+        lines([f"{found.name} is written as the state says; commit it: {found.to_commit}"])
+    else:
+        lines([f"{found.name} would be: {_compact(found.wanted)}", "nothing was changed"])
+
+
+def recovery_file_document(found: Agreed) -> dict[str, Any]:
+    """Return the same for JSON."""
+    return {
+        "file": found.name,
+        "said": found.said,
+        "state": found.told,
+        "agreed": found.agrees,
+        "written": found.written,
+        "content": None if found.wanted is None else json.loads(found.wanted),
+    }
+
+
+def _compact(text: str | None) -> str:
+    return "no file" if text is None else json.dumps(json.loads(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,10 @@ from lifeboat.model import (
     Event,
     LeftOpen,
     Plan,
-    Previewed,
     RecoveryPreview,
     RecoveryReport,
     RunRow,
+    WorksOn,
 )
 from lifeboat.views import console, next_command
 
@@ -64,8 +64,9 @@ def clock(length: timedelta) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks: Iterable[str]) -> None:
-    """Print what each step would find missing, and how long it usually takes."""
+def preview(found: RecoveryPreview) -> None:
+    """Print what each step would find missing, how long it usually takes, and what would be asked."""
+    steps, expected = found.steps, found.expected
     table = Table()
     for heading in ("step", "", "what is missing", "usually takes"):
         table.add_column(heading, overflow="fold")
@@ -81,7 +82,9 @@ def preview(steps: Sequence[Previewed], expected: dict[str, timedelta], remarks:
         table.add_row(step.title, mark, escape(text), "unknown" if usual is None else clock(usual))
     out = console(stderr=False)
     out.print(table)
-    for remark in remarks:
+    for line in found.asks:
+        out.print(f"[yellow]{escape(f'asks before it does this (--yes agrees): {line}')}[/yellow]")
+    for remark in found.remarks:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
     known = sum((expected[step.name] for step in steps if step.name in expected), timedelta(0))
     if expected:
@@ -140,6 +143,14 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
 
 
+_WORKS_ON = {
+    WorksOn.NEW: "the new database",
+    WorksOn.BOTH: "both databases",
+    WorksOn.OLD: "the old database",
+    WorksOn.UNKNOWN: "nobody knows which database",
+}
+
+
 def _database(found: DatabaseReport) -> None:
     """Print what came of the database: how much was lost and how that is known, from which copy, what stays of the old."""
     out = console(stderr=False)
@@ -155,6 +166,8 @@ def _database(found: DatabaseReport) -> None:
     to = "" if found.to is None else f" as it was at {found.to:%Y-%m-%d %H:%M:%S}Z"
     out.print(f"database:    {found.identifier} ({found.tables} tables, {found.with_rows} with rows)")
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
+    colour = "green" if found.works_on is WorksOn.NEW else "yellow"
+    out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
     if found.before_until is not None:
@@ -186,6 +199,8 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
         "missing": list(found.missing),
+        "works_on": found.works_on.value,
+        "works_on_why": found.works_on_why,
         "retire": found.retire,
     }
 
@@ -233,6 +248,7 @@ def preview_document(found: RecoveryPreview) -> dict[str, Any]:
         ],
         "plan": None if found.plan is None else [f"{c.action.value} {c.address}" for c in found.plan.changes],
         "refused": [{"address": change.address, "why": why} for change, why in found.refused],
+        "asks": list(found.asks),
         "remarks": list(found.remarks),
     }
 

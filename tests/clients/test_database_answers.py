@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lifeboat.clients.database_answers import DatabaseAnswers
@@ -111,3 +111,18 @@ def test_a_table_that_cannot_be_read_is_a_question_of_the_data_and_not_of_the_wa
 
     with session(database) as connection:
         connection.execute("DROP TABLE closed")
+
+
+def test_it_tells_who_else_is_connected_and_since_when_by_our_own_clock(database: Postgres) -> None:
+    before = datetime.now(UTC)
+    with database.connection(application="shop") as mine, database.of("postgres").connection(application="elsewhere"):
+        mine.execute("SELECT 1")
+        found = DatabaseAnswers(database).sessions()
+
+    (shop,) = [one for one in found if one.program == "shop"]
+    assert [one.program for one in found if one.program in ("elsewhere", "lifeboat recover")] == []
+    assert shop.user == "app_admin"
+    assert shop.address is not None
+    assert shop.since is not None
+    assert timedelta(0) <= shop.since - before + timedelta(seconds=1)
+    assert shop.since <= datetime.now(UTC)

@@ -276,3 +276,15 @@ def test_a_snapshot_is_taken_once(restores: DatabaseRestores) -> None:
     restores.take_snapshot("app-g2", "app-g2-retired", {"application": "app"})
 
     assert restores.snapshot_progress("app-g2-retired") == SnapshotProgress(status="available", percent=100)
+
+
+def test_while_rds_is_busy_with_an_instance_it_takes_no_snapshot_yet(
+    cloud: RunningCloud, restores: DatabaseRestores
+) -> None:
+    busy = {"service": "rds", "operation": "CreateDBSnapshot", "code": "InvalidDBInstanceState", "status": 400}
+    cloud.control("faults", add=busy)
+
+    with pytest.raises(NotYet, match="the database app-g2 takes no order now"):
+        restores.take_snapshot("app-g2", "app-g2-later", {})
+
+    assert restores.snapshot_progress("app-g2-later") is None

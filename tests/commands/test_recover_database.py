@@ -65,6 +65,8 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
     assert last_in_it <= until <= moment < left_out <= left
     assert fact(events, "compared_with")[0] == "app-local-g1"
     assert fact(events, "missing") == []
+    assert (fact(events, "works_on"), fact(events, "sessions_of")) == ("new", "app-local-g2")
+    assert "application: works on the new database: app-local-g2 has sessions of " in done.stdout
     assert "lifeboat retire g1" in done.stdout
     assert (run["state"], events[-1]["kind"]) == ("ended", "ended")
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
@@ -96,9 +98,11 @@ def test_a_dropped_table_comes_back_to_the_row_and_the_old_generation_goes_only_
     assert "there is no generation g3" in unknown.stderr
     assert "app-local-g1-retired is taken first" in unasked.stderr
     assert before == ["app-local-g1", "app-local-g2"]
-    assert "the snapshot app-local-g1-retired stays" in retired.stdout
+    assert "the snapshot app-local-g1-final stays" in retired.stdout
     assert sorted(databases(stack)) == ["app-local-g2"]
-    assert snapshots(stack)["app-local-g1-retired"] == "available"
+    # The one that RDS took as it deleted it has all that was ever written to it; the one from before is not paid for too.
+    left = {name: status for name, status in snapshots(stack).items() if name.startswith("app-local-g1-")}
+    assert left == {"app-local-g1-final": "available"}
     assert texts(stack)[3:] == ["written before"]
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
@@ -163,6 +167,10 @@ def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: 
     assert json.loads(passed(outside, 6).stdout)["chosen"] is None
     gaps = {step["step"]: step["gap"] for step in previewed["steps"]}
     assert f"{found['chosen']['id']} (point-in-time window of app-local-g1)" in gaps["copy"]
+    # What the run itself is refused for want of (test_what_does_not_fit_is_refused_and_nothing_is_changed).
+    (asked,) = previewed["asks"]
+    assert "although the application answers: what is written from now on stays behind" in asked
+    assert "tables hold no rows of which the old database or the newest dump has some" in previewed["remarks"][-1]
     assert sorted(databases(untouched)) == ["app-local-g1"]
 
 

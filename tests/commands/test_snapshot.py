@@ -107,6 +107,34 @@ def test_a_database_that_is_not_available_is_refused_and_one_that_is_gone_is_tol
     assert snapshots(site) == {}
 
 
+def test_one_that_becomes_busy_the_moment_after_the_look_is_refused_too(site: BackupSite) -> None:
+    busy = {"code": "InvalidDBInstanceState", "status": 400}
+    site.cloud.control("faults", add={"service": "rds", "operation": "CreateDBSnapshot", **busy})
+
+    refused = site.run("snapshot", "create", status=3)
+
+    assert f"RDS takes no snapshot of {site.instance} now" in refused.stderr
+    assert "wait until it is available, then run the same command again" in refused.stderr
+    assert snapshots(site) == {}
+
+
+def test_a_list_without_any_is_no_word_where_the_stack_does_not_tell_where_they_lie(site: BackupSite) -> None:
+    key, s3 = "stack.tfstate", site.cloud.client("s3")
+    body = s3.get_object(Bucket=site.plain.bucket, Key=key)["Body"].read()
+    site.plain.delete(key)
+
+    nothing = site.run("snapshot", "list", status=11)
+    copies = site.run("backups", "--kind", "manual", status=11)
+    name = taken(site, "by-hand")
+    found = site.run("snapshot", "list")
+    site.plain.put(key, body)
+
+    for unknown in (nothing, copies):
+        assert "nobody knows whether there are copies: none was found, looked where the names say" in unknown.stderr
+    assert name in found.stdout
+    assert "looked where the names say that copies lie" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

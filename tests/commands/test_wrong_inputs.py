@@ -365,3 +365,12 @@ def test_two_environments_that_describe_one_application_are_told_before_either_i
 def test_a_local_cloud_that_is_not_up_is_named_not_the_credentials(fresh: Rehearsal) -> None:
     for command in (["recover", "--preview"], ["resume"], ["ami", "latest"], ["app", "restart"]):
         refused(fresh.lifeboat(*command), 8, "Could not connect", "next: lifeboat local up, then run the same command")
+
+
+def test_what_takes_something_away_starts_no_empty_local_cloud(fresh: Rehearsal) -> None:
+    retired = fresh.lifeboat("retire", "g1", "--yes")
+    expired = fresh.lifeboat("retention", "apply", "--yes")
+
+    refused(retired, 8, "the local cloud of local does not run, so there is nothing to retire", "lifeboat local up")
+    refused(expired, 8, "Could not connect", "lifeboat local up")
+    assert not (fresh.root / ".lifeboat" / "local" / "cloud").exists()

@@ -43,7 +43,7 @@ def by_listing(case: Case) -> list[str]:
 def by_reading(case: Case) -> list[str]:
     """Return what reading every byte finds by itself; a file that is not there cannot be read."""
     try:
-        return read_whole(case.dump.copy(), _QUIET)
+        return read_whole(case.dump.copy(), _DEPTH, _QUIET)
     except KeyError as error:
         return [f"{error} is missing"]
 

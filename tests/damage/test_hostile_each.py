@@ -109,7 +109,7 @@ def test_a_statement_of_its_own_reaches_nothing(base: tuple[StockDump, bytes], t
     attempt = hostile.attempts(there)[name]
     spoiled = hostile.saying(dump, raw, attempt.telling)
 
-    read = read_whole(spoiled.copy(), QUIET)
+    read = read_whole(spoiled.copy(), DEPTH, QUIET)
     findings, _ = restored_on_scratch(spoiled.copy(), DEPTH, QUIET)
 
     assert read == [], "an archive with it is an archive"

@@ -24,9 +24,11 @@ from lifeboat.database_model import (
 )
 from lifeboat.decisions.database_choice import (
     Choosing,
+    candidate,
     choose,
     hidden,
     is_from_after,
+    lost,
     nothing,
     predicted,
     require,
@@ -232,7 +234,34 @@ def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: Wante
             [dump(doubts=("its verification failed",)), dump(id="20260301T080000Z-000000", taken_at=ago(hours=4))],
             wanted(named=LATEST_DUMP),
             "20260301T080000Z-000000",
-            "it is the newest dump that nothing speaks against",
+            "it is the newest dump that nothing speaks against; newer ones were passed over: 20260301T100000Z-3f9a1c (its"
+            " verification failed; --from with --accept-flagged takes it)",
+        ),
+        (
+            [dump(), dump(id="20260301T080000Z-000000", taken_at=ago(hours=4), doubts=("its verification failed",))],
+            wanted(),
+            DUMP,
+            "RDS has no copy that fits, and of all dumps it loses least: 2h",
+        ),
+        (
+            [
+                dump(id="20260301T080000Z-000000", taken_at=ago(hours=4)),
+                dump(id="20260301T090000Z-000000", taken_at=ago(hours=3), doubts=("it is smaller",)),
+                dump(status="incomplete"),
+            ],
+            wanted(),
+            "20260301T080000Z-000000",
+            "RDS has no copy that fits, and of all dumps it loses least: 4h; newer ones were passed over:"
+            " 20260301T100000Z-3f9a1c (its status is incomplete), 20260301T090000Z-000000 (it is smaller; --from with"
+            " --accept-flagged takes it)",
+        ),
+        # What it holds is known by its date alone, and that is after what was declared.
+        (
+            [dump()],
+            wanted(failed_at=ago(hours=4)),
+            DUMP,
+            "RDS has no copy that fits, and of all dumps it loses least: nothing by its date, and what was done in the 2h"
+            " after the failure is in it",
         ),
         ([dump(doubts=("its verification failed",))], wanted(named=DUMP, accepted=True), DUMP, "it was asked for"),
         # It does not say which generation it is of.
@@ -338,6 +367,44 @@ def test_a_newer_dump_is_told_with_what_it_would_save() -> None:
     assert found.others == (
         (dump(), "7h less would be lost with it, and no dump holds roles and settings; --from takes it"),
     )
+
+
+def test_of_many_newer_dumps_that_were_passed_over_a_few_are_named_and_the_rest_counted() -> None:
+    names = [f"20260301T1{n}0000Z-000000" for n in range(5)]
+    newer = [
+        dump(id=name, taken_at=ago(hours=1, minutes=-n), doubts=("it failed",), region=region)
+        for n, name in enumerate(names)
+        for region in ("eu-west-1", "eu-central-1")
+    ]
+
+    found = choose([dump(), *newer], wanted(named=LATEST_DUMP), UNKNOWN)
+
+    assert [name for name in names if name in found.choice.why] == names[2:]
+    assert found.choice.why.endswith(", 2 more")
+
+
+@pytest.mark.parametrize(
+    ("point", "failed_at", "loss", "words"),
+    [
+        (dump(), NOW, timedelta(hours=2), "2h"),
+        (dump(), ago(hours=2), timedelta(0), "nothing"),
+        (
+            dump(),
+            ago(hours=5),
+            timedelta(0),
+            "nothing by its date, and what was done in the 3h after the failure is in it",
+        ),
+        (snapshot(), ago(hours=12), timedelta(0), "nothing, and what was done in the 3h after the failure is in it"),
+    ],
+)
+def test_of_a_copy_from_after_the_failure_it_is_told_what_is_in_it(
+    point: RecoveryPoint, failed_at: datetime, loss: timedelta, words: str
+) -> None:
+    found = candidate(point, wanted(failed_at=failed_at), UNKNOWN)
+
+    assert found.loss == loss
+    assert found.to == failed_at - found.loss + found.after
+    assert lost(found) == words
 
 
 def unseen(call: str, region: str = "eu-west-1") -> Unseen:

@@ -55,6 +55,30 @@ def test_a_generation_goes_only_where_a_newer_one_serves_and_is_backed_up(
     assert retirement.forbidden(generation, "g2", serving) == why
 
 
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("available", None),
+        ("backing-up", None),
+        ("stopped", None),
+        ("failed", "app-g1 is failed: RDS takes no snapshot of it, and may lift no protection from it"),
+        (
+            "incompatible-restore",
+            "app-g1 is incompatible-restore: RDS takes no snapshot of it, and may lift no protection from it",
+        ),
+    ],
+)
+def test_one_that_is_broken_cannot_be_given_up_with_a_snapshot(status: str, why: str | None) -> None:
+    assert retirement.broken("app-g1", status) == why
+
+
+def test_the_snapshot_that_rds_takes_is_called_as_the_module_says() -> None:
+    module = (ROOT / "modules/database/main.tf").read_text()
+
+    assert 'final_snapshot_identifier = "${var.name}-${each.key}-final"' in module
+    assert retirement.final_name("app-g1") == "app-g1-final"
+
+
 OWN = [
     change(Action.DELETE, 'module.database.aws_db_instance.this["g1"]'),
     change(Action.DELETE, 'module.database.aws_db_instance_automated_backups_replication.dr["g1"]'),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from lifeboat.clients.waiting import WallClock
 from lifeboat.database_model import PointKind, RestoredInstance
-from lifeboat.errors import ChoiceGone
+from lifeboat.errors import ChoiceGone, StoppedPartWay
 from lifeboat.model import EventKind
 from lifeboat.runbooks import database_given_up, next_generation
 from lifeboat.runbooks.recovering import Recovering
@@ -154,6 +154,25 @@ def test_one_that_could_not_be_restored_is_taken_away_too(site: DumpSite, snapsh
         f"lifeboat abort {c.journal.run} -e x, lifeboat plan-recovery -e x, then lifeboat"
     )
     assert next_generation.instance(c) is None
+
+
+def test_one_that_is_protected_and_broken_by_now_is_taken_away_by_hand(
+    site: DumpSite, snapshot: dict[str, Any]
+) -> None:
+    c = decided(site, snapshot, "g16")
+    assert carried_out(c, "restore", "password", "proof", "retention") == ["done"] * 4
+    rds, name = site.cloud.client("rds"), made(c).identifier
+    (found,) = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    broken = [{"Key": "localcloud:break", "Value": "failed"}]
+    rds.add_tags_to_resource(ResourceName=found["DBInstanceArn"], Tags=broken)
+
+    with pytest.raises(StoppedPartWay) as stopped:
+        database_given_up.given_up(c, turn(c))
+
+    assert stopped.value.summary == f"{name} is failed: RDS takes no snapshot of it, and may lift no protection from it"
+    assert f"aws rds modify-db-instance --db-instance-identifier {name} --no-deletion-protection" in stopped.value.hint
+    assert stopped.value.hint.endswith(f"then lifeboat abort {c.journal.run} -e x ends the run")
+    assert made(c).protected
 
 
 def test_a_copy_that_has_gone_since_it_was_chosen_ends_the_recovery_and_not_only_the_attempt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lifeboat.commands import verify as verify_command
@@ -11,10 +12,12 @@ from lifeboat.database_model import Verdict
 from lifeboat.dumps import verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
-from lifeboat.errors import Refused, Unreachable
+from lifeboat.errors import Refused, Unreachable, WrongConfiguration
+from lifeboat.site import Site
 
 from tests.conftest import RunningCloud
 from tests.dump_buckets import Bucket, dump_bucket
+from tests.plain_sites import plain_site
 
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
 LISTED = Depth(level=1)
@@ -33,6 +36,19 @@ def test_a_dump_that_was_completed_between_two_pages_of_a_listing_is_not_called_
 
     assert done.proof is not None
     assert (done.proof.verdict, done.proof.findings) == (Verdict.PASSED, ())
+
+
+def test_a_wrong_pg_bin_is_one_error_before_any_copy_is_read(cloud: RunningCloud, tmp_path: Path) -> None:
+    site = replace_env(plain_site(cloud, tmp_path).site(), {"PG_BIN": "/nowhere"})
+
+    with pytest.raises(WrongConfiguration, match="PG_BIN names /nowhere, where no pg_restore is that works"):
+        verify_command.depth(site, Depth(level=2))
+    assert verify_command.depth(site, LISTED).level == 1
+    assert verify_command.depth(replace_env(site, {"A": "b"}), Depth(level=3)).env == {"A": "b"}
+
+
+def replace_env(site: Site, env: dict[str, str]) -> Site:
+    return Site(site.project, env)
 
 
 def test_a_file_that_is_gone_is_found_at_level_1(bucket: Bucket) -> None:

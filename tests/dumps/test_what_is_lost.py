@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from lifeboat.clients.journal import Journal
 from lifeboat.errors import ApprovalMissing, StoppedPartWay
-from lifeboat.model import EventKind
+from lifeboat.model import EventKind, RunId
 from lifeboat.runbooks import database_losses, database_proof, recover_database
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step
@@ -130,8 +131,14 @@ def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSi
     )
     assert f"--to {declared:%Y-%m-%dT%H:%M:%SZ}" in str(refused.value)
     assert unnamed.fact("copy") is None
+    # A preview, in which nothing is written down yet, tells what would be asked.
+    nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.site().journals(), now=unnamed.now)
+    (asked,) = recover_database.asks(replace(unnamed, journal=nothing))
+    assert asked in str(refused.value).splitlines()
+    assert recover_database.asks(replace(unnamed, request=replace(unnamed.request, copy="no-such-copy"))) == []
     carried_out(replace(unnamed, agree=Agreeing()), "copy")
     assert unnamed.fact("copy") == made.id
+    assert recover_database.asks(unnamed) == []
 
 
 @pytest.mark.parametrize(

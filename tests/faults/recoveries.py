@@ -1,9 +1,9 @@
 """Recoveries that something happens to at one call that changes something, and how they end.
 
 The calls are not picked by hand: an unbroken recovery is recorded. LIFEBOAT_RECOVERY_FAULTS=all records one anew, into
-the file CALLS, and tries every call in every way; else a few are tried that are far apart. LIFEBOAT_SHARDS says among how
-many stacks they are divided; LIFEBOAT_FAULT_REPORT names a file that gets a line for each, and what stands in it already
-is not tried again.
+the file CALLS (of the database's: DATABASE_CALLS), and tries every call in every way; else a few are tried that are far
+apart. LIFEBOAT_SHARDS says among how many stacks they are divided; LIFEBOAT_FAULT_REPORT names a file that gets a line for
+each, and what stands in it already is not tried again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from typing import Any, Protocol
 import pytest
 from lifeboat.clients.journal import JournalBucket
 from lifeboat.errors import EXIT_STATUSES
+from lifeboat.stack.repair import ADOPTION_FILE
 
+from tests import database_recoveries
 from tests.conftest import open_folder
-from tests.rehearsal import Rehearsal, checkout, passed
+from tests.rehearsal import Rehearsal, another, passed
 
 ALL = os.environ.get("LIFEBOAT_RECOVERY_FAULTS") == "all"
 SHARDS = [int(shard) for shard in range(int(os.environ.get("LIFEBOAT_SHARDS", "1")))]
@@ -37,7 +39,9 @@ READING = "Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Validate|Tes
 TERRAFORM_PAUSE_SECONDS = 6
 CHANGING = rf"(?!{READING}).+"
 CALLS = Path(__file__).with_name("recovery_calls.txt")
+DATABASE_CALLS = Path(__file__).with_name("database_recovery_calls.txt")
 IMAGE_FILE = "environments/local.recovery.tfvars.json"
+BEFORE, AFTER = "written before", "written after"  # the moment that the database is brought back to
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scene:
-    """The checkout that is killed, another one that resumes, and the image to recover from, saved as `broken`."""
+    """The checkout that is killed, another one that resumes, and the save of the disaster that both go back to.
+
+    `image` is what the instance is recovered from, `to` the moment that the database comes back to.
+    """
 
     first: Rehearsal
     other: Rehearsal
-    image: str
+    save: str
+    image: str = ""
+    to: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +119,22 @@ def scene(saved: Rehearsal) -> Iterator[Scene]:
     passed(saved.lifeboat("local", "break", "instance"))
     passed(saved.lifeboat("local", "save", "broken", "--replace"))
     with open_folder() as folder:
-        other = checkout(folder / "other")
-        shutil.copytree(saved.root / "environments", other.root / "environments", dirs_exist_ok=True)
-        made = Rehearsal(root=other.root, port=saved.port)
-        cloud = saved.root / ".lifeboat" / "local" / "cloud"
-        made.edit("environments/local.toml", r"^directory = .*$", f'directory = "{cloud}"')
-        made.edit("environments/local.toml", r"^token_file .*$", f'token_file = "{cloud}/gitlab-tokens.json"')
-        yield Scene(first=saved, other=made, image=image)
+        yield Scene(first=saved, other=another(folder / "other", saved), save="broken", image=image)
+    passed(saved.lifeboat("local", "load", "applied"))
+
+
+@pytest.fixture(scope="module")
+def damaged(saved: Rehearsal) -> Iterator[Scene]:
+    """A table that was dropped, with a row from before the moment that is gone back to and one from after it."""
+    database_recoveries.write(saved, BEFORE)
+    moment = database_recoveries.next_second()
+    database_recoveries.write(saved, AFTER)
+    database_recoveries.drop(saved)
+    database_recoveries.wait_for_window(saved, moment)
+    passed(saved.lifeboat("local", "save", "damaged", "--replace"))
+    with open_folder() as folder:
+        other = another(folder / "other", saved)
+        yield Scene(first=saved, other=other, save="damaged", to=database_recoveries.written(moment))
     passed(saved.lifeboat("local", "load", "applied"))
 
 
@@ -144,16 +162,16 @@ def recorded(scene: Scene, by: Program | None = None) -> list[Recorded]:
     return [Recorded(f"{line['service']}:{line['operation']}", lives(line["at"])) for line in changing]
 
 
-def of_record() -> list[Recorded]:
+def of_record(calls: Path = CALLS) -> list[Recorded]:
     """Return the calls of the unbroken recovery that was recorded last."""
-    found = [line.rsplit(" ", 1) for line in CALLS.read_text().splitlines()]
+    found = [line.rsplit(" ", 1) for line in calls.read_text().splitlines()]
     return [Recorded(name, where == "beside-terraform") for name, where in found]
 
 
-def keep(calls: Iterable[Recorded]) -> None:
+def keep(calls: Iterable[Recorded], path: Path = CALLS) -> None:
     """Keep a record for those who only try a few."""
     where = {True: "beside-terraform", False: "alone"}
-    CALLS.write_text("".join(f"{call.name} {where[call.beside_terraform]}\n" for call in calls))
+    path.write_text("".join(f"{call.name} {where[call.beside_terraform]}\n" for call in calls))
 
 
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
@@ -169,6 +187,20 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
     ]
     random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
     return points[shard :: len(SHARDS)]
+
+
+def sample(calls: Sequence[Recorded]) -> list[Point]:
+    """Return two kills that are unlike: one while lifeboat works alone, and one of the Terraform that works for it."""
+    kills = every(calls, KILLS, 0)
+    return [
+        next(point for point in kills if not calls[point.number - 1].beside_terraform and _is_order(point, calls)),
+        next(point for point in kills if "terraform" in point.happens and _is_order(point, calls)),
+    ]
+
+
+def _is_order(point: Point, calls: Sequence[Recorded]) -> bool:
+    """Whether it hits something that is ordered of a service, and no line of the journal, lock or lease."""
+    return calls[point.number - 1].name.partition(":")[0] not in ("s3", "dynamodb", "sts")
 
 
 def resembles_another(point: Point, calls: Sequence[Recorded]) -> bool:
@@ -221,14 +253,40 @@ class Lifeboat:
         return self.scene.first.start("lifeboat", "recover")
 
     def again(self, point: Point) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
-        # After an outage the machine is still there, with what it wrote down and could not send.
-        where = self.scene.first if point.happens == "outage" else self.scene.other
-        runs = json.loads(passed(where.lifeboat("runs", "-o", "json")).stdout)
-        # Stopped before anything was changed there is nothing to resume: the operator starts again.
-        return where, where.lifeboat("resume" if runs and runs[0]["state"] == "open" else "recover")
+        return gone_on_with(self.scene, point, "recover")
 
     def wrong(self, by: Rehearsal) -> list[str]:
         return wrong_with(self.scene, by) + wrong_outside_the_stack(self.scene, by)
+
+
+@dataclass(frozen=True)
+class OfTheDatabase:
+    """`lifeboat recover --scope database`, gone on with by `lifeboat resume` in another checkout."""
+
+    scene: Scene
+    name: str = "lifeboat, the database"
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What is typed after `lifeboat`."""
+        return ("recover", "--scope", "database", "--to", self.scene.to)
+
+    def start(self) -> subprocess.Popen[str]:
+        return self.scene.first.start("lifeboat", *self.asked)
+
+    def again(self, point: Point) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+        return gone_on_with(self.scene, point, *self.asked)
+
+    def wrong(self, by: Rehearsal) -> list[str]:
+        return wrong_with_database(by) + locks_and_digest(by, by.exported())
+
+
+def gone_on_with(scene: Scene, point: Point, *asked: str) -> tuple[Rehearsal, subprocess.CompletedProcess[str]]:
+    """Go on as an operator does, and return where; stopped before anything was changed there is nothing to resume."""
+    # After an outage the machine is still there, with what it wrote down and could not send.
+    where = scene.first if point.happens == "outage" else scene.other
+    runs = json.loads(passed(where.lifeboat("runs", "-o", "json")).stdout)
+    return where, where.lifeboat(*(["resume"] if runs and runs[0]["state"] == "open" else asked))
 
 
 @dataclass(frozen=True)
@@ -295,6 +353,38 @@ def tried(scene: Scene, points: Sequence[Point], by: Program | None = None) -> l
     ]
 
 
+def together(
+    scene: Scene, points: list[Point], calls: list[Recorded], by: Program | None = None
+) -> dict[Point, Outcome]:
+    """Let several things happen to one recovery; what hit other calls, or none, is tried with others, in the end singly."""
+    by = by or Lifeboat(scene)
+    known, singly = reported(by.name), set[Point]()
+    while groups := [g for g in grouped(p for p in points if p not in known and p not in singly) if len(g) > 1]:
+        group = groups[0]
+        for outcome in tried(scene, group, by):
+            if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
+                report(known.setdefault(outcome.point, outcome))
+        if group[0] not in known:
+            singly.add(group[0])
+    return known
+
+
+def all_of(
+    scene: Scene, points: list[Point], by: Program | None = None, known: dict[Point, Outcome] | None = None
+) -> list[Outcome]:
+    """Try them one after the other, but for those that are known by now, and show what came of each."""
+    by = by or Lifeboat(scene)
+    known, outcomes = reported(by.name) if known is None else known, []
+    for point in points:
+        if point not in known:
+            report(known.setdefault(point, *tried(scene, [point], by)))
+        outcomes.append(known[point])
+        print(described(outcomes[-1]))
+    # Leases are renewed by the clock, so that a run has a call more or less than the one that was recorded.
+    assert sum(not outcome.hit for outcome in outcomes) <= len(outcomes) // 20
+    return outcomes
+
+
 def report(outcome: Outcome) -> None:
     """Add an outcome to the report, where one is kept."""
     if REPORT:
@@ -316,11 +406,12 @@ def reported(by: str) -> dict[Point, Outcome]:
 
 
 def reset(scene: Scene) -> None:
-    """Go back to the dead instance, with nothing of an earlier recovery on any machine."""
-    scene.first.load("broken")
+    """Go back to the disaster, with nothing of an earlier recovery on any machine."""
+    scene.first.load(scene.save)
     for rehearsal in (scene.first, scene.other):
         (rehearsal.root / IMAGE_FILE).unlink(missing_ok=True)
-        (rehearsal.root / "terraform" / "stack" / "errored.tfstate").unlink(missing_ok=True)
+        for name in ("errored.tfstate", ADOPTION_FILE):
+            (rehearsal.root / "terraform" / "stack" / name).unlink(missing_ok=True)
         work = rehearsal.root / ".lifeboat" / "local"
         for name in ("runs", "journals"):
             shutil.rmtree(work / name, ignore_errors=True)
@@ -358,6 +449,37 @@ def wrong_outside_the_stack(scene: Scene, by: Rehearsal) -> list[str]:
     with suppress(OSError), urllib.request.urlopen(env["APP_URL"], timeout=10) as answer:
         return wrong if json.load(answer)["notes"] else [*wrong, "the application answers without rows"]
     return [*wrong, "the application does not answer"]
+
+
+def wrong_with_database(by: Rehearsal) -> list[str]:
+    """Return what of the database, and of the application on it, is not as an unbroken recovery leaves it."""
+    found, wrong = database_recoveries.databases(by), []
+    if sorted(found) != ["app-local-g1", "app-local-g2"]:
+        return [f"there are the databases {sorted(found)}"]
+    new = found["app-local-g2"]
+    kept = (new["DBInstanceStatus"], new["DeletionProtection"], new["BackupRetentionPeriod"])
+    if kept != ("available", True, found["app-local-g1"]["BackupRetentionPeriod"]):
+        wrong.append(f"status, protection and retention of app-local-g2 are {kept}")
+    if "lifeboat:run" in [tag["Key"] for tag in new["TagList"]]:
+        wrong.append("app-local-g2 is still marked as a run's")
+    text = (by.root / IMAGE_FILE).read_text() if (by.root / IMAGE_FILE).exists() else "{}"
+    if json.loads(text) != {"active_generation": "g2", "database_generations": {"g1": {}, "g2": {"restored": True}}}:
+        wrong.append(f"the recovery file holds {text}")
+    states = [run["state"] for run in database_recoveries.runs(by)]
+    if "open" in states or "ended" not in states:
+        wrong.append(f"the runs are {states}")
+    return wrong + wrong_with_rows(by, new["Endpoint"]["Address"])
+
+
+def wrong_with_rows(by: Rehearsal, address: str) -> list[str]:
+    """Return whether the application does not answer from a database with the rows until the moment, and no later one."""
+    try:
+        page = database_recoveries.told(by)
+    except OSError as error:
+        return [f"the application does not answer: {error}"]
+    texts = [note["text"] for note in page["notes"]]
+    wrong = [] if page["database_generation"] == address else [f"it works on {page['database_generation']}"]
+    return wrong if BEFORE in texts and AFTER not in texts else [*wrong, f"it has the rows {texts}"]
 
 
 def deployed_to(by: Rehearsal) -> list[str]:

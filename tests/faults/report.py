@@ -30,7 +30,7 @@ def main(path: Path) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120, emoji=False)
     console.print(table)
     for outcome in outcomes:
-        if outcome["wrong"] and outcome["by"] == "lifeboat":
+        if outcome["wrong"] and outcome["by"].startswith("lifeboat"):
             console.print(f"{outcome['point']} {outcome['hit']}: {'; '.join(outcome['wrong'])}", markup=False)
     return 0 if outcomes else 1
 

@@ -24,6 +24,7 @@ from tests.faults.recoveries import (
     Point,
     Recorded,
     Scene,
+    all_of,
     described,
     every,
     grouped,
@@ -35,6 +36,7 @@ from tests.faults.recoveries import (
     resembles_another,
     reset,
     scene,
+    together,
     tried,
 )
 
@@ -120,32 +122,3 @@ def start_together(scene: Scene, point: Point) -> None:
     assert Lifeboat(scene).wrong(checkouts[winner]) == []
     took = round(time.monotonic() - began, 1)
     report(Outcome(point=point, by=Lifeboat.name, hit="", ended=0, resumed=None, seconds=took, wrong=()))
-
-
-def together(scene: Scene, points: list[Point], calls: list[Recorded]) -> dict[Point, Outcome]:
-    """Let several things happen to one recovery; what hit other calls, or none, is tried with others, in the end singly."""
-    known, singly = reported(Lifeboat.name), set[Point]()
-    while groups := [g for g in grouped(p for p in points if p not in known and p not in singly) if len(g) > 1]:
-        group = groups[0]
-        for outcome in tried(scene, group):
-            if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
-                report(known.setdefault(outcome.point, outcome))
-        if group[0] not in known:
-            singly.add(group[0])
-    return known
-
-
-def all_of(
-    scene: Scene, points: list[Point], by: PlainTerraform | None = None, known: dict[Point, Outcome] | None = None
-) -> list[Outcome]:
-    """Try them one after the other, but for those that are known by now, and show what came of each."""
-    program = by or Lifeboat(scene)
-    known, outcomes = reported(program.name) if known is None else known, []
-    for point in points:
-        if point not in known:
-            report(known.setdefault(point, *tried(scene, [point], program)))
-        outcomes.append(known[point])
-        print(described(outcomes[-1]))
-    # Leases are renewed by the clock, so that a run has a call more or less than the one that was recorded.
-    assert sum(not outcome.hit for outcome in outcomes) <= len(outcomes) // 20
-    return outcomes

@@ -37,16 +37,20 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     else:
         passed(stack.lifeboat("local", "break", "database"))
     failed_at = next_second()
+    asked = ("--scope", "full", "--failed-at", written(failed_at), "-o", "json")
+    previewed = json.loads(passed(stack.lifeboat("recover", *asked, "--preview")).stdout)
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
     sent_before = len(trace.read_text().splitlines())
 
-    asked = ("--scope", "full", "--failed-at", written(failed_at), "-o", "json")
     report = json.loads(passed(stack.lifeboat("recover", *asked)).stdout)
 
     sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     run = runs(stack)[0]
     events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
     restored, planned = times(events, "restore"), times(events, "plan")
+    # As far as it can be planned without the database: the instance, and nothing that would be refused or asked.
+    assert [line for line in previewed["plan"] if "module.app_instance.aws_instance.this" in line]
+    assert (previewed["refused"], previewed["asks"]) == ([], [])
     assert restored[0] < planned[1]
     assert planned[0] < restored[1]
     assert run["state"] == "ended"
@@ -64,7 +68,14 @@ def test_both_come_back_and_their_restores_overlap(stack: Rehearsal, lost: str) 
     assert report["database"]["before_until"] is None
     assert report["database"]["missing"] == []
     assert (report["met"], report["database"]["met"]) == (True, True)
+    assert report["database"]["works_on"] == "new"
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
+    if lost == "failed":
+        refused = passed(stack.lifeboat("retire", "g1", "--yes"), 3)
+        assert "app-local-g1 is failed: RDS takes no snapshot of it" in refused.stderr
+        assert (
+            "aws rds delete-db-instance --db-instance-identifier app-local-g1 --skip-final-snapshot" in refused.stderr
+        )
     assert "no changes" in passed(stack.run("make", "plan")).stdout
 
 

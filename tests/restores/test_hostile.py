@@ -93,7 +93,7 @@ def test_a_path_that_the_archive_sets_answers_for_nothing_that_a_superuser_calls
 def test_names_that_are_statements_stay_names(rds: RdsServer, there: Outside) -> None:
     dump = hostile.named(rds, there)
 
-    assert read_whole(dump.copy(), QUIET) == []
+    assert read_whole(dump.copy(), DEPTH, QUIET) == []
     assert restored_on_scratch(dump.copy(), DEPTH, QUIET)[0] == []
     assert there.reached() == []
 
@@ -102,7 +102,7 @@ def test_plain_sql_is_refused(base: tuple[StockDump, bytes], there: Outside) -> 
     dump, raw = base
     plain = hostile.bombs(dump, raw)["plain SQL"]
 
-    assert read_whole(plain.copy(), QUIET) == [
+    assert read_whole(plain.copy(), DEPTH, QUIET) == [
         "schema.dump.zst: pg_restore cannot read it: it is plain SQL, no archive; lifeboat restores none"
     ]
     assert restored_on_scratch(plain.copy(), DEPTH, QUIET)[0] == [
@@ -115,7 +115,7 @@ def test_a_manifest_that_hides_a_bomb_fills_nothing(base: tuple[StockDump, bytes
     dump, raw = base
     lied = hostile.bombs(dump, raw)["zeros, and the manifest says less"]
 
-    assert read_whole(lied.copy(), QUIET) == ["schema.dump.zst: more than the 1,024 raw bytes of the manifest"]
+    assert read_whole(lied.copy(), DEPTH, QUIET) == ["schema.dump.zst: more than the 1,024 raw bytes of the manifest"]
 
 
 def test_an_extension_that_reaches_out_is_not_tried(base: tuple[StockDump, bytes]) -> None:

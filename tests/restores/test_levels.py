@@ -25,7 +25,7 @@ DEPTH = Depth(level=3, within=timedelta(minutes=5))
 
 
 def test_a_sound_dump_passes_level_2(everything_dump: StockDump) -> None:
-    assert read_whole(everything_dump.copy(), QUIET) == []
+    assert read_whole(everything_dump.copy(), DEPTH, QUIET) == []
 
 
 def test_a_sound_dump_passes_levels_3_and_4_and_leaves_nothing(everything_dump: StockDump, temporary: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_row_that_the_manifest_tells_otherwise_is_found(everything_dump: Stock
         everything_dump, manifest=replace(everything_dump.manifest, contents=replace(contents, tables=told))
     )
 
-    assert read_whole(wrong.copy(), QUIET) == []
+    assert read_whole(wrong.copy(), DEPTH, QUIET) == []
     assert restored_on_scratch(wrong.copy(), DEPTH, QUIET)[0] == [
         "table public.times has 2 rows as it should, but other content"
     ]
@@ -79,7 +79,7 @@ def test_a_definition_that_another_archive_has_is_found_at_level_3(rds: RdsServe
     def found(old: bytes, new: bytes) -> list[str]:
         assert schema.count(old) == 1
         other = dump.with_raw("schema.dump.zst", schema.replace(old, new))
-        assert read_whole(other.copy(), QUIET) == []
+        assert read_whole(other.copy(), DEPTH, QUIET) == []
         return restored_on_scratch(other.copy(), DEPTH, QUIET)[0]
 
     findings, remarks = restored_on_scratch(dump.copy(), DEPTH, QUIET)
@@ -98,7 +98,7 @@ def test_rows_that_are_not_in_the_archives_are_found_at_level_2(everything_dump:
         manifest=replace(everything_dump.manifest, contents=replace(contents, tables=(more, *contents.tables[1:]))),
     )
 
-    assert read_whole(wrong.copy(), QUIET) == [
+    assert read_whole(wrong.copy(), DEPTH, QUIET) == [
         "table Ventas 2024.Pedidos: 500 rows in the archives, 501 in the manifest"
     ]
 
@@ -115,7 +115,7 @@ def test_an_index_that_does_not_fit_its_table_is_found_at_level_3(rds: RdsServer
 
     findings, _ = restored_on_scratch(dump.copy(), DEPTH, QUIET)
 
-    assert read_whole(dump.copy(), QUIET) == []
+    assert read_whole(dump.copy(), DEPTH, QUIET) == []
     assert len(findings) == 1
     assert findings[0].startswith("pg_amcheck: ")
     assert 'lacks matching index tuple within index "misfit"' in findings[0]
@@ -144,24 +144,20 @@ def test_that_the_disk_here_is_full_is_no_finding_about_the_copy(rds: RdsServer)
     ],
 )
 def test_that_a_program_cannot_run_here_is_no_finding_about_the_copy(
-    everything_dump: StockDump, temporary: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+    everything_dump: StockDump, temporary: Path, script: str, said: str
 ) -> None:
     folder = temporary / "programs"
     folder.mkdir(mode=0o755)
     program = folder / "pg_restore"
     program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec {BIN}/pg_restore --version\n{script}\n')
     program.chmod(0o755)
-    monkeypatch.setenv("PG_BIN", str(folder))
+    depth, copy = replace(DEPTH, env={"PG_BIN": str(folder)}), everything_dump.copy()
 
-    for look in (lambda: read_whole(everything_dump.copy(), QUIET), lambda: scratched(everything_dump)):
+    for look in (lambda: read_whole(copy, depth, QUIET), lambda: restored_on_scratch(copy, depth, QUIET)):
         with pytest.raises(NotHere) as raised:
             look()
         assert raised.value.summary.startswith("this machine failed, which says nothing about the copy: ")
         assert raised.value.summary.endswith(said)
-
-
-def scratched(dump: StockDump) -> object:
-    return restored_on_scratch(dump.copy(), DEPTH, QUIET)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
-"""What a database tells of its data: its tables, whether they hold rows, and until when it was written to."""
+"""What a database tells of its data and its clients: its tables, whether they hold rows, when it was last written to, by whom."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
 from lifeboat.clients.postgres import Postgres, own_path, said
-from lifeboat.database_model import HEARTBEAT_TABLE, DataProof, TableName, Tables
+from lifeboat.database_model import HEARTBEAT_TABLE, ClientSession, DataProof, TableName, Tables
 from lifeboat.errors import IntegrityFailure, Unreachable
 
 _STATEMENT_MILLISECONDS = 60_000
@@ -31,6 +31,14 @@ _LAST_COMMIT: LiteralString = """
       FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) AS now,
            generate_series(1, least(10000, next - 3)) AS n
     ) AS commits WHERE at <= %s"""
+
+# Clients alone; of what the role may not look at, PostgreSQL tells the user. RDS's own accounts are none.
+_SESSIONS: LiteralString = """
+    SELECT usename, host(client_addr), application_name, clock_timestamp() - backend_start FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL
+      AND usename NOT IN ('rdsadmin', 'rdsrepladmin', 'rdsproxyadmin')
+      AND coalesce(backend_type, 'client backend') = 'client backend'
+    ORDER BY backend_start, usename"""
 
 
 class DatabaseAnswers:
@@ -64,6 +72,17 @@ class DatabaseAnswers:
         """Return when it was last written to and by what that is known: the heartbeat's row, else its commits before a moment."""
         with self._connection() as connection:
             return self._until(connection, before)
+
+    def sessions(self) -> list[ClientSession]:
+        """Return who else is connected to it, the longest connected first."""
+        with self._connection() as connection:
+            rows, now = connection.execute(_SESSIONS).fetchall(), datetime.now(UTC)
+        return [
+            ClientSession(
+                user=user, address=address, program=program or "", since=None if lasted is None else now - lasted
+            )
+            for user, address, program, lasted in rows
+        ]
 
     def _tables(self, connection: psycopg.Connection) -> Tables:
         rows = connection.execute(_TABLES, (HEARTBEAT_TABLE,)).fetchall()

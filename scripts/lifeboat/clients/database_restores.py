@@ -209,8 +209,11 @@ class DatabaseRestores:
     # -- a snapshot before one goes ------------------------------------------------------------------------------------
 
     def take_snapshot(self, identifier: str, name: str, tags: Mapping[str, str]) -> None:
-        """Order a snapshot of an instance; one of that name is the same one."""
-        with translated(f"take the snapshot {name} of {identifier}"):
+        """Order a snapshot of an instance; one of that name is the same one.
+
+        Raises NotYet while RDS makes, changes or backs it up.
+        """
+        with translated(f"take the snapshot {name} of {identifier}"), _told_when_busy(identifier):
             sdk.unless_absent(
                 _SNAPSHOT_TAKEN,
                 lambda: self._rds.create_db_snapshot(

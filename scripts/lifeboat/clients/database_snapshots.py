@@ -26,6 +26,7 @@ from lifeboat.model import Tag, moment
 
 _ABSENT = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
 _TAKEN = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
+_BUSY = ("InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _PAGE = 100  # the most that RDS gives at once
 _GIB = 1024**3
 _KINDS = {"automated": PointKind.AUTOMATED_SNAPSHOT, "manual": PointKind.MANUAL_SNAPSHOT}
@@ -87,14 +88,25 @@ class DatabaseSnapshots:
     # -- making --------------------------------------------------------------------------------------------------------
 
     def take(self, order: SnapshotOrder, instance: str) -> RecoveryPointId:
-        """Order a snapshot of an instance and return its name; one whose answer was lost is found, not made again."""
-        return self._made(
-            order,
-            f"take the snapshot {order.name} of {instance}",
-            lambda rds: rds.create_db_snapshot(
-                DBInstanceIdentifier=instance, DBSnapshotIdentifier=order.name, Tags=sdk.pairs(order.tags)
-            ),
-        )
+        """Order a snapshot of an instance and return its name; one whose answer was lost is found, not made again.
+
+        Raises Refused while RDS makes, changes or backs up the instance: also in the moment after it was seen available.
+        """
+
+        def make(rds: Any) -> None:
+            try:
+                rds.create_db_snapshot(
+                    DBInstanceIdentifier=instance, DBSnapshotIdentifier=order.name, Tags=sdk.pairs(order.tags)
+                )
+            except ClientError as error:
+                if sdk.code(error) not in _BUSY:
+                    raise
+                raise Refused(
+                    f"RDS takes no snapshot of {instance} now: {error.response['Error'].get('Message', '')}",
+                    hint="wait until it is available, then run the same command again",
+                ) from error
+
+        return self._made(order, f"take the snapshot {order.name} of {instance}", make)
 
     def copy(self, original: RecoveryPoint, order: SnapshotOrder, key: str | None) -> RecoveryPointId:
         """Order a copy in the order's region, under a key there (ARN or alias; None: the original's own)."""

@@ -42,26 +42,56 @@ class ProgramFailed(LifeboatError):
 def folder(major: int, env: Mapping[str, str]) -> Path:
     """Return the folder with pg_restore of exactly this major version; raises WrongConfiguration where there is none.
 
-    PG_BIN of the caller's environment names one to look in first. A newer one sends settings that the server does not know
-    (transaction_timeout, from 17 on), an older one does not read the archive.
+    PG_BIN of the caller's environment names the only one to look in. A newer one sends settings that the server does not
+    know (transaction_timeout, from 17 on), an older one does not read the archive.
     """
-    named = env.get("PG_BIN")
+    named = require_named(env)
+    if named is not None:
+        if named.major == major:
+            return named.folder
+        raise WrongConfiguration(
+            f"PG_BIN names {named.folder}, whose pg_restore is of version {named.major}: of a dump of PostgreSQL {major} no"
+            " other version than that will do",
+            hint=f"name the folder of PostgreSQL {major}'s programs in PG_BIN, or unset it",
+        )
     on_path = shutil.which("pg_restore", path=env.get("PATH"))
     candidates = [
-        *([Path(named)] if named else []),
         *(Path(pattern.format(major=major)) for pattern in _FOLDERS),
         *([Path(on_path).resolve().parent, Path(on_path).parent] if on_path else []),
     ]
     for candidate in candidates:
-        path = candidate / "pg_restore"
-        if path.exists():
-            found = programs.version(str(path), "--version")
+        if (candidate / "pg_restore").exists():
+            found = programs.version(str(candidate / "pg_restore"), "--version")
             if found.numbers is not None and found.numbers[0] == major:
                 return candidate
     raise WrongConfiguration(
         f"there is no pg_restore {major} on this machine, and no other version will do",
         hint=f"apt-get install postgresql-client-{major}",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The folder that PG_BIN names, and the major version of pg_restore in it."""
+
+    folder: Path
+    major: int
+
+
+def require_named(env: Mapping[str, str]) -> Named | None:
+    """Return what PG_BIN names, None where it is not set; raises WrongConfiguration where no pg_restore is there."""
+    named = env.get("PG_BIN")
+    if not named:
+        return None
+    program = Path(named) / "pg_restore"
+    found = programs.version(str(program), "--version")
+    if found.numbers is None:
+        why = found.words if program.exists() else "there is no such file"
+        raise WrongConfiguration(
+            f"PG_BIN names {named}, where no pg_restore is that works: {why}",
+            hint="name the folder of PostgreSQL's programs in PG_BIN, or unset it",
+        )
+    return Named(folder=Path(named), major=found.numbers[0])
 
 
 @dataclass(frozen=True, kw_only=True)

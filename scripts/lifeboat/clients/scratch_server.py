@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -362,8 +361,7 @@ def _remove(folder: Path, process: subprocess.Popen[bytes] | None, watcher: thre
 
 def folder_of_servers(major: int, client_folder: Path) -> Path:
     """Return the folder with initdb and postgres of a major version; raises WrongConfiguration where there is none."""
-    named: Any = os.environ.get("PG_BIN")
-    for candidate in [*([Path(named)] if named else []), client_folder, Path(f"/usr/lib/postgresql/{major}/bin")]:
+    for candidate in [client_folder, Path(f"/usr/lib/postgresql/{major}/bin")]:
         if all((candidate / name).exists() for name in ("initdb", "postgres")):
             found = programs.version(str(candidate / "postgres"), "--version")
             if found.numbers is not None and found.numbers[0] == major:

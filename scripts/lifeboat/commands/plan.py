@@ -10,10 +10,10 @@ from pathlib import Path
 from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, known_states, preflight, repair
+from lifeboat.stack import allowed, known_states, preflight, rehearsal, repair
 from lifeboat.views import Teller
 
 _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
@@ -69,12 +69,7 @@ def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, 
 
 
 def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
-    cloud = site.local_cloud()
-    if cloud is not None and cloud.health() is None:
-        raise Unreachable(
-            f"the local cloud of {site.project.env} does not run, so there is nothing to plan against",
-            hint="lifeboat local up (goes on from where it was), or lifeboat apply",
-        )
+    rehearsal.require_running(site, "plan against")
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
     for remark in known_states.require(site, Purpose.PLAN, known_states.BOTH).remarks:

@@ -38,7 +38,7 @@ from lifeboat.model import (
     Scope,
     Teller,
 )
-from lifeboat.runbooks import database_given_up, recover_database, tables
+from lifeboat.runbooks import database_given_up, recover_both, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
 from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
@@ -51,6 +51,10 @@ from lifeboat.stack.applying import PATIENCE, Applying
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
 _ORPHAN_POLL_SECONDS = 0.5
+_ASKS_LATER = (
+    "it may ask once more when the data is restored: where tables hold no rows of which the old database or the newest dump"
+    " has some"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +79,15 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
     every = flat(tables.of(request.scope))
     steps = look([step for step in every if step.name != "terraform"], c)
-    plan = None
-    if request.scope is Scope.INSTANCE and any(one.name == "plan" and one.gap is not None for one in steps):
-        plan = _planned(site, c)
-    asked = [] if plan is None else to_agree(c, plan)
+    plan = _planned(site, c) if any(one.name == "plan" and one.gap is not None for one in steps) else None
+    asked = [] if request.scope is Scope.INSTANCE else recover_database.asks(c)
     return RecoveryPreview(
         steps=steps,
         expected=timings.expected(_past(site)),
         plan=plan,
         refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
-        remarks=[*remarks, *c.remarks, *(f"asks before it does this: {line}" for line in asked)],
+        remarks=[*remarks, *c.remarks, *([] if request.scope is Scope.INSTANCE else [_ASKS_LATER])],
+        asks=[*asked, *([] if plan is None else to_agree(c, plan))],
     )
 
 
@@ -97,6 +100,7 @@ def _planned(site: Site, c: Recovering) -> Plan:
             events=folder / "events.jsonl",
             seconds=site.project.environment.terraform.plan_minutes * 60,
             replace=[INSTANCE] if c.replaces else [],
+            targets=recover_both.ALONE if c.request.scope is Scope.FULL else (),
         )
         try:
             return running.planned()

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lifeboat.clients import run_files
+from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.decisions import generations, plans, retirement
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import Failed, NothingFits, Refused, StoppedPartWay
+from lifeboat.errors import Failed, NothingFits, NotYet, Refused, StoppedPartWay, Unreachable
 from lifeboat.model import Agree, Plan, Recovery, RunId, Teller
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, known_states, outputs, preflight, recovery_file, rehearsal, repair
@@ -23,11 +24,11 @@ _POLL_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Retired:
-    """What is gone, and the snapshot that stays of it."""
+    """What is gone, and the snapshot that stays of it; None where none could be taken, since it was gone before."""
 
     generation: str
     identifier: str
-    snapshot: str
+    snapshot: str | None
     to_commit: str
 
 
@@ -39,6 +40,11 @@ class Candidate:
     identifier: str
     snapshot: str
     serving: str
+
+    @property
+    def final(self) -> str:
+        """The snapshot that RDS takes as it deletes it."""
+        return retirement.final_name(self.identifier)
 
 
 def preview(site: Site, generation: str) -> Candidate:
@@ -61,6 +67,14 @@ def preview(site: Site, generation: str) -> Candidate:
     if why is not None:
         raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
     identifier = str(known[generation]["identifier"])
+    instance = site.database_restores(recovery.region).instance(identifier)
+    broken = None if instance is None else retirement.broken(identifier, instance.status)
+    if broken is not None:
+        raise Refused(
+            broken,
+            hint=f"once nobody misses anything of it: {retirement.by_hand(identifier)}; then lifeboat retire {generation}"
+            f" -e {env} takes it out of Terraform. Where RDS refuses these too, only AWS can do it",
+        )
     return Candidate(
         generation=generation,
         identifier=identifier,
@@ -73,7 +87,8 @@ def lines(found: Candidate) -> list[str]:
     """Return what has to be agreed to, in words."""
     return [
         f"delete {found.identifier}, which does not serve ({found.serving} does)",
-        f"its automated backups stay until they expire; the snapshot {found.snapshot} is taken first and stays for ever",
+        f"its automated backups stay until they expire; the snapshot {found.snapshot} is taken first, and goes once"
+        f" {found.final} is there, which RDS takes as it deletes it and which stays for ever",
     ]
 
 
@@ -87,7 +102,7 @@ def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
         work = Applying(site, tell, this_run)
         again = f"lifeboat retire {generation} -e {site.project.env}"
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(again):
-            rehearsal.start(site, tell, but=this_run.run)
+            rehearsal.require_running(site, "retire")
             preflight.require_account(site)
             repair.require_own(site, site.stack_store())
             for remark in known_states.require(site, Purpose.APPLY, known_states.STACK).remarks:
@@ -108,12 +123,13 @@ def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
     if restores.instance(found.identifier) is None:
         tell.warn(f"{found.identifier} is gone from AWS already: what stays of it are its backups")
         return
-    if restores.snapshot_progress(found.snapshot) is None:
-        tell.say(f"taking the snapshot {found.snapshot} of {found.identifier}")
-        restores.take_snapshot(found.identifier, found.snapshot, _tags(recovery, found))
+    tell.say(f"taking the snapshot {found.snapshot} of {found.identifier}")
     until = time.monotonic() + _SNAPSHOT_LIMIT.total_seconds()
     with tell.waiting() as show:
         while (progress := restores.snapshot_progress(found.snapshot)) is None or not progress.made:
+            said = (
+                _ordered(restores, recovery, found) if progress is None else f"{progress.status}, {progress.percent} %"
+            )
             if progress is not None and progress.status == "failed":
                 raise Failed(
                     f"the snapshot {found.snapshot} of {found.identifier} failed; nothing was deleted",
@@ -125,10 +141,18 @@ def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
                     f"the snapshot {found.snapshot} is not available after {_SNAPSHOT_LIMIT}; nothing was deleted",
                     hint=f"lifeboat retire {found.generation} -e {site.project.env} goes on from there",
                 )
-            said = "not there yet" if progress is None else f"{progress.status}, {progress.percent} %"
-            show(f"{found.snapshot} is {said}")
+            show(f"{found.snapshot}: {said}")
             time.sleep(_POLL_SECONDS if progress is None or progress.percent < 100 else 1.0)
-    tell.say(f"{found.snapshot} is available, and stays")
+    tell.say(f"{found.snapshot} is available")
+
+
+def _ordered(restores: DatabaseRestores, recovery: Recovery, found: Candidate) -> str:
+    """Order the snapshot and return in words what came of it: of an instance that RDS changes or backs up it takes none yet."""
+    try:
+        restores.take_snapshot(found.identifier, found.snapshot, _tags(recovery, found))
+    except NotYet as busy:
+        return busy.summary
+    return "ordered"
 
 
 def _tags(recovery: Recovery, found: Candidate) -> dict[str, str]:
@@ -168,13 +192,34 @@ def _gone(work: Applying, found: Candidate, lost: repair.Lost) -> Retired:
             hint=f"lifeboat plan -e {site.project.env} shows it",
         )
     repair.done(site, work.run)
+    snapshot = _one_of_both(site, work.tell, found)
     name = f"environments/{path.name}"
     return Retired(
         generation=found.generation,
         identifier=found.identifier,
-        snapshot=found.snapshot,
+        snapshot=snapshot,
         to_commit=f"git add {name} && git commit -m 'Retired {found.identifier}' -- {name} && git push",
     )
+
+
+def _one_of_both(site: Site, tell: Teller, found: Candidate) -> str | None:
+    """Return the snapshot that stays, if any: the one that RDS took as it deleted the instance holds all that was ever written.
+
+    Until that is available the one that was taken before stays; where it may not be deleted, both do, and that is told.
+    """
+    recovery = outputs.recovery(site.stack_store())
+    client, region = site.database_snapshots(), recovery.region
+    try:
+        first, final = client.snapshot(found.snapshot, region), client.snapshot(found.final, region)
+        if final is None or not final.restorable:
+            return None if first is None else found.snapshot
+        client.tag(final, _tags(recovery, found))
+        if first is not None:
+            client.delete(first)
+    except Unreachable as error:
+        tell.warn(f"{found.snapshot} and {found.final} both stay, and each of them costs: {error.summary}")
+        return found.snapshot
+    return found.final
 
 
 def _write(site: Site, options: Mapping[str, dict[str, Any]], active: str) -> None:

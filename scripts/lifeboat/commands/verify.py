@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from lifeboat.clients import restore_programs
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpId, Verdict
 from lifeboat.decisions import dump_dates, samples
@@ -84,7 +85,13 @@ def chosen(site: Site, store: DumpStore, which: Which) -> list[DumpEntry]:
 
 
 def depth(site: Site, asked: Depth) -> Depth:
-    """Return how deep to look, with the environment's probes at level 4; raises WrongConfiguration where it has none."""
+    """Return how deep to look, with the environment's probes at level 4.
+
+    Raises WrongConfiguration where it has none, and where PG_BIN names no programs that could read a copy.
+    """
+    if asked.level > 1:
+        restore_programs.require_named(site.caller_env)
+    asked = replace(asked, env=site.caller_env)
     if asked.level != 4:
         return asked
     probes = tuple(probe.noun for probe in site.project.environment.dumps.probes)

@@ -28,6 +28,7 @@ from lifeboat.model import Choice, Judged
 
 # A dump of 1 GB of rows, 0.33 GB as it is stored, was restored in 18.7 s: measured on two cores, the server's among them.
 MEASURED_DUMP_RATE = 0.33e9 / 18.7
+_SHOWN = 3  # newer dumps that were passed over; plan-recovery lists them all
 # RDS restores from those points of AWS Backup that are snapshots of its own.
 _RDS_BACKUP = "awsbackup:"
 # What lists copies; the rest tells more of those that are listed.
@@ -84,7 +85,8 @@ def choose(points: Iterable[RecoveryPoint], wanted: WantedCopy, rate: RestoreRat
     best = min(fits, key=lambda one: (_is_dump(one.point), one.loss, _order(one.point, wanted), -one.to.timestamp()))
     rejected = tuple(Judged(what=one, why=_loses(one, best)) for one in fits if one is not best)
     others = (*((one.what.point, one.why) for one in rejected), *refused)
-    return Choosing(choice=Choice(chosen=best, why=_why(best, wanted), rejected=rejected), others=others)
+    why = f"{_why(best, wanted)}{_passed_over(best, refused)}"
+    return Choosing(choice=Choice(chosen=best, why=why, rejected=rejected), others=others)
 
 
 def nothing(why: str) -> Choice[CopyCandidate]:
@@ -142,9 +144,23 @@ def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> Co
         point=point,
         to=to,
         loss=max(wanted.failed_at - to, timedelta(0)),
+        after=max(to - wanted.failed_at, timedelta(0)),
         takes=takes,
         takes_why=why,
         needs=tuple(needs),
+    )
+
+
+def lost(one: CopyCandidate) -> str:
+    """Return in words what is lost with a copy; of one from after the failure, that whatever was done until then is in it."""
+    if one.loss:
+        return said(one.loss)
+    # Of a dump the moment is what it calls itself: S3 and its manifest are asked before it is restored.
+    by = " by its date" if _is_dump(one.point) else ""
+    return (
+        f"nothing{by}, and what was done in the {said(one.after)} after the failure is in it"
+        if one.after
+        else "nothing"
     )
 
 
@@ -287,15 +303,29 @@ def _why(best: CopyCandidate, wanted: WantedCopy) -> str:
     if wanted.named is not None:
         return "it was asked for"
     if _is_dump(best.point):
-        return f"RDS has no copy that fits, and of all dumps it loses least: {said(best.loss)}"
+        return f"RDS has no copy that fits, and of all dumps it loses least: {lost(best)}"
     if wanted.to is not None:
         return f"its window holds {_moment(best.to)}"
     if best.loss:
         return f"of all copies of RDS it loses least: {said(best.loss)}"
-    after = best.to - wanted.failed_at
-    if after > timedelta(0):
-        return f"nothing is lost with it, and it holds what was done in the {said(after)} after the failure"
+    if best.after:
+        return f"nothing is lost with it, and it holds what was done in the {said(best.after)} after the failure"
     return "nothing is lost with it"
+
+
+def _passed_over(best: CopyCandidate, refused: Iterable[tuple[RecoveryPoint, str]]) -> str:
+    """Return which newer dumps were passed over for a dump that was not named, and why; nothing where there are none."""
+    found = {
+        point.id: why
+        for point, why in refused
+        if _is_dump(best.point)
+        and (point.kind, point.database) == (best.point.kind, best.point.database)
+        and point.taken_at > best.point.taken_at
+        and (point.doubts or not point.restorable)
+    }
+    shown = [f"{name} ({why})" for name, why in list(found.items())[:_SHOWN]]
+    more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    return f"; newer ones were passed over: {', '.join([*shown, *more])}" if shown else ""
 
 
 def is_from_after(as_of: datetime, wanted: WantedCopy, declared: datetime | None) -> bool:

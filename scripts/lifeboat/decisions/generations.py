@@ -17,6 +17,9 @@ _GENERATIONS = "database_generations"
 _ACTIVE = "active_generation"
 _NAME = re.compile(r"g([1-9][0-9]{0,3})")
 
+# Of which there is one for each generation, made and lost with what the recovery file says.
+_EACH = ("aws_db_instance", "aws_db_instance_automated_backups_replication")
+
 Options = dict[str, Any]
 
 
@@ -49,12 +52,9 @@ def made_empty(plan: Plan) -> list[Change]:
     ]
 
 
-def unnamed(text: str | None, changes: Iterable[Change]) -> list[str]:
-    """Return the generations that some changes delete since the recovery file does not name them."""
-    named = _named(text)
-    deleted = [change.address for change in changes if change.action is Action.DELETE]
-    found = {generation for address in deleted if (generation := of_address(address)) is not None}
-    return sorted((one for one in found if one not in named), key=_number)
+def is_of_generation(change: Change) -> bool:
+    """Return whether a change is of a generation's instance, or of the copy of its backups in the other region."""
+    return re.fullmatch(rf'module\.database\.(?:{"|".join(_EACH)})\.\w+\["[^"]+"\]', change.address) is not None
 
 
 def following(application: str, names: Iterable[str]) -> str:
@@ -74,21 +74,22 @@ def options(
 
     Raises IntegrityFailure where the file is not what we write.
     """
-    named = {**(planned or {}), **_named(text)}
-    return {generation: dict(named.get(generation, {})) for generation in sorted(recorded, key=_number)}
+    said = {**(planned or {}), **named(text)}
+    return {generation: dict(said.get(generation, {})) for generation in sorted(recorded, key=number)}
 
 
 def _document(text: str | None) -> dict[str, Any]:
     return {} if text is None else readable(text)
 
 
-def _named(text: str | None) -> dict[str, Options]:
-    named = _document(text).get(_GENERATIONS, {})
-    if not isinstance(named, dict) or not all(isinstance(said, dict) for said in named.values()):
+def named(text: str | None) -> dict[str, Options]:
+    """Return what a recovery file says of each generation that it names; raises IntegrityFailure where it is not ours."""
+    found = _document(text).get(_GENERATIONS, {})
+    if not isinstance(found, dict) or not all(isinstance(said, dict) for said in found.values()):
         raise IntegrityFailure(
             f"the recovery file's {_GENERATIONS} are no map of maps", hint="look at it; git log shows what it was"
         )
-    return named
+    return found
 
 
 def with_restored(present: Mapping[str, Options], new: str, *, lost: Collection[str] = ()) -> dict[str, Options]:
@@ -108,7 +109,7 @@ def with_adopted(present: Mapping[str, Options], new: str, *, copied: Collection
 
 def says(text: str | None, wanted: Mapping[str, Options], active: str) -> bool:
     """Return whether a recovery file says exactly this of the generations, and names this one as the one that serves."""
-    return _named(text) == wanted and active_in(text) == active
+    return named(text) == wanted and active_in(text) == active
 
 
 def with_copy(present: Mapping[str, Options], generation: str) -> dict[str, Options]:
@@ -139,7 +140,7 @@ class Known:
 
 def names(text: str | None, generation: str) -> bool:
     """Return whether a recovery file names a generation, as one that there is or as the one that serves."""
-    return generation in _named(text) or active_in(text) == generation
+    return generation in named(text) or active_in(text) == generation
 
 
 def given_up(text: str | None, before: str | None, known: Known) -> str | None:
@@ -147,11 +148,17 @@ def given_up(text: str | None, before: str | None, known: Known) -> str | None:
 
     `before` is the file before the recovery wrote into it, which may have left out of it what was lost.
     """
-    document, present, earlier = _document(text), _named(text), _named(before)
-    kept = {one: dict(present.get(one, earlier.get(one, {}))) for one in sorted(known.recorded, key=_number)}
+    document, present, earlier = _document(text), named(text), named(before)
+    kept = {one: dict(present.get(one, earlier.get(one, {}))) for one in sorted(known.recorded, key=number)}
     left = {key: value for key, value in document.items() if key not in (_GENERATIONS, _ACTIVE)}
     if _GENERATIONS in _document(before) or any(kept.values()):
         left = {**left, _GENERATIONS: kept, _ACTIVE: known.active}
+    return json.dumps(left, indent=2, sort_keys=True) + "\n" if left else None
+
+
+def without_any(text: str | None) -> str | None:
+    """Return the recovery file without a word of generations; None where nothing is left in it."""
+    left = {key: value for key, value in _document(text).items() if key not in (_GENERATIONS, _ACTIVE)}
     return json.dumps(left, indent=2, sort_keys=True) + "\n" if left else None
 
 
@@ -255,6 +262,7 @@ def major(settings: InstanceSettings) -> int:
     return int(str(settings.created["EngineVersion"]).partition(".")[0])
 
 
-def _number(generation: str) -> int:
+def number(generation: str) -> int:
+    """Return the number of a generation, g12 is the 12th; 0 where it has none."""
     match = _NAME.fullmatch(generation)
     return int(match[1]) if match else 0

@@ -21,6 +21,7 @@ VERBS = frozenset(
         "plan",
         "plan-recovery",
         "recover",
+        "recovery-file",
         "restore",
         "resume",
         "retire",

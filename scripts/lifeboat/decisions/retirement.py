@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lifeboat.database_model import RestoredInstance
+from lifeboat.decisions import databases
+from lifeboat.decisions.generations import number
 from lifeboat.decisions.recovery_plan import follows
 from lifeboat.model import Action, Change, Plan
 
@@ -22,8 +24,33 @@ def forbidden(generation: str, serving: str, instance: RestoredInstance | None) 
 
 
 def snapshot_name(identifier: str) -> str:
-    """Return what the snapshot is called that stays of an instance; Terraform takes one more as it deletes it."""
+    """Return what the snapshot is called that is taken of an instance before it goes."""
     return f"{identifier}-retired"
+
+
+def final_name(identifier: str) -> str:
+    """Return what the snapshot is called that RDS takes as it deletes the instance (modules/database)."""
+    return f"{identifier}-final"
+
+
+def broken(identifier: str, status: str) -> str | None:
+    """Return why RDS cannot give an instance up with a snapshot; None where it can, or will be able to by itself."""
+    if not databases.is_broken(status):
+        return None
+    return f"{identifier} is {status}: RDS takes no snapshot of it, and may lift no protection from it"
+
+
+def by_hand(identifier: str) -> str:
+    """Return the commands that take a broken instance away, without a snapshot; its automated backups stay.
+
+    With one of these states it "can only be deleted when you skip creation of the final snapshot" (RDS API reference,
+    DeleteDBInstance).
+    """
+    return (
+        f"aws rds modify-db-instance --db-instance-identifier {identifier} --no-deletion-protection --apply-immediately,"
+        f" then aws rds delete-db-instance --db-instance-identifier {identifier} --skip-final-snapshot"
+        " --no-delete-automated-backups"
+    )
 
 
 def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
@@ -39,8 +66,3 @@ def refused(plan: Plan, generation: str) -> list[tuple[Change, str]]:
         if not (change.address in own and change.action in (Action.DELETE, Action.UPDATE))
         and not follows(change, generation)
     ]
-
-
-def number(generation: str) -> int:
-    """Return the number of a generation: g12 is the 12th."""
-    return int(generation.removeprefix("g"))

@@ -55,6 +55,16 @@ class Found:
             hint=f"where permissions refuse it, take a role that has {calls}; else run it again",
         )
 
+    def require_known(self) -> None:
+        """Raise IntegrityFailure where none was found, and the stack does not tell where they lie: that says nothing."""
+        self.require_whole()
+        if self.remarks and not self.list.points:
+            raise IntegrityFailure(
+                f"nobody knows whether there are copies: none was found, {'; '.join(self.remarks)}",
+                hint="is it the right environment? lifeboat state doctor says what became of the state; where nothing was"
+                " ever applied: lifeboat apply",
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Looking:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -54,11 +53,15 @@ _EXTENSION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """How deep to look, the questions of level 4, and how long one restore may take."""
+    """How deep to look, the questions of level 4, and how long one restore may take.
+
+    `env` are the caller's variables: PG_BIN among them names the folder of PostgreSQL's programs.
+    """
 
     level: int
     probes: tuple[Probe, ...] = ()
     within: timedelta = timedelta(hours=2)
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) ->
         return _Seen(findings=[], manifest_sha256=digest)
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return _Seen(findings=read_whole(copy, tellers), remarks=remarks, manifest_sha256=digest)
+        return _Seen(findings=read_whole(copy, depth, tellers), remarks=remarks, manifest_sha256=digest)
     findings, more = restored_on_scratch(copy, depth, tellers)
     return _Seen(
         findings=findings,
@@ -157,12 +160,12 @@ def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) ->
 # -- level 2 ---------------------------------------------------------------------------------------------------------
 
 
-def read_whole(copy: Copy, tellers: Tellers) -> list[str]:
+def read_whole(copy: Copy, depth: Depth, tellers: Tellers) -> list[str]:
     """Read every byte, and let pg_restore read every archive to its end; return what is wrong."""
     passed = Passing(sum(file.size for file in copy.manifest.files), tellers.tell)
     findings: list[str] = []
     rows: dict[TableName, int] = {}
-    with RestorePrograms(_clients(copy)) as programs:
+    with RestorePrograms(_clients(copy, depth)) as programs:
         for file in copy.manifest.files:
             tellers.say(f"reading {file.name}")
             try:
@@ -223,10 +226,10 @@ def _not_here(summary: str) -> NotHere:
     )
 
 
-def _clients(copy: Copy) -> Path:
+def _clients(copy: Copy, depth: Depth) -> Path:
     """Return the folder of the client programs that read a copy; raises NotHere where this machine has none of its version."""
     try:
-        return restore_programs.folder(copy.manifest.server.major, os.environ)
+        return restore_programs.folder(copy.manifest.server.major, depth.env)
     except WrongConfiguration as error:
         raise NotHere(f"{error.summary}; {error.hint}") from error
 
@@ -240,7 +243,7 @@ def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[lis
     Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer.
     """
     manifest = copy.manifest
-    clients = _clients(copy)
+    clients = _clients(copy, depth)
     try:
         servers = scratch_server.folder_of_servers(manifest.server.major, clients)
     except WrongConfiguration as error:

@@ -109,17 +109,25 @@ def tell_end(c: Recovering, turn: Turn) -> None:
 
 
 def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
-    found = c.site.database_restores(c.recovery.region).instance(old)
-    if found is None:
-        return None, "it is gone"
-    if found.address is None or found.password_secret_arn is None:
-        return None, "RDS tells no address of it" if found.address is None else "its password is in no secret"
+    asked = old_one(c, old)
+    if isinstance(asked, str):
+        return None, asked
     # Later commits are RDS's own; a beat of the heartbeat is the application's host's in any case.
     started = recoveries.started_anew(c.journal.events, database=c.fact("identifier"), instance=c.app.instance_id)
     try:
-        return _answers(c, next_generation.stack_with(c, found)).written_until(before=started or c.now())
+        return asked.written_until(before=started or c.now())
     except (Unreachable, IntegrityFailure) as error:
         return None, error.summary
+
+
+def old_one(c: Recovering, old: str) -> DatabaseAnswers | str:
+    """Return who asks the old database; in words why nobody can."""
+    found = c.site.database_restores(c.recovery.region).instance(old)
+    if found is None:
+        return "it is gone"
+    if found.address is None or found.password_secret_arn is None:
+        return "RDS tells no address of it" if found.address is None else "its password is in no secret"
+    return _answers(c, next_generation.stack_with(c, found))
 
 
 COMPARED: Step[Recovering] = Step(

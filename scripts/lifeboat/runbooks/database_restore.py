@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import timedelta
 
 from lifeboat.database_model import InstanceSettings, RestoredInstance, RestoreOrder
-from lifeboat.decisions import databases, decided_copies, generations
-from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, NothingFits, NotYet, Unreachable
+from lifeboat.decisions import databases, decided_copies, generations, retirement
+from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, NothingFits, NotYet, StoppedPartWay, Unreachable
 from lifeboat.model import Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
 from lifeboat.runbooks.recovering import Recovering
@@ -186,6 +186,13 @@ def take_away(c: Recovering, turn: Turn, found: RestoredInstance) -> None:
     restores, name = c.site.database_restores(c.recovery.region), found.identifier
     if found.protected:
         change(c, turn, f"lift the protection of {name}", restores.unprotect)
+        there = next_generation.instance(c)
+        broken = None if there is None or not there.protected else retirement.broken(name, there.status)
+        if broken is not None:
+            env = c.site.project.env
+            raise StoppedPartWay(
+                broken, hint=f"{retirement.by_hand(name)}; then lifeboat abort {c.journal.run} -e {env} ends the run"
+            )
     while (there := next_generation.instance(c)) is not None and there.status != "deleting":
         with suppress(NotYet):
             with turn.effect(f"delete {name}", identifier=name):

@@ -155,7 +155,8 @@ SCENARIOS = (
             (
                 7,
                 "The application answers, and nobody named a moment: agree that what is written now stays behind. Or a better"
-                " copy may be where nobody could look: name one with `--from`, or agree.",
+                " copy may be where nobody could look: name one with `--from`, or agree. Or something of the application is"
+                " still connected to the old database: see to it, then `lifeboat resume`.",
             ),
             (8, "A service does not answer: the message names it and the next command."),
             (
@@ -169,9 +170,10 @@ SCENARIOS = (
             ),
             (130, "`lifeboat resume`."),
         ),
-        afterwards="Commit `environments/<env>.recovery.tfvars.json`: an apply from another checkout is refused without it. Look"
-        " for what was written after the moment: it is in the old database, which serves nobody and still costs. When nobody"
-        " misses anything of it, `lifeboat retire g1` takes it away; a snapshot of it is taken first and stays.",
+        afterwards="Commit `environments/<env>.recovery.tfvars.json`: an apply from another checkout is refused without it,"
+        " and `lifeboat recovery-file` writes it there as Terraform's state says. Look for what was written after the moment:"
+        " it is in the old database, which serves nobody and still costs. When nobody misses anything of it,"
+        " `lifeboat retire g1` takes it away; a snapshot of it stays.",
     ),
     Scenario(
         file="everything-lost.md",

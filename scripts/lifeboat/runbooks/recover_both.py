@@ -7,7 +7,14 @@ from datetime import timedelta
 from lifeboat.decisions import recoveries
 from lifeboat.errors import GitLabUnreachable
 from lifeboat.model import Address, Gap
-from lifeboat.runbooks import database_adoption, database_losses, database_proof, database_restore, deployment
+from lifeboat.runbooks import (
+    database_adoption,
+    database_losses,
+    database_proof,
+    database_restore,
+    database_sessions,
+    deployment,
+)
 from lifeboat.runbooks import recover as instance
 from lifeboat.runbooks import recover_database as database
 from lifeboat.runbooks.recovering import Recovering
@@ -15,7 +22,7 @@ from lifeboat.runner import SideBySide, Step, Turn
 from lifeboat.stack import database_copies, repair
 
 # With a database that is gone no plan of the whole stack can be carried out before that is restored.
-_ALONE = (instance.INSTANCE, Address("module.app_instance.aws_eip_association.this"))
+ALONE = (instance.INSTANCE, Address("module.app_instance.aws_eip_association.this"))
 
 
 def all_is_at_hand(c: Recovering) -> Gap | None:
@@ -51,7 +58,7 @@ def is_planned(c: Recovering) -> Gap | None:
 
 def make_plan(c: Recovering, turn: Turn) -> None:
     """Plan it without the database, and refuse what is not on the instance's path; nothing is changed."""
-    instance.plan_instance(c, turn, _ALONE)
+    instance.plan_instance(c, turn, ALONE)
 
 
 def is_launched(c: Recovering) -> Gap | None:
@@ -158,6 +165,7 @@ STEPS: tuple[Step[Recovering] | SideBySide[Recovering], ...] = (
         limit=timedelta(minutes=30),
     ),
     *instance.ANSWERING,
+    database_sessions.ASKED,
     database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,

@@ -12,13 +12,14 @@ from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.durations import said
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import GitLabUnreachable, Refused, WrongConfiguration
-from lifeboat.model import DatabaseReport, Gap, InstanceId
+from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, WrongConfiguration
+from lifeboat.model import DatabaseReport, Gap, InstanceId, WorksOn
 from lifeboat.runbooks import (
     database_adoption,
     database_losses,
     database_proof,
     database_restore,
+    database_sessions,
     deployment,
     next_generation,
 )
@@ -97,7 +98,7 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
     unseen = f"; not seen: {database_choice.blind_spots(made.choosing.hidden)}" if made.choosing.hidden else ""
     return Gap(
         text=f"{chosen.point.id} ({chosen.point.kind.value} of {chosen.point.database}) as it was at"
-        f" {made.as_of:%Y-%m-%d %H:%M:%S}Z: {made.choosing.choice.why}; {said(chosen.loss)} lost, takes {takes}"
+        f" {made.as_of:%Y-%m-%d %H:%M:%S}Z: {made.choosing.choice.why}; lost: {database_choice.lost(chosen)}; takes {takes}"
         f" ({chosen.takes_why}){unseen}"
     )
 
@@ -121,7 +122,7 @@ def _chosen(c: Recovering) -> _Made:
     asked = Asked(
         to=request.to,
         named=None if request.copy is None else RecoveryPointId(request.copy),
-        failed_at=c.now() if noted is None else datetime.fromisoformat(noted),
+        failed_at=(request.failed_at or c.now()) if noted is None else datetime.fromisoformat(noted),
         accepted=request.accept_flagged,
     )
     every = recovery_choice.candidates(c.site, asked)
@@ -138,6 +139,16 @@ def _chosen(c: Recovering) -> _Made:
         to=chosen.to if exact else None,
         raw_size=None if manifest is None else sum(file.raw_size for file in manifest.files),
     )
+
+
+def asks(c: Recovering) -> list[str]:
+    """Return what the operator would be asked before a copy is restored; nothing where it is decided, or none can be."""
+    if c.fact("copy") is not None:
+        return []
+    try:
+        return _to_agree(c, _chosen(c))
+    except LifeboatError:
+        return []  # the step itself says why
 
 
 def _to_agree(c: Recovering, made: _Made) -> list[str]:
@@ -241,6 +252,8 @@ def report(c: Recovering) -> DatabaseReport | None:
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
         missing=tuple(c.fact("missing") or ()),
+        works_on=WorksOn(c.fact("works_on") or WorksOn.UNKNOWN),
+        works_on_why=c.fact("works_on_why") or "nobody has asked the databases yet",
     )
 
 
@@ -268,6 +281,7 @@ STEPS: tuple[Step[Recovering], ...] = (
     ),
     Step(name="health", title="Wait for health at the instance", check=instance_answers, do=wait_for_instance),
     Step(name="answers", title="Wait for the answer through the public name", check=name_answers, do=wait_for_name),
+    database_sessions.ASKED,
     database_losses.LEFT_BEHIND,
     database_proof.NOTED,
     database_adoption.COPIES,

@@ -7,6 +7,7 @@ from typing import Any
 
 from lifeboat.database_model import InstanceSettings
 from lifeboat.decisions import generations
+from lifeboat.decisions.recovery_files import InState
 from lifeboat.errors import IntegrityFailure
 from lifeboat.site import Site
 from lifeboat.stack import outputs
@@ -20,6 +21,17 @@ def recorded(site: Site) -> dict[str, dict[str, Any]]:
 def copied(site: Site) -> set[str]:
     """Return the generations whose backups Terraform has let RDS copy to the other region."""
     return set(_recorded(site, "aws_db_instance_automated_backups_replication"))
+
+
+def in_state(site: Site) -> InState:
+    """Return what Terraform's state knows of the generations; raises IntegrityFailure where it has no outputs."""
+    known = recorded(site)
+    return InState(
+        recorded=known.keys(),
+        copied=copied(site),
+        unprotected={name for name, instance in known.items() if not instance.get("deletion_protection", True)},
+        active=outputs.recovery(site.stack_store()).database.active_generation,
+    )
 
 
 def _recorded(site: Site, kind: str) -> dict[str, dict[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lifeboat import config
-from lifeboat.decisions import recoveries
+from lifeboat.decisions import recoveries, recovery_files
 from lifeboat.decisions import runs as run_states
 from lifeboat.errors import IntegrityFailure, Refused
 from lifeboat.model import ImageId, ImageUse, Plan, RunId, RunState
 from lifeboat.site import Site
-from lifeboat.stack import outputs
+from lifeboat.stack import database_copies, outputs, recovery_file
 
 
 def require_kept(site: Site, plan: Plan) -> None:
@@ -42,8 +42,8 @@ def require_kept(site: Site, plan: Plan) -> None:
     raise Refused(
         f"this plan would undo the recovery {launched.run}: the instance runs {running}, from which it was launched, and"
         f" {'no file of this checkout names it' if named is None else f'environments/{path.name} names {named}'}",
-        hint=f"commit environments/{path.name} in the checkout on {launched.host} in which it was made, and fetch it here;"
-        f" to go back on purpose: lifeboat recover -e {env} --ami {planned or 'ami-…'}",
+        hint=f"lifeboat recovery-file -e {env} writes it as it must be, or fetch the one that was committed in the checkout on"
+        f" {launched.host}, in which it was made; to go back on purpose: lifeboat recover -e {env} --ami {planned or 'ami-…'}",
     )
 
 
@@ -61,12 +61,43 @@ def images_chosen(site: Site) -> list[ImageUse]:
     return found
 
 
+def disagreeing(site: Site) -> str | None:
+    """Return in words what the recovery file of this checkout says of the database's generations, and what the state knows.
+
+    None where they agree.
+    """
+    name, text = f"environments/{site.project.recovery_file.name}", recovery_file.text(site)
+    try:
+        known = database_copies.in_state(site)
+        if not recovery_files.differs(text, known):
+            return None
+    except IntegrityFailure as error:
+        return f"nobody can tell whether {name} says what Terraform's state knows: {error.summary}"
+    says = f"there is no {name} here, which means" if text is None else f"{name} says"
+    return f"{says}: {recovery_files.said(text)}; Terraform's state knows: {recovery_files.told(known)}"
+
+
 def fetching(site: Site) -> str:
     """Return what to do in a checkout whose recovery file is not the newest one."""
-    name = f"environments/{site.project.recovery_file.name}"
+    name, env = f"environments/{site.project.recovery_file.name}", site.project.env
     made = _adopting(site)
-    where = "" if made is None else f" in the checkout on {made[1]}, in which the recovery {made[0]} was made,"
-    return f"commit {name}{where} and fetch it here: it says which databases there are, and which of them serves"
+    where = "" if made is None else f" in the checkout on {made[1]}, in which the recovery {made[0]} was made"
+    return f"lifeboat recovery-file -e {env} writes {name} as Terraform's state says; or fetch the one that was committed{where}"
+
+
+def agreeing(site: Site) -> str | None:
+    """Return the recovery file as it must be: the generations that the state knows, and the image that a recovery launched.
+
+    None where none is needed. Raises IntegrityFailure where nobody can tell, or where the file is not what we write.
+    """
+    text = recovery_files.agreeing(recovery_file.text(site), database_copies.in_state(site))
+    configured = config.image_configured(site.project)
+    running = ImageId(outputs.recovery(site.stack_store()).app.ami_id)
+    if (recoveries.image_in(text) or configured) == running:
+        return text
+    # What no recovery launched was put there by a file, and stays what that says.
+    launched = recoveries.launched(_newest(site), running=running)
+    return text if launched is None else recoveries.recovery_file(text, running, configured)
 
 
 def _adopting(site: Site) -> tuple[RunId, str] | None:

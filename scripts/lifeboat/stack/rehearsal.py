@@ -5,9 +5,19 @@ from __future__ import annotations
 import time
 
 from lifeboat.clients import known_state, run_files
-from lifeboat.errors import IntegrityFailure
+from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import RunId, Teller
 from lifeboat.site import Site
+
+
+def require_running(site: Site, what: str) -> None:
+    """Raise Unreachable where the environment's local cloud does not run: one that is started may be empty."""
+    cloud = site.local_cloud()
+    if cloud is not None and cloud.health() is None:
+        raise Unreachable(
+            f"the local cloud of {site.project.env} does not run, so there is nothing to {what}",
+            hint="lifeboat local up (goes on from where it was), or lifeboat apply",
+        )
 
 
 def start(site: Site, tell: Teller, *, but: RunId) -> None:

@@ -1,0 +1,94 @@
+"""On which database the application works: what its sessions say, and what nobody knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lifeboat.database_model import ClientSession
+from lifeboat.decisions.database_sessions import Clients, Finding, judged
+from lifeboat.model import WorksOn
+
+STARTED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+
+
+def session(*, user: str = "app", program: str = "shop", minutes: float | None = 1) -> ClientSession:
+    since = None if minutes is None else STARTED + timedelta(minutes=minutes)
+    return ClientSession(user=user, address="10.0.0.7", program=program, since=since)
+
+
+def judge(new: list[ClientSession] | None, old: list[ClientSession] | None) -> Finding:
+    return judged(
+        Clients(identifier="app-g2", sessions=new, why="no route"),
+        Clients(identifier="app-g1", sessions=old, why="it is gone"),
+        started=STARTED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "works_on", "why"),
+    [
+        ([session()], [], WorksOn.NEW, "app-g2 has sessions of app (shop) from 10.0.0.7"),
+        ([session(), session()], None, WorksOn.NEW, "app-g2 has sessions of app (shop) from 10.0.0.7"),
+        # What a host that is gone has left is none of the application that was started anew.
+        ([session()], [session(minutes=-1)], WorksOn.NEW, "app-g2 has sessions of app (shop) from 10.0.0.7"),
+        ([session()], [session(minutes=None)], WorksOn.NEW, "app-g2 has sessions of app (shop) from 10.0.0.7"),
+        (
+            [session()],
+            [session(user="watcher", program="")],
+            WorksOn.NEW,
+            "app-g2 has sessions of app (shop) from 10.0.0.7, and app-g1 has new ones of watcher from 10.0.0.7",
+        ),
+        (
+            [session()],
+            [session(program="worker")],
+            WorksOn.BOTH,
+            "app-g2 has sessions of app (shop) from 10.0.0.7, and app-g1 has new ones of app (worker) from 10.0.0.7",
+        ),
+        (
+            [],
+            [session(), session(minutes=2)],
+            WorksOn.OLD,
+            "app-g2 has no session of an application, and app-g1 has some that began since it was started anew: app (shop)"
+            " from 10.0.0.7",
+        ),
+        # The heartbeat's, an operator's, a dump's and our own are not the application's.
+        (
+            [session(program=name) for name in ("psql", "pg_dump", "lifeboat recover")],
+            [session(program="psql")],
+            WorksOn.UNKNOWN,
+            "app-g2 has no session of an application, and app-g1 has no session of an application that began since",
+        ),
+        (
+            [],
+            None,
+            WorksOn.UNKNOWN,
+            "app-g2 has no session of an application, and app-g1 could not be asked (it is gone)",
+        ),
+        (
+            None,
+            [session()],
+            WorksOn.UNKNOWN,
+            "app-g2 could not be asked (no route), and app-g1 has some that began since it was started anew: app (shop)"
+            " from 10.0.0.7",
+        ),
+        (
+            None,
+            [session(minutes=-1)],
+            WorksOn.UNKNOWN,
+            "app-g2 could not be asked (no route), and app-g1 has no session of an application that began since",
+        ),
+    ],
+)
+def test_its_sessions_tell_where_the_application_works_and_none_tell_nothing(
+    new: list[ClientSession] | None, old: list[ClientSession] | None, works_on: WorksOn, why: str
+) -> None:
+    assert judge(new, old) == Finding(works_on=works_on, why=why)
+
+
+def test_of_many_clients_a_few_are_named() -> None:
+    found = judge([session(user=f"app{number}") for number in range(5)], [])
+
+    assert found.why == (
+        "app-g2 has sessions of app0 (shop) from 10.0.0.7, app1 (shop) from 10.0.0.7, app2 (shop) from 10.0.0.7, 2 more"
+    )
