@@ -8,14 +8,11 @@ from lifeboat.decisions.policy.schedules import NEVER
 
 
 def words(length: timedelta) -> str:
-    """Return a length in days or hours where it is a whole number of them, else in minutes."""
+    """Return a length in the largest unit of which it is a whole number, exact; 24 hours are not called a day."""
     if length == NEVER:
         return "never again"
-    minutes = length.total_seconds() / 60
-    for unit, size in (("day", 1440), ("hour", 60)):
-        if minutes >= 2 * size and minutes % size == 0:
-            return f"{minutes / size:g} {unit}s"
-    for unit, size in (("hour", 60), ("minute", 1)):
-        if minutes >= size:
-            return f"{minutes / size:.4g} {unit}{'' if minutes == size else 's'}"
-    return f"{length.total_seconds():g} seconds"
+    seconds = length.total_seconds()
+    for unit, size, least in (("day", 86400, 2), ("hour", 3600, 1), ("minute", 60, 1)):
+        if seconds >= size * least and seconds % size == 0:
+            return f"{seconds / size:g} {unit}{'' if seconds == size else 's'}"
+    return f"{seconds:.10g} seconds"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lifeboat.decisions.policy import controls
+from lifeboat.decisions.policy.buckets import versioned
 from lifeboat.decisions.policy.coverage import (
     BACKUP_TYPES,
     coverage,
@@ -55,9 +56,8 @@ def _copied(case: Case) -> Iterable[Fault]:
             return
         wanted = "a backup selection that matches it, or point_in_time_recovery"
     else:
-        versioned = attached(plan, resource, "aws_s3_bucket_versioning", "bucket")
         replicated = attached(plan, resource, "aws_s3_bucket_replication_configuration", "bucket")
-        if versioned and replicated:
+        if replicated and versioned(plan, resource):
             return
         wanted = "a backup selection that matches it, or versioning and replication"
     if has.doubt:
