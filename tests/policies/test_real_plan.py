@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from tests.modules.conftest import terraform as terraform  # noqa: PLC0414 (a fi
 from tests.modules.test_stack_plan import Stack
 from tests.modules.test_stack_plan import stack as stack  # noqa: PLC0414 (a fixture)
 from tests.policies.plans import PlanFile, later
+from tests.policies.seeded import STACK, Defect
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,22 @@ def test_each_rule_is_about_something_but_for_the_state_that_is_another_root_s(j
     absent = {one.rule.id for one in judged.outcomes if one.verdict is Verdict.ABSENT}
 
     assert absent == {"LB_COV_2", "LB_STATE_1", "LB_STATE_2", "LB_STATE_3", "LB_STATE_4", "LB_SNAP_1"}
+
+
+@pytest.mark.parametrize("defect", STACK, ids=lambda defect: defect.id)
+def test_a_defect_is_found_by_the_rules_that_should_and_by_no_other(
+    production: dict[str, Any], judged: Scan, defect: Defect
+) -> None:
+    plan = copy.deepcopy(production)
+    defect.seed(plan)
+
+    scan = judging.scanned(reading.from_document(plan), standing=Standing.TO_BUILD)
+
+    known = {(one.rule, one.address, one.found) for one in judged.findings}
+    found = [one for one in scan.findings if (one.rule, one.address, one.found) not in known]
+    assert {one.rule for one in found} == defect.rules
+    assert scan.not_valid == ()
+    assert "hunter2-canary" not in repr(scan.findings)
 
 
 def _shape(document: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.policies.cases.case import absent, bad, clean, undecided
-from tests.policies.plans import PlanFile
+from tests.policies.plans import PlanFile, later
 
 _TAGS = {"lifeboat:protect": "daily"}
 
@@ -82,6 +82,15 @@ CASES = (
                 ]
             },
         ),
+    ),
+    bad(
+        "LB_DLM_1",
+        "weekly beside a vault that takes the same daily",
+        policy(schedule(None, cron="cron(0 3 ? * SUN *)"))
+        .add("aws_ebs_volume.data", {"tags": _TAGS})
+        .add("aws_backup_plan.this", {"rule": [{"schedule": "cron(0 5 * * ? *)"}]})
+        .add("aws_backup_selection.this", {"plan_id": later("aws_backup_plan.this.id"), "resources": ["*"]}),
+        _seldom("7 days"),
     ),
     undecided("LB_DLM_1", "nothing says when", policy(schedule(None)), f"{_WHERE}: nothing says when it runs"),
     absent("LB_DLM_1", "a policy on events", policy(kind="EVENT_BASED_POLICY")),

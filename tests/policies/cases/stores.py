@@ -185,6 +185,12 @@ CASES = (
     ),
     bad("LB_DUMP_2", "no TLS", bucket(_DUMPS, policy=None), _NO_TLS),
     bad("LB_DUMP_2", "no lock", bucket(_DUMPS, lock=None), "whoever may write dumps can delete them: no object lock"),
+    bad(
+        "LB_DUMP_2",
+        "no lock, and a policy that is known later",
+        bucket(_DUMPS, lock=None, policy=later("aws_kms_key.dumps.arn")),
+        "whoever may write dumps can delete them: no object lock",
+    ),
     clean("LB_DUMP_2", "no lock, and it says so", bucket(_DUMPS, lock=None, tags={"lifeboat:object-lock": "off"})),
     absent("LB_DUMP_2", "another bucket", bucket("app-assets")),
 )

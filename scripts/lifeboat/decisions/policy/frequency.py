@@ -81,17 +81,31 @@ def meets(run: Run, rpo: timedelta) -> bool:
 
 
 def others_meet(plan: Planned, policy: Resource, rpo: timedelta) -> bool:
-    """Return whether everything that this one takes copies of has others that come once in the RPO: then it is an archive."""
+    """Return whether this one is an archive: what it takes copies of has others of its kind that come once in the RPO.
+
+    Of the same kind only: snapshots that stop are not made good by a vault whose restores take other ways. One that takes
+    nothing of this plan is beside whatever its kind takes (LB_COV_3 tells of it).
+    """
     covered = covered_by(plan, policy)
-    return bool(covered) and all(_often(plan, resource, policy, rpo) for resource in covered)
+    if not covered:
+        others = [one for one in plan.of(policy.type) if one is not policy and enabled(one)]
+        return any(_comes_often(plan, one, rpo) for one in others)
+    return all(_often(plan, resource, policy, rpo) for resource in covered)
 
 
 def _often(plan: Planned, resource: Resource, apart_from: Resource, rpo: timedelta) -> bool:
     has = coverage(plan, resource)
-    runs = [run for one in has.policies if one is not apart_from and enabled(one) for run in of_policy(one)]
-    for selection in has.selections:
-        runs += [run for one in plans_of(plan, selection) if one is not apart_from for run in of_plan(one)]
-    return any(meets(run, rpo) for run in runs)
+    others = [one for one in has.policies if enabled(one)]
+    others += [one for selection in has.selections for one in plans_of(plan, selection)]
+    return any(_comes_often(plan, one, rpo) for one in others if one is not apart_from and one.type == apart_from.type)
+
+
+def _comes_often(plan: Planned, policy: Resource, rpo: timedelta) -> bool:
+    key = ("often", policy.address)
+    if key not in plan.worked_out:
+        runs = of_plan(policy) if policy.type == "aws_backup_plan" else of_policy(policy)
+        plan.worked_out[key] = any(meets(run, rpo) for run in runs)
+    return bool(plan.worked_out[key])
 
 
 def enabled(policy: Resource) -> bool:

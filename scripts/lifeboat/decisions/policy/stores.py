@@ -112,7 +112,6 @@ def _dumps_closed(case: Case) -> Iterable[Fault]:
             wanted=f"an aws_s3_bucket_public_access_block with {', '.join(_LOCKS)}",
             change="Add it, all four true.",
         )
-    yield from buckets.without_tls(case)
     locks = attached(plan, bucket, "aws_s3_bucket_object_lock_configuration", "bucket")
     retained = [one for lock in locks for rule in lock.body.blocks("rule") for one in rule.blocks("default_retention")]
     if not retained and bucket.tags().get(_NO_LOCK) != "off":
@@ -121,6 +120,8 @@ def _dumps_closed(case: Case) -> Iterable[Fault]:
             wanted="an object lock with a default retention (or the tag lifeboat:object-lock = off)",
             change="Add an aws_s3_bucket_object_lock_configuration with a default_retention.",
         )
+    # Last: before the first apply the policy may not be known, and what else is wrong is found all the same.
+    yield from buckets.without_tls(case)
 
 
 RULES = (
