@@ -98,6 +98,13 @@ CASES = (
         with_selection(_database(), resources=["arn:aws:rds:eu-central-1:123456789012:db:app-g1"]),
         _NONE,
     ),
+    clean("LB_COV_1", "a selection that names nothing takes all", with_selection(_database())),
+    bad(
+        "LB_COV_1",
+        "all but databases",
+        with_selection(_database(), not_resources=["arn:aws:rds:*:*:*"]),
+        _NONE,
+    ),
     clean("LB_COV_1", "a database by a wildcard", with_selection(_database(), resources=["arn:aws:rds:*:*:db:*"])),
     bad(
         "LB_COV_1", "a wildcard of volumes", with_selection(_database(), resources=["arn:aws:ec2:*:*:volume/*"]), _NONE

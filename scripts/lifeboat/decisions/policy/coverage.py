@@ -136,14 +136,15 @@ def _selects(plan: Planned, selection: Resource, resource: Resource) -> bool:
     """Return whether a selection of AWS Backup takes a resource.
 
     ARNs: any of them. selection_tag: any of them. condition: all of them. Where more than one kind is given, all kinds must
-    agree; that is what AWS documents for conditions, and the careful reading for tags.
+    agree; that is what AWS documents for conditions, and the careful reading for tags. Where none is, AWS Backup takes all that
+    the account has opted in (API reference, BackupSelection).
     """
     body = selection.body
     if any(pattern is not None and arns.matches(pattern, resource) for pattern in body.texts("not_resources")):
         return False
     tags, conditions = body.blocks("selection_tag"), body.blocks("condition")
     named = _named(plan, selection, resource)
-    if named is False or (named is None and not tags and not conditions):
+    if named is False:
         return False
     tagged = not tags or _has_any(resource, [(one.text("key"), one.text("value")) for one in tags])
     return tagged and all(_meets(resource, one) for one in conditions)
