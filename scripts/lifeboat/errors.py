@@ -80,6 +80,10 @@ class NoSuchEnvironment(WrongConfiguration):
         self.meant = meant
 
 
+class ScanNotValid(WrongConfiguration):
+    """What was to be scanned is no plan, or not the whole of one: nothing was judged, and nothing is good."""
+
+
 class RoleMissing(WrongConfiguration):
     """A token or role may not do what is asked; whoever may look less must not take that for "it is not there"."""
 

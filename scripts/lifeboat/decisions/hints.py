@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 
 GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local", "retention", "snapshot", "state"})
+# They are about no environment, so that none is to be named.
+WITHOUT_ENVIRONMENT = frozenset({"policy", "scan"})
 VERBS = frozenset(
     {
         "abort",

@@ -1,0 +1,80 @@
+"""The verbs `lifeboat scan` and `lifeboat policy`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lifeboat import views, views_scan
+from lifeboat.cli_options import Out, Output
+from lifeboat.commands import scan as scan_command
+from lifeboat.decisions.policy.registry import RULES
+from lifeboat.decisions.policy.rule import Standing
+from lifeboat.errors import DONE
+
+policy = typer.Typer(help="The rules that a scan judges a plan by: list, explain.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the verbs commands of the program."""
+    app.command()(scan)
+    app.add_typer(policy, name="policy")
+
+
+def scan(
+    *,
+    plan: Annotated[
+        str, typer.Option("--plan", metavar="FILE", help="The plan, as terraform show -json prints it; - reads it.")
+    ],
+    native: Annotated[
+        bool, typer.Option("--native", help="By lifeboat's own rules alone, as a plan in a file always is.")
+    ] = False,
+    first_apply: Annotated[
+        bool,
+        typer.Option(
+            "--first-apply",
+            help="The environment is only to be built: what its first apply will tell is listed, and fails nothing.",
+        ),
+    ] = False,
+    output: Out = Output.TABLE,
+) -> int:
+    """Judge a plan by the rules of disaster recovery: what is wrong, what it should be, and why.
+
+    Ends with 1 on a finding of high severity, and with 2 when the scan is not valid: no plan, an empty one, or a rule that
+    could not be judged, because what it needs is known only after the apply. Nothing is green by accident.
+
+    Example: terraform show -json stack.plan | lifeboat scan --plan -
+    """
+    done = scan_command.of_file(plan, Standing.TO_BUILD if first_apply else Standing.BUILT)
+    if output is Output.JSON:
+        views.document(views_scan.scan_document(done))
+    else:
+        views_scan.scan(done)
+    return scan_command.status(done)
+
+
+@policy.command("list")
+def policy_list(output: Out = Output.TABLE) -> int:
+    """List the rules: id, severity, what each asks for, and of which resources."""
+    if output is Output.JSON:
+        views.document([views_scan.rule_document(rule) for rule in RULES])
+    else:
+        views_scan.rules(RULES)
+    return DONE
+
+
+@policy.command("explain")
+def policy_explain(
+    rule: Annotated[str, typer.Argument(help="The id of a rule: LB_RDS_1.")], output: Out = Output.TABLE
+) -> int:
+    """Explain one rule: why it matters, what to change, and the controls of other standards that it answers to.
+
+    Example: lifeboat policy explain LB_RDS_2
+    """
+    found = scan_command.rule(rule)
+    if output is Output.JSON:
+        views.document(views_scan.rule_document(found))
+    else:
+        views_scan.rule(found)
+    return DONE

@@ -1,0 +1,117 @@
+"""What belongs to a bucket, and which buckets hold dumps or the Terraform state, by their tag lifeboat:role or their name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from lifeboat.decisions.policy import statements
+from lifeboat.decisions.policy.joins import attached
+from lifeboat.decisions.policy.planned import Block, Planned, Resource
+from lifeboat.decisions.policy.rule import Case, Fault
+
+_ROLE = "lifeboat:role"
+_STATE = re.compile(r"(^|[-_.])(tf|terraform|tofu)[-_.]?states?($|[-_.])", re.IGNORECASE)
+_DUMPS = re.compile(r"(^|[-_.])(db|database|pg|sql)?[-_.]?dumps?($|[-_.])", re.IGNORECASE)
+
+
+def holds_state(case: Case) -> bool:
+    """Return whether a bucket or table is for the Terraform state."""
+    return _is(case.resource, "state", _STATE)
+
+
+def holds_dumps(case: Case) -> bool:
+    """Return whether a bucket is for dumps of a database."""
+    return _is(case.resource, "dumps", _DUMPS)
+
+
+def dump_buckets(plan: Planned) -> list[Resource]:
+    """Return the buckets for dumps of a database."""
+    return [bucket for bucket in plan.of("aws_s3_bucket") if _is(bucket, "dumps", _DUMPS)]
+
+
+def versioned(plan: Planned, bucket: Resource) -> bool:
+    """Return whether versions of a bucket's objects are kept. Raises Undecided."""
+    old = bucket.body.block("versioning")  # of a provider before 4
+    if old is not None and old.flag("enabled"):
+        return True
+    for one in attached(plan, bucket, "aws_s3_bucket_versioning", "bucket"):
+        configuration = one.body.block("versioning_configuration")
+        if configuration is not None and configuration.text("status") == "Enabled":
+            return True
+    return False
+
+
+def encryption(plan: Planned, bucket: Resource) -> list[Block]:
+    """Return how new objects of a bucket are encrypted, one block for each rule. Raises Undecided."""
+    own = [bucket.body] if bucket.body.blocks("server_side_encryption_configuration") else []
+    rules = [
+        rule
+        for body in own
+        for configuration in body.blocks("server_side_encryption_configuration")
+        for rule in configuration.blocks("rule")
+    ]
+    for one in attached(plan, bucket, "aws_s3_bucket_server_side_encryption_configuration", "bucket"):
+        rules += one.body.blocks("rule")
+    return [found for rule in rules for found in rule.blocks("apply_server_side_encryption_by_default")]
+
+
+def only_over_tls(plan: Planned, bucket: Resource) -> bool:
+    """Return whether the bucket's policy denies what does not come over TLS. Raises Undecided."""
+    policies = attached(plan, bucket, "aws_s3_bucket_policy", "bucket")
+    texts = [text for policy in policies if (text := policy.body.text("policy")) is not None]
+    return any(statements.denies_plain_text(text) for text in texts)
+
+
+def lifecycle_rules(plan: Planned, bucket: Resource) -> Iterator[Block]:
+    """Yield the enabled lifecycle rules of a bucket. Raises Undecided."""
+    for one in attached(plan, bucket, "aws_s3_bucket_lifecycle_configuration", "bucket"):
+        for rule in one.body.blocks("rule"):
+            if rule.text("status") == "Enabled":
+                yield rule
+    for rule in bucket.body.blocks("lifecycle_rule"):
+        if rule.flag("enabled"):
+            yield rule
+
+
+def expiry_days(rule: Block) -> float | None:
+    """Return after how many days a rule lets current objects expire; 0 at a date, None where it does not. Raises Undecided."""
+    expiration = rule.block("expiration")
+    if expiration is None:
+        return None
+    if expiration.text("date") is not None:
+        return 0
+    return expiration.number("days") or None
+
+
+def filtered_by(rule: Block) -> tuple[str, dict[str, str | None]]:
+    """Return the prefix and the tags of the objects that a rule is for. Raises Undecided."""
+    prefix, tags = rule.text("prefix") or "", {**rule.mapping("tags")}
+    for one in rule.blocks("filter"):
+        prefix = one.text("prefix") or prefix
+        for tag in one.blocks("tag"):
+            tags[tag.text("key") or ""] = tag.text("value")
+        for both in one.blocks("and"):
+            prefix = both.text("prefix") or prefix
+            tags |= both.mapping("tags")
+    return prefix, tags
+
+
+def without_tls(case: Case) -> Iterable[Fault]:
+    """Yield the fault of a bucket that takes what does not come over TLS."""
+    if not only_over_tls(case.plan, case.resource):
+        yield Fault(
+            found="its policy does not deny what comes without TLS",
+            wanted="a Deny of s3:* for everybody with aws:SecureTransport = false",
+            change="Add the statement to the bucket's policy.",
+        )
+
+
+def _is(resource: Resource, role: str, name: re.Pattern[str]) -> bool:
+    found = resource.tags().get(_ROLE)
+    if found is not None:
+        return found.startswith(role.removesuffix("s"))
+    names = (resource.body.known("bucket"), resource.body.known("name"), resource.body.known("bucket_prefix"))
+    return any(text is not None and name.search(text) for text in names) or (
+        not any(names) and bool(name.search(resource.name) or resource.name == role)
+    )

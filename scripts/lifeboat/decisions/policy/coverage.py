@@ -1,0 +1,238 @@
+"""Which policy or selection takes copies of a resource: by reference, ARN, tags, and conditions, as AWS reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lifeboat.decisions.policy import arns
+from lifeboat.decisions.policy.joins import apart, attached, pointed_at, same_instance
+from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Resource, Undecided
+
+# What AWS Backup calls the types that it copies.
+BACKUP_TYPES = {
+    "aws_db_instance": "RDS",
+    "aws_rds_cluster": "Aurora",
+    "aws_docdb_cluster": "DocumentDB",
+    "aws_neptune_cluster": "Neptune",
+    "aws_ebs_volume": "EBS",
+    "aws_instance": "EC2",
+    "aws_efs_file_system": "EFS",
+    "aws_dynamodb_table": "DynamoDB",
+    "aws_s3_bucket": "S3",
+}
+_DATA_TAG = "lifeboat:data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """What takes copies of one resource, and why more may do so that nobody can name yet."""
+
+    selections: tuple[Resource, ...] = ()
+    policies: tuple[Resource, ...] = ()
+    doubt: Undecided | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether something surely takes copies."""
+        return bool(self.selections or self.policies)
+
+
+def coverage(plan: Planned, resource: Resource) -> Coverage:
+    """Return what takes copies of a resource; a volume has part in the copies of the instance that it is attached to."""
+    key = ("coverage", resource.address)
+    if key not in plan.worked_out:
+        own = _own(plan, resource)
+        holders = [_own(plan, instance) for instance in _instances_of(plan, resource)]
+        plan.worked_out[key] = Coverage(
+            selections=tuple({one.address: one for c in (own, *holders) for one in c.selections}.values()),
+            policies=tuple({one.address: one for c in (own, *holders) for one in c.policies}.values()),
+            doubt=next((c.doubt for c in (own, *holders) if c.doubt), None),
+        )
+    found: Coverage = plan.worked_out[key]
+    return found
+
+
+def stateful(plan: Planned) -> list[Resource]:
+    """Return every resource that a policy or selection could take copies of."""
+    return plan.of(*BACKUP_TYPES)
+
+
+def without_data(resource: Resource) -> bool:
+    """Return whether a resource says of itself that it holds nothing to be copied, by its tag lifeboat:data = false."""
+    return resource.tags().get(_DATA_TAG) == "false"
+
+
+def with_data(resource: Resource) -> bool:
+    """Return whether a resource says of itself that it holds data, by its tag lifeboat:data = true."""
+    return resource.tags().get(_DATA_TAG) == "true"
+
+
+def plans_of(plan: Planned, selection: Resource) -> list[Resource]:
+    """Return the backup plan that a selection belongs to, where it is in this plan."""
+    return pointed_at(plan, selection.body, "plan_id", "aws_backup_plan")
+
+
+def selections_of(plan: Planned, backup_plan: Resource) -> list[Resource]:
+    """Return the selections of a backup plan."""
+    key = ("selections",)
+    if key not in plan.worked_out:
+        found: dict[str, list[Resource]] = {}
+        for selection in plan.of("aws_backup_selection"):
+            for one in plans_of(plan, selection):
+                found.setdefault(one.address, []).append(selection)
+        plan.worked_out[key] = found
+    known: list[Resource] = plan.worked_out[key].get(backup_plan.address, [])
+    return known
+
+
+def covered_by(plan: Planned, policy: Resource) -> list[Resource]:
+    """Return the resources of this plan that a backup plan, a selection or a lifecycle policy takes copies of."""
+    mine = {policy.address, *(one.address for one in selections_of(plan, policy))}
+    key = ("covered",)
+    if key not in plan.worked_out:
+        found: dict[str, list[Resource]] = {}
+        for resource in stateful(plan):
+            has = coverage(plan, resource)
+            for one in (*has.selections, *has.policies):
+                found.setdefault(one.address, []).append(resource)
+        plan.worked_out[key] = found
+    return list(
+        {one.address: one for address in sorted(mine) for one in plan.worked_out[key].get(address, ())}.values()
+    )
+
+
+# -- one resource ------------------------------------------------------------------------------------------------------
+
+
+def _own(plan: Planned, resource: Resource) -> Coverage:
+    selections: list[Resource] = []
+    policies: list[Resource] = []
+    doubts: list[Undecided] = []
+    for found, candidates, takes in (
+        (selections, plan.of("aws_backup_selection"), _selects),
+        (policies, plan.of("aws_dlm_lifecycle_policy"), _targets),
+    ):
+        for one in candidates:
+            if apart(one, resource):
+                continue
+            try:
+                if takes(plan, one, resource):
+                    found.append(one)
+            except Undecided as cannot:
+                doubts.append(cannot)
+    return Coverage(selections=tuple(selections), policies=tuple(policies), doubt=doubts[0] if doubts else None)
+
+
+def _instances_of(plan: Planned, resource: Resource) -> list[Resource]:
+    if resource.type != "aws_ebs_volume":
+        return []
+    attachments = attached(plan, resource, "aws_volume_attachment", "volume_id")
+    return [one for link in attachments for one in pointed_at(plan, link.body, "instance_id", "aws_instance")]
+
+
+def _selects(plan: Planned, selection: Resource, resource: Resource) -> bool:
+    """Return whether a selection of AWS Backup takes a resource.
+
+    ARNs: any of them. selection_tag: any of them. condition: all of them. Where more than one kind is given, all kinds must
+    agree; that is what AWS documents for conditions, and the careful reading for tags. Where none is, AWS Backup takes all that
+    the account has opted in (API reference, BackupSelection).
+    """
+    body = selection.body
+    if any(pattern is not None and arns.matches(pattern, resource) for pattern in body.texts("not_resources")):
+        return False
+    tags, conditions = body.blocks("selection_tag"), body.blocks("condition")
+    named = _named(plan, selection, resource)
+    if named is False:
+        return False
+    tagged = not tags or _has_any(resource, [(one.text("key"), one.text("value")) for one in tags])
+    return tagged and all(_meets(resource, one) for one in conditions)
+
+
+def _named(plan: Planned, selection: Resource, resource: Resource) -> bool | None:
+    """Return whether a selection names a resource by ARN or reference; None where it names nothing at all."""
+    body = selection.body
+    origin = body.origin("resources")
+    referred = resource.block in origin.blocks and same_instance(plan, selection, resource)
+    if body.awaited("resources"):
+        patterns: list[str | None] = [None]
+    else:
+        patterns = body.texts("resources")
+    if not patterns:
+        return None
+    if any(pattern is not None and arns.matches(pattern, resource) for pattern in patterns):
+        return True
+    if None not in patterns:
+        return False
+    if referred:
+        return True
+    if origin.lost:
+        raise Awaited(f"{selection.address}: which resources it names is known only after the apply")
+    return False
+
+
+def _meets(resource: Resource, condition: Block) -> bool:
+    for name, wanted, like in (
+        ("string_equals", True, False),
+        ("string_like", True, True),
+        ("string_not_equals", False, False),
+        ("string_not_like", False, True),
+    ):
+        for one in condition.blocks(name):
+            key = (one.text("key") or "").removeprefix("aws:ResourceTag/")
+            if _has(resource, key, one.text("value"), like=like) is not wanted:
+                return False
+    return True
+
+
+def _targets(plan: Planned, policy: Resource, resource: Resource) -> bool:
+    """Return whether a policy of DLM takes a resource: one with any of its tags (DLM user guide, "Target resource tags")."""
+    kind = {"aws_ebs_volume": "VOLUME", "aws_instance": "INSTANCE"}.get(resource.type)
+    if kind is None:
+        return False
+    default = policy.body.text("default_policy")
+    if default is not None:
+        return default in (kind, "VOLUME")  # of an instance it takes the volumes
+    details = policy.body.block("policy_details")
+    if details is None or details.text("policy_type") == "EVENT_BASED_POLICY":
+        return False
+    types = details.texts("resource_types") or [details.text("resource_type")]
+    targets = details.mapping("target_tags")
+    if kind in types:
+        return _has_any(resource, targets.items())
+    if kind == "INSTANCE" and "VOLUME" in types:
+        return any(_tags_of_root_volume(resource).get(key, "\0") == value for key, value in targets.items())
+    return False
+
+
+def _tags_of_root_volume(instance: Resource) -> dict[str, str | None]:
+    root = instance.body.block("root_block_device")
+    return {**instance.body.mapping("volume_tags"), **(root.mapping("tags") if root is not None else {})}
+
+
+def _has(resource: Resource, key: str | None, value: str | None, *, like: bool) -> bool:
+    """Return whether a resource has a tag. Raises Undecided where its tags or those of its provider are not known."""
+    tags = resource.tags()
+    if key not in tags:
+        if not resource.all_tags_known:
+            raise Undecided(f"{resource.address}: the tags of its provider are not in the plan")
+        return False
+    found = tags[key]
+    if found is None or value is None:
+        raise Awaited(f"{resource.address}: its tag {key} is known only after the apply")
+    return fnmatchcase(found, value) if like else found == value
+
+
+def _has_any(resource: Resource, tags: Iterable[tuple[str | None, str | None]]) -> bool:
+    """Return whether a resource has one of these tags; what cannot be told counts only where it has none of the others."""
+    doubt: Undecided | None = None
+    for key, value in tags:
+        try:
+            if _has(resource, key, value, like=False):
+                return True
+        except Undecided as cannot:
+            doubt = cannot
+    if doubt is not None:
+        raise doubt
+    return False

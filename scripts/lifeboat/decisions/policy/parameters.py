@@ -1,0 +1,71 @@
+"""What plans are measured by: the objectives among the plan's own variables, and defaults where it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from lifeboat.errors import ScanNotValid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The measures of the rules. `sources` says of each whether a variable of the plan or a default gave it.
+
+    The defaults: 24 h are the RPO of this project; 7 days of retention are FSBP RDS.11; 90 days between restore tests are
+    a quarter; 30 days are the longest deletion window of KMS.
+    """
+
+    rpo: timedelta = timedelta(hours=24)
+    min_retention: timedelta = timedelta(days=7)  # of a database's automated backups
+    min_backup: timedelta = timedelta(days=7)  # of recovery points and snapshots
+    min_dump: timedelta = timedelta(days=30)
+    state_keep: timedelta = timedelta(days=90)  # of superseded versions of the Terraform state
+    drill: timedelta = timedelta(days=90)  # between two restore tests
+    key_window: timedelta = timedelta(days=30)  # in which the deletion of a key can be taken back
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+# Parameter, the variables that may hold it (the first that does counts), and its unit. `a.b` is attribute b of variable a.
+_FROM: tuple[tuple[str, tuple[str, ...], timedelta], ...] = (
+    ("rpo", ("objectives.rpo_hours", "rpo_hours"), timedelta(hours=1)),
+    ("min_retention", ("policy.min_retention_days", "min_retention_days"), timedelta(days=1)),
+    ("min_backup", ("policy.min_backup_days", "min_backup_days"), timedelta(days=1)),
+    ("min_dump", ("policy.min_dump_days", "min_dump_days"), timedelta(days=1)),
+    ("state_keep", ("policy.state_keep_days", "state_keep_days"), timedelta(days=1)),
+    ("drill", ("policy.drill_days", "drill_days"), timedelta(days=1)),
+    ("key_window", ("policy.key_window_days", "key_window_days"), timedelta(days=1)),
+)
+
+
+def of(variables: Mapping[str, Any]) -> Parameters:
+    """Return the measures for a plan with these variables. Raises ScanNotValid where one of them is no length of time."""
+    found: dict[str, timedelta] = {}
+    sources: list[tuple[str, str]] = []
+    for parameter, places, unit in _FROM:
+        place = next((place for place in places if _at(variables, place) is not None), None)
+        if place is not None:
+            found[parameter] = _length(_at(variables, place), place, unit)
+        sources.append((parameter, "default" if place is None else f"var.{place}"))
+    return Parameters(**found, sources=tuple(sources))
+
+
+def _at(variables: Mapping[str, Any], place: str) -> Any:
+    name, _, attribute = place.partition(".")
+    value = variables.get(name)
+    if not attribute:
+        return value
+    return value.get(attribute) if isinstance(value, Mapping) else None
+
+
+def _length(value: Any, place: str, unit: timedelta) -> timedelta:
+    try:
+        number = float(value)
+        length = unit * number
+    except (TypeError, ValueError, OverflowError):
+        raise ScanNotValid(f"var.{place} of the plan is no number, so nothing can be measured by it") from None
+    if length <= timedelta():
+        raise ScanNotValid(f"var.{place} of the plan is {value}; it must be above 0")
+    return length

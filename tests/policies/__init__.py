@@ -1,0 +1,1 @@
+"""The rules of disaster recovery on plans in the shape that Terraform writes."""

@@ -1,0 +1,152 @@
+"""Cases of the rules on alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.policies.cases.case import absent, bad, clean, undecided
+from tests.policies.plans import COMPUTED, PlanFile, later
+
+_TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
+_SILENT = "the alarm has no alarm_actions: it turns red and tells nobody"
+
+
+def alarm(name: str = "database-stale", kind: str = "database", **over: Any) -> dict[str, Any]:
+    """Return a freshness alarm."""
+    return {
+        "alarm_name": name,
+        "namespace": "Lifeboat",
+        "metric_name": "BackupAgeHours",
+        "dimensions": {"Kind": kind, "Name": "app"},
+        "comparison_operator": "GreaterThanThreshold",
+        "threshold": 24,
+        "period": 3600,
+        "evaluation_periods": 3,
+        "treat_missing_data": "breaching",
+        "actions_enabled": True,
+        "alarm_actions": [_TOPIC],
+        **over,
+    }
+
+
+def _one(**over: Any) -> PlanFile:
+    return PlanFile().add("aws_cloudwatch_metric_alarm.this", alarm(**over))
+
+
+def _rpo(hours: float, **over: Any) -> PlanFile:
+    found = _one(**over)
+    found.variables["objectives"] = {"rpo_hours": hours}
+    return found
+
+
+def _watched(*kinds: str) -> PlanFile:
+    """Return a plan with each source of copies, and alarms of some kinds."""
+    found = (
+        PlanFile()
+        .add("aws_db_instance.this", {"identifier": "app"})
+        .add("aws_backup_plan.this", {"name": "p"})
+        .add("aws_s3_bucket.dumps", {"bucket": "app-dumps"})
+        .add("aws_dlm_lifecycle_policy.daily", {"policy_details": [{"policy_type": "EBS_SNAPSHOT_MANAGEMENT"}]})
+    )
+    for kind in kinds:
+        found.add("aws_cloudwatch_metric_alarm.this", alarm(f"{kind}-stale", kind), key=kind)
+    return found
+
+
+def _composite(rule: Any) -> PlanFile:
+    return _one(alarm_actions=[]).add(
+        "aws_cloudwatch_composite_alarm.all", {"alarm_name": "all", "alarm_rule": rule, "alarm_actions": [_TOPIC]}
+    )
+
+
+def _topic(*, subscribed: bool) -> PlanFile:
+    found = _one(alarm_actions=later("aws_sns_topic.alarms.arn")).add("aws_sns_topic.alarms", {"name": "alarms"})
+    if subscribed:
+        found.add("aws_sns_topic_subscription.mail", {"topic_arn": later("aws_sns_topic.alarms.arn")})
+    return found
+
+
+def _unwatched(what: str) -> str:
+    return f"no alarm rings when the copies of {what} grow old"
+
+
+_ALL = ("database", "vault", "dumps", "instance-volume")
+CASES = (
+    clean("LB_ALARM_1", "a topic by its ARN", _one()),
+    clean("LB_ALARM_1", "a topic of the same plan", _topic(subscribed=True)),
+    clean("LB_ALARM_1", "a list with one that is known later", _one(alarm_actions=[later("aws_sns_topic.alarms.arn")])),
+    bad("LB_ALARM_1", "none", _one(alarm_actions=[]), _SILENT),
+    bad("LB_ALARM_1", "not said", _one(alarm_actions=None), _SILENT),
+    bad("LB_ALARM_1", "not said, of an argument that the provider fills in", _one(alarm_actions=COMPUTED), _SILENT),
+    bad("LB_ALARM_1", "switched off", _one(actions_enabled=False), "actions_enabled is false"),
+    undecided(
+        "LB_ALARM_1",
+        "actions that a local hides",
+        _one(alarm_actions=later("local.topics")),
+        "aws_cloudwatch_metric_alarm.this: its alarm_actions are known only after the apply",
+    ),
+    clean("LB_ALARM_1", "a part of a composite alarm", _composite('ALARM("database-stale") OR ALARM(other)')),
+    clean("LB_ALARM_1", "a part by reference", _composite(later("aws_cloudwatch_metric_alarm.this.alarm_name"))),
+    bad("LB_ALARM_1", "a composite alarm of others", _composite('ALARM("database-stale-2")'), _SILENT),
+    absent("LB_ALARM_1", "no alarm", PlanFile().add("aws_vpc.this")),
+    clean("LB_ALARM_2", "the RPO", _one()),
+    bad("LB_ALARM_2", "an hour over it", _one(threshold=25), "it rings when the newest copy is older than 25 hours"),
+    clean("LB_ALARM_2", "a shorter RPO", _rpo(6, threshold=6)),
+    bad(
+        "LB_ALARM_2", "over a shorter RPO", _rpo(6, threshold=7), "it rings when the newest copy is older than 7 hours"
+    ),
+    clean("LB_ALARM_2", "in seconds", _one(metric_name="DumpAgeSeconds", threshold=86400)),
+    bad(
+        "LB_ALARM_2",
+        "a second over it",
+        _one(metric_name="DumpAgeSeconds", threshold=86401),
+        "it rings when the newest copy is older than 86401 seconds",
+    ),
+    clean("LB_ALARM_2", "an image, which is made monthly", _one(kind="image", threshold=800)),
+    bad(
+        "LB_ALARM_2",
+        "quiet without data",
+        _one(treat_missing_data="notBreaching"),
+        "treat_missing_data is notBreaching",
+    ),
+    bad("LB_ALARM_2", "AWS's own", _one(treat_missing_data=None), "treat_missing_data is missing"),
+    bad(
+        "LB_ALARM_2",
+        "the wrong way round",
+        _one(comparison_operator="LessThanThreshold"),
+        "it rings when LessThanThreshold",
+    ),
+    absent("LB_ALARM_2", "another metric", _one(metric_name="CPUUtilization")),
+    clean("LB_ALARM_3", "each", _watched(*_ALL)),
+    bad(
+        "LB_ALARM_3",
+        "none",
+        _watched(),
+        *(_unwatched(f"the {what}") for what in ("database", "volumes", "vaults", "dumps")),
+    ),
+    bad("LB_ALARM_3", "not the dumps", _watched("database", "vault", "instance-volume"), _unwatched("the dumps")),
+    bad("LB_ALARM_3", "not the volumes", _watched("database", "vault", "dumps"), _unwatched("the volumes")),
+    bad(
+        "LB_ALARM_3",
+        "an alarm on another metric",
+        PlanFile()
+        .add("aws_db_instance.this", {"identifier": "app"})
+        .add("aws_cloudwatch_metric_alarm.this", alarm(metric_name="CPUUtilization")),
+        _unwatched("the database"),
+    ),
+    absent("LB_ALARM_3", "no copies", PlanFile().add("aws_vpc.this")),
+    clean("LB_ALARM_4", "seven days of hours", _one(period=3600, evaluation_periods=168)),
+    bad("LB_ALARM_4", "an hour more", _one(period=3600, evaluation_periods=169), "it looks at 169 periods of 1 hour"),
+    clean("LB_ALARM_4", "a day of minutes", _one(period=60, evaluation_periods=1440)),
+    bad(
+        "LB_ALARM_4", "a minute more", _one(period=60, evaluation_periods=1441), "it looks at 1441 periods of 1 minute"
+    ),
+    clean("LB_ALARM_4", "a topic with a subscriber", _topic(subscribed=True)),
+    bad(
+        "LB_ALARM_4",
+        "a topic without one",
+        _topic(subscribed=False),
+        "alarms go to this topic, and nobody subscribes to it",
+    ),
+    absent("LB_ALARM_4", "a topic of no alarm", PlanFile().add("aws_sns_topic.orders", {"name": "orders"})),
+)

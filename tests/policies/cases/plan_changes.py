@@ -1,0 +1,57 @@
+"""Cases of the rules on the plan itself."""
+
+from __future__ import annotations
+
+from tests.policies.cases.case import absent, bad, clean, undecided
+from tests.policies.plans import PlanFile
+
+
+def _changed(kind: str, *actions: str) -> PlanFile:
+    return PlanFile().add("aws_vpc.this").add(f"{kind}.this", {"name": "x"}, actions=actions)
+
+
+CASES = (
+    clean("LB_TF_1", "passing", PlanFile().add("aws_vpc.this").check("check", "check.health", "pass")),
+    clean(
+        "LB_TF_1",
+        "a condition that the apply will ask",
+        PlanFile().add("aws_vpc.this").check("resource", "aws_vpc.this", "unknown"),
+    ),
+    bad(
+        "LB_TF_1",
+        "failing",
+        PlanFile().add("aws_vpc.this").check("check", "check.health", "fail", "no backup for 3 days"),
+        "the check fails: no backup for 3 days",
+    ),
+    bad(
+        "LB_TF_1",
+        "an error",
+        PlanFile().add("aws_vpc.this").check("check", "check.health", "error"),
+        "the check fails: Terraform says no more",
+    ),
+    undecided(
+        "LB_TF_1",
+        "a check of what is made in the same apply",
+        PlanFile().add("aws_vpc.this").check("check", "check.health", "unknown"),
+        "check.health: whether the check passes is known only after the apply",
+    ),
+    absent("LB_TF_1", "no check", PlanFile().add("aws_vpc.this")),
+    clean("LB_TF_2", "made", _changed("aws_backup_vault", "create")),
+    clean("LB_TF_2", "changed", _changed("aws_backup_vault", "update")),
+    clean("LB_TF_2", "as it is", _changed("aws_backup_vault", "no-op")),
+    clean("LB_TF_2", "forgotten", _changed("aws_backup_vault", "forget")),
+    bad("LB_TF_2", "deleted", _changed("aws_backup_vault", "delete"), "the plan deletes it: it holds recovery points"),
+    bad(
+        "LB_TF_2",
+        "replaced",
+        _changed("aws_db_instance", "delete", "create"),
+        "the plan replaces it: it is the database",
+    ),
+    bad(
+        "LB_TF_2",
+        "replaced, the new one first",
+        _changed("aws_kms_key", "create", "delete"),
+        "the plan replaces it: what it encrypted can never be read again",
+    ),
+    clean("LB_TF_2", "an instance, as in every recovery", _changed("aws_instance", "delete", "create")),
+)

@@ -1,0 +1,284 @@
+"""What is no whole plan is refused before anything is judged; what is one is read to the last module."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from lifeboat.decisions.policy import judging, reading
+from lifeboat.decisions.policy.planned import Planned, Undecided
+from lifeboat.decisions.policy.rule import Standing, Verdict
+from lifeboat.errors import ScanNotValid
+
+from tests.policies.plans import COMPUTED, HERE, THERE, PlanFile, later
+
+
+def _plan(**over: Any) -> bytes:
+    return PlanFile().add("aws_db_instance.this", {"identifier": "app"}).text(**over)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "this is not JSON (line 1)"),
+        (b'{"a":\n', "this is not JSON (line 2)"),
+        (b"\xff\xff\xff", "this is not JSON"),
+        (b"PK\x03\x04rest", "this is a saved plan, not its JSON"),
+        (b"[" * 100_000, "this is not JSON"),
+        (b"[]", "this is JSON and no plan"),
+        (b"{}", "this is JSON and no plan"),
+        (b'{"format_version": "1.0", "values": {}}', "this is a state, not a plan"),
+        (_plan(format_version="2.0"), "the plan has the unknown format version '2.0'; 1.x is known"),
+        (_plan(format_version=None), "the plan has the unknown format version None; 1.x is known"),
+        (_plan(errored=True), "Terraform failed while it made this plan, so it is not whole"),
+        (
+            PlanFile().text(),
+            "the plan is empty: it has no resource at all, so nothing was judged",
+        ),
+        (
+            _plan(resource_changes=[{"mode": "managed"}]),
+            "this is not a plan as Terraform writes it: KeyError while it was read",
+        ),
+        (_plan(planned_values=[]), "this is not a plan as Terraform writes it: AttributeError while it was read"),
+    ],
+)
+def test_what_is_no_whole_plan_is_refused(text: bytes, said: str) -> None:
+    with pytest.raises(ScanNotValid) as refused:
+        reading.read(text)
+
+    assert refused.value.summary == said
+    assert refused.value.exit_status == 2
+    assert refused.value.hint
+
+
+def test_a_plan_without_its_configuration_is_refused() -> None:
+    document = json.loads(_plan())
+    del document["configuration"]
+
+    with pytest.raises(ScanNotValid, match="no configuration"):
+        reading.from_document(document)
+
+
+def test_what_is_not_json_is_not_repeated() -> None:
+    with pytest.raises(ScanNotValid) as refused:
+        reading.read(b'{"password": "hunter2"')
+
+    assert "hunter2" not in f"{refused.value.summary} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("rpo", ["soon", 0, -1, [], "1e400"])
+def test_an_objective_that_is_no_length_of_time_is_refused(rpo: object) -> None:
+    plan = PlanFile(variables={"objectives": {"rpo_hours": rpo}}).add("aws_vpc.this")
+
+    with pytest.raises(ScanNotValid, match=r"var\.objectives\.rpo_hours"):
+        judging.scanned(reading.read(plan.text()))
+
+
+def test_a_plan_that_leaves_something_out_is_not_valid() -> None:
+    scan = judging.scanned(reading.read(_plan(complete=False)))
+
+    assert scan.not_valid[0].startswith("the plan is not complete")
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def _bucket(**values: Any) -> Planned:
+    return reading.read(PlanFile().add("aws_s3_bucket.this", values).text())
+
+
+def test_a_value_is_known_not_set_or_known_only_later() -> None:
+    body = _bucket(bucket="b", force_destroy=None, region=COMPUTED, policy=later("aws_kms_key.k.arn")).resources[0].body
+
+    assert body.text("bucket") == "b"
+    assert body.flag("force_destroy") is None
+    assert body.text("region") is None
+    assert body.text("never_heard_of") is None
+    with pytest.raises(Undecided, match=r"aws_s3_bucket\.this: policy is known only after the apply"):
+        body.text("policy")
+    assert [body.written(name) for name in ("bucket", "force_destroy", "region", "policy")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("number", "many"), ("text", 3), ("flag", "maybe"), ("size", "x"), ("mapping", [])]
+)
+def test_a_value_of_another_form_is_not_guessed(kind: str, value: object) -> None:
+    body = _bucket(x=value).resources[0].body
+
+    with pytest.raises(Undecided):
+        getattr(body, kind)("x")
+
+
+def test_a_resource_is_in_the_region_of_its_provider_or_of_its_arn() -> None:
+    plan = (
+        PlanFile()
+        .add("aws_vpc.here")
+        .add("aws_vpc.there", region=THERE)
+        .add("aws_vpc.nobody_says", region=None)
+        .add("aws_vpc.made", {"arn": "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"})
+    )
+
+    regions = {one.name: one.region for one in reading.read(plan.text()).resources}
+
+    assert regions == {"here": HERE, "there": THERE, "nobody_says": None, "made": "us-east-1"}
+
+
+# -- modules -----------------------------------------------------------------------------------------------------------
+
+
+def _in_modules() -> dict[str, Any]:
+    """Return a plan whose selection, in one module, names the database of another through outputs, variables and each.value."""
+
+    def written(kind: str, expressions: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {
+            "mode": "managed",
+            "type": kind,
+            "name": "this",
+            "provider_config_key": "aws",
+            "expressions": expressions,
+            **more,
+        }
+
+    def planned(address: str, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {"address": address, "mode": "managed", "type": kind, "name": "this", "index": "g.1", "values": values}
+
+    database = 'module.data["a.b"].aws_db_instance.this["g.1"]'
+    selection = 'module.backup.aws_backup_selection.this["g.1"]'
+    return PlanFile().document(
+        planned_values={
+            "root_module": {
+                "child_modules": [
+                    {
+                        "address": 'module.data["a.b"]',
+                        "resources": [planned(database, "aws_db_instance", {"identifier": "app"})],
+                    },
+                    {"address": "module.backup", "resources": [planned(selection, "aws_backup_selection", {})]},
+                ]
+            }
+        },
+        resource_changes=[
+            {
+                "address": selection,
+                "mode": "managed",
+                "type": "aws_backup_selection",
+                "change": {"actions": ["create"], "before": None, "after": {}, "after_unknown": {"resources": True}},
+            }
+        ],
+        configuration={
+            "provider_config": {"aws": {"expressions": {"region": {"references": ["var.region"]}}}},
+            "root_module": {
+                "module_calls": {
+                    "data": {
+                        "module": {
+                            "outputs": {
+                                "arns": {"expression": {"references": ["aws_db_instance.this"]}},
+                                "other": {"expression": {"references": ["aws_vpc.this"]}},
+                            },
+                            "resources": [written("aws_db_instance", {"identifier": {"constant_value": "app"}})],
+                        }
+                    },
+                    "backup": {
+                        "expressions": {"arns": {"references": ["module.data.arns", "module.data"]}},
+                        "module": {
+                            "resources": [
+                                written(
+                                    "aws_backup_selection",
+                                    {"resources": {"references": ["each.value"]}},
+                                    for_each_expression={"references": ["var.arns"]},
+                                )
+                            ]
+                        },
+                    },
+                }
+            },
+        },
+        variables={"region": {"value": THERE}},
+    )
+
+
+def test_a_value_is_traced_through_modules() -> None:
+    plan = reading.from_document(_in_modules())
+
+    origin = plan.of("aws_backup_selection")[0].body.origin("resources")
+
+    assert (sorted(origin.blocks), origin.lost) == (["module.data.aws_db_instance.this"], False)
+    assert [one.address for one in plan.named(origin.blocks)] == ['module.data["a.b"].aws_db_instance.this["g.1"]']
+    assert {one.region for one in plan.resources} == {THERE}
+
+
+def test_what_a_trace_finds_counts_as_covered() -> None:
+    scan = judging.scanned(reading.from_document(_in_modules()))
+
+    assert {one.rule.id: one.verdict for one in scan.outcomes}["LB_COV_1"] is Verdict.CLEAN
+
+
+def test_a_trace_ends_at_a_local() -> None:
+    document = _in_modules()
+    call = document["configuration"]["root_module"]["module_calls"]["backup"]
+    call["expressions"] = {"arns": {"references": ["local.arns"]}}
+
+    scan = judging.scanned(reading.from_document(document))
+
+    ended = {one.rule.id: one for one in scan.outcomes}["LB_COV_1"]
+    assert ended.verdict is Verdict.UNDECIDED
+    assert scan.not_valid
+
+
+def test_a_configuration_that_goes_round_in_circles_ends() -> None:
+    document = _in_modules()
+    calls = document["configuration"]["root_module"]["module_calls"]
+    calls["backup"]["expressions"] = {"arns": {"references": ["module.backup.arns"]}}
+    calls["backup"]["module"]["outputs"] = {"arns": {"expression": {"references": ["var.arns"]}}}
+
+    plan = reading.from_document(document)
+
+    assert plan.of("aws_backup_selection")[0].body.origin("resources").blocks == frozenset()
+
+
+# -- what only the first apply tells -----------------------------------------------------------------------------------
+
+
+def _first() -> Planned:
+    plan = (
+        PlanFile()
+        .add("aws_backup_vault.main", {"name": "main"})
+        .add("aws_backup_vault_policy.main", {"backup_vault_name": "main", "policy": later("aws_iam_role.glass.arn")})
+    )
+    return reading.read(plan.text())
+
+
+def test_what_only_the_apply_tells_makes_a_scan_not_valid() -> None:
+    scan = judging.scanned(_first())
+
+    assert scan.put_off == ()
+    assert scan.not_valid == (
+        "LB_VAULT_2 on aws_backup_vault.main: aws_backup_vault_policy.main: policy is known only after the apply",
+    )
+
+
+def test_of_what_is_only_to_be_built_it_is_put_off_and_said() -> None:
+    scan = judging.scanned(_first(), standing=Standing.TO_BUILD)
+
+    assert scan.not_valid == ()
+    assert scan.put_off == (
+        "LB_VAULT_2 on aws_backup_vault.main: aws_backup_vault_policy.main: policy is known only after the apply",
+    )
+    assert {one.rule.id: one.verdict for one in scan.outcomes}["LB_VAULT_2"] is Verdict.UNDECIDED
+
+
+def test_of_what_stands_nothing_is_put_off() -> None:
+    plan = (
+        PlanFile()
+        .add("aws_backup_vault.main", {"name": "main"}, actions=["no-op"])
+        .add("aws_backup_vault_policy.main", {"backup_vault_name": "main", "policy": later("aws_iam_role.glass.arn")})
+    )
+
+    scan = judging.scanned(reading.read(plan.text()), standing=Standing.TO_BUILD)
+
+    assert len(scan.not_valid) == 1

@@ -1,0 +1,185 @@
+"""`lifeboat scan` and `lifeboat policy` as programs: exit statuses, what is printed where, and nothing secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from lifeboat.decisions.policy.registry import RULES
+
+from tests.policies.cases.databases import database
+from tests.policies.cases.protection import volume, with_policy
+from tests.policies.plans import PlanFile, known, later
+from tests.rehearsal import CLEAN, ROOT, passed
+
+Done = subprocess.CompletedProcess[str]
+_SECRET = "hunter2-canary"
+
+
+def lifeboat(*arguments: str, given: bytes | None = None) -> Done:
+    """Run lifeboat where there is no checkout."""
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
+    done = subprocess.run(
+        ["lifeboat", *arguments],
+        cwd="/",
+        env={**CLEAN, "PATH": path},
+        input=given,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    return Done(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _good() -> PlanFile:
+    """Return a plan with findings of medium severity at most."""
+    return with_policy(volume(), schedule=[{"create_rule": [{"interval": 24}], "copy_tags": True}]).add(
+        "aws_cloudwatch_metric_alarm.volumes",
+        {
+            "alarm_name": "volume-stale",
+            "metric_name": "SnapshotAgeHours",
+            "comparison_operator": "GreaterThanThreshold",
+            "threshold": 24,
+            "treat_missing_data": "breaching",
+            "alarm_actions": ["arn:aws:sns:eu-west-1:123456789012:alarms"],
+        },
+    )
+
+
+def _file(folder: Path, plan: PlanFile) -> str:
+    path = folder / "plan.json"
+    path.write_bytes(plan.text())
+    return str(path)
+
+
+def test_a_plan_without_grave_findings_passes(tmp_path: Path) -> None:
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, _good()), "--native"))
+
+    assert "│ medium " in done.stdout
+    assert "│ LB_DLM_2 │" in done.stdout
+    assert f"passed: {len(RULES)} rules on 3 resources: 1 with findings" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_grave_finding_fails_and_says_what_why_and_what_to_change(tmp_path: Path) -> None:
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, database(backup_retention_period=1))), 1)
+
+    assert "automated backups are kept for 1 days" in done.stdout
+    assert "at least 7 days" in done.stdout
+    rule = next(rule for rule in RULES if rule.id == "LB_RDS_1")
+    assert f"LB_RDS_1: {rule.why} {rule.change}" in done.stdout
+    assert "failed: " in done.stdout
+
+
+def test_a_scan_as_json() -> None:
+    done = passed(lifeboat("scan", "--plan", "-", "-o", "json", given=database(backup_retention_period=1).text()), 1)
+
+    found = json.loads(done.stdout)
+    first = next(one for one in found["findings"] if one["rule"] == "LB_RDS_1")
+    assert (found["valid"], found["passed"], found["not_valid"]) == (True, False, [])
+    assert found["parameters"]["rpo"] == {"hours": 24.0, "from": "var.objectives.rpo_hours"}
+    assert found["parameters"]["min_retention"] == {"hours": 168.0, "from": "default"}
+    assert (first["severity"], first["address"]) == ("high", "aws_db_instance.this")
+    assert {"framework": "AWS Foundational Security Best Practices", "name": "RDS.11", "sourced": True} in first[
+        "controls"
+    ]
+    assert [one["id"] for one in found["rules"]] == [rule.id for rule in RULES]
+    assert {one["verdict"] for one in found["rules"]} == {"absent", "clean", "findings"}
+
+
+def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path: Path) -> None:
+    plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)), 2)
+
+    assert "skip_final_snapshot is true" in done.stdout
+    assert "not judged: LB_RDS_1 on aws_db_instance.this" in done.stdout
+    assert "lifeboat scan --first-apply" in done.stdout
+    assert "NOT VALID: " in done.stdout
+
+
+def test_before_the_first_apply_it_is_listed(tmp_path: Path) -> None:
+    plan = (
+        PlanFile()
+        .add("aws_backup_vault.main", {"name": "main"})
+        .add("aws_backup_vault_policy.main", {"backup_vault_name": "main", "policy": later("aws_iam_role.glass.arn")})
+    )
+    plan.add("aws_backup_vault_lock_configuration.main", {"backup_vault_name": "main", "min_retention_days": 7})
+    name = _file(tmp_path, plan)
+
+    passed(lifeboat("scan", "--plan", name), 2)
+    done = passed(lifeboat("scan", "--plan", name, "--first-apply"))
+
+    assert "put off until it is built: LB_VAULT_2 on aws_backup_vault.main" in done.stdout
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_no_value_of_a_variable_or_password_is_printed(tmp_path: Path, output: str) -> None:
+    plan = database(password=known(_SECRET, "var.password"), manage_master_user_password=None)
+    plan.variables |= {"password": _SECRET, "min_retention_days": 15}
+    plan.add("aws_db_instance.literal", {"identifier": "b", "password": _SECRET, "tags": {"x": _SECRET}})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", output), 1)
+
+    assert "LB_SEC_1" in done.stdout
+    assert _SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "error: there is no file"),
+        (b"{}", "error: this is JSON and no plan"),
+        (PlanFile().text(), "error: the plan is empty"),
+        (b'{"password": "hunter2-canary"', "error: this is not JSON"),
+    ],
+)
+def test_what_is_no_plan_is_one_error(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "plan.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    done = passed(lifeboat("scan", "--plan", str(path)), 2)
+
+    assert said in done.stderr
+    assert "next: " in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert "Traceback" not in done.stderr
+    assert _SECRET not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_folder_is_no_plan(tmp_path: Path) -> None:
+    done = passed(lifeboat("scan", "--plan", str(tmp_path)), 2)
+
+    assert "is a folder; the JSON of a plan is wanted" in done.stderr
+
+
+def test_a_scan_wants_a_plan() -> None:
+    assert "--plan" in passed(lifeboat("scan"), 2).stderr
+
+
+def test_every_rule_is_listed() -> None:
+    shown = passed(lifeboat("policy", "list")).stdout
+    found = json.loads(passed(lifeboat("policy", "list", "-o", "json")).stdout)
+
+    assert [rule.id for rule in RULES if rule.id not in shown] == []
+    assert [(one["id"], one["title"]) for one in found] == [(rule.id, rule.title) for rule in RULES]
+
+
+def test_a_rule_is_explained_in_whatever_case_it_is_typed() -> None:
+    done = passed(lifeboat("policy", "explain", "lb_rds_1"))
+
+    rule = next(rule for rule in RULES if rule.id == "LB_RDS_1")
+    for words in (rule.title, rule.why, rule.change, "RDS.11", "REL09-BP03", "high"):
+        assert words in done.stdout
+
+
+def test_a_rule_that_is_not_there_names_the_nearest() -> None:
+    done = passed(lifeboat("policy", "explain", "LB_RSD_1"), 2)
+
+    assert "there is no rule LB_RSD_1" in done.stderr
+    assert "next: lifeboat policy explain LB_RDS_1\n" in done.stderr
