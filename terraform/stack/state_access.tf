@@ -44,22 +44,22 @@ locals {
         Sid      = "FindStates"
         Effect   = "Allow"
         Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource = [local._state_bucket_arn]
+        Resource = [local._state_bucket_arn, local._state_copies_arn]
         Condition = {
-          StringLike = { "s3:prefix" = concat(local._state_keys, [for key in local._state_keys : "${key}.tflock"], ["env:/*", "runs/*"]) }
+          StringLike = { "s3:prefix" = concat(local._state_keys, [for key in local._state_keys : "${key}.tflock"], ["env:/*", "runs/*", local._known_states]) }
         }
       },
       {
         Sid      = "ReadAndWriteStates"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-        Resource = concat([for key in local._state_keys : "${local._state_bucket_arn}/${key}"], ["${local._state_bucket_arn}/runs/*"])
+        Resource = concat([for key in local._state_keys : "${local._state_bucket_arn}/${key}"], ["${local._state_bucket_arn}/runs/*", "${local._state_copies_arn}/${local._known_states}"])
       },
       {
         Sid      = "TakeAndReleaseLocks"
         Effect   = "Allow"
         Action   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-        Resource = [for key in local._state_keys : "${local._state_bucket_arn}/${key}.tflock"]
+        Resource = ["${local._state_bucket_arn}/*.tfstate.tflock"] # short: IAM allows a role 10,240 characters of inline policies
       },
       {
         Sid      = "UseTheLockTable"
@@ -71,40 +71,17 @@ locals {
         Sid      = "UseTheKey"
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+        Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
         Condition = {
           "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
-          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
+          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com", "s3.${var.dr_region}.amazonaws.com"] }
         }
-      },
-      {
-        Sid       = "FindCopiesAndWhatIsKnown"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = [local._state_copies_arn]
-        Condition = { StringLike = { "s3:prefix" = concat(local._state_keys, [local._known_states]) } }
       },
       {
         Sid      = "ReadCopies"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = [for key in local._state_keys : "${local._state_copies_arn}/${key}"]
-      },
-      {
-        Sid      = "RememberSoundStates"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = ["${local._state_copies_arn}/${local._known_states}"]
-      },
-      {
-        Sid      = "UseTheKeyOfTheCopies"
-        Effect   = "Allow"
-        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-        Resource = ["arn:aws:kms:${var.dr_region}:${var.account_id}:key/*"]
-        Condition = {
-          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
-          StringEquals               = { "kms:ViaService" = "s3.${var.dr_region}.amazonaws.com" }
-        }
+        Action   = ["s3:GetObject*"]
+        Resource = ["${local._state_copies_arn}/*.tfstate"]
       },
     ]
   })

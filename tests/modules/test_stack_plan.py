@@ -155,19 +155,6 @@ def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_c
     assert not may("kms:Decrypt", key)
 
 
-def test_the_policies_of_who_restores_fit_into_a_role(staging: dict[str, Any]) -> None:
-    inline = [
-        change["change"]["after"].get("policy")
-        for change in staging["resource_changes"]
-        if change["address"].startswith("module.recovery_roles.aws_iam_role_policy.")
-        and '"restore_operator' in change["address"]
-    ]
-    known = [json.dumps(json.loads(policy), separators=(",", ":")) for policy in inline if policy is not None]
-
-    assert len(known) >= 2
-    assert sum(map(len, known)) <= permissions.INLINE_CHARACTERS
-
-
 def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]) -> None:
     change = production["output_changes"]["recovery"]
     names = set(change["after"]) | set(change["after_unknown"])
