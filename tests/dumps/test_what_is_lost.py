@@ -133,8 +133,8 @@ def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSi
     assert unnamed.fact("copy") is None
     # A preview, in which nothing is written down yet, tells what would be asked.
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.site().journals(), now=unnamed.now)
-    (asked,) = recover_database.asks(replace(unnamed, journal=nothing))
-    assert asked in str(refused.value).splitlines()
+    asked = recover_database.asks(replace(unnamed, journal=nothing))
+    assert asked == str(refused.value).splitlines()
     assert recover_database.asks(replace(unnamed, request=replace(unnamed.request, copy="no-such-copy"))) == []
     carried_out(replace(unnamed, agree=Agreeing()), "copy")
     assert unnamed.fact("copy") == made.id

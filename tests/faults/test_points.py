@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tests.faults import report
-from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record
+from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record, sample
 from tests.rehearsal import ROOT
 
 
@@ -22,6 +22,18 @@ def test_each_point_is_tried_once_and_together_only_what_is_made_again_calls_apa
         assert len({point.happens for point in group}) == 1
         assert len(group) == 1 or group[0].happens in CALLED_AGAIN
         assert all(later.number - earlier.number >= APART for earlier, later in pairwise(group))
+
+
+def test_a_sample_is_of_two_orders_one_of_them_beside_a_terraform_that_is_killed() -> None:
+    calls = of_record()
+
+    alone, beside = sample(calls)
+
+    hit = [calls[point.number - 1] for point in (alone, beside)]
+    assert [call.beside_terraform for call in hit] == [False, True]
+    assert "everything" in alone.happens
+    assert "terraform" in beside.happens
+    assert {call.name.partition(":")[0] for call in hit}.isdisjoint({"s3", "dynamodb", "sts"})
 
 
 def test_what_was_measured_is_printed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
