@@ -57,6 +57,8 @@ LONGEST_ON_THE_STACK = (
     "test_pipeline",
 )
 DESTROYS = "test_destroy"
+# A parameter of these names divides a file among workers: each value has a stack of its own.
+APART = ("shard", "stage")
 LONGEST = (
     "test_killed_applies",
     "test_failed_dumps",
@@ -83,7 +85,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = {item.path.stem for item in items if ON_THE_STACK in getattr(item, "fixturenames", ())}
 
     def group(item: pytest.Item) -> str:
-        shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        shard = next((params[name] for name in APART if name in params), 0)
         if "test_killed_applies" in item.nodeid:
             return item.nodeid
         return item.path.stem if shard == 0 else f"{item.path.stem} {shard}"
