@@ -108,8 +108,8 @@ test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 .PHONY: test-long
 test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_KILLS=10 \
-	  python -m pytest -n $(WORKERS) --dist loadgroup \
-	  --no-loadscope-reorder tests/long tests/faults/test_killed_applies.py
+	  python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+	  tests/long tests/faults/test_killed_applies.py --ignore tests/long/test_state_accidents.py  # make test-accidents
 
 .PHONY: test-damage
 test-damage: setup ## Look at 500 damaged dumps in five ways, restore each hostile one on its own (half an hour)
@@ -130,6 +130,14 @@ test-faults test-database-faults:
 	  LIFEBOAT_FAULT_REPORT=$(CURDIR)/$(FAULTS) python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  $(CUT_OFF); \
 	  status=$$?; python -m tests.faults.report $(FAULTS); exit $$status
+
+ACCIDENTS = .lifeboat/accidents-$(shell git rev-parse --short HEAD)$(EDITED).jsonl
+.PHONY: test-accidents
+test-accidents: setup ## Lose Terraform's state in each way and lock mode, beside plain Terraform, and get it back (an hour)
+	@mkdir -p $(dir $(ACCIDENTS)) && rm -f $(ACCIDENTS)
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_ACCIDENT_REPORT=$(CURDIR)/$(ACCIDENTS) python -m pytest -n $(WORKERS) \
+	  --dist loadgroup --no-loadscope-reorder tests/long/test_state_accidents.py; \
+	  status=$$?; python -m tests.accidents.report $(ACCIDENTS); exit $$status
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate

@@ -63,6 +63,8 @@ LONG_ON_THE_STACK = {
 }
 SHORT_ON_THE_STACK = 30
 DESTROYS = "test_destroy"
+# A parameter of these names divides a file among workers: each value has a stack of its own.
+APART = ("shard", "stage")
 LONGEST = (
     "test_docker",
     "test_wrong_inputs",
@@ -93,7 +95,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     stacks = _stacks(needing)
 
     def group(item: pytest.Item) -> str:
-        shard = item.callspec.params.get("shard", 0) if hasattr(item, "callspec") else 0
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        shard = next((params[name] for name in APART if name in params), 0)
         if "test_killed_applies" in item.nodeid:
             return item.nodeid
         if shard != 0:
