@@ -574,7 +574,7 @@ FINDINGS = {
         ),
         check="object",
         root=StateRoot.BACKEND,
-        says="although copy has copies of it",
+        says="copy has copies of it",
         command="lifeboat state rebuild --root state",
     ),
     "nothing yet": Case(
@@ -694,7 +694,7 @@ FINDINGS = {
         seen=observation(stack=of_root(**{**NOTHING, "known": Look(found=known(7))}), kinds=things("eip-1")),
         check="object",
         says="although serial 7 was written down at 2026-02-28 03:00:00Z by eva@laptop (run r), things exist",
-        command="terraform -chdir=stack import ADDRESS eip-1",
+        command="lifeboat state rebuild",
     ),
     "no bucket and no copy, of what the other region remembers": Case(
         seen=observation(
@@ -703,7 +703,10 @@ FINDINGS = {
         check="bucket",
         root=None,
         says="there is no bucket bucket in eu-west-1, nor a copy in copy",
-        command="terraform -chdir=stack import ADDRESS ID",
+        command="aws s3api create-bucket --bucket bucket --region eu-west-1"
+        " --create-bucket-configuration LocationConstraint=eu-west-1"
+        " && aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled"
+        " && lifeboat state rebuild",
     ),
     "a working copy of root 1 that is ahead": Case(
         seen=observation(backend=of_root(StateRoot.BACKEND, remembered=KNOWN_7)),
