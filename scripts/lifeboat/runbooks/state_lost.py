@@ -161,6 +161,9 @@ ROWS = (
         command="terraform version",
     ),
     Row(
+        checks=("memory",), happened="the other region does not remember the state, or an older one only", command=APPLY
+    ),
+    Row(
         checks=("lineage",), happened="another environment's state, or another root's, was put over it", command=RESTORE
     ),
     Row(
