@@ -12,6 +12,8 @@ from lifeboat.decisions import state_doctor
 from lifeboat.errors import EXIT_STATUSES
 from lifeboat.runbooks import state_lost
 from lifeboat.runbooks.state_lost import COMMANDS, ROWS, STOPS, Row
+from lifeboat.stack import known_states
+from lifeboat.state_model import StateRoot
 
 from tests.commands.test_state_doctor import ACCIDENTS
 from tests.conftest import RunningCloud
@@ -82,6 +84,8 @@ def test_the_commands_of_the_page_bring_a_deleted_state_back(cloud: RunningCloud
     work = site.plain.site().project.work
     work.mkdir(parents=True)
     known_state.remember(work, mark)
+    for root, body in ((StateRoot.STACK, site.applied.newest), (StateRoot.BACKEND, site.applied.root)):
+        assert known_states.keep(site.plain.site(), root, body, "20260301T030000Z-apply-1a2b3c") is None
     site.replicate()
     site.plain.delete(KEY)
     before = site.versions()
