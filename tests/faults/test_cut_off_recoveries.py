@@ -100,6 +100,7 @@ def test_a_recovery_ends_right_whatever_becomes_of_a_call(scene: Scene, calls: l
     else:
         outcomes = tried(scene, grouped(point for point in own if point.happens == "lost answer")[0])
 
+    assert [outcome for outcome in outcomes if outcome.hit]
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []
 
 
