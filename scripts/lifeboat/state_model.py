@@ -248,10 +248,14 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Whose:
-    """Of which environment a state must be, and of which lineage (None: nobody remembers)."""
+    """Of which environment a state must be, and of which lineage (None: nobody remembers).
+
+    `unseen` says what of the memory could not be asked: then a lineage may be remembered all the same.
+    """
 
     environment: str
     lineage: str | None
+    unseen: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

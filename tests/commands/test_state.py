@@ -328,15 +328,32 @@ def test_a_listing_that_is_repeated_says_the_same_until_a_version_may_not_be_rea
 def test_runs_that_may_not_be_listed_leave_the_writers_unknown_and_the_end_is_8(site: StateSite) -> None:
     version = site.put(state(1))
     site.write_digest(md5(state(1)))
-    site.refuse("s3", "ListObjectsV2", times=2)
+    site.refuse("s3", "ListObjectsV2", times=4)  # for the runs and for the memory, twice
 
     document = site.json("state", "list", status=8)
     done = site.run("state", "list", status=8)
 
     assert [(one["version_id"], one["by"]) for one in document["versions"]] == [(version, "?")]
-    assert len(document["unseen"]) == 1
+    assert [one.split(":")[0] for one in document["unseen"]] == [
+        "who wrote which version is not known",
+        "of which lineage the versions must be is not known",
+    ]
     assert "take a role that has s3:ListBucket on" in done.stderr
     assert version in done.stdout
+
+
+def test_a_memory_that_may_not_be_read_leaves_the_lineage_unknown_and_the_end_is_8(site: StateSite) -> None:
+    site.put(state(1))
+    site.write_digest(md5(state(1)))
+    site.refuse("s3", "ListObjectsV2", first=2, times=1)  # the runs may be listed, what is remembered may not
+
+    document = site.json("state", "list", status=8)
+
+    assert [one["by"] for one in document["versions"]] == [None]
+    (unseen,) = document["unseen"]
+    assert unseen.startswith(
+        "of which lineage the versions must be is not known: cannot read what is known of the state"
+    )
 
 
 def test_a_listing_that_is_cut_off_is_8_and_no_list(site: StateSite) -> None:

@@ -64,7 +64,7 @@ class Listed:
     def require_whole(self) -> None:
         """Raise Unreachable where something could not be looked at."""
         for error in self.unseen:
-            raise Unreachable(f"who wrote which version is not known: {error.summary}", hint=error.hint)
+            raise error
 
 
 def listed(site: Site, tell: Teller, source: Source) -> Listed:
@@ -81,13 +81,26 @@ def listed(site: Site, tell: Teller, source: Source) -> Listed:
         )
     entries, unseen = _signed(site, client.place, history.entries)
     history = replace(history, entries=entries)
+    held_against = whose(site, source.root)
     return Listed(
         place=client.place,
         history=history,
-        warnings=tuple(state_history.warnings(history, whose(site, source.root))),
-        unseen=unseen,
+        warnings=tuple(state_history.warnings(history, held_against)),
+        unseen=(*unseen, *_unasked(site, source.root, held_against)),
         now=datetime.now(UTC),
     )
+
+
+def _unasked(site: Site, root: StateRoot, held_against: Whose) -> list[Unreachable]:
+    """Return that the memory could not be asked of which lineage the versions must be; nothing where it could."""
+    if not held_against.unseen:
+        return []
+    return [
+        Unreachable(
+            f"of which lineage the versions must be is not known: {held_against.unseen}",
+            hint=f"where permissions refuse it: take a role that may read {site.state_memory().place(root)}",
+        )
+    ]
 
 
 def _other(source: Source) -> str:
@@ -104,7 +117,7 @@ def _signed(
     try:
         spans = runs.all()
     except Unreachable as error:
-        unseen.append(error)
+        unseen.append(_unsigned(error))
         spans = runs.of_this_machine()
     longest = timedelta(minutes=site.project.environment.terraform.apply_minutes)
     known: dict[RunId, str] = {}
@@ -114,7 +127,7 @@ def _signed(
             try:
                 known[run] = runs.who(run)
             except Unreachable as error:
-                unseen.append(error)
+                unseen.append(_unsigned(error))
                 known[run] = _NOT_SEEN
         return known[run]
 
@@ -122,6 +135,10 @@ def _signed(
     if unseen:
         signed = tuple(entry if entry.by is not None else replace(entry, by=_NOT_SEEN) for entry in signed)
     return signed, tuple(unseen)
+
+
+def _unsigned(error: Unreachable) -> Unreachable:
+    return Unreachable(f"who wrote which version is not known: {error.summary}", hint=error.hint)
 
 
 # -- one version, and two of them ----------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def whose(site: Site, root: StateRoot) -> Whose:
     """
     memory = remembered(site, root)
     known = known_states.counting(memory) if root is StateRoot.STACK or memory.there is not None else None
-    return Whose(environment=site.project.env, lineage=None if known is None else known.lineage)
+    lineage = None if known is None else known.lineage
+    return Whose(environment=site.project.env, lineage=lineage, unseen=memory.unseen)
 
 
 # -- asked before anything is planned ----------------------------------------------------------------------------------
