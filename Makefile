@@ -106,10 +106,10 @@ test: setup ## Run the tests: real Terraform, provider and PostgreSQL
 	  --durations 60 --durations-min 10 --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
 
 .PHONY: test-long
-test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (20 minutes)
+test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (half an hour)
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_KILLS=10 \
 	  python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-	  tests/long tests/faults/test_killed_applies.py --ignore tests/long/test_state_accidents.py  # make test-accidents
+	  tests/long --ignore tests/long/test_state_accidents.py  # make test-accidents
 
 .PHONY: test-damage
 test-damage: setup ## Look at 500 damaged dumps in five ways, restore each hostile one on its own (half an hour)

@@ -49,17 +49,18 @@ ON_THE_STACK = "first_apply"
 STACKS = int(os.environ.get("LIFEBOAT_STACKS", "2"))
 LONG_ON_THE_STACK = {
     "test_recover_database": 400,
-    "test_recover": 350,
-    "test_cut_off_recoveries": 300,
-    "test_lost_things": 200,
-    "test_readme": 160,
-    "test_dns": 110,
-    "test_apply": 100,
-    "test_ami": 80,
-    "test_pipeline": 75,
-    "test_copies_on_the_stack": 50,
-    "test_dump_job": 50,
-    "test_app": 50,
+    "test_recover": 380,
+    "test_cut_off_recoveries": 250,
+    "test_readme": 130,
+    "test_more_lost_things": 120,
+    "test_more_switches": 110,
+    "test_apply": 105,
+    "test_ami": 100,
+    "test_dns": 75,
+    "test_app": 75,
+    "test_pipeline": 65,
+    "test_lost_things": 60,
+    "test_dump_job": 45,
 }
 SHORT_ON_THE_STACK = 30
 DESTROYS = "test_destroy"

@@ -7,8 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,18 +45,6 @@ def lookup(stack: Rehearsal, name: str = NAME) -> list[str]:
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = [address], int(port)
     return sorted(rdata.to_text() for rdata in resolver.resolve(name, "A", lifetime=5))
-
-
-def zone_of(stack: Rehearsal) -> str:
-    zones = stack.client("route53").list_hosted_zones()["HostedZones"]
-    return next(str(zone["Id"]) for zone in zones if zone["Name"] == "lifeboat.test.")
-
-
-def write(stack: Rehearsal, *values: str, ttl: int = 60) -> None:
-    """Change the record behind lifeboat's back."""
-    record = {"Name": NAME, "Type": "A", "TTL": ttl, "ResourceRecords": [{"Value": value} for value in values]}
-    batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
-    stack.client("route53").change_resource_record_sets(HostedZoneId=zone_of(stack), ChangeBatch=batch)
 
 
 def saved_in_bucket(stack: Rehearsal) -> list[str]:
@@ -198,19 +184,6 @@ def test_while_somebody_else_changes_the_environment_the_name_stays(saved: Rehea
     assert saved_in_bucket(saved) == []
 
 
-def test_a_name_that_leads_somewhere_else_is_found_by_apply(stack: Rehearsal) -> None:
-    route53 = stack.client("route53")
-    route53.create_hosted_zone(Name=NAME, CallerReference="a zone that hides the record")
-
-    done = passed(stack.lifeboat("apply"), 11)
-
-    assert "everything is applied, but the application does not answer through its public name" in done.stderr
-    assert f"{NAME} has no address" in done.stderr
-    assert "lifeboat dns show -e local" in done.stderr
-    assert "no changes" in done.stdout
-    assert [f"{NAME} has no address" in finding for finding in shown(stack)["findings"]].count(True) >= 1
-
-
 def test_an_application_that_is_not_well_through_its_name_is_found(stack: Rehearsal) -> None:
     stack.edit("environments/local.toml", r"^disposable.*$", 'disposable = true\nhealth_path = "/no-such-page"')
 
@@ -255,42 +228,3 @@ def test_a_switch_to_another_instance_is_proven_by_it_and_reverted_from_anywhere
     assert lookup(stack) == before
     assert len(saved_in_bucket(stack)) == 2
     passed(stack.lifeboat("plan", "--detailed-exitcode"))
-
-
-def test_what_somebody_changed_since_is_not_reverted(stack: Rehearsal) -> None:
-    switch = ("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered", "--yes")
-    passed(stack.lifeboat(*switch), 11)
-    write(stack, "127.8.8.8")
-
-    done = passed(stack.lifeboat("dns", "revert", "--yes"), 3)
-
-    assert "is A 127.8.8.8 (TTL 60 s), but the switch of" in done.stderr
-    assert "somebody changed it since" in done.stderr
-    assert shown(stack)["records"][0]["values"] == ["127.8.8.8"]
-
-
-@pytest.mark.parametrize("operation", ["ChangeResourceRecordSets", "GetChange"])
-def test_a_switch_that_was_killed_goes_on(stack: Rehearsal, operation: str) -> None:
-    passed(stack.run("curl", "-sf", "-H", "X-Localcloud: 1", *fault(stack, operation)))
-    switch = ("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered", "--yes")
-    first = stack.start("lifeboat", *switch)
-    until(lambda: len(saved_in_bucket(stack)) == 1)
-    time.sleep(1.5)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    before = json.loads((stack.root / ".lifeboat/local/dns/switches.jsonl").read_text())["before"]["values"]
-
-    again = stack.lifeboat(*switch)
-    there = shown(stack)["records"][0]["values"]
-    back = stack.lifeboat("dns", "revert", "--yes", "--unanswered")
-
-    passed(again, 11)  # it leads to where nobody answers, as it was asked to
-    assert there == ["127.9.9.9"]
-    passed(back)
-    assert lookup(stack) == before
-
-
-def fault(stack: Rehearsal, operation: str) -> list[str]:
-    """Return what makes curl delay an operation by five seconds."""
-    rule = {"service": "route53", "operation": operation, "delay_seconds": 5, "status": 0}
-    return ["-d", json.dumps({"add": rule}), f"http://127.0.0.1:{stack.port}/_localcloud/faults"]
