@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import signal
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lifeboat import cli
 from lifeboat.clients.dump_store import proven_identity
 from lifeboat.database_model import (
     Contents,
@@ -31,6 +25,7 @@ from lifeboat.database_model import (
 )
 from lifeboat.decisions import manifests
 
+from tests import command_line
 from tests.conftest import RunningCloud
 from tests.dump_manifests import proof_body
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
@@ -115,29 +110,10 @@ class BackupSite:
         return f"{self.plain.application}-backups" + ("" if region == REGION else "-dr")
 
     def run(self, *arguments: str, status: int = 0) -> Ended:
-        """Run `lifeboat …` for the site without a terminal and fail unless it ends with `status`.
-
-        In this process, since starting one takes longer than all that most of these commands do.
-        """
-        before, handlers = (
-            Path.cwd(),
-            [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
-        )
-        argv, out, err = sys.argv, io.StringIO(), io.StringIO()
-        sys.argv = ["lifeboat", *arguments, "-e", "x"]
-        os.chdir(self.plain.root)
-        try:
-            with redirect_stdout(out), redirect_stderr(err):
-                cli.main()
-        except SystemExit as end:
-            code = end.code
-        finally:
-            os.chdir(before)
-            sys.argv = argv
-            for number, handler in handlers:
-                signal.signal(number, handler)
-        assert code == status, f"{arguments} ended with {code}\n{out.getvalue()}\n{err.getvalue()}"
-        return Ended(stdout=out.getvalue(), stderr=err.getvalue())
+        """Run `lifeboat …` for the site without a terminal and fail unless it ends with `status`."""
+        done = command_line.run(self.plain.root, *arguments, "-e", "x")
+        assert done.returncode == status, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return Ended(stdout=done.stdout, stderr=done.stderr)
 
     def listed(self, *arguments: str, status: int = 0) -> dict[str, Any]:
         """Return what `lifeboat backups` prints as JSON."""

@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests import command_line
 from tests.conftest import free_port, own_network
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,10 @@ class Rehearsal:
     def lifeboat(self, *arguments: str, seconds: float = APPLY_SECONDS, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `lifeboat …` without a terminal."""
         return self.run("lifeboat", *arguments, seconds=seconds, **env)
+
+    def ask(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `lifeboat …` in this process: for what only asks, or is refused before it has changed anything."""
+        return command_line.run(self.root, *arguments, env=self.env(**env))
 
     def env(self, **more: str) -> dict[str, str]:
         """Return the environment variables of a newcomer's shell with the virtual environment on PATH."""
