@@ -70,7 +70,7 @@ def beat(stack: Rehearsal) -> datetime:
 
 
 def address(stack: Rehearsal) -> str:
-    found: str = json.loads(passed(stack.lifeboat("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
+    found: str = json.loads(passed(stack.ask("local", "env", "-o", "json")).stdout)["DATABASE_URL"]
     return found
 
 
@@ -85,7 +85,7 @@ def snapshots(stack: Rehearsal) -> dict[str, str]:
 
 
 def runs(stack: Rehearsal) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    found: list[dict[str, Any]] = json.loads(passed(stack.ask("runs", "-o", "json")).stdout)
     return found
 
 

@@ -58,7 +58,7 @@ class Rehearsal:
         return self.run("lifeboat", *arguments, seconds=seconds, **env)
 
     def ask(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run `lifeboat …` in this process: for what only asks, or is refused before it has changed anything."""
+        """Run `lifeboat …` in this process: for what asks, is refused, or works through boto3 alone."""
         return command_line.run(self.root, *arguments, env=self.env(**env))
 
     def env(self, **more: str) -> dict[str, str]:

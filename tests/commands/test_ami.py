@@ -42,7 +42,7 @@ def bake(stack: Rehearsal) -> str:
 
 
 def listed(stack: Rehearsal) -> list[dict[str, Any]]:
-    document: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
+    document: list[dict[str, Any]] = json.loads(passed(stack.ask("ami", "list", "-o", "json")).stdout)
     return document
 
 
@@ -253,7 +253,7 @@ def test_pruning_asks_and_where_it_is_cut_short_says_what_is_left(bare: Rehearsa
 def test_wrong_input_is_refused_with_its_reason_before_anything_changes(
     saved: Rehearsal, arguments: tuple[str, ...], status: int, words: str
 ) -> None:
-    done = passed(saved.lifeboat("ami", *arguments), status)
+    done = passed(saved.ask("ami", *arguments), status)
 
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -273,8 +273,8 @@ def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(bare: 
     )["ImageId"]
     time.sleep(1)
 
-    latest = json.loads(passed(bare.lifeboat("ami", "latest", "-o", "json")).stdout)
-    too_old = bare.lifeboat("ami", "latest", "--max-age", "1s")
+    latest = json.loads(passed(bare.ask("ami", "latest", "-o", "json")).stdout)
+    too_old = bare.ask("ami", "latest", "--max-age", "1s")
 
     assert latest["chosen"]["id"] == made
     assert latest["rejected"] == [
@@ -292,4 +292,4 @@ def test_an_image_that_is_too_old_or_of_another_machine_is_not_the_latest(bare: 
 
 def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
     for verb in VERBS:
-        assert "Example: " in passed(saved.lifeboat("ami", verb, "--help")).stdout
+        assert "Example: " in passed(saved.ask("ami", verb, "--help")).stdout

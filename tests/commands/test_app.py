@@ -19,9 +19,9 @@ from tests.rehearsal import Rehearsal, passed
 
 def journal(stack: Rehearsal, verb: str) -> list[dict[str, Any]]:
     """Return the journal of the newest run of a verb."""
-    runs = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    runs = json.loads(passed(stack.ask("runs", "-o", "json")).stdout)
     newest = next(run["run"] for run in runs if f"-app-{verb}-" in run["run"])
-    events: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("logs", newest, "-o", "json")).stdout)
+    events: list[dict[str, Any]] = json.loads(passed(stack.ask("logs", newest, "-o", "json")).stdout)
     return events
 
 
@@ -102,7 +102,7 @@ def test_an_image_that_does_not_exist_leaves_the_old_one_running(saved: Rehearsa
 
 @pytest.mark.parametrize("image", ["app:1; touch /tmp/x", "$(id)", "--privileged", "{{ssm:secret}}", ""])
 def test_what_is_no_image_reaches_no_shell(saved: Rehearsal, image: str) -> None:
-    done = passed(saved.lifeboat("app", "redeploy", "--image", image), 2)
+    done = passed(saved.ask("app", "redeploy", "--image", image), 2)
 
     assert f"{image!r} is no container image" in done.stderr
     assert "lifeboat app redeploy --image registry.example.com/app:2" in done.stderr
@@ -199,4 +199,4 @@ def test_two_at_once_are_one_and_a_refusal(saved: Rehearsal) -> None:
 
 def test_every_verb_teaches_by_an_example(saved: Rehearsal) -> None:
     for verb in ("restart", "rollback", "redeploy"):
-        assert "Example: " in passed(saved.lifeboat("app", verb, "--help")).stdout
+        assert "Example: " in passed(saved.ask("app", verb, "--help")).stdout

@@ -257,6 +257,6 @@ def test_a_plan_that_would_lose_the_database_is_refused_even_with_yes(stack: Reh
 
 @pytest.mark.parametrize("schedule", ["hourly", ""])
 def test_an_unknown_schedule_is_answered_with_the_known_ones(saved: Rehearsal, schedule: str) -> None:
-    done = passed(saved.lifeboat("local", "tick", schedule), 2)
+    done = passed(saved.ask("local", "tick", schedule), 2)
 
     assert "write one of: daily, monthly" in done.stderr

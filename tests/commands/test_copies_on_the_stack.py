@@ -57,11 +57,12 @@ def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_i
     def sent(*commands: tuple[str, ...]) -> set[str]:
         before = len(trace.read_text().splitlines())
         for command in commands:
-            passed(stack.lifeboat(*command))
+            passed(stack.ask(*command))
         return permissions.actions(json.loads(line) for line in trace.read_text().splitlines()[before:])
 
     looking = sent(("backups",), ("describe", kept))
     name = passed(stack.lifeboat("snapshot", "create", "--before", "migration 42")).stdout.strip()
+    time.sleep(1)  # two snapshots of one second would have one name
     working = sent(
         ("snapshot", "create", "--before", "migration 43"),
         ("snapshot", "copy", name),
@@ -72,7 +73,7 @@ def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_i
         ("retention", "apply", "--yes"),
     )
     pruning = sent(("snapshot", "prune", "--keep", "1", "--older-than", "1s", "--yes"))
-    document: dict[str, Any] = json.loads(passed(stack.lifeboat("backups", "-o", "json")).stdout)
+    document: dict[str, Any] = json.loads(passed(stack.ask("backups", "-o", "json")).stdout)
 
     iam = stack.client("iam")
     assert permissions.refused(looking, iam, "app-local-verifier") == []

@@ -29,7 +29,7 @@ def nothing_saved_here(saved: Rehearsal) -> None:
 
 
 def shown(stack: Rehearsal) -> Any:
-    asked = stack.lifeboat("dns", "show", "-o", "json")
+    asked = stack.ask("dns", "show", "-o", "json")
     found = json.loads(asked.stdout)
     passed(asked, 11 if found["findings"] else 0)
     return found
@@ -107,7 +107,7 @@ def test_the_shell_is_told_the_url_by_name_and_the_name_server(saved: Rehearsal)
 
 @pytest.mark.parametrize("to", ["::1", "app.example.org", "0.0.0.0", "224.0.0.1", "10.0.0.256", ""])  # noqa: S104
 def test_what_is_no_address_of_a_host_is_a_wrong_input(saved: Rehearsal, to: str) -> None:
-    done = passed(saved.lifeboat("dns", "switch", "--to", to, "--yes"), 2)
+    done = passed(saved.ask("dns", "switch", "--to", to, "--yes"), 2)
 
     assert f"--to {to} is no" in done.stderr
 
@@ -115,7 +115,7 @@ def test_what_is_no_address_of_a_host_is_a_wrong_input(saved: Rehearsal, to: str
 def test_a_switch_that_terraform_would_undo_is_refused_and_saves_nothing(saved: Rehearsal) -> None:
     before = lookup(saved)
 
-    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--yes"), 3)
+    done = passed(saved.ask("dns", "switch", "--to", "127.9.9.9", "--yes"), 3)
 
     assert f"Terraform keeps this record ({RECORD}) as A {before[0]} (TTL 60 s)" in done.stderr
     assert "the application is not well at 127.9.9.9" in done.stderr
@@ -128,7 +128,7 @@ def test_a_switch_that_terraform_would_undo_is_refused_and_saves_nothing(saved: 
 def test_a_switch_that_nobody_agrees_to_shows_what_it_would_do(saved: Rehearsal) -> None:
     before = lookup(saved)
 
-    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered"), 7)
+    done = passed(saved.ask("dns", "switch", "--to", "127.9.9.9", "--until-apply", "--unanswered"), 7)
 
     assert f"from A {before[0]} (TTL 60 s)" in done.stderr
     assert "to   A 127.9.9.9 (TTL 60 s)" in done.stderr
@@ -139,7 +139,7 @@ def test_a_switch_that_nobody_agrees_to_shows_what_it_would_do(saved: Rehearsal)
 def test_a_preview_shows_everything_and_changes_nothing(saved: Rehearsal) -> None:
     before = lookup(saved)
 
-    done = passed(saved.lifeboat("dns", "switch", "--to", "127.9.9.9", "--preview", "-o", "json"))
+    done = passed(saved.ask("dns", "switch", "--to", "127.9.9.9", "--preview", "-o", "json"))
 
     document = json.loads(done.stdout)
     assert (document["needed"], document["changed"], document["lag_seconds"]) == (True, False, 60)
@@ -150,7 +150,7 @@ def test_a_preview_shows_everything_and_changes_nothing(saved: Rehearsal) -> Non
 
 
 def test_a_switch_to_where_the_name_leads_already_changes_nothing(saved: Rehearsal) -> None:
-    done = passed(saved.lifeboat("dns", "switch", "--to", lookup(saved)[0]))
+    done = passed(saved.ask("dns", "switch", "--to", lookup(saved)[0]))
 
     assert f"{NAME} is already A {lookup(saved)[0]} (TTL 60 s)" in done.stdout
     assert f"{NAME} answers: {lookup(saved)[0]}: HTTP 200 from i-" in done.stdout
@@ -158,7 +158,7 @@ def test_a_switch_to_where_the_name_leads_already_changes_nothing(saved: Rehears
 
 
 def test_without_a_switch_there_is_nothing_to_revert(saved: Rehearsal) -> None:
-    done = passed(saved.lifeboat("dns", "revert", "--yes"), 6)
+    done = passed(saved.ask("dns", "revert", "--yes"), 6)
 
     assert f"no switch of {NAME} is saved" in done.stderr
 

@@ -1,4 +1,4 @@
-"""`lifeboat gitlab …` as a program: exit statuses, what is printed where, and one error without a traceback."""
+"""`lifeboat gitlab …`: exit statuses, what is printed where, and one error without a traceback."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import command_line
 from tests.commands.test_gitlab_deploy import CI, ci
 from tests.conftest import free_port
 from tests.gitlab_sites import VARIABLES, GitLabSite, forget_pipelines
@@ -34,17 +35,8 @@ def environment(**env: str) -> dict[str, str]:
 
 
 def lifeboat(lab: GitLabSite, *arguments: str, **env: str) -> Done:
-    """Run `lifeboat gitlab …` in the project, without a terminal."""
-    return subprocess.run(
-        ["lifeboat", "gitlab", *arguments, "-e", "x"],
-        cwd=lab.root,
-        env=environment(**env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """Run `lifeboat gitlab …` in the project; as a program of its own it runs where one is stopped by a signal."""
+    return command_line.run(lab.root, "gitlab", *arguments, "-e", "x", env=environment(**env))
 
 
 def refused(done: Done, status: int, *words: str) -> None:

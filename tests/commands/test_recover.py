@@ -52,14 +52,14 @@ def notes(stack: Rehearsal) -> Any:
 
 def by_name(stack: Rehearsal) -> dict[str, Any]:
     """Return what `dns show` finds of the public name."""
-    asked = stack.lifeboat("dns", "show", "-o", "json")
+    asked = stack.ask("dns", "show", "-o", "json")
     document: dict[str, Any] = json.loads(asked.stdout)
     passed(asked, 11 if document["findings"] else 0)
     return document
 
 
 def runs(stack: Rehearsal) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(passed(stack.lifeboat("runs", "-o", "json")).stdout)
+    found: list[dict[str, Any]] = json.loads(passed(stack.ask("runs", "-o", "json")).stdout)
     return found
 
 
@@ -91,9 +91,9 @@ def test_make_recover_brings_a_dead_instance_back_and_every_later_apply_keeps_it
     sent = [json.loads(line) for line in trace.read_text().splitlines()[sent_before:]]
     after = instances(stack)
     run = runs(stack)[0]
-    events = json.loads(passed(stack.lifeboat("logs", run["run"], "-o", "json")).stdout)
+    events = json.loads(passed(stack.ask("logs", run["run"], "-o", "json")).stdout)
     deployed = next(event["data"]["deployed_by"] for event in events if "deployed_by" in event["data"])
-    listed = json.loads(passed(stack.lifeboat("ami", "list", "-o", "json")).stdout)
+    listed = json.loads(passed(stack.ask("ami", "list", "-o", "json")).stdout)
     assert dead["findings"]
     assert by_name(stack)["findings"] == []
     assert notes(stack) == rows
@@ -127,7 +127,7 @@ def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None
     well = seen.read_text()
 
     document = json.loads(passed(stack.lifeboat("recover", "--preview", "-o", "json")).stdout)
-    passed(stack.lifeboat("recover", "--preview", "--max-age", "1s"), 6)  # not from an image that nobody asked for
+    passed(stack.ask("recover", "--preview", "--max-age", "1s"), 6)  # not from an image that nobody asked for
 
     assert seen.read_text() == well
     gaps = {step["step"]: step["gap"] for step in document["steps"]}
@@ -203,7 +203,7 @@ def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothi
 def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], words: str) -> None:
     before, serial, begun = instances(saved), state_serial(saved), runs(saved)
 
-    refused = passed(saved.lifeboat("recover", *arguments), 2)
+    refused = passed(saved.ask("recover", *arguments), 2)
 
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -263,7 +263,7 @@ def test_what_gitlab_would_refuse_later_is_refused_before_anything_is_changed(
     for edit in edits:
         broken.edit(*edit)
 
-    refused = broken.lifeboat("recover")
+    refused = broken.ask("recover")
 
     for name, text in kept.items():
         (broken.root / name).write_text(text)
@@ -284,7 +284,7 @@ def test_a_deployment_that_somebody_must_approve_is_told_before_anything_is_chan
     maintainers = {"deploy_access_levels": [{"access_level": 40}], "required_approval_count": 1}
     owned.protected_environments.create({"name": "local", **maintainers})
 
-    refused = broken.lifeboat("recover")
+    refused = broken.ask("recover")
 
     owned.protected_environments.delete("local")
     passed(refused, 7)
@@ -296,7 +296,7 @@ def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touch
     broke(stack)
     stack.control("quota", region="eu-west-1", vcpus=2)
 
-    refused = passed(stack.lifeboat("recover"), 3)
+    refused = passed(stack.ask("recover"), 3)
 
     assert "the account's quota does not allow one more" in refused.stderr
     assert [instance["State"]["Name"] for instance in instances(stack)] == ["running"]
@@ -308,7 +308,7 @@ def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
 
     done = passed(stack.lifeboat("recover"))
 
-    events = json.loads(passed(stack.lifeboat("logs", runs(stack)[0]["run"], "-o", "json")).stdout)
+    events = json.loads(passed(stack.ask("logs", runs(stack)[0]["run"], "-o", "json")).stdout)
     assert [event for event in events if event["kind"] == "intent"] == []
     assert "RTO 0:00:" in done.stdout
     assert instances(stack)[0]["InstanceId"] == before

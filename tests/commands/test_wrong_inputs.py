@@ -49,11 +49,11 @@ def refused(done: subprocess.CompletedProcess[str], status: int, *lines: str) ->
 
 def test_an_unknown_environment(fresh: Rehearsal) -> None:
     refused(
-        fresh.lifeboat("apply", "-e", "nowhere"),
+        fresh.ask("apply", "-e", "nowhere"),
         2,
         "there is no environment 'nowhere'; environments/ has: local, production, staging\n",
     )
-    refused(fresh.lifeboat("local", "saves", "-e", "prodution"), 2, "next: lifeboat local saves -e production\n")
+    refused(fresh.ask("local", "saves", "-e", "prodution"), 2, "next: lifeboat local saves -e production\n")
 
 
 def test_make_offers_no_name_that_cannot_be(fresh: Rehearsal) -> None:
@@ -121,7 +121,7 @@ def test_every_mistake_in_the_toml_at_once(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.toml", r"^lock_table", "lock_tabel")
 
     refused(
-        fresh.lifeboat("apply"),
+        fresh.ask("apply"),
         2,
         "4 mistakes",
         "application.account_id",
@@ -206,7 +206,7 @@ def test_no_place_for_temporary_files(fresh: Rehearsal, tmp_path: Path) -> None:
 
 
 def test_no_provider(fresh: Rehearsal) -> None:
-    done = fresh.lifeboat("apply", TF_PLUGIN_MIRROR=str(fresh.root))
+    done = fresh.ask("apply", TF_PLUGIN_MIRROR=str(fresh.root))
 
     refused(done, 2, "there is no registry.terraform.io/hashicorp/aws in it", "unset TF_PLUGIN_MIRROR")
 
@@ -237,26 +237,24 @@ def test_a_full_disk(fresh: Rehearsal) -> None:
 
 
 def test_an_order_that_does_not_exist(fresh: Rehearsal) -> None:
-    done = fresh.lifeboat("aply")
+    done = fresh.ask("aply")
 
     passed(done, 2)
     assert "No such command 'aply'" in done.stderr
 
 
 def test_saves_that_do_not_exist_and_names_that_cannot_be(fresh: Rehearsal) -> None:
-    refused(fresh.lifeboat("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
+    refused(fresh.ask("local", "load", "x"), 8, "no local cloud answers on", "lifeboat local up")
     passed(fresh.lifeboat("local", "up"))
-    refused(fresh.lifeboat("local", "load", "x"), 6, "there is no save named x\n", "next: lifeboat local saves\n")
-    assert passed(fresh.lifeboat("local", "saves")).stdout == "there are no saves\n"
-    refused(fresh.lifeboat("local", "save", "../x"), 2, "cannot name a save", "next: lifeboat local save before-the-")
-    refused(fresh.lifeboat("local", "tick", "weekly"), 2, "no schedule named", "next: lifeboat local tick daily\n")
-    refused(fresh.lifeboat("local", "break", "foo"), 2, "no disaster named", "next: lifeboat local break instance\n")
+    refused(fresh.ask("local", "load", "x"), 6, "there is no save named x\n", "next: lifeboat local saves\n")
+    assert passed(fresh.ask("local", "saves")).stdout == "there are no saves\n"
+    refused(fresh.ask("local", "save", "../x"), 2, "cannot name a save", "next: lifeboat local save before-the-")
+    refused(fresh.ask("local", "tick", "weekly"), 2, "no schedule named", "next: lifeboat local tick daily\n")
+    refused(fresh.ask("local", "break", "foo"), 2, "no disaster named", "next: lifeboat local break instance\n")
 
 
 def test_an_environment_without_a_local_cloud(fresh: Rehearsal) -> None:
-    refused(
-        fresh.lifeboat("local", "saves", "-e", "staging"), 2, "has no [local_cloud]", "next: lifeboat local up -e local"
-    )
+    refused(fresh.ask("local", "saves", "-e", "staging"), 2, "has no [local_cloud]", "next: lifeboat local up -e local")
 
 
 def test_only_the_logs_of_what_runs_are_printed(fresh: Rehearsal) -> None:
@@ -265,7 +263,7 @@ def test_only_the_logs_of_what_runs_are_printed(fresh: Rehearsal) -> None:
         (cloud / name).parent.mkdir(parents=True)
         (cloud / name).write_text("one\ntwo\nthree\n")
 
-    done = passed(fresh.lifeboat("local", "logs", "-n", "2"))
+    done = passed(fresh.ask("local", "logs", "-n", "2"))
 
     assert done.stdout.splitlines() == [
         *("==> live/hosts/i-1/root/var/log/app.log <==", "two", "three"),
@@ -313,7 +311,7 @@ def test_an_apply_goes_on_from_a_damaged_state_with_a_warning(
 
 
 def test_production_is_not_destroyed(fresh: Rehearsal) -> None:
-    refused(fresh.lifeboat("destroy", "-e", "production", "--yes"), 3, "production is not disposable")
+    refused(fresh.ask("destroy", "-e", "production", "--yes"), 3, "production is not disposable")
 
 
 def test_an_account_that_is_not_there_is_planned_offline_and_says_so(fresh: Rehearsal) -> None:
@@ -326,7 +324,7 @@ def test_an_account_that_is_not_there_is_planned_offline_and_says_so(fresh: Rehe
 
 
 def test_without_any_credentials_aws_is_unreachable_not_empty(fresh: Rehearsal) -> None:
-    done = fresh.lifeboat("plan", "-e", "staging", AWS_EC2_METADATA_DISABLED="true", HOME=str(fresh.root))
+    done = fresh.ask("plan", "-e", "staging", AWS_EC2_METADATA_DISABLED="true", HOME=str(fresh.root))
 
     refused(done, 8, "cannot ask AWS who we are")
 
@@ -342,10 +340,10 @@ def test_what_to_type_next_is_for_the_environment_that_was_asked_for(fresh: Rehe
     for suffix in ("toml", "tfvars"):
         shutil.copy(fresh.root / "environments" / f"local.{suffix}", fresh.root / "environments" / f"second.{suffix}")
 
-    second = fresh.lifeboat("local", "load", "anything", "-e", "second")
-    default = fresh.lifeboat("local", "load", "anything")
+    second = fresh.ask("local", "load", "anything", "-e", "second")
+    default = fresh.ask("local", "load", "anything")
     # In this shell a command without a name is for the other one.
-    named = fresh.lifeboat("local", "load", "anything", "-e", "local", ENV="second")
+    named = fresh.ask("local", "load", "anything", "-e", "local", ENV="second")
 
     assert "next: lifeboat local up -e second" in passed(second, 8).stderr
     assert "next: lifeboat local up\n" in passed(default, 8).stderr
@@ -364,12 +362,12 @@ def test_two_environments_that_describe_one_application_are_told_before_either_i
 
 def test_a_local_cloud_that_is_not_up_is_named_not_the_credentials(fresh: Rehearsal) -> None:
     for command in (["recover", "--preview"], ["resume"], ["ami", "latest"], ["app", "restart"]):
-        refused(fresh.lifeboat(*command), 8, "Could not connect", "next: lifeboat local up, then run the same command")
+        refused(fresh.ask(*command), 8, "Could not connect", "next: lifeboat local up, then run the same command")
 
 
 def test_what_takes_something_away_starts_no_empty_local_cloud(fresh: Rehearsal) -> None:
-    retired = fresh.lifeboat("retire", "g1", "--yes")
-    expired = fresh.lifeboat("retention", "apply", "--yes")
+    retired = fresh.ask("retire", "g1", "--yes")
+    expired = fresh.ask("retention", "apply", "--yes")
 
     refused(retired, 8, "the local cloud of local does not run, so there is nothing to retire", "lifeboat local up")
     refused(expired, 8, "Could not connect", "lifeboat local up")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import pytest
 from lifeboat.errors import EXIT_STATUSES
 from lifeboat.gitlab_config import GitLabSettings, VariableMapping
 
-from tests.rehearsal import ROOT
+from tests import command_line
+from tests.rehearsal import ROOT, passed
 
 PAGE = (ROOT / "docs" / "gitlab.md").read_text()
 COMMANDS = re.findall(r"^lifeboat gitlab (\w+)(.*?)(?:  +#.*)?$", PAGE, flags=re.MULTILINE)
@@ -24,9 +24,7 @@ def test_every_setting_is_named() -> None:
 
 @pytest.mark.parametrize(("verb", "arguments"), COMMANDS)
 def test_every_option_of_a_shown_command_exists(verb: str, arguments: str) -> None:
-    shown = subprocess.run(
-        [ROOT / ".venv/bin/lifeboat", "gitlab", verb, "--help"], capture_output=True, text=True, timeout=60, check=True
-    )
+    shown = passed(command_line.run(ROOT, "gitlab", verb, "--help"))
 
     options = re.findall(r"(?<!\S)--?[a-z-]+", arguments)
     assert "-e" in options

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from lifeboat.runbooks.state_lost import COMMANDS, ROWS, STOPS, Row
 from lifeboat.stack import known_states
 from lifeboat.state_model import StateRoot
 
+from tests import command_line
 from tests.commands.test_state_doctor import ACCIDENTS
 from tests.conftest import RunningCloud
-from tests.rehearsal import ROOT
+from tests.rehearsal import ROOT, passed
 from tests.restored_states import KEY, applied, state_site
 
 PAGE = ROOT / "docs" / "runbooks" / state_lost.FILE
@@ -69,9 +69,7 @@ def test_every_option_of_a_shown_command_exists() -> None:
     shown = re.findall(r"`lifeboat ((?:state )?[a-z]+)((?: [^`]*)?)`", PAGE.read_text())
 
     for verb, rest in sorted(set(shown)):
-        usage = subprocess.run(
-            [ROOT / ".venv" / "bin" / "lifeboat", *verb.split(), "--help"], capture_output=True, text=True, check=True
-        ).stdout
+        usage = passed(command_line.run(ROOT, *verb.split(), "--help")).stdout
         assert [o for o in re.findall(r"--[a-z-]+", rest.split(" && ")[0]) if o not in usage] == [], verb
 
 

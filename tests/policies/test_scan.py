@@ -1,4 +1,4 @@
-"""`lifeboat scan` and `lifeboat policy` as programs: exit statuses, what is printed where, and nothing secret."""
+"""`lifeboat scan` and `lifeboat policy`: exit statuses, what is printed where, and nothing secret."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lifeboat.decisions.policy.registry import RULES
 
+from tests import command_line
 from tests.policies.cases.databases import database
 from tests.policies.cases.protection import volume, with_policy
 from tests.policies.plans import PlanFile, known, later
@@ -19,8 +20,13 @@ Done = subprocess.CompletedProcess[str]
 _SECRET = "hunter2-canary"
 
 
-def lifeboat(*arguments: str, given: bytes | None = None) -> Done:
-    """Run lifeboat where there is no checkout."""
+def lifeboat(*arguments: str) -> Done:
+    """Run lifeboat in this process, where there is no checkout."""
+    return command_line.run(Path("/"), *arguments, env=CLEAN)
+
+
+def started(*arguments: str, given: bytes) -> Done:
+    """Run lifeboat as a program, where there is no checkout, with something to read."""
     path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
     done = subprocess.run(
         ["lifeboat", *arguments],
@@ -74,8 +80,8 @@ def test_a_grave_finding_fails_and_says_what_why_and_what_to_change(tmp_path: Pa
     assert "failed: " in done.stdout
 
 
-def test_a_scan_as_json() -> None:
-    done = passed(lifeboat("scan", "--plan", "-", "-o", "json", given=database(backup_retention_period=1).text()), 1)
+def test_a_scan_as_json_by_a_program_of_what_it_is_given() -> None:
+    done = passed(started("scan", "--plan", "-", "-o", "json", given=database(backup_retention_period=1).text()), 1)
 
     found = json.loads(done.stdout)
     first = next(one for one in found["findings"] if one["rule"] == "LB_RDS_1")
