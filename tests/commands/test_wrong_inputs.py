@@ -140,7 +140,7 @@ def test_a_retention_that_cannot_meet_the_rpo(fresh: Rehearsal) -> None:
 def test_an_input_that_no_variable_takes(fresh: Rehearsal) -> None:
     fresh.edit("environments/local.tfvars", r"\Z", "\nretention_day = 21\n")
 
-    refused(fresh.lifeboat("apply"), 2, "retention_day")
+    refused(fresh.lifeboat("plan", "--offline"), 2, "retention_day")
 
 
 def test_inputs_that_terraform_cannot_read(fresh: Rehearsal) -> None:

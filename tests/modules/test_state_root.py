@@ -67,13 +67,19 @@ def state_root(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -
     return StateRoot(folder=folder, terraform=terraform)
 
 
-def test_it_plans_offline_with_dummy_credentials(state_root: StateRoot) -> None:
+@pytest.fixture(scope="module")
+def planned(state_root: StateRoot) -> dict[str, Any]:
+    """The plan of production."""
     status, printed = state_root.plan()
-
     assert status == 0, printed
-    backend = state_root.shown()["planned_values"]["outputs"]["backend"]
+    return state_root.shown()
+
+
+def test_it_plans_offline_with_dummy_credentials(planned: dict[str, Any]) -> None:
+    backend = planned["planned_values"]["outputs"]["backend"]
+    changes = planned["output_changes"]["backend"]["after"]
+
     assert backend["sensitive"] is False
-    changes = state_root.shown()["output_changes"]["backend"]["after"]
     assert changes == {
         "bucket": "app-production-tfstate-123456789012-eu-west-1",
         "region": "eu-west-1",
@@ -83,13 +89,10 @@ def test_it_plans_offline_with_dummy_credentials(state_root: StateRoot) -> None:
     }
 
 
-def test_every_resource_says_whose_it_is(state_root: StateRoot) -> None:
-    status, printed = state_root.plan()
-
-    assert status == 0, printed
+def test_every_resource_says_whose_it_is(planned: dict[str, Any]) -> None:
     tagged = [
         change["change"]["after"]["tags_all"]
-        for change in state_root.shown()["resource_changes"]
+        for change in planned["resource_changes"]
         if "tags_all" in change["change"]["after"]
     ]
     assert tagged
