@@ -22,6 +22,13 @@ def host(machines: Machines) -> str:
     return machines.launch(WITH_DOCKER)
 
 
+@pytest.fixture(scope="module")
+def busy(machines: Machines, host: str) -> str:
+    """The host once a container runs on it."""
+    machines.shell(host, "docker run -d app:1 sleep 3000")
+    return host
+
+
 def address(machines: Machines, host: str) -> str:
     return str(machines.described(host)["PrivateIpAddress"])
 
@@ -182,11 +189,9 @@ def test_an_env_file_is_read_and_env_wins_over_it(machines: Machines, host: str)
     ],
 )
 def test_what_docker_refuses_is_refused_in_its_words(
-    machines: Machines, host: str, command: str, status: int, words: str
+    machines: Machines, busy: str, command: str, status: int, words: str
 ) -> None:
-    machines.shell(host, "docker ps -q | grep -q . || docker run -d app:1 sleep 300")
-
-    ended = machines.shell(host, command)
+    ended = machines.shell(busy, command)
 
     assert words in ended.err
     assert ended.code == status

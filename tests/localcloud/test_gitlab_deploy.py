@@ -134,7 +134,7 @@ def deployment() -> Iterator[Deployment]:
         until(lambda: made.serving == "app:1")
         # There is no database here; /version needs none.
         values = {"EC2_INSTANCE_ID": made.instance, "EC2_INSTANCE_IP": made.address, "HEALTH_PATH": "/version"}
-        values["ON_HOST_POLL_SECONDS"] = "0.3"
+        values["ON_HOST_POLL_SECONDS"] = "1"  # each look is a program
         for key, value in values.items():
             gitlab.place().create(key, value, "local", raw=True)
         gitlab.project().branches.create({"branch": "hot-fix", "ref": "main"})
@@ -308,7 +308,7 @@ def staging(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) ->
     project.branches.create({"branch": "staging", "ref": "main"})
     project.protectedbranches.create({"name": "staging"})
     values = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
-    for key, value in {**values, "HEALTH_PATH": "/version", "ON_HOST_POLL_SECONDS": "0.3"}.items():
+    for key, value in {**values, "HEALTH_PATH": "/version", "ON_HOST_POLL_SECONDS": "1"}.items():
         place.create(key, value, "staging", raw=True)
     return Site(config.load(root, "staging"), {"GITLAB_TOKEN": place.token, "PATH": os.environ["PATH"]})
 
@@ -425,7 +425,7 @@ def on_host(deployment: Deployment, file: Path, script: str, **env: str) -> subp
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
     host = {"EC2_INSTANCE_ID": deployment.instance, "EC2_INSTANCE_IP": deployment.address}
-    more = {"AWS_ENDPOINT_URL": deployment.gitlab.cloud.endpoint, "PATH": path, "ON_HOST_POLL_SECONDS": "0.3"}
+    more = {"AWS_ENDPOINT_URL": deployment.gitlab.cloud.endpoint, "PATH": path, "ON_HOST_POLL_SECONDS": "1"}
     return subprocess.Popen(
         [ROOT / "scripts/ci/on_host.sh", "word=a b", "--", file],
         env={**clean, **aws, **host, **more, **env},

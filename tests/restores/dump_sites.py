@@ -20,6 +20,7 @@ from lifeboat.database_model import DumpId, Manifest, Selection
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
+from tests import command_line
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
 from tests.restores.servers import PASSWORD, RdsServer
@@ -99,6 +100,10 @@ url = "{self.cloud.endpoint}"
             timeout=300,
             check=False,
         )
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `lifeboat …` in this process."""
+        return command_line.run(self.root, *arguments, "-e", "x", env={**CLEAN, "TMPDIR": tempfile.gettempdir()})
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_a_dump_comes_back_through_the_command_line(place: DumpSite, manifest: M
 
 
 def test_nothing_is_made_before_it_is_agreed_to(place: DumpSite, manifest: Manifest) -> None:
-    done = place.lifeboat("restore", manifest.id, "--to", "unasked")
+    done = place.ask("restore", manifest.id, "--to", "unasked")
 
     assert done.returncode == 7
     assert f"create database unasked at {place.rds.cluster.address}:5432, beside everything" in done.stderr
@@ -331,7 +331,7 @@ def test_agreement_that_is_refused_changes_nothing(place: DumpSite, small: Manif
 
 
 def test_all_copies_are_verified_and_their_proofs_lie_beside_them(place: DumpSite, manifest: Manifest) -> None:
-    done = place.lifeboat("verify", manifest.id, "--level", "3", "-o", "json")
+    done = place.ask("verify", manifest.id, "--level", "3", "-o", "json")
 
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)
@@ -477,10 +477,10 @@ def test_the_definitions_that_nobody_compared_are_named_in_the_proof(place: Dump
 
 
 def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest) -> None:
-    without = place.lifeboat("verify", manifest.id, "--level", "4")
+    without = place.ask("verify", manifest.id, "--level", "4")
     place.write('[[dumps.probes]]\nname = "accounts"\nsql = "SELECT count(*) FROM accounts"\nexpect = 301')
     try:
-        wrong = place.lifeboat("verify", manifest.id, "--level", "4")
+        wrong = place.ask("verify", manifest.id, "--level", "4")
     finally:
         place.write()
 
