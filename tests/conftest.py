@@ -48,18 +48,19 @@ _NETWORKS = count(random.randrange(30))  # noqa: S311  (two test runs on one mac
 ON_THE_STACK = "first_apply"
 STACKS = int(os.environ.get("LIFEBOAT_STACKS", "2"))
 LONG_ON_THE_STACK = {
-    "test_recover_database": 400,
-    "test_recover": 380,
-    "test_cut_off_recoveries": 250,
+    "test_recover_database": 380,
+    "test_recover": 340,
+    "test_cut_off_recoveries": 170,
     "test_readme": 130,
     "test_more_lost_things": 120,
     "test_more_switches": 110,
-    "test_apply": 105,
-    "test_ami": 100,
+    "test_ami": 90,
     "test_dns": 75,
-    "test_app": 75,
+    "test_apply": 70,
+    "test_app": 65,
     "test_pipeline": 65,
     "test_lost_things": 60,
+    "test_started_together": 60,
     "test_dump_job": 45,
 }
 SHORT_ON_THE_STACK = 30

@@ -70,7 +70,7 @@ class Rehearsal:
         """Return what `lifeboat local env` exports: places, names and files of inputs; asked once for the same files."""
         files = tuple(sorted((self.root / "environments").glob("*.tfvars*")))
         if files not in self._exported:
-            found = json.loads(passed(self.lifeboat("local", "env", "-o", "json")).stdout)
+            found = json.loads(passed(self.ask("local", "env", "-o", "json")).stdout)
             if "APP_URL" not in found:
                 return dict(found)  # the stack could not be read
             self._exported[files] = found

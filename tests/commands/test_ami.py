@@ -36,7 +36,7 @@ def recovery(stack: Rehearsal) -> dict[str, Any]:
 
 def bake(stack: Rehearsal) -> str:
     """Bake an image without a reboot and return its id."""
-    done = passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    done = passed(stack.ask("ami", "bake", "--no-reboot"))
     time.sleep(1)  # two bakes of one second would have one name
     return done.stdout.strip()
 
@@ -130,14 +130,14 @@ def test_a_baked_image_says_what_it_holds_and_is_the_latest(bare: Rehearsal) -> 
 def test_the_list_tells_images_of_every_kind_and_where_they_are(stack: Rehearsal) -> None:
     baked = bake(stack)
     passed(stack.lifeboat("local", "tick", "monthly"))
-    copy = passed(stack.lifeboat("ami", "copy", baked)).stdout.strip()
-    registered = passed(stack.lifeboat("ami", "from-snapshot")).stdout.strip()
+    copy = passed(stack.ask("ami", "copy", baked)).stdout.strip()
+    registered = passed(stack.ask("ami", "from-snapshot")).stdout.strip()
     stack.client("ec2").create_tags(
         Resources=[baked], Tags=[{"Key": "lifeboat:proven-at", "Value": "2026-01-02T03:04:05Z"}]
     )
     stack.client("ec2").disable_image(ImageId=registered)
 
-    table = passed(stack.lifeboat("ami", "list")).stdout
+    table = passed(stack.ask("ami", "list")).stdout
     rows = {row["id"]: row for row in listed(stack)}
 
     assert {row["source"] for row in rows.values()} == {"baked", "DLM monthly", "AWS Backup", "from-snapshot"}
@@ -153,7 +153,7 @@ def test_a_region_that_does_not_answer_is_named_and_the_other_is_shown(bare: Reh
     made = bake(bare)
 
     with fault(bare, service="ec2", operation="DescribeImages", first=2, code="AuthFailure", status=403):
-        done = bare.lifeboat("ami", "list", "-o", "json")
+        done = bare.ask("ami", "list", "-o", "json")
 
     passed(done, 8)
     assert [row["id"] for row in json.loads(done.stdout)] == [made]
@@ -167,8 +167,8 @@ def test_a_copy_boots_in_the_other_region_under_the_key_there_and_is_made_once(b
     key = recovery(bare)["image_copies_key_arn"]
     made = bake(bare)
 
-    first = passed(bare.lifeboat("ami", "copy"))
-    again = passed(bare.lifeboat("ami", "copy", made))
+    first = passed(bare.ask("ami", "copy"))
+    again = passed(bare.ask("ami", "copy", made))
 
     copy = first.stdout.strip()
     assert again.stdout.strip() == copy
@@ -186,12 +186,12 @@ def test_a_copy_boots_in_the_other_region_under_the_key_there_and_is_made_once(b
 
 def test_a_copy_whose_key_is_disabled_is_told_and_one_of_it_refused(bare: Rehearsal) -> None:
     made = bake(bare)
-    copy = passed(bare.lifeboat("ami", "copy", made)).stdout.strip()
+    copy = passed(bare.ask("ami", "copy", made)).stdout.strip()
     key = recovery(bare)["image_copies_key_arn"]
     bare.client("kms", DR).disable_key(KeyId=key)
 
     rows = listed(bare)
-    back = bare.lifeboat("ami", "copy", copy)
+    back = bare.ask("ami", "copy", copy)
     bare.client("kms", DR).enable_key(KeyId=key)
 
     assert rows[0]["copies"][0]["why_not"] == f"its key {key} is disabled"
@@ -207,10 +207,10 @@ def test_pruning_asks_and_where_it_is_cut_short_says_what_is_left(bare: Rehearsa
     spare, newest = bake(bare), bake(bare)
     snapshot = image(bare, spare)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
 
-    asked = bare.lifeboat("ami", "prune", "--keep", "1")
+    asked = bare.ask("ami", "prune", "--keep", "1")
     still_there = image(bare, spare)["State"]
     with fault(bare, service="ec2", operation="DeleteSnapshot", code="UnauthorizedOperation", status=403):
-        cut = bare.lifeboat("ami", "prune", "--keep", "1", "--yes")
+        cut = bare.ask("ami", "prune", "--keep", "1", "--yes")
 
     assert f"deregister {spare} in eu-west-1" in passed(asked, 7).stderr
     assert still_there == "available"

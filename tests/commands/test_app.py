@@ -49,12 +49,12 @@ def test_a_restart_is_a_new_container_process_and_a_healthy_answer(saved: Rehear
 def test_an_image_is_deployed_rolled_back_and_forth_and_the_next_instance_is_warned_of(stack: Rehearsal) -> None:
     app = recovery(stack)["app"]
 
-    nothing = stack.lifeboat("app", "rollback")
-    second = passed(stack.lifeboat("app", "redeploy", "--image", "2", "-o", "json"))
+    nothing = stack.ask("app", "rollback")
+    second = passed(stack.ask("app", "redeploy", "--image", "2", "-o", "json"))
     answers = [healthy(app["url"], stack)["image"]]
-    back = passed(stack.lifeboat("app", "rollback"))
+    back = passed(stack.ask("app", "rollback"))
     answers.append(healthy(app["url"], stack)["image"])
-    passed(stack.lifeboat("app", "rollback"))
+    passed(stack.ask("app", "rollback"))
     answers.append(healthy(app["url"], stack)["image"])
 
     passed(nothing, 3)
@@ -81,8 +81,8 @@ def test_a_container_that_was_removed_is_deployed_again(saved: Rehearsal) -> Non
     )
     until(lambda: saved.run("curl", "-sf", f"{app['url']}/healthz").returncode != 0)
 
-    restart = saved.lifeboat("app", "restart")
-    redeploy = passed(saved.lifeboat("app", "redeploy"))
+    restart = saved.ask("app", "restart")
+    redeploy = passed(saved.ask("app", "redeploy"))
 
     passed(restart, 3)
     assert "there is no container of the application" in restart.stderr
@@ -92,7 +92,7 @@ def test_a_container_that_was_removed_is_deployed_again(saved: Rehearsal) -> Non
 def test_an_image_that_does_not_exist_leaves_the_old_one_running(saved: Rehearsal) -> None:
     app = recovery(saved)["app"]
 
-    done = passed(saved.lifeboat("app", "redeploy", "--image", "app:9"), 1)
+    done = passed(saved.ask("app", "redeploy", "--image", "app:9"), 1)
 
     assert "manifest for app:9 not found" in done.stderr
     assert "app:1 runs there now" in done.stderr
@@ -114,11 +114,11 @@ def test_on_a_dead_instance_the_recovery_is_named(stack: Rehearsal) -> None:
     agent = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
     iam.detach_role_policy(RoleName="app-local-app", PolicyArn=agent)
-    silent = stack.lifeboat("app", "restart")
+    silent = stack.ask("app", "restart")
     iam.attach_role_policy(RoleName="app-local-app", PolicyArn=agent)
     ec2.stop_instances(InstanceIds=[instance])
     until(lambda: not ec2.describe_instance_status(InstanceIds=[instance])["InstanceStatuses"])
-    stopped = [stack.lifeboat("app", verb) for verb in ("restart", "rollback", "redeploy")]
+    stopped = [stack.ask("app", verb) for verb in ("restart", "rollback", "redeploy")]
 
     assert f"{instance} runs, but its SSM agent is offline, so nothing can be done on it" in silent.stderr
     for done in (silent, *stopped):

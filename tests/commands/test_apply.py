@@ -47,16 +47,6 @@ def test_the_application_answers_with_rows_read_from_the_database(saved: Rehears
     assert [(note["id"], note["text"]) for note in notes] == rows
 
 
-def test_plan_is_0_without_changes_and_20_with_one(stack: Rehearsal) -> None:
-    unchanged = stack.lifeboat("plan", "--detailed-exitcode")
-    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-    changed = stack.lifeboat("plan", "--detailed-exitcode")
-
-    passed(unchanged)
-    passed(changed, 20)
-    assert "aws_db_instance" in changed.stdout
-
-
 def test_the_shell_lines_of_local_env_work_in_a_shell(saved: Rehearsal) -> None:
     account = "aws sts get-caller-identity --query Account --output text"
     script = f'eval "$(lifeboat local env)" && {account} && psql "$DATABASE_URL" -Atc "select 1"'

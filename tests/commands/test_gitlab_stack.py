@@ -37,12 +37,12 @@ def stack(stack: Rehearsal) -> Iterator[Rehearsal]:
 
 
 def test_what_terraform_built_reaches_the_deploy_job_and_comes_back_from_a_copy(stack: Rehearsal) -> None:
-    before = passed(stack.lifeboat("gitlab", "plan", "--detailed-exitcode"), 20)
-    passed(stack.lifeboat("gitlab", "sync", "--yes"))
-    after = passed(stack.lifeboat("gitlab", "plan", "--detailed-exitcode"))
+    before = passed(stack.ask("gitlab", "plan", "--detailed-exitcode"), 20)
+    passed(stack.ask("gitlab", "sync", "--yes"))
+    after = passed(stack.ask("gitlab", "plan", "--detailed-exitcode"))
     deployed = passed(stack.lifeboat("gitlab", "deploy", "--new-pipeline"))
-    again = passed(stack.lifeboat("gitlab", "deploy", "--new-pipeline", "-o", "json"))
-    doctor = passed(stack.lifeboat("gitlab", "doctor"))
+    again = passed(stack.ask("gitlab", "deploy", "--new-pipeline", "-o", "json"))
+    doctor = passed(stack.ask("gitlab", "doctor"))
 
     env = stack.exported()
     project = gitlab.Gitlab(env["GITLAB_URL"], private_token=env["GITLAB_TOKEN"], timeout=30).projects.get(
@@ -62,13 +62,13 @@ def test_what_terraform_built_reaches_the_deploy_job_and_comes_back_from_a_copy(
     assert "bad" not in doctor.stdout
 
     project.variables.create({"key": "HEALTH_SECONDS", "value": "120", "environment_scope": "local"})
-    copied = json.loads(passed(stack.lifeboat("gitlab", "export", "-o", "json")).stdout)
+    copied = json.loads(passed(stack.ask("gitlab", "export", "-o", "json")).stdout)
     bucket, _, key = copied["export"].removeprefix("s3://").partition("/")
     kept = stack.client("s3").head_object(Bucket=bucket, Key=key)
     for key in ("EC2_INSTANCE_IP", "HEALTH_SECONDS"):
         project.variables.delete(key, filter={"environment_scope": "local"})
-    back = passed(stack.lifeboat("gitlab", "restore", "--yes"))
-    passed(stack.lifeboat("gitlab", "sync", "--yes"))
+    back = passed(stack.ask("gitlab", "restore", "--yes"))
+    passed(stack.ask("gitlab", "sync", "--yes"))
 
     assert kept["ServerSideEncryption"] == "aws:kms"
     assert kept["ObjectLockRetainUntilDate"] > datetime.now(UTC)

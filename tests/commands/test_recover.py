@@ -120,28 +120,6 @@ def test_make_recover_brings_a_dead_instance_back_and_every_later_apply_keeps_it
     assert "no changes" in passed(stack.run("make", "apply")).stdout
 
 
-def test_a_preview_shows_every_gap_and_changes_nothing(stack: Rehearsal) -> None:
-    broke(stack)
-    before, serial = instances(stack), state_serial(stack)
-    seen = stack.root / ".lifeboat" / "local" / "last-good.json"
-    well = seen.read_text()
-
-    document = json.loads(passed(stack.lifeboat("recover", "--preview", "-o", "json")).stdout)
-    passed(stack.ask("recover", "--preview", "--max-age", "1s"), 6)  # not from an image that nobody asked for
-
-    assert seen.read_text() == well
-    gaps = {step["step"]: step["gap"] for step in document["steps"]}
-    assert gaps["instance"] == f"{before[0]['InstanceId']} runs ami-0f000000000000001, but does not serve"
-    assert gaps["variables"]
-    assert sorted(document["plan"]) == [
-        "replace module.app_instance.aws_eip_association.this",
-        "replace module.app_instance.aws_instance.this",
-    ]
-    assert document["refused"] == []
-    assert (instances(stack), state_serial(stack), runs(stack)) == (before, serial, [])
-    assert variables(stack) == {}
-
-
 def state_serial(stack: Rehearsal) -> int:
     env = stack.exported()
     body = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()
@@ -177,19 +155,6 @@ def test_what_ec2_finds_well_is_not_replaced_because_we_cannot_reach_it(stack: R
     assert not (stack.root / IMAGE_FILE).exists()
 
 
-def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothing(stack: Rehearsal) -> None:
-    broke(stack)
-    before = instances(stack)
-    stack.edit("environments/local.tfvars", r"retention_days\s*=\s*\d+", "retention_days = 21")
-
-    refused = passed(stack.lifeboat("recover"), 3)
-
-    assert f"update {DATABASE}" in refused.stderr
-    assert "lifeboat recover -e local --failed-at 20" in refused.stderr
-    assert f"--allow '{DATABASE}'" in refused.stderr
-    assert instances(stack) == before
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -210,7 +175,42 @@ def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], 
     assert (instances(saved), state_serial(saved), runs(saved)) == (before, serial, begun)
 
 
-TOML, CI = "environments/local.toml", ".gitlab-ci.yml"
+TOML, TFVARS, CI = "environments/local.toml", "environments/local.tfvars", ".gitlab-ci.yml"
+
+
+def test_a_preview_shows_every_gap_and_changes_nothing(broken: Rehearsal) -> None:
+    before, serial, begun = instances(broken), state_serial(broken), runs(broken)
+    seen = broken.root / ".lifeboat" / "local" / "last-good.json"
+    well = seen.read_text()
+
+    document = json.loads(passed(broken.lifeboat("recover", "--preview", "-o", "json")).stdout)
+    passed(broken.ask("recover", "--preview", "--max-age", "1s"), 6)  # not from an image that nobody asked for
+
+    assert seen.read_text() == well
+    gaps = {step["step"]: step["gap"] for step in document["steps"]}
+    assert gaps["instance"] == f"{before[0]['InstanceId']} runs ami-0f000000000000001, but does not serve"
+    assert gaps["variables"]
+    assert sorted(document["plan"]) == [
+        "replace module.app_instance.aws_eip_association.this",
+        "replace module.app_instance.aws_instance.this",
+    ]
+    assert document["refused"] == []
+    assert (instances(broken), state_serial(broken), runs(broken)) == (before, serial, begun)
+    assert variables(broken) == {}
+
+
+def test_a_plan_that_touches_more_than_the_instance_is_refused_and_changes_nothing(broken: Rehearsal) -> None:
+    before, kept = instances(broken), (broken.root / TFVARS).read_text()
+    broken.edit(TFVARS, r"retention_days\s*=\s*\d+", "retention_days = 21")
+
+    refused = broken.lifeboat("recover")
+
+    (broken.root / TFVARS).write_text(kept)
+    passed(refused, 3)
+    assert f"update {DATABASE}" in refused.stderr
+    assert "lifeboat recover -e local --failed-at 20" in refused.stderr
+    assert f"--allow '{DATABASE}'" in refused.stderr
+    assert instances(broken) == before
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A recovery that anything happens to, at any call that changes something, ends right, or is gone on with and then does.
 
 In each of these, whoever goes on with it sits in another checkout, except after an outage. LIFEBOAT_ROUNDS says how often
-eight are started together.
+eight are started together; `make test-long` does so once, `make test` not at all.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_a_killed_recovery_is_finished_from_another_checkout(scene: Scene, calls
     assert [outcome for outcome in outcomes if outcome.ended == -9]
 
 
-if ALL:  # it shows nothing of lifeboat: what it stands beside
+if ALL:  # the first shows nothing of lifeboat: what it stands beside
 
     @pytest.mark.parametrize("shard", SHARDS)
     def test_plain_terraform_does_not_get_over_a_launch_that_it_was_killed_in(scene: Scene, shard: int) -> None:
@@ -81,13 +81,12 @@ if ALL:  # it shows nothing of lifeboat: what it stands beside
         assert [outcome.wrong for outcome in outcomes if outcome.point == launch] != [()]
         assert launch in [outcome.point for outcome in outcomes]
 
-
-@pytest.mark.parametrize("shard", SHARDS)
-def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, shard: int) -> None:
-    for number in ROUNDS[shard :: len(SHARDS)]:
-        started = Point(number, f"{TOGETHER} started together")
-        if started not in reported(Lifeboat.name):
-            start_together(scene, started)
+    @pytest.mark.parametrize("shard", SHARDS)
+    def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, shard: int) -> None:
+        for number in ROUNDS[shard :: len(SHARDS)]:
+            started = Point(number, f"{TOGETHER} started together")
+            if started not in reported(Lifeboat.name):
+                start_together(scene, started)
 
 
 # The last one, for it ends with what resembles another fault.
