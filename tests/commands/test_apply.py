@@ -142,34 +142,29 @@ def test_every_alarm_has_an_action(saved: Rehearsal) -> None:
 
 
 def test_a_daily_and_a_monthly_tick_make_every_kind_of_copy(stack: Rehearsal) -> None:
-    before = len(aws(stack, "rds", "describe-db-snapshots", "--snapshot-type", "automated")["DBSnapshots"])
+    rds, ec2 = stack.client("rds"), stack.client("ec2")
+    before = len(rds.describe_db_snapshots(SnapshotType="automated")["DBSnapshots"])
 
-    passed(stack.lifeboat("local", "tick", "daily"))
-    passed(stack.lifeboat("local", "tick", "monthly"))
+    passed(stack.ask("local", "tick", "daily"))
+    passed(stack.ask("local", "tick", "monthly"))
     broken = stack.control("break", what="database")["done"]
 
-    after = aws(stack, "rds", "describe-db-snapshots", "--snapshot-type", "automated")["DBSnapshots"]
-    snapshots = aws(stack, "ec2", "describe-snapshots", "--owner-ids", "self")["Snapshots"]
-    images = aws(stack, "ec2", "describe-images", "--owners", "self")["Images"]
+    after = rds.describe_db_snapshots(SnapshotType="automated")["DBSnapshots"]
+    snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    images = ec2.describe_images(Owners=["self"])["Images"]
     assert len(after) > before
     # Not the database that a restore test made beside it.
     assert broken == ["app-local-g1 in eu-west-1 lost its storage; RDS shows it failed"]
     assert snapshots
     assert images
     for region in ("eu-west-1", "eu-central-1"):
-        vaults = aws(stack, "backup", "list-backup-vaults", "--region", region)["BackupVaultList"]
+        backup = stack.client("backup", region)
         points = [
             point
-            for vault in vaults
-            for point in aws(
-                stack,
-                "backup",
-                "list-recovery-points-by-backup-vault",
-                "--region",
-                region,
-                "--backup-vault-name",
-                vault["BackupVaultName"],
-            )["RecoveryPoints"]
+            for vault in backup.list_backup_vaults()["BackupVaultList"]
+            for point in backup.list_recovery_points_by_backup_vault(BackupVaultName=vault["BackupVaultName"])[
+                "RecoveryPoints"
+            ]
         ]
         assert points, region
         assert {point["Status"] for point in points} == {"COMPLETED"}

@@ -220,7 +220,7 @@ def test_a_switch_to_another_instance_is_proven_by_it_and_reverted_from_anywhere
     shutil.rmtree(stack.root / ".lifeboat/local/dns")  # the laptop is lost
     back = json.loads(passed(stack.lifeboat("dns", "revert", "--yes", "-o", "json")).stdout)
     returned = lookup(stack)
-    again = json.loads(passed(stack.lifeboat("dns", "revert", "--yes", "-o", "json")).stdout)
+    again = json.loads(passed(stack.ask("dns", "revert", "--yes", "-o", "json")).stdout)
 
     assert back["changed"]
     assert returned == before

@@ -69,7 +69,7 @@ def output(stack: Rehearsal, task: str) -> list[str]:
 def test_a_daily_tick_dumps_the_database_and_the_host_beats(stack: Rehearsal) -> None:
     before = manifests(stack)
 
-    done = passed(stack.lifeboat("local", "tick", "daily"))
+    done = passed(stack.ask("local", "tick", "daily"))
 
     fired = FIRED.search(done.stdout.replace("\n", ""))
     assert fired is not None, done.stdout

@@ -108,11 +108,11 @@ def test_terraform_by_hand_knows_the_variables_of_the_stack_and_keeps_off_root_1
 
 
 def test_a_save_is_not_overwritten_unless_it_is_to_be(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("local", "save", "twice"))
+    passed(stack.ask("local", "save", "twice"))
 
-    refused = stack.lifeboat("local", "save", "twice")
-    replaced = stack.lifeboat("local", "save", "twice", "--replace")
-    listed = stack.lifeboat("local", "saves")
+    refused = stack.ask("local", "save", "twice")
+    replaced = stack.ask("local", "save", "twice", "--replace")
+    listed = stack.ask("local", "saves")
 
     assert "there is a save named twice already" in passed(refused, 3).stderr
     passed(replaced)

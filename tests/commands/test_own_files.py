@@ -26,7 +26,7 @@ def fresh() -> Iterator[Rehearsal]:
     with open_folder() as folder:
         made = checkout(folder / "checkout")
         yield made
-        made.lifeboat("local", "down")
+        made.ask("local", "down")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_file_where_our_folder_should_be_is_named(fresh: Rehearsal, command: t
     ours = fresh.root / ".lifeboat"
     ours.write_text("")
 
-    done = fresh.lifeboat(*command)
+    done = fresh.ask(*command)
     ours.unlink()
 
     failed(done, f"cannot use {ours}", ": Not a directory")
@@ -61,7 +61,7 @@ def test_a_folder_where_a_file_should_be_is_named(fresh: Rehearsal) -> None:
     lock = fresh.root / ".lifeboat" / "local" / "lock"
     lock.mkdir(parents=True)
 
-    done = fresh.lifeboat("apply")
+    done = fresh.ask("apply")
 
     failed(done, f"cannot use {lock}: Is a directory")
 

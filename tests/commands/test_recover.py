@@ -64,7 +64,7 @@ def runs(stack: Rehearsal) -> list[dict[str, Any]]:
 
 
 def broke(stack: Rehearsal, what: str = "instance") -> None:
-    passed(stack.lifeboat("local", "break", what))
+    passed(stack.ask("local", "break", what))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def state_serial(stack: Rehearsal) -> int:
 
 def test_what_serves_is_not_replaced_unless_somebody_agrees(stack: Rehearsal) -> None:
     before = instances(stack)[0]["InstanceId"]
-    passed(stack.lifeboat("ami", "bake", "--no-reboot"))
+    passed(stack.ask("ami", "bake", "--no-reboot"))
 
     refused = passed(stack.lifeboat("recover"), 7)
     after = instances(stack)[0]["InstanceId"]
@@ -303,7 +303,7 @@ def test_a_quota_that_leaves_no_room_is_refused_before_the_old_instance_is_touch
 
 
 def test_where_nothing_is_missing_nothing_is_done(stack: Rehearsal) -> None:
-    passed(stack.lifeboat("gitlab", "sync", "--yes"))
+    passed(stack.ask("gitlab", "sync", "--yes"))
     before = instances(stack)[0]["InstanceId"]
 
     done = passed(stack.lifeboat("recover"))
