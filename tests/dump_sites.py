@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,11 @@ class DumpSite:
         order = Wanted(databases=databases, selection=selection, **{"jobs": None, "accepting": False, **wanted})
         return dump_command.run(self.site(), self.told, order)
 
-    def lifeboat(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command line in the project."""
+    def lifeboat(self, *arguments: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start the command line in the project, handed to the command `within`."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PG"))}
         return subprocess.Popen(
-            [sys.executable, "-c", "from lifeboat.start import main; main()", *arguments],
+            [*within, sys.executable, "-c", "from lifeboat.start import main; main()", *arguments],
             cwd=self.plain.root,
             env={**env, **self.env, "TMPDIR": tempfile.gettempdir()},
             stdin=subprocess.DEVNULL,

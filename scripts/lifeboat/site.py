@@ -25,6 +25,7 @@ from lifeboat.clients.databases import Databases
 from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore
 from lifeboat.clients.dump_uploads import Uploads
+from lifeboat.clients.encryption_keys import EncryptionKeys
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -426,6 +427,10 @@ class Site:
     def backup_points(self) -> BackupPoints:
         """Return AWS Backup's recovery points, of both regions."""
         return BackupPoints(self.client)
+
+    def encryption_keys(self, region: str) -> EncryptionKeys:
+        """Return KMS's keys of a region."""
+        return EncryptionKeys(self.client("kms", region), region=region)
 
     def database_restores(self, region: str) -> DatabaseRestores:
         """Return the application's databases of a region and their copies, for restores."""

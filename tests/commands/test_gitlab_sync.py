@@ -6,12 +6,15 @@ import json
 import stat
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lifeboat.clients.gitlab_api import Patience
+from lifeboat.clients.journal import Journal
+from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions.variable_exports import Reach
 from lifeboat.errors import (
     ApprovalMissing,
@@ -27,12 +30,16 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Doing
-from lifeboat.model import RunId
+from lifeboat.model import RecoveryRequest, RunId, Scope
 from lifeboat.pipeline import copies, deploy, sync
 from lifeboat.pipeline.sync import Prune, Way
 from lifeboat.pipeline.writes import OnFailure
+from lifeboat.runbooks import deployment
+from lifeboat.runbooks.recovering import Recovering
 
+from tests import step_runs
 from tests.gitlab_sites import PASSWORD, VARIABLES, GitLabSite
+from tests.plain_sites import Told
 
 URL = "postgresql://app:Canary%2F%2B%22pass%26word@10.0.0.9:5432/app?sslmode=require"
 
@@ -652,3 +659,18 @@ def test_a_plan_shows_what_would_be_done_and_does_nothing(lab: GitLabSite) -> No
     assert names == ["ListVariables"]
     plan = sync.preview(lab.site(), lab.patience)
     assert [c.doing for c in plan.writes] == [Doing.CREATE, Doing.UPDATE]
+
+
+def test_the_password_that_went_with_a_database_is_no_obstacle_to_its_recovery(lab: GitLabSite) -> None:
+    lab.output(lambda found: found["database"].update(password_secret_arn="app-x/gone"))
+    site, now = lab.site(), WallClock().now
+    preview = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=now)
+    of_database = RecoveryRequest(scope=Scope.DATABASE)
+    c = Recovering(site=site, tell=Told(), journal=preview, request=of_database, now=now, agree=step_runs.nobody)
+
+    gap = deployment.variables_match(c)
+
+    assert gap is not None
+    assert gap.text.startswith("what they have to be is known once the database is restored; until then: ")
+    with pytest.raises(Unreachable, match="app-x/gone"):
+        deployment.variables_match(replace(c, request=RecoveryRequest()))

@@ -10,7 +10,7 @@ import pytest
 from lifeboat.commands import recovery_file
 from lifeboat.errors import Refused
 from lifeboat.model import Action, Address, Change, EventKind, Plan
-from lifeboat.stack import allowed
+from lifeboat.stack import allowed, repair
 
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
@@ -175,6 +175,19 @@ def test_a_checkout_without_a_file_gets_one_that_names_the_image_that_a_recovery
         "ami_id": "ami-1",
         "database_generations": {"g1": {}, "g2": {"restored": True}},
     }
+
+
+def test_a_state_that_is_older_than_what_is_remembered_of_it_has_no_word(plain: PlainSite) -> None:
+    records(plain, "g1")
+    newer = json.dumps({"version": 4, "serial": 3, "lineage": "l", "outputs": {}, "resources": []}).encode()
+    plain.site().project.work.mkdir(parents=True)
+    repair.remember_state(plain.site(), newer)
+
+    with pytest.raises(Refused) as refused:
+        recovery_file.run(plain.site(), Told())
+
+    assert "and this machine remembers serial 3 of lineage l" in refused.value.summary
+    assert not file(plain).exists()
 
 
 def test_while_a_recovery_is_open_the_state_has_not_the_last_word(plain: PlainSite) -> None:

@@ -21,6 +21,7 @@ def judge(new: list[ClientSession] | None, old: list[ClientSession] | None) -> F
     return judged(
         Clients(identifier="app-g2", sessions=new, why="no route"),
         Clients(identifier="app-g1", sessions=old, why="it is gone"),
+        user="app",
         started=STARTED,
     )
 
@@ -44,6 +45,33 @@ def judge(new: list[ClientSession] | None, old: list[ClientSession] | None) -> F
             [session(program="worker")],
             WorksOn.BOTH,
             "app-g2 has sessions of app (shop) from 10.0.0.7, and app-g1 has new ones of app (worker) from 10.0.0.7",
+        ),
+        # What watches databases is wherever it was told to be.
+        (
+            [session(), session(user="watcher", program="")],
+            [session(user="watcher", program="")],
+            WorksOn.NEW,
+            "app-g2 has sessions of app (shop) from 10.0.0.7, watcher from 10.0.0.7, and app-g1 has new ones of watcher from"
+            " 10.0.0.7",
+        ),
+        (
+            [session(user="watcher", program="")],
+            [],
+            WorksOn.UNKNOWN,
+            "app-g2 has sessions of watcher from 10.0.0.7, none of app",
+        ),
+        (
+            [session(user="watcher", program="")],
+            [session()],
+            WorksOn.OLD,
+            "app-g2 has sessions of watcher from 10.0.0.7, none of app, and app-g1 has new ones of app (shop) from 10.0.0.7",
+        ),
+        (
+            [],
+            [session(user="watcher", program="")],
+            WorksOn.UNKNOWN,
+            "app-g2 has no session of an application, and app-g1 has some that began since it was started anew: watcher from"
+            " 10.0.0.7",
         ),
         (
             [],
@@ -87,8 +115,8 @@ def test_its_sessions_tell_where_the_application_works_and_none_tell_nothing(
 
 
 def test_of_many_clients_a_few_are_named() -> None:
-    found = judge([session(user=f"app{number}") for number in range(5)], [])
+    found = judge([session(program=f"shop{number}") for number in range(5)], [])
 
     assert found.why == (
-        "app-g2 has sessions of app0 (shop) from 10.0.0.7, app1 (shop) from 10.0.0.7, app2 (shop) from 10.0.0.7, 2 more"
+        "app-g2 has sessions of app (shop0) from 10.0.0.7, app (shop1) from 10.0.0.7, app (shop2) from 10.0.0.7, 2 more"
     )

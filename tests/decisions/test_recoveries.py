@@ -20,6 +20,7 @@ from lifeboat.decisions.recoveries import (
     is_proven,
     launched,
     left_over,
+    ordered_anew,
     replaces_instance,
     started_anew,
     with_image,
@@ -238,6 +239,24 @@ def test_what_was_deployed_before_the_adoption_works_on_the_old_database(
     found = started_anew(recorded("1", *lines).events, database="app-g2", instance="i-1")
 
     assert (found is not None) is started
+
+
+def test_an_application_counts_as_started_from_its_order_on_for_it_has_connected_by_the_end() -> None:
+    def at(seconds: int, kind: EventKind, step: str, **data: Any) -> Event:
+        return Event(seq=seconds, at=NOW + timedelta(seconds=seconds), kind=kind, step=step, text="", data=data)
+
+    events = [
+        at(1, EventKind.INTENT, "restart"),
+        at(2, EventKind.INTENT, "adopt"),
+        at(3, EventKind.INTENT, "variables"),
+        at(4, EventKind.INTENT, "restart"),
+        at(5, EventKind.INTENT, "restart"),
+        at(9, EventKind.NOTE, "restart", restarted_for="app-g2"),
+    ]
+
+    found = [ordered_anew(some, database="app-g2", instance="i-1") for some in (events, events[:5], events[5:])]
+
+    assert found == [NOW + timedelta(seconds=4), None, NOW + timedelta(seconds=9)]
 
 
 def test_the_machines_whose_files_a_recovery_wrote_are_known_the_last_one_last() -> None:

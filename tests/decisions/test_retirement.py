@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lifeboat.database_model import RestoredInstance
+from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId, RestoredInstance
 from lifeboat.decisions import recovery_plan, retirement
 from lifeboat.decisions.recovery_plan import Adoption
 from lifeboat.model import Action, Address, Change, Plan
@@ -70,6 +71,69 @@ def test_a_generation_goes_only_where_a_newer_one_serves_and_is_backed_up(
 )
 def test_one_that_is_broken_cannot_be_given_up_with_a_snapshot(status: str, why: str | None) -> None:
     assert retirement.broken("app-g1", status) == why
+
+
+def test_one_that_somebody_stopped_is_started_first() -> None:
+    assert retirement.stopped("app-g1", "available") is None
+    assert retirement.stopped("app-g1", "stopped") == (
+        "app-g1 is stopped: RDS lifts no protection from it until it is started"
+    )
+
+
+MADE = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+EARLIER = MADE - timedelta(days=90)
+
+
+def snapshot(minutes: int = 0, **changed: Any) -> RecoveryPoint:
+    known: dict[str, Any] = {
+        "id": RecoveryPointId("app-g1-final"),
+        "kind": PointKind.MANUAL_SNAPSHOT,
+        "database": "app-g1",
+        "region": "eu-west-1",
+        "taken_at": MADE + timedelta(minutes=minutes),
+        "status": "available",
+        "size": 1,
+        "source": "app-g1",
+        "key": None,
+        "instance_made_at": MADE,
+    }
+    return RecoveryPoint(**{**known, **changed})
+
+
+@pytest.mark.parametrize(
+    ("first", "final", "other"),
+    [
+        (None, None, None),
+        (snapshot(), None, None),
+        (snapshot(), snapshot(5), snapshot(5)),
+        (None, snapshot(instance_made_at=EARLIER), snapshot(instance_made_at=EARLIER)),
+        (snapshot(instance_made_at=EARLIER), None, snapshot(instance_made_at=EARLIER)),
+    ],
+)
+def test_a_snapshot_that_has_the_name_already_is_in_the_way(
+    first: RecoveryPoint | None, final: RecoveryPoint | None, other: RecoveryPoint | None
+) -> None:
+    assert retirement.in_the_way(first, final, made_at=MADE) == other
+
+
+@pytest.mark.parametrize(
+    ("final", "first", "made_at", "holds"),
+    [
+        (snapshot(5), snapshot(), MADE, True),
+        (snapshot(), snapshot(), None, True),
+        (snapshot(5, status="creating"), snapshot(), MADE, False),
+        (snapshot(-5), snapshot(), MADE, False),
+        # What RDS took of an earlier instance of this name holds nothing of the one that somebody deleted without one.
+        (snapshot(5, instance_made_at=EARLIER), snapshot(), MADE, False),
+        (snapshot(instance_made_at=EARLIER), None, MADE, False),
+        (snapshot(), None, MADE, True),
+        (snapshot(), None, None, False),
+    ],
+)
+def test_the_snapshot_from_before_goes_only_where_the_final_one_is_of_the_same_instance_and_later(
+    final: RecoveryPoint, first: RecoveryPoint | None, made_at: datetime | None, holds: bool
+) -> None:
+    assert retirement.holds_all(final, first, made_at=made_at) is holds
 
 
 def test_the_snapshot_that_rds_takes_is_called_as_the_module_says() -> None:

@@ -361,6 +361,26 @@ def test_tables_that_come_while_all_are_locked_are_locked_as_well(site: DumpSite
     assert len(times) == 4  # once more before and once more after the locks
 
 
+# -- this machine ------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_here_stops_no_dump_for_no_row_is_written_to_it(site: DumpSite, tmp_path: Path) -> None:
+    full = """
+        mkdir -p .lifeboat
+        for there in "$0" .lifeboat; do
+            mount -t tmpfs -o size=4k none "$there" && head -c 4096 /dev/zero >"$there/full" || exit 77
+        done
+        TMPDIR="$0" exec "$@"
+    """
+    within = ("unshare", "--mount", "--map-root-user", "sh", "-c", full, str(tmp_path))
+
+    with site.lifeboat("dump", "-e", "x", within=within) as running:
+        _, err = running.communicate(timeout=WAIT_SECONDS)
+
+    assert running.returncode == 0, err
+    assert len(site.versions()) == 4
+
+
 # -- the operator ------------------------------------------------------------------------------------------------------
 
 

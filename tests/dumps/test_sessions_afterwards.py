@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from lifeboat.errors import ApprovalMissing, IntegrityFailure
+from lifeboat.errors import StoppedPartWay
 from lifeboat.model import EventKind, WorksOn
 from lifeboat.runbooks import database_sessions, recover_database
 from lifeboat.runbooks.recovering import Recovering
@@ -60,6 +60,16 @@ class Two:
 
     def recovering(self) -> Recovering:
         """Return a recovery whose application was just started anew and answers nothing."""
+        c = self.ordered()
+        self.started(c)
+        return c
+
+    def started(self, c: Recovering) -> None:
+        """Write down that its application was started anew, and waited for until it was well."""
+        c.journal.write(EventKind.NOTE, step="restart", restarted_for=self.site.plain.application)
+
+    def ordered(self) -> Recovering:
+        """Return a recovery that has just ordered its application to be started anew."""
         app = {**self.site.database["app"], "address": "127.0.0.1", "url": f"http://127.0.0.1:{free_port()}"}
         c = recovering(replace(self.site, database={**self.site.database, "app": app}), "any")
         new = self.site.plain.application
@@ -67,7 +77,7 @@ class Two:
         c.journal.write(EventKind.NOTE, step="copy", copy="any", why_copy="it was asked for", **decided)
         proof = {"tables": 1, "with_rows": 1, "data_until": None, "known_by": "nothing", "rpo_seconds": None}
         c.journal.write(EventKind.NOTE, step="proof", **proof)
-        c.journal.write(EventKind.NOTE, step="restart", restarted_for=new)
+        c.journal.write(EventKind.INTENT, step="restart", text="restart")
         return c
 
 
@@ -112,7 +122,7 @@ def test_an_application_that_works_on_the_new_database_ends_it(two: Two) -> None
 def test_an_application_that_still_works_on_the_old_database_stops_it(two: Two) -> None:
     c = two.recovering()
 
-    with two.connected("old"), pytest.raises(IntegrityFailure) as stopped:
+    with two.connected("old"), pytest.raises(StoppedPartWay) as stopped:
         asked(c)
 
     old = two.old["DBInstanceIdentifier"]
@@ -123,13 +133,22 @@ def test_an_application_that_still_works_on_the_old_database_stops_it(two: Two) 
         assert asked(c) == ["done"]
 
 
+def test_one_that_connected_to_the_old_database_while_it_was_started_stops_it_too(two: Two) -> None:
+    c = two.ordered()
+
+    with two.connected("old"):
+        two.started(c)
+        with pytest.raises(StoppedPartWay, match="the application answers from "):
+            asked(c)
+
+
 def test_one_that_works_on_both_waits_for_agreement(two: Two) -> None:
     c, agreeing = two.recovering(), Agreeing()
 
     with ExitStack() as connected:
         for which in ("old", "new"):
             connected.enter_context(two.connected(which))
-        with pytest.raises(ApprovalMissing, match="is still connected to the old database"):
+        with pytest.raises(StoppedPartWay, match="is still connected to the old database"):
             asked(c)
         ended = asked(replace(c, agree=agreeing))
 

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -177,7 +178,8 @@ def keep(calls: Iterable[Recorded], path: Path = CALLS) -> None:
 def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> list[Point]:
     """Return all points of a shard: each thing at each call; where no Terraform lives, kills are the same.
 
-    They are shuffled, the same way each time, so that the first hour of many has something of everything.
+    They are shuffled, the same way each time, so that the first hour of many has something of everything. Each shard records
+    calls of its own, and one may have a renewal of a lease more: by what it is a point is one shard's, not by its place.
     """
     points = [
         Point(number, happens)
@@ -186,7 +188,12 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
         if call.beside_terraform or happens not in KILLS or "everything" in happens
     ]
     random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
-    return points[shard :: len(SHARDS)]
+    return [point for point in points if shard_of(point, len(SHARDS)) == shard]
+
+
+def shard_of(point: Point, shards: int) -> int:
+    """Return which of so many shards tries a point, whatever others there are."""
+    return zlib.crc32(f"{point.number} {point.happens}".encode()) % shards
 
 
 def sample(calls: Sequence[Recorded]) -> list[Point]:

@@ -50,9 +50,11 @@ NAMED = re.compile(r"\(process (\d+)\) has held this environment for \d+ s: .*ru
 @pytest.fixture(scope="module")
 def calls(scene: Scene) -> list[Recorded]:
     """The changing calls of an unbroken recovery."""
-    if ALL:
-        keep(recorded(scene))
-    return of_record()
+    if not ALL:
+        return of_record()
+    found = recorded(scene)
+    keep(found)
+    return found
 
 
 @pytest.mark.parametrize("shard", SHARDS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 
 from tests.faults import report
-from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record, sample
+from tests.faults.recoveries import APART, CALLED_AGAIN, ERRORS, KILLS, every, grouped, of_record, sample, shard_of
 from tests.rehearsal import ROOT
 
 
@@ -22,6 +23,15 @@ def test_each_point_is_tried_once_and_together_only_what_is_made_again_calls_apa
         assert len({point.happens for point in group}) == 1
         assert len(group) == 1 or group[0].happens in CALLED_AGAIN
         assert all(later.number - earlier.number >= APART for earlier, later in pairwise(group))
+
+
+def test_every_point_is_some_shards_and_they_share_them_evenly() -> None:
+    points = every(of_record(), [*ERRORS, *KILLS], 0)
+
+    shares = Counter(shard_of(point, 2) for point in points)
+
+    assert sorted(shares) == [0, 1]
+    assert min(shares.values()) > 0.4 * len(points)
 
 
 def test_a_sample_is_of_two_orders_one_of_them_beside_a_terraform_that_is_killed() -> None:

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 from lifeboat.clients.waiting import WallClock
-from lifeboat.errors import WrongConfiguration
+from lifeboat.errors import Refused, WrongConfiguration
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import recover_database
 from lifeboat.runbooks.database_adoption import ADOPTING
 from lifeboat.runbooks.recovering import Recovering
 
 from tests import step_runs
+from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
 from tests.plain_sites import PlainSite, Told, plain_site
+from tests.restored_sites import RECORDED
 from tests.runbooks.conftest import Quick
 
 RUN = "20260301T030000Z-recover-aaaaaa"
@@ -108,3 +110,58 @@ def test_without_the_authorities_that_are_named_nothing_is_begun(plain: PlainSit
 
     with pytest.raises(WrongConfiguration, match="nobody could check whom the password goes to"):
         recover_database.require_readable(c)
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "mend"),
+    [
+        ("Disabled", "disabled", "aws kms enable-key --key-id {key} --region eu-west-1"),
+        (
+            "PendingDeletion",
+            "to be deleted",
+            "aws kms cancel-key-deletion --key-id {key} --region eu-west-1, then aws kms enable-key --key-id {key} --region"
+            " eu-west-1",
+        ),
+    ],
+)
+def test_under_a_key_that_cannot_be_used_nothing_is_begun(plain: PlainSite, state: str, words: str, mend: str) -> None:
+    kms = plain.cloud.client("kms")
+    made = kms.create_key()["KeyMetadata"]
+    key, c = made["Arn"], encrypted(plain, made["Arn"])
+    recover_database.require_keys(c)
+    if state == "Disabled":
+        kms.disable_key(KeyId=made["KeyId"])
+    else:
+        kms.schedule_key_deletion(KeyId=made["KeyId"], PendingWindowInDays=7)
+
+    with pytest.raises(Refused) as refused:
+        recover_database.require_keys(c)
+
+    assert refused.value.summary == f"the key {key}, under which a database is restored, is {words}"
+    assert refused.value.hint == mend.format(key=key)
+    assert c.remarks == []
+
+
+def test_a_key_that_nobody_may_look_at_is_for_rds_to_judge(cloud: RunningCloud, tmp_path: Path) -> None:
+    plain = plain_site(cloud, tmp_path)
+    c = encrypted(plain, key := plain.cloud.client("kms").create_key()["KeyMetadata"]["Arn"])
+    denied = {"service": "kms", "operation": "DescribeKey", "status": 400, "code": "AccessDeniedException"}
+    cloud.control("faults", add=denied)
+
+    recover_database.require_keys(c)
+
+    cloud.control("faults", clear=True)
+    (remark,) = c.remarks
+    assert remark.startswith(
+        f"nobody knows whether the key {key} can be used: cannot look at the key {key} in eu-west-1: "
+    )
+
+
+def encrypted(plain: PlainSite, key: str) -> Recovering:
+    """Return a recovery whose serving generation is encrypted under a key."""
+    c = adopted(plain)
+    state = json.loads(c.site.stack_store().body() or b"")
+    (databases, _) = state["resources"]
+    databases["instances"][1]["attributes"] = {**RECORDED, "kms_key_id": key, "master_user_secret_kms_key_id": key}
+    plain.put("stack.tfstate", json.dumps(state).encode())
+    return c

@@ -8,10 +8,11 @@ from datetime import timedelta
 from lifeboat.clients import run_files
 from lifeboat.commands import recover
 from lifeboat.decisions import recovery_files
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Refused
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, outputs, recovered, recovery_file, repair
+from lifeboat.stack import database_copies, known_states, outputs, recovered, recovery_file, repair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +40,11 @@ class Agreed:
 def preview(site: Site) -> Agreed:
     """Return what the file says and must say; nothing is changed.
 
-    Raises Refused while a recovery is open, which has still to write the file; IntegrityFailure where nobody can tell.
+    Raises Refused while a recovery is open, which has still to write the file, and where the state is older than what is
+    remembered of it: it names the databases of then. IntegrityFailure where nobody can tell.
     """
     repair.require_own(site, site.stack_store())
-    repair.require_state(site, site.stack_store())
+    known_states.require(site, Purpose.PLAN, known_states.STACK)
     text, known = recovery_file.text(site), database_copies.in_state(site)
     unended = recover.open_runs(site)
     if unended:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lifeboat.clients import run_files
 from lifeboat.clients.database_restores import DatabaseRestores
+from lifeboat.database_model import RestoredInstance
 from lifeboat.decisions import generations, plans, retirement
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Failed, NothingFits, NotYet, Refused, StoppedPartWay, Unreachable
@@ -68,19 +69,40 @@ def preview(site: Site, generation: str) -> Candidate:
         raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
     identifier = str(known[generation]["identifier"])
     instance = site.database_restores(recovery.region).instance(identifier)
-    broken = None if instance is None else retirement.broken(identifier, instance.status)
-    if broken is not None:
-        raise Refused(
-            broken,
-            hint=f"once nobody misses anything of it: {retirement.by_hand(identifier)}; then lifeboat retire {generation}"
-            f" -e {env} takes it out of Terraform. Where RDS refuses these too, only AWS can do it",
-        )
+    if instance is not None and instance.status != "deleting":
+        _require_able(site, recovery, generation, instance)
     return Candidate(
         generation=generation,
         identifier=identifier,
         snapshot=retirement.snapshot_name(identifier),
         serving=recovery.database.identifier,
     )
+
+
+def _require_able(site: Site, recovery: Recovery, generation: str, instance: RestoredInstance) -> None:
+    """Raise Refused where RDS could not give the instance up with a snapshot: nothing is taken from it then."""
+    identifier, again = instance.identifier, f"lifeboat retire {generation} -e {site.project.env}"
+    broken = retirement.broken(identifier, instance.status)
+    if broken is not None:
+        raise Refused(
+            broken,
+            hint=f"once nobody misses anything of it: {retirement.by_hand(identifier)}; then {again} takes it out of"
+            " Terraform. Where RDS refuses these too, only AWS can do it",
+        )
+    stopped = retirement.stopped(identifier, instance.status)
+    if stopped is not None:
+        raise Refused(stopped, hint=f"aws rds start-db-instance --db-instance-identifier {identifier}; then {again}")
+    client, region = site.database_snapshots(), recovery.region
+    first, final = (
+        client.snapshot(name(identifier), region) for name in (retirement.snapshot_name, retirement.final_name)
+    )
+    other = retirement.in_the_way(first, final, made_at=site.database_restores(region).created_at(identifier))
+    if other is not None:
+        raise Refused(
+            f"the snapshot {other.id} of {other.taken_at:%Y-%m-%d %H:%M}Z has the name that one of {identifier} would have",
+            hint=f"keep it under another name (aws rds copy-db-snapshot --source-db-snapshot-identifier {other.id}"
+            f" --target-db-snapshot-identifier {other.id}-earlier --copy-tags), delete it once that is available, then {again}",
+        )
 
 
 def lines(found: Candidate) -> list[str]:
@@ -211,7 +233,8 @@ def _one_of_both(site: Site, tell: Teller, found: Candidate) -> str | None:
     client, region = site.database_snapshots(), recovery.region
     try:
         first, final = client.snapshot(found.snapshot, region), client.snapshot(found.final, region)
-        if final is None or not final.restorable:
+        made_at = site.database_restores(region).created_at(found.identifier)
+        if final is None or not retirement.holds_all(final, first, made_at=made_at):
             return None if first is None else found.snapshot
         client.tag(final, _tags(recovery, found))
         if first is not None:

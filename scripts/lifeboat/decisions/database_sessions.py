@@ -31,25 +31,28 @@ class Finding:
     why: str
 
 
-def judged(new: Clients, old: Clients, *, started: datetime) -> Finding:
-    """Return on which of the two the application works, which was started anew at a moment.
+def judged(new: Clients, old: Clients, *, user: str, started: datetime) -> Finding:
+    """Return on which of the two an application works that signs in as a user, and was ordered to start anew at a moment.
 
     In the old one only sessions from after that moment count: a host that is gone leaves its own there for hours (tcp
-    keepalive). A pool may be empty while nobody asks anything, so no session at all says nothing.
+    keepalive). A pool may be empty while nobody asks anything, so no session at all says nothing; nor do those of others:
+    a program that watches databases is in both, or in one of them, whatever the application does.
     """
     there = _of_applications(new.sessions or ())
     behind = [one for one in _of_applications(old.sessions or ()) if one.since is not None and one.since > started]
+    on_new, on_old = (any(one.user == user for one in found) for found in (there, behind))
+    which = {(True, True): WorksOn.BOTH, (True, False): WorksOn.NEW, (False, True): WorksOn.OLD}
+    # What could not be asked may hold its sessions.
+    unknown = not on_new and new.sessions is None
+    works_on = WorksOn.UNKNOWN if unknown else which.get((on_new, on_old), WorksOn.UNKNOWN)
     if there:
-        why = f"{new.identifier} has sessions of {_words(there)}"
-        also = f"{why}, and {old.identifier} has new ones of {_words(behind)}" if behind else why
-        # Somebody else's, a monitoring program's, may go on in the old one.
-        both = {one.user for one in there} & {one.user for one in behind}
-        return Finding(works_on=WorksOn.BOTH if both else WorksOn.NEW, why=also)
+        has = f"{new.identifier} has sessions of {_words(there)}{'' if on_new else f', none of {user}'}"
+        also = f", and {old.identifier} has new ones of {_words(behind)}" if behind else ""
+        return Finding(works_on=works_on, why=f"{has}{also}")
     why = f"{new.identifier} {_none(new)}, and {old.identifier} "
     if behind:
-        works_on = WorksOn.UNKNOWN if new.sessions is None else WorksOn.OLD
         return Finding(works_on=works_on, why=f"{why}has some that began since it was started anew: {_words(behind)}")
-    return Finding(works_on=WorksOn.UNKNOWN, why=f"{why}{_none(old, since=' that began since')}")
+    return Finding(works_on=works_on, why=f"{why}{_none(old, since=' that began since')}")
 
 
 def _of_applications(sessions: Sequence[ClientSession]) -> list[ClientSession]:

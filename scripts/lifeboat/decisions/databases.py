@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lifeboat.model import EncryptionKey
+
 # RDS user guide, "Viewing Amazon RDS DB instance status": in none of these does it take connections, and it leaves none of
 # them by itself. Others, such as modifying, backing-up or rebooting, it serves in or leaves within minutes.
 _DEAD = ("failed", "stopped", "stopping", "deleting", "restore-error", "storage-full")
@@ -22,3 +24,23 @@ def why_dead(identifier: str, status: str | None) -> str | None:
     if status in _DEAD or status.startswith(_DEAD_SINCE):
         return f"the database {identifier} is {status}"
     return None
+
+
+def locked(key: EncryptionKey, region: str) -> tuple[str, str] | None:
+    """Return why nothing can be restored or made under a key, and the command that mends it; None where it is enabled.
+
+    RDS refuses with KMSKeyNotAccessibleFault, an empty instance for a dump too: it gets the same key. A key that waits for
+    its deletion is disabled once that is cancelled (KMS API reference, CancelKeyDeletion).
+    """
+    named = f"--key-id {key.arn} --region {region}"
+    enable = f"aws kms enable-key {named}"
+    mends = {
+        "Enabled": None,
+        "Disabled": enable,
+        "PendingDeletion": f"aws kms cancel-key-deletion {named}, then {enable}",
+    }
+    mend = mends.get(key.state, f"aws kms describe-key {named} says what became of it")
+    if mend is None:
+        return None
+    words = {"Disabled": "disabled", "PendingDeletion": "to be deleted"}
+    return f"the key {key.arn}, under which a database is restored, is {words.get(key.state, key.state)}", mend

@@ -230,12 +230,34 @@ def started_anew(events: Sequence[Event], *, database: str, instance: str) -> da
 
     By a restart for that database, or by a deployment once it was adopted: what was deployed before has read the old secret.
     """
+    number = _started(events, database=database, instance=instance)
+    return None if number is None else events[number].at
+
+
+def ordered_anew(events: Sequence[Event], *, database: str, instance: str) -> datetime | None:
+    """Return when that start was first ordered; None where it was not started.
+
+    By the time that it is written down as started the application was waited for, and has connected to its database.
+    """
+    number = _started(events, database=database, instance=instance)
+    if number is None:
+        return None
+    adopted = max((before for before, event in enumerate(events[:number]) if _carries_out(event)), default=0)
+    orders = (
+        event.at
+        for event in events[adopted:number]
+        if event.kind is EventKind.INTENT and event.step == events[number].step
+    )
+    return next(orders, events[number].at)
+
+
+def _started(events: Sequence[Event], *, database: str, instance: str) -> int | None:
     adopted = max((number for number, event in enumerate(events) if _carries_out(event)), default=None)
     notes = ((number, event) for number, event in enumerate(events) if event.kind is EventKind.NOTE)
     for number, event in notes:
         deployed = event.data.get("deployed_to") == instance and adopted is not None and number > adopted
         if deployed or event.data.get("restarted_for") == database:
-            return event.at
+            return number
     return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lifeboat.database_model import RestoredInstance
+from datetime import datetime
+
+from lifeboat.database_model import RecoveryPoint, RestoredInstance
 from lifeboat.decisions import databases
 from lifeboat.decisions.generations import number
 from lifeboat.decisions.recovery_plan import follows
@@ -38,6 +40,36 @@ def broken(identifier: str, status: str) -> str | None:
     if not databases.is_broken(status):
         return None
     return f"{identifier} is {status}: RDS takes no snapshot of it, and may lift no protection from it"
+
+
+def stopped(identifier: str, status: str) -> str | None:
+    """Return why an instance that somebody stopped cannot be given up yet; None where it is not stopped."""
+    if status not in ("stopped", "stopping"):
+        return None
+    return f"{identifier} is {status}: RDS lifts no protection from it until it is started"
+
+
+def in_the_way(
+    first: RecoveryPoint | None, final: RecoveryPoint | None, *, made_at: datetime | None
+) -> RecoveryPoint | None:
+    """Return the snapshot whose name keeps an instance, made at a moment, from going with a snapshot; None where none does.
+
+    Names come again where an environment was destroyed and applied anew, and snapshots outlive both. RDS deletes nothing whose
+    final snapshot it cannot name; the one that is taken before may be of an attempt that was cut off.
+    """
+    if final is not None:
+        return final
+    return first if first is not None and first.instance_made_at != made_at else None
+
+
+def holds_all(final: RecoveryPoint, first: RecoveryPoint | None, *, made_at: datetime | None) -> bool:
+    """Return whether a snapshot is the one that RDS took as it deleted an instance: then the one from before may go.
+
+    `made_at` is when the instance was made; None where nobody knows. One of an earlier instance of the name is none of it.
+    """
+    if first is None:
+        return final.restorable and made_at is not None and final.instance_made_at == made_at
+    return final.restorable and final.instance_made_at == first.instance_made_at and final.taken_at >= first.taken_at
 
 
 def by_hand(identifier: str) -> str:

@@ -61,7 +61,7 @@ class Depth:
     level: int
     probes: tuple[Probe, ...] = ()
     within: timedelta = timedelta(hours=2)
-    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    env: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)  # secrets are among them
 
 
 @dataclass(frozen=True, kw_only=True)

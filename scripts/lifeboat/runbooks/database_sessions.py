@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from lifeboat.clients.database_answers import DatabaseAnswers
@@ -15,6 +16,7 @@ from lifeboat.runner import Step, Turn
 
 # An application may connect only when it is asked something: so often it is looked for, and its health asked before.
 _LOOKS, _POLL_SECONDS = 10, 3.0
+_LONGEST_LOOK_SECONDS = 180.0  # two databases of which each may take 10 s to connect and a minute to answer
 
 
 def is_asked(c: Recovering) -> Gap | None:
@@ -28,7 +30,7 @@ def ask(c: Recovering, turn: Turn) -> None:
     """Look for its sessions in the new database and in the old one; on the old one it must not stay, whatever it answers."""
     found = _found(c)
     for _ in range(_LOOKS):
-        if found.works_on is WorksOn.NEW:
+        if found.works_on is WorksOn.NEW or turn.seconds_left < _LONGEST_LOOK_SECONDS:
             break
         turn.sleep(_POLL_SECONDS)
         c.health()
@@ -51,19 +53,22 @@ def ask(c: Recovering, turn: Turn) -> None:
 
 
 def _found(c: Recovering) -> Finding:
-    old = str(c.fact("old_identifier"))
-    started = recoveries.started_anew(c.journal.events, database=c.fact("identifier"), instance=c.app.instance_id)
+    new, old, serving = str(c.fact("identifier")), str(c.fact("old_identifier")), c.recovery
+    ordered = recoveries.ordered_anew(c.journal.events, database=new, instance=serving.app.instance_id)
     return database_sessions.judged(
-        _clients(str(c.fact("identifier")), c.site.database_answers(c.recovery)),
-        _clients(old, database_losses.old_one(c, old)),
-        started=started or c.began,
+        _clients(new, lambda: c.site.database_answers(serving)),
+        _clients(old, lambda: database_losses.old_one(c, old)),
+        user=serving.database.username,
+        started=ordered or c.began,
     )
 
 
-def _clients(identifier: str, asked: DatabaseAnswers | str) -> Clients:
-    if isinstance(asked, str):
-        return Clients(identifier=identifier, sessions=None, why=asked)
+def _clients(identifier: str, who: Callable[[], DatabaseAnswers | str]) -> Clients:
+    """Return who is connected; what cannot be asked, or found out by AWS, stops no recovery of an application that answers."""
     try:
+        asked = who()
+        if isinstance(asked, str):
+            return Clients(identifier=identifier, sessions=None, why=asked)
         return Clients(identifier=identifier, sessions=asked.sessions())
     except LifeboatError as error:
         return Clients(identifier=identifier, sessions=None, why=error.summary)

@@ -12,6 +12,7 @@ from lifeboat.errors import (
     ApprovalMissing,
     Failed,
     GitLabUnreachable,
+    IntegrityFailure,
     JobNotBegun,
     NothingFits,
     Refused,
@@ -19,7 +20,7 @@ from lifeboat.errors import (
     WrongConfiguration,
 )
 from lifeboat.gitlab_model import Job
-from lifeboat.model import Gap, InstanceId, Tag
+from lifeboat.model import Gap, InstanceId, Scope, Tag
 from lifeboat.pipeline import deploy as playing
 from lifeboat.pipeline import following, sync
 from lifeboat.pipeline.deploy import Pipelines, Wanted
@@ -73,10 +74,21 @@ def variables_match(c: Recovering) -> Gap | None:
         return None
     with _or_around(c):
         _require_wanted(c)
-        plan = sync.preview(c.site, c.gitlab_patience())
+        try:
+            plan = sync.preview(c.site, c.gitlab_patience())
+        except (Unreachable, IntegrityFailure) as error:
+            # The password of a database that is gone went with it.
+            if isinstance(error, GitLabUnreachable) or not _awaits_database(c):
+                raise
+            return Gap(text=f"what they have to be is known once the database is restored; until then: {error.summary}")
     if not plan.differs:  # a hidden variable is written each time, since nobody can read it
         return None
     return Gap(text="to be written: " + ", ".join(str(change.name) for change in plan.writes))
+
+
+def _awaits_database(c: Recovering) -> bool:
+    """Whether the stack still tells of the database that this recovery brings back, and not of the one that it becomes."""
+    return c.request.scope is not Scope.INSTANCE and c.recovery.database.identifier != c.fact("identifier")
 
 
 def sync_variables(c: Recovering, turn: Turn) -> None:

@@ -147,16 +147,18 @@ SCENARIOS = (
             ),
             (
                 4,
-                "`lifeboat resume`, here or elsewhere; `lifeboat abort` gives it up and deletes what it restored, unless an"
-                " apply that was cut off may have led the application to it.",
+                "`lifeboat resume`, here or elsewhere, once what it names is mended. What was restored holds no row, or is not"
+                " what the dump's manifest says: `lifeboat abort` gives it up and deletes it, unless an apply that was cut off"
+                " may have led the application to it; then take another copy. Tables lack their rows, or something of the"
+                " application is still connected to the old database: see to it, or agree with `lifeboat resume --yes`. The"
+                " application answers from the old database: let it read its secret, `lifeboat app restart`, then resume.",
             ),
             (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
             (6, "No copy holds that moment, or the one that was chosen cannot be restored: `lifeboat plan-recovery`."),
             (
                 7,
                 "The application answers, and nobody named a moment: agree that what is written now stays behind. Or a better"
-                " copy may be where nobody could look: name one with `--from`, or agree. Or something of the application is"
-                " still connected to the old database: see to it, then `lifeboat resume`.",
+                " copy may be where nobody could look: name one with `--from`, or agree.",
             ),
             (8, "A service does not answer: the message names it and the next command."),
             (
@@ -165,8 +167,7 @@ SCENARIOS = (
             ),
             (
                 11,
-                "What was restored holds no table, does not answer, or is not what the dump's manifest says: give it up, and"
-                " take another copy.",
+                "Terraform's state or the recovery file is not what was written: `lifeboat state doctor`. Nothing was changed.",
             ),
             (130, "`lifeboat resume`."),
         ),
@@ -194,7 +195,11 @@ SCENARIOS = (
         stops=(
             (2, "Mend what it names: an option, a file, a variable that cannot be written. Nothing was changed."),
             (3, "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more."),
-            (4, "`lifeboat resume`, here or on any other machine; `lifeboat abort` gives it up."),
+            (
+                4,
+                "`lifeboat resume`, here or on any other machine, once what it names is mended: as in"
+                " [database-lost.md](database-lost.md); `lifeboat abort` gives it up.",
+            ),
             (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
             (6, "No image or no copy fits: `lifeboat ami list` and `lifeboat plan-recovery` say why not."),
             (7, "What still serves would be replaced, or a deployment waits for approval: agree, or have it approved."),
@@ -203,7 +208,10 @@ SCENARIOS = (
                 10,
                 "The application is back, later or with more lost than the objectives allow. The report says how much.",
             ),
-            (11, "What was restored holds no table, or does not answer: give it up, and take another copy."),
+            (
+                11,
+                "Terraform's state or the recovery file is not what was written: `lifeboat state doctor`. Nothing was changed.",
+            ),
             (130, "`lifeboat resume`."),
         ),
         afterwards="Commit `environments/<env>.recovery.tfvars.json`. Bake a new image (`lifeboat ami bake`), and when nobody"

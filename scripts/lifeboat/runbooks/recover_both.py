@@ -19,7 +19,7 @@ from lifeboat.runbooks import recover as instance
 from lifeboat.runbooks import recover_database as database
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import SideBySide, Step, Turn
-from lifeboat.stack import database_copies, repair
+from lifeboat.stack import repair
 
 # With a database that is gone no plan of the whole stack can be carried out before that is restored.
 ALONE = (instance.INSTANCE, Address("module.app_instance.aws_eip_association.this"))
@@ -29,7 +29,7 @@ def all_is_at_hand(c: Recovering) -> Gap | None:
     """Look at what would stop the recovery later; raises what does, and remarks on what only makes it slower."""
     repair.require_state(c.site, c.site.stack_store())
     database.require_readable(c)
-    database_copies.settings(c.site)
+    database.require_keys(c)
     if not c.has_launched:
         instance.require_image(c)
         instance.require_room(c, c.app.instance_type)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import CopyCandidate, PointKind, RecoveryPointId, WantedCopy
-from lifeboat.decisions import database_choice, decided_copies, deployments, generations
+from lifeboat.decisions import database_choice, databases, decided_copies, deployments, generations
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.durations import said
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, WrongConfiguration
+from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, Unreachable, WrongConfiguration
 from lifeboat.model import DatabaseReport, Gap, InstanceId, WorksOn
 from lifeboat.runbooks import (
     database_adoption,
@@ -44,7 +44,7 @@ def database_is_at_hand(c: Recovering) -> Gap | None:
     """Look at what would stop the recovery later; raises what does, and remarks on what only makes it slower."""
     repair.require_state(c.site, c.site.stack_store())
     require_readable(c)
-    database_copies.settings(c.site)
+    require_keys(c)
     _require_host(c)
     remark_on_gitlab(c)
     return None
@@ -62,6 +62,23 @@ def require_readable(c: Recovering) -> None:
             f"there is no file {authorities}, which [database] ca_file names: nobody could check whom the password goes to",
             hint=f"put the bundle of {c.recovery.region} from truststore.pki.rds.amazonaws.com there",
         )
+
+
+def require_keys(c: Recovering) -> None:
+    """Raise Refused where a key of the next generation cannot be used: RDS would say so only when it is ordered.
+
+    Where nobody may look, that is remarked on: RDS sees it. Raises IntegrityFailure where no state has a serving generation.
+    """
+    keys, region = c.site.encryption_keys(c.recovery.region), c.recovery.region
+    named = (database_copies.serving(c.site).get("kms_key_id"), database_copies.settings(c.site).password_key)
+    for name in dict.fromkeys(filter(None, named)):
+        try:
+            why = databases.locked(keys.key(name), region)
+        except Unreachable as error:
+            c.remarks.append(f"nobody knows whether the key {name} can be used: {error.summary}")
+            continue
+        if why is not None:
+            raise Refused(why[0], hint=why[1])
 
 
 def _require_host(c: Recovering) -> None:
