@@ -157,6 +157,8 @@ def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_c
     assert may("s3:GetObjectVersion", state)
     assert [may(action, key, **through) for action in ("kms:Decrypt", "kms:GenerateDataKey")] == [True, True]
     assert not may("kms:Decrypt", key)
+    # The longest name and regions add 200; modules/recovery-roles leaves 3,500 for this and what reads dumps (1,500).
+    assert len(policy) <= 1800
 
 
 class Traced(Look):
