@@ -36,7 +36,7 @@ NOT_IN_AWS: Mapping[str, tuple[str, ...]] = {
     "aws_ecs_task_definition": ("skip_destroy", "track_latest"),
     "aws_eip_association": ("allow_reassociation",),
     "aws_iam_role": ("force_detach_policies",),
-    "aws_instance": ("force_destroy", "user_data_replace_on_change"),
+    "aws_instance": ("user_data_replace_on_change",),
     "aws_kms_key": ("bypass_policy_lockout_safety_check", "deletion_window_in_days"),
     "aws_route53_record": ("allow_overwrite",),
     "aws_route53_zone": ("force_destroy",),
