@@ -88,13 +88,13 @@ def test_the_lineage_is_the_remembered_one_else_that_of_what_is_damaged_else_new
     cut_off = [StateMark(serial=8, lineage="cut", md5=""), StateMark(serial=7, lineage="cut", md5="")]
     another = StateMark(serial=1, lineage="another", md5="")
 
-    assert state_rebuilding.lineage(known, cut_off, "new") == ("known", "as this machine remembers it")
+    assert state_rebuilding.lineage(known, cut_off, "new") == ("known", "the remembered one")
     assert state_rebuilding.lineage(None, cut_off, "new") == ("cut", "as the damaged versions say")
     assert state_rebuilding.lineage(None, [*cut_off, another], "new") == (
         "new",
         "a new one: the damaged versions name several",
     )
-    assert state_rebuilding.lineage(None, [], "new") == ("new", "a new one: nothing here remembers one")
+    assert state_rebuilding.lineage(None, [], "new") == ("new", "a new one: nothing remembers one")
     facts = state_documents.facts(state_rebuilding.empty("new"))
     assert (facts.lineage, facts.serial, facts.resources) == ("new", 0, 0)
 

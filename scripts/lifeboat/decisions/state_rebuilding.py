@@ -98,11 +98,11 @@ def head(body: bytes) -> StateMark | None:
 def lineage(remembered: StateMark | None, damaged: Iterable[StateMark], fresh: str) -> tuple[str, str]:
     """Return the lineage that a rebuilt state has, and why: the remembered one, else that of what is damaged, else a new one."""
     if remembered is not None:
-        return remembered.lineage, "as this machine remembers it"
+        return remembered.lineage, "the remembered one"
     known = {mark.lineage for mark in damaged}
     if len(known) == 1:
         return known.pop(), "as the damaged versions say"
-    why = "the damaged versions name several" if known else "nothing here remembers one"
+    why = "the damaged versions name several" if known else "nothing remembers one"
     return fresh, f"a new one: {why}"
 
 
