@@ -187,6 +187,10 @@ def test_what_is_in_a_state_alone_is_told_and_a_type_that_nobody_knows_counts() 
 LOST_BUCKET = Missing(address=BUCKET, resource_type="aws_s3_bucket", why="not found", costs="it holds data")
 LOST_NETWORK = Missing(address=NETWORK, resource_type="aws_vpc", why="not found")
 TWO_NETWORKS = Doubtful(address=NETWORK, why="2 things could be it", choices=("vpc-1", "vpc-2"))
+OF_A_NETWORK = Doubtful(
+    address=Address("module.network.aws_default_security_group.this"),
+    why=f"2 things in eu-west-1 could be {NETWORK}: vpc-1, vpc-2",
+)
 OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b", ids=frozenset({"app-b"}))
 
 
@@ -200,6 +204,13 @@ OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b"
             [TWO_NETWORKS],
             5,
             [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
+            [f"--import '{NETWORK}=vpc-1'"],
+        ),
+        # What is in doubt with the network is settled with it.
+        (
+            [OF_A_NETWORK, TWO_NETWORKS],
+            0,
+            [f"{OF_A_NETWORK.address}: {OF_A_NETWORK.why}", f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
             [f"--import '{NETWORK}=vpc-1'"],
         ),
         (

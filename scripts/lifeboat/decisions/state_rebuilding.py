@@ -261,7 +261,9 @@ def ways_on(found: Inspected, strangers: Sequence[OwnedThing], accept: int) -> l
     """Return the options that let a refused rebuild go on: what to choose, and by which number to agree."""
     options = []
     if found.doubtful:
-        options.append(f"--import '{found.doubtful[0].address}={next(iter(found.doubtful[0].choices), 'ID')}'")
+        # What belongs to another that is in doubt is so itself, and settled with that.
+        first = next((one for one in found.doubtful if one.choices), found.doubtful[0])
+        options.append(f"--import '{first.address}={next(iter(first.choices), 'ID')}'")
     costly = [one for one in found.missing if one.costs]
     if len(costly) > accept:
         kinds = {thing.kind: thing.name for thing in strangers}
