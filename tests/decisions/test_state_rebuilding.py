@@ -184,6 +184,22 @@ def test_what_is_in_a_state_alone_is_told_and_a_type_that_nobody_knows_counts() 
     )
 
 
+def test_what_the_configuration_imports_is_not_looked_for_though_a_plan_would_replace_it() -> None:
+    names = ("imported", "made")
+    key = {"mode": "managed", "type": "aws_eip", "provider_config_key": "aws"}
+    change = {"actions": ["delete", "create"], "before": None, "after": {}, "after_unknown": {}}
+    imports = {"imported": {"importing": {"id": "eipalloc-1"}}, "made": {}}
+    plan = {
+        "configuration": {"root_module": {"resources": [{**key, "name": name} for name in names]}},
+        "resource_changes": [
+            {**key, "address": f"aws_eip.{name}", "change": {**change, **imports[name]}} for name in names
+        ],
+    }
+
+    assert [one.address for one in state_rebuilding.wanted(plan)] == ["aws_eip.made"]
+    assert [one.address for one in state_rebuilding.configured(plan)] == ["aws_eip.imported"]
+
+
 LOST_BUCKET = Missing(address=BUCKET, resource_type="aws_s3_bucket", why="not found", costs="it holds data")
 LOST_NETWORK = Missing(address=NETWORK, resource_type="aws_vpc", why="not found")
 TWO_NETWORKS = Doubtful(address=NETWORK, why="2 things could be it", choices=("vpc-1", "vpc-2"))

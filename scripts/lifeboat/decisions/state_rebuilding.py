@@ -190,8 +190,9 @@ def configured(plan: Mapping[str, Any]) -> list[Existing]:
 
 
 def wanted(plan: Mapping[str, Any]) -> list[Wanted]:
-    """Return everything that a plan against an empty state would make."""
-    return adoption.everything(adoption.planned_creates(plan))
+    """Return everything that a plan against an empty state would make; what the configuration imports and replaces exists."""
+    imported = {one.address for one in configured(plan)}
+    return [one for one in adoption.everything(adoption.planned_creates(plan)) if one.address not in imported]
 
 
 def by_nature(one: Wanted) -> Missing | None:
