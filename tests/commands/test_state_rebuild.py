@@ -198,6 +198,12 @@ def not_to_be_listed(site: StateSite) -> None:
     )
 
 
+def memory_not_to_be_read(site: StateSite) -> None:
+    site.forget_everything()
+    rule = {"service": "s3", "operation": "ListObjectsV2", "path": f"/{site.replica}(/.*)?", "times": 100}
+    site.cloud.control("faults", add={**rule, "code": "AccessDenied", "status": 403})
+
+
 def another_environments(site: StateSite) -> None:
     site.forget_everything()
     document = json.loads(site.applied.newest)
@@ -229,6 +235,7 @@ def nothing_at_all(site: StateSite) -> None:
         (only_copied, 3, "lifeboat state restore -e x --from-replica"),
         (of_a_newer_terraform, 8, "1 version may hold the state, and cannot be read"),
         (not_to_be_listed, 8, "cannot list the versions"),
+        (memory_not_to_be_read, 8, "cannot read what is known of the state"),
         (another_environments, 3, "is environment other"),
         (not_saved, 3, "Terraform could not save its state and left it in"),
         (locked, 5, "the state is locked by eva@laptop"),

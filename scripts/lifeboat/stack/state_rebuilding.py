@@ -146,9 +146,13 @@ def half_done(site: Site, request: Request, lost: Lost) -> Writing | None:
 
 
 def require_lost(site: Site, request: Request, lost: Lost) -> None:
-    """Raise Refused where anything is left that a restore can use, Unreachable where nobody can say whether it is."""
+    """Raise Refused where anything is left that a restore can use.
+
+    Raises Unreachable where nobody can say whether it is, or of which lineage and serial the state was that is lost.
+    """
     repair.require_own(site, site.stack_store())
     _require_nothing_here(site, request)
+    site.state_memory().read(request.root)  # a damaged memory is told, and written anew
     whose = Whose(environment=site.project.env, lineage=None)
     here = state_rebuilding.left(lost.primary.entries, whose, request.passed_over)
     there = state_rebuilding.left(() if lost.replica is None else lost.replica.entries, whose, request.passed_over)
