@@ -240,6 +240,7 @@ def nothing_at_all(site: StateSite) -> None:
         (not_saved, 3, "Terraform could not save its state and left it in"),
         (locked, 5, "the state is locked by eva@laptop"),
         (nothing_at_all, 6, "nothing that the configuration names exists"),
+        (nothing_at_all, 6, "where all of it is gone: lifeboat state rebuild -e x --accept 1 begins an empty state"),
     ],
 )
 def test_whatever_a_restore_can_use_or_nobody_can_judge_is_not_lost(
@@ -255,6 +256,24 @@ def test_whatever_a_restore_can_use_or_nobody_can_judge_is_not_lost(
     assert said in printed
     assert list(site.versions()) == before
     assert site.runs() == []
+
+
+def test_where_all_of_it_is_gone_too_an_empty_state_of_the_remembered_lineage_is_begun(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.forget_everything()
+    mark = StateMark(serial=70, lineage="remembered", md5="0f")
+    work = site.plain.site().project.work
+    work.mkdir(parents=True, exist_ok=True)
+    known_state.remember(work, mark)
+
+    said = rebuild(site, "--accept", "1", "--yes", status=20)
+
+    top = json.loads(site.top())
+    assert (top["lineage"], top["serial"], top["resources"]) == ("remembered", 71, [])
+    assert site.digest() == md5(site.top())
+    assert "stack: 3 to add" in said
 
 
 def test_a_version_that_somebody_has_looked_at_is_passed_over(new_site: Callable[[LockMode], StateSite]) -> None:

@@ -344,11 +344,14 @@ def _strangers(site: Site, root: StateRoot, inspected: Inspected) -> tuple[Owned
 
 
 def require_decided(request: Request, found: Found) -> None:
-    """Raise Refused where a person must choose, or agree by number; NothingFits where nothing exists at all."""
-    if not (found.inspected.existing or found.inspected.doubtful):
+    """Raise Refused where a person must choose, or agree by number; NothingFits where nothing exists and nobody agreed to that."""
+    if not (found.inspected.existing or found.inspected.doubtful or request.accept):
+        number = max(1, sum(1 for one in found.inspected.missing if one.costs))
         raise NothingFits(
             "nothing that the configuration names exists, so there is nothing to make a state of",
-            hint="where nothing was ever applied, or all of it is gone: lifeboat apply",
+            # An apply is refused where a state is remembered, until there is one of that lineage again.
+            hint=f"where nothing was ever applied: lifeboat apply; where all of it is gone: {request.again} --accept {number}"
+            " begins an empty state, and the next apply makes everything",
         )
     lines = state_rebuilding.refusals(found.inspected, request.accept)
     if not lines:
