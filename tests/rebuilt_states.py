@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeboat import config
+from lifeboat.clients.terraform import Terraform
 from lifeboat.site import Site
 
 from tests.backup_sites import BackupSite, Ended
@@ -119,7 +120,7 @@ def ids(body: bytes) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class RebuiltSite:
-    """A project with both roots, the stack's applied; `body` is the state that the apply wrote."""
+    """A project with both roots, both applied; `body` is the state of the stack that the apply wrote."""
 
     plain: PlainSite
     body: bytes
@@ -171,7 +172,7 @@ def _site(plain: PlainSite) -> Site:
 
 
 def rebuilt_site(cloud: RunningCloud, folder: Path) -> RebuiltSite:
-    """Make the site, and apply its stack."""
+    """Make the site, and apply both roots."""
     plain = plain_site(cloud, folder)
     s3 = cloud.client("s3")
     s3.delete_object(Bucket=plain.bucket, Key=KEY)  # what plain_site puts there
@@ -190,12 +191,23 @@ def rebuilt_site(cloud: RunningCloud, folder: Path) -> RebuiltSite:
         (root / "main.tf").write_text(_PROVIDERS + text)
         shutil.copy(_ROOT / "terraform" / "stack" / ".terraform.lock.hcl", root)
     site = _site(plain)
-    terraform = site.stack_terraform()
-    terraform.init(site.backend())
     site.project.work.mkdir(parents=True, exist_ok=True)
+    backend, stack = site.state_terraform(), site.stack_terraform()
+    backend.init(None)
+    # What the first apply does with a bucket that is there.
+    adopted = backend.root / "adopted.tf"
+    adopted.write_text(f'import {{\n  to = aws_s3_bucket.state\n  id = "{plain.bucket}"\n}}\n')
+    _apply(site, backend)
+    adopted.unlink()
+    s3.put_object(Bucket=plain.bucket, Key=ROOT_KEY, Body=site.root_state_file.read_bytes())
+    stack.init(site.backend())
+    _apply(site, stack)
+    body = s3.get_object(Bucket=plain.bucket, Key=KEY)["Body"].read()
+    return RebuiltSite(plain=plain, body=bytes(body))
+
+
+def _apply(site: Site, terraform: Terraform) -> None:
     saved = site.project.work / "first.plan"
     terraform.plan(out=saved, events=site.project.work / "first.jsonl", seconds=400).planned()
     applied = terraform.apply(saved, events=site.project.work / "apply.jsonl", seconds=400, parallelism=5)
     assert applied.finish() == 0, applied.failure()
-    body = s3.get_object(Bucket=plain.bucket, Key=KEY)["Body"].read()
-    return RebuiltSite(plain=plain, body=bytes(body))

@@ -34,6 +34,28 @@ locals {
       ]
       Resource = ["*"]
     },
+    {
+      Sid    = "LookAtRolesOfTheApplication"
+      Effect = "Allow"
+      Action = ["iam:GetInstanceProfile", "iam:GetRole*", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
+      Resource = [
+        "arn:aws:iam::${var.account_id}:instance-profile/${var.name}-*",
+        "arn:aws:iam::${var.account_id}:role/${var.name}-*",
+      ]
+    },
+    {
+      Sid    = "LookAtBucketsOfTheApplication"
+      Effect = "Allow"
+      Action = [
+        "s3:GetAccelerateConfiguration",
+        "s3:GetBucket*",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+      ]
+      Resource = ["arn:aws:s3:::${var.name}-*"]
+    },
     # An empty one for a dump, marked as of its run.
     {
       Sid    = "MakeEmptyDatabases"

@@ -77,8 +77,9 @@ resource "aws_iam_role" "this" {
 resource "aws_iam_role_policy" "given" {
   for_each = local.given_policies
 
-  name   = each.value.use
-  role   = aws_iam_role.this[each.value.role].id
+  name = each.value.use
+  # The name, which a plan knows before the role is there, and so which role it is: that tells where to look for it.
+  role   = aws_iam_role.this[each.value.role].name
   policy = var.policies[each.value.use]
 }
 

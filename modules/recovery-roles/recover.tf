@@ -1,29 +1,7 @@
-# What `lifeboat recover` takes beyond looking and launching: it plans the whole stack and replaces one instance.
+# What `lifeboat recover` takes beyond looking (adopt.tf) and launching: it replaces one instance.
 
 locals {
   _recovers = [
-    {
-      Sid    = "LookAtRolesOfTheApplication"
-      Effect = "Allow"
-      Action = ["iam:GetInstanceProfile", "iam:GetRole*", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
-      Resource = [
-        "arn:aws:iam::${var.account_id}:instance-profile/${var.name}-*",
-        "arn:aws:iam::${var.account_id}:role/${var.name}-*",
-      ]
-    },
-    {
-      Sid    = "LookAtBucketsOfTheApplication"
-      Effect = "Allow"
-      Action = [
-        "s3:GetAccelerateConfiguration",
-        "s3:GetBucket*",
-        "s3:GetEncryptionConfiguration",
-        "s3:GetLifecycleConfiguration",
-        "s3:GetReplicationConfiguration",
-        "s3:ListBucket",
-      ]
-      Resource = ["arn:aws:s3:::${var.name}-*"]
-    },
     {
       Sid       = "ReplaceTheInstance"
       Effect    = "Allow"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from lifeboat.clients import known_state, state_store
+from lifeboat.stack import known_states
+from lifeboat.state_model import StateRoot
 
 from tests.accidents import trying
 from tests.accidents.happenings import ACCIDENTS
@@ -52,7 +54,7 @@ def _nothing() -> None:
 
 
 def _site(cloud: RunningCloud, folder: Path, made: Applied) -> StateSite:
-    """Return a site in the mode that has every lock, with copies of both states, as this machine last knew it."""
+    """Return a site in the mode that has every lock, with copies of both states, known here and in the other region."""
     folder.mkdir()
     site = state_site(cloud, folder, made, "both")
     site.replicate()
@@ -62,4 +64,6 @@ def _site(cloud: RunningCloud, folder: Path, made: Applied) -> StateSite:
     here.project.work.mkdir(parents=True)
     here.root_state_file.write_bytes(made.root)
     known_state.remember(here.project.work, mark)
+    for root, body in ((StateRoot.STACK, made.newest), (StateRoot.BACKEND, made.root)):
+        assert known_states.keep(here, root, body, "20260301T030000Z-apply-1a2b3c") is None
     return site

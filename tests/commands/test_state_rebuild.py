@@ -83,6 +83,17 @@ def test_a_stack_of_which_no_version_is_left_is_known_again_and_a_plan_is_empty(
     assert built.secrets_left() == []
 
 
+def test_root_1_is_made_anew_with_its_working_copy(built: RebuiltSite) -> None:
+    built.forget(ROOT_KEY)
+
+    ended = built.rebuild("--root", "state", "--yes")
+
+    assert ids(built.top(ROOT_KEY)) == {"aws_s3_bucket.state": built.plain.bucket}
+    assert built.site.root_state_file.read_bytes() == built.top(ROOT_KEY)
+    assert "state backend: no changes" in ended.stdout
+
+
+# The last of these: its bucket stays gone.
 def test_what_holds_data_and_is_gone_is_agreed_to_by_number_and_several_are_chosen_from(built: RebuiltSite) -> None:
     built.forget()
     s3, ec2 = built.cloud.client("s3"), built.cloud.client("ec2")
@@ -108,16 +119,6 @@ def test_what_holds_data_and_is_gone_is_agreed_to_by_number_and_several_are_chos
     assert "stack: 2 to add" in agreed.stdout
     left = {address: id_ for address, id_ in ids(built.body).items() if not address.startswith("aws_s3_bucket")}
     assert ids(built.top()) == left
-
-
-def test_root_1_is_made_anew_with_its_working_copy(built: RebuiltSite) -> None:
-    built.forget(ROOT_KEY)
-
-    ended = built.rebuild("--root", "state", "--yes", status=20)
-
-    assert ids(built.top(ROOT_KEY)) == {"aws_s3_bucket.state": built.plain.bucket}
-    assert built.site.root_state_file.read_bytes() == built.top(ROOT_KEY)
-    assert "state backend: no changes" in ended.stdout
 
 
 # -- whatever the lock mode ----------------------------------------------------------------------------------------------
@@ -198,6 +199,12 @@ def not_to_be_listed(site: StateSite) -> None:
     )
 
 
+def memory_not_to_be_read(site: StateSite) -> None:
+    site.forget_everything()
+    rule = {"service": "s3", "operation": "ListObjectsV2", "path": f"/{site.replica}(/.*)?", "times": 100}
+    site.cloud.control("faults", add={**rule, "code": "AccessDenied", "status": 403})
+
+
 def another_environments(site: StateSite) -> None:
     site.forget_everything()
     document = json.loads(site.applied.newest)
@@ -229,10 +236,12 @@ def nothing_at_all(site: StateSite) -> None:
         (only_copied, 3, "lifeboat state restore -e x --from-replica"),
         (of_a_newer_terraform, 8, "1 version may hold the state, and cannot be read"),
         (not_to_be_listed, 8, "cannot list the versions"),
+        (memory_not_to_be_read, 8, "cannot read what is known of the state"),
         (another_environments, 3, "is environment other"),
         (not_saved, 3, "Terraform could not save its state and left it in"),
         (locked, 5, "the state is locked by eva@laptop"),
         (nothing_at_all, 6, "nothing that the configuration names exists"),
+        (nothing_at_all, 6, "where all of it is gone: lifeboat state rebuild -e x --accept 1 begins an empty state"),
     ],
 )
 def test_whatever_a_restore_can_use_or_nobody_can_judge_is_not_lost(
@@ -248,6 +257,24 @@ def test_whatever_a_restore_can_use_or_nobody_can_judge_is_not_lost(
     assert said in printed
     assert list(site.versions()) == before
     assert site.runs() == []
+
+
+def test_where_all_of_it_is_gone_too_an_empty_state_of_the_remembered_lineage_is_begun(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    site.forget_everything()
+    mark = StateMark(serial=70, lineage="remembered", md5="0f")
+    work = site.plain.site().project.work
+    work.mkdir(parents=True, exist_ok=True)
+    known_state.remember(work, mark)
+
+    said = rebuild(site, "--accept", "1", "--yes", status=20)
+
+    top = json.loads(site.top())
+    assert (top["lineage"], top["serial"], top["resources"]) == ("remembered", 71, [])
+    assert site.digest() == md5(site.top())
+    assert "stack: 3 to add" in said
 
 
 def test_a_version_that_somebody_has_looked_at_is_passed_over(new_site: Callable[[LockMode], StateSite]) -> None:

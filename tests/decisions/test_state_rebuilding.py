@@ -88,13 +88,13 @@ def test_the_lineage_is_the_remembered_one_else_that_of_what_is_damaged_else_new
     cut_off = [StateMark(serial=8, lineage="cut", md5=""), StateMark(serial=7, lineage="cut", md5="")]
     another = StateMark(serial=1, lineage="another", md5="")
 
-    assert state_rebuilding.lineage(known, cut_off, "new") == ("known", "as this machine remembers it")
+    assert state_rebuilding.lineage(known, cut_off, "new") == ("known", "the remembered one")
     assert state_rebuilding.lineage(None, cut_off, "new") == ("cut", "as the damaged versions say")
     assert state_rebuilding.lineage(None, [*cut_off, another], "new") == (
         "new",
         "a new one: the damaged versions name several",
     )
-    assert state_rebuilding.lineage(None, [], "new") == ("new", "a new one: nothing here remembers one")
+    assert state_rebuilding.lineage(None, [], "new") == ("new", "a new one: nothing remembers one")
     facts = state_documents.facts(state_rebuilding.empty("new"))
     assert (facts.lineage, facts.serial, facts.resources) == ("new", 0, 0)
 
@@ -184,9 +184,29 @@ def test_what_is_in_a_state_alone_is_told_and_a_type_that_nobody_knows_counts() 
     )
 
 
+def test_what_the_configuration_imports_is_not_looked_for_though_a_plan_would_replace_it() -> None:
+    names = ("imported", "made")
+    key = {"mode": "managed", "type": "aws_eip", "provider_config_key": "aws"}
+    change = {"actions": ["delete", "create"], "before": None, "after": {}, "after_unknown": {}}
+    imports = {"imported": {"importing": {"id": "eipalloc-1"}}, "made": {}}
+    plan = {
+        "configuration": {"root_module": {"resources": [{**key, "name": name} for name in names]}},
+        "resource_changes": [
+            {**key, "address": f"aws_eip.{name}", "change": {**change, **imports[name]}} for name in names
+        ],
+    }
+
+    assert [one.address for one in state_rebuilding.wanted(plan)] == ["aws_eip.made"]
+    assert [one.address for one in state_rebuilding.configured(plan)] == ["aws_eip.imported"]
+
+
 LOST_BUCKET = Missing(address=BUCKET, resource_type="aws_s3_bucket", why="not found", costs="it holds data")
 LOST_NETWORK = Missing(address=NETWORK, resource_type="aws_vpc", why="not found")
 TWO_NETWORKS = Doubtful(address=NETWORK, why="2 things could be it", choices=("vpc-1", "vpc-2"))
+OF_A_NETWORK = Doubtful(
+    address=Address("module.network.aws_default_security_group.this"),
+    why=f"2 things in eu-west-1 could be {NETWORK}: vpc-1, vpc-2",
+)
 OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b", ids=frozenset({"app-b"}))
 
 
@@ -200,6 +220,13 @@ OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b"
             [TWO_NETWORKS],
             5,
             [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
+            [f"--import '{NETWORK}=vpc-1'"],
+        ),
+        # What is in doubt with the network is settled with it.
+        (
+            [OF_A_NETWORK, TWO_NETWORKS],
+            0,
+            [f"{OF_A_NETWORK.address}: {OF_A_NETWORK.why}", f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
             [f"--import '{NETWORK}=vpc-1'"],
         ),
         (

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifeboat.clients.inventory import Look
+from lifeboat.clients.inventory_rewritten import EVERYTHING
+from lifeboat.decisions import adoption
+from lifeboat.model import Wanted
 
 from tests import permissions
 from tests.modules.terraform_runs import DEADLINE_SECONDS, Terraform
@@ -153,6 +157,52 @@ def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_c
     assert may("s3:GetObjectVersion", state)
     assert [may(action, key, **through) for action in ("kms:Decrypt", "kms:GenerateDataKey")] == [True, True]
     assert not may("kms:Decrypt", key)
+    # The longest name and regions add 200; modules/recovery-roles leaves 3,500 for this and what reads dumps (1,500).
+    assert len(policy) <= 1800
+
+
+class Traced(Look):
+    """A look that goes as far as the first question to AWS, and fails where nobody knows to what the resource belongs."""
+
+    def id_of(self, attribute: str) -> str:
+        found = super().id_of(attribute)
+        if found is None:
+            raise LookupError(f"{self.wanted.address}: {attribute}")
+        return found
+
+
+class Asked(Exception):
+    """AWS is asked."""
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_of_everything_that_belongs_to_something_it_is_known_to_what(
+    environment: str, request: pytest.FixtureRequest
+) -> None:
+    wanted = adoption.everything(adoption.planned_creates(request.getfixturevalue(environment)))
+
+    # What nobody can look for would be taken for missing where a lost state is made anew.
+    assert wanted
+    assert [unknown for one in wanted if (unknown := unknown_owner(one)) != ""] == []
+
+
+def unknown_owner(wanted: Wanted) -> str:
+    """Return which attribute does not tell to what a resource belongs, where everything that it can belong to exists."""
+
+    class Nobody:
+        def __getattr__(self, operation: str) -> Any:
+            raise Asked
+
+    look = Traced(
+        client=lambda _: Nobody(), region="eu-west-1", wanted=wanted, parent=lambda one: f"id of {one.address}"
+    )
+    try:
+        list(EVERYTHING[wanted.resource_type](look))
+    except LookupError as error:
+        return str(error)
+    except Asked:
+        return ""
+    return f"{wanted.address}: nothing is asked"
 
 
 def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ NOT_IN_AWS: Mapping[str, tuple[str, ...]] = {
     "aws_ecs_task_definition": ("skip_destroy", "track_latest"),
     "aws_eip_association": ("allow_reassociation",),
     "aws_iam_role": ("force_detach_policies",),
-    "aws_instance": ("force_destroy", "user_data_replace_on_change"),
+    "aws_instance": ("user_data_replace_on_change",),
     "aws_kms_key": ("bypass_policy_lockout_safety_check", "deletion_window_in_days"),
     "aws_route53_record": ("allow_overwrite",),
     "aws_route53_zone": ("force_destroy",),
@@ -98,11 +98,11 @@ def head(body: bytes) -> StateMark | None:
 def lineage(remembered: StateMark | None, damaged: Iterable[StateMark], fresh: str) -> tuple[str, str]:
     """Return the lineage that a rebuilt state has, and why: the remembered one, else that of what is damaged, else a new one."""
     if remembered is not None:
-        return remembered.lineage, "as this machine remembers it"
+        return remembered.lineage, "the remembered one"
     known = {mark.lineage for mark in damaged}
     if len(known) == 1:
         return known.pop(), "as the damaged versions say"
-    why = "the damaged versions name several" if known else "nothing here remembers one"
+    why = "the damaged versions name several" if known else "nothing remembers one"
     return fresh, f"a new one: {why}"
 
 
@@ -190,8 +190,9 @@ def configured(plan: Mapping[str, Any]) -> list[Existing]:
 
 
 def wanted(plan: Mapping[str, Any]) -> list[Wanted]:
-    """Return everything that a plan against an empty state would make."""
-    return adoption.everything(adoption.planned_creates(plan))
+    """Return everything that a plan against an empty state would make; what the configuration imports and replaces exists."""
+    imported = {one.address for one in configured(plan)}
+    return [one for one in adoption.everything(adoption.planned_creates(plan)) if one.address not in imported]
 
 
 def by_nature(one: Wanted) -> Missing | None:
@@ -261,7 +262,9 @@ def ways_on(found: Inspected, strangers: Sequence[OwnedThing], accept: int) -> l
     """Return the options that let a refused rebuild go on: what to choose, and by which number to agree."""
     options = []
     if found.doubtful:
-        options.append(f"--import '{found.doubtful[0].address}={next(iter(found.doubtful[0].choices), 'ID')}'")
+        # What belongs to another that is in doubt is so itself, and settled with that.
+        first = next((one for one in found.doubtful if one.choices), found.doubtful[0])
+        options.append(f"--import '{first.address}={next(iter(first.choices), 'ID')}'")
     costly = [one for one in found.missing if one.costs]
     if len(costly) > accept:
         kinds = {thing.kind: thing.name for thing in strangers}

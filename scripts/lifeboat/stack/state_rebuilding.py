@@ -146,9 +146,13 @@ def half_done(site: Site, request: Request, lost: Lost) -> Writing | None:
 
 
 def require_lost(site: Site, request: Request, lost: Lost) -> None:
-    """Raise Refused where anything is left that a restore can use, Unreachable where nobody can say whether it is."""
+    """Raise Refused where anything is left that a restore can use.
+
+    Raises Unreachable where nobody can say whether it is, or of which lineage and serial the state was that is lost.
+    """
     repair.require_own(site, site.stack_store())
     _require_nothing_here(site, request)
+    site.state_memory().read(request.root)  # a damaged memory is told, and written anew
     whose = Whose(environment=site.project.env, lineage=None)
     here = state_rebuilding.left(lost.primary.entries, whose, request.passed_over)
     there = state_rebuilding.left(() if lost.replica is None else lost.replica.entries, whose, request.passed_over)
@@ -340,11 +344,14 @@ def _strangers(site: Site, root: StateRoot, inspected: Inspected) -> tuple[Owned
 
 
 def require_decided(request: Request, found: Found) -> None:
-    """Raise Refused where a person must choose, or agree by number; NothingFits where nothing exists at all."""
-    if not (found.inspected.existing or found.inspected.doubtful):
+    """Raise Refused where a person must choose, or agree by number; NothingFits where nothing exists and nobody agreed to that."""
+    if not (found.inspected.existing or found.inspected.doubtful or request.accept):
+        number = max(1, sum(1 for one in found.inspected.missing if one.costs))
         raise NothingFits(
             "nothing that the configuration names exists, so there is nothing to make a state of",
-            hint="where nothing was ever applied, or all of it is gone: lifeboat apply",
+            # An apply is refused where a state is remembered, until there is one of that lineage again.
+            hint=f"where nothing was ever applied: lifeboat apply; where all of it is gone: {request.again} --accept {number}"
+            " begins an empty state, and the next apply makes everything",
         )
     lines = state_rebuilding.refusals(found.inspected, request.accept)
     if not lines:
