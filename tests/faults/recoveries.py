@@ -17,6 +17,7 @@ import subprocess
 import time
 import urllib.request
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -52,14 +53,23 @@ class Recorded:
     name: str
     beside_terraform: bool
 
+    @property
+    def operation(self) -> str:
+        """What is asked of the service, `PutObject`."""
+        return self.name.partition(":")[2]
+
 
 @dataclass(frozen=True)
 class Point:
-    """One thing that happens, at which changing call (counted from 1): a kill, a lost answer, a refusal."""
+    """One thing that happens, at which call of an operation (counted from 1): a kill, a lost answer, a refusal.
+
+    Counted among all calls, the same number would be another call in the next run: leases are renewed by the clock. An
+    outage is at a call of any operation, CHANGING.
+    """
 
     number: int
     happens: str
-    operation: str = CHANGING
+    operation: str
 
     def rule(self, pid: int) -> dict[str, Any]:
         """Return the rule that makes it happen to the recovery that runs as this process."""
@@ -182,48 +192,66 @@ def every(calls: Sequence[Recorded], happenings: Iterable[str], shard: int) -> l
     calls of its own, and one may have a renewal of a lease more: by what it is a point is one shard's, not by its place.
     """
     points = [
-        Point(number, happens)
-        for number, call in enumerate(calls, start=1)
+        Point(place, happens, CHANGING) if happens == "outage" else Point(number, happens, operation)
+        for place, (operation, number) in enumerate(ordinals(calls), start=1)
         for happens in happenings
-        if call.beside_terraform or happens not in KILLS or "everything" in happens
+        if calls[place - 1].beside_terraform or happens not in KILLS or "everything" in happens
     ]
     random.Random("every call").shuffle(points)  # noqa: S311  (an order, no keys)
     return [point for point in points if shard_of(point, len(SHARDS)) == shard]
 
 
+def ordinals(calls: Sequence[Recorded]) -> list[tuple[str, int]]:
+    """Return for each call its operation, and the how-manieth call of it that it is."""
+    counted: Counter[str] = Counter()
+    found = []
+    for call in calls:
+        counted[call.operation] += 1
+        found.append((call.operation, counted[call.operation]))
+    return found
+
+
+def place_of(point: Point, calls: Sequence[Recorded]) -> int:
+    """Return the place of a point's call in the record, counted from 0."""
+    return point.number - 1 if point.operation == CHANGING else ordinals(calls).index((point.operation, point.number))
+
+
 def shard_of(point: Point, shards: int) -> int:
     """Return which of so many shards tries a point, whatever others there are."""
-    return zlib.crc32(f"{point.number} {point.happens}".encode()) % shards
+    return zlib.crc32(f"{point.operation} {point.number} {point.happens}".encode()) % shards
 
 
 def sample(calls: Sequence[Recorded]) -> list[Point]:
     """Return two kills that are unlike: one while lifeboat works alone, and one of the Terraform that works for it."""
     kills = every(calls, KILLS, 0)
     return [
-        next(point for point in kills if not calls[point.number - 1].beside_terraform and _is_order(point, calls)),
+        next(
+            point for point in kills if not calls[place_of(point, calls)].beside_terraform and _is_order(point, calls)
+        ),
         next(point for point in kills if "terraform" in point.happens and _is_order(point, calls)),
     ]
 
 
 def _is_order(point: Point, calls: Sequence[Recorded]) -> bool:
     """Whether it hits something that is ordered of a service, and no line of the journal, lock or lease."""
-    return calls[point.number - 1].name.partition(":")[0] not in ("s3", "dynamodb", "sts")
+    return calls[place_of(point, calls)].name.partition(":")[0] not in ("s3", "dynamodb", "sts")
 
 
 def resembles_another(point: Point, calls: Sequence[Recorded]) -> bool:
     """Whether it shows much what another one does: lifeboat and Terraform are killed one by one too, answers are lost."""
-    together = "everything" in point.happens and calls[point.number - 1].beside_terraform
+    together = "everything" in point.happens and calls[place_of(point, calls)].beside_terraform
     return together or point.happens in ("cut answer", "outage")
 
 
-def grouped(points: Iterable[Point]) -> list[list[Point]]:
+def grouped(points: Iterable[Point], calls: Sequence[Recorded]) -> list[list[Point]]:
     """Return points that can happen to one recovery: all of one kind that is CALLED_AGAIN, each APART from the next."""
+    places = {point: place_of(point, calls) for point in points}
     groups: list[list[Point]] = []
-    for point in sorted(points, key=lambda point: point.number):
+    for point in sorted(places, key=places.__getitem__):
         fits = [
             group
             for group in groups
-            if group[-1].happens == point.happens in CALLED_AGAIN and group[-1].number + APART <= point.number
+            if group[-1].happens == point.happens in CALLED_AGAIN and places[group[-1]] + APART <= places[point]
         ]
         if fits:
             fits[0].append(point)
@@ -328,9 +356,12 @@ def tried(scene: Scene, points: Sequence[Point], by: Program | None = None) -> l
     reset(scene)
     began = time.monotonic()
     process = by.start()
-    for made_before, point in enumerate(points):
-        # Each call that was made again is one call more than were recorded.
-        control(scene, "faults", add=replace(point, number=point.number + made_before).rule(process.pid))
+    made_again: Counter[str] = Counter()
+    for point in points:
+        # Each call that was made again is one call more of its operation than were recorded.
+        later = replace(point, number=point.number + made_again[point.operation])
+        control(scene, "faults", add=later.rule(process.pid))
+        made_again[point.operation] += 1
     printed, _ = process.communicate(timeout=900)
     found = control(scene, "faults")["faults"]
     control(scene, "faults", clear=True)
@@ -363,13 +394,13 @@ def tried(scene: Scene, points: Sequence[Point], by: Program | None = None) -> l
 def together(
     scene: Scene, points: list[Point], calls: list[Recorded], by: Program | None = None
 ) -> dict[Point, Outcome]:
-    """Let several things happen to one recovery; what hit other calls, or none, is tried with others, in the end singly."""
+    """Let several things happen to one recovery; what hit no call is tried with others, in the end singly."""
     by = by or Lifeboat(scene)
     known, singly = reported(by.name), set[Point]()
-    while groups := [g for g in grouped(p for p in points if p not in known and p not in singly) if len(g) > 1]:
+    while groups := [g for g in grouped((p for p in points if p not in {*known, *singly}), calls) if len(g) > 1]:
         group = groups[0]
         for outcome in tried(scene, group, by):
-            if outcome.wrong or outcome.hit.split(" ")[0] == calls[outcome.point.number - 1].name:
+            if outcome.wrong or outcome.hit:
                 report(known.setdefault(outcome.point, outcome))
         if group[0] not in known:
             singly.add(group[0])

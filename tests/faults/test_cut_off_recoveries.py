@@ -86,7 +86,7 @@ if ALL:  # the first shows nothing of lifeboat: what it stands beside
     @pytest.mark.parametrize("shard", SHARDS)
     def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene, shard: int) -> None:
         for number in ROUNDS[shard :: len(SHARDS)]:
-            started = Point(number, f"{TOGETHER} started together")
+            started = Point(number, f"{TOGETHER} started together", "")
             if started not in reported(Lifeboat.name):
                 start_together(scene, started)
 
@@ -99,7 +99,7 @@ def test_a_recovery_ends_right_whatever_becomes_of_a_call(scene: Scene, calls: l
         like_another = [point for point in every(calls, HAPPENINGS, shard) if resembles_another(point, calls)]
         outcomes = all_of(scene, [*own, *like_another], known=together(scene, own, calls))
     else:
-        outcomes = tried(scene, grouped(point for point in own if point.happens == "lost answer")[0])
+        outcomes = tried(scene, grouped((point for point in own if point.happens == "lost answer"), calls)[0])
 
     assert [outcome for outcome in outcomes if outcome.hit]
     assert [described(outcome) for outcome in outcomes if outcome.wrong] == []

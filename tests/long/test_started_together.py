@@ -9,4 +9,4 @@ __all__ = ["scene"]
 
 
 def test_of_eight_that_are_started_together_one_runs_and_seven_name_it(scene: Scene) -> None:
-    start_together(scene, Point(0, f"{TOGETHER} started together"))
+    start_together(scene, Point(0, f"{TOGETHER} started together", ""))
