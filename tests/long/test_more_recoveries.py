@@ -250,3 +250,36 @@ def test_a_database_that_cannot_serve_is_named_and_no_instance_is_replaced_for_i
     assert "the database app-local-g1 is failed" in previewed.stdout + previewed.stderr
     assert previewed.returncode == 3
     assert instances(stack) == before
+
+
+def test_what_terraform_leaves_undone_without_a_word_is_applied_before_it_is_done(stack: Rehearsal) -> None:
+    broke(stack)
+    # The provider writes into its log that it could not tag the volume, and ends as if it had.
+    untagged = {"service": "ec2", "operation": "CreateTags", "status": 400, "code": "ExpiredToken"}
+    stack.control("faults", add=untagged)
+
+    passed(stack.lifeboat("recover"))
+    hit = stack.control("faults")["faults"][0]["hit"]
+    stack.control("faults", clear=True)
+
+    (instance,) = instances(stack)
+    attached = [{"Name": "attachment.instance-id", "Values": [instance["InstanceId"]]}]
+    volumes = stack.client("ec2").describe_volumes(Filters=attached)["Volumes"]
+    assert hit.startswith("ec2:CreateTags")
+    assert volumes
+    assert all({"application", "environment"} <= {tag["Key"] for tag in volume["Tags"]} for volume in volumes)
+    passed(stack.lifeboat("plan", "--detailed-exitcode"))
+
+
+def test_what_somebody_edits_meanwhile_is_not_applied_in_its_name(stack: Rehearsal) -> None:
+    broke(stack)
+    process = stack.start("lifeboat", "recover")
+    assert process.stdout is not None
+    assert any("Wait for health at the instance" in line for line in process.stdout)
+    subscribers = '"on-call@lifeboat.test", "night@lifeboat.test"'
+    stack.edit("environments/local.tfvars", '"on-call@lifeboat.test"', subscribers)
+
+    printed, _ = process.communicate(timeout=300)
+
+    assert process.returncode == 4, printed
+    assert "the next apply would change something: 1 to add" in printed

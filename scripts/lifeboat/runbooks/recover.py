@@ -12,8 +12,8 @@ from lifeboat.decisions import databases, deployments, names, plans, recoveries,
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_plan import Judgement
-from lifeboat.errors import ChoiceGone, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
-from lifeboat.model import LOSING, Address, Gap, Instance, InstanceId, Plan, RunId
+from lifeboat.errors import ChoiceGone, Failed, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
+from lifeboat.model import LOSING, Action, Address, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -431,11 +431,30 @@ def terraform_agrees(c: Recovering) -> Gap | None:
     work.stack.init(c.site.backend())
     running = work.start_plan(work.stack, "after")
     c.wait(running)
-    plan = running.planned()
-    if plan.empty:
-        return None
+    c.after = running.planned()
+    return None if c.after.empty else Gap(text=_would_change(c.after))
+
+
+def _would_change(plan: Plan) -> str:
     changes = ", ".join(f"{change.action.value} {change.address}" for change in plan.changes)
-    return Gap(text=f"the next apply would change something: {plans.headline(plan)} ({changes or 'outputs'})")
+    return f"the next apply would change something: {plans.headline(plan)} ({changes or 'outputs'})"
+
+
+def finish_instance(c: Recovering, turn: Turn) -> None:
+    """Apply what Terraform left undone of the instance: that a volume could not be tagged it tells nobody.
+
+    Raises Failed where the next apply would make or end a thing, or touch what is not on the instance's path.
+    """
+    plan, work = c.after, c.applying
+    updates = plan is not None and all(change.action is Action.UPDATE for change in plan.changes)
+    if plan is None or not updates or recovery_plan.judged(plan, allowed=c.request.allowed).refused:
+        raise Failed("" if plan is None else _would_change(plan))
+    with turn.effect("apply what is left of the instance", plan=plans.headline(plan), serial=c.serial()) as came:
+        c.wait(work.start_apply(work.stack, "after"), total=steps(plan))
+        work.check_state()
+        came.update(serial=c.serial())
+    repair.done(c.site, work.run)
+    wait_for_name(c, turn)
 
 
 # From a running instance to an application that answers: the same whatever else was lost.
@@ -465,7 +484,10 @@ ANSWERING: tuple[Step[Recovering], ...] = (
     ),
 )
 AGREES: Step[Recovering] = Step(
-    name="terraform", title="Prove that Terraform agrees: a plan without changes", check=terraform_agrees
+    name="terraform",
+    title="Prove that Terraform agrees: a plan without changes",
+    check=terraform_agrees,
+    do=finish_instance,
 )
 
 STEPS: tuple[Step[Recovering], ...] = (

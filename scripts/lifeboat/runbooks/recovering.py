@@ -55,6 +55,7 @@ class Recovering:
     work: Applying | None = None  # None in a preview, which changes nothing
     planned: Plan | None = None
     adoption: Plan | None = None  # of the restored database, by Terraform
+    after: Plan | None = None  # what an apply would still change when all is done
     remarks: list[str] = field(default_factory=list)
 
     # -- what was decided ----------------------------------------------------------------------------------------------
