@@ -116,4 +116,6 @@ def test_a_save_is_not_overwritten_unless_it_is_to_be(stack: Rehearsal) -> None:
 
     assert "there is a save named twice already" in passed(refused, 3).stderr
     passed(replaced)
-    assert passed(listed).stdout.split() == ["applied", "twice"]
+    names = passed(listed).stdout.split()  # what other files on this stack saved stays
+    assert names.count("twice") == 1
+    assert "applied" in names
