@@ -298,6 +298,18 @@ def test_every_type_of_the_project_can_be_looked_for() -> None:
     assert set(REWRITTEN) == {resource_type for resource_type, how in HOW.items() if how is How.REWRITTEN}
 
 
+def test_tags_that_everything_has_are_not_taken_for_a_volumes_own() -> None:
+    everything = {"application": "app", "managed-by": "lifeboat"}
+    volume = {"tags": {"Name": "app", "managed-by": "someone", "application": "app"}, "volume_id": "vol-1"}
+    attributes = {"tags": {"Name": "app"}, "tags_all": {"Name": "app", **everything}, "root_block_device": [volume]}
+
+    completed, settings = state_rebuilding.completed(imported("aws_instance", **attributes), {})
+
+    kept = {**volume, "tags": {"Name": "app", "managed-by": "someone"}}  # another value is the volume's own
+    assert completed == imported("aws_instance", **{**attributes, "root_block_device": [kept]})
+    assert settings == ("aws_instance.root_block_device.tags",)
+
+
 def test_no_setting_is_taken_from_the_configuration_for_a_type_that_the_project_has_not() -> None:
     assert set(state_rebuilding.NOT_IN_AWS) <= set(HOW)
 

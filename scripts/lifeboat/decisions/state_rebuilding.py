@@ -45,6 +45,8 @@ NOT_IN_AWS: Mapping[str, tuple[str, ...]] = {
     "aws_security_group": ("revoke_rules_on_delete",),
     "aws_sns_topic_subscription": ("confirmation_timeout_in_minutes", "endpoint_auto_confirms"),
 }
+# Blocks of an instance whose tags an import takes for the volume's own, those that the provider gives to everything too.
+_VOLUMES = ("root_block_device", "ebs_block_device")
 _OF_AWS = "aws_"
 _HEAD = 4096  # Terraform writes serial and lineage first
 
@@ -281,7 +283,8 @@ def ways_on(found: Inspected, strangers: Sequence[OwnedThing], accept: int) -> l
 def completed(body: bytes, plan: Mapping[str, Any]) -> tuple[bytes, tuple[str, ...]]:
     """Return a state of imported resources with what AWS does not keep as the configuration has it, and which that was.
 
-    `plan` is the one that imported them. Nothing that AWS knows is touched: NOT_IN_AWS names what is not.
+    `plan` is the one that imported them. Nothing that AWS knows is touched: NOT_IN_AWS names what is not. Of a volume's
+    tags those that everything has are counted as such, as for the instance itself.
     """
     document = json.loads(body)
     after = {change["address"]: change["change"]["after"] or {} for change in plan.get("resource_changes", [])}
@@ -290,11 +293,27 @@ def completed(body: bytes, plan: Mapping[str, Any]) -> tuple[bytes, tuple[str, .
         settings = NOT_IN_AWS.get(resource["type"], ()) if resource["mode"] == "managed" else ()
         for instance in resource["instances"] if settings else ():
             wanted, attributes = after.get(state_address(resource, instance), {}), instance["attributes"]
+            if resource["type"] == "aws_instance":
+                taken += _count_as_given(attributes)
             for name in settings:
                 if wanted.get(name) is not None and wanted[name] != attributes.get(name):
                     attributes[name] = wanted[name]
                     taken.append(f"{resource['type']}.{name}")
     return json.dumps(document).encode(), tuple(dict.fromkeys(taken))
+
+
+def _count_as_given(attributes: dict[str, Any]) -> list[str]:
+    """Take the tags that the provider gives to everything from the volumes' own; return in which blocks there were any."""
+    own, all_tags = attributes.get("tags") or {}, attributes.get("tags_all") or {}
+    given = {key: value for key, value in all_tags.items() if key not in own}
+    changed = []
+    for block in _VOLUMES:
+        for volume in attributes.get(block) or ():
+            kept = {key: value for key, value in (volume.get("tags") or {}).items() if given.get(key) != value}
+            if kept != (volume.get("tags") or {}):
+                volume["tags"] = kept
+                changed.append(f"aws_instance.{block}.tags")
+    return changed
 
 
 def not_imported(body: bytes, existing: Iterable[Existing]) -> list[Address]:
