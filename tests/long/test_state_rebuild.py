@@ -74,7 +74,7 @@ def things(body: bytes) -> dict[str, Any]:
             if resource["type"] == "aws_iam_role_policy_attachment":
                 found[address] = (attributes["role"], attributes["policy_arn"])
             else:
-                found[address] = attributes["id"]
+                found[address] = attributes.get("id", attributes.get("name"))  # a restore testing plan has no id
     return found
 
 
