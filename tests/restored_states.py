@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lifeboat.state_model import LockMode
 
 from tests.backup_sites import BackupSite, Ended
@@ -19,6 +21,7 @@ from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.plain_sites import PlainSite, plain_site
 
 CANARY = "Canary-Pass+1"
+MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
 KEY, ROOT_KEY = "stack.tfstate", "state.tfstate"
 _VARIABLES = (
     *("name", "environment", "account_id", "region", "dr_region", "teardown"),
@@ -260,3 +263,22 @@ def state_site(cloud: RunningCloud, folder: Path, made: Applied, mode: LockMode)
     if site.keeps_digest:
         site.put_digest(md5(made.newest))
     return site
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
+    """A small stack that was applied, once for the tests of a file."""
+    return applied(tmp_path_factory.mktemp("applied"))
+
+
+@pytest.fixture
+def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
+    """A site with the history of that stack, new each time, in the lock mode that is asked for."""
+
+    def new(mode: LockMode) -> StateSite:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        return state_site(cloud, folder, made, mode)
+
+    yield new
+    cloud.control("faults", clear=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from lifeboat import config
@@ -18,29 +17,21 @@ from lifeboat.site import Site
 from lifeboat.stack import known_states, repair
 from lifeboat.state_model import LockMode, StateRoot
 
-from tests.conftest import RunningCloud
 from tests.gitlab_sites import DR_REGION
-from tests.restored_states import KEY, ROOT_KEY, Applied, StateSite, applied, md5, serial, state_site
+from tests.restored_states import (
+    KEY,
+    MODES,
+    ROOT_KEY,
+    StateSite,
+    made,
+    md5,
+    new_site,
+    serial,
+)
 
-MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
+__all__ = ["made", "new_site"]
 STACK, BACKEND = StateRoot.STACK, StateRoot.BACKEND
 ALL = ("plan", "apply --yes", "recover --preview")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
-    return applied(tmp_path_factory.mktemp("applied"))
-
-
-@pytest.fixture
-def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
-    def new(mode: LockMode) -> StateSite:
-        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        return state_site(cloud, folder, made, mode)
-
-    yield new
-    cloud.control("faults", clear=True)
 
 
 def here(site: StateSite) -> Site:

@@ -6,8 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from lifeboat import config
@@ -22,27 +21,11 @@ from lifeboat.state_model import LockMode, StateRoot
 from tests.conftest import RunningCloud
 from tests.plain_sites import Told
 from tests.rebuilt_states import ROOT_KEY, RebuiltSite, ids, rebuilt_site
-from tests.restored_states import KEY, Applied, StateSite, applied, md5, serial, state_site
+from tests.restored_states import KEY, MODES, Applied, StateSite, made, md5, new_site, serial, state_site
 
-MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
+__all__ = ["made", "new_site"]
 # Of terraform_data nothing is found; with its id it can be imported, without a provider of its own.
 NAMED = tuple(word for name in ("one", "two", "three") for word in ("--import", f"terraform_data.{name}=id-of-{name}"))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
-    return applied(tmp_path_factory.mktemp("applied"))
-
-
-@pytest.fixture
-def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
-    def new(mode: LockMode) -> StateSite:
-        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        return state_site(cloud, folder, made, mode)
-
-    yield new
-    cloud.control("faults", clear=True)
 
 
 def rebuild(site: StateSite, *arguments: str, status: int = 0) -> str:

@@ -7,10 +7,9 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 
 import pytest
 from lifeboat import config
@@ -23,25 +22,20 @@ from lifeboat.state_model import LatestGood, LockMode, StateRoot, Whose
 
 from tests.conftest import RunningCloud
 from tests.plain_sites import Told
-from tests.restored_states import KEY, ROOT_KEY, Applied, StateSite, applied, md5, serial, state_site
+from tests.restored_states import (
+    KEY,
+    MODES,
+    ROOT_KEY,
+    Applied,
+    StateSite,
+    made,
+    md5,
+    new_site,
+    serial,
+    state_site,
+)
 
-MODES: tuple[LockMode, ...] = ("both", "dynamodb", "lockfile")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Applied:
-    return applied(tmp_path_factory.mktemp("applied"))
-
-
-@pytest.fixture
-def new_site(cloud: RunningCloud, tmp_path: Path, made: Applied) -> Iterator[Callable[[LockMode], StateSite]]:
-    def new(mode: LockMode) -> StateSite:
-        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        return state_site(cloud, folder, made, mode)
-
-    yield new
-    cloud.control("faults", clear=True)
+__all__ = ["made", "new_site"]
 
 
 # -- accidents ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from lifeboat.state_model import LockMode
 
-from tests.commands.test_state_rebuild import gone_on_with_everywhere, made, new_site
-from tests.restored_states import StateSite
+from tests.commands.test_state_rebuild import gone_on_with_everywhere
+from tests.restored_states import StateSite, made, new_site
 
 __all__ = ["made", "new_site"]
 

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 from lifeboat.state_model import LockMode
 
-from tests.commands.test_state_restore import MODES, killed_before, made, new_site
-from tests.restored_states import StateSite
+from tests.commands.test_state_restore import killed_before
+from tests.restored_states import MODES, StateSite, made, new_site
 
 __all__ = ["made", "new_site"]
 # The lease taken and given back, the lines of the journal, locks, the object, the digest.

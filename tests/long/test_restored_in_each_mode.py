@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from lifeboat.state_model import LockMode
 
-from tests.commands.test_state_restore import CASES, ONCE, made, new_site, require_the_latest_good_one_after
-from tests.restored_states import StateSite
+from tests.commands.test_state_restore import CASES, ONCE, require_the_latest_good_one_after
+from tests.restored_states import StateSite, made, new_site
 
 __all__ = ["made", "new_site"]
 OTHERS = [case for case in CASES if case not in ONCE]
