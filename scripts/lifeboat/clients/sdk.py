@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 import urllib3.exceptions
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from lifeboat.errors import Unreachable
 
 # Cut or garbled answers come out of boto3 as the last three, which are no BotoCoreError.
 NO_ANSWER = (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.HTTPError, OSError)
+_SIGN_IN = "sign in to AWS (set AWS_PROFILE, or aws sso login), then run the same command again"
 _Found = TypeVar("_Found")
 
 
@@ -32,6 +33,8 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
         local = (urlsplit(error.kwargs["endpoint_url"]).hostname or "").startswith("127.")
         up = "lifeboat local up, then run the same command again"
         raise Unreachable(f"cannot {what}: {error}", hint=up if local else hint) from error
+    except NoCredentialsError as error:
+        raise Unreachable(f"cannot {what}: {error}", hint="; ".join(filter(None, [_SIGN_IN, hint]))) from error
     except NO_ANSWER as error:
         raise Unreachable(f"cannot {what}: {error}", hint=hint) from error
 
