@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,7 +23,6 @@ from tests.rehearsal import ROOT
 # A manifest or a state is always kept.
 SMALL = 1024 * 1024
 _READ = 1024 * 1024
-_NOW = "2026-11-29T03:15:00.000Z"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -80,6 +81,7 @@ class _Kept:
     everything: bool = False
     objects: dict[str, list[bytes] | None] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    stored: dict[str, datetime] = field(default_factory=dict)
     parts: dict[str, dict[int, tuple[int, bytes | None]]] = field(default_factory=dict)
     taken: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -125,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         else:
             self.kept.objects[path], self.kept.sizes[path] = None if body is None else [body], size
+            self.kept.stored[path] = datetime.now(UTC)
         self._answer(200, b"")
 
     def do_POST(self) -> None:
@@ -145,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             bodies = [body for _, (_, body) in sorted(parts.items())]
             self.kept.objects[path] = None if None in bodies else [body for body in bodies if body is not None]
             self.kept.sizes[path] = sum(size for size, _ in parts.values())
+            self.kept.stored[path] = datetime.now(UTC)
             parts.clear()
             tag = "CompleteMultipartUploadResult"
             self._answer(200, f"<{tag}><ETag>{_etag(path)}</ETag></{tag}>".encode())
@@ -190,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (
             ("Content-Length", str(end - start)),
             ("ETag", _etag(path)),
-            ("Last-Modified", "Sun, 29 Nov 2026 03:15:00 GMT"),
+            ("Last-Modified", format_datetime(self.kept.stored[path], usegmt=True)),
             ("Accept-Ranges", "bytes"),
         ):
             self.send_header(name, value)
@@ -227,7 +231,7 @@ def _between(pieces: list[bytes], start: int, end: int) -> Iterator[memoryview]:
 def _versions(kept: _Kept, bucket: str, prefix: str) -> bytes:
     rows = [
         f"<Version><Key>{key.removeprefix(bucket + '/')}</Key><VersionId>v1</VersionId><IsLatest>true</IsLatest>"
-        f"<LastModified>{_NOW}</LastModified><ETag>{_etag(key)}</ETag><Size>{size}</Size></Version>"
+        f"<LastModified>{kept.stored[key]:%Y-%m-%dT%H:%M:%S.000Z}</LastModified><ETag>{_etag(key)}</ETag><Size>{size}</Size></Version>"
         for key, size in sorted(kept.sizes.items())
         if key.startswith(f"{bucket}/{prefix}")
     ]

@@ -197,6 +197,20 @@ def test_an_unknown_id_names_the_newest(place: DumpSite, manifest: Manifest) -> 
     assert error.exit_status == 6
 
 
+def test_a_dump_that_is_dated_ahead_is_not_called_the_newest_and_the_list_says_why(
+    place: DumpSite, small: Manifest
+) -> None:
+    later = f"{NOW + timedelta(days=2):%Y%m%dT%H%M%SZ}-000000"
+    there = place.key(small, "manifest.json")
+    body = place.s3.get_object(Bucket=DUMP_BUCKET, Key=there)["Body"].read()
+    place.s3.put_object(Bucket=DUMP_BUCKET, Key=there.replace(small.id, later).replace("/small/", "/ahead/"), Body=body)
+
+    error = refused(place, replace(ASKED, database="ahead"), NothingFits)
+
+    assert f"{later}  of " in error.summary
+    assert "it is dated in the future" in error.summary
+
+
 def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manifest) -> None:
     place.s3.delete_object(Bucket=DUMP_BUCKET, Key=place.key(small, "manifest.json"))
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
-from lifeboat.decisions import restores, stored_files
+from lifeboat.decisions import dump_dates, restores, stored_files
 from lifeboat.decisions.stored_files import Listed
 from lifeboat.dumps.restoring import Copy
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
@@ -21,9 +21,10 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
     """
     entries = store.entries(database)
-    found = restores.chosen(entries, wanted, datetime.now(UTC))
+    now = datetime.now(UTC)
+    found = restores.chosen(entries, wanted, now)
     if found is None:
-        there = [said(entry) for entry in restores.newest(entries)]
+        there = [said(entry, now) for entry in restores.newest(entries)]
         none = f"there is no dump {wanted} of {database}" if wanted else f"there is no complete dump of {database}"
         listed = ["; the newest are:", *(f"  {line}" for line in there)] if there else ["; there are none at all"]
         raise NothingFits(f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed), hint="lifeboat backups")
@@ -35,9 +36,9 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     return found
 
 
-def said(entry: DumpEntry) -> str:
-    """Return a dump in one line."""
-    state = "complete" if entry.complete else "never finished"
+def said(entry: DumpEntry, now: datetime) -> str:
+    """Return a dump in one line, with why it is never taken for the newest."""
+    state = (dump_dates.ahead(entry, now) or "complete") if entry.complete else "never finished"
     return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {entry.size / 1e6:,.1f} MB, {state}"
 
 
