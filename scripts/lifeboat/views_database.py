@@ -54,6 +54,8 @@ def planned(found: Planned) -> None:
             f" takes {'unknown' if best.takes is None else said(best.takes)} ({escape(best.takes_why)});"
             f" needs {escape(' and '.join(best.needs))}"
         )
+    for remark in found.remarks:
+        out.print(f"[yellow]{escape(remark)}[/yellow]")
     out.print("nothing was changed")
 
 
@@ -80,6 +82,7 @@ def planned_document(found: Planned) -> dict[str, Any]:
             }
             for place in found.unseen
         ],
+        "remarks": list(found.remarks),
     }
 
 

@@ -172,6 +172,23 @@ def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: 
     assert sorted(databases(untouched)) == ["app-local-g1"]
 
 
+def test_under_a_disabled_key_a_recovery_is_refused_and_its_plan_says_so(untouched: Rehearsal) -> None:
+    kms = untouched.client("kms")
+    (database,) = untouched.client("rds").describe_db_instances(DBInstanceIdentifier="app-local-g1")["DBInstances"]
+    kms.disable_key(KeyId=database["KmsKeyId"])
+    try:
+        planned = untouched.ask("plan-recovery", "-o", "json")
+        previewed = untouched.ask("recover", "--scope", "database", "--preview")
+    finally:
+        kms.enable_key(KeyId=database["KmsKeyId"])
+
+    for refused in (planned, previewed):
+        assert f"the key {database['KmsKeyId']}, under which a database is restored, is disabled" in refused.stderr
+        assert f"aws kms enable-key --key-id {database['KmsKeyId']} --region eu-west-1" in refused.stderr
+    assert (planned.returncode, json.loads(planned.stdout)["chosen"]["source"]) == (3, "app-local-g1")
+    assert sorted(databases(untouched)) == ["app-local-g1"]
+
+
 DATABASE = "arn:aws:rds:eu-west-1:123456789012:db:app-local-g1"
 SNAPSHOT = "arn:aws:rds:eu-west-1:123456789012:snapshot:app-local-g1-before"
 GROUP = "arn:aws:rds:eu-west-1:123456789012:pg:app-local-postgres15"

@@ -26,6 +26,7 @@ from lifeboat.errors import (
     LifeboatError,
     NothingFits,
     Refused,
+    Unreachable,
     WrongConfiguration,
 )
 from psycopg import sql
@@ -209,6 +210,25 @@ def test_a_dump_that_is_dated_ahead_is_not_called_the_newest_and_the_list_says_w
 
     assert f"{later}  of " in error.summary
     assert "it is dated in the future" in error.summary
+
+
+def test_a_dump_under_a_key_that_is_disabled_is_refused_and_the_key_is_named(place: DumpSite) -> None:
+    kms = place.cloud.client("kms")
+    key = kms.create_key()["KeyMetadata"]
+    default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key["Arn"]}}
+    place.s3.put_bucket_encryption(Bucket=DUMP_BUCKET, ServerSideEncryptionConfiguration={"Rules": [default]})
+    with session(place.rds.new_database("sealed")) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+    place.dump("sealed")
+    place.s3.delete_bucket_encryption(Bucket=DUMP_BUCKET)
+    kms.disable_key(KeyId=key["KeyId"])
+    before = databases(place)
+
+    error = refused(place, replace(ASKED, database="sealed"), Unreachable)
+
+    assert "KMS.DisabledException" in error.summary
+    assert f"aws kms enable-key --key-id {key['Arn']} --region eu-west-1 where it is disabled" in error.hint
+    assert (error.exit_status, databases(place)) == (8, before)
 
 
 def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manifest) -> None:

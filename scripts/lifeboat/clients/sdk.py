@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from lifeboat.errors import Unreachable
 # Cut or garbled answers come out of boto3 as the last three, which are no BotoCoreError.
 NO_ANSWER = (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.HTTPError, OSError)
 _SIGN_IN = "sign in to AWS (set AWS_PROFILE, or aws sso login), then run the same command again"
+_KEY = re.compile(r"arn:[\w-]+:kms:(?P<region>[\w-]+):\d+:key/[\w-]+")
 _Found = TypeVar("_Found")
 
 
@@ -27,7 +29,8 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
         yield
     except ClientError as error:
         answer = error.response["Error"]
-        raise Unreachable(f"cannot {what}: {code(error)}: {answer.get('Message', '')}", hint=hint) from error
+        said = str(answer.get("Message", ""))
+        raise Unreachable(f"cannot {what}: {code(error)}: {said}", hint=_of_a_key(code(error), said) or hint) from error
     except EndpointConnectionError as error:
         # Nothing but a local cloud is reached at a loopback address, and credentials are not what it lacks.
         local = (urlsplit(error.kwargs["endpoint_url"]).hostname or "").startswith("127.")
@@ -37,6 +40,15 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
         raise Unreachable(f"cannot {what}: {error}", hint="; ".join(filter(None, [_SIGN_IN, hint]))) from error
     except NO_ANSWER as error:
         raise Unreachable(f"cannot {what}: {error}", hint=hint) from error
+
+
+def _of_a_key(code: str, message: str) -> str:
+    """Return what to type where a service was refused a key, which its message names (S3: KMS.DisabledException)."""
+    named = _KEY.search(message)
+    if named is None or not code.startswith("KMS"):
+        return ""
+    about = f"--key-id {named[0]} --region {named['region']}"
+    return f"aws kms describe-key {about} says what became of the key; aws kms enable-key {about} where it is disabled"
 
 
 def code(error: ClientError) -> str:

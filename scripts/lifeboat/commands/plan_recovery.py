@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lifeboat.database_model import CopyCandidate, RecoveryPointId, Unseen, WantedCopy
@@ -12,19 +12,21 @@ from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable, WrongConfiguration
 from lifeboat.site import Site
+from lifeboat.stack import outputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
     """What a recovery would do: the choice, what was asked for, every copy that it was chosen from, newest first.
 
-    `unseen` is what could not be looked at: copies may be missing from the list.
+    `unseen` is what could not be looked at: copies may be missing from the list. `remarks` is what nobody knows besides.
     """
 
     choosing: Choosing
     wanted: WantedCopy
     candidates: tuple[CopyCandidate, ...]
     unseen: tuple[Unseen, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> CopyCandidate | None:
@@ -61,6 +63,7 @@ def run(site: Site, question: Question) -> tuple[Planned, LifeboatError | None]:
     try:
         chosen = every.required(made, env=site.project.env)
         recovery_choice.require_fit(site, chosen, every.wanted)
+        remarks = recovery_choice.require_keys(site, outputs.recovery(site.stack_store()))
     except (NothingFits, Refused, IntegrityFailure, Unreachable, WrongConfiguration) as error:
         return planned, error
-    return planned, None
+    return replace(planned, remarks=tuple(remarks)), None

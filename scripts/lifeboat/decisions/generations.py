@@ -228,15 +228,20 @@ def settings(recorded: Mapping[str, Any]) -> InstanceSettings:
     created = {name: recorded[key] for name, key in _CREATED.items() if recorded.get(key) not in (None, "")}
     # In full: what "15" means moves on, and a dump may be of a newer minor version than RDS's default.
     created["EngineVersion"] = recorded.get("engine_version_actual") or recorded["engine_version"]
-    secret: list[dict[str, Any]] = recorded.get("master_user_secret") or []
     return InstanceSettings(
         asked=asked,
         modified=modified,
         created=created,
         tags=dict(recorded.get("tags_all") or {}),
-        password_key=recorded.get("master_user_secret_kms_key_id") or (secret[0]["kms_key_id"] if secret else None),
+        password_key=password_key(recorded),
         retention=int(recorded["backup_retention_period"]),
     )
+
+
+def password_key(recorded: Mapping[str, Any]) -> str | None:
+    """Return the key that a database's password is kept under, from its attributes in Terraform's state; None: AWS's own."""
+    secret: list[dict[str, Any]] = recorded.get("master_user_secret") or []
+    return recorded.get("master_user_secret_kms_key_id") or (secret[0]["kms_key_id"] if secret else None)
 
 
 def with_room(settings: InstanceSettings, *, live: int, raw: int) -> InstanceSettings:

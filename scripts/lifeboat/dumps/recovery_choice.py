@@ -20,13 +20,13 @@ from lifeboat.database_model import (
     RestoreRate,
     WantedCopy,
 )
-from lifeboat.decisions import database_choice, generations, restores, service_times, timings
+from lifeboat.decisions import database_choice, databases, generations, restores, service_times, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
-from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, Unreachable
 from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
@@ -163,6 +163,26 @@ def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manife
         )
     restore_programs.folder(major, site.caller_env)
     return manifest
+
+
+def require_keys(site: Site, recovery: Recovery) -> list[str]:
+    """Return which keys of the next generation nobody may look at: RDS sees them.
+
+    Raises Refused where one cannot be used, which RDS would say only when the generation is ordered; IntegrityFailure where
+    no state has a serving generation.
+    """
+    serving, region = database_copies.serving(site), recovery.region
+    keys, unseen = site.encryption_keys(region), list[str]()
+    named = (serving.get("kms_key_id"), generations.password_key(serving))
+    for name in dict.fromkeys(filter(None, named)):
+        try:
+            why = databases.locked(keys.key(name), region)
+        except Unreachable as error:
+            unseen.append(f"nobody knows whether the key {name} can be used: {error.summary}")
+            continue
+        if why is not None:
+            raise Refused(why[0], hint=why[1])
+    return unseen
 
 
 def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpStore, DumpEntry]:

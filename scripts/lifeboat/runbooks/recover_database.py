@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import CopyCandidate, PointKind, RecoveryPointId, WantedCopy
-from lifeboat.decisions import database_choice, databases, decided_copies, deployments, generations
+from lifeboat.decisions import database_choice, decided_copies, deployments, generations
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.durations import said
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, Unreachable, WrongConfiguration
+from lifeboat.errors import GitLabUnreachable, LifeboatError, Refused, WrongConfiguration
 from lifeboat.model import DatabaseReport, Gap, InstanceId, WorksOn
 from lifeboat.runbooks import (
     database_adoption,
@@ -65,20 +65,8 @@ def require_readable(c: Recovering) -> None:
 
 
 def require_keys(c: Recovering) -> None:
-    """Raise Refused where a key of the next generation cannot be used: RDS would say so only when it is ordered.
-
-    Where nobody may look, that is remarked on: RDS sees it. Raises IntegrityFailure where no state has a serving generation.
-    """
-    keys, region = c.site.encryption_keys(c.recovery.region), c.recovery.region
-    named = (database_copies.serving(c.site).get("kms_key_id"), database_copies.settings(c.site).password_key)
-    for name in dict.fromkeys(filter(None, named)):
-        try:
-            why = databases.locked(keys.key(name), region)
-        except Unreachable as error:
-            c.remarks.append(f"nobody knows whether the key {name} can be used: {error.summary}")
-            continue
-        if why is not None:
-            raise Refused(why[0], hint=why[1])
+    """Raise Refused where a key of the next generation cannot be used; one that nobody may look at is remarked on."""
+    c.remarks += recovery_choice.require_keys(c.site, c.recovery)
 
 
 def _require_host(c: Recovering) -> None:
