@@ -153,5 +153,5 @@ docs: setup ## Write docs/runbooks from the tables of steps
 	@python -m lifeboat.runbooks.pages docs/runbooks
 
 .PHONY: bench
-bench: setup ## Measure: plan and apply without changes, save and load, recoveries, state histories, dumps and restores beside stock tools
+bench: setup ## Measure: plan and apply without changes, save and load, recoveries, state histories, dumps and restores beside stock tools (an hour)
 	@python -m tests.bench
