@@ -45,7 +45,7 @@ from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import known_states, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import known_states, open_recoveries, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
@@ -74,7 +74,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     preflight.require(site, tell)
     preflight.require_account(site)
     remarks = _require_backend(site)
-    _require_none_open(site)
+    open_recoveries.require_none(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
     every = flat(tables.of(request.scope))
@@ -163,7 +163,7 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                     everything = (*before.allowed, *request.allowed)
                     request = replace(before, allowed=everything, without_gitlab=request.without_gitlab)
                 else:
-                    _require_none_open(site)
+                    open_recoveries.require_none(site)
                     elsewhere = _came_to_nothing(site, tell)
                 # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
                 lost = repair.run(site, tell, this_run, elsewhere)
@@ -395,33 +395,13 @@ def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[E
 
 
 def _only_open(site: Site) -> RunId:
-    found = open_runs(site)
+    found = open_recoveries.runs(site)
     if len(found) != 1:
         raise NothingFits(
             "no recovery is open" if not found else f"several recoveries are open: {', '.join(found)}",
             hint="lifeboat runs lists them" if not found else f"lifeboat resume {found[-1]}",
         )
     return found[0]
-
-
-def open_runs(site: Site) -> list[RunId]:
-    """Return the recoveries that changed something and have not ended, oldest first.
-
-    Raises IntegrityFailure, with how to set it aside, where the journal of one that is not known to have ended cannot be
-    read: nobody knows what that has changed.
-    """
-    bucket = site.journals()
-    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
-    return [run for run in unended if run_states.state(bucket.events(run)) is RunState.OPEN]
-
-
-def _require_none_open(site: Site) -> None:
-    found = open_runs(site)
-    if found:
-        raise Refused(
-            f"the recovery {found[-1]} was cut off and is not finished",
-            hint=f"lifeboat resume {found[-1]} goes on with it; lifeboat abort {found[-1]} gives it up",
-        )
 
 
 def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
