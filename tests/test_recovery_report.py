@@ -26,6 +26,7 @@ DATABASE = DatabaseReport(
     retire="lifeboat retire g1 -e x",
     before_until=AT + timedelta(hours=2),
     missing=("public.notes holds no row, and app-g1 has rows of it",),
+    compared_with=("app-g1",),
 )
 TIMING = Timing(
     failed_at=AT,
@@ -82,6 +83,21 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
+
+
+def test_the_report_tells_with_what_the_tables_could_not_be_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = ("dump 1: KMS.DisabledException",)
+    half = replace(REPORT, database=replace(DATABASE, not_compared=unknown))
+    nothing = replace(REPORT, database=replace(DATABASE, compared_with=(), missing=()))
+
+    for found in (half, nothing):
+        views_recovery.report(found, {})
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "unknown: not compared with dump 1: KMS.DisabledException" in printed
+    assert "compared: with nothing: nobody knows whether tables of app-g2 lack rows" in printed
+    document = views_recovery.report_document(half)["database"]
+    assert (document["compared_with"], document["not_compared"]) == (["app-g1"], list(unknown))
 
 
 @pytest.mark.parametrize(

@@ -681,8 +681,9 @@ class DatabaseReport:
     """What came of the database: the new generation and its copy, until when it has data and how that is known.
 
     `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
-    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere;
-    `retire` takes the old one away. `works_on_why` is how it is known on which one the application works.
+    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere, in
+    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `retire` takes the
+    old one away. `works_on_why` is how it is known on which one the application works.
     """
 
     generation: str
@@ -700,6 +701,8 @@ class DatabaseReport:
     retire: str
     before_until: datetime | None = None
     missing: tuple[str, ...] = ()
+    compared_with: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
     works_on: WorksOn = WorksOn.UNKNOWN
     works_on_why: str = "nobody has asked the databases yet"
 

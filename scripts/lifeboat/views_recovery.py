@@ -170,6 +170,12 @@ def _database(found: DatabaseReport) -> None:
     out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
+    if not found.compared_with:
+        out.print(
+            f"[yellow]compared:    with nothing: nobody knows whether tables of {found.identifier} lack rows[/yellow]"
+        )
+    for line in found.not_compared:
+        out.print(f"[yellow]unknown:     not compared with {escape(line)}[/yellow]")
     if found.before_until is not None:
         out.print(
             f"left behind: {found.before} was written to until {found.before_until:%Y-%m-%d %H:%M:%S}Z: what is newer in it"
@@ -199,6 +205,8 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
         "missing": list(found.missing),
+        "compared_with": list(found.compared_with),
+        "not_compared": list(found.not_compared),
         "works_on": found.works_on.value,
         "works_on_why": found.works_on_why,
         "retire": found.retire,

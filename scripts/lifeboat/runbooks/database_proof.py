@@ -60,8 +60,11 @@ def prove_data(c: Recovering, turn: Turn) -> None:
 
 
 def copy_is_noted(c: Recovering) -> Gap | None:
-    """Does the copy say that it was restored and held its data? One that lacks rows is not to be taken for a proven one."""
-    if c.fact("missing"):
+    """Does the copy say that it was restored and held its data?
+
+    One that lacks rows, or of which nobody knows that, is not to be taken for a proven one.
+    """
+    if c.fact("missing") or c.fact("not_compared") or c.fact("compared_with") == []:
         return None
     kind, copy = c.fact("copy_kind"), c.fact("copy")
     if kind == PointKind.DUMP.value:

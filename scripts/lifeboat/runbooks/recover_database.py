@@ -257,6 +257,8 @@ def report(c: Recovering) -> DatabaseReport | None:
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
         missing=tuple(c.fact("missing") or ()),
+        compared_with=tuple(c.fact("compared_with") or ()),
+        not_compared=tuple(c.fact("not_compared") or ()),
         works_on=WorksOn(c.fact("works_on") or WorksOn.UNKNOWN),
         works_on_why=c.fact("works_on_why") or "nobody has asked the databases yet",
     )
