@@ -681,7 +681,7 @@ class RestoreOrder:
     """
 
     point: RecoveryPoint
-    to: datetime | None  # None: the latest moment of a window; a snapshot has one moment only
+    to: datetime | None  # the whole second of a window; None of a copy that has one moment only
     identifier: str
     settings: InstanceSettings
     run: str

@@ -1,0 +1,48 @@
+"""The latest moment of a window is the one that was chosen and agreed to, however much later it is ordered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from lifeboat.database_model import PointKind
+
+from tests.conftest import RunningCloud
+from tests.dump_sites import DumpSite, dump_site
+from tests.restored_sites import carried_out, in_it, recovering
+
+WINDOW_SECONDS = 90.0  # until a window reaches a moment
+
+
+def wait_for_window(site: DumpSite, moment: datetime) -> None:
+    """Wait until the database can be restored to a moment."""
+    rds, deadline = site.cloud.client("rds"), time.monotonic() + WINDOW_SECONDS
+    while True:
+        (shape,) = rds.describe_db_instances(DBInstanceIdentifier=site.plain.application)["DBInstances"]
+        if shape.get("LatestRestorableTime", moment - timedelta(hours=1)) >= moment:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_what_was_written_after_the_choice_is_not_in_the_restored_database(cloud: RunningCloud, tmp_path: Path) -> None:
+    site = dump_site(cloud, tmp_path)
+    name = site.plain.application
+    cloud.client("rds").modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=1, ApplyImmediately=True)
+    site.run("CREATE TABLE early AS SELECT 1 AS n")
+    wait_for_window(site, datetime.now(UTC) + timedelta(seconds=1))
+    c = recovering(site, "any")
+    c = replace(c, request=replace(c.request, copy=None))
+    carried_out(c, "copy")
+    time.sleep(1.1)
+    site.run("CREATE TABLE damage AS SELECT 1 AS n")
+    wait_for_window(site, datetime.now(UTC) + timedelta(seconds=1))
+
+    carried_out(c, "restore", "password")
+
+    tables = in_it(c, "SELECT to_regclass('early')::text, to_regclass('damage')::text")
+    assert c.fact("copy_kind") == PointKind.POINT_IN_TIME.value
+    assert c.fact("copy_to") == c.fact("as_of")
+    assert tables == [("early", None)]
