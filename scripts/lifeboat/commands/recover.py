@@ -19,6 +19,7 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
+from lifeboat.decisions.timings import Answering
 from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     Agree,
@@ -38,7 +39,7 @@ from lifeboat.model import (
     Scope,
     Teller,
 )
-from lifeboat.runbooks import database_given_up, recover_both, recover_database, tables
+from lifeboat.runbooks import database_given_up, database_sessions, recover_both, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
 from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
@@ -50,6 +51,7 @@ from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
+ANSWERING = Answering(step=ANSWERS, confirmed_by=database_sessions.ASKED.name)
 _ORPHAN_POLL_SECONDS = 0.5
 _ASKS_LATER = (
     "it may ask once more when the data is restored: where tables hold no rows of which the old database or the newest dump"
@@ -200,13 +202,13 @@ def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
         # What waits beside others shows nothing on the line that they show their waits on.
         return runner.run(tables.of(c.request.scope), c, replace(c, tell=_Quiet(c.tell)))
     except StoppedPartWay as error:
-        if _answered(c.journal.events[before:]) is None:
+        if timings.answered(c.journal.events[before:], ANSWERING) is None:
             raise
         raise StoppedPartWay(
             f"the application answers, but the recovery is not done: {error.summary}", hint=error.hint
         ) from error
     finally:
-        seen = _answered(c.journal.events[before:])
+        seen = timings.answered(c.journal.events[before:], ANSWERING)
         if seen is not None:
             last_good.remember(c.site.project.work, seen)
 
@@ -234,11 +236,6 @@ class _Quiet:
         yield lambda _: None
 
 
-def _answered(events: Sequence[Event]) -> datetime | None:
-    held = (EventKind.HOLDS, EventKind.DONE)
-    return next((event.at for event in events if event.step == ANSWERS and event.kind in held), None)
-
-
 def _begin(journal: Journal, request: RecoveryRequest) -> None:
     journal.write(
         EventKind.BEGUN,
@@ -263,7 +260,7 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
     return RecoveryReport(
         run=RunId(c.journal.run),
         timing=timings.measured(
-            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answers=ANSWERS
+            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answering=ANSWERING
         ),
         left_open=left,
         remarks=tuple(c.remarks),
