@@ -682,8 +682,9 @@ class DatabaseReport:
 
     `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
     later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere, in
-    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `retire` takes the
-    old one away. `works_on_why` is how it is known on which one the application works.
+    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `probed`
+    are the questions of the environment's file that it was asked, `probe_findings` the wrong answers. `retire` takes the old
+    one away. `works_on_why` is how it is known on which one the application works.
     """
 
     generation: str
@@ -703,6 +704,8 @@ class DatabaseReport:
     missing: tuple[str, ...] = ()
     compared_with: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    probed: tuple[str, ...] = ()
+    probe_findings: tuple[str, ...] = ()
     works_on: WorksOn = WorksOn.UNKNOWN
     works_on_why: str = "nobody has asked the databases yet"
 

@@ -170,6 +170,10 @@ def _database(found: DatabaseReport) -> None:
     out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
+    for line in found.probe_findings:
+        out.print(f"[red]{escape(line)}[/red]")
+    if found.probed and not found.probe_findings:
+        out.print(f"probes:      {len(found.probed)} asked, each with the answer that it shall have")
     if not found.compared_with:
         out.print(
             f"[yellow]compared:    with nothing: nobody knows whether tables of {found.identifier} lack rows[/yellow]"
@@ -207,6 +211,8 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "missing": list(found.missing),
         "compared_with": list(found.compared_with),
         "not_compared": list(found.not_compared),
+        "probes": list(found.probed),
+        "probe_findings": list(found.probe_findings),
         "works_on": found.works_on.value,
         "works_on_why": found.works_on_why,
         "retire": found.retire,

@@ -30,7 +30,11 @@ def wait_for_window(site: DumpSite, moment: datetime) -> None:
 def test_what_was_written_after_the_choice_is_not_in_the_restored_database(cloud: RunningCloud, tmp_path: Path) -> None:
     site = dump_site(cloud, tmp_path)
     name = site.plain.application
-    cloud.client("rds").modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=1, ApplyImmediately=True)
+    rds = cloud.client("rds")
+    (shape,) = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    tags = [{"Key": "application", "Value": name}, {"Key": "environment", "Value": "x"}]
+    rds.add_tags_to_resource(ResourceName=shape["DBInstanceArn"], Tags=tags)
+    rds.modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=1, ApplyImmediately=True)
     site.run("CREATE TABLE early AS SELECT 1 AS n")
     wait_for_window(site, datetime.now(UTC) + timedelta(seconds=1))
     c = recovering(site, "any")

@@ -153,6 +153,31 @@ def test_a_copy_is_not_noted_where_nobody_knows_what_the_newest_dump_held(site: 
     assert all(entry.proofs == () for entry in site.site().dump_store(site.recovery()).entries("app"))
 
 
+def test_the_environments_probes_are_asked_of_the_restored_database_and_a_wrong_answer_waits_for_agreement(
+    site: DumpSite,
+) -> None:
+    (made,) = site.dump()
+    c = filled(site, made.id)
+    right = '[[dumps.probes]]\nname = "rows"\nsql = "SELECT count(*) FROM filler"\nexpect = 5000\n'
+    wrong = '[[dumps.probes]]\nname = "orders"\nsql = "SELECT count(*) FROM sales.orders"\nminimum = 3000\n'
+    site.settings(right + wrong)
+    probed, agreeing = replace(c, site=site.site()), Agreeing()
+
+    assert did(probed, database_proof.PROOF) == ["done"]
+    with pytest.raises(StoppedPartWay, match="although probe orders: 2000; at least 3000 was expected"):
+        did(probed, database_losses.COMPARED)
+
+    agreed = replace(probed, agree=agreeing)
+    assert did(agreed, database_losses.COMPARED, database_proof.NOTED) == ["done", "holds"]
+    found = recover_database.report(agreed)
+    assert found is not None
+    assert (found.probed, found.probe_findings, found.missing) == (
+        ("rows", "orders"),
+        ("probe orders: 2000; at least 3000 was expected",),
+        (),
+    )
+
+
 def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSite) -> None:
     (made,) = site.dump()
     c = recovering(site, made.id)

@@ -258,6 +258,8 @@ def report(c: Recovering) -> DatabaseReport | None:
         missing=tuple(c.fact("missing") or ()),
         compared_with=tuple(c.fact("compared_with") or ()),
         not_compared=tuple(c.fact("not_compared") or ()),
+        probed=tuple(c.fact("probes") or ()),
+        probe_findings=tuple(c.fact("probe_findings") or ()),
         works_on=WorksOn(c.fact("works_on") or WorksOn.UNKNOWN),
         works_on_why=c.fact("works_on_why") or "nobody has asked the databases yet",
     )
