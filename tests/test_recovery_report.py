@@ -25,6 +25,7 @@ DATABASE = DatabaseReport(
     before="app-g1",
     retire="lifeboat retire g1 -e x",
     before_until=AT + timedelta(hours=2),
+    before_known_by="the heartbeat's last row",
     missing=("public.notes holds no row, and app-g1 has rows of it",),
     compared_with=("app-g1",),
 )
@@ -78,7 +79,8 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     assert "RPO 2:00:00 of 24:00:00: data until 2026-03-01 02:59:00Z, by the heartbeat's last row" in printed
     assert "missing: public.notes holds no row, and app-g1 has rows of it" in printed
     assert (
-        "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2" in printed
+        "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2; known by"
+        " the heartbeat's last row" in printed
     )
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"

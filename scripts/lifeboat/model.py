@@ -701,6 +701,7 @@ class DatabaseReport:
     before: str
     retire: str
     before_until: datetime | None = None
+    before_known_by: str = ""
     missing: tuple[str, ...] = ()
     compared_with: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()

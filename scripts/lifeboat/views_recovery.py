@@ -183,7 +183,7 @@ def _database(found: DatabaseReport) -> None:
     if found.before_until is not None:
         out.print(
             f"left behind: {found.before} was written to until {found.before_until:%Y-%m-%d %H:%M:%S}Z: what is newer in it"
-            f" is not in {found.identifier}"
+            f" is not in {found.identifier}; known by {escape(found.before_known_by)}"
         )
     if found.retire:
         out.print(
@@ -208,6 +208,7 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "with_rows": found.with_rows,
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
+        "before_known_by": found.before_known_by,
         "missing": list(found.missing),
         "compared_with": list(found.compared_with),
         "not_compared": list(found.not_compared),

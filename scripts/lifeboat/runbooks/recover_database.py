@@ -255,6 +255,7 @@ def report(c: Recovering) -> DatabaseReport | None:
         before=c.fact("old_identifier"),
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
+        before_known_by=c.fact("before_known_by") or "",
         missing=tuple(c.fact("missing") or ()),
         compared_with=tuple(c.fact("compared_with") or ()),
         not_compared=tuple(c.fact("not_compared") or ()),
