@@ -26,6 +26,7 @@ DATABASE = DatabaseReport(
     retire="lifeboat retire g1 -e x",
     before_until=AT + timedelta(hours=2),
     before_known_by="the heartbeat's last row",
+    left_out=("EVENT TRIGGER audit: only a superuser may create it",),
     missing=("public.notes holds no row, and app-g1 has rows of it",),
     compared_with=("app-g1",),
 )
@@ -77,6 +78,7 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
 
     printed = " ".join(capsys.readouterr().out.split())
     assert "RPO 2:00:00 of 24:00:00: data until 2026-03-01 02:59:00Z, by the heartbeat's last row" in printed
+    assert "left out: EVENT TRIGGER audit: only a superuser may create it" in printed
     assert "missing: public.notes holds no row, and app-g1 has rows of it" in printed
     assert (
         "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2; known by"
@@ -84,6 +86,7 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     )
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"
+    assert document["left_out"] == ["EVENT TRIGGER audit: only a superuser may create it"]
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
 
 

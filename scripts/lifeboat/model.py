@@ -682,9 +682,10 @@ class DatabaseReport:
 
     `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
     later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere, in
-    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `probed`
-    are the questions of the environment's file that it was asked, `probe_findings` the wrong answers. `retire` takes the old
-    one away. `works_on_why` is how it is known on which one the application works.
+    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `probed` are
+    the questions of the environment's file that it was asked, `probe_findings` the wrong answers. `left_out` is what of a
+    dump no restore brings back. `retire` takes the old one away. `works_on_why` is how it is known on which one the
+    application works.
     """
 
     generation: str
@@ -702,6 +703,7 @@ class DatabaseReport:
     retire: str
     before_until: datetime | None = None
     before_known_by: str = ""
+    left_out: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     compared_with: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()

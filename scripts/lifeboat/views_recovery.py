@@ -168,6 +168,8 @@ def _database(found: DatabaseReport) -> None:
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
     colour = "green" if found.works_on is WorksOn.NEW else "yellow"
     out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
+    for line in found.left_out:
+        out.print(f"[yellow]left out:    {escape(line)}[/yellow]")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
     for line in found.probe_findings:
@@ -209,6 +211,7 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
         "before_known_by": found.before_known_by,
+        "left_out": list(found.left_out),
         "missing": list(found.missing),
         "compared_with": list(found.compared_with),
         "not_compared": list(found.not_compared),

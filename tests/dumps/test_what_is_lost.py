@@ -249,10 +249,11 @@ def test_an_old_database_that_is_gone_leaves_the_loss_as_it_was_known(site: Dump
     c.journal.write(EventKind.NOTE, step="copy", copy="any", why_copy="it was asked for", **decided)
     proof = {"tables": 1, "with_rows": 1, "data_until": None, "known_by": "nothing", "rpo_seconds": None}
     c.journal.write(EventKind.NOTE, step="proof", **proof)
+    c.journal.write(EventKind.NOTE, step="fill", filled="app-g2", left_out=["PUBLICATION news: not brought back"])
 
     assert did(c, database_losses.LEFT_BEHIND) == ["done"]
 
     found = recover_database.report(c)
     assert found is not None
     assert (found.before_until, found.rpo, found.met) == (None, None, False)
-    assert c.fact("before_known_by") == "it is gone"
+    assert (found.before_known_by, found.left_out) == ("it is gone", ("PUBLICATION news: not brought back",))

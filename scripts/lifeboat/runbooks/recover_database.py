@@ -256,6 +256,7 @@ def report(c: Recovering) -> DatabaseReport | None:
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
         before_known_by=c.fact("before_known_by") or "",
+        left_out=tuple(c.fact("left_out") or ()),
         missing=tuple(c.fact("missing") or ()),
         compared_with=tuple(c.fact("compared_with") or ()),
         not_compared=tuple(c.fact("not_compared") or ()),
