@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from lifeboat import views_recovery
+from lifeboat import cli_recover, views_recovery
+from lifeboat.cli_options import Output
+from lifeboat.errors import IntegrityFailure
 from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing, WorksOn
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -103,6 +106,31 @@ def test_the_report_tells_with_what_the_tables_could_not_be_compared(capsys: pyt
     assert "compared: with nothing: nobody knows whether tables of app-g2 lack rows" in printed
     document = views_recovery.report_document(half)["database"]
     assert (document["compared_with"], document["not_compared"]) == (["app-g1"], list(unknown))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"missing": ("public.notes holds no row, and app-g1 has rows of it",)}, "public.notes holds no row"),
+        ({"probe_findings": ("probe orders: 0; at least 1 was expected",)}, "probe orders: 0"),
+        (
+            {"works_on": WorksOn.BOTH, "works_on_why": "app-g1 has new ones of app (worker)"},
+            "something of the application is still connected to app-g1: app-g1 has new ones of app (worker)",
+        ),
+    ],
+    ids=["rows missing", "probe failed", "on both"],
+)
+def test_what_somebody_agreed_to_is_no_success_all_the_same(changed: dict[str, Any], line: str) -> None:
+    sound = replace(DATABASE, missing=(), works_on=WorksOn.NEW)
+
+    with pytest.raises(IntegrityFailure) as told:
+        cli_recover.shown(replace(REPORT, database=replace(sound, **changed)), Output.JSON)
+
+    assert told.value.summary.startswith("the application is back, but not all of app-g2 is as it was:\n  ")
+    assert line in told.value.summary
+    assert told.value.exit_status == 11
+    assert cli_recover.shown(replace(REPORT, database=sound), Output.JSON) == 0
+    assert cli_recover.shown(replace(REPORT, database=replace(sound, rpo=None)), Output.JSON) == 10
 
 
 @pytest.mark.parametrize(

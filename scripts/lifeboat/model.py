@@ -717,6 +717,12 @@ class DatabaseReport:
         """Whether no more was lost than the objective allows; what nobody knows is not met."""
         return self.rpo is not None and self.rpo <= self.objective
 
+    @property
+    def unsound(self) -> tuple[str, ...]:
+        """What is wrong with it, in words, whoever has agreed that it serves all the same; empty where nothing is."""
+        both = f"something of the application is still connected to {self.before}: {self.works_on_why}"
+        return (*self.missing, *self.probe_findings, *((both,) if self.works_on is WorksOn.BOTH else ()))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryReport:
