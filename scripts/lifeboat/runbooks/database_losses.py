@@ -52,6 +52,9 @@ def compare_rows(c: Recovering, turn: Turn) -> None:
             known += answer.found
             unseen += answer.unseen
     lines = missing_rows.missing(restored, known)
+    taken = sorted(map(str, missing_rows.taken_for_partitions(restored, known)))
+    if taken:
+        c.remarks.append(f"taken for partitions that are gone, by their names, and not missed: {', '.join(taken)}")
     against = [*lines, *(c.fact("probe_findings") or ())]
     if against:
         c.agree([f"let {found.identifier} serve, although {line}" for line in against])
@@ -64,6 +67,7 @@ def compare_rows(c: Recovering, turn: Turn) -> None:
         + "".join(f"; not compared with {line}" for line in unseen),
         compared_with=[one.where for one in known],
         not_compared=unseen,
+        taken_for_partitions=taken,
         missing=lines,
     )
 
@@ -135,11 +139,14 @@ def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
         return None, error.summary
 
 
+GONE = "it is gone"
+
+
 def old_one(c: Recovering, old: str) -> DatabaseAnswers | str:
     """Return who asks the old database; in words why nobody can."""
     found = c.site.database_restores(c.recovery.region).instance(old)
     if found is None:
-        return "it is gone"
+        return GONE
     if found.address is None or found.password_secret_arn is None:
         return "RDS tells no address of it" if found.address is None else "its password is in no secret"
     return _answers(c, next_generation.stack_with(c, found))
