@@ -137,6 +137,7 @@ def test_what_somebody_agreed_to_is_no_success_all_the_same(changed: dict[str, A
     ("works_on", "words"),
     [
         (WorksOn.NEW, "works on the new database"),
+        (WorksOn.NEW_AT_LEAST, "works on the new database; nobody knows whether on the old one too"),
         (WorksOn.BOTH, "works on both databases"),
         (WorksOn.UNKNOWN, "works on nobody knows which database"),
     ],

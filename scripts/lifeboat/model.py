@@ -671,6 +671,7 @@ class WorksOn(StrEnum):
     """Which database the application was seen to work on after a recovery."""
 
     NEW = "new"
+    NEW_AT_LEAST = "new-at-least"  # the old one, which is still there, could not be asked
     BOTH = "both"
     OLD = "old"
     UNKNOWN = "unknown"

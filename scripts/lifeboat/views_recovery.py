@@ -145,6 +145,7 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
 
 _WORKS_ON = {
     WorksOn.NEW: "the new database",
+    WorksOn.NEW_AT_LEAST: "the new database; nobody knows whether on the old one too",
     WorksOn.BOTH: "both databases",
     WorksOn.OLD: "the old database",
     WorksOn.UNKNOWN: "nobody knows which database",
