@@ -55,7 +55,7 @@ ANSWERING = Answering(step=ANSWERS, confirmed_by=database_sessions.ASKED.name)
 _ORPHAN_POLL_SECONDS = 0.5
 _ASKS_LATER = (
     "it may ask once more when the data is restored: where tables hold no rows of which the old database or the newest dump"
-    " has some"
+    " has some, or a probe is answered wrongly; it ends with 11 then, whoever agreed"
 )
 
 
