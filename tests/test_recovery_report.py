@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from lifeboat import views_recovery
+from lifeboat import cli_recover, views_recovery
+from lifeboat.cli_options import Output
+from lifeboat.errors import IntegrityFailure
 from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing, WorksOn
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -25,7 +28,10 @@ DATABASE = DatabaseReport(
     before="app-g1",
     retire="lifeboat retire g1 -e x",
     before_until=AT + timedelta(hours=2),
+    before_known_by="the heartbeat's last row",
+    left_out=("EVENT TRIGGER audit: only a superuser may create it",),
     missing=("public.notes holds no row, and app-g1 has rows of it",),
+    compared_with=("app-g1",),
 )
 TIMING = Timing(
     failed_at=AT,
@@ -75,19 +81,63 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
 
     printed = " ".join(capsys.readouterr().out.split())
     assert "RPO 2:00:00 of 24:00:00: data until 2026-03-01 02:59:00Z, by the heartbeat's last row" in printed
+    assert "left out: EVENT TRIGGER audit: only a superuser may create it" in printed
     assert "missing: public.notes holds no row, and app-g1 has rows of it" in printed
     assert (
-        "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2" in printed
+        "left behind: app-g1 was written to until 2026-03-01 05:00:00Z: what is newer in it is not in app-g2; known by"
+        " the heartbeat's last row" in printed
     )
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"
+    assert document["left_out"] == ["EVENT TRIGGER audit: only a superuser may create it"]
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
+
+
+def test_the_report_tells_with_what_the_tables_could_not_be_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = ("dump 1: KMS.DisabledException",)
+    half = replace(REPORT, database=replace(DATABASE, not_compared=unknown))
+    nothing = replace(REPORT, database=replace(DATABASE, compared_with=(), missing=()))
+
+    for found in (half, nothing):
+        views_recovery.report(found, {})
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "unknown: not compared with dump 1: KMS.DisabledException" in printed
+    assert "compared: with nothing: nobody knows whether tables of app-g2 lack rows" in printed
+    document = views_recovery.report_document(half)["database"]
+    assert (document["compared_with"], document["not_compared"]) == (["app-g1"], list(unknown))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"missing": ("public.notes holds no row, and app-g1 has rows of it",)}, "public.notes holds no row"),
+        ({"probe_findings": ("probe orders: 0; at least 1 was expected",)}, "probe orders: 0"),
+        (
+            {"works_on": WorksOn.BOTH, "works_on_why": "app-g1 has new ones of app (worker)"},
+            "something of the application is still connected to app-g1: app-g1 has new ones of app (worker)",
+        ),
+    ],
+    ids=["rows missing", "probe failed", "on both"],
+)
+def test_what_somebody_agreed_to_is_no_success_all_the_same(changed: dict[str, Any], line: str) -> None:
+    sound = replace(DATABASE, missing=(), works_on=WorksOn.NEW)
+
+    with pytest.raises(IntegrityFailure) as told:
+        cli_recover.shown(replace(REPORT, database=replace(sound, **changed)), Output.JSON)
+
+    assert told.value.summary.startswith("the application is back, but not all of app-g2 is as it was:\n  ")
+    assert line in told.value.summary
+    assert told.value.exit_status == 11
+    assert cli_recover.shown(replace(REPORT, database=sound), Output.JSON) == 0
+    assert cli_recover.shown(replace(REPORT, database=replace(sound, rpo=None)), Output.JSON) == 10
 
 
 @pytest.mark.parametrize(
     ("works_on", "words"),
     [
         (WorksOn.NEW, "works on the new database"),
+        (WorksOn.NEW_AT_LEAST, "works on the new database; nobody knows whether on the old one too"),
         (WorksOn.BOTH, "works on both databases"),
         (WorksOn.UNKNOWN, "works on nobody knows which database"),
     ],

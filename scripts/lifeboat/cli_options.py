@@ -118,8 +118,7 @@ def asking(*, yes: bool) -> Agree:
             apply_command.nobody_agrees(lines)
         views.lines(["These changes need your agreement:", *(f"  {line}" for line in lines)])
         if typer.prompt("Type yes to go on", default="no") != "yes":
-            raise ApprovalMissing(
-                "not agreed to; nothing of the stack was changed", hint="run it again when it is right"
-            )
+            # Asked in the middle of a recovery too: what was done until then is for whoever carries it out to say.
+            raise ApprovalMissing("not agreed to", hint="agree to it once it is right")
 
     return agree

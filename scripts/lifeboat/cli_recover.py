@@ -27,8 +27,15 @@ from lifeboat.cli_options import (
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
 from lifeboat.database_model import LATEST_DUMP
-from lifeboat.errors import DONE, OBJECTIVE_MISSED, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId, Scope
+from lifeboat.errors import (
+    DONE,
+    OBJECTIVE_MISSED,
+    IntegrityFailure,
+    Refused,
+    StoppedPartWay,
+    WrongConfiguration,
+)
+from lifeboat.model import DatabaseReport, ImageId, RecoveryPreview, RecoveryReport, RecoveryRequest, RunId, Scope
 from lifeboat.runbooks import tables
 from lifeboat.runner import Watcher
 from lifeboat.site import Site
@@ -104,7 +111,8 @@ def recover(
 
     With --scope database the database comes back as its next generation, and the application is led to it; the old one
     stays. lifeboat plan-recovery shows from which copy. From a dump it comes into an instance that is made empty for it,
-    and is compared with the dump's manifest to the row.
+    and is compared with the dump's manifest to the row. Where tables lack rows that they have elsewhere, or a probe of
+    [[dumps.probes]] is answered wrongly, it asks, and ends with 11 also where that was agreed to.
 
     Example: lifeboat recover --scope database --to 2026-03-01T03:11:00Z -e production
     """
@@ -133,7 +141,7 @@ def recover(
             if found.plan is not None:
                 views_recovery.planned(found.plan, found.refused)
         return _status_of(found)
-    return _shown(recover_command.run(here, _orders(here, yes=yes), request), output)
+    return shown(recover_command.run(here, _orders(here, yes=yes), request), output)
 
 
 def resume(
@@ -151,7 +159,7 @@ def resume(
     """
     here = site_of(env)
     more = RecoveryRequest(allowed=tuple(allow or ()), without_gitlab=without_gitlab)
-    return _shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), more), output)
+    return shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), more), output)
 
 
 def abort(
@@ -231,7 +239,8 @@ def _status_of(found: RecoveryPreview) -> int:
     return problems[0] if problems else (Refused.exit_status if found.refused else DONE)
 
 
-def _shown(done: RecoveryReport, output: Output) -> int:
+def shown(done: RecoveryReport, output: Output) -> int:
+    """Print what came of a recovery and return its status; raises where steps are open, or something is wrong with the data."""
     if output is Output.JSON:
         views.document(views_recovery.report_document(done))
     else:
@@ -242,7 +251,19 @@ def _shown(done: RecoveryReport, output: Output) -> int:
             + ", ".join(step.title for step in done.left_open),
             hint=f"lifeboat resume {done.run}",
         )
+    if done.database is not None:
+        _require_sound(done.database)
     return DONE if done.met else OBJECTIVE_MISSED
+
+
+def _require_sound(found: DatabaseReport) -> None:
+    """Raise IntegrityFailure where something is wrong with what serves: who agreed to it, or --yes, has not made it good."""
+    if found.unsound:
+        raise IntegrityFailure(
+            f"the application is back, but not all of {found.identifier} is as it was:\n"
+            + "\n".join(f"  {line}" for line in found.unsound),
+            hint=f"{found.before} stays as it was until it is retired; lifeboat plan-recovery lists the other copies",
+        )
 
 
 def _run(text: str) -> RunId | None:

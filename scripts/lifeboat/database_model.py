@@ -262,6 +262,7 @@ class Proof:
     Of one that lies in a bucket, `at` is when S3 stored it: the clock of whoever looked is nobody's evidence. `run` is the
     recovery that restored the copy, empty where only the copy was looked at. `manifest_sha256`, in hex, says which manifest
     it is of; empty where that could not be read. `rows_only`: how tables, indexes and the rest are defined was not compared.
+    `looked` says in words what was looked at, where that is not what a verification of the level looks at.
     `file` is where it lies below the dump.
     """
 
@@ -274,6 +275,7 @@ class Proof:
     run: str = ""
     manifest_sha256: str = ""
     rows_only: bool = False
+    looked: str = ""
     file: str = ""
 
 
@@ -555,7 +557,25 @@ class SnapshotTag(StrEnum):
     BEFORE = "lifeboat:before"  # the risky change that it was taken before
     SOURCE = "lifeboat:source-database"  # the instance; only lifeboat marks a snapshot so
     KEEP = "lifeboat:keep"  # why it is kept for ever
+    PROVEN_BY = "lifeboat:proven-by"  # what was looked at when it was restored (Restored)
     RUN = "lifeboat:run"  # a drill made it and takes it away again
+
+
+class Restored(StrEnum):
+    """What was looked at in what RDS restored from a copy: neither is a comparison of every row, nor of any index."""
+
+    ROWS = "rows"  # each table was asked for a row, and none lacks rows that it has elsewhere
+    PROBES = "probes"  # besides, the environment's own questions had their answers
+
+    @property
+    def words(self) -> str:
+        """What a list of copies says of it."""
+        return "restored, rows seen" if self is Restored.ROWS else "restored, rows seen, probes passed"
+
+    @property
+    def level(self) -> int:
+        """How much that counts beside verifications of dumps: less than a comparison of fingerprints and indexes, which is 3."""
+        return 1 if self is Restored.ROWS else 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -681,7 +701,7 @@ class RestoreOrder:
     """
 
     point: RecoveryPoint
-    to: datetime | None  # None: the latest moment of a window; a snapshot has one moment only
+    to: datetime | None  # the whole second of a window; None of a copy that has one moment only
     identifier: str
     settings: InstanceSettings
     run: str

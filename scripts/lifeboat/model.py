@@ -671,6 +671,7 @@ class WorksOn(StrEnum):
     """Which database the application was seen to work on after a recovery."""
 
     NEW = "new"
+    NEW_AT_LEAST = "new-at-least"  # the old one, which is still there, could not be asked
     BOTH = "both"
     OLD = "old"
     UNKNOWN = "unknown"
@@ -681,8 +682,11 @@ class DatabaseReport:
     """What came of the database: the new generation and its copy, until when it has data and how that is known.
 
     `rpo` is the time between that and the declared failure, or the last word that was written to the old one where that is
-    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere;
-    `retire` takes the old one away. `works_on_why` is how it is known on which one the application works.
+    later (`before_until`), None where nobody knows. `missing` says which rows it lacks that are, or were, elsewhere, in
+    what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `probed` are
+    the questions of the environment's file that it was asked, `probe_findings` the wrong answers. `left_out` is what of a
+    dump no restore brings back. `retire` takes the old one away. `works_on_why` is how it is known on which one the
+    application works.
     """
 
     generation: str
@@ -699,7 +703,13 @@ class DatabaseReport:
     before: str
     retire: str
     before_until: datetime | None = None
+    before_known_by: str = ""
+    left_out: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    compared_with: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    probed: tuple[str, ...] = ()
+    probe_findings: tuple[str, ...] = ()
     works_on: WorksOn = WorksOn.UNKNOWN
     works_on_why: str = "nobody has asked the databases yet"
 
@@ -707,6 +717,12 @@ class DatabaseReport:
     def met(self) -> bool:
         """Whether no more was lost than the objective allows; what nobody knows is not met."""
         return self.rpo is not None and self.rpo <= self.objective
+
+    @property
+    def unsound(self) -> tuple[str, ...]:
+        """What is wrong with it, in words, whoever has agreed that it serves all the same; empty where nothing is."""
+        both = f"something of the application is still connected to {self.before}: {self.works_on_why}"
+        return (*self.missing, *self.probe_findings, *((both,) if self.works_on is WorksOn.BOTH else ()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,8 @@ def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
 
 
 def _level(proof: Proof) -> str:
-    return f"level {proof.level}" + (" (rows only)" if proof.rows_only else "")
+    short = "rows only" if proof.rows_only else proof.looked
+    return f"level {proof.level}" + (f" ({short})" if short else "")
 
 
 def _key(point: RecoveryPoint) -> str:
@@ -132,6 +133,7 @@ def _unseen(one: Unseen) -> dict[str, str]:
 def _proof(proof: Proof) -> dict[str, Any]:
     return {
         "level": proof.level,
+        "looked": proof.looked,
         "at": proof.at.isoformat(),
         "verdict": proof.verdict.value,
         "findings": list(proof.findings),

@@ -145,6 +145,7 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
 
 _WORKS_ON = {
     WorksOn.NEW: "the new database",
+    WorksOn.NEW_AT_LEAST: "the new database; nobody knows whether on the old one too",
     WorksOn.BOTH: "both databases",
     WorksOn.OLD: "the old database",
     WorksOn.UNKNOWN: "nobody knows which database",
@@ -168,12 +169,24 @@ def _database(found: DatabaseReport) -> None:
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
     colour = "green" if found.works_on is WorksOn.NEW else "yellow"
     out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
+    for line in found.left_out:
+        out.print(f"[yellow]left out:    {escape(line)}[/yellow]")
     for line in found.missing:
         out.print(f"[yellow]missing:     {escape(line)}[/yellow]")
+    for line in found.probe_findings:
+        out.print(f"[red]{escape(line)}[/red]")
+    if found.probed and not found.probe_findings:
+        out.print(f"probes:      {len(found.probed)} asked, each with the answer that it shall have")
+    if not found.compared_with:
+        out.print(
+            f"[yellow]compared:    with nothing: nobody knows whether tables of {found.identifier} lack rows[/yellow]"
+        )
+    for line in found.not_compared:
+        out.print(f"[yellow]unknown:     not compared with {escape(line)}[/yellow]")
     if found.before_until is not None:
         out.print(
             f"left behind: {found.before} was written to until {found.before_until:%Y-%m-%d %H:%M:%S}Z: what is newer in it"
-            f" is not in {found.identifier}"
+            f" is not in {found.identifier}; known by {escape(found.before_known_by)}"
         )
     if found.retire:
         out.print(
@@ -198,7 +211,13 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "with_rows": found.with_rows,
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
+        "before_known_by": found.before_known_by,
+        "left_out": list(found.left_out),
         "missing": list(found.missing),
+        "compared_with": list(found.compared_with),
+        "not_compared": list(found.not_compared),
+        "probes": list(found.probed),
+        "probe_findings": list(found.probe_findings),
         "works_on": found.works_on.value,
         "works_on_why": found.works_on_why,
         "retire": found.retire,

@@ -82,7 +82,8 @@ def test_the_last_checked_restore_of_a_point_counts_and_an_unchecked_one_proves_
     assert sorted(proofs) == ["a", "b"]
     assert (a.proven, a.flags) == (None, ("its last restore test failed (2026-11-28)",))
     assert b.proven is not None
-    assert (b.proven.level, b.proven.verdict, b.proven.at) == (3, Verdict.PASSED, AT + timedelta(hours=2))
+    assert (b.proven.level, b.proven.verdict, b.proven.at) == (1, Verdict.PASSED, AT + timedelta(hours=2))
+    assert b.proven.looked == "restored by AWS Backup and validated"
     assert (c, d) == (point("c"), point("d"))
 
 

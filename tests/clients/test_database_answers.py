@@ -78,15 +78,28 @@ def test_it_tells_its_tables_those_with_rows_and_its_last_commit_before_a_moment
     assert "last commit of anybody" in found.known_by
 
 
-def test_a_heartbeat_counts_for_more_than_a_commit(database: Postgres) -> None:
-    beat = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+@pytest.mark.parametrize(
+    ("ago", "stopped"), [(timedelta(minutes=1), False), (timedelta(minutes=20), True)], ids=["it beats", "it stopped"]
+)
+def test_a_heartbeat_counts_for_more_than_a_commit_until_it_has_stopped(
+    database: Postgres, ago: timedelta, stopped: bool
+) -> None:
+    beat = datetime.now(UTC).replace(microsecond=0) - ago
     with session(database) as connection:
         connection.execute("CREATE TABLE lifeboat_heartbeat (beat_at timestamptz PRIMARY KEY)")
         connection.execute("INSERT INTO lifeboat_heartbeat VALUES (%s)", (beat,))
+        committed = connection.execute("SELECT timestamp FROM pg_last_committed_xact()").fetchone()
 
     found = DatabaseAnswers(database).proof(before=datetime.now(UTC))
 
-    assert (found.until, found.known_by) == (beat, "the heartbeat's last row")
+    with session(database) as connection:
+        connection.execute("DROP TABLE lifeboat_heartbeat")
+    assert committed is not None
+    if stopped:
+        assert found.until == committed[0]
+        assert found.known_by.endswith(f"its heartbeat stopped at {beat:%Y-%m-%d %H:%M:%S}Z")
+    else:
+        assert (found.until, found.known_by) == (beat, "the heartbeat's last row")
 
 
 def test_one_that_does_not_answer_says_why_and_never_the_password(database: Postgres) -> None:

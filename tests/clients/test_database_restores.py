@@ -95,7 +95,8 @@ def point(rds: Any, kind: PointKind) -> RecoveryPoint:
 
 
 def order(found: RecoveryPoint, name: str, run: str) -> RestoreOrder:
-    return RestoreOrder(point=found, to=None, identifier=name, settings=SETTINGS, run=run)
+    to = found.taken_at.replace(microsecond=0) if found.kind is PointKind.POINT_IN_TIME else None
+    return RestoreOrder(point=found, to=to, identifier=name, settings=SETTINGS, run=run)
 
 
 def test_the_names_that_are_taken_are_those_of_this_application_and_of_what_its_instances_left(

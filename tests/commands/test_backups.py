@@ -117,6 +117,10 @@ def test_every_kind_is_in_one_list_newest_first_with_what_is_to_be_known(site: B
         "no copy in the other region",
     ]
     assert found[manual, REGION]["verified"]["at"] == "2026-01-02T03:04:05+00:00"
+    assert (found[manual, REGION]["verified"]["level"], found[manual, REGION]["verified"]["looked"]) == (
+        1,
+        "restored, rows seen",
+    )
     assert found[manual, REGION]["size"] == 20 * 1024**3
     assert found[backup, REGION]["status"] == "completed"
     assert found[backup, REGION]["expires_at"] is not None

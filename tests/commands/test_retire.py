@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lifeboat.commands import retire
 from lifeboat.errors import Refused
+from lifeboat.model import EventKind
 
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
@@ -97,3 +98,17 @@ def test_one_that_is_stopped_is_started_first(plain: PlainSite) -> None:
     rds.start_db_instance(DBInstanceIdentifier=name)
     assert found.summary.startswith(f"{name} is stop")
     assert found.hint == f"aws rds start-db-instance --db-instance-identifier {name}; then lifeboat retire g1 -e x"
+
+
+def test_none_goes_while_a_recovery_is_open_which_may_still_have_to_come_back_to_it(plain: PlainSite) -> None:
+    run, adopted = "20260301T030000Z-recover-aaaaaa", (EventKind.INTENT, "adopt", {})
+    plain.run(run, adopted)
+
+    found = refused(plain)
+
+    plain.run(run, adopted, (EventKind.ENDED, "", {}))
+    assert found.summary == (
+        f"the recovery {run} was cut off and is not finished: until then g1 may be what the application has to come back to"
+    )
+    assert found.hint == f"lifeboat resume {run} goes on with it; lifeboat abort {run} gives it up"
+    assert retire.preview(plain.site(), "g1").generation == "g1"

@@ -9,6 +9,7 @@ import pytest
 from lifeboat.commands import recover
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 from lifeboat.model import EventKind, RunId
+from lifeboat.stack import open_recoveries
 
 from tests.conftest import RunningCloud
 from tests.plain_sites import PlainSite, Told, plain_site
@@ -65,7 +66,7 @@ def test_a_recovery_is_refused_with_its_name_and_what_sets_it_aside(
     damage(plain)
 
     with pytest.raises(IntegrityFailure) as refused:
-        recover.open_runs(plain.site())
+        open_recoveries.runs(plain.site())
 
     assert OPEN in refused.value.summary
     assert why in refused.value.summary
@@ -81,7 +82,7 @@ def test_set_aside_it_stands_in_nobodys_way(plain: PlainSite, damage: Callable[[
     assert told[0].startswith(f"{OPEN} is set aside")
     assert why in told[0]
     assert f"Values={plain.application} " in told[1]
-    assert recover.open_runs(plain.site()) == []
+    assert open_recoveries.runs(plain.site()) == []
     assert [row.state.name for row in recover.runs(plain.site(), 10)] == ["UNREADABLE", "ENDED"]
 
 
@@ -91,4 +92,4 @@ def test_what_can_be_read_is_not_set_aside(plain: PlainSite) -> None:
     with pytest.raises(NothingFits, match="there is no run 20260303T030000Z-recover-cccccc"):
         recover.set_aside(plain.site(), Told(), RunId("20260303T030000Z-recover-cccccc"))
 
-    assert recover.open_runs(plain.site()) == [OPEN]
+    assert open_recoveries.runs(plain.site()) == [OPEN]

@@ -407,6 +407,13 @@ def test_of_a_copy_from_after_the_failure_it_is_told_what_is_in_it(
     assert lost(found) == words
 
 
+def test_the_latest_moment_of_a_window_is_named_as_a_whole_second() -> None:
+    found = candidate(window(taken_at=NOW - timedelta(seconds=0.4)), wanted(), UNKNOWN)
+
+    assert found.to == NOW - timedelta(seconds=1)
+    assert found.loss == timedelta(seconds=1)
+
+
 def unseen(call: str, region: str = "eu-west-1") -> Unseen:
     return Unseen(what="copies", region=region, call=call, why="AccessDenied")
 

@@ -17,10 +17,10 @@ def session(*, user: str = "app", program: str = "shop", minutes: float | None =
     return ClientSession(user=user, address="10.0.0.7", program=program, since=since)
 
 
-def judge(new: list[ClientSession] | None, old: list[ClientSession] | None) -> Finding:
+def judge(new: list[ClientSession] | None, old: list[ClientSession] | None, why: str = "it is gone") -> Finding:
     return judged(
         Clients(identifier="app-g2", sessions=new, why="no route"),
-        Clients(identifier="app-g1", sessions=old, why="it is gone"),
+        Clients(identifier="app-g1", sessions=old, why=why, gone=why == "it is gone"),
         user="app",
         started=STARTED,
     )
@@ -112,6 +112,14 @@ def test_its_sessions_tell_where_the_application_works_and_none_tell_nothing(
     new: list[ClientSession] | None, old: list[ClientSession] | None, works_on: WorksOn, why: str
 ) -> None:
     assert judge(new, old) == Finding(works_on=works_on, why=why)
+
+
+def test_where_the_old_one_is_there_and_could_not_be_asked_nobody_says_that_the_new_one_is_the_only_one() -> None:
+    assert judge([session()], None, why="connection timed out") == Finding(
+        works_on=WorksOn.NEW_AT_LEAST,
+        why="app-g2 has sessions of app (shop) from 10.0.0.7, and app-g1 could not be asked (connection timed out)",
+    )
+    assert judge([session(user="watcher")], None, why="connection timed out").works_on is WorksOn.UNKNOWN
 
 
 def test_of_many_clients_a_few_are_named() -> None:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.database_model import DumpId, TableContent, TableName, Tables
-from lifeboat.decisions.missing_rows import Elsewhere, is_compared, missing, of_manifest, of_tables
+from lifeboat.decisions.missing_rows import (
+    Elsewhere,
+    is_compared,
+    missing,
+    of_manifest,
+    of_tables,
+    taken_for_partitions,
+)
 from lifeboat.model import Event, EventKind
 
 from tests.backup_sites import manifest
@@ -23,7 +30,7 @@ def table(name: str) -> TableName:
 
 
 def elsewhere(where: str, *names: str) -> Elsewhere:
-    return Elsewhere(where=where, tables=frozenset(map(table, names)))
+    return Elsewhere(where=where, tables=frozenset(map(table, names)), with_partitions=where.startswith("dump"))
 
 
 def test_a_table_without_its_rows_is_told_with_who_has_some_and_one_that_never_had_any_is_not() -> None:
@@ -49,6 +56,18 @@ def test_partitions_come_and_go_and_the_table_that_is_divided_tells_of_them() ->
     assert missing(full, before) == []
     assert missing(emptied, before) == ["public.parts_2025 is not there, and dump 1 has rows of it"]
     assert missing(emptied, [elsewhere("app-g1", "parts")]) == ["public.parts holds no row, and app-g1 has rows of it"]
+
+
+def test_what_a_database_says_that_is_no_partition_is_missed_whatever_its_name() -> None:
+    restored = Tables(holds_rows={table("parts"): True}, divided=frozenset({table("parts")}))
+    old, dump = elsewhere("app-g1", "parts_archive"), elsewhere("dump 1", "parts_archive", "parts_2025")
+
+    assert missing(restored, [old, dump]) == [
+        "public.parts_archive is not there, and app-g1 and dump 1 have rows of it"
+    ]
+    assert taken_for_partitions(restored, [old, dump]) == {table("parts_2025")}
+    assert taken_for_partitions(restored, [dump]) == {table("parts_2025"), table("parts_archive")}
+    assert missing(restored, [dump]) == []
 
 
 def test_of_many_tables_the_first_ten_are_named() -> None:

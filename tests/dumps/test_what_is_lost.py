@@ -19,6 +19,7 @@ from lifeboat.runner import Step
 from tests import step_runs
 from tests.conftest import RunningCloud, free_port
 from tests.dump_sites import DumpSite, dump_site
+from tests.plain_sites import Told
 from tests.restored_sites import carried_out, in_it, recovering
 
 EVERY_TABLE = 'TRUNCATE filler, sales.orders, parts, "Größen ""x"".y"'
@@ -108,11 +109,73 @@ def test_where_the_old_database_is_away_the_newest_dump_from_before_tells_what_t
         did(c, database_losses.COMPARED)
 
     in_it(c, "INSERT INTO filler VALUES (1)")
-    assert did(c, database_losses.COMPARED, database_proof.NOTED) == ["done", "done"]
-    assert (c.fact("compared_with"), c.fact("missing")) == ([f"dump {made.id}"], [])
-    assert "Connection refused" in c.fact("not_compared")[0]
+    assert did(c, database_proof.PROOF, database_losses.COMPARED, database_proof.NOTED) == ["done", "done", "holds"]
+    found = recover_database.report(c)
+    assert found is not None
+    assert (found.compared_with, found.missing) == ((f"dump {made.id}",), ())
+    assert "Connection refused" in found.not_compared[0]
+    # Half a comparison proves nothing of the copy.
     (entry,) = site.site().dump_store(site.recovery()).entries("app")
-    assert [(proof.level, proof.verdict.value) for proof in entry.proofs] == [(2, "passed")]
+    assert entry.proofs == ()
+
+
+def test_a_dump_whose_manifest_cannot_be_read_is_named_and_an_older_one_tells_what_there_was(site: DumpSite) -> None:
+    (older,), (newer,) = site.dump(), site.dump()
+    c = filled(site, newer.id)
+    in_it(c, "TRUNCATE filler")
+    key = f"dumps/x/app/{newer.id}/manifest.json"
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=key, Body=b"{}")
+
+    with pytest.raises(StoppedPartWay, match=f"filler holds no row, and {site.plain.application} and dump {older.id}"):
+        did(c, database_losses.COMPARED)
+
+    agreed = replace(c, agree=Agreeing())
+    assert did(agreed, database_losses.COMPARED) == ["done"]
+    assert c.fact("compared_with") == [site.plain.application, f"dump {older.id}"]
+    assert [line.partition(": ")[0] for line in c.fact("not_compared")] == [f"dump {newer.id}"]
+    assert isinstance(c.tell, Told)
+    assert f"not compared with {c.fact('not_compared')[0]}" in c.tell.lines
+
+
+def test_a_copy_is_not_noted_where_nobody_knows_what_the_newest_dump_held(site: DumpSite) -> None:
+    (made,) = site.dump()
+    (unread,) = site.dump()
+    c = filled(site, made.id)
+    decided = datetime.now(UTC)
+    c.journal.write(EventKind.NOTE, step="copy", as_of=decided.isoformat())
+    key = f"dumps/x/app/{unread.id}/manifest.json"
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=key, Body=b"{}")
+
+    ended = did(c, database_losses.COMPARED, database_proof.NOTED)
+
+    assert ended == ["done", "holds"]
+    assert c.fact("missing") == []
+    assert all(entry.proofs == () for entry in site.site().dump_store(site.recovery()).entries("app"))
+
+
+def test_the_environments_probes_are_asked_of_the_restored_database_and_a_wrong_answer_waits_for_agreement(
+    site: DumpSite,
+) -> None:
+    (made,) = site.dump()
+    c = filled(site, made.id)
+    right = '[[dumps.probes]]\nname = "rows"\nsql = "SELECT count(*) FROM filler"\nexpect = 5000\n'
+    wrong = '[[dumps.probes]]\nname = "orders"\nsql = "SELECT count(*) FROM sales.orders"\nminimum = 3000\n'
+    site.settings(right + wrong)
+    probed, agreeing = replace(c, site=site.site()), Agreeing()
+
+    assert did(probed, database_proof.PROOF) == ["done"]
+    with pytest.raises(StoppedPartWay, match="although probe orders: 2000; at least 3000 was expected"):
+        did(probed, database_losses.COMPARED)
+
+    agreed = replace(probed, agree=agreeing)
+    assert did(agreed, database_losses.COMPARED, database_proof.NOTED) == ["done", "holds"]
+    found = recover_database.report(agreed)
+    assert found is not None
+    assert (found.probed, found.probe_findings, found.missing) == (
+        ("rows", "orders"),
+        ("probe orders: 2000; at least 3000 was expected",),
+        (),
+    )
 
 
 def test_a_copy_from_after_the_declared_failure_waits_for_agreement(site: DumpSite) -> None:
@@ -186,10 +249,11 @@ def test_an_old_database_that_is_gone_leaves_the_loss_as_it_was_known(site: Dump
     c.journal.write(EventKind.NOTE, step="copy", copy="any", why_copy="it was asked for", **decided)
     proof = {"tables": 1, "with_rows": 1, "data_until": None, "known_by": "nothing", "rpo_seconds": None}
     c.journal.write(EventKind.NOTE, step="proof", **proof)
+    c.journal.write(EventKind.NOTE, step="fill", filled="app-g2", left_out=["PUBLICATION news: not brought back"])
 
     assert did(c, database_losses.LEFT_BEHIND) == ["done"]
 
     found = recover_database.report(c)
     assert found is not None
     assert (found.before_until, found.rpo, found.met) == (None, None, False)
-    assert c.fact("before_known_by") == "it is gone"
+    assert (found.before_known_by, found.left_out) == ("it is gone", ("PUBLICATION news: not brought back",))

@@ -1,20 +1,21 @@
-"""The wait for a restored database: it ends where nothing comes of it any more, and what vanished is ordered anew."""
+"""The wait for a restored database, which ends where nothing comes of it any more; and what is noted on its copy."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lifeboat.clients.waiting import WallClock
 from lifeboat.errors import ChoiceGone
 from lifeboat.model import EventKind, RecoveryRequest, RunId, Scope
-from lifeboat.runbooks import database_restore
+from lifeboat.runbooks import database_proof, database_restore
 from lifeboat.runbooks.recovering import Recovering
 
 from tests import step_runs
-from tests.gitlab_sites import RECOVERY
+from tests.gitlab_sites import RECOVERY, REGION
 from tests.plain_sites import PlainSite, Told, plain_site
 from tests.restored_sites import RECORDED
 from tests.runbooks.conftest import Quick
@@ -127,3 +128,54 @@ def test_one_that_vanishes_while_it_is_waited_for_is_ordered_anew(quick: Quick, 
     ended = step_runs.carried_out(c, [RESTORE], step_runs.Hurried())
 
     assert (ended, orders(c)) == (["done"], 2)
+
+
+SOUND = {"tables": 3, "with_rows": 2, "missing": [], "compared_with": ["app-g1"], "not_compared": []}
+
+
+@pytest.mark.parametrize(
+    ("seen", "level", "looked"),
+    [
+        ({}, 1, "restored, rows seen"),
+        ({"probes": ["orders"], "probe_findings": []}, 2, "restored, rows seen, probes passed"),
+    ],
+)
+def test_a_snapshot_is_told_what_was_looked_at_which_is_less_than_a_verification_that_compares_every_row(
+    plain: PlainSite, seen: dict[str, Any], level: int, looked: str
+) -> None:
+    c = recovering(plain)
+    c.journal.write(EventKind.NOTE, step="proof", **SOUND, **seen)
+
+    ended = step_runs.carried_out(c, [database_proof.NOTED])
+
+    found = c.site.database_snapshots().snapshot(f"{plain.application}-g1-copy", REGION)
+    assert ended == ["done"]
+    assert found is not None
+    assert found.proven is not None
+    assert (found.proven.level, found.proven.looked) == (level, looked)
+    assert step_runs.carried_out(c, [database_proof.NOTED]) == ["holds"]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"missing": ["public.orders holds no row, and app-g1 has rows of it"]},
+        {"not_compared": ["app-g1: no answer"]},
+        {"compared_with": []},
+        {"with_rows": 0},
+        {"probes": ["orders"], "probe_findings": ["probe orders: 0; at least 1 was expected"]},
+    ],
+    ids=["rows missing", "half compared", "not compared", "empty", "probe failed"],
+)
+def test_a_snapshot_in_which_something_was_wrong_or_not_seen_is_told_nothing(
+    plain: PlainSite, seen: dict[str, Any]
+) -> None:
+    c = recovering(plain)
+    c.journal.write(EventKind.NOTE, step="proof", **{**SOUND, **seen})
+
+    ended = step_runs.carried_out(c, [database_proof.NOTED])
+
+    found = c.site.database_snapshots().snapshot(f"{plain.application}-g1-copy", REGION)
+    assert ended == ["holds"]
+    assert found is not None
+    assert found.proven is None

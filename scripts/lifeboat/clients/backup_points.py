@@ -11,7 +11,8 @@ from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, SnapshotMoment, Verdict
 
-_TESTED = 3  # restored, and what AWS Backup was told to check held
+# Restored, and whoever validates restore tests was content: AWS Backup does not tell what they looked at.
+_TESTED, _LOOKED = 1, "restored by AWS Backup and validated"
 _OF_RDS = "awsbackup:"
 _PAGE = 1000  # the most that AWS Backup gives at once
 
@@ -48,7 +49,7 @@ class BackupPoints:
                 if verdict is not None and job.get("RecoveryPointArn"):
                     at = _utc(job.get("CompletionDate") or job["CreationDate"])
                     said = tuple(filter(None, [job.get("ValidationStatusMessage") or job.get("StatusMessage")]))
-                    proof = Proof(level=_TESTED, at=at, verdict=verdict, findings=said)
+                    proof = Proof(level=_TESTED, at=at, verdict=verdict, findings=said, looked=_LOOKED)
                     proofs.setdefault(str(job["RecoveryPointArn"]), []).append(proof)
         return {arn: sorted(found, key=lambda proof: proof.at) for arn, found in proofs.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 import psycopg
@@ -15,6 +15,7 @@ from lifeboat.database_model import HEARTBEAT_TABLE, ClientSession, DataProof, T
 from lifeboat.errors import IntegrityFailure, Unreachable
 
 _STATEMENT_MILLISECONDS = 60_000
+_SILENT = timedelta(minutes=5)  # after the last of a heartbeat that beats each minute: it has stopped
 _LIMITS: LiteralString = """
     SELECT set_config('statement_timeout', %s::text, false), set_config('default_transaction_read_only', 'on', false)"""
 _TABLES: LiteralString = """
@@ -57,7 +58,7 @@ class DatabaseAnswers:
         return None
 
     def proof(self, *, before: datetime) -> DataProof:
-        """Return what it holds, and until when: by the heartbeat's row, else by its commits before a moment."""
+        """Return what it holds, and until when: as `written_until`."""
         with self._connection() as connection:
             filled = self._tables(connection).holds_rows
             until, known_by = self._until(connection, before)
@@ -69,7 +70,10 @@ class DatabaseAnswers:
             return self._tables(connection)
 
     def written_until(self, *, before: datetime) -> tuple[datetime | None, str]:
-        """Return when it was last written to and by what that is known: the heartbeat's row, else its commits before a moment."""
+        """Return when it was last written to and by what that is known: the heartbeat's row, or its commits before a moment.
+
+        A heartbeat that had stopped when others still wrote hides what they wrote: then the commits count.
+        """
         with self._connection() as connection:
             return self._until(connection, before)
 
@@ -99,21 +103,33 @@ class DatabaseAnswers:
         return found is not None and bool(found[0])
 
     def _until(self, connection: psycopg.Connection, before: datetime) -> tuple[datetime | None, str]:
+        beat = self._last_beat(connection)
+        tracked = connection.execute("SHOW track_commit_timestamp").fetchone()
+        tracks = tracked is not None and tracked[0] == "on"
+        row = connection.execute(_LAST_COMMIT, (before,)).fetchone() if tracks else None
+        commit = None if row is None else row[0]
+        if beat is not None and (commit is None or commit - beat <= _SILENT):
+            return beat, "the heartbeat's last row"
+        if beat is not None:
+            stopped = f"{beat.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+            return (
+                commit,
+                f"the last commit of anybody that is in it, RDS's own among them: its heartbeat stopped at {stopped}",
+            )
+        if not tracks:
+            return None, "nothing: it has no heartbeat, and track_commit_timestamp is off"
+        if commit is None:
+            return None, "nothing: it has no heartbeat, and no time of a commit is kept in it"
+        return commit, "the last commit of anybody that is in it; when nothing was written, that is older than the loss"
+
+    def _last_beat(self, connection: psycopg.Connection) -> datetime | None:
         # The application's host writes it (modules/app-instance), into the schema that its user writes to.
         with own_path(connection):
             beats = connection.execute("SELECT pg_catalog.to_regclass('lifeboat_heartbeat')").fetchone()
-            if beats is not None and beats[0] is not None:
-                row = connection.execute("SELECT pg_catalog.max(beat_at) FROM lifeboat_heartbeat").fetchone()
-                if row is not None and row[0] is not None:
-                    return row[0], "the heartbeat's last row"
-        tracked = connection.execute("SHOW track_commit_timestamp").fetchone()
-        if tracked is None or tracked[0] != "on":
-            return None, "nothing: it has no heartbeat, and track_commit_timestamp is off"
-        row = connection.execute(_LAST_COMMIT, (before,)).fetchone()
-        found = None if row is None else row[0]
-        if found is None:
-            return None, "nothing: it has no heartbeat, and no time of a commit is kept in it"
-        return found, "the last commit of anybody that is in it; when nothing was written, that is older than the loss"
+            if beats is None or beats[0] is None:
+                return None
+            row = connection.execute("SELECT pg_catalog.max(beat_at) FROM lifeboat_heartbeat").fetchone()
+        return None if row is None else row[0]
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:

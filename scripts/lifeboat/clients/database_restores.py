@@ -153,9 +153,12 @@ class DatabaseRestores:
                 DBSnapshotIdentifier=order.point.id, DBInstanceIdentifier=order.identifier, **asked
             )
             return
-        when: dict[str, Any] = {"UseLatestRestorableTime": True} if order.to is None else {"RestoreTime": order.to}
+        # Never UseLatestRestorableTime: what is latest when the order arrives may be what broke the data.
         self._rds.restore_db_instance_to_point_in_time(
-            **self._source(order.point), TargetDBInstanceIdentifier=order.identifier, **when, **asked
+            **self._source(order.point),
+            TargetDBInstanceIdentifier=order.identifier,
+            RestoreTime=order.to,
+            **asked,
         )
 
     def _source(self, point: RecoveryPoint) -> dict[str, str]:

@@ -16,6 +16,7 @@ from lifeboat.database_model import (
     Proof,
     RecoveryPoint,
     RecoveryPointId,
+    Restored,
     SnapshotMoment,
     SnapshotOrder,
     SnapshotTag,
@@ -30,8 +31,6 @@ _BUSY = ("InvalidDBInstanceState", "InvalidDBInstanceStateFault")
 _PAGE = 100  # the most that RDS gives at once
 _GIB = 1024**3
 _KINDS = {"automated": PointKind.AUTOMATED_SNAPSHOT, "manual": PointKind.MANUAL_SNAPSHOT}
-# What tells that a host was restored from it and its data held: as deep as a verification of level 3.
-_RESTORED = 3
 
 
 class DatabaseSnapshots:
@@ -206,7 +205,6 @@ class DatabaseSnapshots:
 def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
     kind, tags = _KINDS[found["SnapshotType"]], sdk.tags(found.get("TagList", []))
     taken_at = _taken_at(found)
-    proven_at = moment(tags.get(Tag.PROVEN_AT))
     days = found.get("BackupRetentionPeriod")
     automated = kind is PointKind.AUTOMATED_SNAPSHOT
     return RecoveryPoint(
@@ -219,7 +217,7 @@ def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         size=int(found["AllocatedStorage"]) * _GIB if found.get("AllocatedStorage") else None,
         source=found["DBInstanceIdentifier"],
         key=found.get("KmsKeyId") if found.get("Encrypted") else None,
-        proven=None if proven_at is None else Proof(level=_RESTORED, at=proven_at, verdict=Verdict.PASSED),
+        proven=_proof(tags),
         expires_at=taken_at + timedelta(days=int(days)) if automated and days else None,
         kept=SnapshotTag.KEEP in tags,
         flags=(f"copied from {found['SourceRegion']}",) if found.get("SourceRegion", region) != region else (),
@@ -227,6 +225,13 @@ def _snapshot(found: Mapping[str, Any], region: str) -> RecoveryPoint:
         instance_made_at=_made_at(found),
         tags=tags,
     )
+
+
+def _proof(tags: Mapping[str, str]) -> Proof | None:
+    """Return what a recovery noted when it had restored it; older versions did not say what they had looked at: at rows."""
+    at, by = moment(tags.get(Tag.PROVEN_AT)), tags.get(SnapshotTag.PROVEN_BY)
+    how = Restored.PROBES if by == Restored.PROBES else Restored.ROWS
+    return None if at is None else Proof(level=how.level, at=at, verdict=Verdict.PASSED, looked=how.words)
 
 
 def _taken_at(found: Mapping[str, Any]) -> datetime:

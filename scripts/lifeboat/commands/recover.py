@@ -19,6 +19,7 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
+from lifeboat.decisions.timings import Answering
 from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     Agree,
@@ -38,22 +39,23 @@ from lifeboat.model import (
     Scope,
     Teller,
 )
-from lifeboat.runbooks import database_given_up, recover_both, recover_database, tables
+from lifeboat.runbooks import database_given_up, database_sessions, recover_both, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
 from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import known_states, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import known_states, open_recoveries, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
+ANSWERING = Answering(step=ANSWERS, confirmed_by=database_sessions.ASKED.name)
 _ORPHAN_POLL_SECONDS = 0.5
 _ASKS_LATER = (
     "it may ask once more when the data is restored: where tables hold no rows of which the old database or the newest dump"
-    " has some"
+    " has some, or a probe is answered wrongly; it ends with 11 then, whoever agreed"
 )
 
 
@@ -74,7 +76,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     preflight.require(site, tell)
     preflight.require_account(site)
     remarks = _require_backend(site)
-    _require_none_open(site)
+    open_recoveries.require_none(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
     every = flat(tables.of(request.scope))
@@ -163,7 +165,7 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                     everything = (*before.allowed, *request.allowed)
                     request = replace(before, allowed=everything, without_gitlab=request.without_gitlab)
                 else:
-                    _require_none_open(site)
+                    open_recoveries.require_none(site)
                     elsewhere = _came_to_nothing(site, tell)
                 # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
                 lost = repair.run(site, tell, this_run, elsewhere)
@@ -200,13 +202,13 @@ def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
         # What waits beside others shows nothing on the line that they show their waits on.
         return runner.run(tables.of(c.request.scope), c, replace(c, tell=_Quiet(c.tell)))
     except StoppedPartWay as error:
-        if _answered(c.journal.events[before:]) is None:
+        if timings.answered(c.journal.events[before:], ANSWERING) is None:
             raise
         raise StoppedPartWay(
             f"the application answers, but the recovery is not done: {error.summary}", hint=error.hint
         ) from error
     finally:
-        seen = _answered(c.journal.events[before:])
+        seen = timings.answered(c.journal.events[before:], ANSWERING)
         if seen is not None:
             last_good.remember(c.site.project.work, seen)
 
@@ -234,11 +236,6 @@ class _Quiet:
         yield lambda _: None
 
 
-def _answered(events: Sequence[Event]) -> datetime | None:
-    held = (EventKind.HOLDS, EventKind.DONE)
-    return next((event.at for event in events if event.step == ANSWERS and event.kind in held), None)
-
-
 def _begin(journal: Journal, request: RecoveryRequest) -> None:
     journal.write(
         EventKind.BEGUN,
@@ -263,7 +260,7 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
     return RecoveryReport(
         run=RunId(c.journal.run),
         timing=timings.measured(
-            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answers=ANSWERS
+            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answering=ANSWERING
         ),
         left_open=left,
         remarks=tuple(c.remarks),
@@ -395,33 +392,13 @@ def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[E
 
 
 def _only_open(site: Site) -> RunId:
-    found = open_runs(site)
+    found = open_recoveries.runs(site)
     if len(found) != 1:
         raise NothingFits(
             "no recovery is open" if not found else f"several recoveries are open: {', '.join(found)}",
             hint="lifeboat runs lists them" if not found else f"lifeboat resume {found[-1]}",
         )
     return found[0]
-
-
-def open_runs(site: Site) -> list[RunId]:
-    """Return the recoveries that changed something and have not ended, oldest first.
-
-    Raises IntegrityFailure, with how to set it aside, where the journal of one that is not known to have ended cannot be
-    read: nobody knows what that has changed.
-    """
-    bucket = site.journals()
-    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
-    return [run for run in unended if run_states.state(bucket.events(run)) is RunState.OPEN]
-
-
-def _require_none_open(site: Site) -> None:
-    found = open_runs(site)
-    if found:
-        raise Refused(
-            f"the recovery {found[-1]} was cut off and is not finished",
-            hint=f"lifeboat resume {found[-1]} goes on with it; lifeboat abort {found[-1]} gives it up",
-        )
 
 
 def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from lifeboat.clients import run_files
-from lifeboat.commands import recover
 from lifeboat.decisions import recovery_files
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import Refused
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, known_states, outputs, recovered, recovery_file, repair
+from lifeboat.stack import database_copies, known_states, open_recoveries, outputs, recovered, recovery_file, repair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +44,7 @@ def preview(site: Site) -> Agreed:
     repair.require_own(site, site.stack_store())
     known_states.require(site, Purpose.PLAN, known_states.STACK)
     text, known = recovery_file.text(site), database_copies.in_state(site)
-    unended = recover.open_runs(site)
-    if unended:
-        raise Refused(
-            f"the recovery {unended[-1]} was cut off and is not finished: what Terraform's state says is not its last word",
-            hint=f"lifeboat resume {unended[-1]} goes on with it; lifeboat abort {unended[-1]} gives it up",
-        )
+    open_recoveries.require_none(site, "what Terraform's state says is not its last word")
     return Agreed(
         name=f"environments/{site.project.recovery_file.name}",
         before=text,

@@ -16,7 +16,16 @@ from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Failed, NothingFits, NotYet, Refused, StoppedPartWay, Unreachable
 from lifeboat.model import Agree, Plan, Recovery, RunId, Teller
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, known_states, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import (
+    database_copies,
+    known_states,
+    open_recoveries,
+    outputs,
+    preflight,
+    recovery_file,
+    rehearsal,
+    repair,
+)
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 _SNAPSHOT_LIMIT = timedelta(hours=6)
@@ -54,6 +63,8 @@ def preview(site: Site, generation: str) -> Candidate:
     Nothing is changed.
     """
     recovery = outputs.recovery(site.stack_store())
+    # It may stop where the application still works on the older one, and asks that one until when it was written to.
+    open_recoveries.require_none(site, f"until then {generation} may be what the application has to come back to")
     known = database_copies.recorded(site)
     env = site.project.env
     if generation not in known:

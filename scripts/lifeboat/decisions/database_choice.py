@@ -131,9 +131,10 @@ def require(found: Choosing, points: Iterable[RecoveryPoint], wanted: WantedCopy
 def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> CopyCandidate:
     """Return a copy with the moment of it that would be restored, and what that costs."""
     to = point.taken_at
-    if point.kind is PointKind.POINT_IN_TIME and wanted.to is not None:
-        # Of one that does not reach it, its nearest end.
-        to = max(min(whole(wanted.to), point.taken_at), point.earliest or point.taken_at)
+    if point.kind is PointKind.POINT_IN_TIME:
+        # Of one that does not reach it, its nearest end; the latest one is a moment too, else RDS takes what is latest later.
+        asked = point.taken_at if wanted.to is None else wanted.to
+        to = max(min(whole(asked), point.taken_at), point.earliest or point.taken_at)
     takes, why = predicted(point, rate)
     needs = [f"one more instance beside {wanted.serving}"]
     if _is_dump(point):

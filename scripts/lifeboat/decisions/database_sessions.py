@@ -16,11 +16,17 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """Who is connected to a database; `sessions` None and in words why where it could not be asked."""
+    """Who is connected to a database; `sessions` None and in words why where it could not be asked; `gone`: nobody can be."""
 
     identifier: str
     sessions: Sequence[ClientSession] | None
     why: str = ""
+    gone: bool = False
+
+    @property
+    def unasked(self) -> bool:
+        """Whether somebody may be connected that nobody could see."""
+        return self.sessions is None and not self.gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +47,15 @@ def judged(new: Clients, old: Clients, *, user: str, started: datetime) -> Findi
     there = _of_applications(new.sessions or ())
     behind = [one for one in _of_applications(old.sessions or ()) if one.since is not None and one.since > started]
     on_new, on_old = (any(one.user == user for one in found) for found in (there, behind))
-    which = {(True, True): WorksOn.BOTH, (True, False): WorksOn.NEW, (False, True): WorksOn.OLD}
+    alone = WorksOn.NEW_AT_LEAST if old.unasked else WorksOn.NEW
+    which = {(True, True): WorksOn.BOTH, (True, False): alone, (False, True): WorksOn.OLD}
     # What could not be asked may hold its sessions.
     unknown = not on_new and new.sessions is None
     works_on = WorksOn.UNKNOWN if unknown else which.get((on_new, on_old), WorksOn.UNKNOWN)
     if there:
         has = f"{new.identifier} has sessions of {_words(there)}{'' if on_new else f', none of {user}'}"
         also = f", and {old.identifier} has new ones of {_words(behind)}" if behind else ""
+        also = f", and {old.identifier} {_none(old)}" if old.unasked else also
         return Finding(works_on=works_on, why=f"{has}{also}")
     why = f"{new.identifier} {_none(new)}, and {old.identifier} "
     if behind:

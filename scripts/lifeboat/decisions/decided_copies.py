@@ -12,7 +12,7 @@ from lifeboat.database_model import PointKind, RecoveryPoint, RecoveryPointId
 
 @dataclass(frozen=True, kw_only=True)
 class DecidedCopy:
-    """A copy, the moment of its content, the one to name to RDS where one was asked for, and the generation it becomes."""
+    """A copy, the moment of its content, of a window the one to name to RDS, and the generation it becomes."""
 
     point: RecoveryPoint
     as_of: datetime
@@ -43,10 +43,14 @@ def decided(fact: Callable[[str], Any]) -> DecidedCopy | None:
     """Return what was noted, by the function that tells what was last noted under a name; None before anything was."""
     if fact("copy") is None:
         return None
-    as_of, to = datetime.fromisoformat(fact("as_of")), fact("copy_to")
+    as_of, noted, kind = datetime.fromisoformat(fact("as_of")), fact("copy_to"), PointKind(fact("copy_kind"))
+    to = None if noted is None else datetime.fromisoformat(noted)
+    if to is None and kind is PointKind.POINT_IN_TIME:
+        # Older versions left the latest moment to RDS, which takes another one each time that it is ordered.
+        to = as_of.replace(microsecond=0)
     point = RecoveryPoint(
         id=RecoveryPointId(fact("copy")),
-        kind=PointKind(fact("copy_kind")),
+        kind=kind,
         database=fact("source"),
         region=fact("copy_region"),
         taken_at=as_of,
@@ -59,7 +63,7 @@ def decided(fact: Callable[[str], Any]) -> DecidedCopy | None:
     return DecidedCopy(
         point=point,
         as_of=as_of,
-        to=None if to is None else datetime.fromisoformat(to),
+        to=to,
         generation=fact("generation"),
         identifier=fact("identifier"),
     )

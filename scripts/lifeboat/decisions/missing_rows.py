@@ -13,10 +13,11 @@ _SHOWN = 10  # of the tables that one refusal names
 
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
-    """Where else the database is, or was, and the tables that hold rows there."""
+    """Where else the database is, or was, and the tables that hold rows there; `with_partitions`: partitions are among them."""
 
     where: str
     tables: frozenset[TableName]
+    with_partitions: bool = False
 
 
 def is_compared(events: Iterable[Event]) -> bool:
@@ -38,7 +39,9 @@ def of_manifest(manifest: Manifest) -> Elsewhere:
     """Return those of a dump's tables that hold rows: there partitions are tables like others."""
     counted = (one.table for one in manifest.contents.tables if one.rows)
     return Elsewhere(
-        where=f"dump {manifest.id}", tables=frozenset(table for table in counted if table.name != HEARTBEAT_TABLE)
+        where=f"dump {manifest.id}",
+        tables=frozenset(table for table in counted if table.name != HEARTBEAT_TABLE),
+        with_partitions=True,
     )
 
 
@@ -48,11 +51,25 @@ def missing(restored: Tables, elsewhere: Iterable[Elsewhere]) -> list[str]:
     Partitions come and go: of them the table that is divided tells.
     """
     known = list(elsewhere)
-    everywhere = {table for one in known for table in one.tables} - restored.partitions
-    tables = sorted(t for t in everywhere if not restored.holds_rows.get(t, False) and not _was_partition(t, restored))
+    tables = sorted(_lacking(restored, known) - taken_for_partitions(restored, known))
     lines = [_line(table, restored, [one.where for one in known if table in one.tables]) for table in tables[:_SHOWN]]
     left = len(tables) - _SHOWN
     return [*lines, f"so it is with {left} more tables"] if left > 0 else lines
+
+
+def taken_for_partitions(restored: Tables, elsewhere: Iterable[Elsewhere]) -> frozenset[TableName]:
+    """Return the tables that are not there and are not missed, for they are named as partitions of one that is.
+
+    Only dumps name such, whose manifests do not tell what is a partition: what a database says that is none is missed.
+    """
+    known = list(elsewhere)
+    none = {table for one in known if not one.with_partitions for table in one.tables}
+    return frozenset(table for table in _lacking(restored, known) - none if _was_partition(table, restored))
+
+
+def _lacking(restored: Tables, known: Iterable[Elsewhere]) -> frozenset[TableName]:
+    everywhere = frozenset(table for one in known for table in one.tables) - restored.partitions
+    return frozenset(table for table in everywhere if not restored.holds_rows.get(table, False))
 
 
 def _line(table: TableName, restored: Tables, where: list[str]) -> str:

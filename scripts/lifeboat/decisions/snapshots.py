@@ -22,7 +22,7 @@ MANAGED_BY = "lifeboat"
 # What a tag of RDS may hold, at most 256 of it (RDS user guide, "Tagging Amazon RDS resources").
 _TAG_TEXT = re.compile(r"[\w .:/=+\-@]{1,256}")
 # True of the original only.
-_NOT_COPIED = (SnapshotTag.KEEP, SnapshotTag.RUN, Tag.PROVEN_AT, Tag.COPIED_FROM)
+_NOT_COPIED = (SnapshotTag.KEEP, SnapshotTag.RUN, SnapshotTag.PROVEN_BY, Tag.PROVEN_AT, Tag.COPIED_FROM)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -14,12 +15,39 @@ INTERRUPTED = "interrupted"
 _IN_BETWEEN = "between steps"
 
 
-def measured(events: Sequence[Event], *, failed_at: datetime, rto: timedelta, answers: str) -> Timing:
-    """Return the time from the failure until the step `answers` held or was done, by part; the parts add up to it.
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """The step in which the application answered, and the one after it that tells whether from the right database."""
 
-    Where the application does not answer yet, the time runs on to the last line, and the objective is not met.
+    step: str
+    confirmed_by: str
+
+
+def answered(events: Sequence[Event], answering: Answering) -> datetime | None:
+    """Return since when the application answers as it shall; None where it does not, or nobody knows from which database.
+
+    An answer counts no more once it was found away again, or to answer from the old database; and in a run that asks the
+    databases, not before an attempt that got as far as that: what answered an earlier attempt may have been the old one.
     """
-    answered_at = next((event.at for event in events if event.step == answers and _closes(event)), None)
+    asks = any(event.step == answering.confirmed_by for event in events)
+    since, confirmed = None, False
+    for event in events:
+        if event.step == answering.confirmed_by:
+            confirmed = confirmed or _closes(event)
+            since = None if event.kind is EventKind.STOPPED else since
+        elif event.kind is EventKind.BEGUN and asks and not confirmed:
+            since = None
+        elif event.step == answering.step:
+            since = (since or event.at) if _closes(event) else None
+    return since
+
+
+def measured(events: Sequence[Event], *, failed_at: datetime, rto: timedelta, answering: Answering) -> Timing:
+    """Return the time from the failure until the application answered, by part; the parts add up to it.
+
+    Where it does not answer yet, the time runs on to the last line, and the objective is not met.
+    """
+    answered_at = answered(events, answering)
     until = answered_at or max((event.at for event in events), default=failed_at)
     spans: dict[str, timedelta] = {}
     cursor = failed_at

@@ -26,12 +26,13 @@ from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
-from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
 
 LEARNT_FROM = 5  # newest recoveries that restored a database
+_MOST_UNREAD = 5  # manifests: whoever has lost their key reads none of the rest either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,17 +192,35 @@ def dump(site: Site, database: str, wanted: DumpId, region: str) -> tuple[DumpSt
     return store, dump_choosing.chosen(store, database, wanted)
 
 
-def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Manifest | None:
-    """Return the manifest of the newest dump of the whole database that was begun before a moment; None without one.
+@dataclass(frozen=True, kw_only=True)
+class Newest:
+    """The manifest of the newest dump that could be read, None without one; in words, which newer ones could not."""
 
-    One whose verification failed is passed over. Raises IntegrityFailure where it cannot be read.
+    manifest: Manifest | None
+    unread: tuple[str, ...]
+
+
+def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Newest:
+    """Return the manifest of the newest dump of the whole database that was begun before a moment.
+
+    One whose verification failed is passed over, and so is one whose manifest cannot be read: that is told. Raises
+    Unreachable where the bucket cannot be listed.
     """
-    store = site.dump_store(recovery)
+    store, unread = site.dump_store(recovery), list[str]()
     entries = [one for one in store.entries(recovery.database.name) if one.complete and one.failure is None]
     for entry in sorted(entries, key=lambda one: one.begun_at, reverse=True):
-        if entry.begun_at <= before and (manifest := store.manifest(entry)).selection.whole:
-            return manifest
-    return None
+        if entry.begun_at > before:
+            continue
+        try:
+            manifest = store.manifest(entry)
+        except (Unreachable, IntegrityFailure, NothingFits) as error:
+            unread.append(f"dump {entry.id}: {error.summary}")
+            if len(unread) == _MOST_UNREAD:
+                break
+            continue
+        if manifest.selection.whole:
+            return Newest(manifest=manifest, unread=tuple(unread))
+    return Newest(manifest=None, unread=tuple(unread))
 
 
 # -- what recoveries tell ----------------------------------------------------------------------------------------------

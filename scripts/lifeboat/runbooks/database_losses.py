@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifeboat.clients.database_answers import DatabaseAnswers
-from lifeboat.database_model import Manifest
 from lifeboat.decisions import missing_rows, recoveries
 from lifeboat.decisions.missing_rows import Elsewhere
 from lifeboat.dumps import recovery_choice
@@ -33,7 +34,8 @@ def rows_are_compared(c: Recovering) -> Gap | None:
 def compare_rows(c: Recovering, turn: Turn) -> None:
     """Look for tables that hold rows in the old database, or in the newest dump before the moment, and none in this one.
 
-    A copy from after a TRUNCATE or a DROP looks like any other. Where there are such tables, somebody has to agree.
+    A copy from after a TRUNCATE or a DROP looks like any other. Where there are such tables, or where a probe was answered
+    wrongly, somebody has to agree.
     """
     found = next_generation.instance(c)
     if found is None:
@@ -47,36 +49,53 @@ def compare_rows(c: Recovering, turn: Turn) -> None:
         except (Unreachable, IntegrityFailure) as error:
             unseen.append(f"{where}: {error.summary}")
         else:
-            known += [] if answer is None else [answer]
+            known += answer.found
+            unseen += answer.unseen
     lines = missing_rows.missing(restored, known)
-    if lines:
-        c.agree([f"let {found.identifier} serve, although {line}" for line in lines])
-    if not known:
-        said = "; ".join(unseen) or "there is no dump"
-        c.remarks.append(f"nobody knows whether tables of {found.identifier} have lost their rows: {said}")
+    taken = sorted(map(str, missing_rows.taken_for_partitions(restored, known)))
+    if taken:
+        c.remarks.append(f"taken for partitions that are gone, by their names, and not missed: {', '.join(taken)}")
+    against = [*lines, *(c.fact("probe_findings") or ())]
+    if against:
+        c.agree([f"let {found.identifier} serve, although {line}" for line in against])
+    for line in unseen:
+        c.tell.warn(f"not compared with {line}")
     compared = " and ".join(one.where for one in known) or "nothing"
     turn.note(
-        f"compared with {compared}: " + ("; ".join(lines) or "no table lacks its rows"),
+        f"compared with {compared}: "
+        + ("; ".join(lines) or ("no table lacks its rows" if known else "nobody knows whether tables lack their rows"))
+        + "".join(f"; not compared with {line}" for line in unseen),
         compared_with=[one.where for one in known],
         not_compared=unseen,
+        taken_for_partitions=taken,
         missing=lines,
     )
 
 
-def _of_old(c: Recovering) -> Elsewhere | None:
-    """Return what the old database holds; None where it serves no more, so that this one would be compared with itself."""
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What there is elsewhere, and in words what could not be looked at."""
+
+    found: Sequence[Elsewhere] = ()
+    unseen: Sequence[str] = ()
+
+
+def _of_old(c: Recovering) -> _Answer:
+    """Return what the old database holds; nothing where it serves no more, so that this one would be compared with itself."""
     old = c.recovery
     if old.database.identifier != c.fact("old_identifier"):
-        return None
-    return missing_rows.of_tables(old.database.identifier, _answers(c, old).tables())
+        return _Answer()
+    return _Answer(found=[missing_rows.of_tables(old.database.identifier, _answers(c, old).tables())])
 
 
-def _of_dump(c: Recovering) -> Elsewhere | None:
-    """Return what the newest whole dump from before the moment holds; None where there is none."""
-    manifest: Manifest | None = recovery_choice.newest_manifest(
-        c.site, c.recovery, before=datetime.fromisoformat(c.fact("as_of"))
+def _of_dump(c: Recovering) -> _Answer:
+    """Return what the newest whole dump from before the moment holds that can be read; nothing where there is none."""
+    newest = recovery_choice.newest_manifest(c.site, c.recovery, before=datetime.fromisoformat(c.fact("as_of")))
+    manifest = newest.manifest
+    return _Answer(
+        found=[] if manifest is None else [missing_rows.of_manifest(manifest)],
+        unseen=newest.unread,
     )
-    return None if manifest is None else missing_rows.of_manifest(manifest)
 
 
 # -- what is left behind -----------------------------------------------------------------------------------------------
@@ -120,11 +139,14 @@ def _written_until(c: Recovering, old: str) -> tuple[datetime | None, str]:
         return None, error.summary
 
 
+GONE = "it is gone"
+
+
 def old_one(c: Recovering, old: str) -> DatabaseAnswers | str:
     """Return who asks the old database; in words why nobody can."""
     found = c.site.database_restores(c.recovery.region).instance(old)
     if found is None:
-        return "it is gone"
+        return GONE
     if found.address is None or found.password_secret_arn is None:
         return "RDS tells no address of it" if found.address is None else "its password is in no secret"
     return _answers(c, next_generation.stack_with(c, found))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lifeboat.clients.dump_store import DumpStore
-from lifeboat.database_model import DumpEntry, DumpId, PointKind, Proof, Verdict
+from lifeboat.database_model import (
+    DumpEntry,
+    DumpId,
+    PointKind,
+    Proof,
+    Restored,
+    RestoredInstance,
+    SnapshotTag,
+    Verdict,
+)
 from lifeboat.decisions import manifests, recoveries
-from lifeboat.dumps import recovery_choice
+from lifeboat.dumps import recovery_choice, verifying
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
 from lifeboat.model import Gap, Tag
 from lifeboat.runbooks import next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 
-RESTORED = 3  # how deep a verification looks that restores: as deep as what a recovery has proven of a snapshot
-# A recovery reads every byte of a dump and compares every table, but checks no index and asks no probe: what those found
-# stands, and none of them is said to have been looked at.
+# A recovery reads every byte of a dump and compares every table, but checks no index: what that found stands, and is not
+# said to have been looked at.
 COMPARED = 2
 
 
@@ -29,7 +38,7 @@ def data_is_proven(c: Recovering) -> Gap | None:
 
 
 def prove_data(c: Recovering, turn: Turn) -> None:
-    """Count its tables and those with rows, and read from the data itself until when it has any."""
+    """Count its tables and those with rows, read from the data itself until when it has any, and ask the environment's probes."""
     found = next_generation.instance(c)
     if found is None:
         raise Failed("there is no restored database")
@@ -49,20 +58,52 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     failed_at = datetime.fromisoformat(c.fact("failed_at"))
     lost = None if proof.until is None else max(failed_at - proof.until, timedelta(0))
     until = "an unknown moment" if proof.until is None else f"{proof.until:%Y-%m-%d %H:%M:%S}Z"
+    probed = _probed(c, found)
     turn.note(
-        f"{proof.tables} tables, {proof.with_rows} with rows; data until {until} ({proof.known_by})",
+        f"{proof.tables} tables, {proof.with_rows} with rows; data until {until} ({proof.known_by}){_words(probed)}",
         tables=proof.tables,
         with_rows=proof.with_rows,
         data_until=None if proof.until is None else proof.until.isoformat(),
         known_by=proof.known_by,
         rpo_seconds=None if lost is None else lost.total_seconds(),
+        probes=list(probed.names),
+        probe_findings=list(probed.findings),
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Probed:
+    """Which questions of the environment's file were asked, and what is wrong with the answers."""
+
+    names: Sequence[str]
+    findings: Sequence[str]
+
+
+def _probed(c: Recovering, found: RestoredInstance) -> _Probed:
+    """Ask the new database what the environment's file asks of a restored copy.
+
+    To a wrong answer somebody has to agree with all that is missing: nobody is asked anything while other steps run beside.
+    """
+    questions = [probe.noun for probe in c.site.project.environment.dumps.probes]
+    findings = verifying.ask(c.site.new_postgres(next_generation.stack_with(c, found)), questions)
+    return _Probed(names=[question.name for question in questions], findings=findings)
+
+
+def _words(probed: _Probed) -> str:
+    if not probed.names:
+        return ""
+    return "; " + ("; ".join(probed.findings) or f"{len(probed.names)} probes have the answers that they shall have")
+
+
 def copy_is_noted(c: Recovering) -> Gap | None:
-    """Does the copy say that it was restored and held its data? One that lacks rows is not to be taken for a proven one."""
-    if c.fact("missing"):
+    """Does the copy say that it was restored and held its data?
+
+    One that lacks rows or answers a probe wrongly, or of which nobody knows that, is not to be taken for a proven one.
+    """
+    if c.fact("missing") or c.fact("not_compared") or c.fact("compared_with") == [] or c.fact("probe_findings"):
         return None
+    if c.fact("with_rows") == 0:
+        return None  # somebody knew that it is empty: nothing was seen in it
     kind, copy = c.fact("copy_kind"), c.fact("copy")
     if kind == PointKind.DUMP.value:
         # Whether a failure stands beside it is another matter: whoever accepted that has restored it all the same.
@@ -75,7 +116,7 @@ def copy_is_noted(c: Recovering) -> Gap | None:
         proven = point.proven
     else:
         return None  # a window has no tags, a point of AWS Backup none that last
-    if proven is not None and proven.level >= RESTORED and proven.at >= c.began.replace(microsecond=0):
+    if proven is not None and proven.at >= c.began.replace(microsecond=0):
         return None
     return Gap(text=f"{copy} does not say that it was restored and held its data")
 
@@ -97,7 +138,8 @@ def note_copy(c: Recovering, turn: Turn) -> None:
         snapshots = c.site.database_snapshots()
         point = snapshots.snapshot(c.fact("copy"), c.recovery.region)
         if point is not None:
-            snapshots.tag(point, {Tag.PROVEN_AT: at.isoformat()})
+            by = Restored.PROBES if c.fact("probes") else Restored.ROWS
+            snapshots.tag(point, {Tag.PROVEN_AT: at.isoformat(), SnapshotTag.PROVEN_BY: by.value})
 
 
 def _dump(c: Recovering) -> tuple[DumpStore, DumpEntry]:

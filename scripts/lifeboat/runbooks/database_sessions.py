@@ -30,7 +30,7 @@ def ask(c: Recovering, turn: Turn) -> None:
     """Look for its sessions in the new database and in the old one; on the old one it must not stay, whatever it answers."""
     found = _found(c)
     for _ in range(_LOOKS):
-        if found.works_on is WorksOn.NEW or turn.seconds_left < _LONGEST_LOOK_SECONDS:
+        if found.works_on in (WorksOn.NEW, WorksOn.NEW_AT_LEAST) or turn.seconds_left < _LONGEST_LOOK_SECONDS:
             break
         turn.sleep(_POLL_SECONDS)
         c.health()
@@ -47,6 +47,8 @@ def ask(c: Recovering, turn: Turn) -> None:
                 f"end the recovery although something of the application is still connected to the old database: {found.why}"
             ]
         )
+    if found.works_on is WorksOn.NEW_AT_LEAST:
+        c.tell.warn(f"nobody knows whether something of the application works on the old database too: {found.why}")
     if found.works_on is WorksOn.UNKNOWN:
         c.tell.warn(f"nobody knows on which database the application works: {found.why}")
     turn.note(found.why, sessions_of=c.fact("identifier"), works_on=found.works_on.value, works_on_why=found.why)
@@ -68,7 +70,7 @@ def _clients(identifier: str, who: Callable[[], DatabaseAnswers | str]) -> Clien
     try:
         asked = who()
         if isinstance(asked, str):
-            return Clients(identifier=identifier, sessions=None, why=asked)
+            return Clients(identifier=identifier, sessions=None, why=asked, gone=asked == database_losses.GONE)
         return Clients(identifier=identifier, sessions=asked.sessions())
     except LifeboatError as error:
         return Clients(identifier=identifier, sessions=None, why=error.summary)

@@ -110,7 +110,7 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """The choice that was made; the moment of the copy, and the one to name to RDS."""
+    """The choice that was made; the moment of the copy, and of a window the one to name to RDS."""
 
     choosing: Choosing
     wanted: WantedCopy
@@ -134,14 +134,13 @@ def _chosen(c: Recovering) -> _Made:
     made = every.choosing()
     chosen = every.required(made, env=c.site.project.env)
     manifest = recovery_choice.require_fit(c.site, chosen, every.wanted)
-    exact = request.to is not None and chosen.point.kind is PointKind.POINT_IN_TIME
     as_of = chosen.to if manifest is None else manifest.snapshot_at
     return _Made(
         choosing=made,
         wanted=every.wanted,
         chosen=chosen,
         as_of=as_of,
-        to=chosen.to if exact else None,
+        to=chosen.to if chosen.point.kind is PointKind.POINT_IN_TIME else None,
         raw_size=None if manifest is None else sum(file.raw_size for file in manifest.files),
     )
 
@@ -256,7 +255,13 @@ def report(c: Recovering) -> DatabaseReport | None:
         before=c.fact("old_identifier"),
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),
+        before_known_by=c.fact("before_known_by") or "",
+        left_out=tuple(c.fact("left_out") or ()),
         missing=tuple(c.fact("missing") or ()),
+        compared_with=tuple(c.fact("compared_with") or ()),
+        not_compared=tuple(c.fact("not_compared") or ()),
+        probed=tuple(c.fact("probes") or ()),
+        probe_findings=tuple(c.fact("probe_findings") or ()),
         works_on=WorksOn(c.fact("works_on") or WorksOn.UNKNOWN),
         works_on_why=c.fact("works_on_why") or "nobody has asked the databases yet",
     )
