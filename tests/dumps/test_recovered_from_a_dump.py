@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from lifeboat.database_model import LATEST_DUMP, Proof, Verdict
 from lifeboat.decisions import manifests
+from lifeboat.dumps import recovery_choice
+from lifeboat.dumps.recovery_choice import Asked
 from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
 
 from tests.dump_sites import DumpSite
@@ -116,6 +118,17 @@ def test_the_newest_dump_is_the_newest_that_is_not_flagged(site: DumpSite) -> No
         carried_out(c, "copy")
     with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone"):
         carried_out(recovering(site, newer.id), "copy")
+
+
+def test_the_newest_dump_is_the_newest_of_all_of_the_database(site: DumpSite) -> None:
+    (good,), (part,) = site.dump(), site.dump(tables=("filler",))
+    c = recovering(site, LATEST_DUMP)
+
+    with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
+        carried_out(c, "copy")
+
+    made = recovery_choice.candidates(c.site, Asked(to=None, named=LATEST_DUMP, failed_at=datetime.now(UTC))).choosing()
+    assert f"newer ones were passed over: {part.id} (it holds a part of the database only" in made.choice.why
 
 
 def test_a_part_of_a_database_is_no_database_to_come_back_to(site: DumpSite) -> None:

@@ -170,6 +170,46 @@ def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everyt
     drop(place, "copy")
 
 
+def test_the_newest_dump_is_of_all_and_a_part_is_restored_by_its_id_and_called_that(place: DumpSite) -> None:
+    with session(place.rds.new_database("parted")) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b AS SELECT 2 AS n")
+    (whole,) = place.dump("parted")
+    (part,) = place.dump("parted", tables=("b",))
+    drop(place, "copy")
+
+    newest = place.ask("restore", "latest", "--database", "parted", "--to", "copy", "--yes", "-o", "json")
+    asked = place.ask("restore", part.id, "--database", "parted", "--to", "unasked")
+    drop(place, "copy")
+    named = place.ask("restore", part.id, "--database", "parted", "--to", "copy", "--yes")
+    drop(place, "copy")
+    read = place.ask("restore", part.id, "--database", "parted", "--to", "copy", "--yes", "-o", "json")
+    week = replace(NEWEST, share=Share(part=1, whole=9999), database="parted")
+
+    assert (json.loads(newest.stdout)["dump"], json.loads(newest.stdout)["part"]) == (whole.id, None)
+    assert "it holds a part: only the tables b of parted" in asked.stderr
+    assert "only the tables b of parted" in named.stdout
+    assert "rows, fingerprints and sequences are the manifest's" in named.stdout
+    assert json.loads(read.stdout)["part"] == "only the tables b of parted"
+    assert [e.id for e in verify_command.chosen(place.site(), place.store, replace(NEWEST, database="parted"))] == [
+        whole.id
+    ]
+    assert whole.id in [entry.id for entry in verify_command.chosen(place.site(), place.store, week)]
+    drop(place, "copy")
+
+
+def test_parts_alone_are_no_newest_dump(place: DumpSite) -> None:
+    with session(place.rds.new_database("pieces")) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS n")
+    (part,) = place.dump("pieces", tables=("a",))
+
+    error = refused(place, replace(ASKED, database="pieces"), NothingFits)
+
+    assert error.summary.startswith("there is no dump of all of pieces in s3://")
+    assert f"{part.id}  of " in error.summary
+    assert error.summary.endswith("complete, of a part")
+    assert error.hint == "name a part by its id, or make one of all: lifeboat dump"
+
+
 # -- what it refuses ---------------------------------------------------------------------------------------------------
 
 

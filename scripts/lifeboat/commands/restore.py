@@ -165,10 +165,12 @@ def _preview(found: _Prepared, chosen: Chosen) -> Sequence[str]:
     manifest, wish, address = found.manifest, found.wish, found.server.address
     made = "create" if wish.holds is None else "fill the empty"
     rows = sum(content.rows for content in manifest.contents.tables)
+    part = restores.part(manifest)
     return [
         f"{made} database {wish.to} at {address.host}:{address.port}, beside {manifest.database}",
         f"restore {manifest.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
         f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
+        *([] if part is None else [f"it holds a part: {part}"]),
         *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),
     ]
 

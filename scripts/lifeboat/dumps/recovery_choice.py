@@ -45,6 +45,14 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """What speaks against a dump that was looked into: doubts, which may be accepted, and why it can never be chosen."""
+
+    doubts: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """Every copy that there is and what could not be looked at, what is asked of them, and what restores took."""
 
@@ -76,10 +84,10 @@ class Candidates:
             self.found.require_whole()
         return database_choice.require(made, self.points, self.wanted, env=env)
 
-    def doubting(self, dump: RecoveryPoint, doubts: Sequence[str]) -> Candidates:
-        """Return the same with doubts about a dump, in whatever region it lies."""
+    def told(self, dump: RecoveryPoint, looked: _Looked) -> Candidates:
+        """Return the same with what speaks against a dump, in whatever region it lies."""
         points = tuple(
-            replace(one, doubts=(*one.doubts, *doubts))
+            replace(one, doubts=(*one.doubts, *looked.doubts), unfit=looked.unfit)
             if (one.kind, one.database, one.id) == (dump.kind, dump.database, dump.id)
             else one
             for one in self.points
@@ -88,7 +96,7 @@ class Candidates:
 
 
 def candidates(site: Site, asked: Asked) -> Candidates:
-    """Return every copy of both regions, with what is asked of them; dumps that are flagged stand back behind others."""
+    """Return every copy of both regions, with what is asked of them; dumps that are flagged, or parts, stand back behind others."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     found = points.found(site, Scope())
@@ -108,7 +116,7 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return _flags_read(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
+    return _looked_into(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
 
 
 def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
@@ -120,23 +128,29 @@ def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
     return made
 
 
-def _flags_read(site: Site, every: Candidates) -> Candidates:
-    """Return the candidates with the flags of each dump that would be chosen, until one has none.
+def _looked_into(site: Site, every: Candidates) -> Candidates:
+    """Return the candidates with what speaks against each dump that would be chosen, until nothing does.
 
-    A listing does not tell them. What cannot be looked into stays as it is: `require_fit` says why.
+    A listing does not tell it. What cannot be looked into stays as it is: `require_fit` says why.
     """
     while True:
         try:
             chosen = every.choosing().choice.chosen
             if chosen is None or chosen.point.kind is not PointKind.DUMP or every.wanted.named == chosen.point.id:
                 return every
-            store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
-            doubts = restores.flagged(store.manifest(entry))
+            looked = _looked(site, chosen.point, every.wanted)
         except LifeboatError:
             return every
-        if not doubts:
+        if looked == _Looked():
             return every
-        every = every.doubting(chosen.point, doubts)
+        every = every.told(chosen.point, looked)
+
+
+def _looked(site: Site, point: RecoveryPoint, wanted: WantedCopy) -> _Looked:
+    store, entry = dump(site, point.database, DumpId(point.id), point.region)
+    manifest = store.manifest(entry)
+    unfit = restores.unfit_for_recovery(manifest, wanted.database, generations.major(database_copies.settings(site)))
+    return _Looked(doubts=tuple(restores.flagged(manifest)), unfit=tuple(unfit))
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
