@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from lifeboat.errors import (
     IntegrityFailure,
     Interrupted,
     LifeboatError,
+    Refused,
     Unreachable,
     WrongConfiguration,
 )
@@ -63,18 +64,20 @@ class _Run:
     store: DumpStore
     uploads: Uploads
     origin: Origin
+    refused: Mapping[str, LifeboatError]
 
 
 def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
     """Dump databases, one after the other, and return what came of each.
 
-    Raises before anything is begun where what is asked for is wrong: WrongConfiguration, Refused.
+    Raises before anything is begun where what is asked for is wrong, WrongConfiguration, or all of it refused. A database
+    of the environment's file that is gone, or whose rows are hidden from the role, fails alone.
     """
     recovery = outputs.recovery(site.stack_store())
     found = site.project.environment.dumps
     databases = list(dict.fromkeys(wanted.databases or (recovery.database.name, *found.databases)))
     postgres = site.postgres(recovery)
-    _require_dumpable(site, postgres, databases, wanted)
+    refused = _refused(site, postgres, databases, wanted)
     chosen = _programs(site, tell, postgres)
     with closing(site.dump_uploads(recovery)) as uploads:
         run = _Run(
@@ -86,6 +89,7 @@ def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
             store=site.dump_store(recovery),
             uploads=uploads,
             origin=_origin(site),
+            refused=refused,
         )
         _sweep(run)
         return [_one(run, database) for database in databases]
@@ -100,22 +104,36 @@ def status(outcomes: Sequence[DumpOutcome]) -> int:
 # -- before anything is begun ------------------------------------------------------------------------------------------
 
 
-def _require_dumpable(site: Site, postgres: Postgres, databases: Sequence[str], wanted: Wanted) -> None:
-    """Raise where the selection, a database or the role does not fit."""
+def _refused(site: Site, postgres: Postgres, databases: Sequence[str], wanted: Wanted) -> dict[str, LifeboatError]:
+    """Return which databases cannot be dumped, and why; raises that where it is the only one.
+
+    Raises WrongConfiguration where a name or a pattern that was typed does not fit.
+    """
     problem = selections.problem(wanted.selection)
     if problem is not None:
         raise WrongConfiguration(problem, hint="lifeboat dump --help")
     with postgres.connection(application="lifeboat dump") as connection:
         known = dump_server.databases(connection)
     unknown = [name for name in databases if name not in known]
-    if unknown:
-        raise WrongConfiguration(
-            f"there is no database {', '.join(unknown)} on {postgres.address.host}",
-            hint=f"there are: {', '.join(known)}",
-        )
-    for database in databases:
-        with postgres.of(database).connection(application="lifeboat dump") as connection:
-            dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
+    if set(unknown) & set(wanted.databases):
+        raise _unknown(unknown, postgres, known)
+    found: dict[str, LifeboatError] = {name: _unknown([name], postgres, known) for name in unknown}
+    for database in (name for name in databases if name in known):
+        try:
+            with postgres.of(database).connection(application="lifeboat dump") as connection:
+                dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
+        except (Refused, Unreachable) as error:
+            found[database] = error
+    if len(databases) == 1 and found:
+        raise found[databases[0]]
+    return found
+
+
+def _unknown(names: Sequence[str], postgres: Postgres, known: Sequence[str]) -> WrongConfiguration:
+    return WrongConfiguration(
+        f"there is no database {', '.join(names)} on {postgres.address.host} that may be connected to",
+        hint=f"there are: {', '.join(known)}",
+    )
 
 
 def _programs(site: Site, tell: Teller, postgres: Postgres) -> ClientPrograms:
@@ -185,6 +203,8 @@ def _one(run: _Run, database: str) -> DumpOutcome:
     manifest: Manifest | None = None
     problem: LifeboatError | None = Interrupted(f"the dump of {database} was interrupted")
     try:
+        if database in run.refused:
+            raise run.refused[database]
         _hook(run, order, "before", {})
         manifest = _dumped(run, order)
         problem = _suspicion(manifest)
