@@ -26,7 +26,7 @@ from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
-from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import Event, EventKind, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import database_copies, outputs
@@ -45,11 +45,15 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Looked:
-    """What speaks against a dump that was looked into: doubts, which may be accepted, and why it can never be chosen."""
+class Looked:
+    """What speaks against a dump that was looked into: doubts, which may be accepted, and why it can never be chosen.
+
+    `damage` is of the copy in this region alone: the other one may be whole.
+    """
 
     doubts: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
+    damage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +88,14 @@ class Candidates:
             self.found.require_whole()
         return database_choice.require(made, self.points, self.wanted, env=env)
 
-    def told(self, dump: RecoveryPoint, looked: _Looked) -> Candidates:
-        """Return the same with what speaks against a dump, in whatever region it lies."""
+    def told(self, dump: RecoveryPoint, looked: Looked) -> Candidates:
+        """Return the same with what speaks against a dump, in whatever region it lies; damage, where it was seen."""
         points = tuple(
-            replace(one, doubts=(*one.doubts, *looked.doubts), unfit=looked.unfit)
+            replace(
+                one,
+                doubts=(*one.doubts, *looked.doubts),
+                unfit=(*looked.unfit, *([looked.damage] if looked.damage and one.region == dump.region else [])),
+            )
             if (one.kind, one.database, one.id) == (dump.kind, dump.database, dump.id)
             else one
             for one in self.points
@@ -96,7 +104,7 @@ class Candidates:
 
 
 def candidates(site: Site, asked: Asked) -> Candidates:
-    """Return every copy of both regions, with what is asked of them; dumps that are flagged, or parts, stand back behind others."""
+    """Return every copy of both regions, with what is asked of them; what speaks against a dump is in it."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     found = points.found(site, Scope())
@@ -131,7 +139,7 @@ def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
 def _looked_into(site: Site, every: Candidates) -> Candidates:
     """Return the candidates with what speaks against each dump that would be chosen, until nothing does.
 
-    A listing does not tell it. What cannot be looked into stays as it is: `require_fit` says why.
+    A listing does not tell it. What cannot be reached stays as it is: `require_fit` says why.
     """
     while True:
         try:
@@ -141,16 +149,19 @@ def _looked_into(site: Site, every: Candidates) -> Candidates:
             looked = _looked(site, chosen.point, every.wanted)
         except LifeboatError:
             return every
-        if looked == _Looked():
+        if looked == Looked():
             return every
         every = every.told(chosen.point, looked)
 
 
-def _looked(site: Site, point: RecoveryPoint, wanted: WantedCopy) -> _Looked:
-    store, entry = dump(site, point.database, DumpId(point.id), point.region)
-    manifest = store.manifest(entry)
+def _looked(site: Site, point: RecoveryPoint, wanted: WantedCopy) -> Looked:
+    try:
+        store, entry = dump(site, point.database, DumpId(point.id), point.region)
+        manifest = dump_choosing.whole(store, entry)
+    except (IntegrityFailure, NothingFits, Refused) as error:
+        return Looked(damage=" ".join(error.summary.split()))
     unfit = restores.unfit_for_recovery(manifest, wanted.database, generations.major(database_copies.settings(site)))
-    return _Looked(doubts=tuple(restores.flagged(manifest)), unfit=tuple(unfit))
+    return Looked(doubts=tuple(restores.flagged(manifest)), unfit=tuple(unfit))
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
