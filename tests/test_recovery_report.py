@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lifeboat import views_recovery
-from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing, WorksOn
+from lifeboat.model import DatabaseReport, LeftOpen, RecoveryReport, RunId, Scope, Timing, WorksOn
+from lifeboat.runbooks import database_adoption
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DATABASE = DatabaseReport(
@@ -82,6 +83,19 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     assert (document["rpo_seconds"], document["met"]) == (7200.0, True)
     assert document["before_until"] == "2026-03-01T05:00:00+00:00"
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
+
+
+def test_a_file_that_a_step_which_is_open_writes_again_is_committed_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    found = replace(REPORT, to_commit="git add environments/x.recovery.tfvars.json")
+    open_ = LeftOpen(name=database_adoption.COPIES.name, title=database_adoption.COPIES.title, why="RDS is busy")
+
+    views_recovery.report(found, {})
+    alone = capsys.readouterr().out
+    views_recovery.report(replace(found, left_open=(open_,)), {})
+
+    again = "lifeboat resume writes that file once more: commit it again then"
+    assert again not in " ".join(alone.split())
+    assert again in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,9 @@ def test_the_newest_dump_is_the_newest_that_is_not_flagged(site: DumpSite) -> No
 
     with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
         carried_out(c, "copy")
-    with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone"):
+    with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone") as error:
         carried_out(recovering(site, newer.id), "copy")
+    assert f"--from {newer.id} --accept-flagged takes this one in spite of it" in error.value.hint
 
 
 def test_the_newest_dump_is_the_newest_of_all_of_the_database(site: DumpSite) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -277,6 +278,7 @@ def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manif
     error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
 
     assert error.summary == f"{small.id} never became a dump: it has no manifest, so it was cut off while it was taken"
+    assert error.hint == "lifeboat backups shows those that are complete"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +300,21 @@ def test_a_dump_of_another_place_or_in_doubt_is_refused(
     rewritten(place, small, **changes)
 
     assert words in refused(place, replace(ASKED, wanted=small.id, database="small"), kind).summary
+
+
+def test_the_command_that_restores_a_doubtful_dump_in_spite_of_it_does(place: DumpSite, small: Manifest) -> None:
+    rewritten(place, small, flags=("half of its tables are gone",))
+    drop(place, "it's")
+    asked = replace(ASKED, wanted=small.id, database="small", to="it's")
+
+    hint = refused(place, asked, Refused).hint
+    words = shlex.split(hint.partition("; lifeboat ")[2].removesuffix(" takes this one in spite of it"))
+    done = place.ask(*words[:-2], "--yes")
+
+    assert words[-2:] == ["-e", "x"]
+    assert done.returncode == 0, done.stderr
+    assert "it's" in databases(place)
+    drop(place, "it's")
 
 
 def test_a_manifest_of_a_newer_format_is_refused(place: DumpSite, small: Manifest) -> None:

@@ -118,7 +118,7 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
     entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)
     manifest = choosing.whole(store, entry)
     if not asked.accept_flagged:
-        choosing.require_undoubted(entry, manifest)
+        choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
     _require(manifest, wish, place)
@@ -132,6 +132,12 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
         place=place,
         wish=wish,
     )
+
+
+def _in_spite(site: Site, entry: DumpEntry, asked: Asked) -> str:
+    """Return the command that restores a dump although there are doubts about it."""
+    of = "" if asked.database is None else f"--database {shlex.quote(asked.database)} "
+    return f"lifeboat restore {entry.id} {of}--to {shlex.quote(asked.to)} --accept-flagged -e {site.project.env}"
 
 
 def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:

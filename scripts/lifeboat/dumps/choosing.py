@@ -39,7 +39,7 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     if not found.complete:
         raise Refused(
             f"{found.id} never became a dump: it has no manifest, so it was cut off while it was taken",
-            hint="lifeboat restore latest takes the newest one that is complete",
+            hint="lifeboat backups shows those that are complete",
         )
     return found
 
@@ -84,13 +84,16 @@ def remarks(entry: DumpEntry, manifest: Manifest) -> list[str]:
     return stored_files.remarks(stored_files.compared(entry, manifest))
 
 
-def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
-    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be."""
+def require_undoubted(entry: DumpEntry, manifest: Manifest, in_spite: str) -> None:
+    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be.
+
+    `in_spite` is what takes it although they are known.
+    """
     doubts = restores.doubts(entry, manifest, datetime.now(UTC))
     if doubts:
         raise Refused(
             f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
-            hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
+            hint=f"lifeboat backups shows the others; {in_spite} takes this one in spite of it",
         )
 
 

@@ -178,7 +178,7 @@ def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manife
     store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
     manifest = dump_choosing.whole(store, entry)
     if not (wanted.accepted and wanted.named == chosen.point.id):
-        dump_choosing.require_undoubted(entry, manifest)
+        dump_choosing.require_undoubted(entry, manifest, f"--from {entry.id} --accept-flagged")
     major = generations.major(database_copies.settings(site))
     against = restores.unfit_for_recovery(manifest, wanted.database, major)
     if against:
