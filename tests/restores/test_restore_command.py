@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from lifeboat.clients.dump_store import DumpStore
@@ -32,9 +33,10 @@ from lifeboat.errors import (
 )
 from psycopg import sql
 
+from tests import command_line
 from tests.gitlab_sites import DR_REGION, DUMP_BUCKET, RECOVERY
-from tests.restores.dump_sites import DumpSite
-from tests.restores.servers import schema_text, session
+from tests.restores.dump_sites import CLEAN, DumpSite
+from tests.restores.servers import BIN, schema_text, session
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
@@ -110,6 +112,29 @@ def test_nothing_is_made_before_it_is_agreed_to(place: DumpSite, manifest: Manif
     assert f"create database unasked at {place.rds.cluster.address}:5432, beside everything" in done.stderr
     assert "leave out COMMENT EXTENSION pg_trgm" in done.stderr
     assert "unasked" not in databases(place)
+
+
+def test_old_programs_are_restored_with_and_their_holes_are_told_first(
+    place: DumpSite, small: Manifest, temporary: Path
+) -> None:
+    folder = temporary / "programs"
+    folder.mkdir(mode=0o755)
+    program = folder / "pg_restore"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "pg_restore (PostgreSQL) 15.13" && exit\nexec {BIN}/pg_restore "$@"\n'
+    )
+    program.chmod(0o755)
+    asked = ("restore", small.id, "--database", "small", "--to", "copy", "-e", "x")
+    drop(place, "copy")
+
+    unasked = command_line.run(place.root, *asked, env={**CLEAN, "PG_BIN": str(folder)})
+    done = command_line.run(place.root, *asked, "--yes", env={**CLEAN, "PG_BIN": str(folder)})
+
+    told = "pg_restore 15.13 has known holes (CVE-2025-8714, CVE-2025-8715, CVE-2026-6477); 15.18 closes them"
+    assert unasked.returncode == 7
+    assert told in " ".join(unasked.stderr.split())
+    assert (done.returncode, told in " ".join(done.stderr.split())) == (0, True)
+    drop(place, "copy")
 
 
 def test_an_empty_database_is_filled_and_owned_by_whom_is_named(place: DumpSite, small: Manifest) -> None:

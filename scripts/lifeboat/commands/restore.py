@@ -83,6 +83,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
         tellers.warn(remark)
     folder = restore_programs.folder(found.place.server.major, site.caller_env)
     with RestorePrograms(folder) as programs:
+        for hole in restoring.holes(programs):
+            tellers.warn(hole)
         agree(_preview(found, archives.choose(restoring.schema_items(found.copy, programs), found.rights)))
         if found.wish.holds is None:
             with found.server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
