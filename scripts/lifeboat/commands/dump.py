@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from importlib import metadata
 from uuid import uuid4
 
-from lifeboat import config
 from lifeboat.clients import dump_programs, dump_server, programs, run_files, state_store
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.dump_uploads import Uploads
@@ -33,7 +32,7 @@ from lifeboat.errors import (
 )
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import outputs
+from lifeboat.stack import application, outputs
 
 # Of several databases the status of the first in this order counts; what failed is worse than what is suspicious.
 _WORST = (1, 8, 5, 3, 2, 7, 6, 4, 11, 12)
@@ -88,7 +87,7 @@ def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
             programs=chosen,
             store=site.dump_store(recovery),
             uploads=uploads,
-            origin=_origin(site),
+            origin=_origin(site, tell),
             refused=refused,
         )
         _sweep(run)
@@ -172,13 +171,16 @@ def _order(site: Site, wanted: Wanted, database: str, origin: Origin | None = No
     )
 
 
-def _origin(site: Site) -> Origin:
+def _origin(site: Site, tell: Teller) -> Origin:
+    running, why = application.running_image(site)
+    if running is None:
+        tell.say(f"nobody tells which image of the application runs, so the manifest names none: {why}")
     body = site.stack_store().body()
     return Origin(
         lifeboat_version=metadata.version("lifeboat"),
         # The job's image says which code is in it; there is no git in it to ask.
         git_sha=site.caller_env.get("LIFEBOAT_GIT_SHA") or programs.git_sha(site.project.root),
-        image_tag=config.app_image_named(site.project),
+        image_tag=running,
         state_serial=None if body is None else state_store.serial_and_lineage(body)[0],
     )
 
