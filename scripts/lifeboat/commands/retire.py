@@ -73,6 +73,7 @@ def preview(site: Site, generation: str) -> Candidate:
     )
     if why is not None:
         raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
+    _require_backed_up(site, recovery, generation)
     identifier = str(known[generation]["identifier"])
     instance = site.database_restores(recovery.region).instance(identifier)
     if instance is not None and instance.status != _DELETING:
@@ -85,6 +86,22 @@ def preview(site: Site, generation: str) -> Candidate:
         status=None if instance is None else instance.status,
         now=datetime.now(UTC),
     )
+
+
+def _require_backed_up(site: Site, recovery: Recovery, generation: str) -> None:
+    """Raise Refused where nothing could be restored of what serves: that backups are switched on is none yet."""
+    client, region, serving = site.database_snapshots(), recovery.region, recovery.database
+    why = retirement.without_copy(
+        serving.identifier,
+        [*client.windows(region), *client.snapshots(region)],
+        made_at=site.database_restores(region).created_at(serving.identifier),
+    )
+    if why is not None:
+        raise Refused(
+            f"{why}: {generation} may be all that there is",
+            hint=f"once lifeboat backups -e {site.project.env} shows one, which RDS takes by itself:"
+            f" lifeboat retire {generation} -e {site.project.env}",
+        )
 
 
 def _require_able(site: Site, recovery: Recovery, generation: str, instance: RestoredInstance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import RecoveryPoint, RestoredInstance
@@ -25,6 +26,18 @@ def forbidden(generation: str, serving: str, instance: RestoredInstance | None) 
     if instance.retention == 0:
         return f"{serving}, which serves, has no backups yet: {generation} may be all that there is"
     return None
+
+
+def without_copy(identifier: str, copies: Iterable[RecoveryPoint], *, made_at: datetime | None) -> str | None:
+    """Return why nothing could be restored of an instance that was made at a moment; None where a copy of it is there.
+
+    Names come again, and copies of an earlier instance of the name are none of it.
+    """
+    if any(
+        copy.database == identifier and copy.restorable and copy.instance_made_at in (None, made_at) for copy in copies
+    ):
+        return None
+    return f"there is no backup yet of {identifier}, which serves"
 
 
 def snapshot_name(identifier: str) -> str:
