@@ -111,6 +111,10 @@ def test_nothing_is_made_before_it_is_agreed_to(place: DumpSite, manifest: Manif
     assert done.returncode == 7
     assert f"create database unasked at {place.rds.cluster.address}:5432, beside everything" in done.stderr
     assert "leave out COMMENT EXTENSION pg_trgm" in done.stderr
+    unchecked = (
+        f"nobody checks that {place.rds.cluster.address} is the database: [database] ca_file names its authorities"
+    )
+    assert unchecked in " ".join(done.stderr.split())
     assert "unasked" not in databases(place)
 
 

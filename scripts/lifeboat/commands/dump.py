@@ -150,10 +150,8 @@ def _programs(site: Site, tell: Teller, postgres: Postgres) -> ClientPrograms:
         )
     for remark in choice.remarks:
         tell.warn(remark)
-    if postgres.address.ca_file is None:
-        tell.warn(
-            f"nobody checks that {postgres.address.host} is the database: [database] ca_file names its authorities"
-        )
+    if postgres.address.unchecked is not None:
+        tell.warn(postgres.address.unchecked)
     return choice.chosen
 
 

@@ -79,7 +79,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
     """
     found = _prepared(site, asked)
-    for remark in choosing.remarks(found.entry, found.manifest):
+    unchecked = found.server.address.unchecked
+    for remark in [*([] if unchecked is None else [unchecked]), *choosing.remarks(found.entry, found.manifest)]:
         tellers.warn(remark)
     folder = restore_programs.folder(found.place.server.major, site.caller_env)
     with RestorePrograms(folder) as programs:
