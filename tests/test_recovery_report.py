@@ -10,7 +10,8 @@ import pytest
 from lifeboat import cli_recover, views_recovery
 from lifeboat.cli_options import Output
 from lifeboat.errors import IntegrityFailure
-from lifeboat.model import DatabaseReport, RecoveryReport, RunId, Scope, Timing, WorksOn
+from lifeboat.model import DatabaseReport, LeftOpen, RecoveryReport, RunId, Scope, Timing, WorksOn
+from lifeboat.runbooks import database_adoption
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 DATABASE = DatabaseReport(
@@ -131,6 +132,19 @@ def test_what_somebody_agreed_to_is_no_success_all_the_same(changed: dict[str, A
     assert told.value.exit_status == 11
     assert cli_recover.shown(replace(REPORT, database=sound), Output.JSON) == 0
     assert cli_recover.shown(replace(REPORT, database=replace(sound, rpo=None)), Output.JSON) == 10
+
+
+def test_a_file_that_a_step_which_is_open_writes_again_is_committed_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    found = replace(REPORT, to_commit="git add environments/x.recovery.tfvars.json")
+    open_ = LeftOpen(name=database_adoption.COPIES.name, title=database_adoption.COPIES.title, why="RDS is busy")
+
+    views_recovery.report(found, {})
+    alone = capsys.readouterr().out
+    views_recovery.report(replace(found, left_open=(open_,)), {})
+
+    again = "lifeboat resume writes that file once more: commit it again then"
+    assert again not in " ".join(alone.split())
+    assert again in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

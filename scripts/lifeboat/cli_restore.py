@@ -18,7 +18,9 @@ from lifeboat.errors import DONE
 
 _DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
-Dump = Annotated[str, typer.Argument(help="A dump's id, as lifeboat backups shows it, or latest.")]
+Dump = Annotated[
+    str, typer.Argument(help="A dump's id, as lifeboat backups shows it, or latest: the newest of all of the database.")
+]
 Database = Annotated[
     str | None,
     typer.Option("--database", metavar="NAME", help="Of which database the dump is; the stack's own by default."),

@@ -404,8 +404,9 @@ class RecoveryPoint:
     `database` is the instance that it is of; of a dump the database in it. `taken_at` is the moment of its content; of a
     point-in-time window the latest one, and `earliest` the first. `key` is the ARN of what encrypts it, None where nothing
     does. `status` is AWS's word: only "available" or "completed" can be restored from. `source` names the instance,
-    database or copy that it came from. `doubts` are checks that it failed. `instance_made_at` is when the instance that it
-    is of was made, where AWS tells.
+    database or copy that it came from. `doubts` are checks that it failed; `unfit` is why it
+    can never be all of the application's database. `instance_made_at` is when the instance that it is of was made, where
+    AWS tells.
     """
 
     id: RecoveryPointId
@@ -423,6 +424,7 @@ class RecoveryPoint:
     kept: bool = False
     flags: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
     arn: str | None = None  # AWS's own name for it, where it has one
     instance_made_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)

@@ -139,9 +139,13 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
     if found.to_commit:
         out.print(f"[yellow]commit it, else an apply from elsewhere is refused: {escape(found.to_commit)}[/yellow]")
+        if any(step.name == _WRITES_AGAIN for step in found.left_open):
+            out.print("[yellow]lifeboat resume writes that file once more: commit it again then[/yellow]")
     for step in found.left_open:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
 
+
+_WRITES_AGAIN = "copies"  # the step that may stay open and still changes the recovery file
 
 _WORKS_ON = {
     WorksOn.NEW: "the new database",

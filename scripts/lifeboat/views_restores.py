@@ -12,6 +12,7 @@ from rich.table import Table
 from lifeboat import views
 from lifeboat.commands.restore import Done
 from lifeboat.database_model import Verdict
+from lifeboat.decisions import restores
 from lifeboat.decisions.durations import said
 from lifeboat.dumps.verifying import Verified
 
@@ -30,6 +31,9 @@ def restored(done: Done) -> None:
     """Print what was restored, where it is, and what was left out."""
     contents, manifest = done.restored.contents, done.manifest
     rows = sum(content.rows for content in contents.tables)
+    part = restores.part(manifest)
+    # Of a part pg_dump takes no extensions.
+    compared = "rows, fingerprints and sequences" if part else "rows, fingerprints, sequences and extensions"
     address = done.postgres.address
     views.lines([f"{address.database} holds {done.entry.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z"])
     views.pairs(
@@ -39,7 +43,8 @@ def restored(done: Done) -> None:
                 "content",
                 f"{len(contents.tables):,} tables, {rows:,} rows, {contents.large_objects.count:,} large objects",
             ),
-            ("compared", "rows, fingerprints, sequences and extensions are the manifest's"),
+            *(() if part is None else (("a part", part),)),
+            ("compared", f"{compared} are the manifest's"),
             *(("left out", f"{left.item}: {left.why}") for left in done.restored.left_out),
             ("to remove it", done.to_remove),
         ]
@@ -55,6 +60,7 @@ def restored_document(done: Done) -> dict[str, Any]:
     return {
         "dump": done.entry.id,
         "taken_at": done.manifest.snapshot_at.isoformat(),
+        "part": restores.part(done.manifest),
         "database": done.postgres.address.database,
         "host": done.postgres.address.host,
         "port": done.postgres.address.port,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from lifeboat.model import EventKind
 
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
-from tests.plain_sites import PlainSite, plain_site
+from tests.plain_sites import PlainSite, Told, plain_site
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,45 @@ def test_a_snapshot_that_an_earlier_attempt_took_is_in_nobodys_way(plain: PlainS
     plain.cloud.client("rds").delete_db_snapshot(DBSnapshotIdentifier=name)
     assert (found.identifier, found.snapshot) == (f"{plain.application}-g1", name)
     assert found.final == f"{plain.application}-g1-final"
+
+
+def test_a_snapshot_of_an_attempt_long_ago_is_taken_anew(plain: PlainSite) -> None:
+    rds, name, told = plain.cloud.client("rds"), f"{plain.application}-g1-retired", Told()
+    taken(plain, "g1", name)
+    before = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]
+    at = f"{before['SnapshotCreateTime']:%Y-%m-%d %H:%M}Z"
+    soon = retire.preview(plain.site(), "g1")
+    later = replace(soon, now=soon.now + timedelta(days=3))
+
+    retire.take_snapshot(plain.site(), told, soon)
+    kept = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]
+    retire.take_snapshot(plain.site(), told, later)
+    after = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]
+
+    rds.delete_db_snapshot(DBSnapshotIdentifier=name)
+    assert kept["SnapshotCreateTime"] == before["SnapshotCreateTime"]
+    assert after["SnapshotCreateTime"] > before["SnapshotCreateTime"]
+    assert after["Status"] == "available"
+    assert told.lines[:2] == [
+        f"an attempt that was cut off took the snapshot {name} of {at}",
+        f"deleted the snapshot {name} of {at}, which an attempt that was cut off took: a new one takes its place",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "it is gone from AWS already, so no snapshot is taken of it any more"),
+        ("deleting", "RDS deletes it already, so no snapshot is taken of it but"),
+    ],
+)
+def test_of_an_instance_that_is_gone_no_snapshot_is_promised(plain: PlainSite, status: str | None, words: str) -> None:
+    found = replace(retire.preview(plain.site(), "g1"), status=status)
+
+    (line,) = retire.lines(found)
+
+    assert words in line
+    assert "is taken first" in retire.lines(replace(found, status="available"))[1]
 
 
 @pytest.mark.parametrize(("of", "ending"), [("g1", "final"), ("g2", "final"), ("g2", "retired")])

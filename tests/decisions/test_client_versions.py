@@ -51,8 +51,31 @@ def test_programs_that_do_not_fit_are_refused_with_the_reason() -> None:
     ]
 
 
+_OF_2025 = "CVE-2025-8714, CVE-2025-8715"
+
+
 @pytest.mark.parametrize(
-    ("version", "remarks"), [("15.14", 0), ("15.13", 1), ("16.10", 0), ("16.9", 1), ("17.5", 1), ("18.0", 0)]
+    ("version", "holes", "closes"),
+    [
+        ("15.18", None, ""),
+        ("15.17", "CVE-2026-6477", "15.18 closes them"),
+        ("15.14", "CVE-2026-6477", "15.18 closes them"),
+        ("15.13", f"{_OF_2025}, CVE-2026-6477", "15.18 closes them"),
+        ("14.23", None, ""),
+        ("16.13", "CVE-2026-6477", "16.14 closes them"),
+        ("17.5", f"{_OF_2025}, CVE-2026-6477", "17.10 closes them"),
+        ("18.0", "CVE-2026-6477", "18.4 closes them"),
+        ("18.4", None, ""),
+        ("19.0", None, ""),
+        ("13.22", "CVE-2026-6477", "no release of 13 closes all of them"),
+        ("12.22", f"{_OF_2025}, CVE-2026-6477", "no release of 12 closes all of them"),
+    ],
 )
-def test_a_hole_is_remarked(version: str, remarks: int) -> None:
-    assert len(client_versions.choose([programs(version)], server(int(version[:2]))).remarks) == remarks
+def test_a_hole_is_remarked_with_what_closes_it(version: str, holes: str | None, closes: str) -> None:
+    remarks = client_versions.choose([programs(version)], server(int(version[:2]))).remarks
+
+    assert remarks == (
+        ()
+        if holes is None
+        else (f"pg_dump {version} has known holes ({holes}); {closes}: update PostgreSQL's client programs",)
+    )

@@ -108,14 +108,13 @@ def proof(hours: int, level: int, verdict: Verdict) -> Proof:
     return Proof(level=level, at=AT + timedelta(hours=hours), verdict=verdict)
 
 
-def test_the_newest_complete_dump_is_chosen_or_the_one_that_is_named() -> None:
+def test_the_newest_complete_dumps_come_first_and_any_one_is_found_by_its_id() -> None:
     cut_off = entry(hours=3, files=NAMES)
     found = [entry(hours=1), entry(hours=2), cut_off]
 
-    assert restores.chosen(found, None, NOW) == found[1]
-    assert restores.chosen(found, cut_off.id, NOW) == cut_off
-    assert restores.chosen(found, dump_id(AT, "ffffff"), NOW) is None
-    assert restores.chosen([cut_off], None, NOW) is None
+    assert restores.newest_first(found, NOW) == [found[1], found[0]]
+    assert restores.named(found, cut_off.id) == cut_off
+    assert restores.named(found, dump_id(AT, "ffffff")) is None
     assert restores.newest([entry(hours=n) for n in range(9)]) == [entry(hours=n) for n in (8, 7, 6, 5, 4)]
 
 
@@ -131,8 +130,8 @@ def test_a_dump_that_is_dated_ahead_is_never_the_newest_and_in_doubt_where_it_is
 ) -> None:
     found = [entry(hours=1), one]
 
-    assert restores.chosen(found, None, NOW) == found[0]
-    assert restores.chosen(found, one.id, NOW) == one
+    assert restores.newest_first(found, NOW) == [found[0]]
+    assert restores.named(found, one.id) == one
     assert restores.doubts(one, MANIFEST, NOW) == [doubt]
     assert restores.listed_doubts(one, NOW) == [doubt]
 
@@ -140,7 +139,7 @@ def test_a_dump_that_is_dated_ahead_is_never_the_newest_and_in_doubt_where_it_is
 def test_a_bucket_that_was_restored_has_a_newest_dump_all_the_same() -> None:
     found = [dated(1, stored=20), dated(2, stored=20)]
 
-    assert restores.chosen(found, None, NOW) == found[1]
+    assert restores.newest_first(found, NOW)[0] == found[1]
     assert restores.doubts(found[1], MANIFEST, NOW) == []
 
 

@@ -101,6 +101,30 @@ def snapshot(minutes: int = 0, **changed: Any) -> RecoveryPoint:
 
 
 @pytest.mark.parametrize(
+    ("copies", "there"),
+    [
+        ([snapshot(database="app-g2")], True),
+        ([snapshot(database="app-g2", instance_made_at=None)], True),
+        (
+            [
+                snapshot(database="app-g2", status="without a window yet"),
+                snapshot(database="app-g2", status="creating"),
+            ],
+            False,
+        ),
+        # Of an earlier environment, in which it was called the same.
+        ([snapshot(database="app-g2", instance_made_at=MADE - timedelta(days=90))], False),
+        ([snapshot(database="app-g1")], False),
+        ([], False),
+    ],
+)
+def test_what_serves_has_a_backup_once_one_can_be_restored(copies: list[RecoveryPoint], there: bool) -> None:
+    why = retirement.without_copy("app-g2", copies, made_at=MADE)
+
+    assert why == (None if there else "there is no backup yet of app-g2, which serves")
+
+
+@pytest.mark.parametrize(
     ("first", "final", "other"),
     [
         (None, None, None),

@@ -19,6 +19,7 @@ from lifeboat.dumps.contents import contents
 from lifeboat.errors import IntegrityFailure
 
 from tests.dump_sites import PASSWORD, DumpSite, real_programs, scripted, waited_for
+from tests.loopback_servers import http, saying
 
 ORDERS = TableName(schema="sales", name="orders")
 
@@ -356,3 +357,25 @@ def test_tables_and_columns_may_be_called_as_what_a_fingerprint_is_made_with(sit
         site.run("DROP TABLE rendered")
 
     assert (found.rows, len(found.fingerprint)) == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("says", "image"),
+    [({"status": "ok", "image": "registry.example.com/app:7"}, "registry.example.com/app:7"), ({"status": "ok"}, None)],
+)
+def test_the_manifest_names_the_image_that_runs_and_none_where_nobody_tells(
+    site: DumpSite, says: dict[str, str], image: str | None
+) -> None:
+    named = site.plain.root / "environments" / "x.tfvars"
+    before = named.read_text()
+    named.write_text('instance = {\n  app_image = "registry.example.com/app:1"\n}\n')
+
+    with saying(http(json.dumps(says).encode())) as port:
+        site.output(lambda found: found["app"].update(url=f"http://127.0.0.1:{port}", address="127.0.0.1"))
+        manifest = dumped(site)
+    site.output()
+    named.write_text(before)
+
+    told = [line for line in site.told.lines if line.startswith("nobody tells which image of the application runs")]
+    assert manifest.image_tag == image
+    assert bool(told) is (image is None)

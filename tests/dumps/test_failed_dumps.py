@@ -461,6 +461,28 @@ def test_wrong_orders_are_refused_before_anything_is_begun(
     nothing_is_left(site)
 
 
+def test_a_database_that_cannot_be_dumped_keeps_no_other_from_it(site: DumpSite) -> None:
+    site.run(
+        "CREATE TABLE mine AS SELECT 1 AS n",
+        "ALTER TABLE mine ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE mine FORCE ROW LEVEL SECURITY",
+        database="second",
+    )
+    site.settings('[dumps]\ndatabases = ["gone", "second"]\n')
+
+    with site.lifeboat("dump", "-e", "x", "-o", "json") as running:
+        out, err = running.communicate(timeout=WAIT_SECONDS)
+    site.run("DROP TABLE mine", database="second")
+
+    app, gone, second = json.loads(out)["dumps"]
+    assert (app["database"], app["problem"], app["dump"]["flags"]) == ("app", None, [])
+    assert (gone["dump"], gone["problem"]["exit_status"]) == (None, 2)
+    assert gone["problem"]["summary"].startswith("there is no database gone on ")
+    assert (second["dump"], second["problem"]["exit_status"]) == (None, 3)
+    assert "row security hides rows of public.mine" in second["problem"]["summary"]
+    assert running.returncode == 3, err
+
+
 def test_several_databases_end_with_the_worst_of_their_statuses(site: DumpSite) -> None:
     site.settings('[dumps]\nlock_seconds = 1\n[dumps.hooks]\nbefore = ["false"]\n')
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from lifeboat.database_model import LATEST_DUMP, Proof, Verdict
 from lifeboat.decisions import manifests
-from lifeboat.errors import ApprovalMissing, ChoiceGone, Refused
+from lifeboat.dumps import recovery_choice
+from lifeboat.dumps.recovery_choice import Asked
+from lifeboat.errors import ApprovalMissing, ChoiceGone, IntegrityFailure, Refused
 
 from tests.dump_sites import DumpSite
 from tests.restored_sites import carried_out, in_it, recovering
@@ -114,8 +116,50 @@ def test_the_newest_dump_is_the_newest_that_is_not_flagged(site: DumpSite) -> No
 
     with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
         carried_out(c, "copy")
-    with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone"):
+    with pytest.raises(Refused, match="flagged when it was taken: half of its tables are gone") as error:
         carried_out(recovering(site, newer.id), "copy")
+    assert f"--from {newer.id} --accept-flagged takes this one in spite of it" in error.value.hint
+
+
+def test_the_newest_dump_is_the_newest_of_all_of_the_database(site: DumpSite) -> None:
+    (good,), (part,) = site.dump(), site.dump(tables=("filler",))
+    c = recovering(site, LATEST_DUMP)
+
+    with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
+        carried_out(c, "copy")
+
+    made = recovery_choice.candidates(c.site, Asked(to=None, named=LATEST_DUMP, failed_at=datetime.now(UTC))).choosing()
+    assert f"newer ones were passed over: {part.id} (it holds a part of the database only" in made.choice.why
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "body", "why"),
+    [
+        ("schema.dump.zst", None, "schema.dump.zst is missing"),
+        ("manifest.json", b"{", "is not what this lifeboat writes"),
+    ],
+)
+def test_a_damaged_dump_is_passed_over_for_the_one_before_it(
+    site: DumpSite, spoilt: str, body: bytes | None, why: str
+) -> None:
+    (good,), (bad,) = site.dump(), site.dump()
+    place = {"Bucket": site.bucket, "Key": f"dumps/x/app/{bad.id}/{spoilt}"}
+    if body is None:
+        site.cloud.client("s3").delete_object(**place)
+    else:
+        site.cloud.client("s3").put_object(**place, Body=body)
+    c = recovering(site, LATEST_DUMP)
+
+    made = recovery_choice.candidates(c.site, Asked(to=None, named=LATEST_DUMP, failed_at=datetime.now(UTC))).choosing()
+
+    assert made.choice.chosen is not None
+    assert made.choice.chosen.point.id == good.id
+    assert f"newer ones were passed over: {bad.id} (" in made.choice.why
+    assert why in made.choice.why
+    with pytest.raises(ApprovalMissing, match=f"restore {good.id} although"):
+        carried_out(c, "copy")
+    with pytest.raises(IntegrityFailure, match=why):
+        carried_out(recovering(site, bad.id), "copy")
 
 
 def test_a_part_of_a_database_is_no_database_to_come_back_to(site: DumpSite) -> None:

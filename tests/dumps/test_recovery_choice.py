@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,12 +17,13 @@ from lifeboat.database_model import (
     RecoveryPoint,
     RecoveryPointId,
     RestoreRate,
+    Served,
     Unseen,
     WantedCopy,
 )
 from lifeboat.decisions import database_choice
 from lifeboat.dumps.points import Found
-from lifeboat.dumps.recovery_choice import Candidates, learnt
+from lifeboat.dumps.recovery_choice import Candidates, Looked, learnt
 from lifeboat.errors import NothingFits, Unreachable
 from lifeboat.model import Event, EventKind
 
@@ -109,6 +111,23 @@ def test_where_a_place_could_not_be_looked_at_nobody_says_that_there_is_no_copy(
 
     with pytest.raises(error):
         every.required(every.choosing(), env="x")
+
+
+def test_damage_in_one_region_leaves_the_copy_in_the_other_one() -> None:
+    here = replace(SNAPSHOT, kind=PointKind.DUMP, id=RecoveryPointId("20260301T030000Z-3f9a1c"), database="app")
+    there = replace(here, region="eu-central-1")
+    served = (Served(instance="app-g1", since=BEGAN - timedelta(days=9)),)
+    every = candidates(here, there)
+    every = replace(every, wanted=replace(every.wanted, served=served))
+
+    damaged = every.told(here, Looked(damage="a file is missing")).choosing()
+    part = every.told(here, Looked(unfit=("a part",))).choosing()
+
+    assert damaged.choice.chosen is not None
+    assert damaged.choice.chosen.point == there
+    assert [why for _, why in damaged.others] == ["a file is missing"]
+    assert part.choice.chosen is None
+    assert [why for _, why in part.others] == ["a part", "a part"]
 
 
 def test_the_plan_says_what_it_has_not_seen_and_that_a_better_copy_may_be_there() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from lifeboat.clients.dump_store import DumpStore
@@ -31,9 +33,10 @@ from lifeboat.errors import (
 )
 from psycopg import sql
 
+from tests import command_line
 from tests.gitlab_sites import DR_REGION, DUMP_BUCKET, RECOVERY
-from tests.restores.dump_sites import DumpSite
-from tests.restores.servers import schema_text, session
+from tests.restores.dump_sites import CLEAN, DumpSite
+from tests.restores.servers import BIN, schema_text, session
 
 ASKED = Asked(wanted=None, database=None, to="copy", jobs=2, owner=None, grants=False, accept_flagged=False)
 QUIET = Tellers(say=lambda _: None, tell=lambda *_: None)
@@ -108,7 +111,34 @@ def test_nothing_is_made_before_it_is_agreed_to(place: DumpSite, manifest: Manif
     assert done.returncode == 7
     assert f"create database unasked at {place.rds.cluster.address}:5432, beside everything" in done.stderr
     assert "leave out COMMENT EXTENSION pg_trgm" in done.stderr
+    unchecked = (
+        f"nobody checks that {place.rds.cluster.address} is the database: [database] ca_file names its authorities"
+    )
+    assert unchecked in " ".join(done.stderr.split())
     assert "unasked" not in databases(place)
+
+
+def test_old_programs_are_restored_with_and_their_holes_are_told_first(
+    place: DumpSite, small: Manifest, temporary: Path
+) -> None:
+    folder = temporary / "programs"
+    folder.mkdir(mode=0o755)
+    program = folder / "pg_restore"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "pg_restore (PostgreSQL) 15.13" && exit\nexec {BIN}/pg_restore "$@"\n'
+    )
+    program.chmod(0o755)
+    asked = ("restore", small.id, "--database", "small", "--to", "copy", "-e", "x")
+    drop(place, "copy")
+
+    unasked = command_line.run(place.root, *asked, env={**CLEAN, "PG_BIN": str(folder)})
+    done = command_line.run(place.root, *asked, "--yes", env={**CLEAN, "PG_BIN": str(folder)})
+
+    told = "pg_restore 15.13 has known holes (CVE-2025-8714, CVE-2025-8715, CVE-2026-6477); 15.18 closes them"
+    assert unasked.returncode == 7
+    assert told in " ".join(unasked.stderr.split())
+    assert (done.returncode, told in " ".join(done.stderr.split())) == (0, True)
+    drop(place, "copy")
 
 
 def test_an_empty_database_is_filled_and_owned_by_whom_is_named(place: DumpSite, small: Manifest) -> None:
@@ -168,6 +198,46 @@ def test_tables_that_were_dumped_by_name_come_back_alone(place: DumpSite, everyt
     assert proof is not None
     assert proof.findings == ()
     drop(place, "copy")
+
+
+def test_the_newest_dump_is_of_all_and_a_part_is_restored_by_its_id_and_called_that(place: DumpSite) -> None:
+    with session(place.rds.new_database("parted")) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b AS SELECT 2 AS n")
+    (whole,) = place.dump("parted")
+    (part,) = place.dump("parted", tables=("b",))
+    drop(place, "copy")
+
+    newest = place.ask("restore", "latest", "--database", "parted", "--to", "copy", "--yes", "-o", "json")
+    asked = place.ask("restore", part.id, "--database", "parted", "--to", "unasked")
+    drop(place, "copy")
+    named = place.ask("restore", part.id, "--database", "parted", "--to", "copy", "--yes")
+    drop(place, "copy")
+    read = place.ask("restore", part.id, "--database", "parted", "--to", "copy", "--yes", "-o", "json")
+    week = replace(NEWEST, share=Share(part=1, whole=9999), database="parted")
+
+    assert (json.loads(newest.stdout)["dump"], json.loads(newest.stdout)["part"]) == (whole.id, None)
+    assert "it holds a part: only the tables b of parted" in asked.stderr
+    assert "only the tables b of parted" in named.stdout
+    assert "rows, fingerprints and sequences are the manifest's" in named.stdout
+    assert json.loads(read.stdout)["part"] == "only the tables b of parted"
+    assert [e.id for e in verify_command.chosen(place.site(), place.store, replace(NEWEST, database="parted"))] == [
+        whole.id
+    ]
+    assert whole.id in [entry.id for entry in verify_command.chosen(place.site(), place.store, week)]
+    drop(place, "copy")
+
+
+def test_parts_alone_are_no_newest_dump(place: DumpSite) -> None:
+    with session(place.rds.new_database("pieces")) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS n")
+    (part,) = place.dump("pieces", tables=("a",))
+
+    error = refused(place, replace(ASKED, database="pieces"), NothingFits)
+
+    assert error.summary.startswith("there is no dump of all of pieces in s3://")
+    assert f"{part.id}  of " in error.summary
+    assert error.summary.endswith("complete, of a part")
+    assert error.hint == "name a part by its id, or make one of all: lifeboat dump"
 
 
 # -- what it refuses ---------------------------------------------------------------------------------------------------
@@ -237,6 +307,7 @@ def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manif
     error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
 
     assert error.summary == f"{small.id} never became a dump: it has no manifest, so it was cut off while it was taken"
+    assert error.hint == "lifeboat backups shows those that are complete"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +329,21 @@ def test_a_dump_of_another_place_or_in_doubt_is_refused(
     rewritten(place, small, **changes)
 
     assert words in refused(place, replace(ASKED, wanted=small.id, database="small"), kind).summary
+
+
+def test_the_command_that_restores_a_doubtful_dump_in_spite_of_it_does(place: DumpSite, small: Manifest) -> None:
+    rewritten(place, small, flags=("half of its tables are gone",))
+    drop(place, "it's")
+    asked = replace(ASKED, wanted=small.id, database="small", to="it's")
+
+    hint = refused(place, asked, Refused).hint
+    words = shlex.split(hint.partition("; lifeboat ")[2].removesuffix(" takes this one in spite of it"))
+    done = place.ask(*words[:-2], "--yes")
+
+    assert words[-2:] == ["-e", "x"]
+    assert done.returncode == 0, done.stderr
+    assert "it's" in databases(place)
+    drop(place, "it's")
 
 
 def test_a_manifest_of_a_newer_format_is_refused(place: DumpSite, small: Manifest) -> None:

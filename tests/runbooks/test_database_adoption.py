@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,18 @@ def test_without_the_authorities_that_are_named_nothing_is_begun(plain: PlainSit
 
     with pytest.raises(WrongConfiguration, match="nobody could check whom the password goes to"):
         recover_database.require_readable(c)
+
+
+def test_that_nobody_checks_who_gets_the_password_is_told(plain: PlainSite) -> None:
+    c = adopted(plain)
+    told = Told()
+
+    recover_database.require_readable(replace(c, tell=told))
+
+    assert told.lines == [
+        "nobody checks that what is restored is the database before it gets its password: [database] ca_file names its"
+        " authorities"
+    ]
 
 
 @pytest.mark.parametrize(

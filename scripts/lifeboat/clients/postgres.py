@@ -43,6 +43,13 @@ class ServerAddress:
     ca_file: Path | None
     region: str
 
+    @property
+    def unchecked(self) -> str | None:
+        """What to say where nobody checks who gets the password there; None where its certificate is checked."""
+        if self.ca_file is not None:
+            return None
+        return f"nobody checks that {self.host} is the database: [database] ca_file names its authorities"
+
 
 class Postgres:
     """One database of a server, and how to sign in to it.

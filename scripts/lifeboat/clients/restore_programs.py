@@ -144,6 +144,11 @@ class RestorePrograms:
         self._lock = threading.Lock()
         self._ended = False
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """What pg_restore says of its version; nothing where it does not say it."""
+        return programs.version(str(self._folder / "pg_restore"), "--version").numbers or ()
+
     def __enter__(self) -> RestorePrograms:
         return self
 

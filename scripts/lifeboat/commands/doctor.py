@@ -21,6 +21,7 @@ def run(site: Site) -> list[Prerequisite]:
         _program("psql", "psql", "--version", fix="apt-get install postgresql-client"),
         _program("git", "git", "--version", fix="apt-get install git"),
         _space(site),
+        *authorities(site),
         *_cloud(site),
         *_account(site),
     ]
@@ -49,6 +50,25 @@ def _space(site: Site) -> Prerequisite:
         good=free >= NEEDED_BYTES,
         fix="free some space: old saves lie in .lifeboat/local/cloud/saves",
     )
+
+
+def authorities(site: Site) -> list[Prerequisite]:
+    """Return whether who gets the database's password is checked; of a local cloud its own file comes with it."""
+    if site.local_cloud() is not None:
+        return []
+    env, region = site.project.env, site.project.environment.application.region
+    named = site.project.environment.database.ca_file
+    there = named is not None and (site.project.root / named).is_file()
+    missing = "nobody checks that what answers is the database" if named is None else f"there is no file {named}"
+    return [
+        Prerequisite(
+            name="database's authorities",
+            found=str(named) if there else missing,
+            wanted=f"a file that [database] ca_file of environments/{env}.toml names",
+            good=there,
+            fix=f"curl -o environments/{region}-bundle.pem https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem",
+        )
+    ]
 
 
 def _cloud(site: Site) -> list[Prerequisite]:

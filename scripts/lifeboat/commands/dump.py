@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from uuid import uuid4
 
-from lifeboat import config
 from lifeboat.clients import dump_programs, dump_server, programs, run_files, state_store
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.dump_uploads import Uploads
@@ -27,12 +26,13 @@ from lifeboat.errors import (
     IntegrityFailure,
     Interrupted,
     LifeboatError,
+    Refused,
     Unreachable,
     WrongConfiguration,
 )
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import outputs
+from lifeboat.stack import application, outputs
 
 # Of several databases the status of the first in this order counts; what failed is worse than what is suspicious.
 _WORST = (1, 8, 5, 3, 2, 7, 6, 4, 11, 12)
@@ -63,18 +63,20 @@ class _Run:
     store: DumpStore
     uploads: Uploads
     origin: Origin
+    refused: Mapping[str, LifeboatError]
 
 
 def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
     """Dump databases, one after the other, and return what came of each.
 
-    Raises before anything is begun where what is asked for is wrong: WrongConfiguration, Refused.
+    Raises before anything is begun where what is asked for is wrong, WrongConfiguration, or all of it refused. A database
+    of the environment's file that is gone, or whose rows are hidden from the role, fails alone.
     """
     recovery = outputs.recovery(site.stack_store())
     found = site.project.environment.dumps
     databases = list(dict.fromkeys(wanted.databases or (recovery.database.name, *found.databases)))
     postgres = site.postgres(recovery)
-    _require_dumpable(site, postgres, databases, wanted)
+    refused = _refused(site, postgres, databases, wanted)
     chosen = _programs(site, tell, postgres)
     with closing(site.dump_uploads(recovery)) as uploads:
         run = _Run(
@@ -85,7 +87,8 @@ def run(site: Site, tell: Teller, wanted: Wanted) -> list[DumpOutcome]:
             programs=chosen,
             store=site.dump_store(recovery),
             uploads=uploads,
-            origin=_origin(site),
+            origin=_origin(site, tell),
+            refused=refused,
         )
         _sweep(run)
         return [_one(run, database) for database in databases]
@@ -100,22 +103,36 @@ def status(outcomes: Sequence[DumpOutcome]) -> int:
 # -- before anything is begun ------------------------------------------------------------------------------------------
 
 
-def _require_dumpable(site: Site, postgres: Postgres, databases: Sequence[str], wanted: Wanted) -> None:
-    """Raise where the selection, a database or the role does not fit."""
+def _refused(site: Site, postgres: Postgres, databases: Sequence[str], wanted: Wanted) -> dict[str, LifeboatError]:
+    """Return which databases cannot be dumped, and why; raises that where it is the only one.
+
+    Raises WrongConfiguration where a name or a pattern that was typed does not fit.
+    """
     problem = selections.problem(wanted.selection)
     if problem is not None:
         raise WrongConfiguration(problem, hint="lifeboat dump --help")
     with postgres.connection(application="lifeboat dump") as connection:
         known = dump_server.databases(connection)
     unknown = [name for name in databases if name not in known]
-    if unknown:
-        raise WrongConfiguration(
-            f"there is no database {', '.join(unknown)} on {postgres.address.host}",
-            hint=f"there are: {', '.join(known)}",
-        )
-    for database in databases:
-        with postgres.of(database).connection(application="lifeboat dump") as connection:
-            dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
+    if set(unknown) & set(wanted.databases):
+        raise _unknown(unknown, postgres, known)
+    found: dict[str, LifeboatError] = {name: _unknown([name], postgres, known) for name in unknown}
+    for database in (name for name in databases if name in known):
+        try:
+            with postgres.of(database).connection(application="lifeboat dump") as connection:
+                dumping.chosen(_order(site, wanted, database), dump_server.relations(connection))
+        except (Refused, Unreachable) as error:
+            found[database] = error
+    if len(databases) == 1 and found:
+        raise found[databases[0]]
+    return found
+
+
+def _unknown(names: Sequence[str], postgres: Postgres, known: Sequence[str]) -> WrongConfiguration:
+    return WrongConfiguration(
+        f"there is no database {', '.join(names)} on {postgres.address.host} that may be connected to",
+        hint=f"there are: {', '.join(known)}",
+    )
 
 
 def _programs(site: Site, tell: Teller, postgres: Postgres) -> ClientPrograms:
@@ -133,10 +150,8 @@ def _programs(site: Site, tell: Teller, postgres: Postgres) -> ClientPrograms:
         )
     for remark in choice.remarks:
         tell.warn(remark)
-    if postgres.address.ca_file is None:
-        tell.warn(
-            f"nobody checks that {postgres.address.host} is the database: [database] ca_file names its authorities"
-        )
+    if postgres.address.unchecked is not None:
+        tell.warn(postgres.address.unchecked)
     return choice.chosen
 
 
@@ -154,13 +169,16 @@ def _order(site: Site, wanted: Wanted, database: str, origin: Origin | None = No
     )
 
 
-def _origin(site: Site) -> Origin:
+def _origin(site: Site, tell: Teller) -> Origin:
+    running, why = application.running_image(site)
+    if running is None:
+        tell.say(f"nobody tells which image of the application runs, so the manifest names none: {why}")
     body = site.stack_store().body()
     return Origin(
         lifeboat_version=metadata.version("lifeboat"),
         # The job's image says which code is in it; there is no git in it to ask.
         git_sha=site.caller_env.get("LIFEBOAT_GIT_SHA") or programs.git_sha(site.project.root),
-        image_tag=config.app_image_named(site.project),
+        image_tag=running,
         state_serial=None if body is None else state_store.serial_and_lineage(body)[0],
     )
 
@@ -185,6 +203,8 @@ def _one(run: _Run, database: str) -> DumpOutcome:
     manifest: Manifest | None = None
     problem: LifeboatError | None = Interrupted(f"the dump of {database} was interrupted")
     try:
+        if database in run.refused:
+            raise run.refused[database]
         _hook(run, order, "before", {})
         manifest = _dumped(run, order)
         problem = _suspicion(manifest)

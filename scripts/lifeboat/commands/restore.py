@@ -79,10 +79,13 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
     Raises IntegrityFailure where the dump is damaged, or where what came back is not what the manifest says.
     """
     found = _prepared(site, asked)
-    for remark in choosing.remarks(found.entry, found.manifest):
+    unchecked = found.server.address.unchecked
+    for remark in [*([] if unchecked is None else [unchecked]), *choosing.remarks(found.entry, found.manifest)]:
         tellers.warn(remark)
     folder = restore_programs.folder(found.place.server.major, site.caller_env)
     with RestorePrograms(folder) as programs:
+        for hole in restoring.holes(programs):
+            tellers.warn(hole)
         agree(_preview(found, archives.choose(restoring.schema_items(found.copy, programs), found.rights)))
         if found.wish.holds is None:
             with found.server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
@@ -118,7 +121,7 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
     entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)
     manifest = choosing.whole(store, entry)
     if not asked.accept_flagged:
-        choosing.require_undoubted(entry, manifest)
+        choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
     _require(manifest, wish, place)
@@ -132,6 +135,12 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
         place=place,
         wish=wish,
     )
+
+
+def _in_spite(site: Site, entry: DumpEntry, asked: Asked) -> str:
+    """Return the command that restores a dump although there are doubts about it."""
+    of = "" if asked.database is None else f"--database {shlex.quote(asked.database)} "
+    return f"lifeboat restore {entry.id} {of}--to {shlex.quote(asked.to)} --accept-flagged -e {site.project.env}"
 
 
 def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:
@@ -165,10 +174,12 @@ def _preview(found: _Prepared, chosen: Chosen) -> Sequence[str]:
     manifest, wish, address = found.manifest, found.wish, found.server.address
     made = "create" if wish.holds is None else "fill the empty"
     rows = sum(content.rows for content in manifest.contents.tables)
+    part = restores.part(manifest)
     return [
         f"{made} database {wish.to} at {address.host}:{address.port}, beside {manifest.database}",
         f"restore {manifest.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
         f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
+        *([] if part is None else [f"it holds a part: {part}"]),
         *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),
     ]
 

@@ -30,6 +30,7 @@ from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 _SNAPSHOT_LIMIT = timedelta(hours=6)
 _POLL_SECONDS = 5.0
+_DELETING = "deleting"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,17 @@ class Retired:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A generation that may go: its instance, the snapshot that will stay, and the one that serves in its place."""
+    """A generation that may go: its instance, the snapshot that will stay, and the one that serves in its place.
+
+    `status` is the instance's, None where it is gone; `now` is when it was looked at.
+    """
 
     generation: str
     identifier: str
     snapshot: str
     serving: str
+    status: str | None
+    now: datetime
 
     @property
     def final(self) -> str:
@@ -78,16 +84,35 @@ def preview(site: Site, generation: str) -> Candidate:
     )
     if why is not None:
         raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
+    _require_backed_up(site, recovery, generation)
     identifier = str(known[generation]["identifier"])
     instance = site.database_restores(recovery.region).instance(identifier)
-    if instance is not None and instance.status != "deleting":
+    if instance is not None and instance.status != _DELETING:
         _require_able(site, recovery, generation, instance)
     return Candidate(
         generation=generation,
         identifier=identifier,
         snapshot=retirement.snapshot_name(identifier),
         serving=recovery.database.identifier,
+        status=None if instance is None else instance.status,
+        now=datetime.now(UTC),
     )
+
+
+def _require_backed_up(site: Site, recovery: Recovery, generation: str) -> None:
+    """Raise Refused where nothing could be restored of what serves: that backups are switched on is none yet."""
+    client, region, serving = site.database_snapshots(), recovery.region, recovery.database
+    why = retirement.without_copy(
+        serving.identifier,
+        [*client.windows(region), *client.snapshots(region)],
+        made_at=site.database_restores(region).created_at(serving.identifier),
+    )
+    if why is not None:
+        raise Refused(
+            f"{why}: {generation} may be all that there is",
+            hint=f"once lifeboat backups -e {site.project.env} shows one, which RDS takes by itself:"
+            f" lifeboat retire {generation} -e {site.project.env}",
+        )
 
 
 def _require_able(site: Site, recovery: Recovery, generation: str, instance: RestoredInstance) -> None:
@@ -118,6 +143,15 @@ def _require_able(site: Site, recovery: Recovery, generation: str, instance: Res
 
 def lines(found: Candidate) -> list[str]:
     """Return what has to be agreed to, in words."""
+    if found.status is None:
+        return [
+            f"take {found.identifier} out of Terraform: it is gone from AWS already, so no snapshot is taken of it any more"
+        ]
+    if found.status == _DELETING:
+        return [
+            f"take {found.identifier} out of Terraform: RDS deletes it already, so no snapshot is taken of it but"
+            f" {found.final}, where RDS was told to take that"
+        ]
     return [
         f"delete {found.identifier}, which does not serve ({found.serving} does)",
         f"its automated backups stay until they expire; the snapshot {found.snapshot} is taken first, and goes once"
@@ -145,16 +179,22 @@ def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
                 found = preview(site, generation)
                 agree(lines(found))
                 lost = repair.run(site, tell, this_run)
-                _snapshot(site, tell, found)
+                take_snapshot(site, tell, found)
                 return _gone(work, found, lost)
 
 
-def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
-    """Take the snapshot and wait until it is available: nothing is deleted before."""
+def take_snapshot(site: Site, tell: Teller, found: Candidate) -> None:
+    """Take the snapshot and wait until it is available: nothing is deleted before.
+
+    One of an attempt that was cut off not long ago is as good; an older one makes room for a new one.
+    """
     recovery = outputs.recovery(site.stack_store())
     restores = site.database_restores(recovery.region)
-    if restores.instance(found.identifier) is None:
-        tell.warn(f"{found.identifier} is gone from AWS already: what stays of it are its backups")
+    if found.status in (None, _DELETING):
+        gone = "gone from AWS already" if found.status is None else "being deleted already"
+        tell.warn(f"{found.identifier} is {gone}: what stays of it are its backups")
+        return
+    if _is_there(site, tell, recovery, found):
         return
     tell.say(f"taking the snapshot {found.snapshot} of {found.identifier}")
     until = time.monotonic() + _SNAPSHOT_LIMIT.total_seconds()
@@ -177,6 +217,25 @@ def _snapshot(site: Site, tell: Teller, found: Candidate) -> None:
             show(f"{found.snapshot}: {said}")
             time.sleep(_POLL_SECONDS if progress is None or progress.percent < 100 else 1.0)
     tell.say(f"{found.snapshot} is available")
+
+
+def _is_there(site: Site, tell: Teller, recovery: Recovery, found: Candidate) -> bool:
+    """Return whether an attempt that was cut off took the snapshot not long ago; an older one is deleted."""
+    client = site.database_snapshots()
+    first = client.snapshot(found.snapshot, recovery.region)
+    if first is None or not first.restorable:
+        return False
+    of = f"{first.id} of {first.taken_at:%Y-%m-%d %H:%M}Z"
+    if not retirement.is_stale(first, found.now):
+        tell.say(f"an attempt that was cut off took the snapshot {of}")
+        return True
+    try:
+        client.delete(first)
+    except Unreachable as error:
+        tell.warn(f"the snapshot {of} stays the one that is taken first, and holds nothing newer: {error.summary}")
+        return True
+    tell.say(f"deleted the snapshot {of}, which an attempt that was cut off took: a new one takes its place")
+    return False
 
 
 def _ordered(restores: DatabaseRestores, recovery: Recovery, found: Candidate) -> str:
@@ -246,7 +305,13 @@ def _one_of_both(site: Site, tell: Teller, found: Candidate) -> str | None:
         first, final = client.snapshot(found.snapshot, region), client.snapshot(found.final, region)
         made_at = site.database_restores(region).created_at(found.identifier)
         if final is None or not retirement.holds_all(final, first, made_at=made_at):
-            return None if first is None else found.snapshot
+            if first is None:
+                return None
+            tell.warn(
+                f"{found.final}, which RDS takes as it deletes, is not there: {first.id} holds what was written until"
+                f" {first.taken_at:%Y-%m-%d %H:%M}Z"
+            )
+            return found.snapshot
         client.tag(final, _tags(recovery, found))
         if first is not None:
             client.delete(first)

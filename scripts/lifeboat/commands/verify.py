@@ -10,7 +10,7 @@ from datetime import datetime
 from lifeboat.clients import restore_programs
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpId, Verdict
-from lifeboat.decisions import dump_dates, samples
+from lifeboat.decisions import samples
 from lifeboat.decisions.samples import Share
 from lifeboat.dumps import choosing, places, points, verifying
 from lifeboat.dumps.restoring import Tellers
@@ -78,10 +78,16 @@ def chosen(site: Site, store: DumpStore, which: Which) -> list[DumpEntry]:
     if which.share is None:
         return complete
     # The newest of each database in any case: what is restored first is never left to a week's turn, nor a week to nothing.
-    dated = [entry for entry in complete if dump_dates.ahead(entry, which.now) is None] or complete
-    ids = {entry.id for entry in {entry.database: entry for entry in dated}.values()}
+    ids = {
+        _newest(store, [e for e in complete if e.database == name], which).id for name in {e.database for e in complete}
+    }
     ids |= set(samples.chosen([entry.id for entry in complete], which.share, which.now))
     return [entry for entry in complete if entry.id in ids]
+
+
+def _newest(store: DumpStore, complete: Sequence[DumpEntry], which: Which) -> DumpEntry:
+    """Return the newest dump of all of one database; where each is a part or dated ahead, the last one."""
+    return choosing.newest_whole(store, complete, which.now) or complete[-1]
 
 
 def depth(site: Site, asked: Depth) -> Depth:

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from lifeboat.database_model import ClientPrograms, Server
 from lifeboat.model import Choice, Judged
 
-# CVE-2025-8714: before these, the dump of a hostile server ran commands where it was restored.
-_SAFE_SINCE = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+# What each is closed by, by major version; older majors got no such release, newer ones never had it. The first two: the dump
+# of a hostile server ran commands where it was restored. The last: a hostile server overwrote the memory of who dumped it.
+_CLOSED = (
+    ("CVE-2025-8714", {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}),
+    ("CVE-2025-8715", {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}),
+    ("CVE-2026-6477", {14: 23, 15: 18, 16: 14, 17: 10, 18: 4}),
+)
 
 
 def choose(found: Sequence[ClientPrograms], server: Server) -> Choice[ClientPrograms]:
@@ -28,18 +33,27 @@ def choose(found: Sequence[ClientPrograms], server: Server) -> Choice[ClientProg
     chosen = next((programs for programs in found if programs.version[0] == server.major), None)
     if chosen is None:
         return Choice(chosen=None, why=f"no PostgreSQL client of version {server.major}", rejected=rejected)
-    minor = chosen.version[1] if len(chosen.version) > 1 else 0
-    safe = _SAFE_SINCE.get(server.major, 0)
-    hole = (
-        f"pg_dump {chosen.version_text} has the hole CVE-2025-8714, which {server.major}.{safe} closes: update PostgreSQL's"
-        " client programs"
-    )
     return Choice(
         chosen=chosen,
         why=f"{chosen.version_text} in {chosen.folder}",
         rejected=rejected,
-        remarks=(hole,) if minor < safe else (),
+        remarks=tuple(holes("pg_dump", chosen.version)),
     )
+
+
+def holes(program: str, version: Sequence[int]) -> list[str]:
+    """Return in a line the known holes of a client program, and what closes them; nothing where it has none."""
+    major, minor = version[0], version[1] if len(version) > 1 else 0
+    found = {name: since.get(major) for name, since in _CLOSED if major <= max(since)}
+    still = {name: closed for name, closed in found.items() if closed is None or minor < closed}
+    if not still:
+        return []
+    minors = [closed for closed in still.values() if closed is not None]
+    closes = f"{major}.{max(minors)} closes" if len(minors) == len(still) else f"no release of {major} closes all of"
+    text = ".".join(map(str, version))
+    return [
+        f"{program} {text} has known holes ({', '.join(still)}); {closes} them: update PostgreSQL's client programs"
+    ]
 
 
 def _how(programs: ClientPrograms, server: Server) -> str:

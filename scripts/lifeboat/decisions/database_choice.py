@@ -205,6 +205,8 @@ def _unusable(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
         return "the newest dump was asked for" if wanted.named == LATEST_DUMP else f"{wanted.named} was asked for"
     if not point.restorable:
         return f"its status is {point.status}"
+    if point.unfit:
+        return "; ".join(point.unfit)
     if _is_dump(point):
         if point.database != wanted.database:
             return f"it is of the database {point.database}, and the application uses {wanted.database}"
@@ -322,7 +324,7 @@ def _passed_over(best: CopyCandidate, refused: Iterable[tuple[RecoveryPoint, str
         if _is_dump(best.point)
         and (point.kind, point.database) == (best.point.kind, best.point.database)
         and point.taken_at > best.point.taken_at
-        and (point.doubts or not point.restorable)
+        and (point.doubts or point.unfit or not point.restorable)
     }
     shown = [f"{name} ({why})" for name, why in list(found.items())[:_SHOWN]]
     more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,17 +45,18 @@ def name_problem(name: str) -> str | None:
     return f"{name} belongs to the server itself" if name in _RESERVED else None
 
 
-def chosen(entries: Sequence[DumpEntry], wanted: DumpId | None, now: datetime) -> DumpEntry | None:
-    """Return the dump of an id, else the newest that is complete and not dated ahead; None where there is none."""
-    fitting = [
-        e
-        for e in entries
-        if (e.id == wanted if wanted is not None else e.complete and dump_dates.ahead(e, now) is None)
-    ]
-    return max(fitting, key=lambda entry: (entry.begun_at, entry.id), default=None)
+def named(entries: Iterable[DumpEntry], wanted: DumpId) -> DumpEntry | None:
+    """Return the dump of an id; None where there is none."""
+    return next((entry for entry in entries if entry.id == wanted), None)
 
 
-def newest(entries: Sequence[DumpEntry]) -> list[DumpEntry]:
+def newest_first(entries: Iterable[DumpEntry], now: datetime) -> list[DumpEntry]:
+    """Return those that may be the newest, as far as a listing tells: complete and not dated ahead; newest first."""
+    fitting = [entry for entry in entries if entry.complete and dump_dates.ahead(entry, now) is None]
+    return sorted(fitting, key=lambda entry: (entry.begun_at, entry.id), reverse=True)
+
+
+def newest(entries: Iterable[DumpEntry]) -> list[DumpEntry]:
     """Return the newest five, newest first."""
     return sorted(entries, key=lambda entry: (entry.begun_at, entry.id), reverse=True)[:_NEWEST]
 
@@ -82,6 +83,15 @@ def failed_proof(entry: DumpEntry) -> list[str]:
     return (
         [] if failure is None else [f"its verification of {failure.at:%Y-%m-%d %H:%M}Z at level {failure.level} failed"]
     )
+
+
+def part(manifest: Manifest) -> str | None:
+    """Return which part of its database a dump holds; None where it holds all of it."""
+    selection = manifest.selection
+    if selection.whole:
+        return None
+    kind, patterns = ("schemas", selection.schemas) if selection.schemas else ("tables", selection.tables)
+    return f"only the {kind} {', '.join(patterns)} of {manifest.database}"
 
 
 def unfit_for_recovery(manifest: Manifest, database: str, major: int) -> list[str]:

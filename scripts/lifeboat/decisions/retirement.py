@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from lifeboat.database_model import RecoveryPoint, RestoredInstance
 from lifeboat.decisions import databases
 from lifeboat.decisions.generations import number
 from lifeboat.decisions.recovery_plan import follows
 from lifeboat.model import Action, Change, Plan
+
+_ONE_ATTEMPT = timedelta(hours=1)  # one that is cut off is typed again soon
 
 
 def forbidden(generation: str, serving: str, instance: RestoredInstance | None) -> str | None:
@@ -23,6 +26,18 @@ def forbidden(generation: str, serving: str, instance: RestoredInstance | None) 
     if instance.retention == 0:
         return f"{serving}, which serves, has no backups yet: {generation} may be all that there is"
     return None
+
+
+def without_copy(identifier: str, copies: Iterable[RecoveryPoint], *, made_at: datetime | None) -> str | None:
+    """Return why nothing could be restored of an instance that was made at a moment; None where a copy of it is there.
+
+    Names come again, and copies of an earlier instance of the name are none of it.
+    """
+    if any(
+        copy.database == identifier and copy.restorable and copy.instance_made_at in (None, made_at) for copy in copies
+    ):
+        return None
+    return f"there is no backup yet of {identifier}, which serves"
 
 
 def snapshot_name(identifier: str) -> str:
@@ -70,6 +85,11 @@ def holds_all(final: RecoveryPoint, first: RecoveryPoint | None, *, made_at: dat
     if first is None:
         return final.restorable and made_at is not None and final.instance_made_at == made_at
     return final.restorable and final.instance_made_at == first.instance_made_at and final.taken_at >= first.taken_at
+
+
+def is_stale(first: RecoveryPoint, now: datetime) -> bool:
+    """Return whether a snapshot was taken too long ago to be of this attempt: what was written since is not in it."""
+    return now - first.taken_at > _ONE_ATTEMPT
 
 
 def by_hand(identifier: str) -> str:

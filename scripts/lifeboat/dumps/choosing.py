@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,28 +12,50 @@ from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, Store
 from lifeboat.decisions import dump_dates, restores, stored_files
 from lifeboat.decisions.stored_files import Listed
 from lifeboat.dumps.restoring import Copy
-from lifeboat.errors import IntegrityFailure, NothingFits, Refused
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable
 
 
 def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
-    """Return the dump of an id, or the newest complete one of a database.
+    """Return the dump of an id, or the newest one of all of a database: a part is taken only where it is named.
 
     Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
     """
     entries = store.entries(database)
     now = datetime.now(UTC)
-    found = restores.chosen(entries, wanted, now)
+    found = newest_whole(store, entries, now) if wanted is None else restores.named(entries, wanted)
     if found is None:
-        there = [said(entry, now) for entry in restores.newest(entries)]
-        none = f"there is no dump {wanted} of {database}" if wanted else f"there is no complete dump of {database}"
+        # Of the newest ones each was looked into, and they are parts.
+        parts = set() if wanted else {entry.id for entry in restores.newest_first(entries, now)}
+        there = [
+            f"{said(entry, now)}{', of a part' if entry.id in parts else ''}" for entry in restores.newest(entries)
+        ]
+        kind = "dump of all" if parts else "complete dump"
+        none = f"there is no dump {wanted} of {database}" if wanted else f"there is no {kind} of {database}"
         listed = ["; the newest are:", *(f"  {line}" for line in there)] if there else ["; there are none at all"]
-        raise NothingFits(f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed), hint="lifeboat backups")
+        raise NothingFits(
+            f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed),
+            hint="name a part by its id, or make one of all: lifeboat dump" if parts else "lifeboat backups",
+        )
     if not found.complete:
         raise Refused(
             f"{found.id} never became a dump: it has no manifest, so it was cut off while it was taken",
-            hint="lifeboat restore latest takes the newest one that is complete",
+            hint="lifeboat backups shows those that are complete",
         )
     return found
+
+
+def newest_whole(store: DumpStore, entries: Iterable[DumpEntry], now: datetime) -> DumpEntry | None:
+    """Return the newest dump of all of a database; None where there is none. A listing does not tell a part from it.
+
+    One whose manifest cannot be read may be that one, so it is returned: whoever reads it next says why it cannot be read.
+    """
+    for entry in restores.newest_first(entries, now):
+        try:
+            if store.manifest(entry).selection.whole:
+                return entry
+        except (IntegrityFailure, Unreachable):
+            return entry
+    return None
 
 
 def said(entry: DumpEntry, now: datetime) -> str:
@@ -62,13 +84,16 @@ def remarks(entry: DumpEntry, manifest: Manifest) -> list[str]:
     return stored_files.remarks(stored_files.compared(entry, manifest))
 
 
-def require_undoubted(entry: DumpEntry, manifest: Manifest) -> None:
-    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be."""
+def require_undoubted(entry: DumpEntry, manifest: Manifest, in_spite: str) -> None:
+    """Raise Refused with every doubt about a dump: flags, a verification that it failed, a date that cannot be.
+
+    `in_spite` is what takes it although they are known.
+    """
     doubts = restores.doubts(entry, manifest, datetime.now(UTC))
     if doubts:
         raise Refused(
             f"dump {entry.id} is in doubt:\n" + "\n".join(f"  {doubt}" for doubt in doubts),
-            hint="lifeboat backups shows the others; --accept-flagged restores this one in spite of it",
+            hint=f"lifeboat backups shows the others; {in_spite} takes this one in spite of it",
         )
 
 

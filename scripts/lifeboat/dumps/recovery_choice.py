@@ -46,6 +46,18 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What speaks against a dump that was looked into: doubts, which may be accepted, and why it can never be chosen.
+
+    `damage` is of the copy in this region alone: the other one may be whole.
+    """
+
+    doubts: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
+    damage: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """Every copy that there is and what could not be looked at, what is asked of them, and what restores took."""
 
@@ -77,10 +89,14 @@ class Candidates:
             self.found.require_whole()
         return database_choice.require(made, self.points, self.wanted, env=env)
 
-    def doubting(self, dump: RecoveryPoint, doubts: Sequence[str]) -> Candidates:
-        """Return the same with doubts about a dump, in whatever region it lies."""
+    def told(self, dump: RecoveryPoint, looked: Looked) -> Candidates:
+        """Return the same with what speaks against a dump, in whatever region it lies; damage, where it was seen."""
         points = tuple(
-            replace(one, doubts=(*one.doubts, *doubts))
+            replace(
+                one,
+                doubts=(*one.doubts, *looked.doubts),
+                unfit=(*looked.unfit, *([looked.damage] if looked.damage and one.region == dump.region else [])),
+            )
             if (one.kind, one.database, one.id) == (dump.kind, dump.database, dump.id)
             else one
             for one in self.points
@@ -89,7 +105,7 @@ class Candidates:
 
 
 def candidates(site: Site, asked: Asked) -> Candidates:
-    """Return every copy of both regions, with what is asked of them; dumps that are flagged stand back behind others."""
+    """Return every copy of both regions, with what is asked of them; what speaks against a dump is in it."""
     recovery = outputs.recovery(site.stack_store())
     serving = recovery.database.identifier
     found = points.found(site, Scope())
@@ -109,7 +125,7 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return _flags_read(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
+    return _looked_into(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
 
 
 def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
@@ -121,23 +137,32 @@ def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
     return made
 
 
-def _flags_read(site: Site, every: Candidates) -> Candidates:
-    """Return the candidates with the flags of each dump that would be chosen, until one has none.
+def _looked_into(site: Site, every: Candidates) -> Candidates:
+    """Return the candidates with what speaks against each dump that would be chosen, until nothing does.
 
-    A listing does not tell them. What cannot be looked into stays as it is: `require_fit` says why.
+    A listing does not tell it. What cannot be reached stays as it is: `require_fit` says why.
     """
     while True:
         try:
             chosen = every.choosing().choice.chosen
             if chosen is None or chosen.point.kind is not PointKind.DUMP or every.wanted.named == chosen.point.id:
                 return every
-            store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
-            doubts = restores.flagged(store.manifest(entry))
+            looked = _looked(site, chosen.point, every.wanted)
         except LifeboatError:
             return every
-        if not doubts:
+        if looked == Looked():
             return every
-        every = every.doubting(chosen.point, doubts)
+        every = every.told(chosen.point, looked)
+
+
+def _looked(site: Site, point: RecoveryPoint, wanted: WantedCopy) -> Looked:
+    try:
+        store, entry = dump(site, point.database, DumpId(point.id), point.region)
+        manifest = dump_choosing.whole(store, entry)
+    except (IntegrityFailure, NothingFits, Refused) as error:
+        return Looked(damage=" ".join(error.summary.split()))
+    unfit = restores.unfit_for_recovery(manifest, wanted.database, generations.major(database_copies.settings(site)))
+    return Looked(doubts=tuple(restores.flagged(manifest)), unfit=tuple(unfit))
 
 
 # -- a dump ------------------------------------------------------------------------------------------------------------
@@ -154,7 +179,7 @@ def require_fit(site: Site, chosen: CopyCandidate, wanted: WantedCopy) -> Manife
     store, entry = dump(site, chosen.point.database, DumpId(chosen.point.id), chosen.point.region)
     manifest = dump_choosing.whole(store, entry)
     if not (wanted.accepted and wanted.named == chosen.point.id):
-        dump_choosing.require_undoubted(entry, manifest)
+        dump_choosing.require_undoubted(entry, manifest, f"--from {entry.id} --accept-flagged")
     major = generations.major(database_copies.settings(site))
     against = restores.unfit_for_recovery(manifest, wanted.database, major)
     if against:

@@ -18,7 +18,7 @@ from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.private_folders import private_folder
 from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
 from lifeboat.database_model import Contents, DumpFile, Manifest, Server, TableName
-from lifeboat.decisions import archives, comparisons, index_memory, restore_errors
+from lifeboat.decisions import archives, client_versions, comparisons, index_memory, restore_errors
 from lifeboat.decisions.archives import Item, LeftOut, Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.contents import contents
@@ -127,6 +127,11 @@ class _Work:
     programs: RestorePrograms
     stages: _Stages
     passed: Passing
+
+
+def holes(programs: RestorePrograms) -> list[str]:
+    """Return in a line the known holes of the programs to restore with; nothing where they have none."""
+    return client_versions.holes("pg_restore", programs.version) if programs.version else []
 
 
 def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tellers) -> Restored:

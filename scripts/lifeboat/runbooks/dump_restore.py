@@ -59,6 +59,8 @@ def restore_dump(c: Recovering, turn: Turn) -> None:
         _ending_with(turn, programs.end),
         c.tell.waiting() as show,
     ):
+        for hole in restoring.holes(programs):
+            c.tell.warn(hole)
         done = restoring.restore(copy, target, programs, _tellers(c, show))
         _require_same(c, copy.manifest, done)
     _note(c, turn, copy.manifest, done)

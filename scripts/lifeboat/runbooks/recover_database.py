@@ -53,11 +53,17 @@ def database_is_at_hand(c: Recovering) -> Gap | None:
 def require_readable(c: Recovering) -> None:
     """Raise IntegrityFailure where the recovery file is not what we write, WrongConfiguration where no authorities are.
 
-    Without these, hours later nobody could check that what was restored is the database, before it gets its password.
+    Where these are named and missing, hours later nobody could check that what was restored is the database, before it gets
+    its password.
     """
     generations.options(recovery_file.text(c.site), database_copies.recorded(c.site))
     authorities = c.site.new_postgres(c.recovery).address.ca_file
-    if authorities is not None and not authorities.is_file():
+    if authorities is None:
+        c.tell.warn(
+            "nobody checks that what is restored is the database before it gets its password: [database] ca_file names its"
+            " authorities"
+        )
+    elif not authorities.is_file():
         raise WrongConfiguration(
             f"there is no file {authorities}, which [database] ca_file names: nobody could check whom the password goes to",
             hint=f"put the bundle of {c.recovery.region} from truststore.pki.rds.amazonaws.com there",

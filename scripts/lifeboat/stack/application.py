@@ -15,7 +15,7 @@ from lifeboat.clients.hosts import Hosts
 from lifeboat.clients.waiting import Patience, until
 from lifeboat.decisions import deployments
 from lifeboat.decisions.deployments import Deployment, Expected
-from lifeboat.errors import Failed, IntegrityFailure, Refused, Unreachable, WrongConfiguration
+from lifeboat.errors import Failed, IntegrityFailure, LifeboatError, Refused, Unreachable, WrongConfiguration
 from lifeboat.model import ContainerImage, Deployed, Health, HostScript, InstanceId, Teller
 from lifeboat.site import Site
 from lifeboat.stack import outputs, public_name
@@ -140,6 +140,22 @@ def perform(work: Work, verb: Verb) -> Done:
         url=recovery.app.url,
         seconds=time.monotonic() - began,
     )
+
+
+def running_image(site: Site) -> tuple[ContainerImage | None, str]:
+    """Return the image that the application says it runs, or else its host; None, and why, where neither tells."""
+    recovery = outputs.recovery(site.stack_store())
+    app = recovery.app
+    # Whoever dumps at night may ask over HTTP, and order nothing on a host.
+    health = probe.health(app.address, replace(public_name.door(site, app), name=None), seconds=0)
+    said = deployments.reference(health.image or "")
+    if said is not None:
+        return said, ""
+    try:
+        running = deployed_on(site, site.hosts(recovery.region), InstanceId(app.instance_id)).running
+    except LifeboatError as error:
+        return None, error.summary
+    return running, "" if running else f"nothing of it runs on {app.instance_id}"
 
 
 def deployed_on(site: Site, hosts: Hosts, instance: InstanceId) -> Deployed:
