@@ -172,6 +172,52 @@ def test_what_is_remembered_is_missed_by_whatever_would_plan(
     assert site.digest() == before
 
 
+def with_serial(body: bytes, number: int) -> bytes:
+    return body.replace(f'"serial": {serial(body)}'.encode(), f'"serial": {number}'.encode())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("further", [0, 1], ids=["serial written twice", "gone on from an old copy"])
+def test_a_history_that_left_the_remembered_state_is_refused_and_the_remembered_one_comes_back(
+    new_site: Callable[[LockMode], StateSite], further: int, mode: LockMode
+) -> None:
+    site = new_site(mode)
+    remembered_there(site)
+    right, highest = next(iter(site.versions())), serial(site.applied.newest)
+    # An old version copied over the key, and applied without lifeboat.
+    put(site, site.applied.bodies[1])
+    for number in range(highest, highest + further + 1):
+        put(site, with_serial(site.applied.bodies[1], number))
+
+    refused = " ".join(site.run("plan", status=3).stderr.split())
+    found = json.loads(site.run("state", "doctor", "--root", "stack", "-o", "json", status=11).stdout)
+    taken = site.restore(next(iter(site.versions())), "--yes", status=3)
+    ended = site.restore("--latest-good", "--yes")
+
+    assert f"lifeboat state restore {right} -e x" in refused
+    (named,) = [one["finding"]["command"] for one in found["checks"] if one["check"] == "serial"]
+    assert named.split()[:3] == ["lifeboat", "state", "restore"]
+    assert right in named
+    assert "1 resource would vanish" in taken.stderr
+    assert f"serial {highest} (version {right})" in " ".join(taken.stderr.split())
+    assert json.loads(site.top())["resources"] == json.loads(site.applied.newest)["resources"]
+    assert known(site) == mark_of(site.top())
+    assert "stack: no changes" in ended.stdout + site.run("plan").stdout
+
+
+def test_an_older_state_that_was_remembered_does_not_pass_over_a_newer_one(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    assert known_states.keep(here(site), STACK, site.applied.bodies[1], "r") is None
+    newest = next(iter(site.versions()))
+    put(site, site.applied.bodies[1])
+
+    refused = " ".join(site.run("plan", status=3).stderr.split())
+
+    assert f"lifeboat state restore {newest} -e x" in refused
+
+
 @pytest.mark.parametrize("accident", [deleted, copied_over, of_another_lineage], ids=lambda found: found.__name__)
 def test_what_only_this_machine_remembers_counts_too_until_it_is_told_to_forget(
     new_site: Callable[[LockMode], StateSite], accident: Callable[[StateSite], None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeboat.model import StateMark
-from lifeboat.state_model import KnownState, Memory, StateRoot
+from lifeboat.state_model import KnownState, Memory, StateRoot, VersionId
 
 TWICE = "a plan would make everything a second time"
 
@@ -28,6 +28,7 @@ class Amiss(StrEnum):
     FOREIGN = "of another lineage"
     BEHIND = "older than the remembered one"
     ANOTHER = "another one of the same serial"
+    FORKED = "a later one that does not go on from it"
 
 
 def counting(memory: Memory) -> StateMark | None:
@@ -87,6 +88,8 @@ class Stood:
 
     `damaged` is that no state stands on top, but something. `versions` are those below it, `copies` those in the other region;
     `traces` is true where anything says that there was a state. `forget` makes this machine forget what it remembers.
+    Where the history left the remembered state, `other` is the version that did, `kept` the newest that goes on from that
+    state, or `copy` that state in the other region. `unseen` says why nobody could see whether it did.
     """
 
     env: str
@@ -99,6 +102,10 @@ class Stood:
     versions: bool = False
     traces: bool = False
     copies: bool = False
+    kept: VersionId | None = None
+    copy: VersionId | None = None
+    other: VersionId | None = None
+    unseen: str = ""
     forget: str
 
 
@@ -115,12 +122,27 @@ def refusal(stood: Stood, memory: Memory, found: Amiss) -> tuple[str, str]:
             f"{ours} puts our own on top again; where the other lineage is the right one: {listing}, then lifeboat state"
             f" restore VERSION --allow-lineage{_option(stood)} -e {stood.env}" + _unless_wrong(stood, memory),
         )
+    if found is Amiss.BEHIND:
+        why = "it is an older one, which does not know what was made since"
+        return f"{saw}, and {remembers(memory)}: {why}", f"{ours}{_unless_wrong(stood, memory)}"
     why = (
-        "it is an older one, which does not know what was made since"
-        if found is Amiss.BEHIND
-        else "that serial was written twice, and this is not the state that was found sound"
+        "that serial was written twice, and this is not the state that was found sound"
+        if found is Amiss.ANOTHER
+        else f"it does not go on from that: version {stood.other} was written by somebody who did not know what came before"
     )
-    return f"{saw}, and {remembers(memory)}: {why}", f"{ours}{_unless_wrong(stood, memory)}"
+    return f"{saw}, and {remembers(memory)}: {why}", f"{_back_on_the_line(stood)}{_unless_wrong(stood, memory)}"
+
+
+def _back_on_the_line(stood: Stood) -> str:
+    """Return the command that puts the newest state on top that goes on from the remembered one."""
+    restore = f"lifeboat state restore {{}}{_option(stood)} -e {stood.env}"
+    if stood.kept is not None:
+        return restore.format(stood.kept)
+    if stood.copy is not None:
+        return restore.format(f"{stood.copy} --from-replica")
+    return (
+        f"lifeboat state doctor -e {stood.env}; lifeboat state list{_option(stood)} -e {stood.env} shows every version"
+    )
 
 
 def refused_first(stood: Stood, memory: Memory) -> tuple[str, str]:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from lifeboat.clients import known_state, run_files, state_store
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import known_states
+from lifeboat.decisions import known_states, state_history
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
-from lifeboat.errors import NothingFits, Refused, Unreachable
+from lifeboat.errors import LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import StateMark
 from lifeboat.site import Site
-from lifeboat.state_model import KnownState, Memory, StateEntry, StateRoot, Whose
+from lifeboat.state_model import KnownState, Memory, StateEntry, StateRoot, VersionId, Whose
 
 BOTH = (StateRoot.BACKEND, StateRoot.STACK)
 STACK = (StateRoot.STACK,)
@@ -54,7 +54,7 @@ def whose(site: Site, root: StateRoot) -> Whose:
     memory = remembered(site, root)
     known = known_states.counting(memory) if root is StateRoot.STACK or memory.there is not None else None
     lineage = None if known is None else known.lineage
-    return Whose(environment=site.project.env, lineage=lineage, unseen=memory.unseen)
+    return Whose(environment=site.project.env, lineage=lineage, known=known, unseen=memory.unseen)
 
 
 # -- asked before anything is planned ----------------------------------------------------------------------------------
@@ -95,10 +95,50 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
     if stood.top is None:
         return _without_a_state(site, purpose, stood, memory)
     amiss = known_states.amiss(stood.top, memory)
+    if amiss in (None, Amiss.ANOTHER):
+        stood, amiss = _forked(site, purpose, stood, memory)
     if amiss is not None:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
     return Passed(remarks=tuple(_remarks(stood, memory)))
+
+
+def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
+    """Return whether the history left the state that is remembered since, and what goes on from that state.
+
+    Where the remembered state stands on top, and an older one right below it, no version but these is looked at.
+    """
+    known, amiss = known_states.counting(memory), known_states.amiss(stood.top, memory)
+    if known is None:
+        return stood, amiss
+    try:
+        versions = site.state_versions(stood.root)
+        below = versions.below_top() if amiss is None and stood.top == known else None
+        if stood.top == known and not state_history.may_fork(below, known):
+            return stood, amiss
+        fork = state_history.fork(versions.entries(), known)
+    except Unreachable as error:
+        if purpose is not Purpose.RECOVER or amiss is not None:
+            raise
+        return replace(stood, unseen=error.summary), None
+    except NothingFits:
+        return stood, amiss  # root 1's working copy, and no bucket
+    if fork is None:
+        return stood, amiss
+    kept = None if fork.kept is None else fork.kept.version_id
+    forked = replace(
+        stood, kept=kept, other=fork.other.version_id, copy=None if kept else _copy(site, stood.root, known)
+    )
+    return forked, amiss or Amiss.FORKED
+
+
+def _copy(site: Site, root: StateRoot, known: StateMark) -> VersionId | None:
+    """Return the copy of the remembered state in the other region; None where none is seen."""
+    try:
+        copies = site.replica_state_versions(root).entries()
+    except LifeboatError:
+        return None
+    return next((entry.version_id for entry in copies if entry.md5 == known.md5), None)
 
 
 def _was_applied(root: StateRoot, memory: Memory) -> bool:
@@ -108,6 +148,10 @@ def _was_applied(root: StateRoot, memory: Memory) -> bool:
 
 def _remarks(stood: Stood, memory: Memory) -> list[str]:
     top, here, there = stood.top, memory.here, memory.there
+    if stood.unseen and not memory.unseen:
+        return [
+            f"whether {stood.url} goes on from what is remembered could not be seen: {stood.unseen}; going on with it"
+        ]
     if memory.unseen and top is not None:
         known = (
             "nothing that can be seen contradicts it"
