@@ -326,6 +326,61 @@ def test_what_was_never_applied_needs_nobody_to_say_so(new_site: Callable[[LockM
     assert known_states.require(here(site), Purpose.APPLY, known_states.BOTH) == known_states.Passed()
 
 
+def tagged_network(site: StateSite) -> str:
+    tags = {"application": site.plain.application, "environment": "x"}
+    made = site.cloud.client("ec2").create_vpc(
+        CidrBlock="10.0.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}],
+    )
+    return str(made["Vpc"]["VpcId"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_nothing_is_left_of_a_state_what_bears_our_tags_tells_that_there_was_one(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    with_root_1_here(site)
+    site.forget_everything()
+    network = tagged_network(site)
+
+    refused = [" ".join(site.run(*words.split(), status=3).stderr.split()) for words in ("plan", "apply --yes")]
+    passed = known_states.require(here(site), Purpose.FIRST_APPLY, known_states.STACK)
+
+    for told in refused:
+        assert f"x was applied before: aws_vpc {network} in eu-west-1 bears its tags" in told
+        assert (
+            "lifeboat state rebuild -e x; where nothing of that is of the stack: lifeboat apply --first-apply" in told
+        )
+    assert passed.to_agree == (
+        f"make everything of x beside what bears its tags and is no state's: aws_vpc {network} in eu-west-1 bears its tags",
+    )
+    assert passed.anew == ()
+
+
+def test_what_may_not_be_looked_at_is_not_nothing(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("lockfile")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.cloud.control(
+        "faults",
+        add={"service": "ec2", "operation": "DescribeVpcs", "code": "UnauthorizedOperation", "status": 403, "times": 9},
+    )
+
+    refused = site.run("plan", status=8)
+
+    assert "cannot list what bears our tags in" in " ".join(refused.stderr.split())
+
+
+def test_a_journal_in_the_bucket_tells_that_something_was_applied(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("lockfile")
+    site.forget_everything()
+    site.put(b"{}", "runs/20260301T030000Z-recover-1a2b3c/000001.json")
+
+    with pytest.raises(Refused, match="its bucket has the journal of run 20260301T030000Z-recover-1a2b3c"):
+        known_states.require(here(site), Purpose.APPLY, known_states.STACK)
+
+
 # -- where it cannot be asked ------------------------------------------------------------------------------------------------
 
 

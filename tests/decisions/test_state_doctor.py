@@ -857,7 +857,11 @@ NEAR_MISSES: dict[str, tuple[Observation, str, StateRoot | None, str]] = {
         "5, the highest of 1 versions",
     ),
     "another machine applied since": (
-        observation(stack=of_root(remembered=Look(found=StateMark(serial=4, lineage="ours", md5="4")), known=Look())),
+        observation(
+            stack=of_root(
+                remembered=Look(found=StateMark(serial=4, lineage="ours", md5=version(4).md5 or "")), known=Look()
+            )
+        ),
         "serial",
         StateRoot.STACK,
         "5, the highest of 5 versions; this machine last knew 4",

@@ -16,6 +16,7 @@ from lifeboat.model import Agree, App, AssetRow, Plan, PublicAnswer, Recovery, T
 from lifeboat.site import Site
 from lifeboat.stack import allowed, known_states, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
+from lifeboat.state_model import StateRoot
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
 PROBE_SECONDS = 5.0
@@ -75,6 +76,7 @@ def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
         work.tell.warn(remark)
     if passed.to_agree:
         agree(passed.to_agree)
+    if StateRoot.BACKEND in passed.anew:
         work.keep_root = known_states.keep_agreed
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeboat.model import StateMark
-from lifeboat.state_model import KnownState, Memory, StateRoot, VersionId
+from lifeboat.state_model import KnownState, Memory, OwnedThing, StateRoot, VersionId
 
 TWICE = "a plan would make everything a second time"
+_NAMED = 8  # of the signs that there was a state
 
 
 class Purpose(StrEnum):
@@ -159,6 +161,34 @@ def left_over(stood: Stood, purpose: Purpose) -> tuple[str, str]:
         else ""
     )
     return f"{stood.how}: {TWICE}", way_back(stood) + first
+
+
+def owned(stood: Stood, signs: Sequence[str], purpose: Purpose) -> tuple[str, str]:
+    """Return what is to be said where nothing is left of a state, and AWS has what it made; and the command to type."""
+    first = (
+        f"; where nothing of that is of the stack: lifeboat apply --first-apply -e {stood.env}"
+        if purpose in (Purpose.APPLY, Purpose.PLAN)
+        else ""
+    )
+    return (
+        f"{stood.how}, and nothing is remembered of it, but {stood.env} was applied before: {_listed(signs)}; {TWICE}",
+        way_back(stood) + first,
+    )
+
+
+def beside(stood: Stood, things: Sequence[OwnedThing]) -> str:
+    """Return what somebody agrees to who begins anew where things bear the environment's tags."""
+    return f"make everything of {stood.env} beside what bears its tags and is no state's: {_listed(named(things))}"
+
+
+def named(things: Sequence[OwnedThing]) -> list[str]:
+    """Return each thing in words."""
+    return [f"{thing.kind} {thing.name} in {thing.region} bears its tags" for thing in things]
+
+
+def _listed(signs: Sequence[str]) -> str:
+    more = f" and {len(signs) - _NAMED} more" if len(signs) > _NAMED else ""
+    return f"{', '.join(signs[:_NAMED])}{more}"
 
 
 def way_back(stood: Stood) -> str:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from lifeboat.clients import known_state, run_files, state_store
+from lifeboat.clients import known_state, owned_things, run_files, state_store
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import known_states, state_history
+from lifeboat.decisions import known_states, state_digest_checks, state_history
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
 from lifeboat.errors import LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import StateMark
 from lifeboat.site import Site
-from lifeboat.state_model import KnownState, Memory, StateEntry, StateRoot, VersionId, Whose
+from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId, Whose
 
 BOTH = (StateRoot.BACKEND, StateRoot.STACK)
 STACK = (StateRoot.STACK,)
@@ -62,10 +62,14 @@ def whose(site: Site, root: StateRoot) -> Whose:
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """What to tell loudly of states that may be planned with, and what somebody has to agree to before."""
+    """What to tell loudly of states that may be planned with, and what somebody has to agree to before.
+
+    `anew` are the roots whose state begins anew where one is remembered.
+    """
 
     remarks: tuple[str, ...] = ()
     to_agree: tuple[str, ...] = ()
+    anew: tuple[StateRoot, ...] = ()
 
 
 def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
@@ -78,6 +82,7 @@ def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
     return Passed(
         remarks=tuple(remark for one in found for remark in one.remarks),
         to_agree=tuple(line for one in found for line in one.to_agree),
+        anew=tuple(root for one in found for root in one.anew),
     )
 
 
@@ -177,18 +182,55 @@ def _without_a_state(site: Site, purpose: Purpose, stood: Stood, memory: Memory)
         return Passed()  # whether what is to go may be taken for gone, destroy itself decides
     if known_states.counting(memory) is not None:
         if _begins_anew(purpose, stood):
-            return Passed(to_agree=(f"begin a new state of root 1, with what it made found by its names: {lost[0]}",))
+            line = f"begin a new state of root 1, with what it made found by its names: {lost[0]}"
+            return Passed(to_agree=(line,), anew=(stood.root,))
         raise Refused(lost[0], hint=lost[1])
     if purpose is Purpose.FIRST_APPLY and not stood.damaged:
-        return Passed(
-            remarks=(f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply",)
-        )
+        return _said_to_be_first(site, purpose, stood)
     if stood.traces or stood.copies:
         summary, hint = known_states.left_over(stood, purpose)
         raise Refused(summary, hint=hint)
     if memory.unseen:
         raise _unknown(site, stood.root, memory, how=f"{stood.how}; ")
+    things = _unrecorded(site, stood)
+    runs = site.journals().runs() if stood.root is StateRoot.STACK and stood.bucket else []
+    signs = [*known_states.named(things), *([f"its bucket has the journal of run {runs[-1]}"] if runs else [])]
+    if signs:
+        summary, hint = known_states.owned(stood, signs, purpose)
+        raise Refused(summary, hint=hint)
     return Passed()
+
+
+def _said_to_be_first(site: Site, purpose: Purpose, stood: Stood) -> Passed:
+    """Judge a first apply that somebody said it is: what bears our tags is agreed to, and a database is none of another's."""
+    things = _unrecorded(site, stood)
+    if any(thing.kind == "aws_db_instance" for thing in things):
+        summary, hint = known_states.owned(stood, known_states.named(things), purpose)
+        raise Refused(summary, hint=hint)
+    remark = f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply"
+    return Passed(remarks=(remark,), to_agree=(known_states.beside(stood, things),) if things else ())
+
+
+def _unrecorded(site: Site, stood: Stood) -> list[OwnedThing]:
+    """Return what bears the environment's tags and root 1 did not make; raises Unreachable where it may not be looked at.
+
+    Nothing is asked for root 1, which finds what it made by its names, nor where an apply of this machine was cut off while
+    it made the stack: that one is gone on with, and what it made is adopted.
+    """
+    cut_off = (run.folder / "stack-apply.jsonl" for run in run_files.cut_off(site.project.work))
+    if stood.root is StateRoot.BACKEND or any(events.exists() for events in cut_off):
+        return []
+    application, state = site.project.environment.application, site.project.environment.state
+    copy = site.root_state_file
+    bodies = [site.root_store().body(), copy.read_bytes() if copy.exists() else None]
+    root = frozenset({state.bucket, state.replica_bucket}).union(*map(state_digest_checks.recorded, bodies))
+    return [
+        thing
+        for kind in owned_things.KINDS
+        for region in (application.region, application.dr_region)
+        for thing in site.owned_things().of_kind(kind, region)
+        if not thing.ids & root
+    ]
 
 
 def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
