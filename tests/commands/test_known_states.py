@@ -318,6 +318,44 @@ def test_what_nobody_remembers_is_a_first_apply_when_somebody_says_so(
     assert {version: site.versions().get(version) for version in before} == before
 
 
+def test_a_first_apply_that_is_refused_leaves_the_digest_which_may_be_the_last_trace(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.put_digest(md5(site.applied.newest))
+
+    nobody = site.run("apply", "--first-apply", status=7).stderr
+    site.lock({"ID": "11-22", "Who": "eva@laptop", "Operation": "OperationTypeApply", "Created": ""})
+    site.run("apply", "--first-apply", "--yes", status=5)
+    held = site.digest()
+    site.put_digest("")  # one that was killed after it had emptied it
+    refused = " ".join(site.run("apply", "--yes", status=3).stderr.split())
+
+    assert f"begin a new state of x: empty the digest {md5(site.applied.newest)}" in " ".join(nobody.split())
+    assert held == md5(site.applied.newest)
+    assert "a plan would make everything a second time" in refused
+
+
+def test_a_first_apply_that_stops_before_it_has_a_state_writes_the_digest_again(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.put_digest(md5(site.applied.newest))
+    (site.plain.root / "terraform" / "stack" / "0.tf").write_text(
+        'resource "terraform_data" "one" { input = nowhere }\n'
+    )
+
+    stopped = site.run("apply", "--first-apply", "--yes", status=2).stderr
+
+    assert "emptied the digest" in stopped
+    assert site.digest() == md5(site.applied.newest)
+    assert site.locks() == []
+
+
 def test_what_was_never_applied_needs_nobody_to_say_so(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.delete_bucket()

@@ -64,9 +64,7 @@ def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
     with ExitStack() as held:
         if ready:
             work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
-            if purpose is Purpose.FIRST_APPLY:
-                repair.begin_anew(site, work.tell)
-        return _both_roots(work, agree, check, held)
+        return _both_roots(work, _Orders(agree=agree, purpose=purpose, held=held), check)
 
 
 def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
@@ -80,8 +78,24 @@ def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
         work.keep_root = known_states.keep_agreed
 
 
-def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitStack) -> Applied:
-    site, stages = work.site, work.stages
+@dataclass(frozen=True, kw_only=True)
+class _Orders:
+    """Whom to ask, what the apply is for, and what is held, or undone, until it ends."""
+
+    agree: Agree
+    purpose: Purpose
+    held: ExitStack
+
+
+def _prepare_stack(work: Applying, orders: _Orders, lost: repair.Lost) -> Running:
+    """Start the plan of the stack: of a first apply, with the digest emptied that would let it fail."""
+    if orders.purpose is Purpose.FIRST_APPLY:
+        orders.held.callback(repair.begin_anew(work.site, work.tell, orders.agree))
+    return work.prepare_stack(lost)
+
+
+def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Applied:
+    site, stages, agree = work.site, work.stages, orders.agree
     root_store, stack_store = site.root_store(), site.stack_store()
     with stages.timed("repair"):
         ready = root_store.usable()
@@ -91,7 +105,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         work.state.init(None)
         repair.adopt_root(site, work.tell, work.state, lost)
         plan_state = work.start_plan(work.state, "state")
-        plan_stack = work.prepare_stack(lost) if ready else None
+        plan_stack = _prepare_stack(work, orders, lost) if ready else None
         work.wait([one for one in (check, plan_state, plan_stack) if one is not None])
         if check is not None:
             check.planned()
@@ -114,10 +128,10 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
                 total=steps(state_plan),
             )
         if lost.table:
-            work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
+            work.fence = orders.held.enter_context(site.lease(work.run.run, work.tell.say).held())
             repair.fill_table(site, work.tell, work.run, lost)
         with stages.timed("plan of the stack"):
-            plan_stack = work.prepare_stack(lost)
+            plan_stack = _prepare_stack(work, orders, lost)
             work.wait([plan_stack])
             stack_plan = _judged(work, agree, plan_stack, allowed.STACK)
     if not stack_plan.empty:

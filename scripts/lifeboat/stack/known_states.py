@@ -325,7 +325,7 @@ def _newest(store: StateStore) -> str:
 
 def _has_digest(store: StateStore, stood: Stood) -> bool:
     keeps = stood.root is StateRoot.STACK and store.keeps_digest and store.table_exists()
-    return keeps and bool(store.digest())
+    return keeps and store.digest() is not None  # an empty one a first apply left that was cut off
 
 
 # -- written down afterwards -------------------------------------------------------------------------------------------
