@@ -206,6 +206,24 @@ def test_what_aws_has_counts_where_the_newest_version_cannot_be_read(
     assert f"aws_vpc ({network}), known to AWS in eu-west-1" in refused.stderr
 
 
+def test_nothing_is_written_over_in_a_bucket_that_keeps_no_versions(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    s3 = site.cloud.client("s3")
+    s3.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
+    copied_over(site)
+    before = site.versions()
+
+    refused = " ".join(site.restore("--latest-good", "--yes", status=3).stderr.split())
+
+    assert f"versioning of {site.bucket} is suspended" in refused
+    assert (
+        f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
+    )
+    assert (site.versions(), site.runs()) == (before, [])
+
+
 def _id(site: StateSite, number: int) -> str:
     resources = json.loads(site.applied.newest)["resources"]
     found = next(one for one in resources if one["name"] == ("one", "two", "three")[number])

@@ -289,7 +289,7 @@ FINDINGS = {
         root=None,
         severity=Severity.WARNING,
         says="versioning of bucket is suspended: an overwritten state is lost",
-        command="lifeboat apply",
+        command="aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled",
     ),
     "versioning never enabled": Case(
         seen=observation(bucket=Look(found="")),
@@ -297,7 +297,7 @@ FINDINGS = {
         root=None,
         severity=Severity.WARNING,
         says="versioning of bucket is off",
-        command="lifeboat apply",
+        command="aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled",
     ),
     "no table": Case(
         seen=observation(table=Look()),

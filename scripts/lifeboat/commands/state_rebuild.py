@@ -71,6 +71,7 @@ def preview(site: Site, orders: Orders, request: Request) -> Preview:
 def run(site: Site, orders: Orders, request: Request) -> Done:
     """Put a state of what exists on top, and plan both roots with it; raises before any change what forbids it."""
     found = preview(site, orders, request)
+    state_writing.require_versioned(site, found.writing)
     if found.writing.restoring.writes:
         orders.agree(found.writing.written)
     restored = state_writing.carry_out(site, orders.tell, found.writing)

@@ -47,6 +47,7 @@ def run(site: Site, orders: Orders, request: Request) -> Done:
     preview = state_restoring.look(site, orders.tell, request)
     orders.show(preview)
     state_restoring.require_accepted(preview)
+    state_writing.require_versioned(site, preview.writing)
     if preview.restoring.writes:
         orders.agree(preview.written)
     restored = state_writing.carry_out(site, orders.tell, preview.writing)

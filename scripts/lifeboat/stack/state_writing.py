@@ -51,6 +51,7 @@ def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
     StoppedPartWay once something was changed, and before that what forbids it.
     """
     restoring = writing.restoring
+    require_versioned(site, writing)
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{writing.verb.run}-{uuid4().hex[:6]}")
     with _held(site, tell, writing, run) as fence:
         if not restoring.writes:
@@ -67,6 +68,19 @@ def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
         journal.write(EventKind.ENDED, text="done")
         _end_earlier(site, run, writing, fence)
     return Restored(serial=restoring.serial, written=writing.written, run=run)
+
+
+def require_versioned(site: Site, writing: Writing) -> None:
+    """Raise Refused where a write would replace what stands on top for good: the bucket keeps no versions."""
+    store = site.root_store()
+    if not writing.restoring.writes_state or (versioning := store.versioning()) == "Enabled":
+        return
+    command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
+    raise Refused(
+        f"versioning of {store.bucket} is {versioning.lower() or 'off'}: what stands on top of {writing.place} would be written"
+        " over, and no version of it would be left",
+        hint=f"{site.shell(command)}; then: {writing.again}",
+    )
 
 
 @contextmanager
