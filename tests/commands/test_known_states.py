@@ -12,7 +12,7 @@ from lifeboat import config
 from lifeboat.clients import known_state
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Refused, Unreachable
-from lifeboat.model import StateMark
+from lifeboat.model import RunId, StateMark
 from lifeboat.site import Site
 from lifeboat.stack import known_states, repair
 from lifeboat.state_model import LockMode, StateRoot
@@ -288,6 +288,29 @@ def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_
     assert passed == known_states.Passed()
     with pytest.raises(Refused, match="deleted at"):
         known_states.require(here(site), Purpose.PLAN, known_states.BOTH)
+
+
+# -- a backend that is not whole -----------------------------------------------------------------------------------------
+
+
+def test_a_recovery_says_what_is_missing_of_the_backend_and_an_apply_holds_its_lease_all_the_same(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    remembered_there(site)
+    with_root_1_here(site)
+    suspended = {"Status": "Suspended"}
+    site.cloud.client("s3").put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration=suspended)
+
+    refused = " ".join(site.run("recover", "--preview", status=3).stderr.split())
+    with here(site).lease(RunId("20260301T030000Z-other")).held():
+        locked = site.run("apply", "--yes", status=5).stderr
+
+    assert f"versioning of {site.bucket} is suspended" in refused
+    assert (
+        f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
+    )
+    assert "20260301T030000Z-other" in locked
 
 
 # -- a first apply ---------------------------------------------------------------------------------------------------------

@@ -59,10 +59,9 @@ def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
     _require_known(work, agree, purpose)
-    ready = site.root_store().usable()
     # Where there is no lock table yet, there is nothing either that two could change at once.
     with ExitStack() as held:
-        if ready:
+        if site.root_store().table_answers():
             work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
         return _both_roots(work, _Orders(agree=agree, purpose=purpose, held=held), check)
 

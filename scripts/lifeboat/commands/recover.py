@@ -294,15 +294,15 @@ def _require_backend(site: Site) -> tuple[str, ...]:
     """Return what to tell loudly of the state to recover with; raises where there is none, or not the one that is known."""
     repair.require_own(site, site.stack_store())
     passed = known_states.require(site, Purpose.RECOVER, known_states.STACK)
-    if site.stack_store().body() is not None:
-        repair.require_table(site)
-    if not site.root_store().usable():
+    if site.stack_store().body() is None:
         state = site.project.environment.state
         raise NothingFits(
-            f"there is no state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that could be"
-            " recovered",
+            f"there is no state in the state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that"
+            " could be recovered",
             hint=f"lifeboat apply -e {site.project.env}",
         )
+    repair.require_table(site)
+    repair.require_backend(site)
     return passed.remarks
 
 

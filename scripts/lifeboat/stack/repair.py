@@ -168,9 +168,27 @@ def require_table(site: Site) -> None:
     """Raise Refused where there is no lock table: Terraform would only say that it cannot lock the state."""
     store = site.stack_store()
     if store.bucket_exists() and not store.table_exists():
+        lost = "nothing can lock" if store.keeps_digest else "nothing keeps two operators apart who change"
         raise Refused(
-            f"there is no lock table {store.table}, so nothing can lock the state s3://{store.bucket}/{store.key}",
+            f"there is no lock table {store.table}, so {lost} the state s3://{store.bucket}/{store.key}",
             hint=f"lifeboat apply -e {site.project.env} makes it again, with the digest of the state in it",
+        )
+
+
+def require_backend(site: Site) -> None:
+    """Raise Refused where a state is there and its table does not answer, or its bucket keeps no versions."""
+    store = site.root_store()
+    if not store.table_answers():
+        raise Refused(
+            f"the lock table {store.table} is {str(store.table_status() or 'gone').lower()}, so nothing keeps two operators apart",
+            hint="wait until it is active, then run the same command again; lifeboat state doctor shows how it is",
+        )
+    versioning = store.versioning()
+    if versioning != "Enabled":
+        command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
+        raise Refused(
+            f"versioning of {store.bucket} is {versioning.lower() or 'off'}: the state that a recovery writes over would be lost",
+            hint=f"{site.shell(command)}; then run the same command again",
         )
 
 
