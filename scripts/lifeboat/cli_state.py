@@ -223,7 +223,12 @@ def restore(
     ] = False,
     accept: Annotated[
         int,
-        typer.Option("--accept", metavar="N", min=0, help="Agree that up to N known resources vanish from the state."),
+        typer.Option(
+            "--accept",
+            metavar="N",
+            min=0,
+            help="Agree that up to N resources vanish from what is known, or appear in it.",
+        ),
     ] = 0,
     allow_lineage: Annotated[
         bool, typer.Option("--allow-lineage", help="Take the named VERSION although it is of another lineage.")
@@ -242,8 +247,8 @@ def restore(
     same command goes on where it was cut off. Then Terraform reads it back, and both roots are planned: ends with 0 when
     nothing would change, with 20 when something would.
 
-    Refused when something that Terraform knows, or knew under the highest serial, would vanish from the state: the next
-    apply would make it once more. --accept N agrees to so many, and to no more.
+    Refused when something that Terraform knows, or knew under the highest serial, would vanish from the state, or something
+    appear in it that it no longer knows: the next apply would make it once more. --accept N agrees to so many, and to no more.
 
     Example: lifeboat state restore --latest-good -e production
     """

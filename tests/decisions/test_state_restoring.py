@@ -15,6 +15,7 @@ from lifeboat.decisions.state_restoring import (
     REBUILD,
     RESTORE,
     VERBS,
+    Appearing,
     FreeLock,
     PutDigest,
     PutState,
@@ -24,6 +25,7 @@ from lifeboat.decisions.state_restoring import (
     Verb,
     Write,
     ahead,
+    appearing,
     blind,
     highest,
     is_of,
@@ -345,6 +347,16 @@ def test_what_the_chosen_state_does_not_know_would_vanish() -> None:
         Vanishing(address=Address("t.c"), id="4", known_to="serial 5"),
         Vanishing(address=Address("t.d"), id="5", known_to="serial 7"),
     )
+
+
+def test_what_the_chosen_state_alone_knows_would_appear() -> None:
+    chosen = views(a="1", b="2", c="3")
+    five, seven = views(a="1", b="2"), views(a="1", c="4")
+
+    assert appearing([]) == ()
+    assert appearing([("serial 5", change(five, chosen))]) == (Appearing(address=Address("t.c"), id="3"),)
+    # Replaced since: that counts as vanishing.
+    assert appearing([("serial 5", change(five, chosen)), ("serial 7", change(seven, chosen))]) == ()
 
 
 def test_what_the_other_root_knows_under_its_address_and_its_id_does_not_vanish() -> None:

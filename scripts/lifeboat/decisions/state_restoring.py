@@ -217,6 +217,21 @@ def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]
     return tuple(found[key] for key in sorted(found))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Appearing:
+    """A resource that the restored state has and no state that counts: it was destroyed since, or left to others."""
+
+    address: Address
+    id: str
+
+
+def appearing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Appearing, ...]:
+    """Return what the chosen state alone knows, given what changes from each state that counts to the chosen one."""
+    added = [{(view.address, view.id) for view in change.added} for _, change in changes]
+    alone = set.intersection(*added) if added else set()
+    return tuple(Appearing(address=address, id=id_) for address, id_ in sorted(alone))
+
+
 def unknown_elsewhere(found: Iterable[Vanishing], elsewhere: Mapping[Address, str]) -> tuple[Vanishing, ...]:
     """Return what vanishes and is not known to the other root's state either: its ids by address.
 

@@ -226,8 +226,9 @@ STOPS = (
     (2, "Mend what it names: an option, a time without a zone. Nothing was changed."),
     (
         3,
-        "More would vanish from what Terraform knows than you agreed to: read the list. If those are really gone,"
-        " `--accept N`; else take a newer version. Nothing was changed.",
+        "More would vanish from what Terraform knows, or appear in it, than you agreed to: read the list. If that is what you"
+        " want, `--accept N`; else take a newer version. Or the bucket keeps no versions: type what it names, then the same"
+        " again. Nothing was changed.",
     ),
     (4, "The same command goes on from where it was; the message says what is missing, `lifeboat state doctor` too."),
     (5, "Somebody works on it, or may: wait, or `lifeboat state unlock` once that is surely dead."),

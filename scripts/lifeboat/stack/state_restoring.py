@@ -21,7 +21,7 @@ from lifeboat.decisions import (
     state_restoring,
 )
 from lifeboat.decisions.state_documents import StateDocument
-from lifeboat.decisions.state_restoring import RESTORE, VERBS, Restoring, Seen, Vanishing, Verb
+from lifeboat.decisions.state_restoring import RESTORE, VERBS, Appearing, Restoring, Seen, Vanishing, Verb
 from lifeboat.errors import (
     LifeboatError,
     Locked,
@@ -106,8 +106,9 @@ class Writing:
 class Preview:
     """What a restore would do, and everything that it was found from.
 
-    `vanish` are resources that a state which counts knows and this one does not; `back` those that come back to the state
-    on top, None where that cannot be read. `forked` is that what stands on top does not go on from what is remembered.
+    `vanish` are resources that a state which counts knows and this one does not, `appear` those that this one alone knows;
+    `changes` is what becomes of the state on top, None where that cannot be read. `forked` is that what stands on top does
+    not go on from what is remembered.
     """
 
     request: Request
@@ -119,6 +120,7 @@ class Preview:
     restoring: Restoring
     changes: StateDiff | None
     vanish: tuple[Vanishing, ...]
+    appear: tuple[Appearing, ...]
     forked: bool
     table: bool
     remarks: tuple[str, ...]
@@ -204,6 +206,7 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         restoring=restoring,
         changes=None if on_top is None else state_diff.diff(on_top, document),
         vanish=(*_vanishing(site, request, changes), *_strangers(site, request, known, (chosen, body))),
+        appear=state_restoring.appearing(changes),
         forked=_forked(known, request),
         table=table,
         remarks=(
@@ -444,21 +447,30 @@ def locks_left(site: Site, root: StateRoot) -> tuple[str, ...]:
 
 
 def require_accepted(preview: Preview) -> None:
-    """Raise Refused where more would vanish from what Terraform knows than was agreed to by number.
+    """Raise Refused where more would vanish from what Terraform knows, or appear in it, than was agreed to by number.
 
     Of what stands on top already that was asked before; not where it left the state that is remembered: then this is what
     lets it be remembered.
     """
-    count = len(preview.vanish)
+    count = len(preview.vanish) + len(preview.appear)
     if not (preview.restoring.writes_state or preview.forked) or count <= preview.request.accept:
         return
-    lines = [f"  {one.address} ({one.id}), known to {one.known_to}" for one in preview.vanish]
+    vanish = [f"  {one.address} ({one.id}), known to {one.known_to}" for one in preview.vanish]
+    appear = [f"  {one.address} ({one.id})" for one in preview.appear]
+    said = [
+        *(_counted(vanish, "would vanish from what Terraform knows, and an apply may make a second one")),
+        *(_counted(appear, "would appear in it that no newer state has, and an apply may make it anew, or change it")),
+    ]
     raise Refused(
-        f"{count} {'resource' if count == 1 else 'resources'} would vanish from what Terraform knows, and an apply may make a"
-        " second one:\n" + "\n".join(lines),
-        hint=f"a newer version may have them: lifeboat state list. If they are really gone: {preview.request.again}"
+        "\n".join(said),
+        hint=f"a newer version may fit better: lifeboat state list. If that is what is wanted: {preview.request.again}"
         f" --accept {count}",
     )
+
+
+def _counted(lines: Sequence[str], what: str) -> list[str]:
+    number = len(lines)
+    return [f"{number} {'resource' if number == 1 else 'resources'} {what}:", *lines] if lines else []
 
 
 # -- into a file -------------------------------------------------------------------------------------------------------
