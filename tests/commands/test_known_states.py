@@ -341,6 +341,29 @@ def test_what_nobody_remembers_is_a_first_apply_when_somebody_says_so(
     assert {version: site.versions().get(version) for version in before} == before
 
 
+@pytest.mark.parametrize("where", ["versions", "copies"])
+def test_a_version_that_says_that_it_is_of_this_environment_is_no_first_apply(
+    new_site: Callable[[LockMode], StateSite], where: str
+) -> None:
+    site = new_site("lockfile")
+    outputs = {"recovery": {"value": {"environment": "x"}, "type": "dynamic"}}
+    ours = json.dumps({**json.loads(site.applied.newest), "outputs": outputs, "serial": 40}).encode()
+    if where == "versions":
+        site.put(ours)
+        site.plain.delete(KEY)
+    else:
+        site.replicate(ours)
+        site.forget_everything()
+
+    with pytest.raises(
+        Refused, match=r"^x was applied before: version \S+ of \S+ has 3 resources, and says"
+    ) as refused:
+        known_states.require(here(site), Purpose.FIRST_APPLY, known_states.STACK)
+
+    back = "--latest-good" if where == "versions" else "--from-replica"
+    assert str(refused.value.hint).startswith(f"lifeboat state restore {back} -e x; ")
+
+
 def test_a_first_apply_that_is_refused_leaves_the_digest_which_may_be_the_last_trace(
     new_site: Callable[[LockMode], StateSite],
 ) -> None:

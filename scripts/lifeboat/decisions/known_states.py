@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeboat.model import StateMark
-from lifeboat.state_model import KnownState, Memory, OwnedThing, StateRoot, VersionId
+from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId
 
 TWICE = "a plan would make everything a second time"
 _NAMED = 8  # of the signs that there was a state
@@ -173,6 +173,21 @@ def owned(stood: Stood, signs: Sequence[str], purpose: Purpose) -> tuple[str, st
     return (
         f"{stood.how}, and nothing is remembered of it, but {stood.env} was applied before: {_listed(signs)}; {TWICE}",
         way_back(stood) + first,
+    )
+
+
+def is_of(entry: StateEntry, env: str) -> bool:
+    """Return whether a version can be read, knows anything, and says that it is of this environment."""
+    return entry.facts is not None and entry.facts.resources > 0 and entry.facts.environment == env
+
+
+def was_there(stood: Stood, entry: StateEntry) -> tuple[str, str]:
+    """Return what is to be said of a first apply where a version tells that there was one, and the command to type."""
+    known = 0 if entry.facts is None else entry.facts.resources
+    return (
+        f"{stood.env} was applied before: version {entry.version_id} of {stood.url} has {known} resources, and says that they"
+        f" are of {stood.env}",
+        f"{way_back(stood)}; of a state that is back an apply makes again what does not exist any more",
     )
 
 

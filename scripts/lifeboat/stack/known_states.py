@@ -203,12 +203,25 @@ def _without_a_state(site: Site, purpose: Purpose, stood: Stood, memory: Memory)
 
 def _said_to_be_first(site: Site, purpose: Purpose, stood: Stood) -> Passed:
     """Judge a first apply that somebody said it is: what bears our tags is agreed to, and a database is none of another's."""
+    of_ours = _of_this_environment(site, stood)
+    if of_ours is not None:
+        summary, hint = known_states.was_there(stood, of_ours)
+        raise Refused(summary, hint=hint)
     things = _unrecorded(site, stood)
     if any(thing.kind == "aws_db_instance" for thing in things):
         summary, hint = known_states.owned(stood, known_states.named(things), purpose)
         raise Refused(summary, hint=hint)
     remark = f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply"
     return Passed(remarks=(remark,), to_agree=(known_states.beside(stood, things),) if things else ())
+
+
+def _of_this_environment(site: Site, stood: Stood) -> StateEntry | None:
+    """Return a version or a copy that has resources and says that it is this environment's; None where there is none."""
+    both = (
+        *([site.state_versions(stood.root)] if stood.versions else []),
+        *([site.replica_state_versions(stood.root)] if stood.copies else []),
+    )
+    return next((e for versions in both for e in versions.entries() if known_states.is_of(e, stood.env)), None)
 
 
 def _unrecorded(site: Site, stood: Stood) -> list[OwnedThing]:
