@@ -21,6 +21,7 @@ from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES
 from lifeboat.model import Address, RunId
+from lifeboat.stack import state_writing
 from lifeboat.stack.state_rebuilding import Request as RebuildRequest
 from lifeboat.stack.state_restoring import Request
 from lifeboat.stack.state_restoring import Source as RestoreSource
@@ -282,6 +283,7 @@ def restore(
         views.document(views_state_restore.restored_document(done))
     else:
         views_state_restore.restored(done)
+    state_writing.require_remembered(done.restored, done.preview.writing)
     return DONE if done.planned.empty else PENDING_CHANGES
 
 
@@ -390,6 +392,7 @@ def rebuild(
         views.document(views_state_rebuild.done_document(done))
     else:
         views_state_rebuild.done(done)
+    state_writing.require_remembered(done.restored, done.preview.writing)
     return DONE if done.planned.empty else PENDING_CHANGES
 
 

@@ -92,6 +92,7 @@ def restored_document(found: Done) -> dict[str, Any]:
         **preview_document(found.preview),
         "run": found.restored.run,
         "written": list(found.restored.written),
+        "unremembered": found.restored.unremembered,
         "plans": [
             {"root": name, "empty": plan.empty, "summary": plans.headline(plan)} for name, plan in found.planned.plans
         ],

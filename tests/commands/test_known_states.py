@@ -534,14 +534,11 @@ def test_another_lineage_is_written_down_only_when_it_was_asked_for(
     assert known(site) == mark_of(site.top())
 
 
-def test_a_restore_that_cannot_be_written_down_says_what_that_means(
-    new_site: Callable[[LockMode], StateSite],
-) -> None:
+def test_a_restore_mends_what_is_damaged_of_what_is_remembered(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.plain.delete(KEY)
-    key = "known-states/x/stack.json"
     s3 = site.cloud.client("s3", DR_REGION)
-    s3.put_object(Bucket=site.replica, Key=key, Body=b"{")  # damaged, which a restore mends
+    s3.put_object(Bucket=site.replica, Key="known-states/x/stack.json", Body=b"{")
 
     planned_first = site.run("plan", status=8).stderr
     ended = site.restore("--latest-good", "--yes")
@@ -549,10 +546,32 @@ def test_a_restore_that_cannot_be_written_down_says_what_that_means(
     assert "is damaged" in planned_first
     assert "what is remembered in the other region was not asked" in " ".join((ended.stdout + ended.stderr).split())
     assert known(site) == mark_of(site.top())
-    told = known_states.told(STACK, "AccessDenied")
-    assert told.startswith(
-        "what the state of root stack is now could not be written down in the other region: AccessDenied"
-    )
+
+
+def test_a_restore_that_cannot_be_written_down_is_no_success_and_the_same_command_writes_it_down(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    of_another_lineage(site)
+    theirs = next(iter(site.versions()))
+    site.put(site.applied.newest)
+    remembered_there(site)
+    refused = {"service": "s3", "operation": "PutObject", "path": f"/{site.replica}/known-states/.*"}
+    site.cloud.control("faults", add={**refused, "code": "AccessDenied", "status": 403, "times": 100})
+
+    stopped = site.restore(theirs, "--allow-lineage", "--yes", "-o", "json", status=4)
+    before = known(site)
+    site.cloud.control("faults", clear=True)
+    again = site.restore(theirs, "--allow-lineage", "--yes")
+
+    told = " ".join(stopped.stderr.split())
+    assert "what the state of root stack is now could not be written down in the other region: " in told
+    assert f"lifeboat state restore -e x {theirs} --allow-lineage" in told
+    assert "AccessDenied" in json.loads(stopped.stdout)["unremembered"]
+    assert before == mark_of(site.applied.newest)
+    assert "nothing was written" in again.stdout
+    assert known(site) == mark_of(site.top())
+    assert json.loads(site.top())["lineage"] == "another"
 
 
 def test_an_answer_that_was_lost_is_no_second_write(new_site: Callable[[LockMode], StateSite]) -> None:
