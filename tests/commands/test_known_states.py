@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from lifeboat import config
@@ -251,6 +252,28 @@ def test_a_lineage_that_somebody_agreed_to_elsewhere_is_told_and_counts(
     assert "of another lineage, old" in " ".join(planned.stderr.split())
 
 
+def test_a_plan_that_was_made_without_the_state_that_was_let_pass_is_not_applied(
+    new_site: Callable[[LockMode], StateSite], tmp_path: Path
+) -> None:
+    site = new_site("lockfile")
+    remembered_there(site)
+    lifeboat = here(site)
+    plans = {}
+    passed = known_states.require(lifeboat, Purpose.APPLY, known_states.STACK)
+
+    for name in ("kept", "deleted"):
+        if name == "deleted":
+            site.plain.delete(KEY)  # after it was looked at
+        terraform = lifeboat.stack_terraform()
+        terraform.init(lifeboat.backend())
+        plans[name] = tmp_path / f"{name}.plan"
+        terraform.plan(out=plans[name], events=tmp_path / f"{name}.jsonl", seconds=60).planned()
+
+    known_states.require_planned_from(lifeboat, passed, plans["kept"])
+    with pytest.raises(Refused, match="stood there, and the plan was made with no state at all; it was not applied"):
+        known_states.require_planned_from(lifeboat, passed, plans["deleted"])
+
+
 # -- root 1 ----------------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +308,8 @@ def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_
 
     passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
 
-    assert passed == known_states.Passed()
+    assert (passed.remarks, passed.to_agree) == ((), ())
+    assert dict(passed.tops) == {BACKEND: mark_of(ahead), STACK: mark_of(site.applied.newest)}
     with pytest.raises(Refused, match="deleted at"):
         known_states.require(here(site), Purpose.PLAN, known_states.BOTH)
 

@@ -208,6 +208,24 @@ def test_a_first_apply_is_offered_only_to_who_applies(purpose: Purpose, offered:
     assert ("lifeboat apply --first-apply -e x" in hint) is offered
 
 
+@pytest.mark.parametrize(
+    ("let_pass", "serial", "lineage", "said"),
+    [
+        (mark(7), 7, "a", None),
+        (mark(7), 8, "a", None),  # what a killed apply left was saved in between, by this one
+        (mark(7), 0, "", "serial 7 of lineage a stood there, and the plan was made with no state at all"),
+        (mark(7), 6, "a", "serial 7 of lineage a stood there, and the plan was made of serial 6 of lineage a"),
+        (mark(7), 9, "b", "serial 7 of lineage a stood there, and the plan was made of serial 9 of lineage b"),
+        (None, 0, "", None),
+        (None, 3, "a", None),
+    ],
+)
+def test_a_plan_is_of_the_state_that_was_let_pass_or_of_one_after_it(
+    let_pass: StateMark | None, serial: int, lineage: str, said: str | None
+) -> None:
+    assert known_states.planned_from_another(let_pass, serial, lineage) == said
+
+
 # -- what is written down --------------------------------------------------------------------------------------------------
 
 

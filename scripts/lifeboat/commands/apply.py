@@ -69,6 +69,7 @@ def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
 def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
     """Raise Refused where a state is not the one that is remembered; ask where root 1's is to begin anew."""
     passed = known_states.require(work.site, purpose, known_states.BOTH)
+    work.passed = passed
     for remark in passed.remarks:
         work.tell.warn(remark)
     if passed.to_agree:
@@ -177,6 +178,8 @@ def _proven(site: Site, app: App, seconds: float) -> tuple[PublicAnswer, tuple[s
 
 def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:
     plan = running.planned()
+    if name == allowed.STACK:
+        work.require_planned_from("stack")
     if not plan.empty:
         work.tell.say(f"{name}: {plans.headline(plan)}")
     for line in plans.lost_by_name(plan):

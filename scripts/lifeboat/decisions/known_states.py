@@ -228,6 +228,18 @@ def _unless_wrong(stood: Stood, memory: Memory) -> str:
     return f"; where this machine remembers the wrong one: {stood.forget}" if here_alone(memory) else ""
 
 
+def planned_from_another(let_pass: StateMark | None, serial: int, lineage: str) -> str | None:
+    """Return why a plan was not made of the state that was let pass, nor of one after it; None where it was.
+
+    A plan says serial 0 and no lineage where it found no state. Where none was there to let pass (None), what a killed apply
+    could not save may have become the state since.
+    """
+    if let_pass is None or (serial >= let_pass.serial and lineage == let_pass.lineage):
+        return None
+    made = f"of serial {serial} of lineage {lineage}" if lineage else "with no state at all"
+    return f"serial {let_pass.serial} of lineage {let_pass.lineage} stood there, and the plan was made {made}"
+
+
 # -- what is written down ----------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,9 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from lifeboat.clients import known_state, owned_things, run_files, state_store
+from lifeboat.clients import known_state, owned_things, run_files, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
 from lifeboat.decisions import known_states, state_digest_checks, state_history
@@ -64,12 +65,13 @@ def whose(site: Site, root: StateRoot) -> Whose:
 class Passed:
     """What to tell loudly of states that may be planned with, and what somebody has to agree to before.
 
-    `anew` are the roots whose state begins anew where one is remembered.
+    `anew` are the roots whose state begins anew where one is remembered; `tops` are the states that were let pass.
     """
 
     remarks: tuple[str, ...] = ()
     to_agree: tuple[str, ...] = ()
     anew: tuple[StateRoot, ...] = ()
+    tops: tuple[tuple[StateRoot, StateMark], ...] = ()
 
 
 def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
@@ -83,6 +85,7 @@ def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
         remarks=tuple(remark for one in found for remark in one.remarks),
         to_agree=tuple(line for one in found for line in one.to_agree),
         anew=tuple(root for one in found for root in one.anew),
+        tops=tuple(top for one in found for top in one.tops),
     )
 
 
@@ -105,7 +108,7 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
     if amiss is not None:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
-    return Passed(remarks=tuple(_remarks(stood, memory)))
+    return Passed(remarks=tuple(_remarks(stood, memory)), tops=((root, stood.top),))
 
 
 def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
@@ -144,6 +147,17 @@ def _copy(site: Site, root: StateRoot, known: StateMark) -> VersionId | None:
     except LifeboatError:
         return None
     return next((entry.version_id for entry in copies if entry.md5 == known.md5), None)
+
+
+def require_planned_from(site: Site, passed: Passed, plan: Path) -> None:
+    """Raise Refused where a saved plan of the stack was made of another state than was let pass: it went in between."""
+    serial, lineage = state_store.serial_and_lineage(terraform.state_in(plan))
+    why = known_states.planned_from_another(dict(passed.tops).get(StateRoot.STACK), serial or 0, lineage or "")
+    if why is not None:
+        raise Refused(
+            f"the state of {site.project.env} was deleted or replaced while it was planned: {why}; it was not applied",
+            hint=f"lifeboat state doctor -e {site.project.env} tells what is wrong with it",
+        )
 
 
 def _was_applied(root: StateRoot, memory: Memory) -> bool:
