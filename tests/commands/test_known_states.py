@@ -419,7 +419,7 @@ def test_a_first_apply_that_stops_before_it_has_a_state_writes_the_digest_again(
         'resource "terraform_data" "one" { input = nowhere }\n'
     )
 
-    stopped = site.run("apply", "--first-apply", "--yes", status=2).stderr
+    stopped = site.run("apply", "--first-apply", "--yes", status=1).stderr
 
     assert "emptied the digest" in stopped
     assert site.digest() == md5(site.applied.newest)
@@ -572,6 +572,25 @@ def test_a_restore_mends_what_is_damaged_of_what_is_remembered(new_site: Callabl
     assert known(site) == mark_of(site.top())
 
 
+def refuse_what_is_remembered(site: StateSite) -> None:
+    """Let nothing be written down in the other region any more."""
+    refused = {"service": "s3", "operation": "PutObject", "path": f"/{site.replica}/known-states/.*"}
+    site.cloud.control("faults", add={**refused, "code": "AccessDenied", "status": 403, "times": 100})
+
+
+def test_what_a_plan_finds_is_told_all_the_same_where_a_restore_could_not_be_written_down(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    site.plain.delete(KEY)
+    refuse_what_is_remembered(site)
+
+    stopped = json.loads(site.restore("--latest-good", "--yes", "-o", "json", status=4).stdout)
+
+    assert "AccessDenied" in stopped["unremembered"]
+    assert [plan["empty"] for plan in stopped["plans"]] == [True, True]
+
+
 def test_a_restore_that_cannot_be_written_down_is_no_success_and_the_same_command_writes_it_down(
     new_site: Callable[[LockMode], StateSite],
 ) -> None:
@@ -580,10 +599,9 @@ def test_a_restore_that_cannot_be_written_down_is_no_success_and_the_same_comman
     theirs = next(iter(site.versions()))
     site.put(site.applied.newest)
     remembered_there(site)
-    refused = {"service": "s3", "operation": "PutObject", "path": f"/{site.replica}/known-states/.*"}
-    site.cloud.control("faults", add={**refused, "code": "AccessDenied", "status": 403, "times": 100})
+    refuse_what_is_remembered(site)
 
-    stopped = site.restore(theirs, "--allow-lineage", "--yes", "-o", "json", status=4)
+    stopped = site.restore(theirs, "--allow-lineage", "--yes", status=4)
     before = known(site)
     site.cloud.control("faults", clear=True)
     again = site.restore(theirs, "--allow-lineage", "--yes")
@@ -591,7 +609,7 @@ def test_a_restore_that_cannot_be_written_down_is_no_success_and_the_same_comman
     told = " ".join(stopped.stderr.split())
     assert "what the state of root stack is now could not be written down in the other region: " in told
     assert f"lifeboat state restore -e x {theirs} --allow-lineage" in told
-    assert "AccessDenied" in json.loads(stopped.stdout)["unremembered"]
+    assert "AccessDenied" in told
     assert before == mark_of(site.applied.newest)
     assert "nothing was written" in again.stdout
     assert known(site) == mark_of(site.top())

@@ -108,7 +108,8 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
     if amiss is not None:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
-    return Passed(remarks=tuple(_remarks(stood, memory)), tops=((root, stood.top),))
+    tops = () if stood.top is None else ((root, stood.top),)
+    return Passed(remarks=tuple(_remarks(stood, memory)), tops=tops)
 
 
 def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
