@@ -113,7 +113,11 @@ ROWS = (
         happened="the bucket is gone, and no copy is left",
         command="aws s3api create-bucket BUCKET && aws s3api put-bucket-versioning BUCKET && lifeboat state rebuild",
     ),
-    Row(checks=("versioning",), happened="somebody suspended the bucket's versioning", command=APPLY),
+    Row(
+        checks=("versioning",),
+        happened="somebody suspended the bucket's versioning: until it is on again nothing is restored into the bucket",
+        command="aws s3api put-bucket-versioning BUCKET",
+    ),
     Row(
         checks=("lock table",),
         happened="the lock table is gone: it is made again, with the digest of the state that this machine knows",
@@ -169,6 +173,12 @@ ROWS = (
     Row(
         checks=("serial",),
         happened="an old version was copied over it, or pushed with force: what was made since is not in it",
+        command=RESTORE,
+    ),
+    Row(
+        checks=("serial",),
+        happened="that, and somebody has gone on from it, or a serial was written twice: what goes on from the remembered"
+        " state is put on top",
         command=RESTORE,
     ),
     Row(checks=("serial",), happened="the same, and only the other region has the newest", command=FROM_REPLICA),
