@@ -21,6 +21,7 @@ from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES
 from lifeboat.model import Address, RunId
+from lifeboat.stack import state_writing
 from lifeboat.stack.state_rebuilding import Request as RebuildRequest
 from lifeboat.stack.state_restoring import Request
 from lifeboat.stack.state_restoring import Source as RestoreSource
@@ -223,7 +224,12 @@ def restore(
     ] = False,
     accept: Annotated[
         int,
-        typer.Option("--accept", metavar="N", min=0, help="Agree that up to N known resources vanish from the state."),
+        typer.Option(
+            "--accept",
+            metavar="N",
+            min=0,
+            help="Agree that up to N resources vanish from what is known, or appear in it.",
+        ),
     ] = 0,
     allow_lineage: Annotated[
         bool, typer.Option("--allow-lineage", help="Take the named VERSION although it is of another lineage.")
@@ -242,8 +248,8 @@ def restore(
     same command goes on where it was cut off. Then Terraform reads it back, and both roots are planned: ends with 0 when
     nothing would change, with 20 when something would.
 
-    Refused when something that Terraform knows, or knew under the highest serial, would vanish from the state: the next
-    apply would make it once more. --accept N agrees to so many, and to no more.
+    Refused when something that Terraform knows, or knew under the highest serial, would vanish from the state, or something
+    appear in it that it no longer knows: the next apply would make it once more. --accept N agrees to so many, and to no more.
 
     Example: lifeboat state restore --latest-good -e production
     """
@@ -277,6 +283,7 @@ def restore(
         views.document(views_state_restore.restored_document(done))
     else:
         views_state_restore.restored(done)
+    state_writing.require_remembered(done.restored, done.preview.writing)
     return DONE if done.planned.empty else PENDING_CHANGES
 
 
@@ -385,6 +392,7 @@ def rebuild(
         views.document(views_state_rebuild.done_document(done))
     else:
         views_state_rebuild.done(done)
+    state_writing.require_remembered(done.restored, done.preview.writing)
     return DONE if done.planned.empty else PENDING_CHANGES
 
 

@@ -250,11 +250,13 @@ class Memory:
 class Whose:
     """Of which environment a state must be, and of which lineage (None: nobody remembers).
 
-    `unseen` says what of the memory could not be asked: then a lineage may be remembered all the same.
+    `known` is the state that is remembered, from which its history must go on. `unseen` says what of the memory could not
+    be asked: then a lineage may be remembered all the same.
     """
 
     environment: str
     lineage: str | None
+    known: StateMark | None = None
     unseen: str = ""
 
 

@@ -115,6 +115,7 @@ def done_document(ended: Done) -> dict[str, Any]:
         **preview_document(ended.preview),
         "run": ended.restored.run,
         "written": list(ended.restored.written),
+        "unremembered": ended.restored.unremembered,
         "plans": [
             {"root": name, "empty": plan.empty, "summary": plans.headline(plan)} for name, plan in ended.planned.plans
         ],

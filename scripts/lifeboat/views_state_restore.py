@@ -42,6 +42,7 @@ def preview(found: Preview) -> None:
     elif restoring.writes_state:
         _named(found, "come back", [f"{view.address} ({view.id})" for view in changes.added])
         _named(found, "change", [f"{one.address} ({one.new_id})" for one in changes.changed])
+    _named(found, "appear", [f"{one.address} ({one.id})" for one in found.appear])
     _named(found, "vanish", [f"{one.address} ({one.id}), known to {one.known_to}" for one in found.vanish])
     if not restoring.writes:
         out.print("nothing is to be written: it stands on top, and everything about it is in order")
@@ -91,6 +92,7 @@ def restored_document(found: Done) -> dict[str, Any]:
         **preview_document(found.preview),
         "run": found.restored.run,
         "written": list(found.restored.written),
+        "unremembered": found.restored.unremembered,
         "plans": [
             {"root": name, "empty": plan.empty, "summary": plans.headline(plan)} for name, plan in found.planned.plans
         ],
@@ -111,6 +113,7 @@ def preview_document(found: Preview) -> dict[str, Any]:
         "serial": found.restoring.serial,
         "serial_before": None if chosen.facts is None else chosen.facts.serial,
         "vanish": [{"address": one.address, "id": one.id, "known_to": one.known_to} for one in found.vanish],
+        "appear": [{"address": one.address, "id": one.id} for one in found.appear],
         "changes": None if found.changes is None else diff_document(found.changes),
     }
 

@@ -6,13 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from lifeboat import config
 from lifeboat.clients import known_state
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Refused, Unreachable
-from lifeboat.model import StateMark
+from lifeboat.model import RunId, StateMark
 from lifeboat.site import Site
 from lifeboat.stack import known_states, repair
 from lifeboat.state_model import LockMode, StateRoot
@@ -172,6 +173,52 @@ def test_what_is_remembered_is_missed_by_whatever_would_plan(
     assert site.digest() == before
 
 
+def with_serial(body: bytes, number: int) -> bytes:
+    return body.replace(f'"serial": {serial(body)}'.encode(), f'"serial": {number}'.encode())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("further", [0, 1], ids=["serial written twice", "gone on from an old copy"])
+def test_a_history_that_left_the_remembered_state_is_refused_and_the_remembered_one_comes_back(
+    new_site: Callable[[LockMode], StateSite], further: int, mode: LockMode
+) -> None:
+    site = new_site(mode)
+    remembered_there(site)
+    right, highest = next(iter(site.versions())), serial(site.applied.newest)
+    # An old version copied over the key, and applied without lifeboat.
+    put(site, site.applied.bodies[1])
+    for number in range(highest, highest + further + 1):
+        put(site, with_serial(site.applied.bodies[1], number))
+
+    refused = " ".join(site.run("plan", status=3).stderr.split())
+    found = json.loads(site.run("state", "doctor", "--root", "stack", "-o", "json", status=11).stdout)
+    taken = site.restore(next(iter(site.versions())), "--yes", status=3)
+    ended = site.restore("--latest-good", "--yes")
+
+    assert f"lifeboat state restore {right} -e x" in refused
+    (named,) = [one["finding"]["command"] for one in found["checks"] if one["check"] == "serial"]
+    assert named.split()[:3] == ["lifeboat", "state", "restore"]
+    assert right in named
+    assert "1 resource would vanish" in taken.stderr
+    assert f"serial {highest} (version {right})" in " ".join(taken.stderr.split())
+    assert json.loads(site.top())["resources"] == json.loads(site.applied.newest)["resources"]
+    assert known(site) == mark_of(site.top())
+    assert "stack: no changes" in ended.stdout + site.run("plan").stdout
+
+
+def test_an_older_state_that_was_remembered_does_not_pass_over_a_newer_one(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    assert known_states.keep(here(site), STACK, site.applied.bodies[1], "r") is None
+    newest = next(iter(site.versions()))
+    put(site, site.applied.bodies[1])
+
+    refused = " ".join(site.run("plan", status=3).stderr.split())
+
+    assert f"lifeboat state restore {newest} -e x" in refused
+
+
 @pytest.mark.parametrize("accident", [deleted, copied_over, of_another_lineage], ids=lambda found: found.__name__)
 def test_what_only_this_machine_remembers_counts_too_until_it_is_told_to_forget(
     new_site: Callable[[LockMode], StateSite], accident: Callable[[StateSite], None]
@@ -203,6 +250,28 @@ def test_a_lineage_that_somebody_agreed_to_elsewhere_is_told_and_counts(
     assert "stack: no changes" in planned.stdout
     assert "this machine remembers" in planned.stderr
     assert "of another lineage, old" in " ".join(planned.stderr.split())
+
+
+def test_a_plan_that_was_made_without_the_state_that_was_let_pass_is_not_applied(
+    new_site: Callable[[LockMode], StateSite], tmp_path: Path
+) -> None:
+    site = new_site("lockfile")
+    remembered_there(site)
+    lifeboat = here(site)
+    plans = {}
+    passed = known_states.require(lifeboat, Purpose.APPLY, known_states.STACK)
+
+    for name in ("kept", "deleted"):
+        if name == "deleted":
+            site.plain.delete(KEY)  # after it was looked at
+        terraform = lifeboat.stack_terraform()
+        terraform.init(lifeboat.backend())
+        plans[name] = tmp_path / f"{name}.plan"
+        terraform.plan(out=plans[name], events=tmp_path / f"{name}.jsonl", seconds=60).planned()
+
+    known_states.require_planned_from(lifeboat, passed, plans["kept"])
+    with pytest.raises(Refused, match="stood there, and the plan was made with no state at all; it was not applied"):
+        known_states.require_planned_from(lifeboat, passed, plans["deleted"])
 
 
 # -- root 1 ----------------------------------------------------------------------------------------------------------------
@@ -239,9 +308,33 @@ def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_
 
     passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
 
-    assert passed == known_states.Passed()
+    assert (passed.remarks, passed.to_agree) == ((), ())
+    assert dict(passed.tops) == {BACKEND: mark_of(ahead), STACK: mark_of(site.applied.newest)}
     with pytest.raises(Refused, match="deleted at"):
         known_states.require(here(site), Purpose.PLAN, known_states.BOTH)
+
+
+# -- a backend that is not whole -----------------------------------------------------------------------------------------
+
+
+def test_a_recovery_says_what_is_missing_of_the_backend_and_an_apply_holds_its_lease_all_the_same(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    remembered_there(site)
+    with_root_1_here(site)
+    suspended = {"Status": "Suspended"}
+    site.cloud.client("s3").put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration=suspended)
+
+    refused = " ".join(site.run("recover", "--preview", status=3).stderr.split())
+    with here(site).lease(RunId("20260301T030000Z-other")).held():
+        locked = site.run("apply", "--yes", status=5).stderr
+
+    assert f"versioning of {site.bucket} is suspended" in refused
+    assert (
+        f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
+    )
+    assert "20260301T030000Z-other" in locked
 
 
 # -- a first apply ---------------------------------------------------------------------------------------------------------
@@ -272,12 +365,128 @@ def test_what_nobody_remembers_is_a_first_apply_when_somebody_says_so(
     assert {version: site.versions().get(version) for version in before} == before
 
 
+@pytest.mark.parametrize("where", ["versions", "copies"])
+def test_a_version_that_says_that_it_is_of_this_environment_is_no_first_apply(
+    new_site: Callable[[LockMode], StateSite], where: str
+) -> None:
+    site = new_site("lockfile")
+    outputs = {"recovery": {"value": {"environment": "x"}, "type": "dynamic"}}
+    ours = json.dumps({**json.loads(site.applied.newest), "outputs": outputs, "serial": 40}).encode()
+    if where == "versions":
+        site.put(ours)
+        site.plain.delete(KEY)
+    else:
+        site.replicate(ours)
+        site.forget_everything()
+
+    with pytest.raises(
+        Refused, match=r"^x was applied before: version \S+ of \S+ has 3 resources, and says"
+    ) as refused:
+        known_states.require(here(site), Purpose.FIRST_APPLY, known_states.STACK)
+
+    back = "--latest-good" if where == "versions" else "--from-replica"
+    assert str(refused.value.hint).startswith(f"lifeboat state restore {back} -e x; ")
+
+
+def test_a_first_apply_that_is_refused_leaves_the_digest_which_may_be_the_last_trace(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.put_digest(md5(site.applied.newest))
+
+    nobody = site.run("apply", "--first-apply", status=7).stderr
+    site.lock({"ID": "11-22", "Who": "eva@laptop", "Operation": "OperationTypeApply", "Created": ""})
+    site.run("apply", "--first-apply", "--yes", status=5)
+    held = site.digest()
+    site.put_digest("")  # one that was killed after it had emptied it
+    refused = " ".join(site.run("apply", "--yes", status=3).stderr.split())
+
+    assert f"begin a new state of x: empty the digest {md5(site.applied.newest)}" in " ".join(nobody.split())
+    assert held == md5(site.applied.newest)
+    assert "a plan would make everything a second time" in refused
+
+
+def test_a_first_apply_that_stops_before_it_has_a_state_writes_the_digest_again(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("dynamodb")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.put_digest(md5(site.applied.newest))
+    (site.plain.root / "terraform" / "stack" / "0.tf").write_text(
+        'resource "terraform_data" "one" { input = nowhere }\n'
+    )
+
+    stopped = site.run("apply", "--first-apply", "--yes", status=1).stderr
+
+    assert "emptied the digest" in stopped
+    assert site.digest() == md5(site.applied.newest)
+    assert site.locks() == []
+
+
 def test_what_was_never_applied_needs_nobody_to_say_so(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.delete_bucket()
     site.delete_digest()
 
     assert known_states.require(here(site), Purpose.APPLY, known_states.BOTH) == known_states.Passed()
+
+
+def tagged_network(site: StateSite) -> str:
+    tags = {"application": site.plain.application, "environment": "x"}
+    made = site.cloud.client("ec2").create_vpc(
+        CidrBlock="10.0.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}],
+    )
+    return str(made["Vpc"]["VpcId"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_nothing_is_left_of_a_state_what_bears_our_tags_tells_that_there_was_one(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    with_root_1_here(site)
+    site.forget_everything()
+    network = tagged_network(site)
+
+    refused = [" ".join(site.run(*words.split(), status=3).stderr.split()) for words in ("plan", "apply --yes")]
+    passed = known_states.require(here(site), Purpose.FIRST_APPLY, known_states.STACK)
+
+    for told in refused:
+        assert f"x was applied before: aws_vpc {network} in eu-west-1 bears its tags" in told
+        assert (
+            "lifeboat state rebuild -e x; where nothing of that is of the stack: lifeboat apply --first-apply" in told
+        )
+    assert passed.to_agree == (
+        f"make everything of x beside what bears its tags and is no state's: aws_vpc {network} in eu-west-1 bears its tags",
+    )
+    assert passed.anew == ()
+
+
+def test_what_may_not_be_looked_at_is_not_nothing(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("lockfile")
+    with_root_1_here(site)
+    site.forget_everything()
+    site.cloud.control(
+        "faults",
+        add={"service": "ec2", "operation": "DescribeVpcs", "code": "UnauthorizedOperation", "status": 403, "times": 9},
+    )
+
+    refused = site.run("plan", status=8)
+
+    assert "cannot list what bears our tags in" in " ".join(refused.stderr.split())
+
+
+def test_a_journal_in_the_bucket_tells_that_something_was_applied(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("lockfile")
+    site.forget_everything()
+    site.put(b"{}", "runs/20260301T030000Z-recover-1a2b3c/000001.json")
+
+    with pytest.raises(Refused, match="its bucket has the journal of run 20260301T030000Z-recover-1a2b3c"):
+        known_states.require(here(site), Purpose.APPLY, known_states.STACK)
 
 
 # -- where it cannot be asked ------------------------------------------------------------------------------------------------
@@ -349,14 +558,11 @@ def test_another_lineage_is_written_down_only_when_it_was_asked_for(
     assert known(site) == mark_of(site.top())
 
 
-def test_a_restore_that_cannot_be_written_down_says_what_that_means(
-    new_site: Callable[[LockMode], StateSite],
-) -> None:
+def test_a_restore_mends_what_is_damaged_of_what_is_remembered(new_site: Callable[[LockMode], StateSite]) -> None:
     site = new_site("both")
     site.plain.delete(KEY)
-    key = "known-states/x/stack.json"
     s3 = site.cloud.client("s3", DR_REGION)
-    s3.put_object(Bucket=site.replica, Key=key, Body=b"{")  # damaged, which a restore mends
+    s3.put_object(Bucket=site.replica, Key="known-states/x/stack.json", Body=b"{")
 
     planned_first = site.run("plan", status=8).stderr
     ended = site.restore("--latest-good", "--yes")
@@ -364,10 +570,50 @@ def test_a_restore_that_cannot_be_written_down_says_what_that_means(
     assert "is damaged" in planned_first
     assert "what is remembered in the other region was not asked" in " ".join((ended.stdout + ended.stderr).split())
     assert known(site) == mark_of(site.top())
-    told = known_states.told(STACK, "AccessDenied")
-    assert told.startswith(
-        "what the state of root stack is now could not be written down in the other region: AccessDenied"
-    )
+
+
+def refuse_what_is_remembered(site: StateSite) -> None:
+    """Let nothing be written down in the other region any more."""
+    refused = {"service": "s3", "operation": "PutObject", "path": f"/{site.replica}/known-states/.*"}
+    site.cloud.control("faults", add={**refused, "code": "AccessDenied", "status": 403, "times": 100})
+
+
+def test_what_a_plan_finds_is_told_all_the_same_where_a_restore_could_not_be_written_down(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    site.plain.delete(KEY)
+    refuse_what_is_remembered(site)
+
+    stopped = json.loads(site.restore("--latest-good", "--yes", "-o", "json", status=4).stdout)
+
+    assert "AccessDenied" in stopped["unremembered"]
+    assert [plan["empty"] for plan in stopped["plans"]] == [True, True]
+
+
+def test_a_restore_that_cannot_be_written_down_is_no_success_and_the_same_command_writes_it_down(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    of_another_lineage(site)
+    theirs = next(iter(site.versions()))
+    site.put(site.applied.newest)
+    remembered_there(site)
+    refuse_what_is_remembered(site)
+
+    stopped = site.restore(theirs, "--allow-lineage", "--yes", status=4)
+    before = known(site)
+    site.cloud.control("faults", clear=True)
+    again = site.restore(theirs, "--allow-lineage", "--yes")
+
+    told = " ".join(stopped.stderr.split())
+    assert "what the state of root stack is now could not be written down in the other region: " in told
+    assert f"lifeboat state restore -e x {theirs} --allow-lineage" in told
+    assert "AccessDenied" in told
+    assert before == mark_of(site.applied.newest)
+    assert "nothing was written" in again.stdout
+    assert known(site) == mark_of(site.top())
+    assert json.loads(site.top())["lineage"] == "another"
 
 
 def test_an_answer_that_was_lost_is_no_second_write(new_site: Callable[[LockMode], StateSite]) -> None:

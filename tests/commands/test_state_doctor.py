@@ -204,7 +204,7 @@ def unsaved(sick: SickSite) -> dict[str, str]:
 def unversioned(sick: SickSite) -> dict[str, str]:
     suspended = {"Status": "Suspended"}
     sick.site.client("s3", REGION).put_bucket_versioning(Bucket=sick.bucket, VersioningConfiguration=suspended)
-    return {}
+    return {"bucket": sick.bucket}
 
 
 def no_replica(sick: SickSite) -> dict[str, str]:
@@ -290,7 +290,13 @@ ACCIDENTS = {
             "stack errored.tfstate": IMPORT + " state push errored.tfstate && rm {root}/terraform/stack/errored.tfstate"
         },
     ),
-    "versioning suspended": Accident(happens=unversioned, finds={"versioning": "lifeboat apply"}),
+    "versioning suspended": Accident(
+        happens=unversioned,
+        finds={
+            "versioning": 'eval "$(lifeboat local env -e x)" && aws s3api put-bucket-versioning --bucket {bucket}'
+            " --versioning-configuration Status=Enabled"
+        },
+    ),
     "replica gone": Accident(happens=no_replica, finds={"replica bucket": "lifeboat apply"}),
     "restore killed between state and digest": Accident(
         modes=("dynamodb",),

@@ -189,6 +189,23 @@ def test_what_terraform_knows_does_not_vanish_unless_its_number_is_agreed_to(
     assert serial(site.top()) == serial(site.applied.newest) + 1
 
 
+def test_what_was_destroyed_since_does_not_come_back_unless_its_number_is_agreed_to(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    newest = next(iter(site.versions()))
+    fewer = json.loads(site.applied.newest)
+    fewer = {**fewer, "serial": fewer["serial"] + 1, "resources": fewer["resources"][:1]}
+    site.put(json.dumps(fewer, indent=2).encode())
+
+    refused = " ".join(site.restore(newest, "--yes", status=3).stderr.split())
+    site.restore(newest, "--yes", "--accept", "2")
+
+    assert "2 resources would appear in it that no newer state has" in refused
+    assert "vanish from what" not in refused
+    assert f"lifeboat state restore -e x {newest} --accept 2" in refused
+
+
 def test_what_aws_has_counts_where_the_newest_version_cannot_be_read(
     new_site: Callable[[LockMode], StateSite],
 ) -> None:
@@ -204,6 +221,24 @@ def test_what_aws_has_counts_where_the_newest_version_cannot_be_read(
     site.restore("--latest-good", "--yes", "--accept", "1")
 
     assert f"aws_vpc ({network}), known to AWS in eu-west-1" in refused.stderr
+
+
+def test_nothing_is_written_over_in_a_bucket_that_keeps_no_versions(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    s3 = site.cloud.client("s3")
+    s3.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
+    copied_over(site)
+    before = site.versions()
+
+    refused = " ".join(site.restore("--latest-good", "--yes", status=3).stderr.split())
+
+    assert f"versioning of {site.bucket} is suspended" in refused
+    assert (
+        f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
+    )
+    assert (site.versions(), site.runs()) == (before, [])
 
 
 def _id(site: StateSite, number: int) -> str:

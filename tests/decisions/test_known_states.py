@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lifeboat.decisions import known_states
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
 from lifeboat.model import StateMark
-from lifeboat.state_model import KnownState, Memory, StateRoot
+from lifeboat.state_model import KnownState, Memory, StateRoot, VersionId
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -136,9 +136,15 @@ def test_a_state_that_is_gone_is_told_with_what_is_remembered_and_the_command_th
 
 def test_both_lineages_and_both_serials_are_named_and_what_makes_this_machine_forget() -> None:
     memory, known = Memory(here=mark(7)), "this machine remembers serial 7 of lineage a"
-    tops = {Amiss.FOREIGN: mark(9, "b"), Amiss.BEHIND: mark(3), Amiss.ANOTHER: mark(7, md5="x")}
+    tops = {
+        Amiss.FOREIGN: mark(9, "b"),
+        Amiss.BEHIND: mark(3),
+        Amiss.ANOTHER: mark(7, md5="x"),
+        Amiss.FORKED: mark(8),
+    }
+    stood = replace(GONE, kept=VersionId("v7"), other=VersionId("v7x"))
 
-    said = {amiss: known_states.refusal(replace(GONE, top=top), memory, amiss) for amiss, top in tops.items()}
+    said = {amiss: known_states.refusal(replace(stood, top=top), memory, amiss) for amiss, top in tops.items()}
 
     restore, forget = "lifeboat state restore", "; where this machine remembers the wrong one: rm -f known"
     assert said == {
@@ -155,9 +161,29 @@ def test_both_lineages_and_both_serials_are_named_and_what_makes_this_machine_fo
         Amiss.ANOTHER: (
             f"the state s3://b/k has serial 7 of lineage a, and {known}: that serial was written twice, and this is not the"
             " state that was found sound",
-            f"{restore} --latest-good -e x{forget}",
+            f"{restore} v7 -e x{forget}",
+        ),
+        Amiss.FORKED: (
+            f"the state s3://b/k has serial 8 of lineage a, and {known}: it does not go on from that: version v7x was"
+            " written by somebody who did not know what came before",
+            f"{restore} v7 -e x{forget}",
         ),
     }
+
+
+@pytest.mark.parametrize(
+    ("copy", "command"),
+    [
+        (VersionId("v7"), "lifeboat state restore v7 --from-replica -e x"),
+        (None, "lifeboat state doctor -e x; lifeboat state list -e x shows every version"),
+    ],
+)
+def test_a_remembered_state_that_is_no_version_any_more_is_looked_for_in_the_other_region(
+    copy: VersionId | None, command: str
+) -> None:
+    stood = replace(GONE, top=mark(8), other=VersionId("v7x"), copy=copy)
+
+    assert known_states.refusal(stood, Memory(there=there(7)), Amiss.FORKED)[1] == command
 
 
 def test_a_first_apply_of_what_is_remembered_is_refused_in_words() -> None:
@@ -180,6 +206,24 @@ def test_a_first_apply_is_offered_only_to_who_applies(purpose: Purpose, offered:
     assert summary == "the state s3://b/k is gone: a plan would make everything a second time"
     assert hint.startswith("lifeboat state restore --latest-good -e x")
     assert ("lifeboat apply --first-apply -e x" in hint) is offered
+
+
+@pytest.mark.parametrize(
+    ("let_pass", "serial", "lineage", "said"),
+    [
+        (mark(7), 7, "a", None),
+        (mark(7), 8, "a", None),  # what a killed apply left was saved in between, by this one
+        (mark(7), 0, "", "serial 7 of lineage a stood there, and the plan was made with no state at all"),
+        (mark(7), 6, "a", "serial 7 of lineage a stood there, and the plan was made of serial 6 of lineage a"),
+        (mark(7), 9, "b", "serial 7 of lineage a stood there, and the plan was made of serial 9 of lineage b"),
+        (None, 0, "", None),
+        (None, 3, "a", None),
+    ],
+)
+def test_a_plan_is_of_the_state_that_was_let_pass_or_of_one_after_it(
+    let_pass: StateMark | None, serial: int, lineage: str, said: str | None
+) -> None:
+    assert known_states.planned_from_another(let_pass, serial, lineage) == said
 
 
 # -- what is written down --------------------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ FINDINGS = {
         root=None,
         severity=Severity.WARNING,
         says="versioning of bucket is suspended: an overwritten state is lost",
-        command="lifeboat apply",
+        command="aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled",
     ),
     "versioning never enabled": Case(
         seen=observation(bucket=Look(found="")),
@@ -297,7 +297,7 @@ FINDINGS = {
         root=None,
         severity=Severity.WARNING,
         says="versioning of bucket is off",
-        command="lifeboat apply",
+        command="aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled",
     ),
     "no table": Case(
         seen=observation(table=Look()),
@@ -857,7 +857,11 @@ NEAR_MISSES: dict[str, tuple[Observation, str, StateRoot | None, str]] = {
         "5, the highest of 1 versions",
     ),
     "another machine applied since": (
-        observation(stack=of_root(remembered=Look(found=StateMark(serial=4, lineage="ours", md5="4")), known=Look())),
+        observation(
+            stack=of_root(
+                remembered=Look(found=StateMark(serial=4, lineage="ours", md5=version(4).md5 or "")), known=Look()
+            )
+        ),
         "serial",
         StateRoot.STACK,
         "5, the highest of 5 versions; this machine last knew 4",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.decisions.state_choice import choose
-from lifeboat.decisions.state_history import backwards, lineage, signed, warnings, writers
-from lifeboat.model import RunId
+from lifeboat.decisions.state_history import Fork, astray, backwards, fork, lineage, signed, warnings, writers
+from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
     AtTime,
     BeforeRun,
@@ -91,6 +91,66 @@ def test_each_lineage_counts_its_own_serials() -> None:
     found = history(facts(5), facts(1, "other"), facts(3), facts(2, "other"), "cut", facts(4), facts(6), facts(6))
 
     assert backwards(found.entries) == {"v2": 5, "v5": 5}
+
+
+# -- whether it goes on from what is remembered --------------------------------------------------------------------------
+
+KNOWN = StateMark(serial=9, lineage="ours", md5="md5-1")  # of the second version
+
+
+@pytest.mark.parametrize(
+    ("serials", "kept", "other", "not_on_the_line"),
+    [
+        ([8, 9], None, None, []),
+        ([8, 9, 10, 11], None, None, []),
+        ([8, 9, 9], "v1", "v2", ["v2"]),  # written twice
+        ([8, 9, 8, 9, 10], "v1", "v2", ["v2", "v3", "v4"]),  # an old one was put back, and gone on from
+        ([8, 9, 10, 9, 10, 11], "v2", "v3", ["v3", "v4", "v5"]),
+        ([9, 9], None, None, []),  # the other one of that serial was there before
+    ],
+)
+def test_where_a_history_leaves_the_remembered_state_nothing_after_goes_on_from_it(
+    serials: list[int], kept: str | None, other: str | None, not_on_the_line: list[str]
+) -> None:
+    entries = history(*map(facts, serials)).entries
+    by_id = {entry.version_id: entry for entry in entries}
+
+    found = fork(entries, KNOWN)
+
+    wanted = None if other is None else Fork(kept=by_id[VersionId(str(kept))], other=by_id[VersionId(other)])
+    assert found == wanted
+    assert sorted(astray(entries, KNOWN)) == not_on_the_line
+    if kept is not None:
+        assert chosen(history(*map(facts, serials)), LatestGood(), replace(OURS, known=KNOWN))[0] == kept
+
+
+def test_what_was_restored_of_the_right_line_is_on_it_again_and_nothing_else() -> None:
+    entries = list(history(*map(facts, [8, 9, 8, 9, 10, 11, 12])).entries)
+    right, wrong = (
+        [replace(entries[0], version_id=VersionId("v7")), replace(entries[1], made_of=VersionId(made_of)), *entries[2:]]
+        for made_of in ("v1", "v4")
+    )
+
+    assert (fork(right, KNOWN), sorted(astray(right, KNOWN))) == (None, ["v2", "v3", "v4"])
+    assert fork(wrong, KNOWN) == Fork(kept=entries[5], other=entries[4])
+
+
+@pytest.mark.parametrize(
+    ("serials", "other"),
+    [
+        ([10, 11], None),  # it left by its age, with all before it
+        ([7, 8], None),  # older ones alone: the state is behind, which is seen without its history
+        ([8, 9, 10], "v1"),  # somebody went on from 8
+    ],
+)
+def test_a_remembered_state_that_is_no_version_was_left_where_older_ones_are_there(
+    serials: list[int], other: str | None
+) -> None:
+    entries = history(*map(facts, serials)).entries
+
+    found = fork(entries, replace(KNOWN, md5="gone"))
+
+    assert (None if found is None else (found.kept, found.other.version_id)) == (other and (None, other))
 
 
 # -- what is amiss -----------------------------------------------------------------------------------------------------
@@ -382,6 +442,7 @@ def test_of_any_history_all_entries_are_chosen_or_rejected_and_no_unfit_one_is_c
                 for other in past.entries
                 if other.facts is not None
                 and other.facts.lineage == one.facts.lineage
+                and other.facts.environment in (None, "x")
                 and other.written_at < one.written_at
             ]
             assert one.facts.serial >= max(before, default=0)

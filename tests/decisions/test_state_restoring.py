@@ -15,6 +15,7 @@ from lifeboat.decisions.state_restoring import (
     REBUILD,
     RESTORE,
     VERBS,
+    Appearing,
     FreeLock,
     PutDigest,
     PutState,
@@ -24,6 +25,7 @@ from lifeboat.decisions.state_restoring import (
     Verb,
     Write,
     ahead,
+    appearing,
     blind,
     highest,
     is_of,
@@ -347,6 +349,16 @@ def test_what_the_chosen_state_does_not_know_would_vanish() -> None:
     )
 
 
+def test_what_the_chosen_state_alone_knows_would_appear() -> None:
+    chosen = views(a="1", b="2", c="3")
+    five, seven = views(a="1", b="2"), views(a="1", c="4")
+
+    assert appearing([]) == ()
+    assert appearing([("serial 5", change(five, chosen))]) == (Appearing(address=Address("t.c"), id="3"),)
+    # Replaced since: that counts as vanishing.
+    assert appearing([("serial 5", change(five, chosen)), ("serial 7", change(seven, chosen))]) == ()
+
+
 def test_what_the_other_root_knows_under_its_address_and_its_id_does_not_vanish() -> None:
     known, moved, another = (
         Vanishing(address=Address(address), id=id_, known_to="serial 5")
@@ -384,7 +396,13 @@ def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = F
         ([entry("3", 4, latest=True), entry("2", 5), entry("1", 3)], ["3", "2"]),
         # Deleted, or cut off: what was written last, under the highest serial.
         ([entry("3", None, latest=True), entry("2", 5), entry("1", 3)], ["2"]),
-        ([entry("2", 5), entry("1", 5)], ["2"]),
+        # A serial that was written twice: what either made must not be lost unseen; the same content counts once.
+        ([entry("3", 5, content="1"), entry("2", 5), entry("1", 5)], ["3", "2"]),
+        # The history left serial 5, which is remembered, and has passed it since.
+        (
+            [entry("4", 6, latest=True), entry("3", 3, content="1"), entry("2", 5, content="known"), entry("1", 3)],
+            ["4", "2"],
+        ),
         # Another lineage may have made real things too.
         ([entry("2", 9, lineage="m", latest=True), entry("1", 3)], ["2", "1"]),
         ([entry("2", 9, lineage="m", latest=True)], ["2"]),
@@ -393,15 +411,17 @@ def entry(name: str, serial: int | None, *, lineage: str = "l", latest: bool = F
     ],
 )
 def test_what_is_on_top_and_the_highest_serial_count(entries: list[StateEntry], counted: list[str]) -> None:
-    assert [one.version_id for one in that_count(entries, ["l", "other"])] == counted
+    known = StateMark(serial=5, lineage="l", md5="known")
+
+    assert [one.version_id for one in that_count(entries, ["l", "other"], known)] == counted
 
 
 def test_what_lies_ahead_of_a_serial_is_the_highest_of_the_lineage() -> None:
     entries = [entry("4", 7, lineage="m"), entry("3", 5), entry("2", 6), entry("1", None)]
 
     assert (highest(entries, "l"), highest(entries, "n")) == (6, -1)
-    assert ahead(entries, "l", 4) == entries[2]
-    assert ahead(entries, "l", 6) is None
+    assert ahead(entries, "l", 4) == (entries[2],)
+    assert ahead(entries, "l", 6) == ()
 
 
 @pytest.mark.parametrize(
@@ -420,20 +440,27 @@ def test_what_a_run_wrote_over_the_state_for_is_told_by_its_name(run: str, of: l
 MARKER = StateEntry(version_id=VersionId("9"), written_at=NOW + timedelta(minutes=9), latest=True, marker=True)
 
 
+def marked(serial: int, md5: str) -> StateMark:
+    return StateMark(serial=serial, lineage="l", md5=md5)
+
+
 @pytest.mark.parametrize(
     ("entries", "chosen", "remembered", "answer"),
     [
-        ([entry("2", 5), entry("1", 3)], entry("2", 5), -1, False),
-        ([MARKER, entry("2", 5), entry("1", 3)], entry("2", 5), 5, False),
-        ([entry("3", None), entry("2", 5)], entry("2", 5), 5, True),  # cut off, and made of who knows what
-        ([entry("3", 6), entry("2", None), entry("1", 5)], entry("3", 6), 5, False),  # Terraform went on from it
-        ([entry("2", 5)], entry("2", 5), 6, True),  # this machine knew a newer one
-        ([], entry("2", 5), 5, True),  # out of the replica, which may lag behind
-        ([], entry("2", 5), -1, True),
+        ([entry("2", 5), entry("1", 3)], entry("2", 5), [], False),
+        ([MARKER, entry("2", 5), entry("1", 3)], entry("2", 5), [marked(5, "2")], False),
+        ([entry("3", None), entry("2", 5)], entry("2", 5), [marked(5, "2")], True),  # cut off, and of who knows what
+        ([entry("3", 6), entry("2", None), entry("1", 5)], entry("3", 6), [marked(5, "1")], False),  # gone on from
+        ([entry("2", 5)], entry("2", 5), [marked(6, "x")], True),  # this machine knew a newer one
+        ([entry("2", 5)], entry("2", 5), [marked(5, "x")], True),  # that serial was written twice
+        ([entry("3", 6), entry("2", 4)], entry("3", 6), [marked(5, "x")], True),
+        ([entry("3", 6)], entry("3", 6), [marked(5, "x")], False),  # the remembered one left by its age
+        ([], entry("2", 5), [marked(5, "2")], True),  # out of the replica, which may lag behind
+        ([], entry("2", 5), [], True),
     ],
 )
 def test_aws_is_asked_where_no_version_tells_what_was_made_last(
-    entries: list[StateEntry], chosen: StateEntry, remembered: int, *, answer: bool
+    entries: list[StateEntry], chosen: StateEntry, remembered: list[StateMark], *, answer: bool
 ) -> None:
     assert blind(entries, chosen, remembered) is answer
 

@@ -66,6 +66,10 @@ class StateStore:
         table = _unless_absent(what, lambda: self._dynamodb.describe_table(TableName=self.table)["Table"])
         return bool(versioned and table is not None and table["TableStatus"] == "ACTIVE")
 
+    def table_answers(self) -> bool:
+        """Return whether the lock table can be read and written, so that an item in it keeps others out."""
+        return self.table_status() in ("ACTIVE", "UPDATING")
+
     def table_status(self) -> str | None:
         """Return DynamoDB's word for how the lock table is ("ACTIVE"); None where there is none."""
         return _unless_absent(

@@ -98,6 +98,11 @@ class StateVersions:
                 f"cannot list the versions of {self.place.url}: there are more, and S3 does not say where"
             )
 
+    def below_top(self) -> StateEntry | None:
+        """Return the version that was on top before the latest, with what it says of itself; no other one is read."""
+        older = [entry for entry in self.listed() if not entry.latest and not entry.marker]
+        return self._with_facts(self._reading.known.read(self.place), older[0]) if older else None
+
     def history(self, tell: Callable[[str], None] = lambda _: None) -> StateHistory:
         """Return all entries with what each version says of itself, and the digest; how far it is is told.
 

@@ -16,6 +16,7 @@ from lifeboat.model import Agree, App, AssetRow, Plan, PublicAnswer, Recovery, T
 from lifeboat.site import Site
 from lifeboat.stack import allowed, known_states, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
+from lifeboat.state_model import StateRoot
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
 PROBE_SECONDS = 5.0
@@ -58,28 +59,43 @@ def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
     _require_known(work, agree, purpose)
-    ready = site.root_store().usable()
     # Where there is no lock table yet, there is nothing either that two could change at once.
     with ExitStack() as held:
-        if ready:
+        if site.root_store().table_answers():
             work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
-            if purpose is Purpose.FIRST_APPLY:
-                repair.begin_anew(site, work.tell)
-        return _both_roots(work, agree, check, held)
+        return _both_roots(work, _Orders(agree=agree, purpose=purpose, held=held), check)
 
 
 def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
     """Raise Refused where a state is not the one that is remembered; ask where root 1's is to begin anew."""
     passed = known_states.require(work.site, purpose, known_states.BOTH)
+    work.passed = passed
     for remark in passed.remarks:
         work.tell.warn(remark)
     if passed.to_agree:
         agree(passed.to_agree)
+    if StateRoot.BACKEND in passed.anew:
         work.keep_root = known_states.keep_agreed
 
 
-def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitStack) -> Applied:
-    site, stages = work.site, work.stages
+@dataclass(frozen=True, kw_only=True)
+class _Orders:
+    """Whom to ask, what the apply is for, and what is held, or undone, until it ends."""
+
+    agree: Agree
+    purpose: Purpose
+    held: ExitStack
+
+
+def _prepare_stack(work: Applying, orders: _Orders, lost: repair.Lost) -> Running:
+    """Start the plan of the stack: of a first apply, with the digest emptied that would let it fail."""
+    if orders.purpose is Purpose.FIRST_APPLY:
+        orders.held.callback(repair.begin_anew(work.site, work.tell, orders.agree))
+    return work.prepare_stack(lost)
+
+
+def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Applied:
+    site, stages, agree = work.site, work.stages, orders.agree
     root_store, stack_store = site.root_store(), site.stack_store()
     with stages.timed("repair"):
         ready = root_store.usable()
@@ -89,7 +105,7 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
         work.state.init(None)
         repair.adopt_root(site, work.tell, work.state, lost)
         plan_state = work.start_plan(work.state, "state")
-        plan_stack = work.prepare_stack(lost) if ready else None
+        plan_stack = _prepare_stack(work, orders, lost) if ready else None
         work.wait([one for one in (check, plan_state, plan_stack) if one is not None])
         if check is not None:
             check.planned()
@@ -112,10 +128,10 @@ def _both_roots(work: Applying, agree: Agree, check: Running | None, held: ExitS
                 total=steps(state_plan),
             )
         if lost.table:
-            work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
+            work.fence = orders.held.enter_context(site.lease(work.run.run, work.tell.say).held())
             repair.fill_table(site, work.tell, work.run, lost)
         with stages.timed("plan of the stack"):
-            plan_stack = work.prepare_stack(lost)
+            plan_stack = _prepare_stack(work, orders, lost)
             work.wait([plan_stack])
             stack_plan = _judged(work, agree, plan_stack, allowed.STACK)
     if not stack_plan.empty:
@@ -162,6 +178,8 @@ def _proven(site: Site, app: App, seconds: float) -> tuple[PublicAnswer, tuple[s
 
 def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:
     plan = running.planned()
+    if name == allowed.STACK:
+        work.require_planned_from("stack")
     if not plan.empty:
         work.tell.say(f"{name}: {plans.headline(plan)}")
     for line in plans.lost_by_name(plan):

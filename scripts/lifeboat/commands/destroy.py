@@ -65,8 +65,8 @@ def _destroy(work: Applying, agree: Agree) -> Destroyed:
     with stages.timed("local cloud"):
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
-    ready = site.root_store().usable()
-    with site.lease(work.run.run, work.tell.say).held() if ready else nullcontext() as work.fence:
+    held = site.root_store().table_answers()
+    with site.lease(work.run.run, work.tell.say).held() if held else nullcontext() as work.fence:
         plan = _destroy_if_there(work, agree)
     if local is not None:
         with stages.timed("local cloud down"):

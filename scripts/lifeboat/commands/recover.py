@@ -75,7 +75,7 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     """Look at every step and at what Terraform would do; nothing is changed and nobody is kept out."""
     preflight.require(site, tell)
     preflight.require_account(site)
-    remarks = _require_backend(site)
+    remarks = _require_backend(site).remarks
     open_recoveries.require_none(site)
     nothing = Journal(run=RunId("preview"), path=Path(), bucket=site.journals(), now=WallClock().now)
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
@@ -155,7 +155,8 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
             rehearsal.start(site, tell, but=this_run.run)
             preflight.require_account(site)
-            for remark in _require_backend(site):
+            work.passed = _require_backend(site)
+            for remark in work.passed.remarks:
                 tell.warn(remark)
             with site.lease(run, tell.say).held() as held:
                 work.fence = held
@@ -287,20 +288,20 @@ def _to_commit(c: Recovering) -> str:
     return f"git add {name} && git commit -m 'Recovered from {c.image}' -- {name} && git push"
 
 
-def _require_backend(site: Site) -> tuple[str, ...]:
+def _require_backend(site: Site) -> known_states.Passed:
     """Return what to tell loudly of the state to recover with; raises where there is none, or not the one that is known."""
     repair.require_own(site, site.stack_store())
     passed = known_states.require(site, Purpose.RECOVER, known_states.STACK)
-    if site.stack_store().body() is not None:
-        repair.require_table(site)
-    if not site.root_store().usable():
+    if site.stack_store().body() is None:
         state = site.project.environment.state
         raise NothingFits(
-            f"there is no state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that could be"
-            " recovered",
+            f"there is no state in the state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that"
+            " could be recovered",
             hint=f"lifeboat apply -e {site.project.env}",
         )
-    return passed.remarks
+    repair.require_table(site)
+    repair.require_backend(site)
+    return passed
 
 
 # -- going on ----------------------------------------------------------------------------------------------------------

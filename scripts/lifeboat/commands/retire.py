@@ -172,7 +172,8 @@ def run(site: Site, tell: Teller, generation: str, agree: Agree) -> Retired:
             rehearsal.require_running(site, "retire")
             preflight.require_account(site)
             repair.require_own(site, site.stack_store())
-            for remark in known_states.require(site, Purpose.APPLY, known_states.STACK).remarks:
+            work.passed = known_states.require(site, Purpose.APPLY, known_states.STACK)
+            for remark in work.passed.remarks:
                 tell.warn(remark)
             outputs.recovery(site.stack_store())  # where nothing was applied, there is no table for a lease either
             with site.lease(this_run.run, tell.say).held() as work.fence:

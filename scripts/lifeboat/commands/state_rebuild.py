@@ -71,16 +71,19 @@ def preview(site: Site, orders: Orders, request: Request) -> Preview:
 def run(site: Site, orders: Orders, request: Request) -> Done:
     """Put a state of what exists on top, and plan both roots with it; raises before any change what forbids it."""
     found = preview(site, orders, request)
+    state_writing.require_versioned(site, found.writing)
     if found.writing.restoring.writes:
         orders.agree(found.writing.written)
     restored = state_writing.carry_out(site, orders.tell, found.writing)
-    return Done(preview=found, restored=restored, planned=_planned(site, orders.tell, found.writing))
+    return Done(preview=found, restored=restored, planned=_planned(site, orders.tell, found.writing, restored))
 
 
-def _planned(site: Site, tell: Teller, writing: Writing) -> Planned:
+def _planned(site: Site, tell: Teller, writing: Writing, restored: Restored) -> Planned:
     try:
         return plan_command.run(site, tell, offline=False)
     except LifeboatError as error:
+        # A plan with a state that the other region does not know may be refused for that, with a hint that undoes it.
+        state_writing.require_remembered(restored, writing)
         raise StoppedPartWay(
             f"serial {writing.restoring.serial} stands on top of {writing.place}, and what an apply would change of it could"
             f" not be seen: {error.summary}",

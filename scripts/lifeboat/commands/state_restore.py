@@ -47,16 +47,19 @@ def run(site: Site, orders: Orders, request: Request) -> Done:
     preview = state_restoring.look(site, orders.tell, request)
     orders.show(preview)
     state_restoring.require_accepted(preview)
+    state_writing.require_versioned(site, preview.writing)
     if preview.restoring.writes:
         orders.agree(preview.written)
     restored = state_writing.carry_out(site, orders.tell, preview.writing)
-    return Done(preview=preview, restored=restored, planned=_planned(site, orders.tell, preview))
+    return Done(preview=preview, restored=restored, planned=_planned(site, orders.tell, preview, restored))
 
 
-def _planned(site: Site, tell: Teller, preview: Preview) -> Planned:
+def _planned(site: Site, tell: Teller, preview: Preview, restored: Restored) -> Planned:
     try:
         return plan_command.run(site, tell, offline=False)
     except LifeboatError as error:
+        # A plan with a state that the other region does not know may be refused for that, with a hint that undoes it.
+        state_writing.require_remembered(restored, preview.writing)
         raise StoppedPartWay(
             f"serial {preview.restoring.serial} stands on top of {preview.place}, and what an apply would change of it could"
             f" not be seen: {error.summary}",

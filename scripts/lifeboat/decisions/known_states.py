@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lifeboat.model import StateMark
-from lifeboat.state_model import KnownState, Memory, StateRoot
+from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId
 
 TWICE = "a plan would make everything a second time"
+_NAMED = 8  # of the signs that there was a state
 
 
 class Purpose(StrEnum):
@@ -28,6 +30,7 @@ class Amiss(StrEnum):
     FOREIGN = "of another lineage"
     BEHIND = "older than the remembered one"
     ANOTHER = "another one of the same serial"
+    FORKED = "a later one that does not go on from it"
 
 
 def counting(memory: Memory) -> StateMark | None:
@@ -87,6 +90,8 @@ class Stood:
 
     `damaged` is that no state stands on top, but something. `versions` are those below it, `copies` those in the other region;
     `traces` is true where anything says that there was a state. `forget` makes this machine forget what it remembers.
+    Where the history left the remembered state, `other` is the version that did, `kept` the newest that goes on from that
+    state, or `copy` that state in the other region. `unseen` says why nobody could see whether it did.
     """
 
     env: str
@@ -99,6 +104,10 @@ class Stood:
     versions: bool = False
     traces: bool = False
     copies: bool = False
+    kept: VersionId | None = None
+    copy: VersionId | None = None
+    other: VersionId | None = None
+    unseen: str = ""
     forget: str
 
 
@@ -115,12 +124,27 @@ def refusal(stood: Stood, memory: Memory, found: Amiss) -> tuple[str, str]:
             f"{ours} puts our own on top again; where the other lineage is the right one: {listing}, then lifeboat state"
             f" restore VERSION --allow-lineage{_option(stood)} -e {stood.env}" + _unless_wrong(stood, memory),
         )
+    if found is Amiss.BEHIND:
+        why = "it is an older one, which does not know what was made since"
+        return f"{saw}, and {remembers(memory)}: {why}", f"{ours}{_unless_wrong(stood, memory)}"
     why = (
-        "it is an older one, which does not know what was made since"
-        if found is Amiss.BEHIND
-        else "that serial was written twice, and this is not the state that was found sound"
+        "that serial was written twice, and this is not the state that was found sound"
+        if found is Amiss.ANOTHER
+        else f"it does not go on from that: version {stood.other} was written by somebody who did not know what came before"
     )
-    return f"{saw}, and {remembers(memory)}: {why}", f"{ours}{_unless_wrong(stood, memory)}"
+    return f"{saw}, and {remembers(memory)}: {why}", f"{_back_on_the_line(stood)}{_unless_wrong(stood, memory)}"
+
+
+def _back_on_the_line(stood: Stood) -> str:
+    """Return the command that puts the newest state on top that goes on from the remembered one."""
+    restore = f"lifeboat state restore {{}}{_option(stood)} -e {stood.env}"
+    if stood.kept is not None:
+        return restore.format(stood.kept)
+    if stood.copy is not None:
+        return restore.format(f"{stood.copy} --from-replica")
+    return (
+        f"lifeboat state doctor -e {stood.env}; lifeboat state list{_option(stood)} -e {stood.env} shows every version"
+    )
 
 
 def refused_first(stood: Stood, memory: Memory) -> tuple[str, str]:
@@ -137,6 +161,49 @@ def left_over(stood: Stood, purpose: Purpose) -> tuple[str, str]:
         else ""
     )
     return f"{stood.how}: {TWICE}", way_back(stood) + first
+
+
+def owned(stood: Stood, signs: Sequence[str], purpose: Purpose) -> tuple[str, str]:
+    """Return what is to be said where nothing is left of a state, and AWS has what it made; and the command to type."""
+    first = (
+        f"; where nothing of that is of the stack: lifeboat apply --first-apply -e {stood.env}"
+        if purpose in (Purpose.APPLY, Purpose.PLAN)
+        else ""
+    )
+    return (
+        f"{stood.how}, and nothing is remembered of it, but {stood.env} was applied before: {_listed(signs)}; {TWICE}",
+        way_back(stood) + first,
+    )
+
+
+def is_of(entry: StateEntry, env: str) -> bool:
+    """Return whether a version can be read, knows anything, and says that it is of this environment."""
+    return entry.facts is not None and entry.facts.resources > 0 and entry.facts.environment == env
+
+
+def was_there(stood: Stood, entry: StateEntry) -> tuple[str, str]:
+    """Return what is to be said of a first apply where a version tells that there was one, and the command to type."""
+    known = 0 if entry.facts is None else entry.facts.resources
+    return (
+        f"{stood.env} was applied before: version {entry.version_id} of {stood.url} has {known} resources, and says that they"
+        f" are of {stood.env}",
+        f"{way_back(stood)}; of a state that is back an apply makes again what does not exist any more",
+    )
+
+
+def beside(stood: Stood, things: Sequence[OwnedThing]) -> str:
+    """Return what somebody agrees to who begins anew where things bear the environment's tags."""
+    return f"make everything of {stood.env} beside what bears its tags and is no state's: {_listed(named(things))}"
+
+
+def named(things: Sequence[OwnedThing]) -> list[str]:
+    """Return each thing in words."""
+    return [f"{thing.kind} {thing.name} in {thing.region} bears its tags" for thing in things]
+
+
+def _listed(signs: Sequence[str]) -> str:
+    more = f" and {len(signs) - _NAMED} more" if len(signs) > _NAMED else ""
+    return f"{', '.join(signs[:_NAMED])}{more}"
 
 
 def way_back(stood: Stood) -> str:
@@ -159,6 +226,18 @@ def _option(stood: Stood) -> str:
 def _unless_wrong(stood: Stood, memory: Memory) -> str:
     """Return how this machine forgets, where it alone contradicts what stands there."""
     return f"; where this machine remembers the wrong one: {stood.forget}" if here_alone(memory) else ""
+
+
+def planned_from_another(let_pass: StateMark | None, serial: int, lineage: str) -> str | None:
+    """Return why a plan was not made of the state that was let pass, nor of one after it; None where it was.
+
+    A plan says serial 0 and no lineage where it found no state. Where none was there to let pass (None), what a killed apply
+    could not save may have become the state since.
+    """
+    if let_pass is None or (serial >= let_pass.serial and lineage == let_pass.lineage):
+        return None
+    made = f"of serial {serial} of lineage {lineage}" if lineage else "with no state at all"
+    return f"serial {let_pass.serial} of lineage {let_pass.lineage} stood there, and the plan was made {made}"
 
 
 # -- what is written down ----------------------------------------------------------------------------------------------

@@ -50,8 +50,12 @@ def _bucket_made(seen: Observation) -> list[str]:
     where = "" if place.region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={place.region}"
     return [
         f"{seen.shell}aws s3api create-bucket --bucket {place.bucket} --region {place.region}{where}",
-        f"aws s3api put-bucket-versioning --bucket {place.bucket} --versioning-configuration Status=Enabled",
+        _versioned(place.bucket),
     ]
+
+
+def _versioned(bucket: str) -> str:
+    return f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
 
 
 def versioning(seen: Observation) -> Outcome:
@@ -65,7 +69,7 @@ def versioning(seen: Observation) -> Outcome:
     return verdicts.warning(
         f"versioning of {seen.roots[0].place.bucket} is {seen.bucket.found.lower() or 'off'}: an overwritten state is lost",
         "versioning enabled",
-        "lifeboat apply",
+        f"{seen.shell}{_versioned(seen.roots[0].place.bucket)}",
     )
 
 

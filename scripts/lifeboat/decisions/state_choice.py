@@ -23,18 +23,21 @@ def choose(history: StateHistory, wanted: WantedVersion, whose: Whose) -> StateC
     """Return the version that is wanted, where it is fit to be put on top, and why not each of the other entries.
 
     Fit is what can be read and is the environment's own, by its lineage and by the environment that it says it is of. One
-    that is named by its id may stand behind others; else a version whose serial is lower than one before is passed over:
-    it is an old one that somebody put back.
+    that is named by its id may stand behind others; else a version whose serial is lower than one before is passed over,
+    for it is an old one that somebody put back, and so is what does not go on from the state that is remembered.
     """
     ours = state_history.lineage(history.entries, whose)
     fit = [entry for entry in history.entries if _unfit(entry, ours, whose) is None]
-    behind = {} if isinstance(wanted, OneVersion) else state_history.backwards(fit)
+    named = isinstance(wanted, OneVersion)
+    behind = {} if named else state_history.backwards(fit)
+    astray = {} if named or whose.known is None else state_history.astray(fit, whose.known)
     chosen: StateEntry | None = None
     rejected = []
     for entry in history.entries:
         why = (
             _unfit(entry, ours, whose)
             or _outside(entry, wanted)
+            or astray.get(entry.version_id)
             or _lower(entry, behind)
             or (None if chosen is None else f"older than {chosen.version_id}")
         )

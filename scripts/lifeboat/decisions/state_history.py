@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lifeboat.model import RunId
-from lifeboat.state_model import RunSpan, StateEntry, StateFacts, StateHistory, StateWarning, Whose
+from lifeboat.model import RunId, StateMark
+from lifeboat.state_model import (
+    REBUILT,
+    RunSpan,
+    StateEntry,
+    StateFacts,
+    StateHistory,
+    StateWarning,
+    VersionId,
+    Whose,
+)
 
 DOCTOR = "lifeboat state doctor"
 _NAMED = 3  # of the versions that a warning is about
@@ -50,6 +59,84 @@ def backwards(entries: Sequence[StateEntry]) -> dict[str, int]:
             found[entry.version_id] = before
         highest[entry.facts.lineage] = max(before, entry.facts.serial)
     return found
+
+
+# -- whether it goes on from the state that is remembered ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fork:
+    """Where a history leaves the state that is remembered: from `other` on, nothing goes on from `kept`.
+
+    `kept` is the newest version that does; None where the remembered state is none of the versions, though older ones are.
+    """
+
+    kept: StateEntry | None
+    other: StateEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """The versions that go on from the remembered state (`ids`), and where the history leaves them for good."""
+
+    ids: frozenset[VersionId]
+    fork: Fork | None
+
+
+def fork(entries: Sequence[StateEntry], known: StateMark) -> Fork | None:
+    """Return where the history leaves the remembered state; None where what was written last goes on from it.
+
+    A serial that is not higher than the one before, with other content, is of somebody who did not know that one: what it
+    made is in nothing that comes after. What lifeboat made of a version of the right line is on that line again.
+    """
+    return _line(entries, known).fork
+
+
+def may_fork(below: StateEntry | None, known: StateMark) -> bool:
+    """Return whether a history may leave the remembered state although that stands on top: an older one was put back there."""
+    facts = None if below is None else below.facts
+    return facts is not None and facts.lineage == known.lineage and facts.serial >= known.serial
+
+
+def astray(entries: Sequence[StateEntry], known: StateMark) -> dict[VersionId, str]:
+    """Return the versions since the remembered state that do not go on from it, each with why not."""
+    ids = _line(entries, known).ids
+    return {
+        entry.version_id: f"it does not go on from serial {known.serial}, which is remembered"
+        for entry in entries
+        if entry.facts is not None and entry.facts.lineage == known.lineage and entry.version_id not in ids
+    }
+
+
+def _line(entries: Sequence[StateEntry], known: StateMark) -> _Line:
+    ours = [(e, e.facts.serial) for e in reversed(entries) if e.facts is not None and e.facts.lineage == known.lineage]
+    begin = next((number for number, (entry, _) in enumerate(ours) if entry.md5 == known.md5), None)
+    if begin is None:
+        return _line_without(ours, known)
+    kept, highest = ours[begin]
+    ids = {REBUILT, *(entry.version_id for entry, _ in ours[: begin + 1])}
+    other: StateEntry | None = None
+    for entry, serial in ours[begin + 1 :]:
+        if serial > highest and (other is None or entry.made_of in ids):
+            kept, other = entry, None
+            ids.add(entry.version_id)
+        elif entry.md5 == kept.md5 and other is None:
+            ids.add(entry.version_id)
+        else:
+            other = other or entry
+        highest = max(highest, serial)
+    return _Line(ids=frozenset(ids), fork=None if other is None else Fork(kept=kept, other=other))
+
+
+def _line_without(ours: Sequence[tuple[StateEntry, int]], known: StateMark) -> _Line:
+    """Judge a history that has not the remembered state: it left by its age, with all before it, or was never there."""
+    later = [entry for entry, serial in ours if serial >= known.serial]
+    aged = all(serial > known.serial for _, serial in ours)
+    ids = frozenset(entry.version_id for entry, serial in ours if aged or serial < known.serial)
+    return _Line(ids=ids, fork=None if aged or not later else Fork(kept=None, other=later[0]))
+
+
+# -- what is amiss -----------------------------------------------------------------------------------------------------
 
 
 def warnings(history: StateHistory, whose: Whose) -> list[StateWarning]:

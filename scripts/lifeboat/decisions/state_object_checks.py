@@ -7,7 +7,7 @@ import re
 from lifeboat.decisions import known_states, state_history, state_mending
 from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
-from lifeboat.decisions.state_observation import LeftState, Observation, RootSeen
+from lifeboat.decisions.state_observation import LeftState, Observation, RootSeen, serial_words
 from lifeboat.decisions.state_verdicts import Outcome
 from lifeboat.model import StateMark
 from lifeboat.state_model import StateFacts, StateRoot
@@ -152,13 +152,29 @@ def serial(seen: Observation, root: RootSeen) -> Outcome:
             f"a serial above {reached}",
             state_mending.mend(seen, root),
         )
-    if known is None or known.lineage != state.lineage or (known.serial, known.md5) == (state.serial, top.md5):
+    if known is None or known.lineage != state.lineage:
         return verdicts.good(
             f"{state.serial}, the highest of {len(same)} versions" + ("" if known else "; nothing remembers it")
         )
-    if state.serial > known.serial:
-        return verdicts.good(f"{state.serial}, the highest of {len(same)} versions; {_last_knew(root)} {known.serial}")
-    return _behind_memory(root, state, known)
+    if state.serial < known.serial or (state.serial == known.serial and known.md5 != top.md5):
+        return _behind_memory(root, state, known)
+    if (fork := root.fork) is not None:
+        return _forked(root, fork, state, known)
+    if state.serial == known.serial:
+        return verdicts.good(f"{state.serial}, the highest of {len(same)} versions")
+    return verdicts.good(f"{state.serial}, the highest of {len(same)} versions; {_last_knew(root)} {known.serial}")
+
+
+def _forked(root: RootSeen, fork: state_history.Fork, state: StateFacts, known: StateMark) -> Outcome:
+    """Judge a state that has a higher serial than the remembered one, and does not know what that one knew."""
+    kept = fork.kept
+    return verdicts.critical(
+        f"serial {state.serial} does not go on from what {_last_knew(root)}, serial {known.serial}: version"
+        f" {fork.other.version_id}{serial_words(fork.other)} was written by somebody who did not know"
+        + (" that state" if kept is None else f" version {kept.version_id}{serial_words(kept)}"),
+        "one history: what goes on from the remembered state",
+        _remembered_again(root, known) if kept is None else state_mending.restore(root, kept.version_id),
+    )
 
 
 def _last_knew(root: RootSeen) -> str:
@@ -182,7 +198,7 @@ def memory(seen: Observation, root: RootSeen) -> Outcome:
             "the last sound state written down there",
             "lifeboat apply",
         )
-    if known.mark.lineage != state.lineage or known.mark.serial >= state.serial:
+    if known.mark.lineage != state.lineage or known.mark.serial >= state.serial or root.fork is not None:
         return verdicts.good(said)  # where they contradict each other, lineage and serial say so
     if root.worker is not None:
         return verdicts.good(f"{said}; the state is just worked on: {root.worker.holding.why}")
@@ -195,16 +211,7 @@ def memory(seen: Observation, root: RootSeen) -> Outcome:
 
 def _behind_memory(root: RootSeen, state: StateFacts, known: StateMark) -> Outcome:
     """Judge a state that is older than, or another than, the one that this machine last found sound."""
-    twin = next((e for e in (root.entries.found or ()) if e.md5 == known.md5 and not e.latest), None)
-    copy = next((e for e in (root.copies.found or ()) if e.md5 == known.md5), None)
-    if twin is not None:
-        command = state_mending.restore(root, twin.version_id)
-    elif copy is not None:
-        command = state_mending.from_replica(root)
-    elif root.root is StateRoot.BACKEND and known_states.here_alone(root.memory):
-        command = "lifeboat apply"  # puts the working copy there, which is newer
-    else:
-        command = f"{state_mending.LIST}{state_mending.options(root)}"
+    command = _remembered_again(root, known)
     if state.serial < known.serial:
         return verdicts.critical(
             f"the serial goes backwards: {state.serial} on top, and {_last_knew(root)} {known.serial}",
@@ -216,6 +223,21 @@ def _behind_memory(root: RootSeen, state: StateFacts, known: StateMark) -> Outco
         "one state of each serial",
         command,
     )
+
+
+def _remembered_again(root: RootSeen, known: StateMark) -> str:
+    """Return the command that puts the remembered state on top, wherever it still is."""
+    if root.fork is not None and root.fork.kept is not None:
+        return state_mending.restore(root, root.fork.kept.version_id)
+    twin = next((e for e in (root.entries.found or ()) if e.md5 == known.md5 and not e.latest), None)
+    copy = next((e for e in (root.copies.found or ()) if e.md5 == known.md5), None)
+    if twin is not None:
+        return state_mending.restore(root, twin.version_id)
+    if copy is not None:
+        return state_mending.from_replica(root)
+    if root.root is StateRoot.BACKEND and known_states.here_alone(root.memory):
+        return "lifeboat apply"  # puts the working copy there, which is newer
+    return f"{state_mending.LIST}{state_mending.options(root)}"
 
 
 def left(seen: Observation, root: RootSeen) -> Outcome:

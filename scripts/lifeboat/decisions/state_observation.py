@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from lifeboat.decisions import known_states
+from lifeboat.decisions import known_states, state_history
+from lifeboat.decisions.state_history import Fork
 from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
     Holding,
@@ -122,6 +123,12 @@ class RootSeen:
         return "that of no version" if entry is None else f"that of version {entry.version_id}{serial_words(entry)}"
 
     @property
+    def fork(self) -> Fork | None:
+        """Return where the history leaves the state that is remembered."""
+        known = known_states.counting(self.memory)
+        return None if known is None else state_history.fork(self.history.entries, known)
+
+    @property
     def worker(self) -> LockSeen | None:
         """Return a lock whose holder lives: what is changed now may not be whole yet."""
         locks = (look.found for look in (self.item, self.file) if look.found is not None)
@@ -135,7 +142,7 @@ class RootSeen:
     def whose(self, env: str) -> Whose:
         """Return what a state of this root is held against."""
         known = known_states.counting(self.memory)
-        return Whose(environment=env, lineage=None if known is None else known.lineage)
+        return Whose(environment=env, lineage=None if known is None else known.lineage, known=known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lifeboat.decisions import state_history
 from lifeboat.model import Address, RunId, StateMark
-from lifeboat.state_model import REBUILDING, RESTORING, OwnedThing, StateDiff, StateEntry
+from lifeboat.state_model import REBUILDING, RESTORING, OwnedThing, StateDiff, StateEntry, StateFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +217,21 @@ def vanishing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Vanishing, ...]
     return tuple(found[key] for key in sorted(found))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Appearing:
+    """A resource that the restored state has and no state that counts: it was destroyed since, or left to others."""
+
+    address: Address
+    id: str
+
+
+def appearing(changes: Sequence[tuple[str, StateDiff]]) -> tuple[Appearing, ...]:
+    """Return what the chosen state alone knows, given what changes from each state that counts to the chosen one."""
+    added = [{(view.address, view.id) for view in change.added} for _, change in changes]
+    alone = set.intersection(*added) if added else set()
+    return tuple(Appearing(address=address, id=id_) for address, id_ in sorted(alone))
+
+
 def unknown_elsewhere(found: Iterable[Vanishing], elsewhere: Mapping[Address, str]) -> tuple[Vanishing, ...]:
     """Return what vanishes and is not known to the other root's state either: its ids by address.
 
@@ -224,17 +240,23 @@ def unknown_elsewhere(found: Iterable[Vanishing], elsewhere: Mapping[Address, st
     return tuple(one for one in found if elsewhere.get(one.address) != one.id)
 
 
-def that_count(entries: Sequence[StateEntry], lineages: Iterable[str]) -> tuple[StateEntry, ...]:
+def that_count(
+    entries: Sequence[StateEntry], lineages: Iterable[str], known: StateMark | None
+) -> tuple[StateEntry, ...]:
     """Return the versions whose resources a restore must not lose: what stands on top, and each lineage's highest serial.
 
     What stands on top says nothing new where it is a copy of an older version, under a lower serial than the highest:
-    an old version put over the key knows things that Terraform has destroyed since. Of equal serials the one written last
-    counts.
+    an old version put over the key knows things that Terraform has destroyed since. Of a serial that was written twice
+    both count, and where the history leaves the state that is remembered (`known`), the last that went on from it.
     """
     top = next((entry for entry in entries if entry.latest and entry.facts is not None), None)
-    newest = [one for lineage in lineages if (one := ahead(entries, lineage, -1)) is not None]
+    newest = [one for lineage in lineages for one in ahead(entries, lineage, -1)]
+    left = None if known is None else state_history.fork(entries, known)
     counted = [] if top is None or _is_old_copy(top, entries) else [top]
-    return tuple(counted + [entry for entry in newest if entry not in counted])
+    for entry in [*newest, *([] if left is None or left.kept is None else [left.kept])]:
+        if entry.md5 not in {one.md5 for one in counted}:
+            counted.append(entry)
+    return tuple(counted)
 
 
 def _is_old_copy(top: StateEntry, entries: Sequence[StateEntry]) -> bool:
@@ -247,21 +269,35 @@ def highest(entries: Sequence[StateEntry], lineage: str) -> int:
     return max((entry.facts.serial for entry in entries if entry.facts and entry.facts.lineage == lineage), default=-1)
 
 
-def ahead(entries: Sequence[StateEntry], lineage: str, serial: int) -> StateEntry | None:
-    """Return the version of a lineage that has the highest serial beyond this one; None where there is none."""
-    beyond = [e for e in entries if e.facts and e.facts.lineage == lineage and e.facts.serial > serial]
-    return max(beyond, key=lambda entry: (_serial_of(entry), entry.written_at), default=None)
+def ahead(entries: Sequence[StateEntry], lineage: str, serial: int) -> tuple[StateEntry, ...]:
+    """Return the versions of a lineage that have its highest serial, of each content the newest, where it is beyond this one."""
+    most = highest(entries, lineage)
+    if most <= serial:
+        return ()
+    newest: dict[str | None, StateEntry] = {}
+    for entry in entries:
+        if entry.facts is not None and (entry.facts.lineage, entry.facts.serial) == (lineage, most):
+            newest.setdefault(entry.md5, entry)
+    return tuple(newest.values())
 
 
-def blind(entries: Sequence[StateEntry], chosen: StateEntry, remembered: int) -> bool:
+def blind(entries: Sequence[StateEntry], chosen: StateEntry, remembered: Iterable[StateMark]) -> bool:
     """Return whether Terraform may have written something after the chosen version that no version here tells.
 
-    One that cannot be read, a serial that this machine remembers and no version has, a bucket with nothing readable: then
-    only AWS can tell what was made since.
+    One that cannot be read, a state that is remembered and is no version here though older ones are, a bucket with nothing
+    readable: then only AWS can tell what was made since.
     """
     lost = any(e.facts is None and not e.marker and e.written_at >= chosen.written_at for e in entries)
-    readable = [entry.facts.serial for entry in entries if entry.facts is not None]
-    return lost or not readable or remembered > max(readable)
+    readable = [entry.facts for entry in entries if entry.facts is not None]
+    contents = {entry.md5 for entry in entries}
+    unknown = [mark for mark in remembered if mark.md5 not in contents]
+    return lost or not readable or any(_passed(mark, readable) for mark in unknown)
+
+
+def _passed(mark: StateMark, readable: Sequence[StateFacts]) -> bool:
+    """Return whether a state without a version was there after, or beside, one that has: it did not leave by its age."""
+    older = any(facts.lineage == mark.lineage and facts.serial <= mark.serial for facts in readable)
+    return older or all(facts.serial < mark.serial for facts in readable)
 
 
 def strangers(things: Sequence[OwnedThing], recorded: frozenset[str]) -> tuple[Vanishing, ...]:
@@ -276,7 +312,3 @@ def strangers(things: Sequence[OwnedThing], recorded: frozenset[str]) -> tuple[V
 def is_of(run: RunId, verbs: Iterable[Verb]) -> bool:
     """Return whether a run is the work of one of these verbs."""
     return run.partition("-")[2].startswith(tuple(f"{verb.run}-" for verb in verbs))
-
-
-def _serial_of(entry: StateEntry) -> int:
-    return -1 if entry.facts is None else entry.facts.serial

@@ -113,7 +113,11 @@ ROWS = (
         happened="the bucket is gone, and no copy is left",
         command="aws s3api create-bucket BUCKET && aws s3api put-bucket-versioning BUCKET && lifeboat state rebuild",
     ),
-    Row(checks=("versioning",), happened="somebody suspended the bucket's versioning", command=APPLY),
+    Row(
+        checks=("versioning",),
+        happened="somebody suspended the bucket's versioning: until it is on again nothing is restored into the bucket",
+        command="aws s3api put-bucket-versioning BUCKET",
+    ),
     Row(
         checks=("lock table",),
         happened="the lock table is gone: it is made again, with the digest of the state that this machine knows",
@@ -171,6 +175,12 @@ ROWS = (
         happened="an old version was copied over it, or pushed with force: what was made since is not in it",
         command=RESTORE,
     ),
+    Row(
+        checks=("serial",),
+        happened="that, and somebody has gone on from it, or a serial was written twice: what goes on from the remembered"
+        " state is put on top",
+        command=RESTORE,
+    ),
     Row(checks=("serial",), happened="the same, and only the other region has the newest", command=FROM_REPLICA),
     Row(
         checks=("digest",),
@@ -226,8 +236,9 @@ STOPS = (
     (2, "Mend what it names: an option, a time without a zone. Nothing was changed."),
     (
         3,
-        "More would vanish from what Terraform knows than you agreed to: read the list. If those are really gone,"
-        " `--accept N`; else take a newer version. Nothing was changed.",
+        "More would vanish from what Terraform knows, or appear in it, than you agreed to: read the list. If that is what you"
+        " want, `--accept N`; else take a newer version. Or the bucket keeps no versions: type what it names, then the same"
+        " again. Nothing was changed.",
     ),
     (4, "The same command goes on from where it was; the message says what is missing, `lifeboat state doctor` too."),
     (5, "Somebody works on it, or may: wait, or `lifeboat state unlock` once that is surely dead."),

@@ -67,6 +67,7 @@ class Applying:
         self.fence: Fence | None = None  # None until there is a lock table to hold a lease in
         self.root_applied = False
         self.keep_root: Keep = known_states.keep
+        self.passed: known_states.Passed | None = None  # which states were let pass; None where nobody asked
         self.unremembered: list[str] = []  # of which roots' states the other region does not know, and why
 
     @property
@@ -121,8 +122,13 @@ class Applying:
         return self.under_way(running)
 
     def start_apply(self, terraform: Terraform, name: str) -> Running:
-        """Start the apply of the plan of that name; raises Locked when somebody took the environment over meanwhile."""
+        """Start the apply of the plan of that name; raises Locked when somebody took the environment over meanwhile.
+
+        Raises Refused where a plan of the stack was made of another state than was let pass.
+        """
         self._require_fence()
+        if name == "stack":
+            self.require_planned_from(name)
         self.run.note(**{f"{name}_started": time.time()})
         running = terraform.apply(
             self.run.folder / f"{name}.plan",
@@ -132,6 +138,11 @@ class Applying:
             keep_fds=[self.run.lock_descriptor],
         )
         return self.under_way(running)
+
+    def require_planned_from(self, name: str) -> None:
+        """Raise Refused where the stack's plan of that name was made of another state than the one that was let pass."""
+        if self.passed is not None:
+            known_states.require_planned_from(self.site, self.passed, self.run.folder / f"{name}.plan")
 
     def under_way(self, running: Running) -> Running:
         """Note that a Terraform of this run works."""

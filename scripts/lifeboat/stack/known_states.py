@@ -6,16 +6,17 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from lifeboat.clients import known_state, run_files, state_store
+from lifeboat.clients import known_state, owned_things, run_files, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import known_states
+from lifeboat.decisions import known_states, state_digest_checks, state_history
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
-from lifeboat.errors import NothingFits, Refused, Unreachable
+from lifeboat.errors import LifeboatError, NothingFits, Refused, Unreachable
 from lifeboat.model import StateMark
 from lifeboat.site import Site
-from lifeboat.state_model import KnownState, Memory, StateEntry, StateRoot, Whose
+from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId, Whose
 
 BOTH = (StateRoot.BACKEND, StateRoot.STACK)
 STACK = (StateRoot.STACK,)
@@ -54,7 +55,7 @@ def whose(site: Site, root: StateRoot) -> Whose:
     memory = remembered(site, root)
     known = known_states.counting(memory) if root is StateRoot.STACK or memory.there is not None else None
     lineage = None if known is None else known.lineage
-    return Whose(environment=site.project.env, lineage=lineage, unseen=memory.unseen)
+    return Whose(environment=site.project.env, lineage=lineage, known=known, unseen=memory.unseen)
 
 
 # -- asked before anything is planned ----------------------------------------------------------------------------------
@@ -62,10 +63,15 @@ def whose(site: Site, root: StateRoot) -> Whose:
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """What to tell loudly of states that may be planned with, and what somebody has to agree to before."""
+    """What to tell loudly of states that may be planned with, and what somebody has to agree to before.
+
+    `anew` are the roots whose state begins anew where one is remembered; `tops` are the states that were let pass.
+    """
 
     remarks: tuple[str, ...] = ()
     to_agree: tuple[str, ...] = ()
+    anew: tuple[StateRoot, ...] = ()
+    tops: tuple[tuple[StateRoot, StateMark], ...] = ()
 
 
 def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
@@ -78,6 +84,8 @@ def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
     return Passed(
         remarks=tuple(remark for one in found for remark in one.remarks),
         to_agree=tuple(line for one in found for line in one.to_agree),
+        anew=tuple(root for one in found for root in one.anew),
+        tops=tuple(top for one in found for top in one.tops),
     )
 
 
@@ -95,10 +103,62 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
     if stood.top is None:
         return _without_a_state(site, purpose, stood, memory)
     amiss = known_states.amiss(stood.top, memory)
+    if amiss in (None, Amiss.ANOTHER):
+        stood, amiss = _forked(site, purpose, stood, memory)
     if amiss is not None:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
-    return Passed(remarks=tuple(_remarks(stood, memory)))
+    tops = () if stood.top is None else ((root, stood.top),)
+    return Passed(remarks=tuple(_remarks(stood, memory)), tops=tops)
+
+
+def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
+    """Return whether the history left the state that is remembered since, and what goes on from that state.
+
+    Where the remembered state stands on top, and an older one right below it, no version but these is looked at.
+    """
+    known, amiss = known_states.counting(memory), known_states.amiss(stood.top, memory)
+    if known is None:
+        return stood, amiss
+    try:
+        versions = site.state_versions(stood.root)
+        below = versions.below_top() if amiss is None and stood.top == known else None
+        if stood.top == known and not state_history.may_fork(below, known):
+            return stood, amiss
+        fork = state_history.fork(versions.entries(), known)
+    except Unreachable as error:
+        if purpose is not Purpose.RECOVER or amiss is not None:
+            raise
+        return replace(stood, unseen=error.summary), None
+    except NothingFits:
+        return stood, amiss  # root 1's working copy, and no bucket
+    if fork is None:
+        return stood, amiss
+    kept = None if fork.kept is None else fork.kept.version_id
+    forked = replace(
+        stood, kept=kept, other=fork.other.version_id, copy=None if kept else _copy(site, stood.root, known)
+    )
+    return forked, amiss or Amiss.FORKED
+
+
+def _copy(site: Site, root: StateRoot, known: StateMark) -> VersionId | None:
+    """Return the copy of the remembered state in the other region; None where none is seen."""
+    try:
+        copies = site.replica_state_versions(root).entries()
+    except LifeboatError:
+        return None
+    return next((entry.version_id for entry in copies if entry.md5 == known.md5), None)
+
+
+def require_planned_from(site: Site, passed: Passed, plan: Path) -> None:
+    """Raise Refused where a saved plan of the stack was made of another state than was let pass: it went in between."""
+    serial, lineage = state_store.serial_and_lineage(terraform.state_in(plan))
+    why = known_states.planned_from_another(dict(passed.tops).get(StateRoot.STACK), serial or 0, lineage or "")
+    if why is not None:
+        raise Refused(
+            f"the state of {site.project.env} was deleted or replaced while it was planned: {why}; it was not applied",
+            hint=f"lifeboat state doctor -e {site.project.env} tells what is wrong with it",
+        )
 
 
 def _was_applied(root: StateRoot, memory: Memory) -> bool:
@@ -108,6 +168,10 @@ def _was_applied(root: StateRoot, memory: Memory) -> bool:
 
 def _remarks(stood: Stood, memory: Memory) -> list[str]:
     top, here, there = stood.top, memory.here, memory.there
+    if stood.unseen and not memory.unseen:
+        return [
+            f"whether {stood.url} goes on from what is remembered could not be seen: {stood.unseen}; going on with it"
+        ]
     if memory.unseen and top is not None:
         known = (
             "nothing that can be seen contradicts it"
@@ -133,18 +197,68 @@ def _without_a_state(site: Site, purpose: Purpose, stood: Stood, memory: Memory)
         return Passed()  # whether what is to go may be taken for gone, destroy itself decides
     if known_states.counting(memory) is not None:
         if _begins_anew(purpose, stood):
-            return Passed(to_agree=(f"begin a new state of root 1, with what it made found by its names: {lost[0]}",))
+            line = f"begin a new state of root 1, with what it made found by its names: {lost[0]}"
+            return Passed(to_agree=(line,), anew=(stood.root,))
         raise Refused(lost[0], hint=lost[1])
     if purpose is Purpose.FIRST_APPLY and not stood.damaged:
-        return Passed(
-            remarks=(f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply",)
-        )
+        return _said_to_be_first(site, purpose, stood)
     if stood.traces or stood.copies:
         summary, hint = known_states.left_over(stood, purpose)
         raise Refused(summary, hint=hint)
     if memory.unseen:
         raise _unknown(site, stood.root, memory, how=f"{stood.how}; ")
+    things = _unrecorded(site, stood)
+    runs = site.journals().runs() if stood.root is StateRoot.STACK and stood.bucket else []
+    signs = [*known_states.named(things), *([f"its bucket has the journal of run {runs[-1]}"] if runs else [])]
+    if signs:
+        summary, hint = known_states.owned(stood, signs, purpose)
+        raise Refused(summary, hint=hint)
     return Passed()
+
+
+def _said_to_be_first(site: Site, purpose: Purpose, stood: Stood) -> Passed:
+    """Judge a first apply that somebody said it is: what bears our tags is agreed to, and a database is none of another's."""
+    of_ours = _of_this_environment(site, stood)
+    if of_ours is not None:
+        summary, hint = known_states.was_there(stood, of_ours)
+        raise Refused(summary, hint=hint)
+    things = _unrecorded(site, stood)
+    if any(thing.kind == "aws_db_instance" for thing in things):
+        summary, hint = known_states.owned(stood, known_states.named(things), purpose)
+        raise Refused(summary, hint=hint)
+    remark = f"{stood.how}: nothing is remembered of it, and it was said that this is a first apply"
+    return Passed(remarks=(remark,), to_agree=(known_states.beside(stood, things),) if things else ())
+
+
+def _of_this_environment(site: Site, stood: Stood) -> StateEntry | None:
+    """Return a version or a copy that has resources and says that it is this environment's; None where there is none."""
+    both = (
+        *([site.state_versions(stood.root)] if stood.versions else []),
+        *([site.replica_state_versions(stood.root)] if stood.copies else []),
+    )
+    return next((e for versions in both for e in versions.entries() if known_states.is_of(e, stood.env)), None)
+
+
+def _unrecorded(site: Site, stood: Stood) -> list[OwnedThing]:
+    """Return what bears the environment's tags and root 1 did not make; raises Unreachable where it may not be looked at.
+
+    Nothing is asked for root 1, which finds what it made by its names, nor where an apply of this machine was cut off while
+    it made the stack: that one is gone on with, and what it made is adopted.
+    """
+    cut_off = (run.folder / "stack-apply.jsonl" for run in run_files.cut_off(site.project.work))
+    if stood.root is StateRoot.BACKEND or any(events.exists() for events in cut_off):
+        return []
+    application, state = site.project.environment.application, site.project.environment.state
+    copy = site.root_state_file
+    bodies = [site.root_store().body(), copy.read_bytes() if copy.exists() else None]
+    root = frozenset({state.bucket, state.replica_bucket}).union(*map(state_digest_checks.recorded, bodies))
+    return [
+        thing
+        for kind in owned_things.KINDS
+        for region in (application.region, application.dr_region)
+        for thing in site.owned_things().of_kind(kind, region)
+        if not thing.ids & root
+    ]
 
 
 def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
@@ -239,7 +353,7 @@ def _newest(store: StateStore) -> str:
 
 def _has_digest(store: StateStore, stood: Stood) -> bool:
     keeps = stood.root is StateRoot.STACK and store.keeps_digest and store.table_exists()
-    return keeps and bool(store.digest())
+    return keeps and store.digest() is not None  # an empty one a first apply left that was cut off
 
 
 # -- written down afterwards -------------------------------------------------------------------------------------------

@@ -16,7 +16,10 @@ def recovery(store: StateStore) -> Recovery:
     """Return the stack's output; raises IntegrityFailure when there is none, or it is not what we know."""
     body = store.body()
     if body is None:
-        raise IntegrityFailure(f"there is no state s3://{store.bucket}/{store.key}", hint="lifeboat apply")
+        raise IntegrityFailure(
+            f"there is no state s3://{store.bucket}/{store.key}",
+            hint="lifeboat state doctor tells whether it is lost; where nothing was ever applied: lifeboat apply",
+        )
     try:
         return Recovery.model_validate(json.loads(body)["outputs"]["recovery"]["value"])
     except (KeyError, TypeError, ValueError) as error:  # a pydantic ValidationError is a ValueError

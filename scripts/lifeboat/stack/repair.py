@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,14 @@ from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
-from lifeboat.errors import IntegrityFailure, Locked, Refused, StoppedPartWay, WrongConfiguration
-from lifeboat.model import Address, Adoption, RemoteLock, StateMark, Teller, Wanted
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, Refused, StoppedPartWay, WrongConfiguration
+from lifeboat.model import Address, Adoption, Agree, RemoteLock, StateMark, Teller, Wanted
 from lifeboat.site import Site
 from lifeboat.stack import known_states
 from lifeboat.state_model import StateRoot
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
+BEGINNING = "lifeboat-first-apply"  # the operation of the lock under which a digest is emptied
 LOOKED_AT = 50  # newest versions of a state, among which one that is newer than the present one would be
 MAKING_SECONDS = 1800.0  # a real RDS instance takes 5 to 15 minutes
 
@@ -134,27 +135,60 @@ def _owner(body: bytes | None) -> str | None:
     return None if said is None else str(said)
 
 
-def begin_anew(site: Site, tell: Teller) -> None:
-    """Empty the digest of a state that is gone, where somebody said that the next apply is a first one.
+def begin_anew(site: Site, tell: Teller, agree: Agree) -> Callable[[], None]:
+    """Empty the digest of a state that is gone, where somebody said that the next apply is a first one; return what undoes it.
 
-    With a digest and no state every Terraform fails; an empty one it takes for none, and the item stays.
+    With a digest and no state every Terraform fails; an empty one it takes for none, and the item stays. It may be the last
+    trace of the state, so that somebody agrees, no Terraform works meanwhile, and it comes back where no state was made.
     """
     store = site.stack_store()
-    if not store.keeps_digest or not store.bucket_exists() or not store.table_exists() or store.body() is not None:
-        return
-    digest = store.digest()
-    if digest:
+    looked = store.keeps_digest and store.bucket_exists() and store.table_exists() and store.body() is None
+    digest = store.digest() if looked else None
+    if not digest:
+        return lambda: None
+    agree(
+        [f"begin a new state of {site.project.env}: empty the digest {digest}, which is left of the one that is gone"]
+    )
+    with site.state_locks(StateRoot.STACK).taken(BEGINNING):
         store.write_digest("", instead_of=digest)
-        tell.say(f"emptied the digest {digest}, which no state has")
+    tell.say(f"emptied the digest {digest}, which no state has")
+
+    def undo() -> None:
+        try:
+            if store.body() is None and store.digest() == "":
+                store.write_digest(digest, instead_of="")
+                tell.say(f"wrote the digest {digest} again: no new state was begun")
+        except LifeboatError as error:
+            tell.warn(f"the digest {digest} could not be written again: {error.summary}")
+
+    return undo
 
 
 def require_table(site: Site) -> None:
     """Raise Refused where there is no lock table: Terraform would only say that it cannot lock the state."""
     store = site.stack_store()
     if store.bucket_exists() and not store.table_exists():
+        lost = "nothing can lock" if store.keeps_digest else "nothing keeps two operators apart who change"
         raise Refused(
-            f"there is no lock table {store.table}, so nothing can lock the state s3://{store.bucket}/{store.key}",
+            f"there is no lock table {store.table}, so {lost} the state s3://{store.bucket}/{store.key}",
             hint=f"lifeboat apply -e {site.project.env} makes it again, with the digest of the state in it",
+        )
+
+
+def require_backend(site: Site) -> None:
+    """Raise Refused where a state is there and its table does not answer, or its bucket keeps no versions."""
+    store = site.root_store()
+    if not store.table_answers():
+        raise Refused(
+            f"the lock table {store.table} is {str(store.table_status() or 'gone').lower()}, so nothing keeps two operators apart",
+            hint="wait until it is active, then run the same command again; lifeboat state doctor shows how it is",
+        )
+    versioning = store.versioning()
+    if versioning != "Enabled":
+        command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
+        raise Refused(
+            f"versioning of {store.bucket} is {versioning.lower() or 'off'}: the state that a recovery writes over would be lost",
+            hint=f"{site.shell(command)}; then run the same command again",
         )
 
 

@@ -21,7 +21,7 @@ from lifeboat.decisions import (
     state_restoring,
 )
 from lifeboat.decisions.state_documents import StateDocument
-from lifeboat.decisions.state_restoring import RESTORE, VERBS, Restoring, Seen, Vanishing, Verb
+from lifeboat.decisions.state_restoring import RESTORE, VERBS, Appearing, Restoring, Seen, Vanishing, Verb
 from lifeboat.errors import (
     LifeboatError,
     Locked,
@@ -106,8 +106,9 @@ class Writing:
 class Preview:
     """What a restore would do, and everything that it was found from.
 
-    `vanish` are resources that a state which counts knows and this one does not; `back` those that come back to the state
-    on top, None where that cannot be read.
+    `vanish` are resources that a state which counts knows and this one does not, `appear` those that this one alone knows;
+    `changes` is what becomes of the state on top, None where that cannot be read. `forked` is that what stands on top does
+    not go on from what is remembered.
     """
 
     request: Request
@@ -119,6 +120,8 @@ class Preview:
     restoring: Restoring
     changes: StateDiff | None
     vanish: tuple[Vanishing, ...]
+    appear: tuple[Appearing, ...]
+    forked: bool
     table: bool
     remarks: tuple[str, ...]
     seen: StateTop | None = field(repr=False)
@@ -203,6 +206,8 @@ def look(site: Site, tell: Teller, request: Request) -> Preview:
         restoring=restoring,
         changes=None if on_top is None else state_diff.diff(on_top, document),
         vanish=(*_vanishing(site, request, changes), *_strangers(site, request, known, (chosen, body))),
+        appear=state_restoring.appearing(changes),
+        forked=_forked(known, request),
         table=table,
         remarks=(
             *choice.remarks,
@@ -299,6 +304,11 @@ def _marks(known: _Known) -> list[StateMark]:
     return [*_listed(known), *_there(known)]
 
 
+def _forked(known: _Known, request: Request) -> bool:
+    mark = request.whose.known
+    return mark is not None and state_history.fork(known.primary.entries, mark) is not None
+
+
 def _there(known: _Known) -> list[StateMark]:
     return [] if known.memory.there is None else [known.memory.there.mark]
 
@@ -344,14 +354,19 @@ def _counting(site: Site, request: Request, known: _Known, chosen: StateDocument
     lineage, ours = chosen.facts.lineage, state_history.lineage(known.primary.entries, request.whose)
     bodies = [
         (_named(entry), site.state_versions(request.root).body(entry.version_id))
-        for entry in state_restoring.that_count(known.primary.entries, dict.fromkeys([lineage, ours or lineage]))
+        for entry in state_restoring.that_count(
+            known.primary.entries, dict.fromkeys([lineage, ours or lineage]), request.whose.known
+        )
     ]
     highest = state_restoring.highest(known.primary.entries, lineage)
     if known.replica is not None:
-        ahead = state_restoring.ahead(known.replica.entries, lineage, highest)
-        if ahead is not None:
-            versions = site.replica_state_versions(request.root)
-            bodies.append((f"{_named(ahead)}, of the replica", versions.body(ahead.version_id)))
+        # One under the same serial counts too: that serial may have been written twice.
+        here, versions = {entry.md5 for entry in known.primary.entries}, site.replica_state_versions(request.root)
+        bodies += [
+            (f"{_named(ahead)}, of the replica", versions.body(ahead.version_id))
+            for ahead in state_restoring.ahead(known.replica.entries, lineage, highest - 1)
+            if ahead.md5 not in here
+        ]
     own = _own_state(site, request.root)
     if isinstance(own, bytes) and _mark(own).lineage == lineage and _mark(own).serial > highest:
         bodies.append(("the working copy on this machine", own))
@@ -375,8 +390,7 @@ def _strangers(site: Site, request: Request, known: _Known, chosen: tuple[StateE
     """
     entry, body = chosen
     own = _own_state(site, request.root)
-    marks = [*_there(known), *([] if own is None else [_mark(own)])]
-    remembered = max((mark.serial for mark in marks), default=-1)
+    remembered = [*_there(known), *([] if own is None else [_mark(own)])]
     if request.root is StateRoot.BACKEND or not state_restoring.blind(known.primary.entries, entry, remembered):
         return ()
     application, state = site.project.environment.application, site.project.environment.state
@@ -433,17 +447,30 @@ def locks_left(site: Site, root: StateRoot) -> tuple[str, ...]:
 
 
 def require_accepted(preview: Preview) -> None:
-    """Raise Refused where more would vanish from what Terraform knows than was agreed to by number."""
-    count = len(preview.vanish)
-    if not preview.restoring.writes_state or count <= preview.request.accept:
+    """Raise Refused where more would vanish from what Terraform knows, or appear in it, than was agreed to by number.
+
+    Of what stands on top already that was asked before; not where it left the state that is remembered: then this is what
+    lets it be remembered.
+    """
+    count = len(preview.vanish) + len(preview.appear)
+    if not (preview.restoring.writes_state or preview.forked) or count <= preview.request.accept:
         return
-    lines = [f"  {one.address} ({one.id}), known to {one.known_to}" for one in preview.vanish]
+    vanish = [f"  {one.address} ({one.id}), known to {one.known_to}" for one in preview.vanish]
+    appear = [f"  {one.address} ({one.id})" for one in preview.appear]
+    said = [
+        *(_counted(vanish, "would vanish from what Terraform knows, and an apply may make a second one")),
+        *(_counted(appear, "would appear in it that no newer state has, and an apply may make it anew, or change it")),
+    ]
     raise Refused(
-        f"{count} {'resource' if count == 1 else 'resources'} would vanish from what Terraform knows, and an apply may make a"
-        " second one:\n" + "\n".join(lines),
-        hint=f"a newer version may have them: lifeboat state list. If they are really gone: {preview.request.again}"
+        "\n".join(said),
+        hint=f"a newer version may fit better: lifeboat state list. If that is what is wanted: {preview.request.again}"
         f" --accept {count}",
     )
+
+
+def _counted(lines: Sequence[str], what: str) -> list[str]:
+    number = len(lines)
+    return [f"{number} {'resource' if number == 1 else 'resources'} {what}:", *lines] if lines else []
 
 
 # -- into a file -------------------------------------------------------------------------------------------------------

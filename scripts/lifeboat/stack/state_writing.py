@@ -34,11 +34,15 @@ from lifeboat.state_model import StateOrigin, StateRoot
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What stands on top now: its serial, what was written for it, and the run that did (None: nothing was missing)."""
+    """What stands on top now: its serial, what was written for it, and the run that did (None: nothing was missing).
+
+    `unremembered` says what it means that the other region does not know of it; "" where it does.
+    """
 
     serial: int
     written: tuple[str, ...]
     run: RunId | None
+    unremembered: str
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -51,22 +55,45 @@ def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
     StoppedPartWay once something was changed, and before that what forbids it.
     """
     restoring = writing.restoring
+    require_versioned(site, writing)
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{writing.verb.run}-{uuid4().hex[:6]}")
     with _held(site, tell, writing, run) as fence:
         if not restoring.writes:
             read_back(site, tell, writing)
-            _remember(site, tell, writing, run)
+            unremembered = _remember(site, tell, writing, run)
             _end_earlier(site, run, writing, fence)
-            return Restored(serial=restoring.serial, written=(), run=None)
+            return Restored(serial=restoring.serial, written=(), run=None, unremembered=unremembered)
         journal = site.journal(run)
         _begin(journal, writing)
         work = _Work(site=site, tell=tell, writing=writing, journal=journal, fence=fence)
         with _told(work):
             work.carry_out()
-        _remember(site, tell, writing, run)
+        unremembered = _remember(site, tell, writing, run)
         journal.write(EventKind.ENDED, text="done")
         _end_earlier(site, run, writing, fence)
-    return Restored(serial=restoring.serial, written=writing.written, run=run)
+    return Restored(serial=restoring.serial, written=writing.written, run=run, unremembered=unremembered)
+
+
+def require_remembered(restored: Restored, writing: Writing) -> None:
+    """Raise StoppedPartWay where the other region does not know what stands on top: other machines then refuse it."""
+    if restored.unremembered:
+        raise StoppedPartWay(
+            f"serial {restored.serial} stands on top of {writing.place}, but {restored.unremembered}",
+            hint=f"the same command writes it down, once the other region answers and takes it: {writing.again}",
+        )
+
+
+def require_versioned(site: Site, writing: Writing) -> None:
+    """Raise Refused where a write would replace what stands on top for good: the bucket keeps no versions."""
+    store = site.root_store()
+    if not writing.restoring.writes_state or (versioning := store.versioning()) == "Enabled":
+        return
+    command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
+    raise Refused(
+        f"versioning of {store.bucket} is {versioning.lower() or 'off'}: what stands on top of {writing.place} would be written"
+        " over, and no version of it would be left",
+        hint=f"{site.shell(command)}; then: {writing.again}",
+    )
 
 
 @contextmanager
@@ -260,12 +287,18 @@ def _read_back_root(site: Site, body: bytes) -> None:
         )
 
 
-def _remember(site: Site, tell: Teller, writing: Writing, run: RunId) -> None:
-    """Let the other region remember what stands on top now; of another lineage only where that was asked for."""
+def _remember(site: Site, tell: Teller, writing: Writing, run: RunId) -> str:
+    """Let the other region remember what stands on top now; of another lineage only where that was asked for.
+
+    Returns what it means that it does not; "" where it does.
+    """
     keep = known_states.keep_agreed if writing.any_lineage else known_states.keep
     why = keep(site, writing.root, writing.restoring.body, run)
-    if why is not None:
-        tell.warn(known_states.told(writing.root, why))
+    if why is None:
+        return ""
+    unremembered = known_states.told(writing.root, why)
+    tell.warn(unremembered)
+    return unremembered
 
 
 def _is_data(address: str) -> bool:
