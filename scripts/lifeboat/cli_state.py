@@ -332,7 +332,10 @@ def rebuild(
     accept: Annotated[
         int,
         typer.Option(
-            "--accept", metavar="N", min=0, help="Agree that up to N things that hold data are made anew, empty."
+            "--accept",
+            metavar="N",
+            min=0,
+            help="Agree that up to N things are made anew, empty, or stay unknown to the state.",
         ),
     ] = 0,
     preview: Annotated[
@@ -346,8 +349,9 @@ def rebuild(
     Terraform imports it in a copy, where it is only ever told to plan: nothing in AWS is changed. Then the state is written
     as lifeboat state restore writes it, and both roots are planned: ends with 0 when nothing would change, 20 otherwise.
 
-    Refused (3) while a version is left that a restore can use, while several things could be one (--import), and when
-    something that holds data was not found (--accept N); with 8 where something cannot be looked at.
+    Refused (3) while a version is left that a restore can use, while several things could be one (--import), when something
+    that holds data was not found or something that bears our tags has no address (--accept N), whatever was agreed to when
+    that is a database, and when an apply would lose what is protected; with 8 where something cannot be looked at.
 
     Example: lifeboat state rebuild --preview -e production
     """
