@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lifeboat.clients.inventory_rewritten import EVERYTHING, REWRITTEN
 from lifeboat.decisions import state_documents, state_rebuilding
 from lifeboat.decisions.adoption import HOW, How
 from lifeboat.decisions.state_rebuilding import Doubtful, Existing, Inspected, Missing, Way
-from lifeboat.model import Address, Candidate, StateMark, Wanted
+from lifeboat.model import Address, Candidate, Owner, StateMark, Wanted
 from lifeboat.state_model import REBUILT, OwnedThing, StateEntry, StateFacts, VersionId, Whose
 
 OURS = {"application": "app", "environment": "x"}
@@ -289,6 +290,47 @@ def test_nothing_is_in_two_lists_and_each_is_in_order() -> None:
     found = state_rebuilding.inspected([*existing, LOST_BUCKET, TWO_NETWORKS])
 
     assert found == Inspected(existing=(existing[1], existing[0]), missing=(LOST_BUCKET,), doubtful=(TWO_NETWORKS,))
+
+
+def test_one_id_is_not_taken_for_two_addresses() -> None:
+    said, named = (
+        Address('module.m["k.x"].aws_db_instance.this["g1"]'),
+        Address('module.m["k.x"].aws_db_instance.this["g2"]'),
+    )
+    copy, policy = Address("aws_db_instance.copy"), Address("aws_db_instance_policy.this")
+    chosen = Existing(address=said, import_id="app-g2", way=Way.SAID)
+    of_recovery = Existing(address=named, import_id="app-g2", way=Way.CONFIGURED)
+    # The same name in the other region, and what belongs to it, are other things.
+    elsewhere = Existing(address=copy, import_id="app-g2", way=Way.NAME)
+    part = Existing(address=policy, import_id="app-g2", way=Way.PLACE)
+    looked_for = [wanted(said), replace(wanted(copy), alias="dr"), wanted(policy)]
+
+    alone = state_rebuilding.told_apart([chosen, elsewhere, part, LOST_BUCKET], looked_for)
+    twice = state_rebuilding.told_apart([chosen, of_recovery, elsewhere, part], looked_for)
+
+    assert alone == [chosen, elsewhere, part, LOST_BUCKET]
+    in_doubt = Doubtful(address=said, why=f"--import says app-g2, which is {named} already")
+    assert twice == [in_doubt, of_recovery, elsewhere, part]
+
+
+@pytest.mark.parametrize(
+    ("tags", "way", "lines"),
+    [
+        ({"application": "app", "environment": "x"}, Way.SAID, []),
+        ({}, Way.SAID, []),
+        ({"application": "app", "environment": "prod"}, Way.SAID, ["db belongs to environment prod"]),
+        ({"application": "payroll"}, Way.SAID, ["db belongs to application payroll"]),
+        ({"application": "payroll"}, Way.CONFIGURED, []),
+    ],
+)
+def test_what_somebody_chose_must_not_be_another_environments(tags: dict[str, str], way: Way, lines: list[str]) -> None:
+    address = Address('module.m.aws_db_instance.this["g1"]')
+    owner = Owner(account_id="1", application="app", environment="x")
+    body = imported("aws_db_instance", tags_all=tags)
+
+    found = state_rebuilding.others(body, [Existing(address=address, import_id="db", way=way)], owner)
+
+    assert found == [f"{address}: {line}" for line in lines]
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 from lifeboat.decisions import adoption, plans
 from lifeboat.decisions.adoption import How
-from lifeboat.model import Address, Candidate, StateMark, Wanted, state_address
+from lifeboat.model import Address, Candidate, Owner, StateMark, Wanted, state_address
 from lifeboat.state_model import OwnedThing, StateEntry, VersionId, Whose
 
 # Of these an apply makes an empty second one, or one that is found under another name.
@@ -238,6 +238,54 @@ def judged(one: Wanted, candidates: Sequence[Candidate], said: str | None) -> Ex
         return Doubtful(address=one.address, why=f"{theirs.import_id} has its name and belongs to {words}")
     costs = "it holds data, and an apply makes an empty one" if one.resource_type in HOLDS_DATA else ""
     return Missing(address=one.address, resource_type=one.resource_type, why="not found", costs=costs)
+
+
+def told_apart(
+    found: Iterable[Existing | Missing | Doubtful], wanted: Iterable[Wanted]
+) -> list[Existing | Missing | Doubtful]:
+    """Return what was found, with what a person chose in doubt again where it is at another address already.
+
+    Names are given once for each type and region; of what the configuration itself imports the region is not known.
+    """
+    found, alias = list(found), {one.address: one.alias for one in wanted}
+    return [_once(one, found, alias) if isinstance(one, Existing) and one.way is Way.SAID else one for one in found]
+
+
+def _once(
+    one: Existing, found: Iterable[Existing | Missing | Doubtful], alias: Mapping[Address, str]
+) -> Existing | Doubtful:
+    twins = [
+        other.address
+        for other in found
+        if isinstance(other, Existing)
+        and other.address != one.address
+        and (other.import_id, _type(other.address)) == (one.import_id, _type(one.address))
+        and alias.get(other.address, alias[one.address]) == alias[one.address]
+    ]
+    if not twins:
+        return one
+    return Doubtful(address=one.address, why=f"--import says {one.import_id}, which is {', '.join(twins)} already")
+
+
+def _type(address: Address) -> str:
+    """Return the type of what an address names; a key in it may have dots."""
+    return re.sub(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]', "", address).split(".")[-2]
+
+
+def others(body: bytes, existing: Iterable[Existing], owner: Owner) -> list[str]:
+    """Return what a person chose and another owner's tags are on, by the state that it was imported into, a line each."""
+    ours = {"application": owner.application, "environment": owner.environment}
+    chosen = {one.address: one.import_id for one in existing if one.way is Way.SAID}
+    lines = []
+    for resource in json.loads(body)["resources"]:
+        for instance in resource["instances"] if resource["mode"] == "managed" else ():
+            address = state_address(resource, instance)
+            tags = (instance.get("attributes") or {}).get("tags_all") or {}
+            theirs = {key: tags[key] for key in ours if tags.get(key, ours[key]) != ours[key]}
+            if address in chosen and theirs:
+                words = ", ".join(f"{key} {value}" for key, value in theirs.items())
+                lines.append(f"{address}: {chosen[address]} belongs to {words}")
+    return lines
 
 
 def _unowned(candidate: Candidate) -> bool:

@@ -282,7 +282,7 @@ def inspect(made: Scratch) -> Found:
         for number, one in enumerate(sorted(wanted, key=lambda one: one.address), start=1):
             show(f"looked for {number} of {len(wanted)} resources: {one.address}")
             found.append(_looked_for(made, inventory, one))
-    inspected = state_rebuilding.inspected(found)
+    inspected = state_rebuilding.inspected(state_rebuilding.told_apart(found, wanted))
     owned = _owned(made.site, request.root)
     return Found(
         inspected=inspected,
@@ -424,6 +424,7 @@ def _imported(made: Scratch, found: Found) -> tuple[bytes, dict[str, Any]]:
     path.unlink()
     body = terraform.state_in(saved)
     _require_whole(body, found)
+    _require_own(made, body, found)
     return body, made.terraform.planned(saved)
 
 
@@ -433,6 +434,17 @@ def _require_whole(body: bytes, found: Found) -> None:
         raise Refused(
             f"{len(absent)} of what was found went away meanwhile: {', '.join(absent[:_SHOWN])}; nothing was written",
             hint="run the same command again",
+        )
+
+
+def _require_own(made: Scratch, body: bytes, found: Found) -> None:
+    """Raise Refused where an id that a person chose is another environment's, which only its tags tell."""
+    theirs = state_rebuilding.others(body, found.inspected.existing, made.site.owner())
+    if theirs:
+        raise Refused(
+            "an apply would take over what is somebody else's; nothing was written:\n"
+            + "\n".join(f"  {line}" for line in theirs),
+            hint="see which id --import must name: lifeboat state rebuild --preview",
         )
 
 
