@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lifeboat.clients import lease
+from lifeboat.clients import machines, run_files
 from lifeboat.commands import state_doctor
 from lifeboat.commands.state_doctor import Orders
 from lifeboat.decisions.state_unlocking import Sure
@@ -50,7 +52,7 @@ def ago(**age: float) -> str:
 
 def info(pid: int, began: float) -> str:
     """Return what a lock of lifeboat's says of its process on this machine."""
-    return json.dumps({"lifeboat": {"machine": lease.machine(), "pid": pid, "began": began}})
+    return json.dumps({"lifeboat": {"machine": machines.machine(), "pid": pid, "began": began}})
 
 
 def dead() -> str:
@@ -142,6 +144,38 @@ def test_a_young_lock_of_another_machine_is_waited_for_unless_somebody_answers_f
     assert why.hint.startswith("wait ")
     assert why.hint.endswith(f"lifeboat state unlock {young} --holder-is-dead")
     assert done.places == (LockPlace.TABLE,)
+
+
+@pytest.mark.parametrize(("recorded", "goes"), [("", False), ("of a container", False), ("of this machine", True)])
+def test_a_terraform_of_a_machine_of_this_name_is_gone_only_where_a_run_of_this_very_machine_started_it(
+    make: Callable[[LockMode], SickSite], recorded: str, goes: bool
+) -> None:
+    sick = make("both")
+    who = f"{run_files.user_name()}@{socket.gethostname()}"
+    lock_id = sick.lock(Who=who, Created=ago(seconds=30))
+    machine = {"of a container": "name id boot pid:[2]", "of this machine": machines.machine()}.get(recorded, "")
+    folder = sick.site.project.work / "runs" / "20260301T030000.000000Z-apply"
+    folder.mkdir(parents=True, exist_ok=True)
+    started = datetime.now(UTC) - timedelta(seconds=31)
+    facts = {
+        "run": folder.name,
+        "pid": 1,
+        "host": socket.gethostname(),
+        "user": run_files.user_name(),
+        "machine": machine,
+        "command": "apply",
+        "since": started.isoformat(),
+        "terraform": [{"pid": 1, "at": started.timestamp()}],
+    }
+    (folder / "run.json").write_text(json.dumps(facts))
+
+    if goes:
+        done = state_doctor.unlock(sick.site, orders(), StateRoot.STACK, lock_id)
+        assert set(done.places) == BOTH
+    else:
+        why = refused(Locked, sick, lock_id)
+        assert "another machine or a container may be called so too" in why.summary
+    shutil.rmtree(folder)
 
 
 def test_a_lock_whose_age_nobody_knows_is_never_old_enough(make: Callable[[LockMode], SickSite]) -> None:

@@ -19,7 +19,7 @@ from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Agree, StateMark, Teller
 from lifeboat.site import Site
-from lifeboat.stack import holding, known_states
+from lifeboat.stack import holding, known_states, lock_holders
 from lifeboat.state_model import KnownState, LockPlace, OwnedThing, StateEntry, StateLock, StateRoot
 
 _Found = TypeVar("_Found")
@@ -99,7 +99,7 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
 
     def locked(look: Callable[[], StateLock | None]) -> LockSeen | None:
         lock = look()
-        return None if lock is None else LockSeen(lock=lock, holding=state_locks.holding(lock, locks.state))
+        return None if lock is None else lock_holders.seen(site, lock, locks.state)
 
     return RootSeen(
         place=versions.place,
@@ -211,7 +211,7 @@ class Unlocked:
 def locks(site: Site, root: StateRoot) -> Locks:
     """Return every lock of a state, in the table and beside it, and whether its holder lives."""
     client = site.state_locks(root)
-    found = [LockSeen(lock=lock, holding=state_locks.holding(lock, client.state)) for lock in client.locks()]
+    found = [lock_holders.seen(site, lock, client.state) for lock in client.locks()]
     return Locks(url=f"s3://{client.state.path}", locks=tuple(found), now=datetime.now(UTC))
 
 
