@@ -486,6 +486,23 @@ FINDINGS = {
         says="the state has gone on to serial 5",
         command="lifeboat state diff file:/srv/errored.tfstate latest && rm /srv/errored.tfstate",
     ),
+    "a state that could not be saved, and nothing that can be read is on top": Case(
+        seen=observation(
+            stack=of_root(entries=Look(found=(marker(), version(5))), left=left(facts=facts(6))),
+            cut_off=Look(found=(RunId("r"),)),
+        ),
+        check="errored.tfstate",
+        says="only there is what it made",
+        command="aws s3api put-object --bucket bucket --key stack.tfstate --body /srv/errored.tfstate"
+        " && lifeboat state restore --latest-good",
+    ),
+    "a state that could not be saved, older than the one that was lost": Case(
+        seen=observation(stack=of_root(entries=Look(found=(marker(), version(5))), left=left(facts=facts(4)))),
+        check="errored.tfstate",
+        severity=Severity.NOTICE,
+        says="the state had gone on to serial 5 before it was lost",
+        command="lifeboat state doctor",
+    ),
     "a state that was half left": Case(
         seen=observation(stack=of_root(left=left(damage="it is empty"))),
         check="errored.tfstate",

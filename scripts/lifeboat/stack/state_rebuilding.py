@@ -199,11 +199,11 @@ def _require_nothing_here(site: Site, request: Request) -> None:
     stack = request.root is StateRoot.STACK
     folder = site.project.stack_root if stack else site.project.state_root
     unsaved = folder / "errored.tfstate"
-    push = f"{site.by_hand(folder)} state push {unsaved.name}" if stack else f"cp {unsaved} {site.root_state_file}"
     if _is_ours(site, unsaved):
+        kept = f"look at it, then: cp {unsaved} {site.root_state_file} && rm {unsaved}"
         raise Refused(
             f"Terraform could not save its state and left it in {unsaved}",
-            hint=f"look at it, then: {push} && rm {unsaved}",
+            hint=repair.put_on_top(site, unsaved) if stack else kept,
         )
     if not stack and _is_ours(site, site.root_state_file):
         raise Refused(
