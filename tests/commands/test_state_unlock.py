@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from lifeboat.model import RunId
 from lifeboat.state_model import RESTORING, LockMode, LockPlace, StateRoot
 
 from tests.conftest import RunningCloud
-from tests.gitlab_sites import GitLabSite, forget_pipelines
+from tests.gitlab_sites import REGION, GitLabSite, forget_pipelines
 from tests.plain_sites import PlainSite, Told
 from tests.sick_states import LOCK, SickSite, sick_site
 
@@ -198,6 +199,25 @@ def test_while_a_run_of_another_checkout_has_the_lease_no_lock_goes(
         why = refused(Locked, sick, lock_id)
 
     assert "run 20260301T030000Z-recover-aaaaaa" in why.summary
+
+
+@pytest.mark.parametrize("mode", ["lockfile", "both"])
+def test_a_lock_file_goes_where_the_lock_table_is_gone_too(
+    make: Callable[[LockMode], SickSite], mode: LockMode
+) -> None:
+    sick, told = make(mode), Told()
+    lock_id = sick.lock("lockfile", Created=ago(minutes=4))
+    sick.site.client("dynamodb", REGION).delete_table(TableName=sick.plain.table)
+
+    why = refused(Locked, replace(sick, mode="lockfile"), lock_id)
+    done = state_doctor.unlock(
+        sick.site, Orders(agree=Asked(), tell=told, sure=frozenset({Sure.HOLDER_IS_DEAD})), StateRoot.STACK, lock_id
+    )
+
+    assert why.hint.endswith(f"lifeboat state unlock {lock_id} --holder-is-dead")
+    assert done.places == (LockPlace.FILE,)
+    assert sick.site.state_locks(StateRoot.STACK).locks() == []
+    assert [line for line in told.lines if "is gone, so nobody elsewhere can be kept out meanwhile" in line]
 
 
 @pytest.mark.parametrize("lock_id", ["another", "", LOCK["ID"][:8]])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,7 +224,7 @@ def unlock(site: Site, orders: Orders, root: StateRoot, lock_id: str) -> Unlocke
     """
     _named(locks(site, root), lock_id)
     # Held against an apply or a recovery, here or elsewhere: whoever has the lease may be who holds the lock.
-    with holding.alone(site, orders.tell.say, "state unlock") as held:
+    with _held(site, orders.tell) as require_held:
         found = locks(site, root)
         named = _named(found, lock_id)
         for seen in named:
@@ -234,11 +235,30 @@ def unlock(site: Site, orders: Orders, root: StateRoot, lock_id: str) -> Unlocke
         for seen in named[:1]:
             _require_no_job(site, orders, seen)
         orders.agree([f"remove {_words(seen, found)} ({seen.holding.why})" for seen in named])
-        held.require()
+        require_held()
         places = site.state_locks(root).unlock(lock_id)
     if not places:
         raise NothingFits(f"the lock {lock_id} went away meanwhile", hint="lifeboat state unlock shows what is left")
     return Unlocked(lock_id=lock_id, places=tuple(places))
+
+
+@contextmanager
+def _held(site: Site, tell: Teller) -> Iterator[Callable[[], None]]:
+    """Hold the environment, and give what raises Locked once it is lost; without a lock table, this checkout alone.
+
+    An apply would make the table again, and refuses to while a lock file is left: the lock must be able to go first.
+    """
+    store = site.stack_store()
+    if store.table_exists():
+        with holding.alone(site, tell.say, "state unlock") as lease:
+            yield lease.require
+        return
+    tell.warn(
+        f"the lock table {store.table} is gone, so nobody elsewhere can be kept out meanwhile; lifeboat apply -e"
+        f" {site.project.env} makes it again"
+    )
+    with run_files.alone(site.project.work, "state unlock"):
+        yield lambda: None
 
 
 def _named(found: Locks, lock_id: str) -> list[LockSeen]:
