@@ -157,9 +157,7 @@ def unlock(
     root: Root = StateRoot.STACK,
     holder_is_dead: Annotated[
         bool,
-        typer.Option(
-            "--holder-is-dead", help="You know it: do not wait until a lock of another machine is old enough."
-        ),
+        typer.Option("--holder-is-dead", help="You know it: do not wait until its lock is older than an apply takes."),
     ] = False,
     without_gitlab: Annotated[
         bool, typer.Option("--without-gitlab", help="Do not ask GitLab whether a job that runs may hold it.")
@@ -169,7 +167,7 @@ def unlock(
     """Show who locks the state, or remove the lock with this id alone: its item, its file, and never a digest.
 
     Ends with 5 while the holder lives, or may: its process on this machine, a lease, a job of GitLab's that runs, or a
-    lock of another machine that is younger than ten minutes. With 8 where GitLab cannot be asked.
+    lock of an unknown holder that is younger than an apply may take (apply_minutes). With 8 where GitLab cannot be asked.
 
     Example: lifeboat state unlock 1c5a4f5e-7b8a-7a4d-9d1a-0e3f4b5c6d7e -e production
     """

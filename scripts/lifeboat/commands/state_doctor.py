@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -223,12 +223,13 @@ def unlock(site: Site, orders: Orders, root: StateRoot, lock_id: str) -> Unlocke
     be asked whether a job holds it.
     """
     _named(locks(site, root), lock_id)
+    longest = timedelta(minutes=site.project.environment.terraform.apply_minutes)
     # Held against an apply or a recovery, here or elsewhere: whoever has the lease may be who holds the lock.
     with _held(site, orders.tell) as require_held:
         found = locks(site, root)
         named = _named(found, lock_id)
         for seen in named:
-            refused = state_unlocking.refusal(seen, found.now, orders.sure)
+            refused = state_unlocking.refusal(seen, found.now, orders.sure, longest)
             if refused is not None:
                 why, instead = refused
                 raise Locked(f"{_words(seen, found)} stays: {why}", hint=instead)
