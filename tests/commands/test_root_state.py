@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from lifeboat.clients import private_files
 from lifeboat.clients.run_files import Run
-from lifeboat.errors import IntegrityFailure
+from lifeboat.decisions.known_states import Purpose
+from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import RunId
+from lifeboat.stack import known_states
 from lifeboat.stack.applying import Applying, take_root_state
+from lifeboat.state_model import StateRoot
 
 from tests.conftest import RunningCloud
+from tests.gitlab_sites import DR_REGION
 from tests.plain_sites import PlainSite, Told, plain_site
 
 
@@ -82,3 +86,16 @@ def test_what_somebody_else_wrote_meanwhile_is_not_written_over(plain: PlainSite
             work.give_root_state(site.root_store())
 
     assert site.root_store().body() == (state(6, "mine") if given else there)
+
+
+def test_a_damaged_memory_of_root_1_names_the_restore_that_writes_it_anew(plain: PlainSite) -> None:
+    put(plain, state(5, "theirs"))
+    replica = plain.site().project.environment.state.replica_bucket
+    s3 = plain.cloud.client("s3", DR_REGION)
+    s3.create_bucket(Bucket=replica, CreateBucketConfiguration={"LocationConstraint": DR_REGION})
+    s3.put_object(Bucket=replica, Key="known-states/x/state.json", Body=b"{")
+
+    with pytest.raises(Unreachable, match="state.json is damaged") as told:
+        known_states.require(plain.site(), Purpose.APPLY, [StateRoot.BACKEND])
+
+    assert told.value.hint.endswith("lifeboat state restore --latest-good --root state -e x")

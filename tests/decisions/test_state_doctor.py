@@ -113,6 +113,7 @@ def observation(*, stack: RootSeen | None = None, backend: RootSeen | None = Non
         "mode": "both",
         "table_name": "table",
         "replica_name": "copy",
+        "replica_region": "eu-central-1",
         "shell": "",
         "bucket": Look(found="Enabled"),
         "replica_bucket": Look(found="Enabled"),
@@ -158,6 +159,7 @@ NOTHING = {
     "remembered": Look(),
     "known": Look(),
 }
+COPIED = "aws s3 cp s3://bucket/stack.tfstate s3://copy/stack.tfstate --source-region eu-west-1 --region eu-central-1"
 SICK = {
     "sound": observation,
     "deleted": lambda: observation(stack=of_root(entries=Look(found=(marker(), version(5))))),
@@ -803,14 +805,14 @@ FINDINGS = {
         check="replica",
         severity=Severity.WARNING,
         says="the copy is 2 versions behind, serial 3 there and 5 here, for 86160 s",
-        command="lifeboat apply",
+        command=COPIED,
     ),
     "no copy at all": Case(
         seen=observation(stack=of_root(copies=Look(found=()))),
         check="replica",
         severity=Severity.WARNING,
         says="the copy is 5 versions behind, for 86340 s",
-        command="lifeboat apply",
+        command=COPIED,
     ),
     "a copy that is ahead": Case(
         seen=observation(stack=of_root(copies=entries(version(7), version(3)), remembered=Look())),

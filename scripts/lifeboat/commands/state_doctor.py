@@ -62,6 +62,7 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         mode=environment.state.lock_mode,
         table_name=environment.state.lock_table,
         replica_name=environment.state.replica_bucket,
+        replica_region=environment.application.dr_region,
         shell=site.shell(""),
         bucket=_looked(lambda: _versioning(stack)),
         replica_bucket=_looked(lambda: _versioning(site.replica_store())),

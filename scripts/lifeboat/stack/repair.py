@@ -337,14 +337,6 @@ def _begun(lost: Lost, name: str) -> set[Address]:
     return {address for path in files if path.exists() for address in interrupted.unfinished(recorded_progress(path))}
 
 
-# -- what an operator types ----------------------------------------------------------------------------------------
-
-
-def listing(site: Site, store: StateStore) -> str:
-    """Return the command that lists a state's versions."""
-    return site.shell(f"aws s3api list-object-versions --bucket {store.bucket} --prefix {store.key}")
-
-
 # -- locks and digest ---------------------------------------------------------------------------------------------
 
 
@@ -400,7 +392,7 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
         why = repair.why if repair.write is None else "no run of this machine was cut off"
         raise IntegrityFailure(
             f"the state s3://{store.bucket}/{store.key} and its digest disagree, and {why}",
-            hint=f"look at the versions before anything else: {listing(site, store)}",
+            hint=f"lifeboat state doctor -e {site.project.env} says which of the two is right, and what repairs the other",
         )
     store.write_digest(repair.write, instead_of=digest)
     tell.say(f"repaired the state's digest: {repair.why}")
@@ -434,7 +426,8 @@ def _trusted(site: Site, store: StateStore) -> bytes:
         raise IntegrityFailure(
             f"the lock table {store.table} is gone, and with it the digest of the state s3://{store.bucket}/{store.key};"
             f" it cannot be written again from this state: {why}",
-            hint=f"look at the versions: {listing(site, store)}; put the right one on top{forget}; then apply again",
+            hint=f"lifeboat state list -e {site.project.env} shows the versions; lifeboat state restore VERSION puts the right one"
+            f" on top{forget}; then apply again",
         )
     return body
 
