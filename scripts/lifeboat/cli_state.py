@@ -158,9 +158,7 @@ def unlock(
     root: Root = StateRoot.STACK,
     holder_is_dead: Annotated[
         bool,
-        typer.Option(
-            "--holder-is-dead", help="You know it: do not wait until a lock of another machine is old enough."
-        ),
+        typer.Option("--holder-is-dead", help="You know it: do not wait until its lock is older than an apply takes."),
     ] = False,
     without_gitlab: Annotated[
         bool, typer.Option("--without-gitlab", help="Do not ask GitLab whether a job that runs may hold it.")
@@ -170,7 +168,7 @@ def unlock(
     """Show who locks the state, or remove the lock with this id alone: its item, its file, and never a digest.
 
     Ends with 5 while the holder lives, or may: its process on this machine, a lease, a job of GitLab's that runs, or a
-    lock of another machine that is younger than ten minutes. With 8 where GitLab cannot be asked.
+    lock of an unknown holder that is younger than an apply may take (apply_minutes). With 8 where GitLab cannot be asked.
 
     Example: lifeboat state unlock 1c5a4f5e-7b8a-7a4d-9d1a-0e3f4b5c6d7e -e production
     """
@@ -339,7 +337,10 @@ def rebuild(
     accept: Annotated[
         int,
         typer.Option(
-            "--accept", metavar="N", min=0, help="Agree that up to N things that hold data are made anew, empty."
+            "--accept",
+            metavar="N",
+            min=0,
+            help="Agree that up to N things are made anew, empty, or stay unknown to the state.",
         ),
     ] = 0,
     preview: Annotated[
@@ -353,8 +354,9 @@ def rebuild(
     Terraform imports it in a copy, where it is only ever told to plan: nothing in AWS is changed. Then the state is written
     as lifeboat state restore writes it, and both roots are planned: ends with 0 when nothing would change, 20 otherwise.
 
-    Refused (3) while a version is left that a restore can use, while several things could be one (--import), and when
-    something that holds data was not found (--accept N); with 8 where something cannot be looked at.
+    Refused (3) while a version is left that a restore can use, while several things could be one (--import), when something
+    that holds data was not found or something that bears our tags has no address (--accept N), whatever was agreed to when
+    that is a database, and when an apply would lose what is protected; with 8 where something cannot be looked at.
 
     Example: lifeboat state rebuild --preview -e production
     """

@@ -130,12 +130,16 @@ class StateLock:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedThing:
-    """Something in AWS that bears the environment's tags. `ids` are all the names that a state may know it by."""
+    """Something in AWS that bears the environment's tags. `ids` are all the names that a state may know it by.
+
+    `about` is what a person tells it from its likes by: when it was made, whether it works, what it belongs to.
+    """
 
     kind: str  # of Terraform: aws_instance
     region: str
     name: str
     ids: frozenset[str]
+    about: str = field(default="", compare=False)
 
 
 class Life(StrEnum):

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from lifeboat import views
 from lifeboat.commands.state_rebuild import Done, Preview
-from lifeboat.decisions import plans
+from lifeboat.decisions import plans, state_rebuilding
 from lifeboat.decisions.state_rebuilding import Existing
 from lifeboat.stack.state_rebuilding import Found, Rebuilt
 from lifeboat.stack.state_restoring import Writing
@@ -25,14 +25,11 @@ def found(seen: Found) -> None:
     )
     _listed(
         "to be decided",
-        [
-            f"{one.address}: {one.why}" + (f": {', '.join(one.choices)}" if one.choices else "")
-            for one in inspected.doubtful
-        ],
+        [state_rebuilding.doubt_words(one, seen.owned) for one in inspected.doubtful],
     )
     _listed(
         "bears our tags and has no address",
-        [f"{thing.kind} {thing.name} in {thing.region}" for thing in seen.strangers],
+        [state_rebuilding.thing_words(thing) for thing in seen.strangers],
     )
 
 

@@ -23,6 +23,8 @@ COMMANDS = 6  # more than any accident takes
 SECONDS = 900
 # What asks a person, who is not there.
 _ASKS = re.compile(r"(lifeboat (?:state (?:restore|unlock|rebuild)|apply)\b[^&;]*?)(?=\s*(?:&&|;|$))")
+# Terraform writes of its holder only what another machine may be called too.
+_UNLOCKS = re.compile(r"(lifeboat state unlock \S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +141,8 @@ def repaired(scene: Scene, findings: list[Finding]) -> tuple[list[Typed], list[s
 
 
 def with_agreement(command: str) -> str:
-    """Return a command with the answer of the person who would be asked."""
-    return _ASKS.sub(r"\1 --yes", command)
+    """Return a command with the answers of the person who would be asked, who saw the holder of a lock die."""
+    return _UNLOCKS.sub(r"\1 --holder-is-dead", _ASKS.sub(r"\1 --yes", command))
 
 
 def _applied(scene: Scene) -> list[str]:

@@ -193,10 +193,12 @@ def test_terraform_takes_our_lock_for_one_of_its_own_and_we_take_terraforms(
         theirs, found = texts(cloud, locks), locks.locks()
         another = replace(locks.state, key="another.tfstate")
         alive = [state_locks.holding(lock, locks.state) for lock in found]
-        elsewhere = [state_locks.holding(lock, another) for lock in found]
+        own = {lock.lock_id for lock in found}
+        elsewhere = [state_locks.holding(lock, another, own) for lock in found]
         with pytest.raises(Locked) as held, locks.taken(RESTORING):
             raise AssertionError("two of us hold it")
-    killed = [state_locks.holding(lock, locks.state) for lock in found]
+    killed = [state_locks.holding(lock, locks.state, own) for lock in found]
+    of_its_name = [state_locks.holding(lock, locks.state) for lock in found]
     left = run("plan", "-no-color")
     removed = locks.unlock(found[0].lock_id)
     at_last = run("plan", "-no-color")
@@ -216,6 +218,7 @@ def test_terraform_takes_our_lock_for_one_of_its_own_and_we_take_terraforms(
     assert {holding.life for holding in alive} == {Life.LIVES}
     assert {holding.life for holding in elsewhere} == {Life.GONE}, elsewhere
     assert {holding.life for holding in killed} == {Life.GONE}, killed
+    assert {holding.life for holding in of_its_name} == {Life.UNKNOWN}, of_its_name
     assert left.returncode == 1
     assert set(removed) == PLACES[mode]
     assert (at_last.returncode, at_last.stderr) == (0, "")

@@ -84,8 +84,9 @@ def test_a_digest_that_disagrees_is_an_integrity_failure(store: StateStore) -> N
     store.write(state(1))
     store.write_digest("0" * 32, instead_of=None)
 
-    with pytest.raises(IntegrityFailure, match="and its digest says 00000"):
+    with pytest.raises(IntegrityFailure, match="and its digest says 00000") as told:
         store.checked()
+    assert told.value.hint == "lifeboat state doctor"
     store.write_digest(md5(state(1)), instead_of="0" * 32)
 
     assert store.checked() == state(1)

@@ -17,6 +17,7 @@ from lifeboat.state_model import Life, LockedState, LockPlace, StateLock
 
 from tests.localcloud.machines import until
 
+OWN = frozenset({"lock-1"})  # as a run of this machine wrote down
 STATE = LockedState(bucket="a-bucket-of-this-test", key="stack.tfstate", table="t", mode="both")
 BACKEND = {"backend": {"type": "s3", "config": {"bucket": STATE.bucket, "key": STATE.key, "secret_key": None}}}
 OTHER = {"backend": {"type": "s3", "config": {"bucket": STATE.bucket, "key": "other.tfstate"}}}
@@ -114,7 +115,7 @@ def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
         created=datetime.now(UTC) + taken,
     )
 
-    found = state_locks.holding(lock, STATE)
+    found = state_locks.holding(lock, STATE, OWN)
 
     assert found.life is life
     assert (f"process {pid} in {tmp_path / 'root'}" in found.why) == (life is not Life.GONE)
@@ -136,7 +137,7 @@ def test_an_init_holds_no_lock_of_another_command(
         created=datetime.now(UTC) + timedelta(minutes=1),
     )
 
-    assert state_locks.holding(lock, STATE).life is life
+    assert state_locks.holding(lock, STATE, OWN).life is life
 
 
 @pytest.mark.parametrize(
@@ -167,4 +168,22 @@ def test_a_terraform_of_another_local_cloud_holds_no_lock_of_ours(
         created=datetime.now(UTC) + timedelta(minutes=1),
     )
 
-    assert state_locks.holding(lock, replace(STATE, endpoint=ours)).life is life
+    assert state_locks.holding(lock, replace(STATE, endpoint=ours), OWN).life is life
+
+
+def test_that_no_process_is_seen_says_nothing_of_a_lock_that_another_machine_of_this_name_may_hold() -> None:
+    lock = StateLock(
+        place=LockPlace.TABLE,
+        lock_id="lock-1",
+        who=f"eva@{socket.gethostname()}",
+        operation="OperationTypeApply",
+        created=datetime.now(UTC),
+    )
+
+    elsewhere, here = state_locks.holding(lock, STATE), state_locks.holding(lock, STATE, OWN)
+
+    assert (elsewhere.life, here.life) == (Life.UNKNOWN, Life.GONE)
+    assert elsewhere.why == (
+        f"it is of {socket.gethostname()}: no Terraform is seen here that works on this state, and another machine or a"
+        " container may be called so too"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from lifeboat.clients import run_files
-from lifeboat.clients.lease import booted_since, machine
+from lifeboat.clients.machines import booted_since, machine
 from lifeboat.commands import recover
 from lifeboat.errors import Locked
 from lifeboat.model import EventKind, RunId

@@ -19,9 +19,10 @@ from lifeboat.stack.state_rebuilding import Request
 from lifeboat.state_model import LockMode, StateRoot
 
 from tests.conftest import RunningCloud
+from tests.gitlab_sites import REGION
 from tests.plain_sites import Told
 from tests.rebuilt_states import ROOT_KEY, RebuiltSite, ids, rebuilt_site
-from tests.restored_states import KEY, MODES, Applied, StateSite, made, md5, new_site, serial, state_site
+from tests.restored_states import CANARY, KEY, MODES, Applied, StateSite, made, md5, new_site, serial, state_site
 
 __all__ = ["made", "new_site"]
 # Of terraform_data nothing is found; with its id it can be imported, without a provider of its own.
@@ -76,6 +77,24 @@ def test_root_1_is_made_anew_with_its_working_copy(built: RebuiltSite) -> None:
     assert "state backend: no changes" in ended.stdout
 
 
+def test_a_wrong_id_is_neither_imported_nor_written(built: RebuiltSite) -> None:
+    built.forget()
+    s3, name = built.cloud.client("s3"), f"{built.plain.application}-other"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    # Another name cannot be given to a bucket: Terraform would replace it, and the one that it knows would be deleted.
+    wrong = built.rebuild("--import", f"aws_s3_bucket.data={name}", "--accept", "1", "--yes", status=3)
+    tags = [{"Key": "application", "Value": built.plain.application}, {"Key": "environment", "Value": "other"}]
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+    theirs = built.rebuild("--import", f"aws_s3_bucket.data={name}", "--accept", "1", "--yes", status=3)
+    s3.delete_bucket(Bucket=name)
+
+    assert "an apply of the state that was made would lose what is protected" in wrong.stderr
+    assert "replace aws_s3_bucket.data: it holds the state or the dumps" in wrong.stderr
+    assert f"aws_s3_bucket.data: {name} belongs to environment other" in theirs.stderr
+    assert "Versions" not in s3.list_object_versions(Bucket=built.plain.bucket, Prefix=KEY)
+
+
 # The last of these: its bucket stays gone.
 def test_what_holds_data_and_is_gone_is_agreed_to_by_number_and_several_are_chosen_from(built: RebuiltSite) -> None:
     built.forget()
@@ -88,16 +107,20 @@ def test_what_holds_data_and_is_gone_is_agreed_to_by_number_and_several_are_chos
         "AllocationId"
     ]
     first = ids(built.body)["aws_eip.app"]
+    addresses = {one["AllocationId"]: one["PublicIp"] for one in ec2.describe_addresses()["Addresses"]}
 
     refused = built.rebuild("--yes", status=3)
-    chosen = built.rebuild("--import", f'aws_eip.app["a=b"]={first}', "--yes", status=3)
-    agreed = built.rebuild("--import", f'aws_eip.app["a=b"]={first}', "--accept", "1", "--yes", status=20)
+    chosen = built.rebuild("--import", f'aws_eip.app["a=b"]={first}', "--accept", "1", "--yes", status=3)
+    agreed = built.rebuild("--import", f'aws_eip.app["a=b"]={first}', "--accept", "2", "--yes", status=20)
 
     said = " ".join(refused.stderr.split())
-    assert f'aws_eip.app["a=b"]: 2 things could be it: {", ".join(sorted([first, second]))}' in said
+    both = [f"{one} ({addresses[one]}, associated with nothing)" for one in sorted([first, second])]
+    assert f'aws_eip.app["a=b"]: 2 things could be it: {", ".join(both)}' in said
     assert "aws_s3_bucket.data: not found; it holds data, and an apply makes an empty one" in said
-    assert f"""--import 'aws_eip.app["a=b"]={min(first, second)}' --accept 1""" in said
+    assert """--import 'aws_eip.app["a=b"]=ID', with the id that you know to be it""" in said
     assert "2 things could be it" not in chosen.stderr
+    assert f"aws_eip {second} in eu-west-1" in chosen.stderr
+    assert "--accept 2 agrees to them" in " ".join(chosen.stderr.split())
     assert f"aws_eip {second} in eu-west-1" in agreed.stderr
     assert "stack: 2 to add" in agreed.stdout
     left = {address: id_ for address, id_ in ids(built.body).items() if not address.startswith("aws_s3_bucket")}
@@ -240,6 +263,41 @@ def test_whatever_a_restore_can_use_or_nobody_can_judge_is_not_lost(
     assert said in printed
     assert list(site.versions()) == before
     assert site.runs() == []
+
+
+def test_a_database_that_the_configuration_does_not_name_is_refused_whatever_is_agreed_to(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("lockfile")
+    site.forget_everything()
+    ec2, rds = site.cloud.client("ec2"), site.cloud.client("rds")
+    name = site.plain.application
+    tags = [{"Key": "application", "Value": name}, {"Key": "environment", "Value": "x"}]
+    address = ec2.allocate_address(Domain="vpc", TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}])
+    rds.create_db_instance(
+        DBInstanceIdentifier=f"{name}-g2",
+        DBInstanceClass="db.t4g.small",
+        Engine="postgres",
+        AllocatedStorage=20,
+        MasterUsername="app_admin",
+        MasterUserPassword=CANARY,
+        Tags=tags,
+    )
+
+    refused = rebuild(site, *NAMED, "--accept", "9", "--yes", status=3)
+    nothing = dict(site.versions())
+    rds.delete_db_instance(DBInstanceIdentifier=f"{name}-g2", SkipFinalSnapshot=True)
+    uncounted = rebuild(site, *NAMED, "--yes", status=3)
+    agreed = rebuild(site, *NAMED, "--accept", "1", "--yes", status=20)
+    ec2.release_address(AllocationId=address["AllocationId"])
+
+    assert f"aws_db_instance {name}-g2 in eu-west-1" in refused
+    assert "it may be the database that serves" in refused
+    assert "environments/x.recovery.tfvars.json must name each of these" in refused
+    assert nothing == {}
+    assert f"aws_eip {address['AllocationId']} in eu-west-1" in uncounted
+    assert "bears our tags and has no address; the state would not know it" in uncounted
+    assert "stack: 3 to change" in agreed
 
 
 def test_where_all_of_it_is_gone_too_an_empty_state_of_the_remembered_lineage_is_begun(

@@ -14,6 +14,7 @@ from itertools import count
 import pytest
 from lifeboat import config
 from lifeboat.clients import run_files
+from lifeboat.decisions.state_restoring import with_serial
 from lifeboat.errors import Refused
 from lifeboat.site import Site
 from lifeboat.stack import state_restoring, state_writing
@@ -557,3 +558,29 @@ def test_root_1_comes_back_into_the_bucket_and_as_the_working_copy(new_site: Cal
     assert {version: site.versions(ROOT_KEY).get(version) for version in before} == before
     assert site.digest() == md5(site.applied.newest)
     assert "state backend: no changes" in ended.stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_terraform_could_not_save_is_not_passed_over_where_the_object_is_gone(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    unsaved = with_serial(site.applied.newest, serial(site.applied.newest) + 1)
+    left = site.plain.root / "terraform" / "stack" / "errored.tfstate"
+    left.write_bytes(unsaved)
+    site.cloud.client("s3").delete_object(Bucket=site.bucket, Key=KEY)
+    before = site.versions()
+
+    refused = " ".join(site.restore("--latest-good", "--yes", status=3).stderr.split())
+    unwritten = site.versions() == before
+    doctor = json.loads(site.run("state", "doctor", "--root", "stack", "-o", "json", status=11).stdout)["checks"]
+    site.put(unsaved)  # what both of them name
+    site.restore("--latest-good", "--yes")
+
+    put = f"aws s3api put-object --bucket {site.bucket} --key {KEY} --body {left}"
+    found = {one["check"]: one["finding"]["command"] for one in doctor if one["finding"] is not None}
+    assert "could not save its state (serial" in refused
+    assert f"{put} && lifeboat state restore --latest-good -e x" in refused
+    assert unwritten
+    assert found["errored.tfstate"].endswith(f"{put} && lifeboat state restore -e x --latest-good")
+    site.require_restored(before, unsaved)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-from lifeboat.clients import lease
+from lifeboat.clients import machines, run_files
 from lifeboat.commands import state_doctor
 from lifeboat.commands.state_doctor import Orders
 from lifeboat.decisions.state_unlocking import Sure
@@ -20,7 +23,7 @@ from lifeboat.model import RunId
 from lifeboat.state_model import RESTORING, LockMode, LockPlace, StateRoot
 
 from tests.conftest import RunningCloud
-from tests.gitlab_sites import GitLabSite, forget_pipelines
+from tests.gitlab_sites import REGION, GitLabSite, forget_pipelines
 from tests.plain_sites import PlainSite, Told
 from tests.sick_states import LOCK, SickSite, sick_site
 
@@ -50,7 +53,7 @@ def ago(**age: float) -> str:
 
 def info(pid: int, began: float) -> str:
     """Return what a lock of lifeboat's says of its process on this machine."""
-    return json.dumps({"lifeboat": {"machine": lease.machine(), "pid": pid, "began": began}})
+    return json.dumps({"lifeboat": {"machine": machines.machine(), "pid": pid, "began": began}})
 
 
 def dead() -> str:
@@ -133,7 +136,8 @@ def test_a_young_lock_of_another_machine_is_waited_for_unless_somebody_answers_f
     make: Callable[[LockMode], SickSite],
 ) -> None:
     sick = make("dynamodb")
-    young = sick.lock(Created=ago(minutes=4), Who="eva@laptop-of-eva")
+    # An apply may take two hours, of which ten minutes say nothing.
+    young = sick.lock(Created=ago(minutes=90), Who="eva@laptop-of-eva")
 
     why = refused(Locked, sick, young)
     done = state_doctor.unlock(sick.site, orders(Sure.HOLDER_IS_DEAD), StateRoot.STACK, young)
@@ -142,6 +146,38 @@ def test_a_young_lock_of_another_machine_is_waited_for_unless_somebody_answers_f
     assert why.hint.startswith("wait ")
     assert why.hint.endswith(f"lifeboat state unlock {young} --holder-is-dead")
     assert done.places == (LockPlace.TABLE,)
+
+
+@pytest.mark.parametrize(("recorded", "goes"), [("", False), ("of a container", False), ("of this machine", True)])
+def test_a_terraform_of_a_machine_of_this_name_is_gone_only_where_a_run_of_this_very_machine_started_it(
+    make: Callable[[LockMode], SickSite], recorded: str, goes: bool
+) -> None:
+    sick = make("both")
+    who = f"{run_files.user_name()}@{socket.gethostname()}"
+    lock_id = sick.lock(Who=who, Created=ago(seconds=30))
+    machine = {"of a container": "name id boot pid:[2]", "of this machine": machines.machine()}.get(recorded, "")
+    folder = sick.site.project.work / "runs" / "20260301T030000.000000Z-apply"
+    folder.mkdir(parents=True, exist_ok=True)
+    started = datetime.now(UTC) - timedelta(seconds=31)
+    facts = {
+        "run": folder.name,
+        "pid": 1,
+        "host": socket.gethostname(),
+        "user": run_files.user_name(),
+        "machine": machine,
+        "command": "apply",
+        "since": started.isoformat(),
+        "terraform": [{"pid": 1, "at": started.timestamp()}],
+    }
+    (folder / "run.json").write_text(json.dumps(facts))
+
+    if goes:
+        done = state_doctor.unlock(sick.site, orders(), StateRoot.STACK, lock_id)
+        assert set(done.places) == BOTH
+    else:
+        why = refused(Locked, sick, lock_id)
+        assert "another machine or a container may be called so too" in why.summary
+    shutil.rmtree(folder)
 
 
 def test_a_lock_whose_age_nobody_knows_is_never_old_enough(make: Callable[[LockMode], SickSite]) -> None:
@@ -164,6 +200,25 @@ def test_while_a_run_of_another_checkout_has_the_lease_no_lock_goes(
         why = refused(Locked, sick, lock_id)
 
     assert "run 20260301T030000Z-recover-aaaaaa" in why.summary
+
+
+@pytest.mark.parametrize("mode", ["lockfile", "both"])
+def test_a_lock_file_goes_where_the_lock_table_is_gone_too(
+    make: Callable[[LockMode], SickSite], mode: LockMode
+) -> None:
+    sick, told = make(mode), Told()
+    lock_id = sick.lock("lockfile", Created=ago(minutes=4))
+    sick.site.client("dynamodb", REGION).delete_table(TableName=sick.plain.table)
+
+    why = refused(Locked, replace(sick, mode="lockfile"), lock_id)
+    done = state_doctor.unlock(
+        sick.site, Orders(agree=Asked(), tell=told, sure=frozenset({Sure.HOLDER_IS_DEAD})), StateRoot.STACK, lock_id
+    )
+
+    assert why.hint.endswith(f"lifeboat state unlock {lock_id} --holder-is-dead")
+    assert done.places == (LockPlace.FILE,)
+    assert sick.site.state_locks(StateRoot.STACK).locks() == []
+    assert [line for line in told.lines if "is gone, so nobody elsewhere can be kept out meanwhile" in line]
 
 
 @pytest.mark.parametrize("lock_id", ["another", "", LOCK["ID"][:8]])
@@ -249,7 +304,7 @@ def test_a_job_that_began_after_the_lock_was_taken_does_not_hold_it(lab: GitLabS
     forget_pipelines(lab)
     pipeline = lab.local.pushed(WORKING)
     lab.local.reached(pipeline, "plan", "running")
-    sick, lock_id = locked_by(lab, datetime.now(UTC) - timedelta(hours=1))
+    sick, lock_id = locked_by(lab, datetime.now(UTC) - timedelta(hours=3))
 
     done = state_doctor.unlock(sick.site, orders(), StateRoot.STACK, lock_id)
     forget_pipelines(lab)
@@ -258,7 +313,7 @@ def test_a_job_that_began_after_the_lock_was_taken_does_not_hold_it(lab: GitLabS
 
 
 def test_a_gitlab_that_cannot_be_asked_is_exit_status_8_and_no_answer(lab: GitLabSite) -> None:
-    sick, lock_id = locked_by(lab, datetime.now(UTC) - timedelta(hours=1))
+    sick, lock_id = locked_by(lab, datetime.now(UTC) - timedelta(hours=3))
     lab.fail("ListJobs", status=403)
 
     why = refused(Unreachable, sick, lock_id)

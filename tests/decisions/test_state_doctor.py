@@ -113,6 +113,7 @@ def observation(*, stack: RootSeen | None = None, backend: RootSeen | None = Non
         "mode": "both",
         "table_name": "table",
         "replica_name": "copy",
+        "replica_region": "eu-central-1",
         "shell": "",
         "bucket": Look(found="Enabled"),
         "replica_bucket": Look(found="Enabled"),
@@ -158,6 +159,7 @@ NOTHING = {
     "remembered": Look(),
     "known": Look(),
 }
+COPIED = "aws s3 cp s3://bucket/stack.tfstate s3://copy/stack.tfstate --source-region eu-west-1 --region eu-central-1"
 SICK = {
     "sound": observation,
     "deleted": lambda: observation(stack=of_root(entries=Look(found=(marker(), version(5))))),
@@ -486,6 +488,23 @@ FINDINGS = {
         says="the state has gone on to serial 5",
         command="lifeboat state diff file:/srv/errored.tfstate latest && rm /srv/errored.tfstate",
     ),
+    "a state that could not be saved, and nothing that can be read is on top": Case(
+        seen=observation(
+            stack=of_root(entries=Look(found=(marker(), version(5))), left=left(facts=facts(6))),
+            cut_off=Look(found=(RunId("r"),)),
+        ),
+        check="errored.tfstate",
+        says="only there is what it made",
+        command="aws s3api put-object --bucket bucket --key stack.tfstate --body /srv/errored.tfstate"
+        " && lifeboat state restore --latest-good",
+    ),
+    "a state that could not be saved, older than the one that was lost": Case(
+        seen=observation(stack=of_root(entries=Look(found=(marker(), version(5))), left=left(facts=facts(4)))),
+        check="errored.tfstate",
+        severity=Severity.NOTICE,
+        says="the state had gone on to serial 5 before it was lost",
+        command="lifeboat state doctor",
+    ),
     "a state that was half left": Case(
         seen=observation(stack=of_root(left=left(damage="it is empty"))),
         check="errored.tfstate",
@@ -786,14 +805,14 @@ FINDINGS = {
         check="replica",
         severity=Severity.WARNING,
         says="the copy is 2 versions behind, serial 3 there and 5 here, for 86160 s",
-        command="lifeboat apply",
+        command=COPIED,
     ),
     "no copy at all": Case(
         seen=observation(stack=of_root(copies=Look(found=()))),
         check="replica",
         severity=Severity.WARNING,
         says="the copy is 5 versions behind, for 86340 s",
-        command="lifeboat apply",
+        command=COPIED,
     ),
     "a copy that is ahead": Case(
         seen=observation(stack=of_root(copies=entries(version(7), version(3)), remembered=Look())),

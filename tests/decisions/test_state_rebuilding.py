@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lifeboat.clients.inventory_rewritten import EVERYTHING, REWRITTEN
 from lifeboat.decisions import state_documents, state_rebuilding
 from lifeboat.decisions.adoption import HOW, How
 from lifeboat.decisions.state_rebuilding import Doubtful, Existing, Inspected, Missing, Way
-from lifeboat.model import Address, Candidate, StateMark, Wanted
+from lifeboat.model import Address, Candidate, Owner, StateMark, Wanted
 from lifeboat.state_model import REBUILT, OwnedThing, StateEntry, StateFacts, VersionId, Whose
 
 OURS = {"application": "app", "environment": "x"}
@@ -208,42 +209,79 @@ OF_A_NETWORK = Doubtful(
     why=f"2 things in eu-west-1 could be {NETWORK}: vpc-1, vpc-2",
 )
 OTHER_BUCKET = OwnedThing(kind="aws_s3_bucket", region="eu-west-1", name="app-b", ids=frozenset({"app-b"}))
+OTHER_NETWORK = OwnedThing(
+    kind="aws_vpc", region="eu-west-1", name="vpc-2", ids=frozenset({"vpc-2"}), about="10.2.0.0/16"
+)
+RECOVERED = OwnedThing(
+    kind="aws_db_instance", region="eu-west-1", name="app-g2", ids=frozenset({"app-g2", "db-2"}), about="available"
+)
+IS_LOST = f"{BUCKET}: not found; it holds data"
+HAS_NONE = "aws_s3_bucket app-b in eu-west-1: bears our tags and has no address; the state would not know it"
+WHICH = f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"
+MAY_SERVE = "aws_db_instance app-g2 in eu-west-1 (available): bears our tags and has no address; it may be the database that serves"
 
 
 @pytest.mark.parametrize(
-    ("found", "accept", "refused", "ways"),
+    ("found", "strange", "accept", "refused"),
     [
-        ([LOST_NETWORK], 0, [], []),
-        ([LOST_BUCKET], 1, [], []),
-        ([LOST_BUCKET], 0, [f"{BUCKET}: not found; it holds data"], [f"--import '{BUCKET}=app-b'", "--accept 1"]),
-        (
-            [TWO_NETWORKS],
-            5,
-            [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
-            [f"--import '{NETWORK}=vpc-1'"],
-        ),
-        # What is in doubt with the network is settled with it.
-        (
-            [OF_A_NETWORK, TWO_NETWORKS],
-            0,
-            [f"{OF_A_NETWORK.address}: {OF_A_NETWORK.why}", f"{NETWORK}: 2 things could be it: vpc-1, vpc-2"],
-            [f"--import '{NETWORK}=vpc-1'"],
-        ),
-        (
-            [TWO_NETWORKS, LOST_BUCKET],
-            0,
-            [f"{NETWORK}: 2 things could be it: vpc-1, vpc-2", f"{BUCKET}: not found; it holds data"],
-            [f"--import '{NETWORK}=vpc-1'", f"--import '{BUCKET}=app-b'", "--accept 1"],
-        ),
+        ([LOST_NETWORK], [], 0, []),
+        ([LOST_BUCKET], [], 1, []),
+        ([LOST_BUCKET], [], 0, [IS_LOST]),
+        # What the state would not know counts as what is made anew does: an apply may make a second one of it.
+        ([LOST_NETWORK], [OTHER_BUCKET], 0, [HAS_NONE]),
+        ([LOST_NETWORK], [OTHER_BUCKET], 1, []),
+        ([LOST_BUCKET], [OTHER_BUCKET], 1, [IS_LOST, HAS_NONE]),
+        ([LOST_BUCKET], [OTHER_BUCKET], 2, []),
+        # No number agrees to a database that may be the one that serves.
+        ([], [RECOVERED], 9, [MAY_SERVE]),
+        ([LOST_BUCKET, TWO_NETWORKS], [RECOVERED], 1, [WHICH, MAY_SERVE]),
+        ([TWO_NETWORKS], [], 5, [WHICH]),
+        ([TWO_NETWORKS, LOST_BUCKET], [OTHER_BUCKET], 0, [WHICH, IS_LOST, HAS_NONE]),
     ],
 )
-def test_all_that_must_be_decided_is_told_at_once_with_the_options_for_it(
-    found: list[Missing | Doubtful], accept: int, refused: list[str], ways: list[str]
+def test_all_that_must_be_decided_is_told_at_once(
+    found: list[Missing | Doubtful], strange: list[OwnedThing], accept: int, refused: list[str]
 ) -> None:
-    inspected = state_rebuilding.inspected(found)
+    assert state_rebuilding.refusals(state_rebuilding.inspected(found), (), strange, accept) == refused
 
-    assert state_rebuilding.refusals(inspected, accept) == refused
-    assert state_rebuilding.ways_on(inspected, [OTHER_BUCKET], accept) == ways
+
+AGAIN, FILE = "lifeboat state rebuild", "environments/x.recovery.tfvars.json"
+
+
+@pytest.mark.parametrize(
+    ("found", "strange", "begins"),
+    [
+        ([LOST_BUCKET], [OTHER_BUCKET], f"what exists under another id: {AGAIN} --import 'ADDRESS=ID'; that tells"),
+        ([TWO_NETWORKS, LOST_BUCKET], [OTHER_BUCKET], f"{AGAIN} --import '{NETWORK}=ID', with the id that you know"),
+        # What is in doubt with the network is settled with it.
+        ([OF_A_NETWORK, TWO_NETWORKS], [], f"{AGAIN} --import '{NETWORK}=ID', with the id that you know"),
+        ([TWO_NETWORKS], [RECOVERED], f"{FILE} must name each of these"),
+    ],
+)
+def test_the_way_on_chooses_nothing_for_anybody(
+    found: list[Missing | Doubtful], strange: list[OwnedThing], begins: str
+) -> None:
+    hint = state_rebuilding.way_on(state_rebuilding.inspected(found), strange, AGAIN, FILE)
+
+    assert hint.startswith(begins)
+    assert not [one for one in ("app-b", "app-g2", "vpc-1") if one in hint]
+    # What is pasted agrees to nothing: the number stands alone, where it is all that is left to say.
+    assert "' --accept" not in hint
+    assert ("--accept 2" in hint) == (not strange[1:] and found == [LOST_BUCKET])
+
+
+def test_what_could_be_it_is_told_with_what_tells_it_from_its_likes() -> None:
+    said = state_rebuilding.doubt_words(TWO_NETWORKS, [OTHER_NETWORK, OTHER_BUCKET])
+
+    assert said == f"{NETWORK}: 2 things could be it: vpc-1, vpc-2 (10.2.0.0/16)"
+
+
+def test_what_bears_our_tags_and_is_neither_found_nor_in_doubt_nor_root_1s_has_no_address() -> None:
+    owned = [RECOVERED, OTHER_NETWORK, OTHER_BUCKET]
+    found = state_rebuilding.inspected([Existing(address=BUCKET, import_id="app-b", way=Way.NAME), TWO_NETWORKS])
+
+    assert state_rebuilding.strangers(owned, found, ()) == (RECOVERED,)
+    assert state_rebuilding.strangers(owned, found, {"db-2"}) == ()
 
 
 def test_nothing_is_in_two_lists_and_each_is_in_order() -> None:
@@ -252,6 +290,47 @@ def test_nothing_is_in_two_lists_and_each_is_in_order() -> None:
     found = state_rebuilding.inspected([*existing, LOST_BUCKET, TWO_NETWORKS])
 
     assert found == Inspected(existing=(existing[1], existing[0]), missing=(LOST_BUCKET,), doubtful=(TWO_NETWORKS,))
+
+
+def test_one_id_is_not_taken_for_two_addresses() -> None:
+    said, named = (
+        Address('module.m["k.x"].aws_db_instance.this["g1"]'),
+        Address('module.m["k.x"].aws_db_instance.this["g2"]'),
+    )
+    copy, policy = Address("aws_db_instance.copy"), Address("aws_db_instance_policy.this")
+    chosen = Existing(address=said, import_id="app-g2", way=Way.SAID)
+    of_recovery = Existing(address=named, import_id="app-g2", way=Way.CONFIGURED)
+    # The same name in the other region, and what belongs to it, are other things.
+    elsewhere = Existing(address=copy, import_id="app-g2", way=Way.NAME)
+    part = Existing(address=policy, import_id="app-g2", way=Way.PLACE)
+    looked_for = [wanted(said), replace(wanted(copy), alias="dr"), wanted(policy)]
+
+    alone = state_rebuilding.told_apart([chosen, elsewhere, part, LOST_BUCKET], looked_for)
+    twice = state_rebuilding.told_apart([chosen, of_recovery, elsewhere, part], looked_for)
+
+    assert alone == [chosen, elsewhere, part, LOST_BUCKET]
+    in_doubt = Doubtful(address=said, why=f"--import says app-g2, which is {named} already")
+    assert twice == [in_doubt, of_recovery, elsewhere, part]
+
+
+@pytest.mark.parametrize(
+    ("tags", "way", "lines"),
+    [
+        ({"application": "app", "environment": "x"}, Way.SAID, []),
+        ({}, Way.SAID, []),
+        ({"application": "app", "environment": "prod"}, Way.SAID, ["db belongs to environment prod"]),
+        ({"application": "payroll"}, Way.SAID, ["db belongs to application payroll"]),
+        ({"application": "payroll"}, Way.CONFIGURED, []),
+    ],
+)
+def test_what_somebody_chose_must_not_be_another_environments(tags: dict[str, str], way: Way, lines: list[str]) -> None:
+    address = Address('module.m.aws_db_instance.this["g1"]')
+    owner = Owner(account_id="1", application="app", environment="x")
+    body = imported("aws_db_instance", tags_all=tags)
+
+    found = state_rebuilding.others(body, [Existing(address=address, import_id="db", way=way)], owner)
+
+    assert found == [f"{address}: {line}" for line in lines]
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------

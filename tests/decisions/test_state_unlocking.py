@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lifeboat.decisions import state_unlocking
 from lifeboat.decisions.state_observation import LockSeen
-from lifeboat.decisions.state_unlocking import YOUNG, Sure
+from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.gitlab_model import Job, JobId, Pipeline, PipelineId
 from lifeboat.state_model import Holding, Life, LockPlace, StateLock
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+LONGEST = timedelta(hours=2)  # that an apply may take
 
 
 def seen(life: Life, age: timedelta | None) -> LockSeen:
@@ -42,9 +43,10 @@ def job(number: int, started: datetime | None) -> Job:
         (Life.GONE, timedelta(0), frozenset(), True),
         (Life.GONE, None, frozenset(), True),
         (Life.LIVES, timedelta(days=9), frozenset(Sure), False),
-        (Life.UNKNOWN, YOUNG - SECOND, frozenset(), False),
-        (Life.UNKNOWN, -YOUNG, frozenset(), False),
-        (Life.UNKNOWN, YOUNG, frozenset(), True),
+        (Life.UNKNOWN, LONGEST - SECOND, frozenset(), False),
+        (Life.UNKNOWN, -LONGEST, frozenset(), False),
+        (Life.UNKNOWN, LONGEST, frozenset(), True),
+        (Life.UNKNOWN, timedelta(minutes=11), frozenset({Sure.WITHOUT_GITLAB}), False),
         (Life.UNKNOWN, None, frozenset(), False),
         (Life.UNKNOWN, None, frozenset({Sure.WITHOUT_GITLAB}), False),
         (Life.UNKNOWN, None, frozenset({Sure.HOLDER_IS_DEAD}), True),
@@ -54,25 +56,27 @@ def job(number: int, started: datetime | None) -> Job:
 def test_a_lock_goes_only_where_nothing_speaks_for_a_living_holder(
     life: Life, age: timedelta | None, sure: frozenset[Sure], goes: bool
 ) -> None:
-    assert (state_unlocking.refusal(seen(life, age), NOW, sure) is None) == goes
+    assert (state_unlocking.refusal(seen(life, age), NOW, sure, LONGEST) is None) == goes
 
 
-def test_a_young_lock_is_refused_with_how_long_to_wait() -> None:
-    why, instead = state_unlocking.refusal(seen(Life.UNKNOWN, timedelta(minutes=4)), NOW, frozenset()) or ("", "")
+@pytest.mark.parametrize(
+    ("age", "wait"),
+    [
+        (timedelta(minutes=114), "6m"),
+        # Who waits as long as told has waited long enough.
+        (timedelta(minutes=114, seconds=1), "6m"),
+        (timedelta(minutes=1), "119m"),
+        (timedelta(seconds=1), "2h"),
+        (-timedelta(minutes=1), "3h"),
+    ],
+)
+def test_a_lock_that_an_apply_may_hold_is_refused_with_how_long_to_wait(age: timedelta, wait: str) -> None:
+    why, instead = state_unlocking.refusal(seen(Life.UNKNOWN, age), NOW, frozenset(), LONGEST) or ("", "")
 
-    assert why == "whether its holder lives cannot be told (as it is), and it was taken 4m ago"
+    assert why.startswith("whether its holder lives cannot be told (as it is), and it was taken ")
     assert instead.startswith(
-        "wait 6m, then run the same command again; where that is surely dead: lifeboat state unlock"
+        f"wait {wait}, then run the same command again; where that is surely dead: lifeboat state unlock"
     )
-
-
-def test_who_waits_as_long_as_told_has_waited_long_enough() -> None:
-    _, instead = state_unlocking.refusal(seen(Life.UNKNOWN, timedelta(minutes=4, seconds=1)), NOW, frozenset()) or (
-        "",
-        "",
-    )
-
-    assert instead.startswith("wait 6m, ")
 
 
 def test_only_of_a_holder_that_may_live_elsewhere_gitlab_is_asked() -> None:

@@ -7,17 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 from botocore.exceptions import ClientError
 
-from lifeboat.clients import sdk
+from lifeboat.clients import machines, sdk
 from lifeboat.clients.run_files import user_name
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.waiting import Patience, elapsed
@@ -136,7 +135,7 @@ class Lease:
         facts = {
             "run": self._run,
             "who": f"{user_name()}@{socket.gethostname()}",
-            "machine": machine(),
+            "machine": machines.machine(),
             "pid": psutil.Process().pid,
             "began": psutil.Process().create_time(),
         }
@@ -233,39 +232,6 @@ def _number(value: float) -> dict[str, str]:
     return {"N": f"{value:.3f}"}
 
 
-def machine() -> str:
-    """Return what no other machine or container has: process numbers mean the same only where this is the same."""
-    parts = [socket.gethostname()]
-    for path in (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")):
-        with suppress(OSError):
-            parts += path.read_text().split()
-    with suppress(OSError):
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
-
-
-def booted_since(then: str, at: datetime) -> bool:
-    """Return whether this machine called itself `then` at an instant and was booted anew since: what ran then is dead.
-
-    Another machine of the same name, as virtual ones often have, is told by its id (machine-id(5)).
-    """
-    before, now = then.split(), machine().split()
-    parts = 4  # its name, its id, its boot, its process numbers; without all of them there is no telling
-    if len(before) != parts or len(now) != parts or before[:2] != now[:2] or before[2] == now[2]:
-        return False
-    return at.timestamp() < psutil.boot_time()
-
-
 def _is_dead(held: _Held) -> bool:
     """Return whether the holder was a process of this machine that is gone; of another machine's nobody here knows."""
-    return held.machine == machine() and is_gone(held.pid, held.began)
-
-
-def is_gone(pid: int, began: float) -> bool:
-    """Return whether a process of this machine, which began then (seconds since 1970), does not run any more."""
-    try:
-        process = psutil.Process(pid)
-        # A process that began at another time got the number of one that is gone.
-        return bool(process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - began) > 1)
-    except psutil.NoSuchProcess:
-        return True
+    return held.machine == machines.machine() and machines.is_gone(held.pid, held.began)

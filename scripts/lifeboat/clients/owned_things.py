@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -43,17 +44,21 @@ class OwnedThings:
             self._client("ec2", region), "describe_instances", "Reservations", Filters=filters
         ):
             for instance in reservation["Instances"]:
-                yield _thing(kind, region, instance["InstanceId"])
+                about = _about(instance["State"]["Name"], instance.get("LaunchTime"))
+                yield _thing(kind, region, about, instance["InstanceId"])
 
     def _databases(self, kind: str, region: Region) -> Iterator[OwnedThing]:
         for database in sdk.items(self._client("rds", region), "describe_db_instances", "DBInstances"):
             if database["DBInstanceStatus"] != "deleting" and self._ours(sdk.tags(database.get("TagList", []))):
+                about = _about(database["DBInstanceStatus"], database.get("InstanceCreateTime"))
                 # Terraform's id of it is the second one.
-                yield _thing(kind, region, database["DBInstanceIdentifier"], database["DbiResourceId"])
+                yield _thing(kind, region, about, database["DBInstanceIdentifier"], database["DbiResourceId"])
 
     def _addresses(self, kind: str, region: Region) -> Iterator[OwnedThing]:
         for address in self._client("ec2", region).describe_addresses(Filters=self._filters)["Addresses"]:
-            yield _thing(kind, region, address["AllocationId"], address["PublicIp"])
+            of = address.get("InstanceId") or address.get("NetworkInterfaceId")
+            about = f"{address['PublicIp']}, {f'associated with {of}' if of else 'associated with nothing'}"
+            yield _thing(kind, region, about, address["AllocationId"], address["PublicIp"])
 
     def _buckets(self, kind: str, region: Region) -> Iterator[OwnedThing]:
         s3 = self._client("s3", region)
@@ -63,11 +68,11 @@ class OwnedThings:
             name = bucket["Name"]
             tags = sdk.unless_absent(_UNTAGGED, partial(s3.get_bucket_tagging, Bucket=name))
             if self._ours(sdk.tags((tags or {}).get("TagSet", []))):
-                yield _thing(kind, region, name)
+                yield _thing(kind, region, _about("", bucket.get("CreationDate")), name)
 
     def _networks(self, kind: str, region: Region) -> Iterator[OwnedThing]:
         for network in sdk.items(self._client("ec2", region), "describe_vpcs", "Vpcs", Filters=self._filters):
-            yield _thing(kind, region, network["VpcId"])
+            yield _thing(kind, region, network["CidrBlock"], network["VpcId"])
 
 
 _LISTED: dict[str, Callable[[OwnedThings, str, Region], Iterator[OwnedThing]]] = {
@@ -79,5 +84,11 @@ _LISTED: dict[str, Callable[[OwnedThings, str, Region], Iterator[OwnedThing]]] =
 }
 
 
-def _thing(kind: str, region: Region, *ids: str) -> OwnedThing:
-    return OwnedThing(kind=kind, region=region, name=ids[0], ids=frozenset(ids))
+def _about(status: str, made: datetime | None) -> str:
+    """Return how a thing is and since when it exists, as far as AWS says so."""
+    since = "" if made is None else f"made {made.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+    return ", ".join(part for part in (status, since) if part)
+
+
+def _thing(kind: str, region: Region, about: str, *ids: str) -> OwnedThing:
+    return OwnedThing(kind=kind, region=region, name=ids[0], ids=frozenset(ids), about=about)

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from lifeboat.clients import machines
 from lifeboat.errors import Locked, Refused
 from lifeboat.model import Holder, RunId
 
@@ -53,13 +54,14 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """A run that began and never said that it ended."""
+    """A run that began and never said that it ended. `machine` is "" where it was not written down."""
 
     run: RunId
     folder: Path
     started: datetime
     host: str
     user: str
+    machine: str = ""
     terraform_starts: tuple[datetime, ...] = ()
 
 
@@ -161,6 +163,7 @@ def _holder_facts(run: RunId, command: str) -> dict[str, Any]:
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "user": user_name(),
+        "machine": machines.machine(),
         "command": command,
         "since": datetime.now(UTC).isoformat(),
     }
@@ -195,6 +198,7 @@ def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
                     started=datetime.fromisoformat(facts["since"]),
                     host=facts["host"],
                     user=facts["user"],
+                    machine=facts.get("machine", ""),
                     terraform_starts=tuple(
                         datetime.fromtimestamp(entry["at"], UTC) for entry in facts.get("terraform", [])
                     ),

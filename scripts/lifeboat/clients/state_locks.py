@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -16,7 +16,7 @@ from uuid import uuid4
 import psutil
 from botocore.exceptions import ClientError
 
-from lifeboat.clients import lease, terraform_processes
+from lifeboat.clients import machines, terraform_processes
 from lifeboat.clients.run_files import user_name
 from lifeboat.clients.sdk import code, translated, unless_absent
 from lifeboat.clients.terraform_processes import TerraformProcess
@@ -242,7 +242,7 @@ def _unlock(lock_id: str) -> str:
 def _written(lock_id: str, operation: str, state: LockedState) -> str:
     """Return the lock as Terraform writes it (internal/states/statemgr/locker.go, LockInfo); Info says which process."""
     process = psutil.Process()
-    facts = {"machine": lease.machine(), "pid": process.pid, "began": process.create_time()}
+    facts = {"machine": machines.machine(), "pid": process.pid, "began": process.create_time()}
     return _as_go_writes(
         {
             "ID": lock_id,
@@ -322,8 +322,12 @@ def words(lock: StateLock, now: datetime) -> str:
 # -- does its holder live? -------------------------------------------------------------------------------------------
 
 
-def holding(lock: StateLock, state: LockedState) -> Holding:
-    """Return whether the holder of a lock of this state lives, as far as this machine can tell."""
+def holding(lock: StateLock, state: LockedState, own: Collection[str] = ()) -> Holding:
+    """Return whether the holder of a lock of this state lives, as far as this machine can tell.
+
+    `own` are the ids of locks that Terraforms of this very machine took. Of others Terraform tells the name of the host
+    alone, which a container or a second virtual machine may have too: that no process is seen here says nothing of them.
+    """
     if lock.process is not None:
         return _of_process(lock, lock.process)
     if not lock.host or lock.host != socket.gethostname():
@@ -335,15 +339,23 @@ def holding(lock: StateLock, state: LockedState) -> Holding:
         if works:
             on = "on this state" if life is Life.LIVES else "on nobody knows which state"
             return Holding(life=life, why=f"a Terraform works {on} on this machine: {', '.join(works)}")
-    return Holding(life=Life.GONE, why=f"it is of this machine ({lock.host}), where no Terraform works on this state")
+    if lock.lock_id not in own:
+        return Holding(
+            life=Life.UNKNOWN,
+            why=f"it is of {lock.host}: no Terraform is seen here that works on this state, and another machine or a container"
+            " may be called so too",
+        )
+    return Holding(
+        life=Life.GONE, why=f"a run of this machine took it ({lock.host}), and no Terraform works on this state"
+    )
 
 
 def _of_process(lock: StateLock, process: LockingProcess) -> Holding:
-    if process.machine == lease.machine():
-        if lease.is_gone(process.pid, process.began):
+    if process.machine == machines.machine():
+        if machines.is_gone(process.pid, process.began):
             return Holding(life=Life.GONE, why=f"its process {process.pid} of this machine is gone")
         return Holding(life=Life.LIVES, why=f"its process {process.pid} works on this machine")
-    if lock.created is not None and lease.booted_since(process.machine, lock.created):
+    if lock.created is not None and machines.booted_since(process.machine, lock.created):
         return Holding(life=Life.GONE, why="this machine was booted anew since it was taken")
     return Holding(
         life=Life.UNKNOWN, why=f"its process {process.pid} is of another machine ({lock.host or process.machine})"

@@ -178,7 +178,7 @@ class StateStore:
         if md5(body) != digest:
             raise IntegrityFailure(
                 f"the state s3://{self.bucket}/{self.key} has MD5 {md5(body)} and its digest says {digest}",
-                hint="run lifeboat apply again: it repairs a digest that is one serial behind",
+                hint="lifeboat state doctor",
             )
         return body
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from lifeboat import config
-from lifeboat.clients import lease, run_files
+from lifeboat.clients import machines, run_files
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import runs as run_states
@@ -36,7 +36,7 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
             text=verb.name,
             user=run_files.user_name(),
             host=socket.gethostname(),
-            machine=lease.machine(),
+            machine=machines.machine(),
         )
         turn = Turn(
             verb.name, limit=timedelta(seconds=SCRIPT_SECONDS) + within, journal=journal, clock=WallClock(), fence=held

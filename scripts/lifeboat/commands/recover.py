@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lifeboat.clients import last_good, lease, run_files
+from lifeboat.clients import last_good, machines, run_files
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
@@ -243,7 +243,7 @@ def _begin(journal: Journal, request: RecoveryRequest) -> None:
         text=f"attempt {1 + sum(event.kind is EventKind.BEGUN for event in journal.events)}",
         user=run_files.user_name(),
         host=socket.gethostname(),
-        machine=lease.machine(),
+        machine=machines.machine(),
         request=_request_document(request),
     )
 
@@ -366,7 +366,7 @@ def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[E
     elsewhere = {
         f"{event.data['user']}@{event.data['host']}"
         for event in began
-        if event.data["machine"] != lease.machine() and not lease.booted_since(event.data["machine"], event.at)
+        if event.data["machine"] != machines.machine() and not machines.booted_since(event.data["machine"], event.at)
     }
     told = False
     with tell.waiting() as show:

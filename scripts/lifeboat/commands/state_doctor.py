@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Agree, StateMark, Teller
 from lifeboat.site import Site
-from lifeboat.stack import holding, known_states
+from lifeboat.stack import holding, known_states, lock_holders
 from lifeboat.state_model import KnownState, LockPlace, OwnedThing, StateEntry, StateLock, StateRoot
 
 _Found = TypeVar("_Found")
@@ -61,6 +62,7 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         mode=environment.state.lock_mode,
         table_name=environment.state.lock_table,
         replica_name=environment.state.replica_bucket,
+        replica_region=environment.application.dr_region,
         shell=site.shell(""),
         bucket=_looked(lambda: _versioning(stack)),
         replica_bucket=_looked(lambda: _versioning(site.replica_store())),
@@ -99,7 +101,7 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
 
     def locked(look: Callable[[], StateLock | None]) -> LockSeen | None:
         lock = look()
-        return None if lock is None else LockSeen(lock=lock, holding=state_locks.holding(lock, locks.state))
+        return None if lock is None else lock_holders.seen(site, lock, locks.state)
 
     return RootSeen(
         place=versions.place,
@@ -211,7 +213,7 @@ class Unlocked:
 def locks(site: Site, root: StateRoot) -> Locks:
     """Return every lock of a state, in the table and beside it, and whether its holder lives."""
     client = site.state_locks(root)
-    found = [LockSeen(lock=lock, holding=state_locks.holding(lock, client.state)) for lock in client.locks()]
+    found = [lock_holders.seen(site, lock, client.state) for lock in client.locks()]
     return Locks(url=f"s3://{client.state.path}", locks=tuple(found), now=datetime.now(UTC))
 
 
@@ -222,23 +224,43 @@ def unlock(site: Site, orders: Orders, root: StateRoot, lock_id: str) -> Unlocke
     be asked whether a job holds it.
     """
     _named(locks(site, root), lock_id)
+    longest = timedelta(minutes=site.project.environment.terraform.apply_minutes)
     # Held against an apply or a recovery, here or elsewhere: whoever has the lease may be who holds the lock.
-    with holding.alone(site, orders.tell.say, "state unlock") as held:
+    with _held(site, orders.tell) as require_held:
         found = locks(site, root)
         named = _named(found, lock_id)
         for seen in named:
-            refused = state_unlocking.refusal(seen, found.now, orders.sure)
+            refused = state_unlocking.refusal(seen, found.now, orders.sure, longest)
             if refused is not None:
                 why, instead = refused
                 raise Locked(f"{_words(seen, found)} stays: {why}", hint=instead)
         for seen in named[:1]:
             _require_no_job(site, orders, seen)
         orders.agree([f"remove {_words(seen, found)} ({seen.holding.why})" for seen in named])
-        held.require()
+        require_held()
         places = site.state_locks(root).unlock(lock_id)
     if not places:
         raise NothingFits(f"the lock {lock_id} went away meanwhile", hint="lifeboat state unlock shows what is left")
     return Unlocked(lock_id=lock_id, places=tuple(places))
+
+
+@contextmanager
+def _held(site: Site, tell: Teller) -> Iterator[Callable[[], None]]:
+    """Hold the environment, and give what raises Locked once it is lost; without a lock table, this checkout alone.
+
+    An apply would make the table again, and refuses to while a lock file is left: the lock must be able to go first.
+    """
+    store = site.stack_store()
+    if store.table_exists():
+        with holding.alone(site, tell.say, "state unlock") as lease:
+            yield lease.require
+        return
+    tell.warn(
+        f"the lock table {store.table} is gone, so nobody elsewhere can be kept out meanwhile; lifeboat apply -e"
+        f" {site.project.env} makes it again"
+    )
+    with run_files.alone(site.project.work, "state unlock"):
+        yield lambda: None
 
 
 def _named(found: Locks, lock_id: str) -> list[LockSeen]:

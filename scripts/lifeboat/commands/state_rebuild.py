@@ -62,7 +62,7 @@ def preview(site: Site, orders: Orders, request: Request) -> Preview:
     with state_rebuilding.scratch(site, orders.tell, request) as scratch:
         found = state_rebuilding.inspect(scratch)
         orders.found(found)
-        state_rebuilding.require_decided(request, found)
+        state_rebuilding.require_decided(site, request, found)
         rebuilt = state_rebuilding.build(scratch, lost, found)
     orders.rebuilt(rebuilt)
     return Preview(writing=rebuilt.writing, found=found, rebuilt=rebuilt)

@@ -150,7 +150,14 @@ def _behind(seen: Observation, root: RootSeen, known: set[str | None]) -> Outcom
     behind = f"the copy is {many} behind{serials}, for {lag.total_seconds():.0f} s"
     if lag <= REPLICATES_WITHIN:
         return verdicts.good(f"{behind}: S3 takes up to {said(REPLICATES_WITHIN)}")
-    return verdicts.warning(behind, f"each version there within {said(REPLICATES_WITHIN)}", "lifeboat apply")
+    # S3 never copies what was there before: an apply mends the rule alone, and writes no version where nothing changes.
+    here, there = f"s3://{root.place.bucket}/{root.place.key}", f"s3://{seen.replica_name}/{root.place.key}"
+    copied = f"aws s3 cp {here} {there} --source-region {root.place.region} --region {seen.replica_region}"
+    return verdicts.warning(
+        behind,
+        f"each version there within {said(REPLICATES_WITHIN)}; where its rule is gone, lifeboat apply makes it again",
+        f"{seen.shell}{copied}",
+    )
 
 
 def recorded(body: bytes | None) -> frozenset[str]:

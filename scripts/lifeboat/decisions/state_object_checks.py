@@ -257,7 +257,7 @@ def left(seen: Observation, root: RootSeen) -> Outcome:
 
 
 def _unsaved(seen: Observation, root: RootSeen, left: LeftState, serial: int) -> Outcome:
-    state = root.state
+    state, known = root.state, known_states.counting(root.memory)
     if state is not None and serial <= state.serial:
         return verdicts.warning(
             f"{left.path} was left (serial {serial}), and the state has gone on to serial {state.serial}",
@@ -265,9 +265,23 @@ def _unsaved(seen: Observation, root: RootSeen, left: LeftState, serial: int) ->
             # The file goes only where both say the same: a difference ends the first of the two with 20.
             f"lifeboat state diff file:{left.path} latest{state_mending.options(root)} && rm {left.path}",
         )
-    ours = seen.cut_off.found and root.root is StateRoot.STACK and state is not None
+    if state is None and known is not None and serial <= known.serial:
+        return verdicts.notice(
+            f"{left.path} was left (serial {serial}), and the state had gone on to serial {known.serial} before it was lost",
+            "the state first, then this file held against it",
+            state_mending.AGAIN,
+        )
     return verdicts.critical(
         f"Terraform could not save its state (serial {serial}) and left it in {left.path}: only there is what it made",
         "that state, saved",
-        "lifeboat apply" if ours else f"{left.push} && rm {left.path}",
+        _saved(seen, root, left),
     )
+
+
+def _saved(seen: Observation, root: RootSeen, left: LeftState) -> str:
+    if root.root is StateRoot.STACK and root.state is None:
+        # Terraform reads what it would replace first, so every push fails while a digest is left.
+        put = f"aws s3api put-object --bucket {root.place.bucket} --key {root.place.key} --body {left.path}"
+        return f"{seen.shell}{put} && lifeboat state restore --latest-good"
+    ours = seen.cut_off.found and root.root is StateRoot.STACK
+    return "lifeboat apply" if ours else f"{left.push} && rm {left.path}"

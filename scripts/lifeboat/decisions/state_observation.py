@@ -166,6 +166,7 @@ class Observation:
     mode: LockMode
     table_name: str
     replica_name: str
+    replica_region: str
     shell: str
     bucket: Look[str]
     replica_bucket: Look[str]

@@ -11,7 +11,7 @@ from typing import Any
 
 from lifeboat.decisions import adoption, plans
 from lifeboat.decisions.adoption import How
-from lifeboat.model import Address, Candidate, StateMark, Wanted, state_address
+from lifeboat.model import Address, Candidate, Owner, StateMark, Wanted, state_address
 from lifeboat.state_model import OwnedThing, StateEntry, VersionId, Whose
 
 # Of these an apply makes an empty second one, or one that is found under another name.
@@ -48,6 +48,7 @@ NOT_IN_AWS: Mapping[str, tuple[str, ...]] = {
 # Blocks of an instance whose tags an import takes for the volume's own, those that the provider gives to everything too.
 _VOLUMES = ("root_block_device", "ebs_block_device")
 _OF_AWS = "aws_"
+_DATABASE = "aws_db_instance"
 _HEAD = 4096  # Terraform writes serial and lineage first
 
 
@@ -239,6 +240,54 @@ def judged(one: Wanted, candidates: Sequence[Candidate], said: str | None) -> Ex
     return Missing(address=one.address, resource_type=one.resource_type, why="not found", costs=costs)
 
 
+def told_apart(
+    found: Iterable[Existing | Missing | Doubtful], wanted: Iterable[Wanted]
+) -> list[Existing | Missing | Doubtful]:
+    """Return what was found, with what a person chose in doubt again where it is at another address already.
+
+    Names are given once for each type and region; of what the configuration itself imports the region is not known.
+    """
+    found, alias = list(found), {one.address: one.alias for one in wanted}
+    return [_once(one, found, alias) if isinstance(one, Existing) and one.way is Way.SAID else one for one in found]
+
+
+def _once(
+    one: Existing, found: Iterable[Existing | Missing | Doubtful], alias: Mapping[Address, str]
+) -> Existing | Doubtful:
+    twins = [
+        other.address
+        for other in found
+        if isinstance(other, Existing)
+        and other.address != one.address
+        and (other.import_id, _type(other.address)) == (one.import_id, _type(one.address))
+        and alias.get(other.address, alias[one.address]) == alias[one.address]
+    ]
+    if not twins:
+        return one
+    return Doubtful(address=one.address, why=f"--import says {one.import_id}, which is {', '.join(twins)} already")
+
+
+def _type(address: Address) -> str:
+    """Return the type of what an address names; a key in it may have dots."""
+    return re.sub(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]', "", address).split(".")[-2]
+
+
+def others(body: bytes, existing: Iterable[Existing], owner: Owner) -> list[str]:
+    """Return what a person chose and another owner's tags are on, by the state that it was imported into, a line each."""
+    ours = {"application": owner.application, "environment": owner.environment}
+    chosen = {one.address: one.import_id for one in existing if one.way is Way.SAID}
+    lines = []
+    for resource in json.loads(body)["resources"]:
+        for instance in resource["instances"] if resource["mode"] == "managed" else ():
+            address = state_address(resource, instance)
+            tags = (instance.get("attributes") or {}).get("tags_all") or {}
+            theirs = {key: tags[key] for key in ours if tags.get(key, ours[key]) != ours[key]}
+            if address in chosen and theirs:
+                words = ", ".join(f"{key} {value}" for key, value in theirs.items())
+                lines.append(f"{address}: {chosen[address]} belongs to {words}")
+    return lines
+
+
 def _unowned(candidate: Candidate) -> bool:
     return candidate.tagged and not candidate.owner
 
@@ -249,32 +298,80 @@ def _way(one: Wanted, candidate: Candidate) -> Way:
     return Way.TAGS if adoption.HOW.get(one.resource_type) is How.SEARCHED else Way.NAME
 
 
-def refusals(found: Inspected, accept: int) -> list[str]:
-    """Return what forbids to write a state of what was found, a line each: a person must choose, or agree by number."""
-    lines = [
-        f"{one.address}: {one.why}" + (f": {', '.join(one.choices)}" if one.choices else "") for one in found.doubtful
+def strangers(owned: Iterable[OwnedThing], found: Inspected, known: Collection[str]) -> tuple[OwnedThing, ...]:
+    """Return what bears our tags and would be in no state: neither found, nor in doubt, nor `known` as something else."""
+    settled = {one.import_id for one in found.existing} | {choice for one in found.doubtful for choice in one.choices}
+    return tuple(thing for thing in owned if not thing.ids & (settled | set(known)))
+
+
+def databases(strange: Iterable[OwnedThing]) -> tuple[OwnedThing, ...]:
+    """Return the databases among what has no address: one of them may be what serves, so that no number agrees to them."""
+    return tuple(thing for thing in strange if thing.kind == _DATABASE)
+
+
+def thing_words(thing: OwnedThing) -> str:
+    """Return what a thing is, and where, with what a person tells it from its likes by."""
+    return f"{thing.kind} {thing.name} in {thing.region}" + (f" ({thing.about})" if thing.about else "")
+
+
+def doubt_words(one: Doubtful, owned: Iterable[OwnedThing]) -> str:
+    """Return what a person must decide, with all that is known of the things between which."""
+    about = {name: thing.about for thing in owned for name in thing.ids if thing.about}
+    choices = [f"{choice} ({about[choice]})" if choice in about else choice for choice in one.choices]
+    return f"{one.address}: {one.why}" + (f": {', '.join(choices)}" if choices else "")
+
+
+def to_agree(found: Inspected, strange: Sequence[OwnedThing]) -> list[str]:
+    """Return what only a person's number agrees to, a line each: what is made anew, empty, and what the state would not know."""
+    left_out = [thing for thing in strange if thing.kind != _DATABASE]
+    return [
+        *(f"{one.address}: {one.why}; {one.costs}" for one in found.missing if one.costs),
+        *(
+            f"{thing_words(thing)}: bears our tags and has no address; the state would not know it"
+            for thing in left_out
+        ),
     ]
-    costly = [one for one in found.missing if one.costs]
-    if len(costly) > accept:
-        lines += [f"{one.address}: {one.why}; {one.costs}" for one in costly]
-    return lines
 
 
-def ways_on(found: Inspected, strangers: Sequence[OwnedThing], accept: int) -> list[str]:
-    """Return the options that let a refused rebuild go on: what to choose, and by which number to agree."""
-    options = []
+def refusals(found: Inspected, owned: Sequence[OwnedThing], strange: Sequence[OwnedThing], accept: int) -> list[str]:
+    """Return what forbids to write a state of what was found, a line each: a person must choose, or agree by number.
+
+    A database that has no address is never agreed to: it may be the one that serves, of a recovery that this
+    configuration does not know.
+    """
+    unknown_databases = [
+        f"{thing_words(thing)}: bears our tags and has no address; it may be the database that serves"
+        for thing in databases(strange)
+    ]
+    agreed = to_agree(found, strange)
+    return [
+        *(doubt_words(one, owned) for one in found.doubtful),
+        *unknown_databases,
+        *(agreed if len(agreed) > accept else []),
+    ]
+
+
+def way_on(found: Inspected, strange: Sequence[OwnedThing], again: str, file: str) -> str:
+    """Return what lets a refused rebuild go on. It proposes no id: what a thing is, its kind and name do not tell.
+
+    `again` is the command, `file` the recovery file: the configuration's part that a recovery writes.
+    """
+    if databases(strange):
+        return (
+            f"{file} must name each of these, as the recovery that made it wrote it: take the file from the repository, or from"
+            ' the checkout that recovered (in database_generations all that exist, g1 as {}, later ones as {"restored": true};'
+            " in active_generation the one that serves). What is no generation is deleted, or loses its tags, by hand."
+            f" Then: {again}"
+        )
     if found.doubtful:
         # What belongs to another that is in doubt is so itself, and settled with that.
         first = next((one for one in found.doubtful if one.choices), found.doubtful[0])
-        options.append(f"--import '{first.address}={next(iter(first.choices), 'ID')}'")
-    costly = [one for one in found.missing if one.costs]
-    if len(costly) > accept:
-        kinds = {thing.kind: thing.name for thing in strangers}
-        known = next((one for one in costly if one.resource_type in kinds), None)
-        if known is not None:
-            options.append(f"--import '{known.address}={kinds[known.resource_type]}'")
-        options.append(f"--accept {len(costly)}")
-    return options
+        return f"{again} --import '{first.address}=ID', with the id that you know to be it"
+    count = len(to_agree(found, strange))
+    return (
+        f"what exists under another id: {again} --import 'ADDRESS=ID'; that tells what is left. Once you have looked at each, and"
+        f" all {count} are gone for good or not of this stack, --accept {count} agrees to them"
+    )
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------

@@ -11,8 +11,6 @@ from lifeboat.decisions.state_observation import LockSeen
 from lifeboat.gitlab_model import Job
 from lifeboat.state_model import Life, StateLock
 
-# Longer than a Terraform takes to notice that its machine is gone; most applies have ended by then.
-YOUNG = timedelta(minutes=10)
 # GitLab's clock and that of the runner that took the lock.
 _CLOCK_MARGIN = timedelta(minutes=1)
 
@@ -24,8 +22,11 @@ class Sure(StrEnum):
     WITHOUT_GITLAB = "--without-gitlab"
 
 
-def refusal(seen: LockSeen, now: datetime, sure: frozenset[Sure]) -> tuple[str, str] | None:
-    """Return why a lock must not be removed now and what to do instead; None where nothing here speaks against it."""
+def refusal(seen: LockSeen, now: datetime, sure: frozenset[Sure], longest: timedelta) -> tuple[str, str] | None:
+    """Return why a lock must not be removed now and what to do instead; None where nothing here speaks against it.
+
+    `longest` is how long an apply may take: of an unknown holder, only a lock that is older is nobody's.
+    """
     lock, holding = seen.lock, seen.holding
     if holding.life is Life.LIVES:
         return f"its holder lives: {holding.why}", "wait until that has ended, or end it there; then look again"
@@ -34,19 +35,20 @@ def refusal(seen: LockSeen, now: datetime, sure: frozenset[Sure]) -> tuple[str, 
     claim = f"where that is surely dead: lifeboat state unlock {lock.lock_id} {Sure.HOLDER_IS_DEAD}"
     if lock.created is None:
         return f"whether its holder lives cannot be told ({holding.why}), nor how old it is", claim
-    left = YOUNG - (now - lock.created)
+    left = longest - (now - lock.created)
     if left > timedelta(0):
         return (
             f"whether its holder lives cannot be told ({holding.why}), and it was taken {said(now - lock.created)} ago",
-            f"wait {said(_whole_minutes(left))}, then run the same command again; {claim}",
+            f"wait {said(_whole(left))}, then run the same command again; {claim}",
         )
     return None
 
 
-def _whole_minutes(length: timedelta) -> timedelta:
-    """Return a length that is no shorter, as people wait."""
-    minute = timedelta(minutes=1)
-    return -(-length // minute) * minute
+def _whole(length: timedelta) -> timedelta:
+    """Return a length that is no shorter, in the whole hours or minutes that are said of it."""
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    unit = minute if -(-length // minute) * minute < 2 * hour else hour
+    return -(-length // unit) * unit
 
 
 def asks_gitlab(seen: LockSeen, sure: frozenset[Sure]) -> bool:

@@ -127,7 +127,8 @@ ROWS = (
     Row(checks=("replica bucket",), happened="the copy's bucket is gone, or not versioned", command=APPLY),
     Row(
         checks=LOCKS,
-        happened="a Terraform was killed: its lock goes once it is sure that its holder is gone",
+        happened="a Terraform was killed: its lock goes once it is sure that its holder is gone, or it is older than an apply may"
+        " take; who saw it die says `--holder-is-dead`",
         command=UNLOCK,
     ),
     Row(
@@ -139,6 +140,12 @@ ROWS = (
         checks=("errored.tfstate",),
         happened="Terraform could not save the state: only this file knows what it made",
         command="terraform state push errored.tfstate && rm FILE",
+    ),
+    Row(
+        checks=("errored.tfstate",),
+        happened="the same, and nothing readable is on top, where Terraform pushes nothing: the file is put there, and the restore"
+        " writes it as a state",
+        command="aws s3api put-object FILE && lifeboat state restore --latest-good",
     ),
     Row(
         checks=("errored.tfstate",),
@@ -155,7 +162,8 @@ ROWS = (
     Row(
         checks=("object",),
         happened="no version is left in either region: the last resort, a state that is made of what exists, found by the names"
-        " and tags that the configuration gives; shown first, and Terraform's own plan of it must be empty",
+        " and tags that the configuration gives; shown first. What bears our tags and has no address must be agreed to, a database"
+        " must not be among it, and a plan that would lose what is protected is refused",
         command=REBUILD,
     ),
     Row(checks=("readable",), happened="the object was cut off, or is no state", command=RESTORE),
@@ -188,7 +196,11 @@ ROWS = (
         command=RESTORE,
     ),
     Row(checks=("replica",), happened="the other region has a newer state than this one", command=FROM_REPLICA),
-    Row(checks=("replica",), happened="the copy is behind for more than fifteen minutes", command=APPLY),
+    Row(
+        checks=("replica",),
+        happened="the copy is behind for more than fifteen minutes: S3 copies nothing afterwards, so it is copied by hand",
+        command="aws s3 cp OBJECT COPY",
+    ),
     Row(
         checks=("tagged",),
         happened="something bears our tags and is in no state: a state that was restored before may know it",

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from lifeboat.clients import private_files, state_store
 from lifeboat.clients.run_files import Run
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
-from lifeboat.errors import Interrupted, LifeboatError
+from lifeboat.errors import IntegrityFailure, Interrupted, LifeboatError
 from lifeboat.model import Action, Address, Plan, Teller
 from lifeboat.runner import Fence
 from lifeboat.site import Site
@@ -227,8 +228,13 @@ class Applying:
     # -- the state of root 1 ---------------------------------------------------------------------------------------
 
     def take_root_state(self, store: StateStore) -> None:
-        """Fetch root 1's state where the bucket has a newer one than this machine."""
-        take_root_state(self.site, store)
+        """Fetch root 1's state where the bucket has a newer one than this machine, or another one of the same serial."""
+        aside = take_root_state(self.site, store)
+        if aside is not None:
+            self.tell.warn(
+                f"the working copy of root 1's state was not the one in the bucket; it is kept as {aside.name}, and what a run"
+                " that was cut off made and only it knows is looked for"
+            )
 
     def _require_fence(self) -> None:
         if self.fence is not None:
@@ -238,9 +244,17 @@ class Applying:
         self._require_fence()  # nothing else keeps one file from taking the place of another's
         local = self.site.root_state_file
         if local.exists() and store.bucket_exists():
-            body = local.read_bytes()
-            if store.body() != body:
-                store.write(body)
+            body, there = local.read_bytes(), store.body()
+            if there == body:
+                return
+            ours, theirs = state_store.serial_and_lineage(body), state_store.serial_and_lineage(there or b"")
+            if theirs[0] is not None and (theirs[1] != ours[1] or theirs[0] > (ours[0] or 0)):
+                raise IntegrityFailure(
+                    f"somebody else wrote root 1's state (serial {theirs[0]}) meanwhile, and ours (serial {ours[0]}) is not put"
+                    f" over it: {local}",
+                    hint="lifeboat state doctor",
+                )
+            store.write(body)
 
     def check_state(self) -> None:
         """Remember the stack's state as sound; raises IntegrityFailure where it has a digest that says otherwise."""
@@ -266,15 +280,21 @@ class Applying:
             self.tell.warn(self.unremembered[-1])
 
 
-def take_root_state(site: Site, store: StateStore) -> None:
-    """Fetch root 1's state where the bucket has a newer one than this machine; the one that was here is kept beside it."""
+def take_root_state(site: Site, store: StateStore) -> Path | None:
+    """Fetch root 1's state unless this machine has what goes on from it, and return where the one that was here is kept.
+
+    Of two with one serial the bucket's counts: that is the one which the guard has let pass and everybody else sees.
+    """
     body = store.body() if store.bucket_exists() else None
     if body is None:
-        return
-    local = site.root_state_file
+        return None
+    local, aside = site.root_state_file, None
     if local.exists():
-        here, there = state_store.serial_and_lineage(local.read_bytes()), state_store.serial_and_lineage(body)
-        if here == there or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
-            return  # ours is newer: a run was killed before it was pushed
-        shutil.copy(local, local.with_name(f"{local.name}.{int(time.time())}"))
+        ours = local.read_bytes()
+        here, there = state_store.serial_and_lineage(ours), state_store.serial_and_lineage(body)
+        if ours == body or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
+            return None  # ours is newer: a run was killed before it was pushed
+        aside = local.with_name(f"{local.name}.{int(time.time())}")
+        shutil.copy(local, aside)
     private_files.write(local, body)
+    return aside

@@ -272,8 +272,12 @@ def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unre
         f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
         hint="make it possible to ask (the network, a role that may read"
         f" {site.state_memory().place(root)}); lifeboat recover goes on without it; a damaged one is written anew by"
-        f" lifeboat state restore --latest-good -e {site.project.env}",
+        f" lifeboat state restore --latest-good{_option(root)} -e {site.project.env}",
     )
+
+
+def _option(root: StateRoot) -> str:
+    return "" if root is StateRoot.STACK else f" --root {root.value}"
 
 
 # -- how a state stands ------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
+from lifeboat.decisions import known_states as known_states_decided
+from lifeboat.decisions import runs as runs_decided
 from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, Refused, StoppedPartWay, WrongConfiguration
 from lifeboat.model import Address, Adoption, Agree, RemoteLock, StateMark, Teller, Wanted
 from lifeboat.site import Site
@@ -308,17 +310,49 @@ def _unsaved(site: Site, tell: Teller, this_run: Run, lost: Lost) -> Path | None
 
 
 def require_saved(site: Site) -> None:
-    """Raise Refused where a Terraform here could not save the stack's state: what only it knows looks like nobody's."""
+    """Raise Refused where a Terraform here could not save the stack's state: what only it knows looks like nobody's.
+
+    Where nothing that can be read stands on top, it is held against what is remembered.
+    """
     left = site.project.stack_root / "errored.tfstate"
     if not left.exists():
         return
-    serial, lineage = state_store.serial_and_lineage(left.read_bytes())
+    body = left.read_bytes()
+    serial, lineage = state_store.serial_and_lineage(body)
     ours = state_store.serial_and_lineage(site.stack_store().body() or b"")
-    if lineage == ours[1] and (serial or 0) > (ours[0] or 0):
+    lost = ours == (None, None)
+    if lost:
+        known = known_states_decided.counting(known_states.remembered(site, StateRoot.STACK))
+        owner = _owner(body)
+        ours = (None, lineage) if known is None else (known.serial, known.lineage)
+        if owner not in (None, site.project.env):
+            return  # the roots are shared: it is another environment's
+    if serial is not None and lineage == ours[1] and serial > (-1 if ours[0] is None else ours[0]):
         raise Refused(
             f"Terraform could not save its state (serial {serial}) and left it in {left}",
-            hint=f"lifeboat resume -e {site.project.env} saves it and goes on",
+            hint=put_on_top(site, left) if lost else _saving(site, left),
         )
+
+
+def put_on_top(site: Site, left: Path) -> str:
+    """Return how a state of the stack that was not saved becomes the state where none stands on top.
+
+    Terraform pushes none there while a digest is left: it reads the state that it would replace first.
+    """
+    store = site.stack_store()
+    put = site.shell(f"aws s3api put-object --bucket {store.bucket} --key {store.key} --body {left}")
+    return f"look at it, then: {put} && lifeboat state restore --latest-good -e {site.project.env}, which writes its digest"
+
+
+def _saving(site: Site, left: Path) -> str:
+    """Return what saves a state that was left: the run that was cut off, gone on with; without one, a person's push."""
+    cut_off = run_files.cut_off(site.project.work)
+    recoveries = [run.run for run in cut_off if runs_decided.is_recovery(run.run)]
+    if recoveries:
+        return f"lifeboat resume {recoveries[-1]} -e {site.project.env} saves it and goes on"
+    if cut_off:
+        return f"lifeboat apply -e {site.project.env} saves it and goes on"
+    return f"look at it, then: {site.by_hand(site.project.stack_root)} state push {left.name} && rm {left}"
 
 
 def _push(site: Site, tell: Teller, this_run: Run, unsaved: Path) -> None:
@@ -335,14 +369,6 @@ def _push(site: Site, tell: Teller, this_run: Run, unsaved: Path) -> None:
 def _begun(lost: Lost, name: str) -> set[Address]:
     files = [run.folder / f"{name}-apply.jsonl" for run in lost.runs]
     return {address for path in files if path.exists() for address in interrupted.unfinished(recorded_progress(path))}
-
-
-# -- what an operator types ----------------------------------------------------------------------------------------
-
-
-def listing(site: Site, store: StateStore) -> str:
-    """Return the command that lists a state's versions."""
-    return site.shell(f"aws s3api list-object-versions --bucket {store.bucket} --prefix {store.key}")
 
 
 # -- locks and digest ---------------------------------------------------------------------------------------------
@@ -400,7 +426,7 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
         why = repair.why if repair.write is None else "no run of this machine was cut off"
         raise IntegrityFailure(
             f"the state s3://{store.bucket}/{store.key} and its digest disagree, and {why}",
-            hint=f"look at the versions before anything else: {listing(site, store)}",
+            hint=f"lifeboat state doctor -e {site.project.env} says which of the two is right, and what repairs the other",
         )
     store.write_digest(repair.write, instead_of=digest)
     tell.say(f"repaired the state's digest: {repair.why}")
@@ -434,7 +460,8 @@ def _trusted(site: Site, store: StateStore) -> bytes:
         raise IntegrityFailure(
             f"the lock table {store.table} is gone, and with it the digest of the state s3://{store.bucket}/{store.key};"
             f" it cannot be written again from this state: {why}",
-            hint=f"look at the versions: {listing(site, store)}; put the right one on top{forget}; then apply again",
+            hint=f"lifeboat state list -e {site.project.env} shows the versions; lifeboat state restore VERSION puts the right one"
+            f" on top{forget}; then apply again",
         )
     return body
 

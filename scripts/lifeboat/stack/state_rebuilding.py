@@ -16,6 +16,7 @@ from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.terraform import Terraform
 from lifeboat.decisions import (
     adoption,
+    plans,
     state_digest_checks,
     state_documents,
     state_rebuilding,
@@ -70,9 +71,10 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What exists of all that the configuration names, and what else bears our tags."""
+    """What exists of all that the configuration names, all that bears our tags, and what of that has no address."""
 
     inspected: Inspected
+    owned: tuple[OwnedThing, ...]
     strangers: tuple[OwnedThing, ...]
 
 
@@ -197,11 +199,11 @@ def _require_nothing_here(site: Site, request: Request) -> None:
     stack = request.root is StateRoot.STACK
     folder = site.project.stack_root if stack else site.project.state_root
     unsaved = folder / "errored.tfstate"
-    push = f"{site.by_hand(folder)} state push {unsaved.name}" if stack else f"cp {unsaved} {site.root_state_file}"
     if _is_ours(site, unsaved):
+        kept = f"look at it, then: cp {unsaved} {site.root_state_file} && rm {unsaved}"
         raise Refused(
             f"Terraform could not save its state and left it in {unsaved}",
-            hint=f"look at it, then: {push} && rm {unsaved}",
+            hint=repair.put_on_top(site, unsaved) if stack else kept,
         )
     if not stack and _is_ours(site, site.root_state_file):
         raise Refused(
@@ -280,8 +282,13 @@ def inspect(made: Scratch) -> Found:
         for number, one in enumerate(sorted(wanted, key=lambda one: one.address), start=1):
             show(f"looked for {number} of {len(wanted)} resources: {one.address}")
             found.append(_looked_for(made, inventory, one))
-    inspected = state_rebuilding.inspected(found)
-    return Found(inspected=inspected, strangers=_strangers(made.site, request.root, inspected))
+    inspected = state_rebuilding.inspected(state_rebuilding.told_apart(found, wanted))
+    owned = _owned(made.site, request.root)
+    return Found(
+        inspected=inspected,
+        owned=owned,
+        strangers=state_rebuilding.strangers(owned, inspected, _known_otherwise(made.site)),
+    )
 
 
 def _require_named(request: Request, wanted: list[Wanted]) -> None:
@@ -326,26 +333,28 @@ def _made(made: Scratch, one: Wanted, ask: Callable[[], tuple[Candidate, ...]]) 
         time.sleep(_WAIT_SECONDS)
 
 
-def _strangers(site: Site, root: StateRoot, inspected: Inspected) -> tuple[OwnedThing, ...]:
-    """Return what bears our tags and has no address; of root 1 nothing is looked for, it finds its things by their names."""
+def _owned(site: Site, root: StateRoot) -> tuple[OwnedThing, ...]:
+    """Return what bears our tags; of root 1 nothing is looked for, it finds its things by their names."""
     if root is StateRoot.BACKEND:
         return ()
-    application, state = site.project.environment.application, site.project.environment.state
-    known = {one.import_id for one in inspected.existing} | {state.bucket, state.replica_bucket}
-    known |= {choice for one in inspected.doubtful for choice in one.choices}
-    known |= state_digest_checks.recorded(site.root_store().body())
+    application = site.project.environment.application
     return tuple(
         thing
         for kind in owned_things.KINDS
         for region in (application.region, application.dr_region)
         for thing in site.owned_things().of_kind(kind, region)
-        if not thing.ids & known
     )
 
 
-def require_decided(request: Request, found: Found) -> None:
+def _known_otherwise(site: Site) -> frozenset[str]:
+    """Return the ids of what is root 1's, whose state may be lost as well."""
+    state = site.project.environment.state
+    return state_digest_checks.recorded(site.root_store().body()) | {state.bucket, state.replica_bucket}
+
+
+def require_decided(site: Site, request: Request, found: Found) -> None:
     """Raise Refused where a person must choose, or agree by number; NothingFits where nothing exists and nobody agreed to that."""
-    if not (found.inspected.existing or found.inspected.doubtful or request.accept):
+    if not (found.inspected.existing or found.inspected.doubtful or found.strangers or request.accept):
         number = max(1, sum(1 for one in found.inspected.missing if one.costs))
         raise NothingFits(
             "nothing that the configuration names exists, so there is nothing to make a state of",
@@ -353,14 +362,16 @@ def require_decided(request: Request, found: Found) -> None:
             hint=f"where nothing was ever applied: lifeboat apply; where all of it is gone: {request.again} --accept {number}"
             " begins an empty state, and the next apply makes everything",
         )
-    lines = state_rebuilding.refusals(found.inspected, request.accept)
-    if not lines:
-        return
-    options = " ".join(state_rebuilding.ways_on(found.inspected, found.strangers, request.accept))
-    raise Refused(
-        "this must be decided first:\n" + "\n".join(f"  {line}" for line in lines),
-        hint=f"{request.again} {options}",
-    )
+    lines = state_rebuilding.refusals(found.inspected, found.owned, found.strangers, request.accept)
+    if lines:
+        raise Refused(
+            "this must be decided first:\n" + "\n".join(f"  {line}" for line in lines),
+            hint=state_rebuilding.way_on(found.inspected, found.strangers, request.again, _recovery_file(site)),
+        )
+
+
+def _recovery_file(site: Site) -> str:
+    return f"environments/{site.project.recovery_file.name}"
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------
@@ -369,7 +380,8 @@ def require_decided(request: Request, found: Found) -> None:
 def build(made: Scratch, lost: Lost, found: Found) -> Rebuilt:
     """Return the state of what exists, which Terraform imports and reads in the copy, and what would change with it.
 
-    Terraform is only told to plan: nothing in AWS is changed, whatever the configuration says.
+    Terraform is only told to plan: nothing in AWS is changed, whatever the configuration says. Raises Refused where an apply
+    of it would delete or replace what is protected, or where what was imported is another environment's.
     """
     site, request = made.site, made.request
     lineage, whose = state_rebuilding.lineage(_remembered(site, request.root), lost.damaged, str(uuid4()))
@@ -383,6 +395,7 @@ def build(made: Scratch, lost: Lost, found: Found) -> Rebuilt:
         changes, saved = made.plan("rebuilt")
     final = terraform.state_in(saved)
     _require_whole(final, found)
+    _require_harmless(site, request, changes)
     facts = state_documents.facts(final)
     if facts.lineage != lineage:
         raise IntegrityFailure("the rebuilt state has another lineage than it was begun with", hint=request.again)
@@ -411,6 +424,7 @@ def _imported(made: Scratch, found: Found) -> tuple[bytes, dict[str, Any]]:
     path.unlink()
     body = terraform.state_in(saved)
     _require_whole(body, found)
+    _require_own(made, body, found)
     return body, made.terraform.planned(saved)
 
 
@@ -420,6 +434,29 @@ def _require_whole(body: bytes, found: Found) -> None:
         raise Refused(
             f"{len(absent)} of what was found went away meanwhile: {', '.join(absent[:_SHOWN])}; nothing was written",
             hint="run the same command again",
+        )
+
+
+def _require_own(made: Scratch, body: bytes, found: Found) -> None:
+    """Raise Refused where an id that a person chose is another environment's, which only its tags tell."""
+    theirs = state_rebuilding.others(body, found.inspected.existing, made.site.owner())
+    if theirs:
+        raise Refused(
+            "an apply would take over what is somebody else's; nothing was written:\n"
+            + "\n".join(f"  {line}" for line in theirs),
+            hint="see which id --import must name: lifeboat state rebuild --preview",
+        )
+
+
+def _require_harmless(site: Site, request: Request, changes: Plan) -> None:
+    """Raise Refused where an apply would lose what is protected: what was imported is not what the configuration means."""
+    refused = plans.judged(changes).refused
+    if refused:
+        raise Refused(
+            "an apply of the state that was made would lose what is protected; nothing was written:\n"
+            + "\n".join(f"  {change.action.value} {change.address}: {why}" for change, why in refused),
+            hint=f"see whether the right thing was imported, and whether environments/{site.project.env}.tfvars and"
+            f" {_recovery_file(site)} are the newest of the repository; then: {request.again}",
         )
 
 

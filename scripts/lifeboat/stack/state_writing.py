@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psutil
 
-from lifeboat.clients import lease, run_files, state_store
+from lifeboat.clients import machines, run_files, state_store
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.lease import Lease
 from lifeboat.decisions import state_diff, state_documents, state_restoring
@@ -111,7 +111,7 @@ def _begin(journal: Journal, writing: Writing) -> None:
         text=writing.begun,
         user=run_files.user_name(),
         host=socket.gethostname(),
-        machine=lease.machine(),
+        machine=machines.machine(),
         pid=process.pid,
         began=process.create_time(),
         root=writing.root.value,
