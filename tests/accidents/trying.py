@@ -24,7 +24,7 @@ SECONDS = 900
 # What asks a person, who is not there.
 _ASKS = re.compile(r"(lifeboat (?:state (?:restore|unlock|rebuild)|apply)\b[^&;]*?)(?=\s*(?:&&|;|$))")
 # Terraform writes of its holder only what another machine may be called too.
-_UNLOCKS = re.compile(r"(lifeboat state unlock \S+)")
+_UNLOCKS = re.compile(r"(lifeboat state unlock)\b")
 
 
 @dataclass(frozen=True, kw_only=True)

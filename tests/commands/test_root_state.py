@@ -72,7 +72,11 @@ def test_the_working_copy_counts_only_where_it_goes_on_from_what_the_bucket_has(
     assert kept is None or kept.read_bytes() == here
 
 
-@pytest.mark.parametrize(("there", "given"), [(state(5, "before"), True), (state(7, "elsewhere"), False)])
+@pytest.mark.parametrize(
+    ("there", "given"),
+    [(state(5, "before"), True), (state(7, "elsewhere"), False)],
+    ids=["nobody did", "somebody did"],
+)
 def test_what_somebody_else_wrote_meanwhile_is_not_written_over(plain: PlainSite, there: bytes, given: bool) -> None:
     keep(plain, state(6, "mine"))
     put(plain, there)
