@@ -56,7 +56,8 @@ class CheckovSkip:
 class CheckovRun:
     """What one run of checkov brought. Anything in `problems` makes it no scan: it did not look at all that it should have.
 
-    `evaluated` counts, for every rule that was asked, the resources that it passed, failed or was kept from.
+    `evaluated` counts, for every rule that was asked, the resources that it passed, failed or was kept from, and those of
+    a plan of which it cannot tell yet; `abstained` those of the configuration of which reading alone does not tell.
     """
 
     findings: tuple[CheckovFinding, ...]
@@ -65,3 +66,4 @@ class CheckovRun:
     resource_types: frozenset[str]
     problems: tuple[str, ...]
     checkov_version: str
+    abstained: Mapping[str, int] = field(default_factory=dict, hash=False)

@@ -12,7 +12,7 @@ from lifeboat.checkov_model import Asked, CheckovFinding, CheckovRun, CheckovSki
 from lifeboat.clients.programs import bare_environment, first_line
 from lifeboat.errors import Failed, WrongConfiguration
 
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 600.0
 _INSTALL = "make scan-tools"
 # No question about newer versions, no file dropped because a busy machine parses slowly, no parse error passed over; and
 # what would send the configuration to its maker is not handed on.
@@ -37,7 +37,7 @@ class Checkov:
         """Return what checkov says of a root, and everything that went wrong with it among its `problems`.
 
         Raises WrongConfiguration where the scan tools are not installed or there is no such root or file, Failed where
-        checkov did not end within five minutes or answered nothing that can be read.
+        checkov did not end within ten minutes or answered nothing that can be read.
         """
         self._require(asked)
         question = {
@@ -48,7 +48,7 @@ class Checkov:
         }
         try:
             ended = subprocess.run(
-                [str(self._python), str(self._policies / "run.py")],
+                [str(self._python), str(self._policies / "process" / "lb_scan.py")],
                 input=json.dumps(question).encode(),
                 capture_output=True,
                 env={**bare_environment(), **_ENVIRONMENT},
@@ -88,6 +88,7 @@ def _read(text: bytes) -> CheckovRun:
             ),
             skipped=tuple(CheckovSkip(**one) for one in answer["skipped"]),
             evaluated=answer["evaluated"],
+            abstained=answer["abstained"],
             resource_types=frozenset(answer["resource_types"]),
             problems=tuple(answer["problems"]),
             checkov_version=answer["checkov_version"],
