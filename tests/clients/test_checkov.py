@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from lifeboat.checkov_model import Asked, CheckovFinding, CheckovRun, CheckovSkip
 from lifeboat.clients.checkov import Checkov
+from lifeboat.decisions.policy import built_in
+from lifeboat.decisions.policy.registry import BY_ID
 from lifeboat.errors import WrongConfiguration
 
 from tests.policies import scan_tools
@@ -39,7 +41,8 @@ resource "aws_vpc" "later" {
   count = length(aws_db_instance.this.id)
 }
 """
-_BUILT_IN = ("CKV_AWS_157", "CKV_AWS_293", "CKV2_AWS_60")
+# All that are asked: one that checkov does not know is a problem.
+_BUILT_IN = built_in.asked(built_in.read((scan_tools.POLICIES / "builtin.toml").read_text(encoding="utf-8")))
 
 
 def _checkov(policies: Path = scan_tools.POLICIES) -> Checkov:
@@ -109,6 +112,7 @@ def test_what_comments_skip_is_told_with_its_reason(run: CheckovRun) -> None:
 
 def test_the_scan_really_looked(run: CheckovRun) -> None:
     assert run.problems == ()
+    assert {*_BUILT_IN, *BY_ID} == set(run.evaluated)
     assert run.checkov_version == "3.3.30"
     assert run.resource_types == {"aws_db_instance", "aws_vpc"}
     assert {rule: run.evaluated[rule] for rule in ("LB_RDS_1", "LB_RDS_2", "CKV_AWS_157", "LB_VAULT_1")} == {
