@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICIES = ROOT / "terraform" / "policies"
 BIN = ROOT / ".venv-scan" / "bin"
 ANSWERS = Path(__file__).with_name("in_checkov") / "answers.py"
+LOST = ANSWERS.with_name("lost.py")
 SECONDS = 500.0
 ENVIRONMENT = {
     "CKV_SKIP_PACKAGE_UPDATE_CHECK": "True",

@@ -139,3 +139,19 @@ def test_what_stands_beside_a_module_that_lacks_its_variables_is_nobody_s_to_say
     assert found["LB_RDS_3"]["findings"] == ["delete_automated_backups is true"]
     assert found["LB_COV_1"]["findings"] == []
     assert found["LB_COV_1"]["abstains"]
+
+
+def test_no_rule_answers_what_it_cannot_know(tmp_path: Path) -> None:
+    files = {}
+    for name, case in _NUMBERED.items():
+        _write(tmp_path / f"{name}.tf", hcl.text(case.plan))
+        files[str(tmp_path / f"{name}.tf")] = case.rule
+
+    done = scan_tools.run("python", str(scan_tools.LOST), given=json.dumps({"files": files}))
+
+    # Each value of each case is lost in its turn: an answer is the one with the value, or none.
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["wrong"] == []
+    assert answer["lost"] > 3000
+    assert answer["dropped"] > 1000
