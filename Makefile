@@ -80,6 +80,17 @@ $(BIN)/.installed: requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores; pip would on one
 	@touch $@
 
+.PHONY: scan-tools
+scan-tools: .venv-scan/.installed ## Create .venv-scan with checkov, from its own lock file
+
+.venv-scan/.installed: requirements-scan.lock
+	@echo "installing into .venv-scan from requirements-scan.lock" >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m venv .venv-scan
+	@.venv-scan/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-scan.lock
+	@.venv-scan/bin/python -m compileall -qq -j 0 .venv-scan/lib || true
+	@touch $@
+
 .PHONY: apply
 apply: setup ## Build or mend ENV and show what is protected (local: on a local cloud)
 	@lifeboat apply -e $(SAFE_ENV)
@@ -101,7 +112,7 @@ destroy: setup ## Take a disposable ENV down, with its local cloud
 	@lifeboat destroy -e $(SAFE_ENV)
 
 .PHONY: test
-test: setup ## Run the tests: real Terraform, provider and PostgreSQL
+test: setup scan-tools ## Run the tests: real Terraform, provider, PostgreSQL and checkov
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  --durations 60 --durations-min 10 --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
 
@@ -141,8 +152,8 @@ test-accidents: setup ## Lose Terraform's state in each way and lock mode, besid
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
-	@ruff check scripts tests
-	@ruff format --check scripts tests
+	@ruff check scripts tests terraform/policies
+	@ruff format --check scripts tests terraform/policies
 	@mypy
 	@lint-imports
 	@terraform fmt -check -recursive terraform modules environments

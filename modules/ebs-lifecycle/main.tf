@@ -176,6 +176,9 @@ locals {
 }
 
 resource "aws_dlm_lifecycle_policy" "this" {
+  # checkov:skip=CKV_AWS_255:Encrypted by default; checkov does not see into the dynamic block, LB_DLM_2 does on the plan.
+  # checkov:skip=CKV_AWS_256:With the key of this module; checkov does not see into the dynamic block, LB_ENC_1 does on the plan.
+
   for_each = local.policies
 
   # DLM allows letters, digits, spaces, hyphens and underscores here.

@@ -40,6 +40,18 @@ def known(value: Any, *references: str) -> From:
     return From(references=references, value=value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A resource as a test wrote it, for whoever writes it in another way (hcl.py)."""
+
+    kind: str
+    name: str
+    key: str | None
+    values: Mapping[str, Any]
+    region: str | None
+    actions: tuple[str, ...]
+
+
 @dataclass
 class PlanFile:
     """A plan that is put together resource by resource."""
@@ -49,6 +61,7 @@ class PlanFile:
     changes: list[dict[str, Any]] = field(default_factory=list)
     configuration: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
+    added: list[Added] = field(default_factory=list)
 
     def add(
         self,
@@ -61,6 +74,9 @@ class PlanFile:
     ) -> PlanFile:
         """Add a resource by its address (type.name), with what is written of it."""
         kind, name = where.split(".")
+        self.added.append(
+            Added(kind=kind, name=name, key=key, values=values or {}, region=region, actions=tuple(actions))
+        )
         found = {key: _split(value) for key, value in (values or {}).items()}
         after = {key: part.known for key, part in found.items() if not part.unknown_whole}
         unknown = {key: part.unknown for key, part in found.items() if part.unknown not in (False, None)}

@@ -1,0 +1,1 @@
+"""What the tests of the pack run with the scan tools' own Python."""
