@@ -26,7 +26,6 @@ class _Case:
     kind: str = ""  # failure, error or skipped; empty where it passed
     message: str = ""
     text: str = ""
-    file: str = ""
 
 
 def junit(report: Report) -> str:
@@ -43,7 +42,7 @@ def junit(report: Report) -> str:
     suite = ElementTree.SubElement(root, "testsuite", {"name": name, **counts, "skipped": skipped, "time": "0"})
     for case in cases:
         attributes = {"classname": case.rule, "name": _written(case.name), "time": "0"}
-        element = ElementTree.SubElement(suite, "testcase", attributes | ({"file": case.file} if case.file else {}))
+        element = ElementTree.SubElement(suite, "testcase", attributes)
         if case.kind:
             inner = ElementTree.SubElement(element, case.kind, {"message": _written(case.message)})
             inner.text = _written(case.text)
@@ -79,9 +78,8 @@ def _of_finding(one: Reported) -> _Case:
     kind, message = ("failure", f"{one.severity.name.lower()}: {one.found}") if one.fails else ("", "")
     if one.waived is not None:
         kind, message = "skipped", one.waived.words
-    return _Case(
-        rule=one.rule, name=one.where, kind=kind, message=message, text=f"{at.file}:{at.line}: {text}", file=at.file
-    )
+    text = f"{at.file}:{at.line}: {text}"
+    return _Case(rule=one.rule, name=one.where, kind=kind, message=message, text=text)
 
 
 def _written(text: str) -> str:

@@ -10,7 +10,9 @@ from lifeboat.decisions.policy.report import Report
 from lifeboat.decisions.policy.reported import Reported
 
 # What Markdown or HTML would take for more than itself; an address can hold any of it in the key of an instance.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#!|~@&])")
+# An underscore inside of a word is none of it.
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>#!|~@&])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def markdown(report: Report) -> str:
@@ -66,4 +68,4 @@ def _listed(heading: str, texts: Iterable[str]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", " ".join(_CONTROL.sub(" ", text).split()))

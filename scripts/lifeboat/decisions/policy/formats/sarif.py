@@ -61,7 +61,7 @@ def _rule(rule: AnyRule) -> dict[str, Any]:
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {
             "severity": rule.severity.name.lower(),
-            "tags": [f"{control.framework.value}: {control.name}" for control in rule.controls],
+            "tags": list(dict.fromkeys(f"{one.framework.value}: {one.name}" for one in rule.controls)),
         },
     }
 
