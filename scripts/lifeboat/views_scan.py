@@ -27,16 +27,15 @@ def scan(done: Report) -> None:
         whys = (f"{one.rule}: {one.why} {one.change}" for one in done.found if one.waived is None)
         for text in dict.fromkeys(whys):
             out.print(escape(text))
-    for one in done.accepted:
-        out.print(
-            f"[yellow]{escape(f'{one.rule} on {one.where} is {one.waived.words}' if one.waived else '')}[/yellow]"
-        )
+    for one in done.found:
+        if one.waived is not None:
+            out.print(f"[yellow]{_text(f'{one.rule} on {one.where} is {one.waived.words}')}[/yellow]")
     for remark in done.remarks:
-        out.print(f"[yellow]{escape(remark)}[/yellow]")
+        out.print(f"[yellow]{_text(remark)}[/yellow]")
     for late in done.put_off:
-        out.print(f"[yellow]put off until it is built: {escape(late.text)}[/yellow]")
+        out.print(f"[yellow]put off until it is built: {_text(late.text)}[/yellow]")
     for reason in done.not_valid:
-        out.print(f"[red]not valid: {escape(reason)}[/red]")
+        out.print(f"[red]not valid: {_text(reason)}[/red]")
     if done.awaited:
         out.print(
             "a plan of what stands tells everything; for one that is only to be built: lifeboat scan --first-apply"
@@ -68,7 +67,7 @@ def _table(found: Sequence[Reported]) -> Table:
     for one in found:
         severity = _severity(one.severity) if one.waived is None else f"waived ({one.severity.name.lower()})"
         place = f"\n{one.place.file}:{one.place.line}" if one.place else ""
-        table.add_row(severity, one.rule, escape(f"{one.where}{place}"), escape(one.found), escape(one.wanted))
+        table.add_row(severity, one.rule, _text(f"{one.where}{place}"), _text(one.found), _text(one.wanted))
     return table
 
 
@@ -108,6 +107,11 @@ def rule_document(found: AnyRule) -> dict[str, Any]:
         "change": found.change,
         "controls": [asdict(control) for control in found.controls],
     }
+
+
+def _text(text: str) -> str:
+    """Return a text of a plan or a file as it may be printed: a key of an instance can hold what commands a terminal."""
+    return escape("".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text))
 
 
 def _severity(severity: Severity) -> str:

@@ -23,7 +23,7 @@ from lifeboat.decisions.policy.reported import Looked, Place
 from lifeboat.decisions.policy.rule import AnyRule, Standing
 from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
-from lifeboat.errors import DONE, Failed, ScanNotValid, WrongConfiguration
+from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
 from lifeboat.model import Teller
 from lifeboat.site import Site
 from lifeboat.stack import grounds, planning, preflight
@@ -70,8 +70,16 @@ class _Tools:
 def of_environment(site: Site, tell: Teller, request: Request) -> Report:
     """Plan both roots of an environment, judge them, and write the reports.
 
-    Raises what keeps it from planning; then there are no reports, not even those of an earlier scan.
+    Raises what keeps it from planning and judging; then there are no reports, not even those of an earlier scan. ScanNotValid
+    is what would end with 1 elsewhere: of a scan that means findings.
     """
+    try:
+        return _of_environment(site, tell, request)
+    except (Failed, TerraformFailed) as error:
+        raise ScanNotValid(error.summary, hint=error.hint) from error
+
+
+def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
     folder = request.reports or site.project.root / ".lifeboat" / "scan" / site.project.env
     report_files.remove(folder, NAMES)
     accepted = _waivers(site)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+from lifeboat.decisions.policy.controls import Control
 from lifeboat.decisions.policy.parameters import Parameters
 from lifeboat.decisions.policy.report import Ended, Report
 from lifeboat.decisions.policy.reported import Reported
-from lifeboat.decisions.policy.rule import Finding
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -32,15 +32,6 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def finding(found: Finding) -> dict[str, Any]:
-    """Return one finding of our rules for JSON."""
-    return {
-        **asdict(found),
-        "severity": found.severity.name.lower(),
-        "controls": [asdict(control) for control in found.controls],
-    }
-
-
 def _reported(one: Reported) -> dict[str, Any]:
     waived = one.waived
     return {
@@ -55,7 +46,7 @@ def _reported(one: Reported) -> dict[str, Any]:
         "wanted": one.wanted,
         "why": one.why,
         "change": one.change,
-        "controls": [asdict(control) for control in one.controls],
+        "controls": [_control(control) for control in one.controls],
         "source": one.source.value,
         "fingerprint": one.fingerprint,
         "fails": one.fails,
@@ -63,6 +54,11 @@ def _reported(one: Reported) -> dict[str, Any]:
         if waived is None
         else {"reason": waived.reason, "by": waived.by, "until": None if waived.until is None else f"{waived.until}"},
     }
+
+
+def _control(one: Control) -> dict[str, Any]:
+    # By hand: dataclasses.asdict copies each text, which is most of the time for some thousand findings.
+    return {"framework": one.framework.value, "name": one.name, "sourced": one.sourced}
 
 
 def _ended(one: Ended, report: Report) -> dict[str, Any]:
