@@ -152,6 +152,35 @@ def test_without_the_scan_tools_nothing_is_planned(tmp_path: Path) -> None:
     assert not (fresh.root / ".lifeboat" / "x").exists()
 
 
+@pytest.mark.parametrize("trace", [".lifeboat/x/known-state.json", "environments/x.recovery.tfvars.json"])
+def test_what_was_ever_applied_is_not_scanned_offline_by_itself(here: Small, trace: str) -> None:
+    passed(here.scan("--native"), 1)
+    file = here.root / trace
+    file.write_text('{"serial": 1, "lineage": "l", "md5": "m"}')
+
+    done = here.scan("--native", "-o", "json")
+    file.unlink()
+
+    passed(done, 8)
+    assert "sign in to AWS" in done.stderr
+    assert "OFFLINE" not in done.stderr
+    assert (done.stdout, list(here.reports.iterdir())) == ("", [])
+
+
+def test_it_is_where_that_is_asked_for_and_says_so(here: Small) -> None:
+    file = here.root / "environments" / "x.recovery.tfvars.json"
+    file.write_text("{}")
+
+    done = here.scan("--native", "--offline")
+    file.unlink()
+
+    passed(done, 1)
+    assert (
+        "OFFLINE: x is planned against an empty state, without asking AWS anything: it was asked for (--offline)"
+        in done.stderr
+    )
+
+
 def test_a_plan_that_fails_leaves_no_report(here: Small) -> None:
     passed(here.scan(), 1)
     here.edit("state", "kept for 90 days", "${nowhere.at_all}")

@@ -77,6 +77,10 @@ def of_environment(site: Site, tell: Teller, request: Request) -> Report:
         return _of_environment(site, tell, request)
     except (Failed, TerraformFailed) as error:
         raise ScanNotValid(error.summary, hint=error.hint) from error
+    except OSError as error:
+        raise ScanNotValid(
+            f"cannot use {error.filename or 'a file'}: {error.strerror or type(error).__name__}"
+        ) from error
 
 
 def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
@@ -197,6 +201,10 @@ def _tools(site: Site, depth: Depth) -> _Tools:
     if depth is Depth.NATIVE:
         return _Tools()
     path = site.project.root / "terraform" / "policies" / "builtin.toml"
+    if not path.is_file():
+        raise ScanNotValid(
+            f"the rules of the scan are not there: there is no {path}", hint="git checkout -- terraform/policies"
+        )
     return _Tools(checkov=site.checkov(), built_in=built_in.read(path.read_text(encoding="utf-8")))
 
 

@@ -40,7 +40,8 @@ def never_applied(site: Site) -> NeverApplied | None:
     cloud = site.local_cloud()
     if cloud is not None:
         return _on_a_local_cloud(site)
-    if dummy_credentials(site.caller_env) or not site.signed_in():
+    on_aws = site.project.environment.endpoint is None  # elsewhere the environment's file has the credentials
+    if on_aws and (dummy_credentials(site.caller_env) or not site.signed_in()):
         return NeverApplied(
             why="there are no credentials to ask AWS with, and nothing on this machine remembers an apply of it"
         )

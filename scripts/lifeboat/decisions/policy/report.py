@@ -81,8 +81,14 @@ class Report:
     @property
     def awaited(self) -> bool:
         """Whether the first apply would tell something that makes this scan not valid."""
-        all_of_them = (one for each in self.looked for ended in each.scan.outcomes for one in ended.unjudged)
-        return bool(self.not_valid) and any(one.awaited for one in all_of_them)
+        return any(
+            unjudged.awaited
+            and any(reason.startswith(f"{ended.rule.id} on {unjudged.address}: ") for reason in reasons)
+            for each in self.looked
+            for reasons in [each.scan.not_valid]
+            for ended in each.scan.outcomes
+            for unjudged in ended.unjudged
+        )
 
     @property
     def rules(self) -> tuple[Ended, ...]:

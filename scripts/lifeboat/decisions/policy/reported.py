@@ -136,7 +136,9 @@ def _ours(looked: Looked) -> Iterator[Reported]:
     grouped: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in looked.scan.findings:
         grouped[finding.rule, finding.address].append(finding)
-    places = {(one.rule, block_of(one.address)): _place(one) for one in _of_checkov(looked) if one.rule in BY_ID}
+    # A plan has no lines: what is found in it has the place of the file that holds it.
+    written = [one for one in _of_checkov(looked) if one.rule in BY_ID and one.source == "hcl"]
+    places = {(one.rule, block_of(one.address)): _place(one) for one in written}
     comments = {(one.rule, block_of(one.address)): _comment(one) for one in _skips(looked)}
     for (rule, address), findings in grouped.items():
         first, key = findings[0], (rule, block_of(address))

@@ -74,7 +74,7 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
     for kind in sorted(set(looked.scan.plan.by_type) - run.resource_types):
         yield f"checkov saw no {kind}, of which the plan has {len(looked.scan.plan.by_type[kind])}"
     for check in asked(tuple(built_in)):
-        if check not in run.evaluated:
+        if check not in run.evaluated and not any(check in problem for problem in run.problems):
             yield f"checkov does not know {check}, which terraform/policies/builtin.toml asks for"
     for outcome in looked.scan.outcomes:
         if outcome.rule.id not in run.evaluated:
