@@ -96,12 +96,21 @@ def _of_plan(what: str, reason: str, plan: bytes) -> Trap:
     )
 
 
+_SECOND = {"HCL_PARSE_TIMEOUT_SEC": "1"}
+_MUCH = "\n".join(f'locals {{\n  much{number} = {{ a = "b", c = ["d", "e"] }}\n}}' for number in range(4000))
+
+
 def _slow_parser(place: Place) -> None:
-    """Let files count as slow to parse, as on a busy machine: the scan's own limit is a minute."""
+    """Let a file take longer than it may, as on a busy machine: a second here, since the scan gives it a minute."""
+    with (place.stack / "main.tf").open("a") as file:
+        file.write(_MUCH)
+    shutil.copytree(place.policies / "canary", place.checkout.root / "slow")
+    with (place.checkout.root / "slow" / "main.tf").open("a") as file:
+        file.write(_MUCH)
     python = place.checkout.root / ".venv-scan" / "bin" / "python"
-    shutil.rmtree(place.checkout.root / ".venv-scan", ignore_errors=True)
+    (place.checkout.root / ".venv-scan").unlink()
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nHCL_PARSE_TIMEOUT_SEC=0 exec "{CHECKOV / "python"}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nHCL_PARSE_TIMEOUT_SEC=1 exec "{CHECKOV / "python"}" "$@"\n')
     python.chmod(0o755)
 
 
@@ -161,7 +170,7 @@ TRAPS = (
     Trap(
         what="a file takes longer to parse than it may",
         lay=_slow_parser,
-        plain=lambda place: place.plain(HCL_PARSE_TIMEOUT_SEC="0"),
+        plain=lambda place: place.plain(root=place.checkout.root / "slow", **_SECOND),
         reason="cannot be parsed",
     ),
     Trap(
