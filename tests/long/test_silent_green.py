@@ -59,10 +59,10 @@ class Place:
             check=False,
         )
 
-    def plain_plan(self, plan: bytes) -> Done:
+    def plain_plan(self, plan: bytes, rules: str) -> Done:
         file = self.checkout.root / "plan.json"
         file.write_bytes(plan)
-        return self.plain("-f", str(file), "--framework", "terraform_plan", "-c", "LB_*")
+        return self.plain("-f", str(file), "--framework", "terraform_plan", "-c", rules)
 
     def scan_plan(self, plan: bytes) -> Done:
         file = self.checkout.root / "plan.json"
@@ -87,11 +87,11 @@ class Trap:
     scan: Callable[[Place], Done] = lambda place: place.checkout.scan()
 
 
-def _of_plan(what: str, reason: str, plan: bytes) -> Trap:
+def _of_plan(what: str, reason: str, plan: bytes, rules: str = "LB_*") -> Trap:
     return Trap(
         what=what,
         reason=reason,
-        plain=lambda place: place.plain_plan(plan),
+        plain=lambda place: place.plain_plan(plan, rules),
         scan=lambda place: place.scan_plan(plan),
     )
 
@@ -201,6 +201,7 @@ TRAPS = (
         PlanFile()
         .add("aws_db_instance.this", {"backup_retention_period": later("aws_ssm_parameter.days.value")})
         .text(),
+        rules="LB_RDS_1",
     ),
     Trap(
         what="a comment waives a rule and gives no reason",
