@@ -264,4 +264,5 @@ def test_what_is_green_by_accident_in_plain_checkov_is_2_here(
     assert plain.returncode == 0, plain.stdout + plain.stderr
     reports = place.checkout.reports
     assert not (reports / "scan.json").exists() or json.loads((reports / "scan.json").read_text())["valid"] is False
-    table.append((trap.what, plain.returncode, done.returncode, said[0].strip()))
+    words = said[0].strip().replace(str(place.checkout.root), "CHECKOUT")
+    table.append((trap.what, plain.returncode, done.returncode, words))
