@@ -103,6 +103,7 @@ class Small:
                 "findings": [],
                 "skipped": [],
                 "evaluated": {**{rule.id: 1 for rule in RULES}, "CKV_AWS_16": 1},
+                "abstained": {},
                 "resource_types": ["terraform_data"],
                 "problems": [],
                 "checkov_version": "3.3.30",
