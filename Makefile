@@ -99,6 +99,10 @@ apply: setup ## Build or mend ENV and show what is protected (local: on a local 
 plan: setup ## Show what apply would change in ENV
 	@lifeboat plan -e $(SAFE_ENV)
 
+.PHONY: scan
+scan: setup scan-tools ## Judge the plans of ENV by the rules of disaster recovery and by checkov; write reports
+	@lifeboat scan -e $(SAFE_ENV)
+
 .PHONY: recover
 recover: setup ## Bring ENV back, timed until it answers: SCOPE=instance, database or full, AMI=latest, TO=latest
 	@lifeboat recover -e $(SAFE_ENV) --scope $(SAFE_SCOPE) --ami $(SAFE_AMI) $(SAFE_TO)

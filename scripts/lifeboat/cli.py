@@ -36,6 +36,7 @@ from lifeboat.errors import (
     StoppedPartWay,
     WrongConfiguration,
 )
+from lifeboat.stack import grounds
 
 app = typer.Typer(
     name="lifeboat",
@@ -149,7 +150,7 @@ def plan(
 ) -> int:
     """Show what an apply would change, and whether it would refuse to; change nothing."""
     here, tell = site_of(env), views.Teller()
-    alone = offline or (here.project.environment.endpoint is None and plan_command.dummy_credentials(here.caller_env))
+    alone = offline or (here.project.environment.endpoint is None and grounds.dummy_credentials(here.caller_env))
     done = plan_command.run(here, tell, offline=alone)
     refusals = dict(done.refusals)
     if output is Output.JSON:

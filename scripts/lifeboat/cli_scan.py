@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lifeboat import views, views_scan
-from lifeboat.cli_options import Out, Output
+from lifeboat.cli_options import Env, Out, Output, site_of
 from lifeboat.commands import scan as scan_command
+from lifeboat.decisions.policy.formats.document import document
 from lifeboat.decisions.policy.registry import RULES
 from lifeboat.decisions.policy.rule import Standing
 from lifeboat.errors import DONE
@@ -24,11 +26,22 @@ def add_to(app: typer.Typer) -> None:
 
 def scan(
     *,
+    env: Env = "local",
     plan: Annotated[
-        str, typer.Option("--plan", metavar="FILE", help="The plan, as terraform show -json prints it; - reads it.")
-    ],
-    native: Annotated[
-        bool, typer.Option("--native", help="By lifeboat's own rules alone, as a plan in a file always is.")
+        str | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Judge this plan instead, as terraform show -json prints it; - reads it. By lifeboat's own rules alone.",
+        ),
+    ] = None,
+    native: Annotated[bool, typer.Option("--native", help="By lifeboat's own rules alone, without checkov.")] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Plan against an empty state, without an account (implied where it was never applied, which is said).",
+        ),
     ] = False,
     first_apply: Annotated[
         bool,
@@ -37,18 +50,36 @@ def scan(
             help="The environment is only to be built: what its first apply will tell is listed, and fails nothing.",
         ),
     ] = False,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option("--report-dir", metavar="DIR", help="Where the reports go; .lifeboat/scan/ENV unless said."),
+    ] = None,
     output: Out = Output.TABLE,
 ) -> int:
-    """Judge a plan by the rules of disaster recovery: what is wrong, what it should be, and why.
+    """Judge an environment by the rules of disaster recovery: what is wrong, what it should be, and why.
 
-    Ends with 1 on a finding of high severity, and with 2 when the scan is not valid: no plan, an empty one, or a rule that
-    could not be judged, because what it needs is known only after the apply. Nothing is green by accident.
+    Plans the state backend and the stack, asks lifeboat's own rules and checkov, and writes reports: JSON, JUnit, SARIF,
+    GitLab Code Quality and Markdown. environments/ENV.waivers.toml says what is accepted, by whom, why and until when.
+
+    Ends with 1 on a finding of high severity, and with 2 when the scan is not valid: no plan, an empty one, a rule that
+    could not be judged, a check that crashed, a waiver that is over. Nothing is green by accident.
 
     Example: terraform show -json stack.plan | lifeboat scan --plan -
     """
-    done = scan_command.of_file(plan, Standing.TO_BUILD if first_apply else Standing.BUILT)
+    standing = Standing.TO_BUILD if first_apply else Standing.BUILT
+    if plan is None:
+        depth = scan_command.Depth.NATIVE if native else scan_command.Depth.WHOLE
+        ground = scan_command.Ground.FILES if offline else scan_command.Ground.STANDING
+        request = scan_command.Request(depth=depth, ground=ground, standing=standing, reports=report_dir)
+        done = scan_command.of_environment(site_of(env), views.Teller(), request)
+    else:
+        if offline:
+            raise typer.BadParameter("--offline is about a plan that is to be made; --plan names one that is there")
+        done = scan_command.of_file(plan, standing)
+        if report_dir is not None:
+            scan_command.write(done, report_dir)
     if output is Output.JSON:
-        views.document(views_scan.scan_document(done))
+        views.document(document(done))
     else:
         views_scan.scan(done)
     return scan_command.status(done)

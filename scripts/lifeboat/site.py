@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
 from lifeboat.clients.backup_points import BackupPoints
+from lifeboat.clients.checkov import Checkov
 from lifeboat.clients.database_answers import DatabaseAnswers
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
@@ -131,6 +132,11 @@ class Site:
             config=config,
             **({} if _ROLE_OF_A_CONTAINER in self.caller_env else keys),
         )
+
+    def signed_in(self) -> bool:
+        """Return whether there are credentials at all, whosever they are. Raises Unreachable where that cannot be told."""
+        with translated("look for credentials of AWS"):
+            return self._session.get_credentials() is not None
 
     def as_break_glass(self) -> dict[str, str]:
         """Return the environment variables of a session of one hour in the environment's break-glass role."""
@@ -487,6 +493,18 @@ class Site:
             s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket, environment=self.project.env
         )
 
+    # -- scanners ---------------------------------------------------------------------------------------------------
+
+    def checkov(self) -> Checkov:
+        """Return checkov, in its own virtual environment. Raises WrongConfiguration where that is not made yet."""
+        python = self.project.root / ".venv-scan" / "bin" / "python"
+        if not os.access(python, os.X_OK):
+            raise WrongConfiguration(
+                f"the scan tools are not installed: there is no {python}",
+                hint="make scan-tools; without them: lifeboat scan --native",
+            )
+        return Checkov(python=python, policies=self.project.root / "terraform" / "policies")
+
     # -- Terraform -------------------------------------------------------------------------------------------------
 
     def state_terraform(self, *, teardown: bool = False, state: Path | None = None) -> Terraform:
@@ -529,13 +547,19 @@ class Site:
 
     def offline_stack(self) -> Terraform:
         """Return a copy of root 2 that needs no account: a local empty state, and no call to AWS."""
+        return self.offline_terraform(StateRoot.STACK)
+
+    def offline_terraform(self, root: StateRoot) -> Terraform:
+        """Return a copy of a root that needs no account: a local empty state, and no call to AWS."""
+        stack = root is StateRoot.STACK
+        original = self.project.stack_root if stack else self.project.state_root
         folder = self.project.work / "offline"
-        root = folder / "terraform" / "stack"
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        for path in [*self.project.stack_root.glob("*.tf"), self.project.stack_root / ".terraform.lock.hcl"]:
-            shutil.copy(path, root)
-        (root / "lifeboat_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+        copy = folder / "terraform" / original.name
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir(parents=True)
+        for path in [*original.glob("*.tf"), original / ".terraform.lock.hcl"]:
+            shutil.copy(path, copy)
+        (copy / "lifeboat_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
         modules = folder / "modules"
         if not modules.is_symlink():
             modules.symlink_to(self.project.root / "modules")
@@ -545,12 +569,14 @@ class Site:
             "AWS_SECRET_ACCESS_KEY": "offline",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+        mode = {} if stack else {"lock_mode": self.project.environment.state.lock_mode}
         return Terraform(
-            root=root,
-            data=folder / "data",
+            root=copy,
+            data=folder / ("data" if stack else "data-state"),
             env=env,
-            variables={**self.variables(teardown=False), "offline": "true"},
-            var_files=self.project.var_files,
+            variables={**self.variables(teardown=False), **mode, "offline": "true"},
+            var_files=self.project.var_files if stack else (),
+            settings=self.project.settings_file,
         )
 
     def scratch_terraform(self, root: StateRoot, folder: Path) -> Terraform:

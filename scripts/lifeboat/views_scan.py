@@ -3,86 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from datetime import timedelta
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from lifeboat import views
-from lifeboat.decisions.policy.parameters import Parameters
-from lifeboat.decisions.policy.rule import AnyRule, Finding, Outcome, Scan, Severity, Verdict
+from lifeboat.decisions.policy.report import Report
+from lifeboat.decisions.policy.reported import Reported
+from lifeboat.decisions.policy.rule import AnyRule, Severity, Verdict
 
 _COLOURS = {Severity.CRITICAL: "red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "blue"}
 
 
-def scan(done: Scan) -> None:
+def scan(done: Report) -> None:
     """Print the findings, the gravest first, then why and what to change for each rule, then what the scan is worth."""
     out = views.console(stderr=False)
-    if done.findings:
-        table = Table()
-        for heading in ("severity", "rule", "address", "found", "wanted"):
-            table.add_column(heading, overflow="fold", no_wrap=heading in ("severity", "rule"))
-        for finding in done.findings:
-            table.add_row(
-                _severity(finding.severity),
-                finding.rule,
-                escape(finding.address),
-                escape(finding.found),
-                escape(finding.wanted),
-            )
-        out.print(table)
-        for text in dict.fromkeys(f"{one.rule}: {one.why} {one.change}" for one in done.findings):
+    if done.subject.warning:
+        out.print(f"[yellow]{escape(done.subject.warning)}[/yellow]")
+    if done.found:
+        out.print(_table(done.found))
+        whys = (f"{one.rule}: {one.why} {one.change}" for one in done.found if one.waived is None)
+        for text in dict.fromkeys(whys):
             out.print(escape(text))
-    for reason in done.put_off:
-        out.print(f"[yellow]put off until it is built: {escape(reason)}[/yellow]")
+    for one in done.found:
+        if one.waived is not None:
+            out.print(f"[yellow]{_text(f'{one.rule} on {one.where} is {one.waived.words}')}[/yellow]")
+    for remark in done.remarks:
+        out.print(f"[yellow]{_text(remark)}[/yellow]")
+    for late in done.put_off:
+        out.print(f"[yellow]put off until it is built: {_text(late.text)}[/yellow]")
     for reason in done.not_valid:
-        out.print(f"[red]not judged: {escape(reason)}[/red]")
-    if any(one.awaited for outcome in done.outcomes for one in outcome.unjudged) and done.not_valid:
+        out.print(f"[red]not valid: {_text(reason)}[/red]")
+    if done.awaited:
         out.print(
             "a plan of what stands tells everything; for one that is only to be built: lifeboat scan --first-apply"
         )
     out.print(escape(summary(done)))
 
 
-def summary(done: Scan) -> str:
+def summary(done: Report) -> str:
     """Return the worth of a scan in one line: how many rules ended how, and of how many resources."""
-    counts = {verdict: sum(one.verdict is verdict for one in done.outcomes) for verdict in Verdict}
+    counts = {verdict: sum(one.verdict is verdict for one in done.rules) for verdict in Verdict}
     said = [
-        f"{len(done.outcomes)} rules on {len(done.plan.resources)} resources",
+        f"{len(done.rules)} rules on {done.resources} resources",
         f"{counts[Verdict.FINDINGS]} with findings",
         f"{counts[Verdict.CLEAN]} clean",
         f"{counts[Verdict.ABSENT]} about nothing that is there",
         f"{counts[Verdict.UNDECIDED]} that could not be judged",
+        *([f"{len(done.accepted)} findings accepted"] if done.accepted else []),
+        *([f"{len(done.put_off)} judgements put off until it is built"] if done.put_off else []),
+        f"with checkov {done.checkov}" if done.checkov else "without checkov",
     ]
-    if done.not_valid:
-        return f"NOT VALID: {said[0]}: {', '.join(said[1:])}"
-    return f"{'failed' if done.failing else 'passed'}: {said[0]}: {', '.join(said[1:])}"
+    worth = "NOT VALID" if done.not_valid else "failed" if done.failing else "passed"
+    return f"{worth}: {said[0]}: {', '.join(said[1:])}"
 
 
-def scan_document(done: Scan) -> dict[str, Any]:
-    """Return a scan for JSON; parameters in hours, with where each comes from."""
-    return {
-        "valid": not done.not_valid,
-        "not_valid": list(done.not_valid),
-        "put_off": list(done.put_off),
-        "passed": not done.not_valid and not done.failing,
-        "terraform_version": done.plan.terraform_version,
-        "resources": len(done.plan.resources),
-        "parameters": _parameters(done.parameters),
-        "findings": [finding_document(finding) for finding in done.findings],
-        "rules": [_outcome(outcome) for outcome in done.outcomes],
-    }
-
-
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """Return one finding for JSON."""
-    return {
-        **asdict(finding),
-        "severity": finding.severity.name.lower(),
-        "controls": [asdict(control) for control in finding.controls],
-    }
+def _table(found: Sequence[Reported]) -> Table:
+    table = Table()
+    for heading in ("severity", "rule", "where", "found", "wanted"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("severity", "rule"))
+    for one in found:
+        severity = _severity(one.severity) if one.waived is None else f"waived ({one.severity.name.lower()})"
+        place = f"\n{one.place.file}:{one.place.line}" if one.place else ""
+        table.add_row(severity, one.rule, _text(f"{one.where}{place}"), _text(one.found), _text(one.wanted))
+    return table
 
 
 def rules(found: Sequence[AnyRule]) -> None:
@@ -123,24 +109,9 @@ def rule_document(found: AnyRule) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "id": outcome.rule.id,
-        "verdict": outcome.verdict.value,
-        "judged": list(outcome.judged),
-        "findings": len(outcome.findings),
-        "unjudged": [asdict(one) for one in outcome.unjudged],
-    }
-
-
-def _parameters(found: Parameters) -> dict[str, Any]:
-    sources = dict(found.sources)
-    lengths = {field.name: getattr(found, field.name) for field in fields(found)}
-    return {
-        name: {"hours": length.total_seconds() / 3600, "from": sources.get(name, "default")}
-        for name, length in lengths.items()
-        if isinstance(length, timedelta)
-    }
+def _text(text: str) -> str:
+    """Return a text of a plan or a file as it may be printed: a key of an instance can hold what commands a terminal."""
+    return escape("".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text))
 
 
 def _severity(severity: Severity) -> str:

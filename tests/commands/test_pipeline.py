@@ -16,6 +16,8 @@ from tests.rehearsal import Rehearsal, passed
 
 ENDED = ("success", "failed", "canceled", "skipped")
 SECONDS = 300
+SCAN = '- make scan-tools\n    - lifeboat scan -e "$ENVIRONMENT"'
+SCAN_ALONE = '- lifeboat scan --native -e "$ENVIRONMENT"'
 
 
 @pytest.fixture
@@ -23,7 +25,10 @@ def cloud(stack: Rehearsal) -> Iterator[Path]:
     """The folder of the stack's cloud, whose GitLab takes the pipelines of main for the local environment."""
     file = stack.root / ".gitlab-ci.yml"
     text = file.read_text()
-    file.write_text(text.replace("default: production", "default: local"))
+    # The scan tools are for the tests of tests/policies; here it is the job that is looked at.
+    assert SCAN in text
+    text_here = text.replace("default: production", "default: local").replace(SCAN, SCAN_ALONE)
+    file.write_text(text_here)
     yield stack.root / ".lifeboat/local/cloud"
     file.write_text(text)
 
@@ -50,7 +55,7 @@ def test_the_pipeline_applies_the_plan_that_it_showed(stack: Rehearsal, cloud: P
         until(lambda: job(name).status in ENDED, SECONDS)
         return job(name)
 
-    configuration, plan = ended("configuration"), ended("plan")
+    configuration, policy, plan = ended("configuration"), ended("policy"), ended("plan")
     summary = json.loads(plan.artifact("plan/summary.json"))
     before = passed(stack.lifeboat("plan", "--detailed-exitcode"), 20)
     job("apply").play()
@@ -58,6 +63,9 @@ def test_the_pipeline_applies_the_plan_that_it_showed(stack: Rehearsal, cloud: P
     after = stack.lifeboat("plan", "--detailed-exitcode")
 
     assert configuration.status == "success", configuration.trace().decode()
+    assert policy.status == "success", policy.trace().decode()
+    assert json.loads(policy.artifact("scan/scan.json"))["valid"] is True
+    assert json.loads(policy.artifact("scan/gl-code-quality-report.json")) != []
     assert plan.status == "success", plan.trace().decode()
     assert sum(summary.values()) > 0
     assert "stack: no changes" not in before.stdout

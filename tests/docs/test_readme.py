@@ -11,8 +11,8 @@ import pytest
 from tests.rehearsal import ROOT, Rehearsal, passed
 
 README = (ROOT / "README.md").read_text()
-# What runs elsewhere: CI calls the last two itself, the fixture the first, and test_destroy the second.
-ELSEWHERE = {"make apply", "make destroy", "make test", "make lint"}
+# What runs elsewhere: CI calls the last two itself, the fixture the first, test_destroy the second, test_make_scan the third.
+ELSEWHERE = {"make apply", "make destroy", "make scan", "make test", "make lint"}
 
 
 def commands() -> list[str]:
@@ -61,4 +61,5 @@ def test_what_the_readme_leaves_to_others_is_run_by_them() -> None:
     assert "make test" in ci
     assert "make lint" in ci
     assert '"make", "destroy"' in destroy
+    assert '"make", "scan"' in (ROOT / "tests" / "policies" / "test_make_scan.py").read_text()
     assert '"make", "apply"' in fixture

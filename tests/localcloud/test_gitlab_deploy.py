@@ -20,6 +20,7 @@ import pytest
 import yaml
 from lifeboat import config
 from lifeboat.clients.gitlab_api import Patience
+from lifeboat.decisions.policy.formats.files import NAMES
 from lifeboat.pipeline import deploy
 from lifeboat.pipeline.deploy import Wanted
 from lifeboat.site import Site
@@ -53,6 +54,19 @@ def test_the_schema_would_notice_a_mistake() -> None:
     wrong = {**PIPELINE, "apply": {**PIPELINE["apply"], "when": "manuel"}}
 
     assert not jsonschema.Draft7Validator(SCHEMA).is_valid(wrong)
+
+
+def test_the_scan_leaves_reports_and_no_plan_in_clear_text() -> None:
+    job = JOBS["policy"]
+    reports = job["artifacts"]["reports"]
+    left = [*job["artifacts"]["paths"], *reports.values()]
+
+    assert job["stage"] == "validate"
+    assert {"junit", "codequality"} == set(reports)
+    assert sorted(left) == sorted(f"scan/{name}" for name in NAMES)
+    assert job["artifacts"]["when"] == "always"  # a scan that fails is the one whose reports are read
+    assert job["cache"]["key"]["files"] == ["requirements-scan.lock"]
+    assert "allow_failure" not in job
 
 
 def test_all_that_touches_an_environment_goes_one_after_the_other_and_is_never_interrupted() -> None:
@@ -160,13 +174,14 @@ def test_a_push_plans_and_leaves_the_rest_to_people(deployment: Deployment) -> N
 
     assert found == {
         "configuration": "pending",
+        "policy": "pending",
         "plan": "created",
         "apply": "created",
         "sync": "created",
         "deploy_application": "manual",
         "rollback_application": "manual",
     }
-    assert set(on_branch) == {"configuration", "plan"}
+    assert set(on_branch) == {"configuration", "policy", "plan"}
 
 
 def test_the_local_gitlab_finds_the_file_sound(deployment: Deployment) -> None:

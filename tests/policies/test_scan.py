@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from lifeboat.decisions.policy.formats.files import NAMES
 from lifeboat.decisions.policy.registry import RULES
 
 from tests import command_line
@@ -102,7 +103,7 @@ def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path:
     done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)), 2)
 
     assert "skip_final_snapshot is true" in done.stdout
-    assert "not judged: LB_RDS_1 on aws_db_instance.this" in done.stdout
+    assert "not valid: LB_RDS_1 on aws_db_instance.this" in done.stdout
     assert "lifeboat scan --first-apply" in done.stdout
     assert "NOT VALID: " in done.stdout
 
@@ -141,7 +142,16 @@ def test_no_value_of_a_variable_or_password_is_printed(tmp_path: Path, output: s
         (b"{}", "error: this is JSON and no plan"),
         (PlanFile().text(), "error: the plan is empty"),
         (b'{"password": "hunter2-canary"', "error: this is not JSON"),
+        (b"", "error: this is not JSON"),
+        (b'["hunter2-canary"]', "error: this is JSON and no plan"),
+        (b"PK\x03\x04hunter2-canary", "error: this is a saved plan, not its JSON"),
+        (b'{"format_version": "1.0", "values": {"x": "hunter2-canary"}}', "error: this is a state, not a plan"),
+        (database().text(format_version="2.0"), "error: the plan has the unknown format version '2.0'; 1.x is known"),
+        (database().text(format_version="0.2"), "error: the plan has the unknown format version '0.2'; 1.x is known"),
+        (database().text(format_version=None), "error: the plan has the unknown format version None; 1.x is known"),
+        (database().text(errored=True), "error: Terraform failed while it made this plan"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_plan_is_one_error(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "plan.json"
@@ -164,8 +174,61 @@ def test_a_folder_is_no_plan(tmp_path: Path) -> None:
     assert "is a folder; the JSON of a plan is wanted" in done.stderr
 
 
-def test_a_scan_wants_a_plan() -> None:
-    assert "--plan" in passed(lifeboat("scan"), 2).stderr
+def test_a_scan_without_a_plan_and_without_a_checkout_says_so() -> None:
+    done = passed(lifeboat("scan"), 2)
+
+    assert "error: " in done.stderr
+    assert "next: " in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_plan_that_is_there_is_not_made_offline(tmp_path: Path) -> None:
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, _good()), "--offline"), 2)
+
+    assert "--plan names one that is there" in done.stderr
+
+
+def test_the_reports_of_a_plan_go_where_they_are_wanted(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "reports"
+
+    passed(
+        lifeboat("scan", "--plan", _file(tmp_path, database(backup_retention_period=1)), "--report-dir", str(folder)), 1
+    )
+
+    assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o077] == []
+    found = json.loads((folder / "scan.json").read_text())
+    assert "LB_RDS_1" in {one["rule"] for one in found["findings"]}
+
+
+def test_reports_that_cannot_be_written_are_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, _good()), "--report-dir", str(tmp_path / "file")), 2)
+
+    assert "error: no reports can be written to " in done.stderr
+    assert "next: name another folder: --report-dir DIR" in done.stderr
+
+
+def test_a_huge_plan_is_judged_whole(tmp_path: Path) -> None:
+    plan = PlanFile()
+    for number in range(5_000):
+        plan.add(f"aws_ebs_volume.data{number}", {"size": 1, "encrypted": True, "tags": {"number": str(number)}})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", "json"), 1)
+
+    found = json.loads(done.stdout)
+    assert found["resources"] == 5_000
+    assert sum(one["rule"] == "LB_COV_1" for one in found["findings"]) == 5_000
+    assert len({one["fingerprint"] for one in found["findings"]}) == len(found["findings"])
+
+
+def test_what_commands_a_terminal_is_not_printed(tmp_path: Path) -> None:
+    plan = PlanFile().add("aws_ebs_volume.data", {"size": 1}, key="\x1b[2J")
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)), 1)
+
+    assert "\x1b" not in done.stdout
 
 
 def test_every_rule_is_listed() -> None:

@@ -278,8 +278,12 @@ class Terraform:
 
     def planned(self, plan: Path, *, seconds: float = 120) -> dict[str, Any]:
         """Return a saved plan as Terraform's JSON document."""
-        document: dict[str, Any] = json.loads(self._run("show", str(plan), seconds=seconds, json=IsFlagged))
+        document: dict[str, Any] = json.loads(self.shown(plan, seconds=seconds))
         return document
+
+    def shown(self, plan: Path, *, seconds: float = 120) -> str:
+        """Return the text of that document, which holds every variable in clear text."""
+        return self._run("show", str(plan), seconds=seconds, json=IsFlagged)
 
     def push_state(self, path: Path, *, seconds: float = 120) -> None:
         """Make a file the state; Terraform refuses one that does not follow the present one."""

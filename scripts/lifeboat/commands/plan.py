@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from lifeboat.clients import run_files
-from lifeboat.clients.terraform import Running
-from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, known_states, preflight, rehearsal, repair
+from lifeboat.stack import allowed, planning, preflight
+from lifeboat.stack.planning import SavedPlan
+from lifeboat.state_model import StateRoot
 from lifeboat.views import Teller
 
-_REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
+_NAMES = {StateRoot.BACKEND: "state backend", StateRoot.STACK: allowed.STACK}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,29 +31,22 @@ class Planned:
         return all(plan.empty for _, plan in self.plans)
 
 
-def dummy_credentials(env: Mapping[str, str]) -> bool:
-    """Return whether the credentials in the environment cannot be real (AWS's documented examples, placeholders)."""
-    key = env.get("AWS_ACCESS_KEY_ID", "")
-    return bool(key) and (not _REAL_KEY.match(key) or key.endswith("EXAMPLE"))
-
-
 def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
     """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
     preflight.require(site, tell)
-    minutes = site.project.environment.terraform.plan_minutes
     with run_files.plan_folder(site.project.work) as folder:
         if offline:
             tell.warn(
                 f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything."
                 " This proves that its configuration is sound, and says nothing about what exists."
             )
-            terraform = site.offline_stack()
-            terraform.init(None)
-            events = folder / "stack.jsonl"
-            running = terraform.plan(out=folder / "stack.plan", events=events, seconds=minutes * 60)
-            return Planned(plans=_planned([(allowed.STACK, running)]), offline=True)
-        both = _both(site, tell, folder, minutes)
+            return Planned(plans=_named(planning.of_files_alone(site, folder, [StateRoot.STACK])), offline=True)
+        both = _named(planning.of_what_stands(site, tell, folder))
         return Planned(plans=both, offline=False, refusals=_refusals(site, both))
+
+
+def _named(saved: Sequence[SavedPlan]) -> tuple[tuple[str, Plan], ...]:
+    return tuple((_NAMES[one.root], one.plan) for one in saved)
 
 
 def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, LifeboatError], ...]:
@@ -66,42 +57,3 @@ def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, 
         except (Refused, IntegrityFailure) as error:
             found.append((name, error))
     return tuple(found)
-
-
-def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
-    rehearsal.require_running(site, "plan against")
-    preflight.require_account(site)
-    repair.require_own(site, site.stack_store())
-    for remark in known_states.require(site, Purpose.PLAN, known_states.BOTH).remarks:
-        tell.warn(remark)
-    if not site.root_store().bucket_exists():
-        raise NothingFits(
-            f"there is no state bucket {site.project.environment.state.bucket} yet, so there is nothing to plan against",
-            hint=f"lifeboat apply -e {site.project.env} makes it; lifeboat plan --offline checks the configuration alone",
-        )
-    if site.stack_store().keeps_digest:
-        repair.require_table(site)
-    # The bucket's state of root 1 counts, not what an earlier apply left on this machine.
-    body = site.root_store().body()
-    root_state = folder / "state.tfstate"
-    if body is not None:
-        root_state.touch(mode=0o600)
-        root_state.write_bytes(body)
-    state, stack = site.state_terraform(state=root_state), site.stack_terraform()
-    state.init(None)
-    stack.init(site.backend())
-    running = [
-        (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
-        for name, terraform in (("state backend", state), (allowed.STACK, stack))
-    ]
-    return _planned(running)
-
-
-def _planned(running: Sequence[tuple[str, Running]]) -> tuple[tuple[str, Plan], ...]:
-    try:
-        return tuple((name, one.planned()) for name, one in running)
-    finally:
-        # It runs in a session of its own: nobody else would end it, and it holds the lock on the state.
-        for _, one in running:
-            if not one.ended:
-                one.stop()

@@ -1,29 +1,126 @@
-"""`lifeboat scan` and `lifeboat policy`: a plan judged by the rules of disaster recovery, and the rules themselves."""
+"""`lifeboat scan` and `lifeboat policy`: plans judged by the rules of disaster recovery, and the rules themselves."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
-from lifeboat.decisions.policy import judging, reading
+from lifeboat.checkov_model import Asked, CheckovRun
+from lifeboat.clients import private_files, report_files, run_files, written_blocks
+from lifeboat.clients.checkov import Checkov
+from lifeboat.decisions.policy import built_in, judging, reading, report, waivers
+from lifeboat.decisions.policy.built_in import BuiltIn
+from lifeboat.decisions.policy.formats.files import NAMES, files
 from lifeboat.decisions.policy.registry import BY_ID, RULES
-from lifeboat.decisions.policy.rule import AnyRule, Scan, Standing
-from lifeboat.errors import DONE, Failed, ScanNotValid, WrongConfiguration
+from lifeboat.decisions.policy.report import Report, Subject
+from lifeboat.decisions.policy.reported import Looked, Place
+from lifeboat.decisions.policy.rule import AnyRule, Standing
+from lifeboat.decisions.policy.validity import Evidence
+from lifeboat.decisions.policy.waivers import Waiver
+from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
+from lifeboat.model import Teller
+from lifeboat.site import Site
+from lifeboat.stack import grounds, planning, preflight
+from lifeboat.stack.planning import SavedPlan
+from lifeboat.state_model import StateRoot
 
 STANDARD_INPUT = "-"
+# The stack comes last: its objectives are what a report names.
+ROOTS = (StateRoot.BACKEND, StateRoot.STACK)
 
 
-def of_file(name: str, standing: Standing) -> Scan:
-    """Return what the rules say of the plan in a file, or of the one on standard input."""
-    return judging.scanned(reading.read(_text(name)), standing=standing)
+class Depth(StrEnum):
+    """Who is asked: our own rules alone, or checkov too."""
+
+    NATIVE = "native"
+    WHOLE = "whole"
 
 
-def status(scan: Scan) -> int:
+class Ground(StrEnum):
+    """What a plan is made against: what stands, unless the environment was never applied, or in any case the files alone."""
+
+    STANDING = "what stands"
+    FILES = "the files alone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How an environment is to be scanned. `reports` is the folder for files; None for the usual one."""
+
+    depth: Depth = Depth.WHOLE
+    ground: Ground = Ground.STANDING
+    standing: Standing = Standing.BUILT
+    reports: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    """What is asked beside our own rules; nothing where they are asked alone."""
+
+    checkov: Checkov | None = None
+    built_in: tuple[BuiltIn, ...] = ()
+
+
+def of_environment(site: Site, tell: Teller, request: Request) -> Report:
+    """Plan both roots of an environment, judge them, and write the reports.
+
+    Raises what keeps it from planning and judging; then there are no reports, not even those of an earlier scan. ScanNotValid
+    is what would end with 1 elsewhere: of a scan that means findings.
+    """
+    try:
+        return _of_environment(site, tell, request)
+    except (Failed, TerraformFailed) as error:
+        raise ScanNotValid(error.summary, hint=error.hint) from error
+    except OSError as error:
+        raise ScanNotValid(
+            f"cannot use {error.filename or 'a file'}: {error.strerror or type(error).__name__}"
+        ) from error
+
+
+def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
+    folder = request.reports or site.project.root / ".lifeboat" / "scan" / site.project.env
+    report_files.remove(folder, NAMES)
+    accepted = _waivers(site)
+    tools = _tools(site, request.depth)
+    preflight.require(site, tell)
+    with run_files.plan_folder(site.project.work) as private:
+        saved, subject, standing = _planned(site, tell, request, private)
+        tell.say(f"judging {', '.join(f'{one.root.value} ({len(one.plan.changes)} to change)' for one in saved)}")
+        with ThreadPoolExecutor(max_workers=len(saved)) as pool:
+            looks = [pool.submit(_look, site, tools, one, standing) for one in saved]
+            looked = tuple(look.result() for look in looks)
+    evidence = Evidence(looked=looked, today=datetime.now(UTC).date(), waivers=accepted, built_in=tools.built_in)
+    done = report.of(evidence, subject)
+    report_files.write(folder, files(done))
+    tell.say(f"reports: {folder}/{{{','.join(NAMES)}}}")
+    return done
+
+
+def of_file(name: str, standing: Standing) -> Report:
+    """Return what our rules say of the plan in a file, or of the one on standard input."""
+    scan = judging.scanned(reading.read(_text(name)), standing=standing)
+    source = "standard input" if name == STANDARD_INPUT else Path(name).name
+    evidence = Evidence(looked=(Looked(root="", scan=scan, places={}),), today=datetime.now(UTC).date())
+    return report.of(evidence, Subject(name=source, ground=f"The plan in {source}, by lifeboat's own rules"))
+
+
+def write(done: Report, folder: Path) -> None:
+    """Write the reports of a scan into a folder."""
+    report_files.remove(folder, NAMES)
+    report_files.write(folder, files(done))
+
+
+def status(done: Report) -> int:
     """Return the exit status: a scan that cannot vouch for everything is not valid, whatever else it found."""
-    if scan.not_valid:
+    if done.not_valid:
         return ScanNotValid.exit_status
-    return Failed.exit_status if scan.failing else DONE
+    return Failed.exit_status if done.failing else DONE
 
 
 def rule(name: str) -> AnyRule:
@@ -36,6 +133,86 @@ def rule(name: str) -> AnyRule:
             hint=f"lifeboat policy explain {near[0]}" if near else "lifeboat policy list shows every rule",
         )
     return found
+
+
+def _planned(
+    site: Site, tell: Teller, request: Request, private: Path
+) -> tuple[tuple[SavedPlan, ...], Subject, Standing]:
+    why = "it was asked for (--offline)" if request.ground is Ground.FILES else _never_applied(site)
+    if why is None:
+        tell.say(f"planning both roots of {site.project.env} against what stands")
+        subject = Subject(
+            name=site.project.env, ground="A plan of the state backend and of the stack against what stands"
+        )
+        return planning.of_what_stands(site, tell, private), subject, request.standing
+    warning = (
+        f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything: {why}."
+        " This says nothing about what exists; what only the first apply can tell is put off."
+    )
+    tell.warn(warning)
+    subject = Subject(
+        name=site.project.env,
+        ground="A plan of the state backend and of the stack against nothing, as for a first apply",
+        warning=warning,
+    )
+    return planning.of_files_alone(site, private, ROOTS), subject, Standing.TO_BUILD
+
+
+def _never_applied(site: Site) -> str | None:
+    found = grounds.never_applied(site)
+    return None if found is None else found.why
+
+
+def _look(site: Site, tools: _Tools, saved: SavedPlan, standing: Standing) -> Looked:
+    stack = saved.root is StateRoot.STACK
+    original = site.project.stack_root if stack else site.project.state_root
+    text = saved.terraform.shown(saved.file).encode()
+    scan = judging.scanned(reading.read(text), standing=standing)
+    run: CheckovRun | None = None
+    if tools.checkov is not None:
+        file = saved.file.with_suffix(".json")
+        private_files.write(file, text)
+        asked = Asked(
+            root=original,
+            var_files=tuple(site.project.var_files) if stack else (),
+            built_in=built_in.asked(tools.built_in),
+            plan=file,
+        )
+        run = _in_repository(tools.checkov.run(asked), original, site.project.root)
+    blocks = written_blocks.written(original, site.project.root)
+    places = {block.address: Place(file=block.file, line=block.line) for block in blocks}
+    return Looked(root=saved.root.value, scan=scan, places=places, run=run)
+
+
+def _in_repository(run: CheckovRun, root: Path, repository: Path) -> CheckovRun:
+    """Return what checkov said with its files named from the top of the repository, as merge requests name them."""
+
+    def named(file: str) -> str:
+        return os.path.relpath((root / file).resolve(), repository.resolve())
+
+    return replace(
+        run,
+        findings=tuple(replace(one, file=named(one.file)) for one in run.findings),
+        skipped=tuple(replace(one, file=named(one.file)) for one in run.skipped),
+    )
+
+
+def _tools(site: Site, depth: Depth) -> _Tools:
+    if depth is Depth.NATIVE:
+        return _Tools()
+    path = site.project.root / "terraform" / "policies" / "builtin.toml"
+    if not path.is_file():
+        raise ScanNotValid(
+            f"the rules of the scan are not there: there is no {path}", hint="git checkout -- terraform/policies"
+        )
+    return _Tools(checkov=site.checkov(), built_in=built_in.read(path.read_text(encoding="utf-8")))
+
+
+def _waivers(site: Site) -> tuple[Waiver, ...]:
+    path = site.project.root / "environments" / f"{site.project.env}.waivers.toml"
+    if not path.exists():
+        return ()
+    return waivers.read(path.read_text(encoding="utf-8", errors="replace"), f"environments/{path.name}")
 
 
 def _text(name: str) -> bytes:

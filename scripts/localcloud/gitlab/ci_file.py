@@ -16,6 +16,7 @@ GLOBALS = {"stages", "default", "variables", "workflow", "image", "before_script
 DEFAULTS = {"image", "before_script", "after_script", "interruptible", "tags", "timeout", "artifacts", "id_tokens"}
 KEYWORDS = DEFAULTS | {
     "allow_failure",
+    "cache",  # always empty: GitLab promises no job that it finds one
     "dependencies",
     "environment",
     "extends",
@@ -30,7 +31,7 @@ KEYWORDS = DEFAULTS | {
 }
 # GitLab's own (doc/ci/yaml), which would be wrong to pass over: a file that needs them cannot run here.
 NOT_PLAYED = {
-    *("cache", "coverage", "dast_configuration", "except", "hooks", "identity", "include", "inherit", "only", "pages"),
+    *("coverage", "dast_configuration", "except", "hooks", "identity", "include", "inherit", "only", "pages"),
     *("parallel", "release", "retry", "run", "secrets", "services", "start_in", "trigger"),
 }
 

@@ -158,8 +158,9 @@ class Scanner:
 
     def forget(self) -> None:
         """Forget the answers: the next input is another one."""
-        if self._pack is not None:
-            self._pack.MEMORY.answers.clear()
+        memory = getattr(self._pack, "MEMORY", None)  # of a file with a mistake, half was loaded
+        if memory is not None:
+            memory.answers.clear()
 
 
 # -- what is answered --------------------------------------------------------------------------------------------------

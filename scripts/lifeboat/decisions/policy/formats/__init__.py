@@ -1,0 +1,1 @@
+"""A scan as other programs read it: each format is one pure function of the report."""

@@ -1,0 +1,262 @@
+"""`lifeboat scan` of an environment: plans that Terraform makes, a checkov that answers or not, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lifeboat.decisions.policy.formats.files import NAMES
+
+from tests.localcloud.machines import until
+from tests.policies.small_checkouts import CANARY, Small, small
+from tests.rehearsal import CLEAN, ROOT, passed
+
+WAIVER = '[[waiver]]\nrule = "LB_TF_1"\naddress = "check.*"\nreason = "a sandbox"\nexpires = {expires}\nwho = "eva"\n'
+IN_A_MONTH = (datetime.now(UTC).date() + timedelta(days=30)).isoformat()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A checkout whose provider is installed once for all tests."""
+    return small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture
+def here(made: Small) -> Small:
+    """The same, with a checkov that looks at everything and finds nothing, and no waivers."""
+    made.checkov()
+    made.waive("")
+    return made
+
+
+def test_both_roots_are_planned_judged_and_reported(here: Small) -> None:
+    done = passed(here.scan(), 1)
+
+    found = here.report()
+    assert found["valid"] is True
+    assert (
+        "OFFLINE: x is planned against an empty state, without asking AWS anything: there are no credentials"
+        in done.stdout
+    )
+    assert found["warning"] in " ".join(done.stdout.split())
+    assert found["checkov"] == "3.3.30"
+    assert {one["root"] for one in found["findings"]} <= {"stack", "state"}
+    assert [(one["rule"], one["root"], one["address"]) for one in found["findings"]] == [
+        ("LB_TF_1", "stack", "check.backups")
+    ]
+    first = found["findings"][0]
+    assert first["found"] == "the check fails: Backups are kept for too short a time."
+    line = (here.root / first["file"]).read_text().splitlines()[first["line"] - 1]
+    assert line == 'check "backups" {'
+    judged = {one["id"]: one["judged"] for one in found["rules"]}
+    assert judged["LB_TF_2"] == ["state:terraform_data.state", "terraform_data.app"]
+    assert sorted(path.name for path in here.reports.iterdir()) == sorted(NAMES)
+
+
+def test_the_password_is_in_no_report_and_nowhere_else_afterwards(here: Small) -> None:
+    for output in ("table", "json"):
+        done = here.scan("-o", output)
+
+        assert CANARY not in done.stdout + done.stderr
+    assert here.left_behind() == []
+    assert [path.name for path in (here.root / ".lifeboat" / "x").glob("plan-*")] == []
+
+
+def test_checkov_is_given_a_plan_that_only_we_may_read(here: Small) -> None:
+    here.scan()
+
+    folder = here.root / ".venv-scan" / "bin"
+    assert [(folder / f"seen-{root}").read_text().split() for root in ("stack", "state")] == [["600", "700"]] * 2
+
+
+def test_a_native_scan_asks_no_checkov(here: Small) -> None:
+    here.checkov(first="exit 9")
+
+    passed(here.scan("--native"), 1)
+
+    assert here.report()["checkov"] is None
+
+
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        (
+            {"problems": ["parse error: terraform/stack/main.tf"]},
+            "stack: checkov: parse error: terraform/stack/main.tf",
+        ),
+        ({"resource_types": []}, "stack: checkov found no resource at all"),
+        (
+            {"evaluated": {"CKV_AWS_16": 1}},
+            "stack: checkov did not have LB_RDS_1 among its checks: the pack was not loaded whole",
+        ),
+        (
+            {
+                "skipped": [
+                    {"rule": "LB_TF_1", "address": "terraform_data.app", "reason": "", "file": "main.tf", "line": 9}
+                ]
+            },
+            "stack: the comment in terraform/stack/main.tf:9 keeps LB_TF_1 from terraform_data.app without a reason:"
+            " # checkov:skip=LB_TF_1:REASON",
+        ),
+    ],
+    ids=["a parse error", "nothing seen", "no pack", "a skip without a reason"],
+)
+def test_a_checkov_that_did_not_really_look_makes_the_scan_not_valid(
+    here: Small, over: dict[str, Any], reason: str
+) -> None:
+    here.checkov(over)
+
+    done = passed(here.scan(), 2)
+
+    assert f"not valid: {reason}" in " ".join(done.stdout.split())
+    assert "NOT VALID: " in done.stdout
+    assert reason in here.report()["not_valid"]
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ("echo 'Traceback'; echo 'KeyError: x' >&2; exit 1", "checkov ended with status 1"),
+        ("echo nonsense; exit 0", "what checkov's process answered cannot be read"),
+        ("exit 0", "what checkov's process answered cannot be read"),
+    ],
+    ids=["it crashes", "it answers nonsense", "it answers nothing"],
+)
+def test_a_checkov_that_does_not_answer_leaves_no_report_not_even_an_old_one(
+    here: Small, first: str, said: str
+) -> None:
+    passed(here.scan(), 1)
+    assert (here.reports / "junit.xml").exists()
+    here.checkov(first=first)
+
+    done = here.scan()
+
+    passed(done, 2)
+    assert said in done.stderr
+    assert list(here.reports.iterdir()) == []
+    assert here.left_behind() == []
+
+
+def test_without_the_scan_tools_nothing_is_planned(tmp_path: Path) -> None:
+    fresh = small(tmp_path)
+
+    done = passed(fresh.scan(), 2)
+
+    assert "error: the scan tools are not installed" in done.stderr
+    assert "next: make scan-tools" in done.stderr
+    assert not (fresh.root / ".lifeboat" / "x").exists()
+
+
+@pytest.mark.parametrize("trace", [".lifeboat/x/known-state.json", "environments/x.recovery.tfvars.json"])
+def test_what_was_ever_applied_is_not_scanned_offline_by_itself(here: Small, trace: str) -> None:
+    passed(here.scan("--native"), 1)
+    file = here.root / trace
+    file.write_text('{"serial": 1, "lineage": "l", "md5": "m"}')
+
+    done = here.scan("--native", "-o", "json")
+    file.unlink()
+
+    passed(done, 8)
+    assert "sign in to AWS" in done.stderr
+    assert "OFFLINE" not in done.stderr
+    assert (done.stdout, list(here.reports.iterdir())) == ("", [])
+
+
+def test_it_is_where_that_is_asked_for_and_says_so(here: Small) -> None:
+    file = here.root / "environments" / "x.recovery.tfvars.json"
+    file.write_text("{}")
+
+    done = here.scan("--native", "--offline")
+    file.unlink()
+
+    passed(done, 1)
+    assert (
+        "OFFLINE: x is planned against an empty state, without asking AWS anything: it was asked for (--offline)"
+        in done.stderr
+    )
+
+
+def test_a_plan_that_fails_leaves_no_report(here: Small) -> None:
+    passed(here.scan(), 1)
+    here.edit("state", "kept for 90 days", "${nowhere.at_all}")
+
+    done = here.scan()
+    here.edit("state", "${nowhere.at_all}", "kept for 90 days")
+
+    passed(done, 2)
+    assert "error: terraform plan (state) failed" in done.stderr
+    assert list(here.reports.iterdir()) == []
+    assert here.left_behind() == []
+
+
+def test_what_is_waived_is_shown_and_fails_nothing(here: Small) -> None:
+    here.waive(WAIVER.format(expires=IN_A_MONTH))
+
+    done = passed(here.scan())
+
+    waived = here.report()["findings"][0]["waived"]
+    assert waived == {"reason": "a sandbox", "by": "eva", "until": IN_A_MONTH}
+    assert f"LB_TF_1 on check.backups is waived until {IN_A_MONTH} by eva: a sandbox" in done.stdout
+    assert "passed: " in done.stdout
+
+
+def test_a_waiver_that_is_over_makes_the_scan_not_valid(here: Small) -> None:
+    here.waive(WAIVER.format(expires="2020-01-01"))
+
+    done = passed(here.scan("--native"), 2)
+
+    assert "the waiver of LB_TF_1 on check.* ended on 2020-01-01" in done.stdout
+
+
+def test_a_file_of_waivers_that_cannot_be_read_is_one_error_before_anything_is_planned(here: Small) -> None:
+    here.waive('[[waiver]]\nrule = "LB_TF_1"\n')
+
+    done = passed(here.scan(), 2)
+
+    assert "error: environments/x.waivers.toml cannot be used:" in done.stderr
+    assert "planned against" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: signal.Signals) -> None:
+    started = here.root / "started"
+    started.unlink(missing_ok=True)
+    here.checkov(first=f"touch '{started}'; sleep 3")
+    program = subprocess.Popen(
+        ["lifeboat", "scan", "-e", "x"],
+        cwd=here.root,
+        env={**CLEAN, "PATH": f"{ROOT / '.venv' / 'bin'}:{CLEAN['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until(started.exists, 120)
+    there = [path for path in (here.root / ".lifeboat" / "x").glob("plan-*/*.json") if CANARY in path.read_text()]
+
+    program.send_signal(number)
+    _, said = program.communicate(timeout=120)
+
+    assert there
+    assert program.returncode == 130, said.decode()
+    assert here.left_behind() == []
+    assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
+    assert list(here.reports.iterdir()) == []
+
+
+def test_two_scans_have_the_same_fingerprints_and_so_has_one_of_moved_lines(here: Small) -> None:
+    def marks() -> list[str]:
+        here.scan("--native")
+        found = json.loads((here.reports / "gl-code-quality-report.json").read_text())
+        return [one["fingerprint"] for one in found]
+
+    first = marks()
+    here.edit("stack", 'check "backups" {', '# moved\n\ncheck "backups" {')
+    moved = marks()
+    here.edit("stack", '# moved\n\ncheck "backups" {', 'check "backups" {')
+
+    assert first
+    assert moved == first

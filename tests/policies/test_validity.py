@@ -1,0 +1,131 @@
+"""Silence is never green: each way in which a scan can look at less than it should is a reason, and exit status 2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from lifeboat.checkov_model import CheckovFinding, CheckovSkip
+from lifeboat.decisions.policy import canary, judging, reading, validity
+from lifeboat.decisions.policy.registry import BY_ID, RULES
+from lifeboat.decisions.policy.rule import Rule
+from lifeboat.decisions.policy.validity import Evidence
+
+from tests.policies.evidence import TODAY, ran, seen, wrong
+
+SKIP = CheckovSkip(rule="LB_RDS_1", address="aws_db_instance.this", reason="", file="main.tf", line=3)
+
+
+def without(counts: dict[str, int], rule: str) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if name != rule}
+
+
+def test_a_scan_that_looked_at_everything_is_valid() -> None:
+    assert validity.reasons(seen(wrong())) == ()
+    assert validity.reasons(seen(wrong(), ran(wrong()))) == ()
+
+
+def test_nothing_is_no_scan() -> None:
+    assert validity.reasons(Evidence(looked=(), today=TODAY)) == ("nothing was looked at",)
+
+
+@pytest.mark.parametrize(
+    ("over", "reasons"),
+    [
+        ({"problems": ("parse error: main.tf",)}, ["stack: checkov: parse error: main.tf"]),
+        (
+            {"resource_types": frozenset()},
+            [
+                "stack: checkov found no resource at all",
+                "stack: checkov saw no aws_db_instance, of which the plan has 1",
+                "stack: checkov saw no aws_kms_key, of which the plan has 1",
+            ],
+        ),
+        (
+            {"resource_types": frozenset({"aws_kms_key"})},
+            ["stack: checkov saw no aws_db_instance, of which the plan has 1"],
+        ),
+        (
+            {"evaluated": without(dict(ran(wrong()).evaluated), "LB_ENC_2")},
+            ["stack: checkov did not have LB_ENC_2 among its checks: the pack was not loaded whole"],
+        ),
+        (
+            {"evaluated": {**ran(wrong()).evaluated, "LB_RDS_1": 0}},
+            ["stack: LB_RDS_1 is about 1 resources of the plan, and checkov asked it of none"],
+        ),
+        (
+            {"evaluated": without(dict(ran(wrong()).evaluated), "CKV_AWS_16")},
+            ["stack: checkov does not know CKV_AWS_16, which terraform/policies/builtin.toml asks for"],
+        ),
+        (
+            {"skipped": (SKIP,)},
+            [
+                "stack: the comment in main.tf:3 keeps LB_RDS_1 from aws_db_instance.this without a reason:"
+                " # checkov:skip=LB_RDS_1:REASON"
+            ],
+        ),
+        (
+            {"skipped": (replace(SKIP, reason="No comment provided"),)},
+            [
+                "stack: the comment in main.tf:3 keeps LB_RDS_1 from aws_db_instance.this without a reason:"
+                " # checkov:skip=LB_RDS_1:REASON"
+            ],
+        ),
+        (
+            {
+                "findings": (
+                    CheckovFinding(
+                        rule="LB_RDS_5",
+                        address='aws_db_instance.this["a"]',
+                        file="main.tf",
+                        lines=(1, 2),
+                        found="x",
+                        source="plan",
+                    ),
+                )
+            },
+            ["stack: LB_RDS_5 fails on aws_db_instance.this inside checkov, and not here: the two disagree"],
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_checkov_did_not_look_at_is_a_reason(over: dict[str, Any], reasons: list[str]) -> None:
+    assert list(validity.reasons(seen(wrong(), ran(wrong(), **over)))) == reasons
+
+
+def test_a_rule_that_was_not_asked_is_a_reason() -> None:
+    evidence = seen(wrong())
+    looked = evidence.looked[0]
+    fewer = replace(looked.scan, outcomes=looked.scan.outcomes[1:])
+
+    assert validity.reasons(replace(evidence, looked=(replace(looked, scan=fewer),))) == (
+        "stack: LB_RDS_1 was not asked",
+    )
+
+
+def test_what_our_own_rules_could_not_judge_is_a_reason() -> None:
+    evidence = seen(wrong())
+    looked = evidence.looked[0]
+    cut = replace(looked.scan, not_valid=("LB_RDS_1 on aws_db_instance.this: the rule failed with KeyError",))
+
+    assert validity.reasons(replace(evidence, looked=(replace(looked, scan=cut),))) == (
+        "stack: LB_RDS_1 on aws_db_instance.this: the rule failed with KeyError",
+    )
+
+
+def test_every_canary_sings() -> None:
+    found = {one.rule for one in judging.scanned(reading.from_document(canary.BAD)).findings}
+
+    assert list(canary.silent()) == []
+    assert set(canary.MUST_FAIL) <= found
+
+
+def test_a_rule_that_finds_nothing_wrong_with_the_canary_is_a_reason() -> None:
+    blind = BY_ID["LB_RDS_1"]
+    assert isinstance(blind, Rule)
+    rules = tuple(replace(blind, judge=lambda _: ()) if rule is blind else rule for rule in RULES)
+
+    assert validity.reasons(seen(wrong(), rules=rules)) == (
+        "LB_RDS_1 finds nothing in a plan that is wrong on purpose, so the rules do not look",
+    )
