@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lifeboat.clients import run_files
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused
+from lifeboat.decisions.policy.introduced import Deed
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, ScanNotValid
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, known_states, preflight, rehearsal, repair
+from lifeboat.stack import allowed, gate, known_states, preflight, rehearsal, repair
+from lifeboat.stack.gate import Gate
 from lifeboat.views import Teller
 
 _REAL_KEY = re.compile(r"^(AKIA|ASIA)[A-Z2-7]{16}$")
@@ -55,20 +59,37 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             running = terraform.plan(out=folder / "stack.plan", events=events, seconds=minutes * 60)
             return Planned(plans=_planned([(allowed.STACK, running)]), offline=True)
         both = _both(site, tell, folder, minutes)
-        return Planned(plans=both, offline=False, refusals=_refusals(site, both))
+        plans = tuple((one.name, one.plan) for one in both)
+        return Planned(plans=plans, offline=False, refusals=_refusals(site, tell, both))
 
 
-def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, LifeboatError], ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Root:
+    """A root with its plan, and the whole of that."""
+
+    name: str
+    plan: Plan
+    show: Callable[[], dict[str, Any]]
+
+
+def _refusals(site: Site, tell: Teller, both: Sequence[_Root]) -> tuple[tuple[str, LifeboatError], ...]:
     found: list[tuple[str, LifeboatError]] = []
-    for name, plan in both:
+    command = f"lifeboat apply -e {site.project.env}"
+    rules = Gate(
+        tell=tell, deed=Deed.APPLY, risks=(), again=lambda risks: " ".join([command, *map(gate.option, risks)])
+    )
+    for root in both:
+        name = root.name
         try:
-            allowed.require(site, plan, name)
-        except (Refused, IntegrityFailure) as error:
+            allowed.require(site, root.plan, name)
+            if not root.plan.empty:
+                rules.require(name, root.show)
+        except (Refused, IntegrityFailure, ScanNotValid) as error:
             found.append((name, error))
     return tuple(found)
 
 
-def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> tuple[tuple[str, Plan], ...]:
+def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> list[_Root]:
     rehearsal.require_running(site, "plan against")
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
@@ -90,11 +111,15 @@ def _both(site: Site, tell: Teller, folder: Path, minutes: int) -> tuple[tuple[s
     state, stack = site.state_terraform(state=root_state), site.stack_terraform()
     state.init(None)
     stack.init(site.backend())
+    terraforms = {"state backend": state, allowed.STACK: stack}
     running = [
         (name, terraform.plan(out=folder / f"{name}.plan", events=folder / f"{name}.jsonl", seconds=minutes * 60))
-        for name, terraform in (("state backend", state), (allowed.STACK, stack))
+        for name, terraform in terraforms.items()
     ]
-    return _planned(running)
+    return [
+        _Root(name=name, plan=plan, show=partial(terraforms[name].planned, folder / f"{name}.plan"))
+        for name, plan in _planned(running)
+    ]
 
 
 def _planned(running: Sequence[tuple[str, Running]]) -> tuple[tuple[str, Plan], ...]:
