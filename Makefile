@@ -149,8 +149,9 @@ lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
 
 .PHONY: docs
-docs: setup ## Write docs/runbooks from the tables of steps
+docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md from the rules
 	@python -m lifeboat.runbooks.pages docs/runbooks
+	@python -m lifeboat.runbooks.policy_page docs/policy.md
 
 .PHONY: bench
 bench: setup ## Measure: plan and apply without changes, save and load, recoveries, state histories, dumps and restores beside stock tools (an hour)
