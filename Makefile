@@ -139,6 +139,10 @@ test-accidents: setup ## Lose Terraform's state in each way and lock mode, besid
 	  --dist loadgroup --no-loadscope-reorder tests/long/test_state_accidents.py; \
 	  status=$$?; python -m tests.accidents.report $(ACCIDENTS); exit $$status
 
+.PHONY: test-policy
+test-policy: setup ## Seed one defect after another into production, judge each, and write docs/measured/seeded-defects.md (ten minutes)
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m tests.variants.report docs/measured/seeded-defects.md
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@ruff check scripts tests
