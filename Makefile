@@ -140,7 +140,7 @@ test-accidents: setup ## Lose Terraform's state in each way and lock mode, besid
 	  status=$$?; python -m tests.accidents.report $(ACCIDENTS); exit $$status
 
 .PHONY: test-policy
-test-policy: setup ## Seed one defect after another into production, judge each, and write docs/measured/seeded-defects.md (ten minutes)
+test-policy: setup ## Seed one defect after another into production, judge each, and write docs/measured/seeded-defects.md (ten minutes; goes on after a stop)
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m tests.variants.report docs/measured/seeded-defects.md
 
 .PHONY: lint
