@@ -86,7 +86,10 @@ def test_a_recovery_is_refused_what_it_would_bring_about_until_somebody_accepts_
     broke(stack)
     before = instances(stack)
     with edited(
-        stack, "modules/app-instance/main.tf", r'_protect = \{ "lifeboat:protect" = "daily" \}', "_protect = {}"
+        stack,
+        "modules/app-instance/main.tf",
+        r'tags = merge\(local._protect, \{ (Name = "\$\{var.name\}-app"), .*$',
+        r"tags = { \1 }",
     ):
         preview = passed(stack.lifeboat("recover", "--preview"), 3)
         refused = passed(stack.lifeboat("recover"), 3)
