@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 def changed(before: PlanFile, after: PlanFile, *, forced: tuple[str, ...] = ()) -> Document:
     """Return the plan that makes `after` of `before`; what is `forced` is replaced, whatever it is like."""
-    document, earlier = after.document(), before.document()
+    document, earlier = copy.deepcopy((after.document(), before.document()))
     was = {one["address"]: one for one in earlier["planned_values"]["root_module"]["resources"]}
     document["prior_state"] = {
         "format_version": "1.0",
