@@ -154,6 +154,10 @@ test-accidents: setup ## Lose Terraform's state in each way and lock mode, besid
 	  --dist loadgroup --no-loadscope-reorder tests/long/test_state_accidents.py; \
 	  status=$$?; python -m tests.accidents.report $(ACCIDENTS); exit $$status
 
+.PHONY: test-policy
+test-policy: setup ## Seed one defect after another into production, judge each, and write docs/measured/seeded-defects.md (ten minutes; goes on after a stop)
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} python -m tests.variants.report docs/measured/seeded-defects.md
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@ruff check scripts tests terraform/policies
@@ -164,8 +168,9 @@ lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
 
 .PHONY: docs
-docs: setup ## Write docs/runbooks from the tables of steps
+docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md from the rules
 	@python -m lifeboat.runbooks.pages docs/runbooks
+	@python -m lifeboat.runbooks.policy_page docs/policy.md
 
 .PHONY: bench
 bench: setup ## Measure: plan and apply without changes, save and load, recoveries, state histories, dumps and restores beside stock tools (an hour)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.benches import dumps, state
+from tests.benches import dumps, policy, state
 from tests.conftest import open_folder
 from tests.rehearsal import Rehearsal, checkout, passed
 
@@ -38,7 +38,7 @@ def main() -> int:
     print(f"{'first make apply':45} {first:7.1f} s")
     for name, seconds in rows:
         print(f"{name:45} {seconds:7.1f} s  {seconds / bare:5.2f} x a bare plan", flush=True)
-    return state.main() or dumps.main()
+    return policy.main() or state.main() or dumps.main()
 
 
 def _works(rehearsal: Rehearsal) -> list[Work]:

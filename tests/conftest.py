@@ -51,6 +51,7 @@ LONG_ON_THE_STACK = {
     "test_recover_database": 380,
     "test_recover": 340,
     "test_cut_off_recoveries": 170,
+    "test_policy_gate": 150,
     "test_readme": 130,
     "test_more_lost_things": 120,
     "test_more_switches": 110,

@@ -166,3 +166,13 @@ def test_the_report_tells_on_which_database_the_application_works_and_how_that_i
 
     assert f"application: {words}: app-g2 has sessions of app" in " ".join(capsys.readouterr().out.split())
     assert (document["works_on"], document["works_on_why"]) == (works_on.value, "app-g2 has sessions of app")
+
+
+def test_the_report_tells_which_risks_were_accepted_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "LB_COV_1 aws_instance.this: nothing takes copies of it; accepted: by hand until Monday"
+    found = replace(REPORT, accepted=(line,))
+
+    views_recovery.report(found, {})
+
+    assert f"accepted risk: {line}" in " ".join(capsys.readouterr().out.split())
+    assert views_recovery.report_document(found)["accepted_risks"] == [line]

@@ -18,8 +18,8 @@ from lifeboat import config
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import plans
 from lifeboat.decisions.known_states import Purpose
+from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import (
-    IntegrityFailure,
     LifeboatError,
     NothingFits,
     Refused,
@@ -28,8 +28,10 @@ from lifeboat.errors import (
 )
 from lifeboat.model import LOSING, Action, Plan, RunId
 from lifeboat.site import Site, site
-from lifeboat.stack import known_states, recovered, repair
+from lifeboat.stack import gate, known_states, recovered, repair
+from lifeboat.stack.gate import Gate
 from lifeboat.state_model import StateRoot
+from lifeboat.views import Teller
 
 ROOT = Path(__file__).parents[2]
 INIT_SECONDS = 300
@@ -72,11 +74,24 @@ def plan(here: Site, folder: Path) -> None:
         raise Refused("this plan would lose what must not be lost, so it is not kept")
     try:
         recovered.require_kept(here, found)
-    except (IntegrityFailure, Refused):
+        if not found.empty:
+            _gate(here).require("stack", lambda: stack.planned(folder / "stack.plan"))
+    except LifeboatError:
         (folder / "stack.plan").unlink()
         raise
     summary = {name: sum(found.count(action) for action in actions) for name, actions in COUNTED.items()}
     (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def _gate(here: Site) -> Gate:
+    """Return what the rules are asked with. A pipeline accepts no risk: that a person does, by name, with an apply."""
+    command = f"lifeboat apply -e {here.project.env}"
+    return Gate(
+        tell=Teller(),
+        deed=Deed.APPLY,
+        risks=(),
+        again=lambda risks: " ".join([command, *map(gate.option, risks)]),
+    )
 
 
 def apply(here: Site, folder: Path) -> None:

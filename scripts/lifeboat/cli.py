@@ -16,7 +16,7 @@ from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
 from lifeboat.cli_gitlab import gitlab
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
+from lifeboat.cli_options import AcceptRisk, Env, Out, Output, Yes, asking, site_of
 from lifeboat.cli_snapshot import snapshot
 from lifeboat.cli_state import state
 from lifeboat.commands import apply as apply_command
@@ -25,6 +25,7 @@ from lifeboat.commands import doctor as doctor_command
 from lifeboat.commands import local as local_command
 from lifeboat.commands import plan as plan_command
 from lifeboat.decisions.known_states import Purpose
+from lifeboat.decisions.policy import risks
 from lifeboat.errors import (
     DONE,
     INTERRUPTED,
@@ -78,6 +79,7 @@ def apply(
             help="There was an environment of this name, and nothing of it exists. Refused where its state is remembered.",
         ),
     ] = False,
+    accept_risk: AcceptRisk = None,
     yes: Yes = False,
 ) -> int:
     """Build or mend the environment, then show what is protected and how.
@@ -85,12 +87,15 @@ def apply(
     Starts the local cloud where there is one, makes the state backend when it is missing, repairs what a killed apply
     left, refuses to lose anything protected, and compares state and digest at the end.
 
-    Refused (3) where the state is gone, another one, or older than what this machine or the other region remembers of it.
+    Refused (3) where the state is gone, another one, or older than what this machine or the other region remembers of it,
+    and where a plan would bring about a finding of high severity (lifeboat policy list) that nobody accepts.
     """
     here = site_of(env)
     tell = views.Teller()
-    purpose = Purpose.FIRST_APPLY if first_apply else Purpose.APPLY
-    done = apply_command.run(here, tell, asking(yes=yes), purpose)
+    asked = apply_command.Asked(
+        purpose=Purpose.FIRST_APPLY if first_apply else Purpose.APPLY, risks=risks.parsed(accept_risk or ())
+    )
+    done = apply_command.run(here, tell, asking(yes=yes), asked)
     if output is Output.JSON:
         views.document(
             {
@@ -100,6 +105,7 @@ def apply(
                 "public_name": views.public_document(done.public),
                 "unproven": list(done.unproven),
                 "unremembered": list(done.unremembered),
+                "accepted_risks": list(done.accepted),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }
@@ -108,6 +114,7 @@ def apply(
         views.lines([] if done.changed else ["no changes: the environment is what its files say"])
         views.protection(done.rows, done.recovery)
         views.application(done.recovery, done.answers, done.public)
+        views.lines([f"accepted risk: {line}" for line in done.accepted])
         views.timings(done.stages)
     if done.answers is None:
         raise IntegrityFailure(

@@ -46,6 +46,14 @@ AcceptFlagged = Annotated[
         "--accept-flagged", help="Take the copy named by --from although it is flagged, or failed its last check."
     ),
 ]
+AcceptRisk = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-risk",
+        metavar="RULE=REASON",
+        help="Let pass what this rule finds in the plan; written down with the reason. Repeatable.",
+    ),
+]
 Within = Annotated[str, typer.Option("--within", metavar="TIME", help="When to give up waiting: 45s, 90m, 4h.")]
 
 

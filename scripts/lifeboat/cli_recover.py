@@ -11,6 +11,7 @@ import typer
 from lifeboat import views, views_recovery
 from lifeboat.cli_options import (
     AcceptFlagged,
+    AcceptRisk,
     Env,
     Out,
     Output,
@@ -27,6 +28,7 @@ from lifeboat.cli_options import (
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import recover as recover_command
 from lifeboat.database_model import LATEST_DUMP
+from lifeboat.decisions.policy import risks
 from lifeboat.errors import (
     DONE,
     OBJECTIVE_MISSED,
@@ -99,6 +101,7 @@ def recover(
     accept_foreign_image: Foreign = False,
     max_age: MaxAge = None,
     without_gitlab: WithoutGitLab = False,
+    accept_risk: AcceptRisk = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Show what each step would find missing; change nothing.")
     ] = False,
@@ -131,6 +134,7 @@ def recover(
         max_age=None if max_age is None else duration(max_age),
         without_gitlab=without_gitlab,
         accept_flagged=accept_flagged,
+        risks=risks.parsed(accept_risk or ()),
     )
     if preview:
         found = recover_command.preview(here, views.Teller(), request)
@@ -151,6 +155,7 @@ def resume(
     output: Out = Output.TABLE,
     allow: Allow = None,
     without_gitlab: WithoutGitLab = False,
+    accept_risk: AcceptRisk = None,
     yes: Yes = False,
 ) -> int:
     """Go on with a recovery that was interrupted, killed, or left steps open; from any checkout, on any machine.
@@ -158,7 +163,9 @@ def resume(
     Example: lifeboat resume 20260301T031500Z-recover-1f9a3c -e production
     """
     here = site_of(env)
-    more = RecoveryRequest(allowed=tuple(allow or ()), without_gitlab=without_gitlab)
+    more = RecoveryRequest(
+        allowed=tuple(allow or ()), without_gitlab=without_gitlab, risks=risks.parsed(accept_risk or ())
+    )
     return shown(recover_command.resume(here, _orders(here, yes=yes), _run(run), more), output)
 
 
@@ -236,7 +243,7 @@ def _orders(site: Site, *, yes: bool) -> recover_command.Orders:
 def _status_of(found: RecoveryPreview) -> int:
     """Return the status that the recovery would end with as far as a preview can tell: that of the first obstacle."""
     problems = [step.problem.exit_status for step in found.steps if step.problem is not None and step.stops]
-    return problems[0] if problems else (Refused.exit_status if found.refused else DONE)
+    return problems[0] if problems else (Refused.exit_status if found.refused or found.forbidden else DONE)
 
 
 def shown(done: RecoveryReport, output: Output) -> int:

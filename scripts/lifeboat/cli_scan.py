@@ -9,13 +9,14 @@ import typer
 
 from lifeboat import views, views_scan
 from lifeboat.cli_options import Env, Out, Output, site_of
+from lifeboat.commands import policy as policy_command
 from lifeboat.commands import scan as scan_command
 from lifeboat.decisions.policy.formats.document import document
 from lifeboat.decisions.policy.registry import RULES
 from lifeboat.decisions.policy.rule import Standing
 from lifeboat.errors import DONE
 
-policy = typer.Typer(help="The rules that a scan judges a plan by: list, explain.", no_args_is_help=True)
+policy = typer.Typer(help="The rules that a scan judges a plan by: list, explain, coverage.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -108,4 +109,29 @@ def policy_explain(
         views.document(views_scan.rule_document(found))
     else:
         views_scan.rule(found)
+    return DONE
+
+
+@policy.command("coverage")
+def policy_coverage(
+    *,
+    env: Annotated[
+        str | None, typer.Option("--env", "-e", help="Judge the files of this environment, without asking its account.")
+    ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="FILE", help="Judge a plan, as terraform show -json prints it; - reads it."),
+    ] = None,
+    output: Out = Output.TABLE,
+) -> int:
+    """Show the controls that the rules answer to, the checks of checkov that they replace, and which ended how on a plan.
+
+    Example: lifeboat policy coverage -e production
+    """
+    policy_command.require_one(plan, env)
+    found = policy_command.coverage(plan) if env is None else policy_command.coverage_of(site_of(env), views.Teller())
+    if output is Output.JSON:
+        views.document(views_scan.coverage_document(found))
+    else:
+        views_scan.coverage(found)
     return DONE

@@ -557,13 +557,21 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AcceptedRisk:
+    """A rule whose findings may pass in one run, and why: whoever reads the report later has to know."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecoveryRequest:
     """What an operator asks of a recovery: `image` None is the newest usable one, `failed_at` None the time of asking.
 
     `allowed` are addresses off the path of what is recovered that the plan may touch all the same; `accepted` images of
     others. `without_gitlab` holds for one attempt: the next one finishes what it leaves open there. Of the database, `to`
     is the moment that it comes back to (None: the latest), `copy` the id of the copy that it comes from, and
-    `accept_flagged` says that doubts about that copy are known.
+    `accept_flagged` says that doubts about that copy are known. `risks` are rules whose findings do not stop it.
     """
 
     scope: Scope = Scope.INSTANCE
@@ -576,6 +584,7 @@ class RecoveryRequest:
     max_age: timedelta | None = None
     without_gitlab: bool = False
     accept_flagged: bool = False
+    risks: tuple[AcceptedRisk, ...] = ()
 
 
 # -- journals --------------------------------------------------------------------------------------------------------
@@ -740,6 +749,7 @@ class RecoveryReport:
     to_commit: str  # the command that tells every other checkout of the image; empty where the files name it
     scope: Scope = Scope.INSTANCE
     database: DatabaseReport | None = None
+    accepted: tuple[str, ...] = ()  # findings that were let pass, and why, in words
 
     @property
     def met(self) -> bool:
@@ -756,7 +766,8 @@ class RecoveryReport:
 class RecoveryPreview:
     """What a recovery would do now; `expected` is how long each step took in past recoveries.
 
-    `asks` is what it would ask agreement to, which --yes gives.
+    `asks` is what it would ask agreement to, which --yes gives; `forbidden` why the rules would refuse its plan, and what
+    to type.
     """
 
     steps: list[Previewed]
@@ -765,6 +776,7 @@ class RecoveryPreview:
     refused: list[tuple[Change, str]]
     remarks: list[str]
     asks: list[str]
+    forbidden: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,8 @@ def preview(found: RecoveryPreview) -> None:
         table.add_row(step.title, mark, escape(text), "unknown" if usual is None else clock(usual))
     out = console(stderr=False)
     out.print(table)
+    if found.forbidden:
+        out.print(f"[red]refused: {escape(found.forbidden)}[/red]")
     for line in found.asks:
         out.print(f"[yellow]{escape(f'asks before it does this (--yes agrees): {line}')}[/yellow]")
     for remark in found.remarks:
@@ -135,6 +137,8 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"container:   {escape(str(facts['container']))}")
     if facts.get("deployed_by"):
         out.print(f"deployed by: {escape(str(facts['deployed_by']))}")
+    for line in found.accepted:
+        out.print(f"[yellow]accepted risk: {escape(line)}[/yellow]")
     for remark in found.remarks:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
     if found.to_commit:
@@ -245,6 +249,7 @@ def report_document(found: RecoveryReport) -> dict[str, Any]:
         "public_name": found.public_name,
         "facts": found.facts,
         "open": [_open(step) for step in found.left_open],
+        "accepted_risks": list(found.accepted),
         "remarks": list(found.remarks),
         "to_commit": found.to_commit,
         **({} if found.database is None else {"database": _database_document(found.database)}),
@@ -271,6 +276,7 @@ def preview_document(found: RecoveryPreview) -> dict[str, Any]:
         ],
         "plan": None if found.plan is None else [f"{c.action.value} {c.address}" for c in found.plan.changes],
         "refused": [{"address": change.address, "why": why} for change, why in found.refused],
+        "forbidden": found.forbidden or None,
         "asks": list(found.asks),
         "remarks": list(found.remarks),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from lifeboat import views
 from lifeboat.decisions.policy.report import Report
 from lifeboat.decisions.policy.reported import Reported
 from lifeboat.decisions.policy.rule import AnyRule, Severity, Verdict
+from lifeboat.decisions.policy.standards import ControlCoverage, Covered, RuleCoverage
 
 _COLOURS = {Severity.CRITICAL: "red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "blue"}
 
@@ -117,3 +118,61 @@ def _text(text: str) -> str:
 def _severity(severity: Severity) -> str:
     colour = _COLOURS[severity]
     return f"[{colour}]{severity.name.lower()}[/{colour}]"
+
+
+# -- what the rules cover ----------------------------------------------------------------------------------------------
+
+
+def coverage(found: Covered) -> None:
+    """Print which rules there are and how they ended, the controls that they answer to, and the checks that they replace."""
+    out = views.console(stderr=False)
+    if any(one.verdict is not None for one in found.rules):
+        out.print(_grid(("rule", "ended", "asked about", "asks for"), map(_covered_rule, found.rules)))
+    headings = ("standard", "control", "rules", "worst of them", "assigned by")
+    out.print(_grid(headings, map(_covered_control, found.controls)))
+    rows = ((one.check, one.title, one.rule, one.blind_to) for one in found.replaced)
+    out.print(_grid(("checkov's own", "asks for", "replaced by", "what it does not see, or sees wrongly"), rows))
+    frameworks = {one.framework for one in found.controls}
+    out.print(
+        f"{len(found.rules)} rules answer to {len(found.controls)} controls of {len(frameworks)} standards, and replace"
+        f" {len(found.replaced)} checks of checkov"
+    )
+
+
+def coverage_document(found: Covered) -> dict[str, Any]:
+    """Return what the rules cover for JSON; a verdict is null where no plan was judged."""
+    return {
+        "rules": [
+            {"id": one.rule.id, "verdict": None if one.verdict is None else one.verdict.value, "judged": one.judged}
+            for one in found.rules
+        ],
+        "controls": [
+            {
+                "framework": one.framework.value,
+                "name": one.name,
+                "sourced": one.sourced,
+                "rules": list(one.rules),
+                "verdict": None if one.verdict is None else one.verdict.value,
+            }
+            for one in found.controls
+        ],
+        "replaced": [asdict(one) for one in found.replaced],
+    }
+
+
+def _covered_rule(one: RuleCoverage) -> tuple[str, ...]:
+    return (one.rule.id, "" if one.verdict is None else one.verdict.value, str(one.judged), one.rule.title)
+
+
+def _covered_control(one: ControlCoverage) -> tuple[str, ...]:
+    ended = "no plan" if one.verdict is None else one.verdict.value
+    return (one.framework.value, one.name, ", ".join(one.rules), ended, "a source" if one.sourced else "us")
+
+
+def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,16 @@ USUAL_PLACES = (
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     """Terraform with its own settings file; what it downloads is shared by the session and gone after it."""
+    with terraform_in(tmp_path_factory.mktemp("terraform")) as found:
+        yield found
+
+
+@contextmanager
+def terraform_in(folder: Path) -> Iterator[Terraform]:
+    """Give a Terraform that keeps everything in a folder, which is gone afterwards."""
     program = shutil.which("terraform")
     assert program, "install Terraform 1.11 or newer and put it on PATH"
-    folder = tmp_path_factory.mktemp("terraform")
+    folder.mkdir(exist_ok=True)
     settings = folder / "terraform.rc"
     settings.write_text(_settings(_mirror(), folder / "cache"), encoding="utf-8")
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lifeboat.clients import last_good, probe, run_files
-from lifeboat.clients.terraform import Running
+from lifeboat.clients import last_good, machines, probe, run_files
+from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import names, plans
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import ApprovalMissing
-from lifeboat.model import Agree, App, AssetRow, Plan, PublicAnswer, Recovery, Teller
+from lifeboat.decisions.policy.introduced import Deed
+from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
+from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import allowed, known_states, outputs, preflight, public_name, rehearsal, repair
+from lifeboat.stack import allowed, gate, known_states, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
+from lifeboat.stack.gate import Gate
 from lifeboat.state_model import StateRoot
 
 PROBE_SECONDS_AFTER_CHANGES = 120.0
@@ -35,6 +38,7 @@ class Applied:
     unproven: tuple[str, ...]  # what keeps clients of the public name from the instance that was applied
     unremembered: tuple[str, ...]  # of which states the other region does not know that they are sound
     stages: list[tuple[str, float]]
+    accepted: tuple[str, ...] = ()  # findings of the rules that were let pass, and why
 
     @property
     def changed(self) -> bool:
@@ -42,28 +46,58 @@ class Applied:
         return not (self.state_plan.empty and self.stack_plan.empty)
 
 
-def run(site: Site, tell: Teller, agree: Agree, purpose: Purpose = Purpose.APPLY) -> Applied:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of an apply beside the environment: what it is for, and rules whose findings may pass."""
+
+    purpose: Purpose = Purpose.APPLY
+    risks: tuple[AcceptedRisk, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Root:
+    """A root that is planned: what it is called, what its plan's file is called, and its Terraform."""
+
+    name: str
+    file: str
+    terraform: Terraform
+
+
+def run(site: Site, tell: Teller, agree: Agree, asked: Asked) -> Applied:
     """Apply both roots and return what is now protected; raises before any change where something is wrong."""
     preflight.require(site, tell)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, "apply", patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)
         with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat apply -e {site.project.env}"):
-            return _apply(work, agree, purpose)
+            return _apply(work, agree, asked)
 
 
-def _apply(work: Applying, agree: Agree, purpose: Purpose) -> Applied:
+def _gate(site: Site, tell: Teller, asked: Asked) -> Gate:
+    """Return what the rules are asked with."""
+    first = " --first-apply" if asked.purpose is Purpose.FIRST_APPLY else ""
+    again = f"lifeboat apply -e {site.project.env}{first}"
+    return Gate(
+        tell=tell,
+        deed=Deed.APPLY,
+        risks=asked.risks,
+        again=lambda risks: " ".join([again, *map(gate.option, risks)]),
+    )
+
+
+def _apply(work: Applying, agree: Agree, asked: Asked) -> Applied:
     site, stages = work.site, work.stages
     check = work.start_check() if not site.root_state_file.exists() else None
     with stages.timed("local cloud"):
         rehearsal.start(site, work.tell, but=work.run.run)
     preflight.require_account(site)
-    _require_known(work, agree, purpose)
+    _require_known(work, agree, asked.purpose)
     # Where there is no lock table yet, there is nothing either that two could change at once.
     with ExitStack() as held:
         if site.root_store().table_answers():
             work.fence = held.enter_context(site.lease(work.run.run, work.tell.say).held())
-        return _both_roots(work, _Orders(agree=agree, purpose=purpose, held=held), check)
+        orders = _Orders(agree=agree, gate=_gate(site, work.tell, asked), purpose=asked.purpose, held=held)
+        return _both_roots(work, orders, check)
 
 
 def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
@@ -80,9 +114,10 @@ def _require_known(work: Applying, agree: Agree, purpose: Purpose) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Orders:
-    """Whom to ask, what the apply is for, and what is held, or undone, until it ends."""
+    """Whom to ask, and the rules, what the apply is for, and what is held, or undone, until it ends."""
 
     agree: Agree
+    gate: Gate
     purpose: Purpose
     held: ExitStack
 
@@ -95,7 +130,12 @@ def _prepare_stack(work: Applying, orders: _Orders, lost: repair.Lost) -> Runnin
 
 
 def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Applied:
-    site, stages, agree = work.site, work.stages, orders.agree
+    site, stages = work.site, work.stages
+    root, stack = (
+        _Root(name="state backend", file="state", terraform=work.state),
+        _Root(name=allowed.STACK, file="stack", terraform=work.stack),
+    )
+    checked: Plan | None = None  # of the stack, before there is a backend that the plan could be made with
     root_store, stack_store = site.root_store(), site.stack_store()
     with stages.timed("repair"):
         ready = root_store.usable()
@@ -108,11 +148,15 @@ def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Appli
         plan_stack = _prepare_stack(work, orders, lost) if ready else None
         work.wait([one for one in (check, plan_state, plan_stack) if one is not None])
         if check is not None:
-            check.planned()
+            checked = check.planned()
         repair.forget_adoptions(work.state)
         # Both are judged before either is applied, so that what is refused has changed nothing.
-        state_plan = _judged(work, agree, plan_state, "state backend")
-        stack_plan = None if plan_stack is None else _judged(work, agree, plan_stack, allowed.STACK)
+        state_plan = _judged(work, orders, plan_state, root)
+        stack_plan = None if plan_stack is None else _judged(work, orders, plan_stack, stack)
+        if stack_plan is None and checked is not None:
+            _ask_the_rules(work, orders, checked, _Root(name=allowed.STACK, file="check", terraform=work.check))
+    if ready:
+        _write_down(work, orders)
     applying: list[Running] = []
     if not state_plan.empty:
         work.run.note(applying_state=True)
@@ -133,7 +177,8 @@ def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Appli
         with stages.timed("plan of the stack"):
             plan_stack = _prepare_stack(work, orders, lost)
             work.wait([plan_stack])
-            stack_plan = _judged(work, agree, plan_stack, allowed.STACK)
+            stack_plan = _judged_late(work, orders, plan_stack, stack, checked)
+        _write_down(work, orders)
     if not stack_plan.empty:
         work.run.note(applying_stack=True)
         applying.append(work.start_apply(work.stack, "stack"))
@@ -165,6 +210,7 @@ def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Appli
         unproven=unproven,
         unremembered=tuple(work.unremembered),
         stages=stages.ended,
+        accepted=gate.told(gate.record(orders.gate.passed)),
     )
 
 
@@ -176,18 +222,54 @@ def _proven(site: Site, app: App, seconds: float) -> tuple[PublicAnswer, tuple[s
     return found, names.differences(found, addresses=wanted, instance_id=instance_id)
 
 
-def _judged(work: Applying, agree: Agree, running: Running, name: str) -> Plan:
+def _judged(work: Applying, orders: _Orders, running: Running, root: _Root) -> Plan:
     plan = running.planned()
-    if name == allowed.STACK:
+    if root.name == allowed.STACK:
         work.require_planned_from("stack")
     if not plan.empty:
-        work.tell.say(f"{name}: {plans.headline(plan)}")
+        work.tell.say(f"{root.name}: {plans.headline(plan)}")
     for line in plans.lost_by_name(plan):
         work.tell.warn(f"  {line}")
-    agreement = allowed.require(work.site, plan, name)
+    agreement = allowed.require(work.site, plan, root.name)
+    _ask_the_rules(work, orders, plan, root)
     if agreement:
-        agree(agreement)
+        orders.agree(agreement)
     return plan
+
+
+def _judged_late(work: Applying, orders: _Orders, running: Running, root: _Root, checked: Plan | None) -> Plan:
+    """Return the plan of the stack once there is a backend; of the same changes as the one before it the rules say the same."""
+    if checked is not None and running.planned().changes == checked.changes:
+        work.require_planned_from("stack")
+        agreement = allowed.require(work.site, checked, root.name)
+        if agreement:
+            orders.agree(agreement)
+        return running.planned()
+    try:
+        return _judged(work, orders, running, root)
+    except Refused as refusal:
+        raise StoppedPartWay(
+            f"the state backend is made, and nothing of the stack: {refusal.summary}", hint=refusal.hint
+        ) from refusal
+
+
+def _ask_the_rules(work: Applying, orders: _Orders, plan: Plan, root: _Root) -> None:
+    """Raise Refused where a plan brings about what nobody accepts; one that changes nothing brings nothing about."""
+    if not plan.empty:
+        orders.gate.require(root.name, lambda: root.terraform.planned(work.run.folder / f"{root.file}.plan"))
+
+
+def _write_down(work: Applying, orders: _Orders) -> None:
+    """Write what was let pass into a journal of this run, and into its own file; it counts only where it is written down."""
+    found = gate.record(orders.gate.passed)
+    if not found:
+        return
+    work.run.note(accepted_risks=found)
+    journal = work.site.journal(work.run.run)
+    who = {"user": run_files.user_name(), "host": socket.gethostname(), "machine": machines.machine()}
+    journal.write(EventKind.BEGUN, text="apply", **who)
+    journal.write(EventKind.NOTE, text="; ".join(gate.told(found)), accepted_risks=found)
+    journal.write(EventKind.ENDED, text="accepted; what came of the apply is in its own files")
 
 
 def nobody_agrees(lines: Sequence[str]) -> None:

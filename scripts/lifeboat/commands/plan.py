@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lifeboat.clients import run_files
-from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
+from lifeboat.decisions.policy.introduced import Deed
+from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, ScanNotValid
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, planning, preflight
+from lifeboat.stack import allowed, gate, planning, preflight
+from lifeboat.stack.gate import Gate
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
 from lifeboat.views import Teller
@@ -41,19 +44,26 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
                 " This proves that its configuration is sound, and says nothing about what exists."
             )
             return Planned(plans=_named(planning.of_files_alone(site, folder, [StateRoot.STACK])), offline=True)
-        both = _named(planning.of_what_stands(site, tell, folder))
-        return Planned(plans=both, offline=False, refusals=_refusals(site, both))
+        both = planning.of_what_stands(site, tell, folder)
+        return Planned(plans=_named(both), offline=False, refusals=_refusals(site, tell, both))
 
 
 def _named(saved: Sequence[SavedPlan]) -> tuple[tuple[str, Plan], ...]:
     return tuple((_NAMES[one.root], one.plan) for one in saved)
 
 
-def _refusals(site: Site, both: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, LifeboatError], ...]:
+def _refusals(site: Site, tell: Teller, both: Sequence[SavedPlan]) -> tuple[tuple[str, LifeboatError], ...]:
     found: list[tuple[str, LifeboatError]] = []
-    for name, plan in both:
+    command = f"lifeboat apply -e {site.project.env}"
+    rules = Gate(
+        tell=tell, deed=Deed.APPLY, risks=(), again=lambda risks: " ".join([command, *map(gate.option, risks)])
+    )
+    for one in both:
+        name = _NAMES[one.root]
         try:
-            allowed.require(site, plan, name)
-        except (Refused, IntegrityFailure) as error:
+            allowed.require(site, one.plan, name)
+            if not one.plan.empty:
+                rules.require(name, partial(one.terraform.planned, one.file))
+        except (Refused, IntegrityFailure, ScanNotValid) as error:
             found.append((name, error))
     return tuple(found)

@@ -19,9 +19,11 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
+from lifeboat.decisions.policy import risks
 from lifeboat.decisions.timings import Answering
 from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
+    AcceptedRisk,
     Agree,
     Event,
     EventKind,
@@ -41,12 +43,12 @@ from lifeboat.model import (
 )
 from lifeboat.runbooks import database_given_up, database_sessions, recover_both, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
-from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, to_agree
+from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, policy_gate, to_agree
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import known_states, open_recoveries, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import gate, known_states, open_recoveries, outputs, preflight, recovery_file, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
@@ -81,19 +83,22 @@ def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPrevi
     c = Recovering(site=site, tell=tell, journal=nothing, request=request, now=WallClock().now, agree=_nobody)
     every = flat(tables.of(request.scope))
     steps = look([step for step in every if step.name != "terraform"], c)
-    plan = _planned(site, c) if any(one.name == "plan" and one.gap is not None for one in steps) else None
+    needed = any(one.name == "plan" and one.gap is not None for one in steps)
+    plan, forbidden = _planned(site, c) if needed else (None, "")
     asked = [] if request.scope is Scope.INSTANCE else recover_database.asks(c)
     return RecoveryPreview(
         steps=steps,
         expected=timings.expected(_past(site)),
         plan=plan,
         refused=[] if plan is None else recovery_plan.judged(plan, allowed=request.allowed).refused,
+        forbidden=forbidden,
         remarks=[*remarks, *c.remarks, *([] if request.scope is Scope.INSTANCE else [_ASKS_LATER])],
         asks=[*asked, *([] if plan is None else to_agree(c, plan))],
     )
 
 
-def _planned(site: Site, c: Recovering) -> Plan:
+def _planned(site: Site, c: Recovering) -> tuple[Plan, str]:
+    """Return the plan of the instance, and in words what it would be refused for by the rules."""
     with run_files.plan_folder(site.project.work) as folder:
         terraform = site.stack_terraform_of(RunId("preview"), image=c.image)
         terraform.init(site.backend())
@@ -105,10 +110,16 @@ def _planned(site: Site, c: Recovering) -> Plan:
             targets=recover_both.ALONE if c.request.scope is Scope.FULL else (),
         )
         try:
-            return running.planned()
+            plan = running.planned()
         finally:
             if not running.ended:
                 running.stop()
+        try:
+            if not plan.empty:
+                policy_gate(c).require("stack", lambda: terraform.planned(folder / "plan"))
+        except Refused as refusal:
+            return plan, f"{refusal.summary}\n  next: {refusal.hint}"
+        return plan, ""
 
 
 def _past(site: Site) -> list[list[Event]]:
@@ -135,7 +146,8 @@ def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
 def resume(site: Site, orders: Orders, which: RunId | None, more: RecoveryRequest) -> RecoveryReport:
     """Go on with a recovery that was cut off, on whatever machine it began; None: the only one that is open.
 
-    What is allowed by `more` its plan may touch from now on too; whether to do without GitLab is said anew each time.
+    What is allowed by `more` its plan may touch from now on too, as what is accepted may pass; whether to do without GitLab
+    is said anew each time.
     """
     return _attempt(site, orders, which or _only_open(site), more, goes_on=True)
 
@@ -163,8 +175,12 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                 journal = site.journal(run)
                 if goes_on:
                     before, elsewhere = _reopened(site, tell, journal)
-                    everything = (*before.allowed, *request.allowed)
-                    request = replace(before, allowed=everything, without_gitlab=request.without_gitlab)
+                    request = replace(
+                        before,
+                        allowed=(*before.allowed, *request.allowed),
+                        risks=risks.together(before.risks, request.risks),
+                        without_gitlab=request.without_gitlab,
+                    )
                 else:
                     open_recoveries.require_none(site)
                     elsewhere = _came_to_nothing(site, tell)
@@ -272,6 +288,7 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
         url=app.url,
         public_name=app.dns_name,
         to_commit=_to_commit(c),
+        accepted=gate.told([one for event in c.journal.events for one in event.data.get("accepted_risks", [])]),
     )
 
 
@@ -581,6 +598,7 @@ def _request_document(request: RecoveryRequest) -> dict[str, Any]:
         "accepted": sorted(request.accepted),
         "max_age_seconds": None if request.max_age is None else request.max_age.total_seconds(),
         "without_gitlab": request.without_gitlab,
+        "accept_risk": {risk.rule: risk.reason for risk in request.risks},
     }
 
 
@@ -598,4 +616,5 @@ def _request(document: dict[str, Any]) -> RecoveryRequest:
         max_age=None if max_age is None else timedelta(seconds=max_age),
         without_gitlab=document.get("without_gitlab", False),  # not in the journals of older versions
         accept_flagged=document.get("accept_flagged", False),
+        risks=tuple(AcceptedRisk(rule=rule, reason=why) for rule, why in document.get("accept_risk", {}).items()),
     )

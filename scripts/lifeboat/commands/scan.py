@@ -104,7 +104,7 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
 
 def of_file(name: str, standing: Standing) -> Report:
     """Return what our rules say of the plan in a file, or of the one on standard input."""
-    scan = judging.scanned(reading.read(_text(name)), standing=standing)
+    scan = judging.scanned(reading.read(plan_text(name)), standing=standing)
     source = "standard input" if name == STANDARD_INPUT else Path(name).name
     evidence = Evidence(looked=(Looked(root="", scan=scan, places={}),), today=datetime.now(UTC).date())
     return report.of(evidence, Subject(name=source, ground=f"The plan in {source}, by lifeboat's own rules"))
@@ -215,7 +215,8 @@ def _waivers(site: Site) -> tuple[Waiver, ...]:
     return waivers.read(path.read_text(encoding="utf-8", errors="replace"), f"environments/{path.name}")
 
 
-def _text(name: str) -> bytes:
+def plan_text(name: str) -> bytes:
+    """Return the plan in a file, or on standard input; raises ScanNotValid where there is none."""
     if name == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     path = Path(name)

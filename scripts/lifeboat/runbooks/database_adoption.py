@@ -11,7 +11,7 @@ from lifeboat.decisions.recovery_plan import Adoption
 from lifeboat.errors import StepTookTooLong, TerraformFailed, Unreachable
 from lifeboat.model import Gap, Plan, RunId, Scope
 from lifeboat.runbooks import next_generation
-from lifeboat.runbooks.recover import PLAN_LIMIT, require_on_the_path
+from lifeboat.runbooks.recover import PLAN_LIMIT, require_on_the_path, require_policy
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 from lifeboat.stack import database_copies, recovery_file, repair
@@ -63,7 +63,9 @@ def plan_adoption(c: Recovering, turn: Turn) -> None:
     work.stack = site.stack_terraform_of(RunId(c.journal.run), variables=given)
     work.stack.init(site.backend())
     repair.adopt_stack(site, c.tell, work.stack, c.lost)
-    c.adoption = _allowed(c, _planned(c, "database"), new)
+    plan, document = _planned(c, "database")
+    c.adoption = _allowed(c, plan, new)
+    require_policy(c, turn, lambda: document)
     turn.note(
         plans.headline(c.adoption),
         generations=options,
@@ -72,18 +74,22 @@ def plan_adoption(c: Recovering, turn: Turn) -> None:
     )
 
 
-def _planned(c: Recovering, name: str) -> Plan:
-    """Return the plan, made once more where an apply that was cut off has made some of it: AWS refuses to make it again."""
+def _planned(c: Recovering, name: str) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan, and the whole of it as Terraform's document.
+
+    It is made once more where an apply that was cut off has made some of it: AWS refuses to make that again.
+    """
     work = c.applying
     running = work.start_plan(work.stack, name)
     c.wait(running)
-    plan = running.planned()
-    if repair.adopt_planned(c.site, c.tell, work.stack, work.run.folder / f"{name}.plan"):
+    plan, file = running.planned(), work.run.folder / f"{name}.plan"
+    document = work.stack.planned(file)
+    if repair.adopt_planned(c.site, c.tell, work.stack, document):
         again = work.start_plan(work.stack, name)
         c.wait(again)
-        plan = again.planned()
+        plan, document = again.planned(), work.stack.planned(file)
     repair.forget_adoptions(work.stack)
-    return plan
+    return plan, document
 
 
 def _allowed(c: Recovering, plan: Plan, new: str) -> Plan:
@@ -159,9 +165,11 @@ def copy_backups(c: Recovering, turn: Turn) -> None:
     work, site = c.applying, c.site
     work.stack = site.stack_terraform_of(RunId(c.journal.run))
     work.stack.init(site.backend())
-    plan = _allowed(c, _planned(c, "copies"), new)
+    planned, document = _planned(c, "copies")
+    plan = _allowed(c, planned, new)
     turn.note(plans.headline(plan), changes=[f"{x.action.value} {x.address}" for x in plan.changes])
     if not plan.empty:
+        require_policy(c, turn, lambda: document)
         _apply(c, turn, plan, "copies")
 
 

@@ -104,7 +104,8 @@ SCENARIOS = (
             (2, "Mend what it names: an option, a file, a variable that cannot be written. Nothing was changed."),
             (
                 3,
-                "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more. Nothing was changed.",
+                "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more, `--accept-risk RULE=REASON`"
+                " lets pass what a rule finds. Nothing was changed.",
             ),
             (4, "`lifeboat resume`, here or on any other machine; `lifeboat abort` gives it up."),
             (5, "Somebody else is at it: `lifeboat logs RUN` shows what they do."),
@@ -143,7 +144,8 @@ SCENARIOS = (
             (2, "Mend what it names: a moment without a zone or to come, an option, a file. Nothing was changed."),
             (
                 3,
-                "Read which change it refuses, or what must be there first; `--allow ADDRESS` lets the plan touch more.",
+                "Read which change it refuses, or what must be there first; `--allow ADDRESS` lets the plan touch more,"
+                " `--accept-risk RULE=REASON` lets pass what a rule finds.",
             ),
             (
                 4,
@@ -194,7 +196,11 @@ SCENARIOS = (
         answers=ANSWERS,
         stops=(
             (2, "Mend what it names: an option, a file, a variable that cannot be written. Nothing was changed."),
-            (3, "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more."),
+            (
+                3,
+                "Read which change or rule it refuses; `--allow ADDRESS` lets the plan touch more, `--accept-risk RULE=REASON` lets"
+                " pass what a rule finds.",
+            ),
             (
                 4,
                 "`lifeboat resume`, here or on any other machine, once what it names is mended: as in"

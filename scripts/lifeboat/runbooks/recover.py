@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from lifeboat import config
 from lifeboat.clients import last_good, private_files
 from lifeboat.decisions import databases, deployments, names, plans, recoveries, recovery_plan
 from lifeboat.decisions.deployments import Expected
 from lifeboat.decisions.durations import said
+from lifeboat.decisions.policy import introduced
+from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.decisions.recovery_plan import Judgement
 from lifeboat.errors import ChoiceGone, Failed, GitLabUnreachable, Refused, StepTookTooLong, Unreachable
 from lifeboat.model import LOSING, Action, Address, Gap, Instance, InstanceId, Plan, RunId
 from lifeboat.runbooks import deployment
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
-from lifeboat.stack import outputs, public_name, repair
+from lifeboat.stack import gate, outputs, public_name, repair
 from lifeboat.stack.applying import steps
+from lifeboat.stack.gate import Gate
 
 PLAN_LIMIT = timedelta(minutes=20)
 INSTANCE = recoveries.INSTANCE
@@ -188,6 +192,8 @@ def plan_instance(c: Recovering, turn: Turn, targets: Sequence[Address]) -> None
     c.wait(running)
     repair.forget_adoptions(work.stack)
     plan = _allowed(c, running.planned())
+    if not plan.empty:
+        require_policy(c, turn, lambda: work.stack.planned(work.run.folder / "stack.plan"))
     lines = to_agree(c, plan)
     if lines:
         c.agree(lines)
@@ -215,6 +221,23 @@ def _allowed(c: Recovering, plan: Plan) -> Plan:
     """Return the plan; raises Refused with everything in it that a recovery of the instance must not touch."""
     require_on_the_path(c, recovery_plan.judged(plan, allowed=c.request.allowed), "instance")
     return plan
+
+
+def require_policy(c: Recovering, turn: Turn, show: Callable[[], dict[str, Any]]) -> None:
+    """Raise Refused where a plan brings about a grave finding that nobody accepts; what is let pass is written down."""
+    passing = policy_gate(c).require("stack", show)
+    if passing:
+        turn.note("; ".join(map(introduced.accepted, passing)), accepted_risks=gate.record(passing))
+
+
+def policy_gate(c: Recovering) -> Gate:
+    """Return what this recovery asks the rules with."""
+    return Gate(
+        tell=c.tell,
+        deed=Deed.RECOVERY,
+        risks=c.request.risks,
+        again=lambda risks: c.again(replace(c.request, risks=tuple(risks))),
+    )
 
 
 def require_on_the_path(c: Recovering, found: Judgement, what: str) -> None:
@@ -449,6 +472,7 @@ def finish_instance(c: Recovering, turn: Turn) -> None:
     updates = plan is not None and all(change.action is Action.UPDATE for change in plan.changes)
     if plan is None or not updates or recovery_plan.judged(plan, allowed=c.request.allowed).refused:
         raise Failed("" if plan is None else _would_change(plan))
+    require_policy(c, turn, lambda: work.stack.planned(work.run.folder / "after.plan"))
     with turn.effect("apply what is left of the instance", plan=plans.headline(plan), serial=c.serial()) as came:
         c.wait(work.start_apply(work.stack, "after"), total=steps(plan))
         work.check_state()

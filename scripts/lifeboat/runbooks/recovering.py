@@ -34,7 +34,7 @@ from lifeboat.model import (
 )
 from lifeboat.runner import Journal
 from lifeboat.site import Site
-from lifeboat.stack import machine_images, outputs, public_name, repair
+from lifeboat.stack import gate, machine_images, outputs, public_name, repair
 from lifeboat.stack.applying import Applying
 
 SURE_SECONDS = 10.0  # before an instance is called dead: one that is only slow must not be replaced
@@ -154,6 +154,8 @@ class Recovering:
         }
         known = self.request.allowed if changed else ()
         flags = [f"--allow '{address}'" for address in request.allowed if address not in known]
+        # So does what was accepted of the rules, and which.
+        flags += [gate.option(risk) for risk in request.risks if not changed or risk not in self.request.risks]
         flags += ["--without-gitlab"] if request.without_gitlab else []
         # What was accepted stands in the journal of a run that goes on.
         flags += ["--accept-flagged"] if request.accept_flagged and not changed else []

@@ -64,6 +64,7 @@ class Applying:
         self.settings = site.project.environment.terraform
         self.state = site.state_terraform(teardown=teardown)
         self.stack = site.stack_terraform(teardown=teardown)
+        self.check = self.stack  # that which asks nobody anything, once it is started
         self.running: list[Running] = []
         self.fence: Fence | None = None  # None until there is a lock table to hold a lease in
         self.root_applied = False
@@ -96,9 +97,9 @@ class Applying:
 
     def start_check(self) -> Running:
         """Start a plan of the stack that asks nobody anything, so that a wrong input is refused before root 1 exists."""
-        terraform = self.site.offline_stack()
-        terraform.init(None)
-        return self.start_plan(terraform, "check")
+        self.check = self.site.offline_stack()
+        self.check.init(None)
+        return self.start_plan(self.check, "check")
 
     def prepare_stack(self, lost: repair.Lost) -> Running:
         self.stack.init(self.site.backend())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lifeboat import config
 from lifeboat.clients import known_state, run_files, state_store
@@ -223,12 +224,12 @@ def adopt_stack(site: Site, tell: Teller, terraform: Terraform, lost: Lost) -> N
     _write_adoptions(site, tell, terraform, wanted)
 
 
-def adopt_planned(site: Site, tell: Teller, terraform: Terraform, plan: Path) -> bool:
-    """Make the next plan take over what this saved one would create and AWS has already; return whether there is any.
+def adopt_planned(site: Site, tell: Teller, terraform: Terraform, document: dict[str, Any]) -> bool:
+    """Make the next plan take over what this one would create and AWS has already; return whether there is any.
 
     An apply that was cut off made it, on whatever machine: what a run's own files tell is looked for by `adopt_stack`.
     """
-    planned = adoption.planned_creates(terraform.planned(plan))
+    planned = adoption.planned_creates(document)
     wanted = adoption.unrecorded(planned, None, state_store.recorded(site.stack_store().body()))
     found = _found(site.inventory(), tell, wanted)
     if found:

@@ -197,6 +197,15 @@ CASES = (
         database().add(_REPLICATION, {"source_db_instance_arn": later("aws_db_instance.this.arn")}, region=None),
         f"{_REPLICATION}: in which region it is, is not in the plan",
     ),
+    undecided(
+        "LB_RDS_6",
+        "a database whose region the plan does not tell",
+        PlanFile()
+        .add("aws_kms_key.this", {"enable_key_rotation": True})
+        .add("aws_db_instance.this", INSTANCE, region=None)
+        .add(_REPLICATION, {"source_db_instance_arn": later("aws_db_instance.this.arn")}, region=THERE),
+        "aws_db_instance.this: in which region it is, is not in the plan",
+    ),
     clean(
         "LB_RDS_6",
         "a backup plan that copies",

@@ -10,7 +10,7 @@ from lifeboat.decisions.policy.coverage import covered_by
 from lifeboat.decisions.policy.frequency import FOR_EVER, Run
 from lifeboat.decisions.policy.joins import attached, pointed_at
 from lifeboat.decisions.policy.lengths import words
-from lifeboat.decisions.policy.planned import Block, Planned, Resource, Undecided
+from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Resource, Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 _TYPES = ("aws_backup_plan",)
@@ -53,15 +53,18 @@ def _long(case: Case) -> Iterable[Fault]:
 
 def copies_elsewhere(plan: Planned, backup_plan: Resource, run: Run) -> bool:
     """Return whether a rule copies its recovery points into another region. Raises Undecided."""
-    doubt = ""
+    doubt: Undecided | None = None
     for copy in run.block.blocks("copy_action"):
         regions = {region for region in _regions(plan, copy) if region}
         if backup_plan.region is not None and any(region != backup_plan.region for region in regions):
             return True
         if not regions or backup_plan.region is None:
-            doubt = f"{copy.where}: in which regions the plan and the vault of the copy are is not in the plan"
-    if doubt:
-        raise Undecided(doubt)
+            why = f"{copy.where}: in which regions the plan and the vault of the copy are is not in the plan"
+            # A vault that the same apply makes has its ARN afterwards, whatever hides now which one it is.
+            made = copy.unknown.get("destination_vault_arn") is True
+            doubt = Awaited(why) if made else backup_plan.doubt_of_region(why)
+    if doubt is not None:
+        raise doubt
     return False
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from lifeboat.decisions.policy import arns
 from lifeboat.decisions.policy.joins import apart, attached, pointed_at, same_instance
-from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Resource, Undecided
+from lifeboat.decisions.policy.planned import Awaited, Block, Origin, Planned, Resource, Undecided
 
 # What AWS Backup calls the types that it copies.
 BACKUP_TYPES = {
@@ -132,6 +132,33 @@ def _instances_of(plan: Planned, resource: Resource) -> list[Resource]:
     return [one for link in attachments for one in pointed_at(plan, link.body, "instance_id", "aws_instance")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Selection:
+    """What a selection of AWS Backup says, read once for all resources: of many each is asked about each of the others."""
+
+    excluded: tuple[str | None, ...]
+    named: tuple[str | None, ...]  # None for each that is known only after the apply
+    origin: Origin
+    tags: tuple[Block, ...]
+    conditions: tuple[Block, ...]
+
+
+def _read(plan: Planned, selection: Resource) -> _Selection:
+    """Return what a selection says. Raises Undecided."""
+    key = ("selection", selection.address)
+    if key not in plan.worked_out:
+        body = selection.body
+        plan.worked_out[key] = _Selection(
+            excluded=tuple(body.texts("not_resources")),
+            named=(None,) if body.awaited("resources") else tuple(body.texts("resources")),
+            origin=body.origin("resources"),
+            tags=tuple(body.blocks("selection_tag")),
+            conditions=tuple(body.blocks("condition")),
+        )
+    found: _Selection = plan.worked_out[key]
+    return found
+
+
 def _selects(plan: Planned, selection: Resource, resource: Resource) -> bool:
     """Return whether a selection of AWS Backup takes a resource.
 
@@ -139,35 +166,27 @@ def _selects(plan: Planned, selection: Resource, resource: Resource) -> bool:
     agree; that is what AWS documents for conditions, and the careful reading for tags. Where none is, AWS Backup takes all that
     the account has opted in (API reference, BackupSelection).
     """
-    body = selection.body
-    if any(pattern is not None and arns.matches(pattern, resource) for pattern in body.texts("not_resources")):
+    says = _read(plan, selection)
+    if any(pattern is not None and arns.matches(pattern, resource) for pattern in says.excluded):
         return False
-    tags, conditions = body.blocks("selection_tag"), body.blocks("condition")
-    named = _named(plan, selection, resource)
-    if named is False:
+    if _named(plan, selection, resource) is False:
         return False
-    tagged = not tags or _has_any(resource, [(one.text("key"), one.text("value")) for one in tags])
-    return tagged and all(_meets(resource, one) for one in conditions)
+    tagged = not says.tags or _has_any(resource, [(one.text("key"), one.text("value")) for one in says.tags])
+    return tagged and all(_meets(resource, one) for one in says.conditions)
 
 
 def _named(plan: Planned, selection: Resource, resource: Resource) -> bool | None:
     """Return whether a selection names a resource by ARN or reference; None where it names nothing at all."""
-    body = selection.body
-    origin = body.origin("resources")
-    referred = resource.block in origin.blocks and same_instance(plan, selection, resource)
-    if body.awaited("resources"):
-        patterns: list[str | None] = [None]
-    else:
-        patterns = body.texts("resources")
-    if not patterns:
+    says = _read(plan, selection)
+    if not says.named:
         return None
-    if any(pattern is not None and arns.matches(pattern, resource) for pattern in patterns):
+    if any(pattern is not None and arns.matches(pattern, resource) for pattern in says.named):
         return True
-    if None not in patterns:
+    if None not in says.named:
         return False
-    if referred:
+    if resource.block in says.origin.blocks and same_instance(plan, selection, resource):
         return True
-    if origin.lost:
+    if says.origin.lost:
         raise Awaited(f"{selection.address}: which resources it names is known only after the apply")
     return False
 

@@ -112,8 +112,9 @@ def _elsewhere(case: Case) -> Iterable[Fault]:
     # A replication is made in the region that the backups go to.
     replication = "aws_db_instance_automated_backups_replication"
     for one in attached_anywhere(plan, database, replication, "source_db_instance_arn"):
-        if one.region is None or database.region is None:
-            doubt = Undecided(f"{one.address}: in which region it is, is not in the plan")
+        lost = next((side for side in (one, database) if side.region is None), None)
+        if lost is not None:
+            doubt = lost.doubt_of_region(f"{lost.address}: in which region it is, is not in the plan")
         elif one.region != database.region:
             return
     for selection in coverage(plan, database).selections:

@@ -24,7 +24,7 @@ from lifeboat.decisions.policy.rule import (
 from lifeboat.model import Address
 
 # What code raises that meets a document of a shape that it does not expect. It is told as what could not be judged.
-_CRASHES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+CRASHES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 WHOLE_PLAN = Address("the plan")
 
 
@@ -101,7 +101,7 @@ def _asked(faults: Callable[[], Iterable[Fault]]) -> tuple[list[Fault], Undecide
             found.append(fault)  # one by one: what was found before it cannot go on is kept
     except Undecided as cannot:
         return found, cannot
-    except _CRASHES as crash:
+    except CRASHES as crash:
         return found, Undecided(f"the rule failed with {type(crash).__name__}: this is a defect of lifeboat")
     return found, None
 

@@ -29,7 +29,7 @@ class Parameters:
 
 
 # Parameter, the variables that may hold it (the first that does counts), and its unit. `a.b` is attribute b of variable a.
-_FROM: tuple[tuple[str, tuple[str, ...], timedelta], ...] = (
+FROM: tuple[tuple[str, tuple[str, ...], timedelta], ...] = (
     ("rpo", ("objectives.rpo_hours", "rpo_hours"), timedelta(hours=1)),
     ("min_retention", ("policy.min_retention_days", "min_retention_days"), timedelta(days=1)),
     ("min_backup", ("policy.min_backup_days", "min_backup_days"), timedelta(days=1)),
@@ -44,7 +44,7 @@ def of(variables: Mapping[str, Any]) -> Parameters:
     """Return the measures for a plan with these variables. Raises ScanNotValid where one of them is no length of time."""
     found: dict[str, timedelta] = {}
     sources: list[tuple[str, str]] = []
-    for parameter, places, unit in _FROM:
+    for parameter, places, unit in FROM:
         place = next((place for place in places if _at(variables, place) is not None), None)
         if place is not None:
             found[parameter] = _length(_at(variables, place), place, unit)

@@ -181,6 +181,10 @@ class Resource:
             return {key: None if value is None else str(value) for key, value in everything.items()}
         return {**(self.default_tags or {}), **self.body.mapping("tags")}
 
+    def doubt_of_region(self, why: str) -> Undecided:
+        """Return why a rule cannot tell for want of this region: the ARN of what the apply makes will tell it."""
+        return Awaited(why) if self.body.unknown.get("arn") is True else Undecided(why)
+
     @property
     def all_tags_known(self) -> bool:
         """Whether `tags` returns every tag: those of its provider may be hidden by a local."""
