@@ -178,13 +178,14 @@ def test_under_a_disabled_key_a_recovery_is_refused_and_its_plan_says_so(untouch
     kms.disable_key(KeyId=database["KmsKeyId"])
     try:
         planned = untouched.ask("plan-recovery", "-o", "json")
-        previewed = untouched.ask("recover", "--scope", "database", "--preview")
+        previewed = untouched.ask("recover", "--scope", "database", "--preview", "-o", "json")
     finally:
         kms.enable_key(KeyId=database["KmsKeyId"])
 
-    for refused in (planned, previewed):
-        assert f"the key {database['KmsKeyId']}, under which a database is restored, is disabled" in refused.stderr
-        assert f"aws kms enable-key --key-id {database['KmsKeyId']} --region eu-west-1" in refused.stderr
+    for told in (planned.stderr, previewed.stdout):
+        assert f"the key {database['KmsKeyId']}, under which a database is restored, is disabled" in told
+        assert f"aws kms enable-key --key-id {database['KmsKeyId']} --region eu-west-1" in told
+    assert previewed.returncode == 3
     assert (planned.returncode, json.loads(planned.stdout)["chosen"]["source"]) == (3, "app-local-g1")
     assert sorted(databases(untouched)) == ["app-local-g1"]
 
