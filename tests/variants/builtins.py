@@ -10,7 +10,7 @@ from typing import Any
 
 def main() -> int:
     """Read {folder, var_files, plan} lines, and print the checks that fail in each, with where."""
-    from checkov.common.runner_filter import RunnerFilter  # noqa: PLC0415 (only that Python has it)
+    from checkov.runner_filter import RunnerFilter  # noqa: PLC0415 (only that Python has it)
     from checkov.terraform.plan_runner import Runner as PlanRunner  # noqa: PLC0415
     from checkov.terraform.runner import Runner  # noqa: PLC0415
 
