@@ -97,10 +97,11 @@ def test_aws_is_reached_by_signed_tokens_alone() -> None:
         assert uses_aws == (".on_aws" in job.get("extends", "")), name
 
 
-def test_the_plan_is_kept_for_maintainers_and_a_day() -> None:
+def test_the_plan_is_kept_for_maintainers_and_a_day_and_of_a_scan_the_reports_alone() -> None:
     kept = {name: job["artifacts"] for name, job in JOBS.items() if "artifacts" in job}
 
-    assert set(kept) == {"plan"}
+    assert set(kept) == {"plan", "policy"}
+    assert kept["policy"]["paths"] == ["scan/scan.json", "scan/scan.sarif", "scan/summary.md"]
     assert (kept["plan"]["access"], kept["plan"]["expire_in"]) == ("maintainer", "1 day")
     assert kept["plan"]["reports"] == {"terraform": "plan/summary.json"}
 
