@@ -17,7 +17,8 @@ from tests.rehearsal import Rehearsal, passed
 ENDED = ("success", "failed", "canceled", "skipped")
 SECONDS = 300
 SCAN = '- make scan-tools\n    - lifeboat scan -e "$ENVIRONMENT"'
-SCAN_ALONE = '- lifeboat scan --native -e "$ENVIRONMENT"'
+# The job's checkout is not the one whose local cloud runs, which it would refuse to plan against.
+SCAN_ALONE = '- lifeboat scan --native --offline -e "$ENVIRONMENT"'
 
 
 @pytest.fixture
@@ -56,17 +57,16 @@ def test_the_pipeline_applies_the_plan_that_it_showed(stack: Rehearsal, cloud: P
         return job(name)
 
     configuration, policy, plan = ended("configuration"), ended("policy"), ended("plan")
+    for one in (configuration, policy, plan):
+        assert one.status == "success", one.trace().decode()
     summary = json.loads(plan.artifact("plan/summary.json"))
     before = passed(stack.lifeboat("plan", "--detailed-exitcode"), 20)
     job("apply").play()
     apply = ended("apply")
     after = stack.lifeboat("plan", "--detailed-exitcode")
 
-    assert configuration.status == "success", configuration.trace().decode()
-    assert policy.status == "success", policy.trace().decode()
     assert json.loads(policy.artifact("scan/scan.json"))["valid"] is True
     assert json.loads(policy.artifact("scan/gl-code-quality-report.json")) != []
-    assert plan.status == "success", plan.trace().decode()
     assert sum(summary.values()) > 0
     assert "stack: no changes" not in before.stdout
     assert apply.status == "success", apply.trace().decode()
