@@ -182,9 +182,9 @@ def test_under_a_disabled_key_a_recovery_is_refused_and_its_plan_says_so(untouch
     finally:
         kms.enable_key(KeyId=database["KmsKeyId"])
 
-    for told in (planned.stderr, previewed.stdout):
-        assert f"the key {database['KmsKeyId']}, under which a database is restored, is disabled" in told
-        assert f"aws kms enable-key --key-id {database['KmsKeyId']} --region eu-west-1" in told
+    for printed in (planned.stderr, previewed.stdout):
+        assert f"the key {database['KmsKeyId']}, under which a database is restored, is disabled" in printed
+        assert f"aws kms enable-key --key-id {database['KmsKeyId']} --region eu-west-1" in printed
     assert previewed.returncode == 3
     assert (planned.returncode, json.loads(planned.stdout)["chosen"]["source"]) == (3, "app-local-g1")
     assert sorted(databases(untouched)) == ["app-local-g1"]
