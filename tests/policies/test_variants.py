@@ -46,3 +46,9 @@ def test_there_are_enough_of_them_each_with_a_name_of_its_own() -> None:
     assert len(VARIANTS) >= 40
     assert [name for name, count in Counter(one.id for one in VARIANTS).items() if count > 1] == []
     assert {rule for one in VARIANTS for rule in one.rules} <= BY_ID.keys()
+
+
+def test_the_page_of_what_was_measured_tells_of_each() -> None:
+    page = (ROOT / "docs" / "measured" / "seeded-defects.md").read_text(encoding="utf-8")
+
+    assert [one.id for one in VARIANTS if f"| {one.what} | `{one.edit.file}` | these |" not in page] == []

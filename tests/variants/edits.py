@@ -1,4 +1,4 @@
-"""One defect at a time, edited into production's inputs or into the modules, with the rules that have to find it."""
+"""One defect at a time, edited into the modules or the stack's root, with the rules that have to find it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-TFVARS = "environments/production.tfvars"
 _DATABASE = "modules/database/main.tf"
 _INSTANCE = "modules/app-instance/main.tf"
 _PLAN, _VAULTS = "modules/backup-plan/plan.tf", "modules/backup-plan/main.tf"

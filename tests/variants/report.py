@@ -24,10 +24,10 @@ _QUIET = {"CKV_SKIP_PACKAGE_UPDATE_CHECK": "True", "LOG_LEVEL": "CRITICAL", "PAT
 _HEAD = """\
 # Seeded defects
 
-Written by `make test-policy`: each variant is one edit of `environments/production.tfvars` or of a module, planned with the real
-Terraform for production's first apply, and judged by lifeboat's rules on the plan. Beside it: what checkov {version} says of the
-same files by the checks that it brings, all of them, on the configuration with that tfvars file and on the plan: those that fail
-only since the edit.
+Written by `make test-policy`: each variant is one edit of a module or of the stack's root, planned with the real Terraform for
+production's first apply, and judged by lifeboat's rules on the plan. (Most of what `production.tfvars` could get wrong Terraform
+refuses by itself: the modules validate it.) Beside it: what checkov {version} says of the same files by the checks that it brings,
+all of them, on the configuration with that tfvars file and on the plan: those that fail only since the edit.
 
 | # | rules that should find it | the defect | edited | found by | checkov's own |
 |---|---|---|---|---|---|
