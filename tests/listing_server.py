@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tests import dump_manifests
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 FILE_SIZE = 1000
 S3_PAGE, RDS_PAGE, BACKUP_PAGE = 1000, 100, 1000
+_OF_ONE = re.compile(r"-([0-9a-f]{6})/$")
 FILES = ("data-00.dump.zst", "data-01.dump.zst", "globals.sql.zst", "manifest.json", "schema.dump.zst")
 
 
@@ -115,6 +117,9 @@ def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
     # The marker is the number of the dump that the next page begins with: whole dumps fit into pages well enough.
     start = int(query.get("version-id-marker", ["0"])[0] or 0)
     end = min(start + S3_PAGE // 6, copies.dumps)
+    one = _OF_ONE.search(query["prefix"][0])
+    if one is not None:  # it is looked at once more
+        start, end = int(one[1], 16), int(one[1], 16) + 1
     rows = []
     for number in range(start, end):
         stored = f"{BEGAN + timedelta(hours=number, minutes=5):%Y-%m-%dT%H:%M:%S.000Z}"
@@ -130,9 +135,9 @@ def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
                 "<StorageClass>STANDARD</StorageClass></Version>"
             )
     more = f"<NextKeyMarker>k</NextKeyMarker><NextVersionIdMarker>{end}</NextVersionIdMarker>"
-    truncated = "true" if end < copies.dumps else "false"
+    goes_on = one is None and end < copies.dumps
     return (
-        f"<ListVersionsResult><IsTruncated>{truncated}</IsTruncated>{more if end < copies.dumps else ''}"
+        f"<ListVersionsResult><IsTruncated>{str(goes_on).lower()}</IsTruncated>{more if goes_on else ''}"
         f"{''.join(rows)}</ListVersionsResult>"
     )
 
