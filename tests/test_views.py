@@ -92,12 +92,20 @@ def test_no_part_of_a_text_becomes_a_picture_or_a_colour_in_what_moves_on_a_term
     assert TEXT in printed(capsys)
 
 
-def test_no_help_has_what_would_become_a_picture() -> None:
-    def texts(command: Any) -> list[str]:
-        own = [command.help or "", command.epilog or "", *(getattr(p, "help", "") or "" for p in command.params)]
-        return own + [text for below in getattr(command, "commands", {}).values() for text in texts(below)]
+def helps(command: Any) -> list[str]:
+    """Return every text of a command's help and of the commands below it."""
+    own = [command.help or "", command.epilog or "", *(getattr(p, "help", "") or "" for p in command.params)]
+    return own + [text for below in getattr(command, "commands", {}).values() for text in helps(below)]
 
-    found = texts(typer.main.get_command(app))
+
+def test_no_help_loses_a_word_in_brackets() -> None:
+    found = helps(typer.main.get_command(app))
+
+    assert [text for text in found if Text.from_markup(text).plain != text.replace("\\[", "[")] == []
+
+
+def test_no_help_has_what_would_become_a_picture() -> None:
+    found = helps(typer.main.get_command(app))
 
     assert len(found) > 100
     assert [text for text in found if Text.from_markup(text) != Text.from_markup(text, emoji=False)] == []

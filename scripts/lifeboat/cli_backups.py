@@ -125,7 +125,7 @@ def keep(
 def retention_plan(env: Env = "local", output: Out = Output.TABLE, database: Database = None) -> int:
     """Show what becomes of each dump and every reason for it; change nothing.
 
-    The counts stand in [dumps.retention] of environments/<env>.toml: daily, weekly, monthly, yearly, minimum_verified,
+    The counts stand in \\[dumps.retention] of environments/<env>.toml: daily, weekly, monthly, yearly, minimum_verified,
     verified_level. Never expired: the newest complete dump, the newest verified ones, kept ones, those that a run or drill
     uses, and all while none is verified.
 

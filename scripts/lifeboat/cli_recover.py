@@ -115,7 +115,7 @@ def recover(
     With --scope database the database comes back as its next generation, and the application is led to it; the old one
     stays. lifeboat plan-recovery shows from which copy. From a dump it comes into an instance that is made empty for it,
     and is compared with the dump's manifest to the row. Where tables lack rows that they have elsewhere, or a probe of
-    [[dumps.probes]] is answered wrongly, it asks, and ends with 11 also where that was agreed to.
+    [\\[dumps.probes]] is answered wrongly, it asks, and ends with 11 also where that was agreed to.
 
     Example: lifeboat recover --scope database --to 2026-03-01T03:11:00Z -e production
     """

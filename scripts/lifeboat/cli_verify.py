@@ -63,7 +63,7 @@ def verify(
 
     Level 1 compares the listing with the manifest. Level 2 reads every byte: digests, archives, rows of each table. Level 3
     restores on a scratch server that can reach nothing, compares tables and definitions, and checks indexes. Level 4 also asks
-    the environment's own [[dumps.probes]].
+    the environment's own [\\[dumps.probes]].
 
     Example: lifeboat verify latest --level 3 -e production
     """
