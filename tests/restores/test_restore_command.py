@@ -254,6 +254,16 @@ def test_a_database_that_is_not_empty_is_refused_with_what_is_in_it(place: DumpS
     drop(place, "copy")
 
 
+def test_what_is_to_be_typed_for_an_odd_name_can_be_pasted(place: DumpSite) -> None:
+    with session(place.rds.new_database("odd name; drop")) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+    place.dump("odd name; drop")
+
+    error = refused(place, replace(ASKED, database="odd name; drop", to="odd name; drop"), Refused)
+
+    assert error.hint == "name a database that does not exist yet: --to 'odd name; drop_restored'"
+
+
 def test_the_source_is_refused_as_target(place: DumpSite, manifest: Manifest) -> None:
     error = refused(place, replace(ASKED, to="everything"), Refused)
 

@@ -166,7 +166,7 @@ def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
     if against:
         raise Refused(
             f"dump {manifest.id} is not restored to {wish.to}:\n" + "\n".join(f"  {reason}" for reason in against),
-            hint=f"name a database that does not exist yet: --to {manifest.database}_restored",
+            hint=f"name a database that does not exist yet: --to {shlex.quote(manifest.database + '_restored')}",
         )
 
 
