@@ -78,6 +78,23 @@ output = "database.port"
 """
 
 
+def settings_of(url: str) -> str:
+    """Return what the file of an environment says at least, of an application at a URL."""
+    return f"""
+[application]
+name = "app-x"
+account_id = "{ACCOUNT}"
+region = "{REGION}"
+dr_region = "{DR_REGION}"
+[state]
+bucket = "{STATE_BUCKET}"
+replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
+lock_table = "app-x-tflock"
+[endpoint]
+url = "{url}"
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GitLabSite:
     """A project folder for a local GitLab, and the lines that were told while it was used."""
@@ -103,19 +120,7 @@ class GitLabSite:
 
     def write(self, variables: str = VARIABLES, settings: str = "") -> None:
         """Write the environment's file."""
-        text = f"""
-[application]
-name = "app-x"
-account_id = "{ACCOUNT}"
-region = "{REGION}"
-dr_region = "{DR_REGION}"
-[state]
-bucket = "{STATE_BUCKET}"
-replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
-lock_table = "app-x-tflock"
-[endpoint]
-url = "{self.cloud.endpoint}"
-[gitlab]
+        text = f"""{settings_of(self.cloud.endpoint)}[gitlab]
 url = "{self.local.document["url"]}"
 project = "{self.local.document["project"]}"
 {settings or self.token("maintainer")}

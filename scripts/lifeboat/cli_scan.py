@@ -12,7 +12,7 @@ from lifeboat.cli_options import Env, Out, Output, site_of
 from lifeboat.commands import policy as policy_command
 from lifeboat.commands import scan as scan_command
 from lifeboat.decisions.policy.formats.document import document
-from lifeboat.decisions.policy.registry import RULES
+from lifeboat.decisions.policy.registry import RULES, named
 from lifeboat.decisions.policy.rule import Standing
 from lifeboat.errors import DONE
 
@@ -104,7 +104,7 @@ def policy_explain(
 
     Example: lifeboat policy explain LB_RDS_2
     """
-    found = scan_command.rule(rule)
+    found = named(rule)
     if output is Output.JSON:
         views.document(views_scan.rule_document(found))
     else:

@@ -21,8 +21,9 @@ from psycopg import sql
 from tests.benches import database, measuring, sink
 from tests.benches.database import DATABASE
 from tests.benches.measuring import Figures, Meters, Work
+from tests.benches.projects import project
 from tests.benches.sink import Sink
-from tests.gitlab_sites import ACCOUNT, DR_REGION, DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
+from tests.gitlab_sites import DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
 from tests.rehearsal import CLEAN, ROOT
 from tests.restores.servers import PASSWORD, RdsServer
 
@@ -81,22 +82,7 @@ class Place:
 
     def write(self) -> None:
         """Make the project folder of lifeboat, and put its state and the password into the sink."""
-        (self.folder / "environments").mkdir()
-        (self.folder / "terraform").mkdir()
-        (self.folder / "environments" / "x.tfvars").write_text("")
-        (self.folder / "environments" / "x.toml").write_text(f"""
-[application]
-name = "app-x"
-account_id = "{ACCOUNT}"
-region = "{REGION}"
-dr_region = "{DR_REGION}"
-[state]
-bucket = "{STATE_BUCKET}"
-replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
-lock_table = "app-x-tflock"
-[endpoint]
-url = "{self.sink.url}"
-""")
+        project(self.folder, self.sink.url)
         cluster = self.server.cluster
         where = {"address": cluster.address, "port": cluster.port, "name": DATABASE}
         document = {**RECOVERY, "database": {**RECOVERY["database"], **where}}

@@ -18,8 +18,8 @@ import psutil
 from tests.benches import history, measuring
 from tests.benches.large_states import resources
 from tests.benches.measuring import Meters, Work
+from tests.benches.projects import project
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
-from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION, STATE_BUCKET
 from tests.rehearsal import CLEAN, ROOT
 from tests.state_sites import state, state_site
 
@@ -71,26 +71,6 @@ def _listings(url: str, count: int, folder: Path) -> list[Work]:
         replace(first, before=lambda: shutil.rmtree(known, ignore_errors=True)),
         _lifeboat(f"state list, {count} versions, again", folder, "state", "list"),
     ]
-
-
-def project(folder: Path, url: str) -> None:
-    """Make a project folder of an application at a URL."""
-    for name in ("environments", "terraform"):
-        (folder / name).mkdir()
-    (folder / "environments" / "x.tfvars").write_text("")
-    (folder / "environments" / "x.toml").write_text(f"""
-[application]
-name = "app-x"
-account_id = "{ACCOUNT}"
-region = "{REGION}"
-dr_region = "{DR_REGION}"
-[state]
-bucket = "{STATE_BUCKET}"
-replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
-lock_table = "app-x-tflock"
-[endpoint]
-url = "{url}"
-""")
 
 
 def _comparing(cloud: RunningCloud, folder: Path) -> Work:

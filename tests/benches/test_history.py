@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests import command_line
 from tests.benches import history
-from tests.benches.state import project
+from tests.benches.projects import project
 from tests.rehearsal import CLEAN
 
 KEYS = {**CLEAN, "AWS_EC2_METADATA_DISABLED": "true"}

@@ -22,7 +22,7 @@ from lifeboat.stack import outputs
 
 from tests import command_line
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
-from tests.gitlab_sites import ACCOUNT, DR_REGION, DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET
+from tests.gitlab_sites import DUMP_BUCKET, RECOVERY, REGION, STATE_BUCKET, settings_of
 from tests.restores.servers import PASSWORD, RdsServer
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "GITLAB_", "PG"))}
@@ -43,20 +43,7 @@ class DumpSite:
 
     def write(self, more: str = "") -> None:
         """Write the environment's file."""
-        text = f"""
-[application]
-name = "app-x"
-account_id = "{ACCOUNT}"
-region = "{REGION}"
-dr_region = "{DR_REGION}"
-[state]
-bucket = "{STATE_BUCKET}"
-replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
-lock_table = "app-x-tflock"
-[endpoint]
-url = "{self.cloud.endpoint}"
-{more}
-"""
+        text = f"{settings_of(self.cloud.endpoint)}{more}\n"
         (self.root / "environments" / "x.toml").write_text(text)
 
     def output(self, database: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +16,12 @@ from lifeboat.clients.checkov import Checkov
 from lifeboat.decisions.policy import built_in, judging, reading, report, waivers
 from lifeboat.decisions.policy.built_in import BuiltIn
 from lifeboat.decisions.policy.formats.files import NAMES, files
-from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.report import Report, Subject
 from lifeboat.decisions.policy.reported import Looked, Place
-from lifeboat.decisions.policy.rule import AnyRule, Standing
+from lifeboat.decisions.policy.rule import Standing
 from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
-from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
+from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed
 from lifeboat.model import Teller
 from lifeboat.site import Site
 from lifeboat.stack import grounds, planning, preflight
@@ -121,18 +119,6 @@ def status(done: Report) -> int:
     if done.not_valid:
         return ScanNotValid.exit_status
     return Failed.exit_status if done.failing else DONE
-
-
-def rule(name: str) -> AnyRule:
-    """Return the rule of an id, in whatever case it was typed. Raises WrongConfiguration where there is none."""
-    found = BY_ID.get(name.upper())
-    if found is None:
-        near = difflib.get_close_matches(name.upper(), [one.id for one in RULES], n=1)
-        raise WrongConfiguration(
-            f"there is no rule {name}",
-            hint=f"lifeboat policy explain {near[0]}" if near else "lifeboat policy list shows every rule",
-        )
-    return found
 
 
 def _planned(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from lifeboat.decisions.policy import (
     alarms,
     backup_plans,
@@ -16,6 +18,7 @@ from lifeboat.decisions.policy import (
     vaults,
 )
 from lifeboat.decisions.policy.rule import AnyRule
+from lifeboat.errors import WrongConfiguration
 
 RULES: tuple[AnyRule, ...] = (
     *databases.RULES,
@@ -31,3 +34,15 @@ RULES: tuple[AnyRule, ...] = (
     *plan_changes.RULES,
 )
 BY_ID: dict[str, AnyRule] = {rule.id: rule for rule in RULES}
+
+
+def named(name: str) -> AnyRule:
+    """Return the rule of an id, in whatever case it was typed. Raises WrongConfiguration where there is none."""
+    found = BY_ID.get(name.upper())
+    if found is None:
+        near = difflib.get_close_matches(name.upper(), [one.id for one in RULES], n=1)
+        raise WrongConfiguration(
+            f"there is no rule {name}",
+            hint=f"lifeboat policy explain {near[0]}" if near else "lifeboat policy list shows every rule",
+        )
+    return found

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from lifeboat.decisions.policy.registry import BY_ID, RULES
-from lifeboat.decisions.policy.rule import AnyRule
+from lifeboat.decisions.policy import registry
 from lifeboat.errors import WrongConfiguration
 from lifeboat.model import AcceptedRisk
 
 _LONGEST = 500  # characters: it is a line of a report and of a journal
-
-
-def rule(name: str) -> AnyRule:
-    """Return the rule of an id, in whatever case it was typed. Raises WrongConfiguration where there is none."""
-    found = BY_ID.get(name.upper())
-    if found is None:
-        near = difflib.get_close_matches(name.upper(), [one.id for one in RULES], n=1)
-        raise WrongConfiguration(
-            f"there is no rule {name}",
-            hint=f"lifeboat policy explain {near[0]}" if near else "lifeboat policy list shows every rule",
-        )
-    return found
 
 
 def parsed(texts: Iterable[str]) -> tuple[AcceptedRisk, ...]:
@@ -30,7 +16,7 @@ def parsed(texts: Iterable[str]) -> tuple[AcceptedRisk, ...]:
     found: dict[str, AcceptedRisk] = {}
     for text in texts:
         name, _, reason = text.partition("=")
-        known, reason = rule(name.strip()).id, reason.strip()
+        known, reason = registry.named(name.strip()).id, reason.strip()
         if not reason:
             raise WrongConfiguration(
                 f"--accept-risk {name.strip()} gives no reason",
