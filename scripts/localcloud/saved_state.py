@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from moto import backends
 from moto.core.base_backend import BackendDict, BaseBackend
+from moto.s3.utils import _VersionedKeyStore
 
 from localcloud.cloud import Cloud, Remembered
 
@@ -35,6 +36,10 @@ def _key_from_pem(pem: bytes) -> Any:
 
 
 def _reducer(thing: Any) -> Any:
+    if isinstance(thing, _VersionedKeyStore):
+        # Pickled as the dict that it is, it gives up all but the newest version of each key; to set one is to append.
+        each = ((key, version) for key, versions in thing.lists() for version in versions)
+        return _VersionedKeyStore, (), None, None, each
     if isinstance(thing, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         pem = thing.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

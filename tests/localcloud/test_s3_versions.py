@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import RunningCloud
+from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
 
 
 def suspended(cloud: RunningCloud, name: str) -> tuple[Any, str]:
@@ -67,3 +67,40 @@ def test_metadata_comes_back_in_lower_case(cloud: RunningCloud) -> None:
     wanted = {"rows-counted": "12", "sha256": "Ab"}
     assert s3.head_object(Bucket="metadata", Key="a")["Metadata"] == wanted
     assert s3.get_object(Bucket="metadata", Key="a")["Metadata"] == wanted
+
+
+def seen(cloud: RunningCloud) -> tuple[Any, ...]:
+    """Return what S3 tells of each version in the bucket "kept", newest first, and of its delete markers."""
+    s3 = cloud.client("s3")
+    listed = s3.list_object_versions(Bucket="kept")
+    whole = []
+    for version in listed["Versions"]:
+        name = {"Bucket": "kept", "Key": version["Key"], "VersionId": version["VersionId"]}
+        got = s3.get_object(**name)
+        tags = s3.get_object_tagging(**name)["TagSet"]
+        whole.append((version["Key"], version["VersionId"], got["LastModified"], got["Body"].read(), tags))
+    return whole, listed.get("DeleteMarkers")
+
+
+def test_every_version_and_marker_is_there_after_a_save_and_a_load_and_after_a_restart() -> None:
+    with open_folder() as folder:
+        first = start_cloud(folder / "cloud")
+        s3, _ = suspended(first, "kept")
+        s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+        for count in range(3):
+            s3.put_object(Bucket="kept", Key="state", Body=b"%d" % count, Tagging=f"count={count}")
+        s3.put_object(Bucket="kept", Key="removed", Body=b"once")
+        s3.delete_object(Bucket="kept", Key="removed")
+        before = seen(first)
+        first.control("save", name="versions")
+        s3.put_object(Bucket="kept", Key="state", Body=b"after the save")
+
+        first.control("load", name="versions")
+        loaded = seen(first)
+        stop_cloud(first)
+        second = start_cloud(folder / "cloud", first.port)
+        restarted = seen(second)
+        stop_cloud(second)
+
+    assert [body for _, _, _, body, _ in before[0]] == [b"once", b"2", b"1", b"0", b"old"]
+    assert (len(before[1]), loaded, restarted) == (1, before, before)
