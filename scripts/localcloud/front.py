@@ -10,7 +10,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -129,7 +128,7 @@ class Front:
         self.replies = Replies()
         self.trace = Trace(cloud)
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._one_step = {service: threading.Lock() for service in ("dynamodb", "s3")}
+        self._one_step: dict[str, threading.Lock] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "/"))
@@ -278,10 +277,11 @@ class Front:
             seen["status"] = int(status.split(" ", 1)[0])
             seen["headers"] = headers
 
-        # A conditional write is one step on AWS; moto looks and writes in two, between which another thread may write.
-        one_step = self._one_step.get(call.service) if not READING.match(call.operation) else None
+        # A conditional write is one step on AWS; moto looks and writes in two, between which another thread may write,
+        # and a list that another thread adds to while it is read ends in an error.
+        one_step = self._one_step.setdefault(call.service, threading.Lock())
         try:
-            with one_step or nullcontext():
+            with one_step:
                 body = b"".join(self._moto(call.environ, start_response))
         except (NotImplementedError, ModuleNotFoundError, KeyError) as error:
             if isinstance(error, KeyError) and error.args != (call.service,):
