@@ -66,7 +66,11 @@ def digest_wrong(scene: Scene) -> None:
 
 
 def digest_not_written(scene: Scene) -> None:
-    """Let an apply write the state and be refused the digest: the first item that it puts is its lock."""
+    """Let an apply write the state and be refused the digest: the first item that it puts is its lock.
+
+    A quick apply ends with 1 and an errored.tfstate. One that takes so long that Terraform also saves on the way ends with
+    0 and says nothing.
+    """
     scene.change()
     scene.faults(
         service="dynamodb", operation="PutItem", first=2, times=100_000, code="AccessDeniedException", status=400
@@ -74,9 +78,9 @@ def digest_not_written(scene: Scene) -> None:
     argv, env = scene.terraform("apply", "-auto-approve")
     done = scene.rehearsal.run(*argv, seconds=APPLY_SECONDS, **env)
     scene.faults()
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "failed to store state MD5" in naive.in_one_line(done.stdout + done.stderr), done.stdout + done.stderr
-    assert (scene.site.project.stack_root / "errored.tfstate").exists()
+    told = "failed to store state MD5" in naive.in_one_line(done.stdout + done.stderr)
+    left = (scene.site.project.stack_root / "errored.tfstate").exists()
+    assert (done.returncode, told, left) in ((1, True, True), (0, False, False)), done.stdout + done.stderr
 
 
 def cut_off(scene: Scene) -> None:
@@ -92,7 +96,8 @@ def of_root_1(scene: Scene) -> None:
 def pushed_lower(scene: Scene) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "old.tfstate"
-        path.write_bytes(scene.older()[1])
+        # Terraform writes it under the serial that follows its own: of the version before the newest that is no lower one.
+        path.write_bytes(scene.older(by=2)[1])
         argv, env = scene.terraform("state", "push", "-force", str(path))
         done = scene.rehearsal.run(*argv, **env)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -158,10 +163,7 @@ ACCIDENTS: dict[str, Accident] = {
     "digest write failed during an apply": Accident(
         modes=WITH_DIGEST,
         happens=digest_not_written,
-        finds={
-            "stack errored.tfstate": "was left",
-            "stack digest": "a Terraform wrote the state and not its digest",
-        },
+        finds={"stack digest": "a Terraform wrote the state and not its digest"},
         naive=Ends.GOES_ON,
     ),
     "truncated object": Accident(

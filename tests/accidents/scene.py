@@ -94,11 +94,14 @@ class Scene:
         pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
-    def older(self) -> tuple[str, bytes]:
-        """Return a version that knows fewer things than the newest, with its id."""
-        known = len(state_store.recorded(self.top()))
+    def older(self, *, by: int = 1) -> tuple[str, bytes]:
+        """Return a version that knows fewer things than the newest, with its id; `by`: serials before it, at least."""
+        top = self.top()
+        known, serial = len(state_store.recorded(top)), json.loads(top)["serial"]
         return next(
-            (version, body) for version, body in self.versions().items() if 0 < len(state_store.recorded(body)) < known
+            (version, body)
+            for version, body in self.versions().items()
+            if 0 < len(state_store.recorded(body)) < known and json.loads(body)["serial"] <= serial - by
         )
 
     def purge(self, *, dr: bool = False) -> None:
