@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -90,13 +91,14 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
     with run_files.plan_folder(site.project.work) as private:
         saved, subject, standing = _planned(site, tell, request, private)
         tell.say(f"judging {', '.join(f'{one.root.value} ({len(one.plan.changes)} to change)' for one in saved)}")
+        planned = time.monotonic()
         with ThreadPoolExecutor(max_workers=len(saved)) as pool:
             looks = [pool.submit(_look, site, tools, one, standing) for one in saved]
             looked = tuple(look.result() for look in looks)
     evidence = Evidence(looked=looked, today=datetime.now(UTC).date(), waivers=accepted, built_in=tools.built_in)
     done = report.of(evidence, subject)
     report_files.write(folder, files(done))
-    tell.say(f"reports: {folder}/{{{','.join(NAMES)}}}")
+    tell.say(f"judged in {time.monotonic() - planned:.1f} s; reports: {folder}/{{{','.join(NAMES)}}}")
     return done
 
 
