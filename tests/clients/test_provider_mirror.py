@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_a_configuration_that_does_not_exist_is_replaced_by_ours(tmp_path: Path)
     env = {"TF_CLI_CONFIG_FILE": str(tmp_path / "gone"), "TF_PLUGIN_MIRROR": str(mirror(tmp_path))}
 
     assert provider_mirror.configuration(tmp_path / "work", env) == tmp_path / "work" / "terraformrc"
+
+
+def test_many_at_once_write_it_and_each_finds_it(tmp_path: Path) -> None:
+    named = [tmp_path / name for name in ("one", "other")]
+    for folder in named:
+        (folder / provider_mirror.PROVIDER).mkdir(parents=True)
+
+    def written(count: int) -> Path | None:
+        return provider_mirror.configuration(tmp_path / "work", {"TF_PLUGIN_MIRROR": str(named[count % 2])})
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(written, range(200))) == {tmp_path / "work" / "terraformrc"}
+
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["terraformrc"]

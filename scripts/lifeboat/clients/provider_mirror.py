@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from lifeboat.clients import private_files
 from lifeboat.errors import WrongConfiguration
 
 PROVIDER = Path("registry.terraform.io/hashicorp/aws")
@@ -50,8 +50,7 @@ def configuration(folder: Path, env: Mapping[str, str]) -> Path | None:
             '  direct {\n    exclude = ["registry.terraform.io/hashicorp/aws"]\n  }\n}\n'
         )
     folder.mkdir(parents=True, exist_ok=True)
-    # Several commands may run at once: a file that is being replaced must never be read half-written.
-    fresh = path.with_name(f".terraformrc.{os.getpid()}")
-    fresh.write_text(text)
-    fresh.replace(path)
+    # Several commands may run at once, and both roots in one: a file that is being replaced is never read half-written.
+    if not path.is_file() or path.read_text() != text:
+        private_files.write(path, text.encode())
     return path

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from lifeboat.clients import machines
+from lifeboat.clients import machines, private_files
 from lifeboat.errors import Locked, Refused
 from lifeboat.model import Holder, RunId
 
@@ -330,12 +330,7 @@ def _runs(who: Holder) -> bool:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with fresh.open("w") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    private_files.write(path, json.dumps(document).encode())
 
 
 def _prune(runs: Path) -> None:
