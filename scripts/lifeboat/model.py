@@ -832,9 +832,17 @@ class RemoteLock:
     created: datetime | None
 
 
+def has_journal(run: RunId) -> bool:
+    """Return whether `lifeboat logs` may know a run, by its name: 20261128T032535Z-recover-1a2b3c.
+
+    What only holds an environment, and what is a mere folder of this machine, is named with parts of a second.
+    """
+    return run[15:17] == "Z-"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds this environment on this machine."""
+    """Who holds this environment on this machine; `known_as` is the run as its journal is called, None where it has none."""
 
     run: RunId
     pid: int
@@ -842,6 +850,7 @@ class Holder:
     user: str
     command: str
     since: datetime
+    known_as: RunId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
