@@ -155,7 +155,7 @@ def resume(site: Site, orders: Orders, which: RunId | None, more: RecoveryReques
 def _require_past(failed_at: datetime | None) -> None:
     """Raise WrongConfiguration before anything is begun where the failure is to come."""
     if failed_at is not None:
-        recoveries.failure(failed_at, now=WallClock().now(), answers=False, last_good=None)
+        recoveries.failure(failed_at, now=WallClock().now(), answer="", last_good=None)
 
 
 def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *, goes_on: bool) -> RecoveryReport:
@@ -307,7 +307,7 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
     app = c.app
     names = (
         *("image", "name", "why_image", "rejected", "old_instance", "old_address", "deployed_by", "container"),
-        *("failed_at", "why"),
+        *("failed_at", "why", "counted_from"),
     )
     return RecoveryReport(
         run=RunId(c.journal.run),
