@@ -94,6 +94,41 @@ def test_the_report_tells_what_was_left_behind_and_what_is_missing(capsys: pytes
     assert document["missing"] == ["public.notes holds no row, and app-g1 has rows of it"]
 
 
+@pytest.mark.parametrize(
+    ("counted", "words"),
+    [
+        ("start", "RTO 1:00:00 of 4:00:00, counted from the start of the recovery at 2026-03-01 03:00:00Z (why)"),
+        (
+            "last-seen",
+            "RTO 1:00:00 of 4:00:00, counted from the last good answer that lifeboat saw, at 2026-03-01 03:00",
+        ),
+    ],
+)
+def test_a_time_that_is_not_counted_from_the_failure_says_so_and_how_it_would_be(
+    counted: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views_recovery.report(replace(REPORT, facts={"why": "why", "image": None, "counted_from": counted}), {})
+    printed = " ".join(capsys.readouterr().out.split())
+    views_recovery.report(REPORT, {})
+    declared = " ".join(capsys.readouterr().out.split())
+
+    assert words in printed
+    assert "users may have seen errors before that; --failed-at TIME" in printed
+    assert "RTO 1:00:00 of 4:00:00: declared failed at 2026-03-01 03:00:00Z (the operator said so)" in declared
+    assert "not counted" not in declared
+
+
+def test_the_table_of_the_heartbeat_is_counted_with_the_others_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    beats = replace(REPORT, database=replace(DATABASE, tables=2, with_rows=2, heartbeats=1))
+
+    for found in (REPORT, beats):
+        views_recovery.report(found, {})
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "app-g2 (3 tables, 2 with rows)" in printed
+    assert "app-g2 (3 tables, the heartbeat's among them; of the other 2, 2 with rows)" in printed
+
+
 def test_the_report_tells_with_what_the_tables_could_not_be_compared(capsys: pytest.CaptureFixture[str]) -> None:
     unknown = ("dump 1: KMS.DisabledException",)
     half = replace(REPORT, database=replace(DATABASE, not_compared=unknown))

@@ -759,9 +759,13 @@ class SnapshotProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class DataProof:
-    """What a restored database holds: tables, those with rows, and until when it has data and by what that is known."""
+    """What a restored database holds: tables, those with rows, and until when it has data and by what that is known.
+
+    The heartbeat's own are not among them, since they are no data of anybody; `heartbeats` is how many of these there are.
+    """
 
     tables: int
     with_rows: int
     until: datetime | None
     known_by: str
+    heartbeats: int = 0

@@ -695,7 +695,7 @@ class DatabaseReport:
     what it was compared with (`compared_with`); with what it could not be, and why, says `not_compared`. `probed` are
     the questions of the environment's file that it was asked, `probe_findings` the wrong answers. `left_out` is what of a
     dump no restore brings back. `retire` takes the old one away. `works_on_why` is how it is known on which one the
-    application works.
+    application works. `heartbeats` are tables of the heartbeat, which `tables` and `with_rows` leave out.
     """
 
     generation: str
@@ -721,6 +721,7 @@ class DatabaseReport:
     probe_findings: tuple[str, ...] = ()
     works_on: WorksOn = WorksOn.UNKNOWN
     works_on_why: str = "nobody has asked the databases yet"
+    heartbeats: int = 0
 
     @property
     def met(self) -> bool:
@@ -732,6 +733,23 @@ class DatabaseReport:
         """What is wrong with it, in words, whoever has agreed that it serves all the same; empty where nothing is."""
         both = f"something of the application is still connected to {self.before}: {self.works_on_why}"
         return (*self.missing, *self.probe_findings, *((both,) if self.works_on is WorksOn.BOTH else ()))
+
+
+class CountedFrom(StrEnum):
+    """From which moment the time away is counted: that of the failure, where somebody said it, else what is known."""
+
+    DECLARED = "declared"
+    LAST_SEEN = "last-seen"
+    START = "start"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """When the application failed as far as the recovery's clock goes, and why that is taken for it."""
+
+    at: datetime
+    why: str
+    counted_from: CountedFrom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -832,9 +850,17 @@ class RemoteLock:
     created: datetime | None
 
 
+def has_journal(run: RunId) -> bool:
+    """Return whether `lifeboat logs` may know a run, by its name: 20261128T032535Z-recover-1a2b3c.
+
+    What only holds an environment, and what is a mere folder of this machine, is named with parts of a second.
+    """
+    return run[15:17] == "Z-"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds this environment on this machine."""
+    """Who holds this environment on this machine; `known_as` is the run as its journal is called, None where it has none."""
 
     run: RunId
     pid: int
@@ -842,6 +868,7 @@ class Holder:
     user: str
     command: str
     since: datetime
+    known_as: RunId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

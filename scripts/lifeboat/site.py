@@ -265,8 +265,11 @@ class Site:
         """Return when runs worked: those whose journals are in a state bucket, and those of this machine."""
         return RunSpans(s3=self.client("s3", region), bucket=bucket, work=self.project.work)
 
-    def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
-        """Return the lease on this environment, for one run; what keeps us from taking it at once is told."""
+    def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None, *, again: str = "") -> Lease:
+        """Return the lease on this environment, for one run; what keeps us from taking it at once is told.
+
+        `again` is the command that goes on where the lease is lost: the same one where it is left out.
+        """
         state, application = self.project.environment.state, self.project.environment.application
         return Lease(
             dynamodb=self.client("dynamodb", application.region),
@@ -274,6 +277,7 @@ class Site:
             name=self.project.env,
             run=run,
             patience=lease.patience(tell),
+            again=again,
         )
 
     def journals(self) -> JournalBucket:

@@ -367,8 +367,10 @@ def findings(found: Iterable[str]) -> None:
 
 def timings(stages: Iterable[tuple[str, float]]) -> None:
     """Print where the time went, on stderr."""
-    parts = [f"{name} {seconds:.0f} s" for name, seconds in stages if seconds >= 0.5]
-    console(stderr=True).print("time: " + escape(", ".join(parts)))
+    taken = list(stages)
+    parts = [f"{name} {seconds:.0f} s" for name, seconds in taken if seconds >= 0.5]
+    whole = f"{sum(seconds for _, seconds in taken):.1f} s"
+    console(stderr=True).print("time: " + escape(", ".join(parts) or whole))
 
 
 def prerequisites(rows: Sequence[Prerequisite]) -> None:

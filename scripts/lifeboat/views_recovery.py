@@ -10,9 +10,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from lifeboat.decisions import plans
+from lifeboat.decisions import databases, plans
 from lifeboat.model import (
     Change,
+    CountedFrom,
     DatabaseReport,
     Event,
     LeftOpen,
@@ -118,10 +119,14 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
     facts = found.facts
     colour = "green" if timing.met else "red"
     answered = "does not answer yet" if timing.answered_at is None else f"answers since {timing.answered_at:%H:%M:%S}Z"
+    # Not in the journals of older versions.
+    counted = CountedFrom(facts.get("counted_from") or CountedFrom.DECLARED)
     out.print(
-        f"[{colour}]RTO {clock(timing.took)}[/{colour}] of {clock(timing.objective)}: declared failed at"
+        f"[{colour}]RTO {clock(timing.took)}[/{colour}] of {clock(timing.objective)}{_COUNTED[counted]}"
         f" {timing.failed_at:%Y-%m-%d %H:%M:%S}Z ({escape(str(facts['why']))}), {answered}"
     )
+    if counted is not CountedFrom.DECLARED:
+        out.print(f"[yellow]{_NOT_COUNTED}[/yellow]")
     if found.database is not None:
         _database(found.database)
     if facts["image"]:
@@ -149,6 +154,15 @@ def report(found: RecoveryReport, titles: dict[str, str]) -> None:
         out.print(f"[yellow]open: {escape(step.title)}: {escape(step.why)}[/yellow]")
 
 
+_COUNTED = {
+    CountedFrom.DECLARED: ": declared failed at",
+    CountedFrom.LAST_SEEN: ", counted from the last good answer that lifeboat saw, at",
+    CountedFrom.START: ", counted from the start of the recovery at",
+}
+_NOT_COUNTED = (
+    "not counted: users may have seen errors before that; --failed-at TIME, given when a recovery begins, counts from the"
+    " failure"
+)
 _WRITES_AGAIN = "copies"  # the step that may stay open and still changes the recovery file
 
 _WORKS_ON = {
@@ -173,7 +187,8 @@ def _database(found: DatabaseReport) -> None:
             f" by {escape(found.known_by)}"
         )
     to = "" if found.to is None else f" as it was at {found.to:%Y-%m-%d %H:%M:%S}Z"
-    out.print(f"database:    {found.identifier} ({found.tables} tables, {found.with_rows} with rows)")
+    content = databases.content(found.tables, found.with_rows, found.heartbeats)
+    out.print(f"database:    {found.identifier} ({content})")
     out.print(f"copy:        {escape(found.copy)}{to} ({escape(found.why)})")
     colour = "green" if found.works_on is WorksOn.NEW else "yellow"
     out.print(f"application: [{colour}]works on {_WORKS_ON[found.works_on]}[/{colour}]: {escape(found.works_on_why)}")
@@ -217,6 +232,7 @@ def _database_document(found: DatabaseReport) -> dict[str, Any]:
         "met": found.met,
         "tables": found.tables,
         "with_rows": found.with_rows,
+        "heartbeats": found.heartbeats,
         "before": found.before,
         "before_until": None if found.before_until is None else found.before_until.isoformat(),
         "before_known_by": found.before_known_by,

@@ -17,14 +17,17 @@ from lifeboat.decisions.durations import said
 from lifeboat.dumps.verifying import Verified
 
 _SHOWN_FINDINGS = 20
+_TELLS_BYTES = 1_000_000  # fewer say how long the first answer took, not how fast the rest comes
 
 
 def passing(done: int, total: int, seconds: float) -> str:
-    """Return how far a stream is, how fast, and when it should end."""
-    share = done / total if total else 1.0
+    """Return how far a stream is, how fast, and when it should end, once enough has passed to tell."""
+    unit, one = ("MB", 1e6) if total >= 1e6 else ("kB", 1e3)
+    share = 100 * done // total if total else 100
     rate = done / seconds if seconds > 0 else 0.0
-    left = f", {said(timedelta(seconds=(total - done) / rate))} left" if rate and done < total else ""
-    return f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB ({share:.0%}), {rate / 1e6:,.1f} MB/s{left}"
+    tells = _TELLS_BYTES <= done < total
+    left = f", {said(timedelta(seconds=(total - done) / rate))} left" if tells and rate else ""
+    return f"{done / one:,.1f} of {total / one:,.1f} {unit} ({share}%), {rate / one:,.1f} {unit}/s{left}"
 
 
 def restored(done: Done) -> None:
@@ -46,7 +49,7 @@ def restored(done: Done) -> None:
             *(() if part is None else (("a part", part),)),
             ("compared", f"{compared} are the manifest's"),
             *(("left out", f"{left.item}: {left.why}") for left in done.restored.left_out),
-            ("to remove it", done.to_remove),
+            *((("to remove it", done.to_remove),) if done.to_remove else ()),
         ]
         if not done.restored.compared.findings
         else [("findings", finding) for finding in done.restored.compared.findings]

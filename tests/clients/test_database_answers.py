@@ -95,6 +95,7 @@ def test_a_heartbeat_counts_for_more_than_a_commit_until_it_has_stopped(
     with session(database) as connection:
         connection.execute("DROP TABLE lifeboat_heartbeat")
     assert committed is not None
+    assert found.heartbeats == 1
     if stopped:
         assert found.until == committed[0]
         assert found.known_by.endswith(f"its heartbeat stopped at {beat:%Y-%m-%d %H:%M:%S}Z")

@@ -21,6 +21,8 @@ from lifeboat.model import RunId
 
 from tests.conftest import RunningCloud
 
+RECOVERS, APPLIES = "20261129T160748Z-recover-c1091a", "20261129T161739.472595Z-apply"
+
 
 @pytest.fixture
 def table(cloud: RunningCloud) -> str:
@@ -39,7 +41,8 @@ def of(cloud: RunningCloud, table: str, run: str = "r1", seconds: float = SECOND
 
 
 def patient(cloud: RunningCloud, table: str, run: str, how: Patience) -> Lease:
-    return Lease(dynamodb=cloud.client("dynamodb"), table=table, name="test", run=RunId(run), patience=how)
+    again = f"lifeboat resume {run}"
+    return Lease(dynamodb=cloud.client("dynamodb"), table=table, name="test", run=RunId(run), patience=how, again=again)
 
 
 def item(cloud: RunningCloud, table: str) -> dict[str, Any]:
@@ -54,11 +57,21 @@ def change(cloud: RunningCloud, table: str, **attributes: Any) -> None:
 
 
 def test_the_second_is_refused_and_told_who_and_since_when(cloud: RunningCloud, table: str) -> None:
-    with of(cloud, table, "r1").held(), pytest.raises(Locked) as refused, of(cloud, table, "r2").held():
+    with of(cloud, table, RECOVERS).held(), pytest.raises(Locked) as refused, of(cloud, table, "r2").held():
         pass
 
-    assert re.search(r"has held this environment for \d s: run r1", refused.value.summary)
-    assert "lifeboat logs r1" in refused.value.hint
+    assert re.search(rf"has held this environment for \d+ s: run {RECOVERS}$", refused.value.summary)
+    assert f"lifeboat logs {RECOVERS}" in refused.value.hint
+
+
+def test_of_what_has_no_journal_the_command_is_told_and_no_id_that_nothing_knows(
+    cloud: RunningCloud, table: str
+) -> None:
+    with of(cloud, table, APPLIES).held(), pytest.raises(Locked) as refused, of(cloud, table, "r2").held():
+        pass
+
+    assert re.search(r"has held this environment for \d+ s: apply$", refused.value.summary)
+    assert "lifeboat logs" not in refused.value.hint
 
 
 def test_given_back_it_can_be_taken_and_the_counter_has_grown(cloud: RunningCloud, table: str) -> None:
@@ -180,14 +193,51 @@ def test_a_lease_that_is_given_back_while_it_is_watched_is_taken_at_once(cloud: 
     assert watch.now - 1000 < SECONDS / 4
 
 
-def test_who_slept_longer_than_the_lease_lasts_does_not_trust_it_any_more(cloud: RunningCloud, table: str) -> None:
+def test_who_slept_longer_than_the_lease_lasts_goes_on_where_nobody_took_it(cloud: RunningCloud, table: str) -> None:
     watch = Watch()
 
     with patient(cloud, table, "r1", watch.patience()).held() as held:
-        held.require()
+        seen = item(cloud, table)
         watch.now += SECONDS + 1
-        with pytest.raises(Locked, match="could not be renewed"):
+        held.require()
+        renewed = item(cloud, table)
+
+    assert renewed["Counter"] == seen["Counter"]
+    # Who watched it in order to take it sees that it is held.
+    assert float(renewed["Expires"]["N"]) > float(seen["Expires"]["N"])
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "words"),
+    [
+        (30.0, rf"eva@laptop \(process 7\), at run {RECOVERS}, has it since 20"),
+        (None, rf"eva@laptop \(process 7\), at run {RECOVERS}, had it meanwhile and gave it back"),
+    ],
+    ids=["still", "no longer"],
+)
+def test_who_slept_while_another_had_it_is_told_who_and_the_one_command_that_goes_on(
+    cloud: RunningCloud, table: str, expires_in: float | None, words: str
+) -> None:
+    watch = Watch()
+
+    with patient(cloud, table, "r1", watch.patience()).held() as held:
+        facts = {**json.loads(item(cloud, table)["Holder"]["S"]), "who": "eva@laptop", "pid": 7, "run": RECOVERS}
+        change(
+            cloud,
+            table,
+            Token={"S": "another"},
+            Holder={"S": json.dumps(facts)},
+            Counter={"N": "2"},
+            Expires={"N": "0" if expires_in is None else f"{time.time() + expires_in:.3f}"},
+        )
+        watch.now += SECONDS + 1
+        with pytest.raises(Locked, match=words) as lost:
             held.require()
+        with pytest.raises(Locked, match=words):
+            held.require()
+
+    assert lost.value.hint == "lifeboat resume r1"
+    assert item(cloud, table)["Token"] == {"S": "another"}
 
 
 def test_the_lease_counts_the_seconds_that_the_machine_sleeps() -> None:
@@ -204,13 +254,18 @@ def test_who_lost_it_notices_at_the_next_renewal(cloud: RunningCloud, table: str
             held.require()
 
 
-def test_who_could_not_renew_in_time_does_not_trust_it_any_more(cloud: RunningCloud, table: str) -> None:
+def test_who_could_not_renew_in_time_does_not_trust_it_until_the_table_answers(cloud: RunningCloud, table: str) -> None:
     with of(cloud, table, "r1", seconds=3).held() as held:
-        cloud.control("faults", add={"service": "dynamodb", "operation": "UpdateItem", "times": 100})
+        cloud.control("faults", add={"service": "dynamodb", "operation": "UpdateItem", "times": 1000})
         time.sleep(3.5)
-        cloud.control("faults", clear=True)
-        with pytest.raises(Locked, match="could not be renewed"):
+        with pytest.raises(
+            Locked, match="could not be renewed for 3 s, and who holds it now cannot be asked"
+        ) as refused:
             held.require()
+        cloud.control("faults", clear=True)
+        held.require()
+
+    assert refused.value.hint == "lifeboat resume r1"
 
 
 def test_a_table_that_is_not_there_is_not_a_free_lease(cloud: RunningCloud) -> None:

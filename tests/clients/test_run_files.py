@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from lifeboat.clients import run_files
 from lifeboat.errors import Locked, Refused
+from lifeboat.model import RunId
 
 NOW = timedelta(0)
 HOLD = """
@@ -45,6 +46,28 @@ def test_a_second_holder_is_told_who_the_first_is_and_since_when(tmp_path: Path)
 
     assert f"(process {first.pid}) has held this environment for" in refusal.value.summary
     assert refusal.value.exit_status == 5
+
+
+def test_a_second_holder_is_told_the_id_that_the_journal_of_the_first_is_called_by(tmp_path: Path) -> None:
+    known = "20261129T160748Z-recover-c1091a"
+    with (
+        run_files.held(tmp_path, "recover", patience=NOW, tell=print) as first,
+        pytest.raises(Locked) as before,
+        run_files.held(tmp_path, "abort", patience=NOW, tell=print),
+    ):
+        pass
+    with run_files.held(tmp_path, "recover", patience=NOW, tell=print) as second:
+        second.known_as(RunId(known))
+        with pytest.raises(Locked) as after, run_files.held(tmp_path, "abort", patience=NOW, tell=print):
+            pass
+    with run_files.held(tmp_path, "recover", patience=NOW, tell=print) as third:
+        told = [one.told for one in run_files.unfinished(tmp_path, but=third.run)]
+
+    assert before.value.summary.endswith(" s: recover")
+    assert after.value.summary.endswith(f" s: recover, run {known}")
+    assert f"lifeboat logs {known}" in after.value.hint
+    began = datetime.strptime(first.run[:15], "%Y%m%dT%H%M%S")
+    assert told == [f"recover of {began:%Y-%m-%d %H:%M:%S}Z", known]
 
 
 def test_the_lock_of_a_killed_holder_is_free_and_its_run_is_unfinished(tmp_path: Path) -> None:

@@ -351,6 +351,7 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
     assert f"used by the run {run}, which has not ended" in plan
     assert untouched["manifest.json"] == {}
     assert f"let the bucket expire {goes} of app" in asked.stderr
+    assert "tag as held: 3 of the dumps that stay" in asked.stderr
     assert "4 dumps tagged" in done.stdout
     assert {one["id"]: one["keep_as"] for one in again["dumps"]} == {
         newest: "held",
@@ -366,6 +367,20 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
         assert {tag["lifeboat:keep-as"] for tag in site.tags(verified, region).values()} == {"held"}
     assert site.tags(goes)["manifest.json"]["team"] == "shop"
     assert len(site.listed("--kind", "dump")["points"]) == 9
+
+
+def test_tags_are_agreed_to_where_nothing_goes_and_nothing_is_asked_where_none_changes(site: BackupSite) -> None:
+    kept = site.put_dump(HOUR, "2-passed")
+
+    asked = site.run("retention", "apply", status=7)
+    untouched = site.tags(kept)
+    site.run("retention", "apply", "--yes")
+    again = site.run("retention", "apply")
+
+    assert "tag as held: 1 of the dumps that stay" in asked.stderr
+    assert "--yes" in asked.stderr
+    assert untouched["manifest.json"] == {}
+    assert "0 dumps tagged" in again.stdout
 
 
 def test_of_verified_dumps_a_flagged_one_counts_once_it_was_accepted(site: BackupSite) -> None:

@@ -12,6 +12,7 @@ from lifeboat.decisions.recoveries import (
     Recorded,
     again,
     chosen,
+    failure,
     image_before,
     is_adopting,
     is_filled,
@@ -26,7 +27,20 @@ from lifeboat.decisions.recoveries import (
     with_image,
     wrote_generations,
 )
-from lifeboat.model import Action, Address, Change, Event, EventKind, ImageId, Instance, InstanceId, Plan, RunId
+from lifeboat.model import (
+    Action,
+    Address,
+    Change,
+    CountedFrom,
+    Event,
+    EventKind,
+    Failure,
+    ImageId,
+    Instance,
+    InstanceId,
+    Plan,
+    RunId,
+)
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -35,6 +49,47 @@ def recorded(run: str, *events: tuple[EventKind, str, dict[str, Any]]) -> Record
     begun = (EventKind.BEGUN, "", {"host": "laptop"})
     lines = [Event(seq=n, at=NOW, kind=k, step=s, text="", data=d) for n, (k, s, d) in enumerate((begun, *events), 1)]
     return Recorded(run=RunId(run), events=lines)
+
+
+UNSAID = "nobody said when it failed, and "
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "seen", "counted"),
+    [
+        (timedelta(hours=1), "HTTP 200 at /health", None, ("the operator said so", CountedFrom.DECLARED)),
+        (
+            None,
+            "HTTP 200 at /health",
+            timedelta(0),
+            (f"{UNSAID}its health check answers: HTTP 200 at /health", CountedFrom.START),
+        ),
+        (
+            None,
+            "",
+            timedelta(minutes=14),
+            (f"{UNSAID}its health check has not answered to lifeboat since", CountedFrom.LAST_SEEN),
+        ),
+        (
+            None,
+            "",
+            timedelta(minutes=16),
+            (f"{UNSAID}lifeboat did not see it well in the last 15 minutes", CountedFrom.START),
+        ),
+    ],
+    ids=["said", "health answers", "seen lately", "seen long ago"],
+)
+def test_the_time_away_begins_with_the_failure_or_says_from_what_it_is_counted_instead(
+    asked: timedelta | None, answer: str, seen: timedelta | None, counted: tuple[str, CountedFrom]
+) -> None:
+    said, saw = (None if ago is None else NOW - ago for ago in (asked, seen))
+    why, counted_from = counted
+    at = {CountedFrom.DECLARED: said, CountedFrom.LAST_SEEN: saw, CountedFrom.START: NOW}[counted_from]
+
+    found = failure(said, now=NOW, answer=answer, last_good=saw)
+
+    assert at is not None
+    assert found == Failure(at=at, why=why, counted_from=counted_from)
 
 
 AMI = ImageId("ami-1")

@@ -24,7 +24,7 @@ from lifeboat.database_model import (
 from lifeboat.decisions import restores, stored_files
 from lifeboat.decisions.dump_floors import ACCEPTED
 from lifeboat.decisions.extensions import Wanted, wanted
-from lifeboat.decisions.restores import Offer, Wish
+from lifeboat.decisions.restores import LeftOver, Offer, Wish
 from lifeboat.decisions.stored_files import Listed
 
 AT = datetime(2026, 11, 29, 3, 15, tzinfo=UTC)
@@ -188,6 +188,17 @@ def test_nothing_speaks_against_a_new_database_on_the_same_server() -> None:
             "the database copy is not empty: it holds 2 tables, 1 view",
         ),
         (
+            Wish(to="copy", holds=["2 tables"], left=LeftOver(dump="20261129T031500Z-3f9a1c", under_way=False)),
+            OFFER,
+            "the database copy is not empty: it holds 2 tables, left by a restore of 20261129T031500Z-3f9a1c that did not"
+            " come to a good end",
+        ),
+        (
+            Wish(to="copy", holds=[], left=LeftOver(dump="20261129T031500Z-3f9a1c", under_way=True)),
+            OFFER,
+            "another lifeboat restore brings 20261129T031500Z-3f9a1c back into copy right now",
+        ),
+        (
             Wish(to="app", holds=[]),
             OFFER,
             "app is the database that the dump was taken of: a copy is restored beside it",
@@ -209,6 +220,17 @@ def test_nothing_speaks_against_a_new_database_on_the_same_server() -> None:
 )
 def test_each_reason_against_a_restore_is_said(wish: Wish, offer: Offer, reason: str) -> None:
     assert restores.refusals(MANIFEST, wish, offer) == [reason]
+
+
+def test_only_a_mark_of_ours_makes_a_database_ours() -> None:
+    marked = restores.left_over(restores.mark("d1"), restorers=0)
+
+    assert marked == LeftOver(dump="d1", under_way=False)
+    assert restores.left_over(restores.mark("d1"), restorers=2) == LeftOver(dump="d1", under_way=True)
+    assert [restores.left_over(other, restorers=0) for other in (None, "", "the shop's")] == [None, None, None]
+    assert Wish(to="copy", holds=[], left=marked).ours
+    assert Wish(to="copy", holds=None).ours
+    assert not Wish(to="copy", holds=[]).ours
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ __all__ = ["scene"]
 ROUNDS = range(int(os.environ.get("LIFEBOAT_ROUNDS", "1")))
 TOGETHER = 8
 LOCKED = 5
-NAMED = re.compile(r"\(process (\d+)\) has held this environment for \d+ s: .*run \S+-recover")
+NAMED = re.compile(r"\(process (\d+)\) has held this environment for \d+ s: (?:recover$|.*run \S+-recover)", re.M)
 
 
 @pytest.fixture(scope="module")

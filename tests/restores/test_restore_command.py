@@ -441,9 +441,31 @@ def test_a_restore_that_fails_says_what_is_left_and_how_to_remove_it(place: Dump
         'create it first (CREATE ROLE "guest"), or leave --with-grants out\n'
         f"  psql {host} -c 'DROP DATABASE \"copy\" WITH (FORCE)'"
     )
+    again = refused(place, asked, Refused)
+    assert again.summary.endswith(f", left by a restore of {manifest.id} that did not come to a good end")
+    assert again.hint == (
+        f"to remove what is left there: psql {host} -c 'DROP DATABASE \"copy\" WITH (FORCE)'\n"
+        "  or name a database that does not exist yet: --to granted_restored"
+    )
     drop(place, "copy")
     assert restore(place, asked).restored.compared.findings == ()
+    whole = refused(place, asked, Refused)
+    assert "left by a restore" not in whole.summary
+    assert whole.hint == "name a database that does not exist yet: --to granted_restored"
     drop(place, "copy")
+
+
+def test_an_empty_database_that_was_there_before_is_not_offered_to_be_dropped(place: DumpSite, small: Manifest) -> None:
+    drop(place, "mine")
+    place.rds.new_database("mine")
+
+    done = place.lifeboat("restore", small.id, "--database", "small", "--to", "mine", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert "mine holds" in done.stdout
+    assert "DROP DATABASE" not in done.stdout + done.stderr
+    assert not done.stderr.rstrip().endswith("time:")
+    drop(place, "mine")
 
 
 def test_agreement_that_is_refused_changes_nothing(place: DumpSite, small: Manifest) -> None:

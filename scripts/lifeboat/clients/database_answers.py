@@ -24,6 +24,7 @@ _TABLES: LiteralString = """
     WHERE c.relkind IN ('r', 'p') AND c.relname <> %s
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
     ORDER BY 1, 2"""
+_HEARTBEATS: LiteralString = "SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relname = %s"
 # The last ten thousand transactions, counted back from the next one: commits before the restore was ordered are the copy's,
 # later ones are RDS's, which gives the new instance its password. track_commit_timestamp is on (modules/database).
 _LAST_COMMIT: LiteralString = """
@@ -61,8 +62,15 @@ class DatabaseAnswers:
         """Return what it holds, and until when: as `written_until`."""
         with self._connection() as connection:
             filled = self._tables(connection).holds_rows
+            beating = connection.execute(_HEARTBEATS, (HEARTBEAT_TABLE,)).fetchall()
             until, known_by = self._until(connection, before)
-        return DataProof(tables=len(filled), with_rows=sum(filled.values()), until=until, known_by=known_by)
+        return DataProof(
+            tables=len(filled),
+            with_rows=sum(filled.values()),
+            until=until,
+            known_by=known_by,
+            heartbeats=len(beating),
+        )
 
     def tables(self) -> Tables:
         """Return its tables, and which of them hold rows."""

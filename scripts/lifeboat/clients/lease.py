@@ -21,7 +21,7 @@ from lifeboat.clients.run_files import user_name
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.waiting import Patience, elapsed
 from lifeboat.errors import LifeboatError, Locked
-from lifeboat.model import RunId
+from lifeboat.model import RunId, has_journal
 
 SECONDS = 60.0  # without a renewal, after which it is anybody's; four are tried in that time
 _LOOKS = 8  # at a lease that is watched; its holder renews it twice as seldom
@@ -42,6 +42,11 @@ class _Held:
     since: datetime
     expires: str  # as the table writes the number; 0 where it was given back
 
+    @property
+    def told(self) -> str:
+        """Who it is, and at what: the run where `lifeboat logs` knows it, else the command."""
+        return f"{self.who} (process {self.pid}), at {_what(self.run)}"
+
 
 def patience(tell: Callable[[str], None], *, seconds: float = SECONDS) -> Patience:
     """Return how long a lease is good for and is watched before it is taken from another machine, and whom to tell."""
@@ -49,17 +54,24 @@ def patience(tell: Callable[[str], None], *, seconds: float = SECONDS) -> Patien
 
 
 class Lease:
-    """One holder's lease. Its `counter` is higher than that of every holder before it: the fencing number."""
+    """One holder's lease. Its `counter` is higher than that of every holder before it: the fencing number.
 
-    def __init__(self, *, dynamodb: Any, table: str, name: str, run: RunId, patience: Patience) -> None:
+    `again` is the command that goes on where the lease was lost.
+    """
+
+    def __init__(
+        self, *, dynamodb: Any, table: str, name: str, run: RunId, patience: Patience, again: str = ""
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._key = {"LockID": {"S": f"lifeboat/{name}"}}
         self._token = uuid4().hex
         self._run = run
+        self._again = again or "run the same command again"
         self._patience = patience
         self._seconds = patience.seconds
         self._ended = threading.Event()
+        self._renewing = threading.Lock()
         self._good_until = 0.0
         self._lost = ""
         self.counter = 0
@@ -78,15 +90,22 @@ class Lease:
             self._release()
 
     def require(self) -> None:
-        """Raise Locked when somebody else has the lease, or could have it because it was not renewed in time."""
+        """Raise Locked when somebody else has the lease, or had it, or nobody can say whether.
+
+        One that was not renewed in time is renewed now where nobody has taken it since: then nobody had it in between, and
+        whoever watches it sees that it is held.
+        """
         if not self._lost and self._patience.clock() > self._good_until:
-            self._lost = f"it could not be renewed for {self._seconds:.0f} s"
+            try:
+                self._renew()
+            except LifeboatError as error:
+                raise Locked(
+                    f"the lease of {_what(self._run)} on this environment could not be renewed for {self._seconds:.0f} s, and who"
+                    f" holds it now cannot be asked: {error.summary}",
+                    hint=self._again,
+                ) from error
         if self._lost:
-            raise Locked(
-                f"the lease of {self._run} on this environment is lost: {self._lost}",
-                hint="somebody else may have it: run the same command again, which then names them; a recovery goes on with"
-                " lifeboat resume",
-            )
+            raise Locked(f"the lease of {_what(self._run)} on this environment is lost: {self._lost}", hint=self._again)
 
     def _acquire(self) -> None:
         with translated(f"take the lease in {self._table}", hint="lifeboat apply, where nothing was applied yet"):
@@ -118,8 +137,8 @@ class Lease:
         if float(held.expires) >= time.time():
             return False
         self._patience.tell(
-            f"{held.who} (process {held.pid}, run {held.run}) seems to have left the lease on this environment; watching for"
-            f" {self._seconds:.0f} s that it is not renewed, since that clock may differ from ours"
+            f"{held.told}, seems to have left the lease on this environment; watching for {self._seconds:.0f} s that it is"
+            " not renewed, since that clock may differ from ours"
         )
         began = self._patience.clock()
         while self._patience.clock() - began <= self._seconds:
@@ -184,30 +203,43 @@ class Lease:
         if held is None:
             return Locked("somebody else has just changed the lease on this environment", hint="run it again")
         age = (datetime.now(UTC) - held.since).total_seconds()
+        shown = f" (lifeboat logs {held.run} shows how far it is)" if has_journal(RunId(held.run)) else ""
         return Locked(
-            f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: run {held.run}",
-            hint=f"wait until it is done (what a recovery does: lifeboat logs {held.run}). A holder that died gives way"
-            f" after {self._seconds:.0f} s, and on another machine when it is then watched for as long",
+            f"{held.who} (process {held.pid}) has held this environment for {age:.0f} s: {_what(held.run)}",
+            hint=f"wait until it is done{shown}. A holder that died gives way after {self._seconds:.0f} s, and on another"
+            " machine when it is then watched for as long",
         )
 
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds / 4):
+            try:
+                self._renew()
+            except LifeboatError:
+                continue  # whoever acts asks once more, when it is too late by the clock
+            if self._lost:
+                return
+
+    def _renew(self) -> None:
+        """Hold it for as long again, or note who took it; raises Unreachable where the table does not answer."""
+        with self._renewing, translated(f"renew the lease in {self._table}"):
             started = self._patience.clock()
             try:
-                with translated(f"renew the lease in {self._table}"):
-                    try:
-                        self._set(time.time() + self._seconds)
-                    except ClientError as error:
-                        if sdk.code(error) != _REFUSED:
-                            raise
-                        held = self._found()
-                        self._lost = (
-                            "somebody took it" if held is None else f"{held.who} took it for the run {held.run}"
-                        )
-                        return
-            except LifeboatError:
-                continue  # until it is too late, which `require` sees by the clock
-            self._good_until = started + self._seconds
+                self._set(time.time() + self._seconds)
+            except ClientError as error:
+                if sdk.code(error) != _REFUSED:
+                    raise
+                self._lost = self._taken()
+            else:
+                self._good_until = started + self._seconds
+
+    def _taken(self) -> str:
+        """Return in words who has taken the lease from us; one that is free again was somebody's in between all the same."""
+        held = self._found()
+        if held is None:
+            return "it is not in the table any more"
+        if float(held.expires) == 0:
+            return f"{held.told}, had it meanwhile and gave it back: what they changed is to be looked at first"
+        return f"{held.told}, has it since {held.since:%Y-%m-%d %H:%M:%S}Z"
 
     def _release(self) -> None:
         # The item stays, so that the counter goes on growing.
@@ -226,6 +258,10 @@ class Lease:
             ExpressionAttributeNames={"#token": "Token"},
             ExpressionAttributeValues={":token": {"S": self._token}, ":expires": _number(expires)},
         )
+
+
+def _what(run: str) -> str:
+    return f"run {run}" if has_journal(RunId(run)) else run.partition("-")[2] or run
 
 
 def _number(value: float) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +127,30 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
             f" {error.diag.message_primary}; nothing was changed",
             hint="restore on a server that has the locale",
         ) from error
+
+
+def mark(connection: Connection, name: str, text: str | None) -> None:
+    """Write a comment on a database, or take it off; a role that may make it and is not let comment leaves it without one."""
+    order = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        connection.execute(order)
+
+
+def marked(connection: Connection, name: str) -> str | None:
+    """Return the comment on a database; None where it has none."""
+    row = connection.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def restorers(connection: Connection, name: str) -> int:
+    """Return how many sessions of restores are connected to a database, as far as the role may see whose they are."""
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name LIKE 'lifeboat restore%%'",
+        (name,),
+    ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def drop(connection: Connection, name: str) -> None:

@@ -51,10 +51,19 @@ class Run:
         started = json.loads(path.read_text()).get("terraform", [])
         self.note(terraform=[*started, {"pid": pid, "at": time.time()}])
 
+    def known_as(self, run: RunId) -> None:
+        """Write down by which journal others know this run: the id that is told to whoever finds the environment held."""
+        self.note(known_as=run)
+        holder = self.folder.parent.parent / "holder.json"
+        _write(holder, {**json.loads(holder.read_text()), "known_as": run})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """A run that began and never said that it ended. `machine` is "" where it was not written down."""
+    """A run that began and never said that it ended. `machine` is "" where it was not written down.
+
+    `known_as` is the run as its journal is called; None where it has none, or had none yet.
+    """
 
     run: RunId
     folder: Path
@@ -63,6 +72,13 @@ class Unfinished:
     user: str
     machine: str = ""
     terraform_starts: tuple[datetime, ...] = ()
+    command: str = ""
+    known_as: RunId | None = None
+
+    @property
+    def told(self) -> str:
+        """How it is told: by the id that `lifeboat logs` knows, else by what it was and when."""
+        return self.known_as or f"{self.command} of {self.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def require_space(folder: Path, *, needed: int = NEEDED_BYTES) -> None:
@@ -180,6 +196,7 @@ def holder(work: Path) -> Holder | None:
             user=facts["user"],
             command=facts["command"],
             since=datetime.fromisoformat(facts["since"]),
+            known_as=facts.get("known_as"),
         )
     except (FileNotFoundError, ValueError, KeyError):
         return None
@@ -202,6 +219,8 @@ def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
                     terraform_starts=tuple(
                         datetime.fromtimestamp(entry["at"], UTC) for entry in facts.get("terraform", [])
                     ),
+                    command=facts["command"],
+                    known_as=facts.get("known_as"),
                 )
             )
     return found
@@ -309,16 +328,21 @@ def _locked(who: Holder | None, work: Path) -> Locked:
             f"another lifeboat holds this environment ({work / 'lock'})", hint="wait for it, then run it again"
         )
     age = datetime.now(UTC) - who.since
+    shown = "" if who.known_as is None else f" (lifeboat logs {who.known_as} shows how far it is)"
     return Locked(
         f"{who.user}@{who.host} (process {who.pid}) has held this environment for {age.total_seconds():.0f} s:"
-        f" {who.command}, run {who.run}",
-        hint="wait until it is done, then run it again",
+        f" {_what(who)}",
+        hint=f"wait until it is done{shown}, then run it again",
     )
+
+
+def _what(who: Holder) -> str:
+    return who.command if who.known_as is None else f"{who.command}, run {who.known_as}"
 
 
 def _orphaned(who: Holder) -> Locked:
     return Locked(
-        f"{who.command} (process {who.pid}, run {who.run}) was killed, and its Terraform still works",
+        f"{_what(who)} (process {who.pid}) was killed, and its Terraform still works",
         hint="wait until that has finished, then run it again",
     )
 

@@ -38,6 +38,7 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
             host=socket.gethostname(),
             machine=machines.machine(),
         )
+        this_run.known_as(run_id)
         turn = Turn(
             verb.name, limit=timedelta(seconds=SCRIPT_SECONDS) + within, journal=journal, clock=WallClock(), fence=held
         )

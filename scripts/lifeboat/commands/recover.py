@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy import risks
 from lifeboat.decisions.timings import Answering
-from lifeboat.errors import IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
+from lifeboat.errors import IntegrityFailure, Interrupted, Locked, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import (
     AcceptedRisk,
     Agree,
@@ -155,51 +155,86 @@ def resume(site: Site, orders: Orders, which: RunId | None, more: RecoveryReques
 def _require_past(failed_at: datetime | None) -> None:
     """Raise WrongConfiguration before anything is begun where the failure is to come."""
     if failed_at is not None:
-        recoveries.failure(failed_at, now=WallClock().now(), answers=False, last_good=None)
+        recoveries.failure(failed_at, now=WallClock().now(), answer="", last_good=None)
 
 
 def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *, goes_on: bool) -> RecoveryReport:
     tell = orders.tell
-    preflight.require(site, tell)
-    run_files.require_space(site.project.work)
-    with run_files.held(site.project.work, run_states.RECOVERY, patience=PATIENCE, tell=tell.say) as this_run:
-        work = Applying(site, tell, this_run)
-        with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
-            rehearsal.start(site, tell, but=this_run.run)
-            preflight.require_account(site)
-            work.passed = _require_backend(site)
-            for remark in work.passed.remarks:
-                tell.warn(remark)
-            with site.lease(run, tell.say).held() as held:
-                work.fence = held
-                journal = site.journal(run)
-                if goes_on:
-                    before, elsewhere = _reopened(site, tell, journal)
-                    request = replace(
-                        before,
-                        allowed=(*before.allowed, *request.allowed),
-                        risks=risks.together(before.risks, request.risks),
-                        without_gitlab=request.without_gitlab,
+    with ExitStack() as not_begun:
+        not_begun.enter_context(_before_anything())
+        preflight.require(site, tell)
+        run_files.require_space(site.project.work)
+        with run_files.held(site.project.work, run_states.RECOVERY, patience=PATIENCE, tell=tell.say) as this_run:
+            work = Applying(site, tell, this_run)
+            if goes_on:
+                this_run.known_as(run)
+            with run_files.ending(this_run, lambda: work.cut_off), work.whole(f"lifeboat resume {run}"):
+                rehearsal.start(site, tell, but=this_run.run)
+                preflight.require_account(site)
+                work.passed = _require_backend(site)
+                for remark in work.passed.remarks:
+                    tell.warn(remark)
+                with site.lease(run, tell.say, again=f"lifeboat resume {run}").held() as fence:
+                    work.fence = fence
+                    journal = site.journal(run)
+                    if goes_on:
+                        request, elsewhere = _with_more(_reopened(site, tell, journal), request)
+                    else:
+                        open_recoveries.require_none(site)
+                        elsewhere = _came_to_nothing(site, tell)
+                    # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
+                    lost = repair.run(site, tell, this_run, elsewhere)
+                    _begin(journal, request)
+                    not_begun.pop_all()
+                    this_run.known_as(run)
+                    c = Recovering(
+                        site=site,
+                        tell=tell,
+                        journal=journal,
+                        request=request,
+                        now=WallClock().now,
+                        agree=orders.agree,
+                        lost=lost,
+                        work=work,
                     )
-                else:
-                    open_recoveries.require_none(site)
-                    elsewhere = _came_to_nothing(site, tell)
-                # Whatever step it stopped in: a lock or a stale digest would stop the last one too.
-                lost = repair.run(site, tell, this_run, elsewhere)
-                _begin(journal, request)
-                c = Recovering(
-                    site=site,
-                    tell=tell,
-                    journal=journal,
-                    request=request,
-                    now=WallClock().now,
-                    agree=orders.agree,
-                    lost=lost,
-                    work=work,
-                )
-                objective = timedelta(hours=_rto_hours(site))
-                watcher = orders.watch(journal, objective)
-                return _reported(Runner(journal=journal, clock=WallClock(), fence=held, watcher=watcher), c, objective)
+                    objective = timedelta(hours=_rto_hours(site))
+                    watcher = orders.watch(journal, objective)
+                    runner = Runner(journal=journal, clock=WallClock(), fence=fence, watcher=watcher)
+                    return _reported(runner, c, objective)
+
+
+def _with_more(
+    reopened: tuple[RecoveryRequest, list[Unfinished]], more: RecoveryRequest
+) -> tuple[RecoveryRequest, list[Unfinished]]:
+    """Return what was asked of a recovery with what is allowed and accepted now too, and who was at it."""
+    before, attempts = reopened
+    asked = replace(
+        before,
+        allowed=(*before.allowed, *more.allowed),
+        risks=risks.together(before.risks, more.risks),
+        without_gitlab=more.without_gitlab,
+    )
+    return asked, attempts
+
+
+@contextmanager
+def _before_anything() -> Iterator[None]:
+    """Say of an interruption before the journal has a line of this attempt that nothing began: no command knows the run then."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted):
+        raise Interrupted("interrupted before anything began", hint="run the same command again") from None
+
+
+@contextmanager
+def _held_to_abort(site: Site, tell: Teller, run: RunId) -> Iterator[None]:
+    """Hold this checkout's lock for giving a run up."""
+    with (
+        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
+        run_files.ending(this_run, lambda: False),
+    ):
+        this_run.known_as(run)
+        yield
 
 
 def _reported(runner: Runner, c: Recovering, objective: timedelta) -> RecoveryReport:
@@ -272,7 +307,7 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
     app = c.app
     names = (
         *("image", "name", "why_image", "rejected", "old_instance", "old_address", "deployed_by", "container"),
-        *("failed_at", "why"),
+        *("failed_at", "why", "counted_from"),
     )
     return RecoveryReport(
         run=RunId(c.journal.run),
@@ -369,6 +404,7 @@ def _attempts(site: Site, tell: Teller, run: RunId, events: Sequence[Event]) -> 
             user=str(event.data["user"]),
             # A step is written down before its Terraform starts, or the step before it is.
             terraform_starts=tuple(one.at for one in events),
+            known_as=run,
         )
         for event in began
     ]
@@ -426,9 +462,8 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
     """
     run = which or _only_open(site)
     with (
-        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
-        run_files.ending(this_run, lambda: False),
-        site.lease(run, tell.say).held() as held,
+        _held_to_abort(site, tell, run),
+        site.lease(run, tell.say, again=f"lifeboat abort {run}").held() as held,
     ):
         journal = site.journal(run)
         request, _ = _reopened(site, tell, journal)
@@ -535,7 +570,8 @@ def logs(site: Site, run: RunId) -> list[Event]:
     """Return everything that was written down of a run."""
     found = site.journals().events(run)
     if not found:
-        raise NothingFits(f"there is no run {run}", hint="lifeboat runs lists them")
+        hint = "lifeboat runs lists them; one that began this minute may have written nothing down yet"
+        raise NothingFits(f"there is no run {run}", hint=hint)
     return found
 
 
@@ -556,9 +592,8 @@ def set_aside(site: Site, tell: Teller, run: RunId) -> list[str]:
     Nothing of it is undone. Raises Refused where the journal can be read.
     """
     with (
-        run_files.held(site.project.work, "abort", patience=timedelta(0), tell=tell.say) as this_run,
-        run_files.ending(this_run, lambda: False),
-        site.lease(run, tell.say).held(),
+        _held_to_abort(site, tell, run),
+        site.lease(run, tell.say, again=f"lifeboat abort {run} --unreadable").held(),
     ):
         bucket = site.journals()
         if run not in bucket.runs():

@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """The dump, the database that it is in now, and what came of it."""
+    """The dump, the database that it is in now, and what came of it; `to_remove` is empty where the database is not ours."""
 
     entry: DumpEntry
     manifest: Manifest
@@ -69,8 +69,8 @@ class _Prepared:
 
     @property
     def to_remove(self) -> str:
-        """The command that removes the database that is made."""
-        return _to_remove(self.site, self.recovery, self.wish.to)
+        """The command that removes the database that is made; empty where it was there before, and is somebody's."""
+        return _to_remove(self.site, self.recovery, self.wish.to) if self.wish.ours else ""
 
 
 def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
@@ -91,6 +91,7 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
             with found.server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
                 restore_target.create(connection, asked.to, found.manifest.server, asked.owner)
             tellers.say(f"made the database {asked.to}")
+        _mark(found, restores.mark(found.entry.id))
         target = Target(
             postgres=found.server.of(asked.to),
             rights=found.rights,
@@ -100,6 +101,8 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
         )
         with _told_what_is_left(target, tellers, found.to_remove):
             done = restoring.restore(found.copy, target, programs, tellers)
+    if not done.compared.findings:
+        _mark(found, None)
     for remark in done.compared.remarks:
         tellers.warn(remark)
     return Done(
@@ -109,6 +112,13 @@ def run(site: Site, tellers: Tellers, agree: Agree, asked: Asked) -> Done:
         restored=done,
         to_remove=found.to_remove,
     )
+
+
+def _mark(found: _Prepared, text: str | None) -> None:
+    """Say on a database that is ours that a restore works on it, or no longer; on somebody's own nothing is written."""
+    if found.wish.ours:
+        with found.server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
+            restore_target.mark(connection, found.wish.to, text)
 
 
 def _prepared(site: Site, asked: Asked) -> _Prepared:
@@ -124,7 +134,7 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
         choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
-    _require(manifest, wish, place)
+    _require(manifest, wish, place, _to_remove(site, recovery, asked.to))
     return _Prepared(
         site=site,
         recovery=recovery,
@@ -147,14 +157,17 @@ def _looked_at(server: Postgres, asked: Asked) -> tuple[Place, Wish]:
     """Return what the server offers, and what is where the dump is to go."""
     with server.of(_MAINTENANCE).connection(application="lifeboat restore") as connection:
         place = restore_target.place(connection, dump_server.server(connection))
+        left = restores.left_over(
+            restore_target.marked(connection, asked.to), restorers=restore_target.restorers(connection, asked.to)
+        )
     if asked.to not in place.databases:
         return place, Wish(to=asked.to, holds=None, owner=asked.owner)
     with server.of(asked.to).connection(application="lifeboat restore") as connection:
         holds, encoding = restore_target.holds(connection), restore_target.encoding(connection)
-    return place, Wish(to=asked.to, holds=holds, encoding=encoding, owner=asked.owner)
+    return place, Wish(to=asked.to, holds=holds, encoding=encoding, owner=asked.owner, left=left)
 
 
-def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
+def _require(manifest: Manifest, wish: Wish, place: Place, to_remove: str) -> None:
     offer = Offer(
         server=place.server,
         role=place.role,
@@ -164,9 +177,11 @@ def _require(manifest: Manifest, wish: Wish, place: Place) -> None:
     )
     against = restores.refusals(manifest, wish, offer)
     if against:
+        left = wish.holds and wish.left is not None and not wish.left.under_way
+        other = f"name a database that does not exist yet: --to {shlex.quote(manifest.database + '_restored')}"
         raise Refused(
             f"dump {manifest.id} is not restored to {wish.to}:\n" + "\n".join(f"  {reason}" for reason in against),
-            hint=f"name a database that does not exist yet: --to {shlex.quote(manifest.database + '_restored')}",
+            hint=f"to remove what is left there: {to_remove}\n  or {other}" if left else other,
         )
 
 
@@ -187,7 +202,12 @@ def _preview(found: _Prepared, chosen: Chosen) -> Sequence[str]:
 @contextmanager
 def _told_what_is_left(target: Target, tellers: Tellers, to_remove: str) -> Iterator[None]:
     """Say, whatever ends a restore, what is left and how to remove it."""
-    left = f"the database {target.postgres.address.database} is left, not whole"
+    name = target.postgres.address.database
+    if to_remove:
+        left, mend = f"the database {name} is left, not whole", f"to remove it: {to_remove}"
+    else:
+        left = f"the database {name}, which was there before and empty, holds a part of the dump now"
+        to_remove = mend = "lifeboat did not make it: empty it yourself, or name another database with --to"
     try:
         yield
     except LifeboatError as error:
@@ -196,7 +216,7 @@ def _told_what_is_left(target: Target, tellers: Tellers, to_remove: str) -> Iter
         raise
     except KeyboardInterrupt:
         with suppress(OSError):
-            tellers.warn(f"interrupted: {left}; to remove it: {to_remove}")
+            tellers.warn(f"interrupted: {left}; {mend}")
         raise
 
 
@@ -216,5 +236,5 @@ def require_same(done: Done) -> None:
         name = done.postgres.address.database
         raise IntegrityFailure(
             f"{name} is restored, but not what the dump's manifest says:\n" + "\n".join(f"  {f}" for f in findings),
-            hint=f"do not use it. {done.to_remove}",
+            hint=f"do not use it. {done.to_remove or 'lifeboat did not make it: empty it'}",
         )

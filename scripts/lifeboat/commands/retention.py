@@ -30,12 +30,13 @@ def plan(site: Site, database: str | None) -> Retention:
 
 
 def apply(site: Site, tell: Teller, show: Callable[[Retention], None], agree: Agree, database: str | None) -> Applied:
-    """Tag every dump with what becomes of it, in both regions, once somebody agrees to those that go; deletes nothing."""
+    """Tag every dump with what becomes of it, in both regions, once somebody agrees to what changes; deletes nothing."""
     # Held against a recovery that may choose a dump while this decides that nobody needs it.
     with holding.alone(site, tell.say, "retention apply") as held:
         found = plan(site, database)
         show(found)
-        if found.expiring:
-            agree([f"let the bucket expire {fate.entry.id} of {fate.entry.database}" for fate in found.expiring])
+        orders = found.orders()
+        if orders:
+            agree(orders)
         with tell.waiting() as progress:
             return Applied(retention=found, tagged=retaining.apply(site, found, held, progress))

@@ -68,7 +68,7 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         replica_bucket=_looked(lambda: _versioning(site.replica_store())),
         table=_looked(stack.table_status),
         terraform=_looked(_terraform_version),
-        cut_off=_looked(lambda: tuple(found.run for found in run_files.cut_off(site.project.work))),
+        cut_off=_looked(lambda: tuple(found.told for found in run_files.cut_off(site.project.work))),
         roots=seen,
         kinds=_kinds(site) if StateRoot.STACK in roots else (),
         recorded=_looked(lambda: _recorded(site)),

@@ -1,4 +1,4 @@
-"""Whether a database can serve, by what RDS says of it."""
+"""Whether a database can serve, by what RDS says of it, and how its content is told."""
 
 from __future__ import annotations
 
@@ -44,3 +44,11 @@ def locked(key: EncryptionKey, region: str) -> tuple[str, str] | None:
         return None
     words = {"Disabled": "disabled", "PendingDeletion": "to be deleted"}
     return f"the key {key.arn}, under which a database is restored, is {words.get(key.state, key.state)}", mend
+
+
+def content(tables: int, with_rows: int, heartbeats: int) -> str:
+    """Return how many tables a database has and how many of them hold rows, those of the heartbeat told apart."""
+    every = tables + heartbeats
+    if not heartbeats:
+        return f"{every} tables, {with_rows} with rows"
+    return f"{every} tables, the heartbeat's among them; of the other {tables}, {with_rows} with rows"

@@ -13,8 +13,10 @@ from lifeboat.errors import IntegrityFailure, WrongConfiguration
 from lifeboat.model import (
     LOSING,
     Address,
+    CountedFrom,
     Event,
     EventKind,
+    Failure,
     ImageId,
     Instance,
     InstanceId,
@@ -30,12 +32,11 @@ _AMI = "ami_id"
 TAKEN_OUT = "taken_out"  # where a recovery that is given up was taken out of the file
 
 
-def failure(
-    asked: datetime | None, *, now: datetime, answers: bool, last_good: datetime | None
-) -> tuple[datetime, str]:
+def failure(asked: datetime | None, *, now: datetime, answer: str, last_good: datetime | None) -> Failure:
     """Return when the application failed, and why that is taken for it; the clock of the recovery starts there.
 
-    Raises WrongConfiguration for a time in the future: nothing that is measured from it would be true.
+    `answer` is what its health check answers where that is well, "" where it is not: that does not say that its users get
+    what they ask for. Raises WrongConfiguration for a time in the future: nothing that is measured from it would be true.
     """
     if asked is not None:
         if asked > now:
@@ -43,12 +44,15 @@ def failure(
                 f"--failed-at {asked:%Y-%m-%dT%H:%M:%SZ} is in the future (it is {now:%Y-%m-%dT%H:%M:%SZ})",
                 hint="write when it failed, such as --failed-at 2026-03-01T03:12:00Z",
             )
-        return asked, "the operator said so"
-    if answers:
-        return now, "the application still answers, so its time away begins with the recovery"
+        return Failure(at=asked, why="the operator said so", counted_from=CountedFrom.DECLARED)
+    if answer:
+        why = f"nobody said when it failed, and its health check answers: {answer}"
+        return Failure(at=now, why=why, counted_from=CountedFrom.START)
     if last_good is not None and now - RECENT <= last_good <= now:
-        return last_good, f"it answered for the last time that lifeboat saw at {last_good:%H:%M:%S}Z"
-    return now, "nobody said when it failed, and lifeboat did not see it well in the last 15 minutes"
+        why = "nobody said when it failed, and its health check has not answered to lifeboat since"
+        return Failure(at=last_good, why=why, counted_from=CountedFrom.LAST_SEEN)
+    why = "nobody said when it failed, and lifeboat did not see it well in the last 15 minutes"
+    return Failure(at=now, why=why, counted_from=CountedFrom.START)
 
 
 def recovery_file(text: str | None, image: ImageId, configured: ImageId | None) -> str | None:

@@ -12,17 +12,35 @@ from lifeboat.decisions import dump_dates, dump_floors
 _NEWEST = 5
 # Of the server itself: dumps are restored beside them, never into them.
 _RESERVED = frozenset({"postgres", "template0", "template1", "rdsadmin"})
+_MARK = "lifeboat restore, not finished: "
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut the rest off without a word
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOver:
+    """What the mark on a database says: a restore of this dump has made it and did not end well, if none works on it now."""
+
+    dump: str
+    under_way: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wish:
-    """Where to: the database's name, what is in it (None: there is none of that name), and whose all will be."""
+    """Where to: the database's name, what is in it (None: there is none of that name), and whose all will be.
+
+    `left` is what an earlier restore left there; None where the database is not one that a restore has made.
+    """
 
     to: str
     holds: Sequence[str] | None
     encoding: str | None = None
     owner: str | None = None
+    left: LeftOver | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether the database is made by this restore, or was by one that was cut off: what is in it is nobody's."""
+        return self.holds is None or self.left is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +52,18 @@ class Offer:
     may_create: bool
     extensions: Collection[str]
     roles: Collection[str]
+
+
+def mark(dump: str) -> str:
+    """Return what is written on a database while a dump is restored into it."""
+    return f"{_MARK}{dump}"
+
+
+def left_over(mark: str | None, *, restorers: int) -> LeftOver | None:
+    """Return what the mark on a database says, and how many sessions of restores are in it; None where it is not ours."""
+    if mark is None or not mark.startswith(_MARK):
+        return None
+    return LeftOver(dump=mark.removeprefix(_MARK), under_way=restorers > 0)
 
 
 def name_problem(name: str) -> str | None:
@@ -111,8 +141,11 @@ def refusals(manifest: Manifest, wish: Wish, offer: Offer) -> list[str]:
     found = []
     if wish.holds is not None and wish.to == manifest.database:
         found.append(f"{wish.to} is the database that the dump was taken of: a copy is restored beside it")
+    elif wish.left is not None and wish.left.under_way:
+        found.append(f"another lifeboat restore brings {wish.left.dump} back into {wish.to} right now")
     elif wish.holds:
-        found.append(f"the database {wish.to} is not empty: it holds {', '.join(wish.holds)}")
+        left = "" if wish.left is None else f", left by a restore of {wish.left.dump} that did not come to a good end"
+        found.append(f"the database {wish.to} is not empty: it holds {', '.join(wish.holds)}{left}")
     if wish.encoding is not None and wish.encoding != manifest.server.encoding:
         found.append(f"the database {wish.to} is encoded in {wish.encoding}, the dump in {manifest.server.encoding}")
     if wish.holds is None and not offer.may_create:

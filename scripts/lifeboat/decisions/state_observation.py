@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from lifeboat.decisions import known_states, state_history
 from lifeboat.decisions.state_history import Fork
-from lifeboat.model import RunId, StateMark
+from lifeboat.model import StateMark
 from lifeboat.state_model import (
     Holding,
     KnownState,
@@ -172,7 +172,7 @@ class Observation:
     replica_bucket: Look[str]
     table: Look[str]
     terraform: Look[tuple[int, ...]]
-    cut_off: Look[tuple[RunId, ...]]
+    cut_off: Look[tuple[str, ...]]  # as each is told
     roots: tuple[RootSeen, ...]
     kinds: tuple[KindSeen, ...]
     recorded: Look[frozenset[str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,6 +47,14 @@ class Retention:
             return []
         regions = [region for region, dump in self.tagged if dump == fate.entry.id]
         return [r for r in regions if fate.expires or self.tagged[r, fate.entry.id] != fate.keep_as.value]
+
+    def orders(self) -> list[str]:
+        """Return what is to be agreed to: each dump that goes, and how many are tagged anew to be kept as what."""
+        kept = Counter(fate.keep_as for fate in self.fates if not fate.expires and self.to_tag(fate))
+        return [
+            *(f"let the bucket expire {fate.entry.id} of {fate.entry.database}" for fate in self.expiring),
+            *(f"tag as {kept_as.value}: {count} of the dumps that stay" for kept_as, count in kept.items()),
+        ]
 
 
 def decided(site: Site, database: str | None) -> Retention:

@@ -17,7 +17,7 @@ from lifeboat.database_model import (
     SnapshotTag,
     Verdict,
 )
-from lifeboat.decisions import manifests, recoveries
+from lifeboat.decisions import databases, manifests, recoveries
 from lifeboat.dumps import recovery_choice, verifying
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
 from lifeboat.model import Gap, Tag
@@ -60,9 +60,11 @@ def prove_data(c: Recovering, turn: Turn) -> None:
     until = "an unknown moment" if proof.until is None else f"{proof.until:%Y-%m-%d %H:%M:%S}Z"
     probed = _probed(c, found)
     turn.note(
-        f"{proof.tables} tables, {proof.with_rows} with rows; data until {until} ({proof.known_by}){_words(probed)}",
+        f"{databases.content(proof.tables, proof.with_rows, proof.heartbeats)}; data until {until} ({proof.known_by})"
+        f"{_words(probed)}",
         tables=proof.tables,
         with_rows=proof.with_rows,
+        heartbeats=proof.heartbeats,
         data_until=None if proof.until is None else proof.until.isoformat(),
         known_by=proof.known_by,
         rpo_seconds=None if lost is None else lost.total_seconds(),

@@ -40,13 +40,18 @@ def failure_is_declared(c: Recovering) -> Gap | None:
 
 def declare_failure(c: Recovering, turn: Turn) -> None:
     """Write down when it failed: the clock of this recovery starts there."""
-    at, why = recoveries.failure(
+    found = recoveries.failure(
         c.request.failed_at,
         now=c.now(),
-        answers=c.request.failed_at is None and c.serves,
+        answer=c.answer if c.request.failed_at is None and c.serves else "",
         last_good=last_good.read(c.site.project.work),
     )
-    turn.note(f"failed at {at:%Y-%m-%d %H:%M:%S}Z: {why}", failed_at=at.isoformat(), why=why)
+    turn.note(
+        f"counted from {found.at:%Y-%m-%d %H:%M:%S}Z: {found.why}",
+        failed_at=found.at.isoformat(),
+        why=found.why,
+        counted_from=found.counted_from.value,
+    )
 
 
 def all_is_at_hand(c: Recovering) -> Gap | None:

@@ -258,6 +258,7 @@ def report(c: Recovering) -> DatabaseReport | None:
         objective=timedelta(hours=objective),
         tables=c.fact("tables"),
         with_rows=c.fact("with_rows"),
+        heartbeats=c.fact("heartbeats") or 0,
         before=c.fact("old_identifier"),
         retire=f"lifeboat retire {old} -e {env}" if there else "",
         before_until=None if left is None else datetime.fromisoformat(left),

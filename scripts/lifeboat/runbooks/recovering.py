@@ -127,10 +127,18 @@ class Recovering:
 
     @cached_property
     def serves(self) -> bool:
-        """Whether the application is well at the instance, asked for some seconds before it is denied."""
-        self.tell.say("asking whether the application still answers")
-        health = self.health(seconds=SURE_SECONDS)
-        return deployments.unwell(health, Expected(instance=InstanceId(self.app.instance_id))) is None
+        """Whether the application's health check is well at the instance, asked for some seconds before it is denied."""
+        return deployments.unwell(self._asked, Expected(instance=InstanceId(self.app.instance_id))) is None
+
+    @property
+    def answer(self) -> str:
+        """What its health check answered when that was asked, in words; an application may be ill all the same."""
+        return f"HTTP {self._asked.status} at {self.site.project.environment.application.health_path}"
+
+    @cached_property
+    def _asked(self) -> Health:
+        self.tell.say("asking whether the health check of the application answers")
+        return self.health(seconds=SURE_SECONDS)
 
     @property
     def _would_replace(self) -> bool:

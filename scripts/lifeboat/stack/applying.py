@@ -66,6 +66,7 @@ class Applying:
         self.stack = site.stack_terraform(teardown=teardown)
         self.check = self.stack  # that which asks nobody anything, once it is started
         self.running: list[Running] = []
+        self._stopping = False  # said once, however often and at however many places it is asked for
         self.fence: Fence | None = None  # None until there is a lock table to hold a lease in
         self.root_applied = False
         self.keep_root: Keep = known_states.keep
@@ -84,9 +85,8 @@ class Applying:
             yield
         except KeyboardInterrupt:
             self.interrupt(again)
-            raise Interrupted(
-                "stopped on request; Terraform has saved its state", hint=f"{again} goes on from there"
-            ) from None
+            saved = "Terraform has saved its state" if self.running else "no Terraform had been started"
+            raise Interrupted(f"stopped on request; {saved}", hint=f"{again} goes on from there") from None
         except Exception:
             self.let_others_finish()
             raise
@@ -208,11 +208,14 @@ class Applying:
             self.tell.warn(f"and then: {error.summary}")
 
     def interrupt(self, again: str) -> None:
-        self.tell.warn(
-            "stopping: Terraform finishes what it is making and saves its state, for up to 90 s; asked once more, it is"
-            f" killed, and {again} repairs what that leaves"
-        )
+        """Stop what works, and keep its state; who has nothing to wait for, or was told already, is told nothing."""
         alive = [one for one in self.running if not one.ended]
+        if alive and not self._stopping:
+            self._stopping = True
+            self.tell.warn(
+                "stopping: Terraform finishes what it is making and saves its state, for up to 90 s; asked once more, it is"
+                f" killed, and {again} repairs what that leaves"
+            )
         try:
             for one in alive:
                 one.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from lifeboat.clients import run_files
 from lifeboat.clients.lease import Lease
@@ -16,6 +15,6 @@ from lifeboat.site import Site
 @contextmanager
 def alone(site: Site, tell: Callable[[str], None], command: str) -> Iterator[Lease]:
     """Hold the environment for a command that is no run; raises Locked naming who holds it, here or elsewhere."""
-    name = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{command.replace(' ', '-')}-{uuid4().hex[:6]}")
+    name = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z-{command.replace(' ', '-')}")
     with run_files.alone(site.project.work, command), site.lease(name, tell).held() as held:
         yield held

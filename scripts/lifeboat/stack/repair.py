@@ -54,7 +54,8 @@ def run(site: Site, tell: Teller, this_run: Run, elsewhere: Sequence[Unfinished]
     lost = Lost(runs=[*elsewhere, *run_files.unfinished(site.project.work, but=this_run.run)])
     unsaved = _unsaved(site, tell, this_run, lost)
     if lost.runs:
-        tell.say("an earlier run was cut off: " + ", ".join(r.run for r in lost.runs))
+        # Of one recovery every attempt may be among them.
+        tell.say("cut off earlier: " + ", ".join(dict.fromkeys(one.told for one in lost.runs)))
     _put_aside_half_written(site, tell, lost.runs)
     if not store.bucket_exists():
         return lost
@@ -348,7 +349,7 @@ def put_on_top(site: Site, left: Path) -> str:
 def _saving(site: Site, left: Path) -> str:
     """Return what saves a state that was left: the run that was cut off, gone on with; without one, a person's push."""
     cut_off = run_files.cut_off(site.project.work)
-    recoveries = [run.run for run in cut_off if runs_decided.is_recovery(run.run)]
+    recoveries = [run.known_as for run in cut_off if run.known_as and runs_decided.is_recovery(run.known_as)]
     if recoveries:
         return f"lifeboat resume {recoveries[-1]} -e {site.project.env} saves it and goes on"
     if cut_off:
