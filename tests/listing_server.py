@@ -93,6 +93,8 @@ def page(copies: Copies, environ: WSGIEnvironment) -> tuple[str, str]:
         return "application/xml", ""
     if path.endswith("/manifest.json"):
         return "application/json", copies.manifest(int(path.split("/")[-2][-6:], 16))
+    if environ.get("HTTP_X_AMZ_TARGET") == "TrentService.DescribeKey":
+        return "application/x-amz-json-1.1", json.dumps({"KeyMetadata": {"KeyId": "k", "KeyState": "Enabled"}})
     if environ["REQUEST_METHOD"] == "POST":
         length = int(environ["CONTENT_LENGTH"])
         return "text/xml", _rds(copies, parse_qs(environ["wsgi.input"].read(length).decode()), environ)

@@ -14,6 +14,7 @@ from lifeboat.commands import backups as backups_command
 from lifeboat.commands import retention as retention_command
 from lifeboat.commands.backups import Keeping
 from lifeboat.database_model import PointKind
+from lifeboat.decisions import recovery_points
 from lifeboat.dumps.points import ALL, Scope
 from lifeboat.errors import DONE, IntegrityFailure
 
@@ -60,7 +61,7 @@ def backups(
     """List every recovery point of the database, newest first: dumps, snapshots, AWS Backup, point-in-time windows.
 
     Both regions, copies included. A place that cannot be looked at has a row of its own, and the command ends with 8:
-    fewer rows never mean fewer copies.
+    fewer rows never mean fewer copies. So it does where a copy cannot be read, since its key is disabled.
 
     Example: lifeboat backups --kind dump --kind manual -e production -o json
     """
@@ -73,6 +74,7 @@ def backups(
     else:
         views_backups.points(found.list)
     found.require_known()
+    recovery_points.require_readable(found.list.points)
     return DONE
 
 
@@ -90,6 +92,7 @@ def describe(wanted: Id, env: Env = "local", output: Out = Output.TABLE) -> int:
         views_backups.described(found, now)
     if found.dump is not None and found.dump.problem:
         raise IntegrityFailure(found.dump.problem, hint="lifeboat backups lists the other copies")
+    recovery_points.require_readable(found.copies)
     return DONE
 
 
@@ -110,9 +113,10 @@ def keep(
 
     Example: lifeboat keep 20261129T031500Z-3f9a1c --why "before the merger" -e production
     """
-    if release == (why is not None):
-        raise typer.BadParameter("write either --why TEXT, to keep it, or --release")
     limit, here, tell = duration(within), site_of(env), views.Teller()
+    if release == (why is not None):
+        backups_command.require_there(here, wanted, region)
+        raise typer.BadParameter("write either --why TEXT, to keep it, or --release")
     if why is None:
         views_backups.kept(backups_command.release(here, tell, wanted, region), "released")
     else:

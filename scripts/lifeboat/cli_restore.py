@@ -60,6 +60,10 @@ def restore(
             "--accept-flagged", help="Restore a dump although it was flagged, or failed its last verification."
         ),
     ] = False,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", help="Read the copy in this region, instead of where dumps are written to."),
+    ] = None,
     yes: Yes = False,
 ) -> int:
     """Restore a dump into a new database beside the one that serves, and compare every table with the dump's manifest.
@@ -78,6 +82,7 @@ def restore(
         owner=owner,
         grants=with_grants,
         accept_flagged=accept_flagged,
+        region=region,
     )
     here, tell = site_of(env), views.Teller()
     rehearsal = here.local_cloud() is not None and not sys.stdin.isatty()

@@ -12,6 +12,7 @@ from lifeboat.cli_options import Env, Out, Output, Within, Yes, asking, duration
 from lifeboat.commands import snapshot as snapshot_command
 from lifeboat.commands.snapshot import Ordered, Sparing
 from lifeboat.database_model import RecoveryPointId
+from lifeboat.decisions import recovery_points
 from lifeboat.errors import DONE
 
 snapshot = typer.Typer(help="Manual snapshots of the database: create, list, copy, prune.", no_args_is_help=True)
@@ -53,6 +54,7 @@ def snapshot_list(env: Env = "local", output: Out = Output.TABLE) -> int:
     else:
         views_backups.points(found.list)
     found.require_known()
+    recovery_points.require_readable(found.list.points)
     return DONE
 
 

@@ -86,5 +86,5 @@ def verify(
         views.document(views_restores.verified_document(found))
     else:
         views_restores.verified(found, which.now)
-    verify_command.require_sound(found)
+    verify_command.require_sound(found, verify_command.elsewhere(here, which, found))
     return DONE

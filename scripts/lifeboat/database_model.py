@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NewType
 
 from lifeboat.errors import LifeboatError
-from lifeboat.model import Judged
+from lifeboat.model import EncryptionKey, Judged
 
 _DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 # From its beginning to its manifest no dump takes longer: one whose manifest came later is dated wrongly, and what is still
@@ -262,8 +262,9 @@ class Proof:
     Of one that lies in a bucket, `at` is when S3 stored it: the clock of whoever looked is nobody's evidence. `run` is the
     recovery that restored the copy, empty where only the copy was looked at. `manifest_sha256`, in hex, says which manifest
     it is of; empty where that could not be read. `rows_only`: how tables, indexes and the rest are defined was not compared.
-    `looked` says in words what was looked at, where that is not what a verification of the level looks at.
-    `file` is where it lies below the dump.
+    `by_listing`: it failed by what a listing of its bucket shows, which says nothing of a copy in another one. `region` is
+    where the copy lies that was looked at, empty where the proof does not tell. `looked` says in words what was looked at,
+    where that is not what a verification of the level looks at. `file` is where it lies below the dump.
     """
 
     level: int
@@ -275,6 +276,8 @@ class Proof:
     run: str = ""
     manifest_sha256: str = ""
     rows_only: bool = False
+    by_listing: bool = False
+    region: str = ""
     looked: str = ""
     file: str = ""
 
@@ -283,8 +286,9 @@ class Proof:
 class DumpEntry:
     """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump.
 
-    `proofs` speak of this copy and no other: what passed is of the very manifest that lies here. What failed elsewhere, or
-    before the manifest was written over, still speaks against it.
+    `proofs` speak of this copy and no other: what passed is of the very manifest that lies here; what failed before that was
+    written over, or is of no copy that is known, still speaks against it. `elsewhere` is what failed in the copy of the
+    other region: the proofs of one bucket are copied to the other.
     """
 
     database: str
@@ -293,6 +297,7 @@ class DumpEntry:
     prefix: str  # of its keys, with the last slash
     files: Mapping[str, StoredFile] = field(hash=False)
     proofs: tuple[Proof, ...] = ()  # oldest first; a listing does not tell their findings
+    elsewhere: tuple[Proof, ...] = ()  # oldest first
     kept: bool = False
 
     @property
@@ -302,8 +307,8 @@ class DumpEntry:
 
     @property
     def size(self) -> int:
-        """Return the stored bytes of its files."""
-        return sum(file.size for file in self.files.values())
+        """Return the stored bytes of its files, without its manifest: as many as that says."""
+        return sum(file.size for name, file in self.files.items() if name != "manifest.json")
 
     @property
     def failure(self) -> Proof | None:
@@ -314,6 +319,20 @@ class DumpEntry:
             for failed in self.proofs
             if failed.verdict is Verdict.FAILED
             and not any(proof.at > failed.at and proof.level >= failed.level for proof in passed)
+        ]
+        return max(standing, key=lambda proof: proof.at, default=None)
+
+    @property
+    def failed_elsewhere(self) -> Proof | None:
+        """Return the newest failure of the other region's copy that may be one of this copy too, whose bytes are the same.
+
+        None where this one has passed a look as deep, and of what only the other bucket's listing shows.
+        """
+        proven = self.proven
+        standing = [
+            failed
+            for failed in self.elsewhere
+            if not failed.by_listing and (proven is None or proven.level < failed.level)
         ]
         return max(standing, key=lambda proof: proof.at, default=None)
 
@@ -404,9 +423,9 @@ class RecoveryPoint:
     `database` is the instance that it is of; of a dump the database in it. `taken_at` is the moment of its content; of a
     point-in-time window the latest one, and `earliest` the first. `key` is the ARN of what encrypts it, None where nothing
     does. `status` is AWS's word: only "available" or "completed" can be restored from. `source` names the instance,
-    database or copy that it came from. `doubts` are checks that it failed; `unfit` is why it
-    can never be all of the application's database. `instance_made_at` is when the instance that it is of was made, where
-    AWS tells.
+    database or copy that it came from. `doubts` are checks that it failed; `unfit` is why it can never be all of the
+    application's database. `locked` is its key where that cannot be used. `instance_made_at` is when the instance that it is
+    of was made, where AWS tells.
     """
 
     id: RecoveryPointId
@@ -427,6 +446,7 @@ class RecoveryPoint:
     unfit: tuple[str, ...] = ()
     arn: str | None = None  # AWS's own name for it, where it has one
     instance_made_at: datetime | None = None
+    locked: EncryptionKey | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
@@ -642,28 +662,32 @@ class WantedCopy:
 class RestoreRate:
     """What restores of this environment took: a median of whole restores, and bytes a second; None: none was measured.
 
-    `of_dumps` is the same of dumps, in stored bytes, the making of the empty instance included.
+    `of_dumps` is the same of dumps, in stored bytes, the making of the empty instance included. `cut_off` says why one that
+    was made was not measured, where none was.
     """
 
     whole: timedelta | None = None
     bytes_per_second: float | None = None
     of_dumps: float | None = None
+    cut_off: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopyCandidate:
     """A copy, the moment of it that would be restored, what is lost with it, and how long it takes, as far as known.
 
-    `after` is how long that moment is after the failure: nothing is lost then, and what was done until that moment is in it.
+    `loss` None: nobody knows how much. `after` is how long that moment is after the failure: nothing is lost then, and what
+    was done until that moment is in it. `warning` says of a copy of a generation that did not serve then that it did not.
     """
 
     point: RecoveryPoint
     to: datetime
-    loss: timedelta
+    loss: timedelta | None
     after: timedelta
     takes: timedelta | None
     takes_why: str
     needs: tuple[str, ...]
+    warning: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

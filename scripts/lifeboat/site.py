@@ -24,7 +24,7 @@ from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
 from lifeboat.clients.dump_bucket import DumpBucket
-from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_store import DumpPlace, DumpStore, OtherBucket
 from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.encryption_keys import EncryptionKeys
 from lifeboat.clients.gitlab import GitLab
@@ -409,20 +409,25 @@ class Site:
 
     def dump_store(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps in the bucket that they are written to."""
-        return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix)
+        other = OtherBucket(bucket=recovery.dumps.replica_bucket, region=recovery.dr_region)
+        return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix, other)
 
     def dump_uploads(self, recovery: Recovery) -> Uploads:
         """Return the uploads to the bucket of dumps; to be closed."""
         return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
 
-    def dumps_in(self, bucket: str, region: str, prefix: str) -> DumpStore:
-        """Return the environment's dumps in a bucket; what the stack says is not needed for it."""
+    def dumps_in(self, bucket: str, region: str, prefix: str, other: OtherBucket | None = None) -> DumpStore:
+        """Return the environment's dumps in a bucket; what the stack says is not needed for it.
+
+        Without the bucket of the other region nobody tells the proofs of that one's copies apart.
+        """
         place = DumpPlace(
             bucket=bucket,
             region=region,
             prefix=prefix,
             application=self.project.environment.application.name,
             environment=self.project.env,
+            other=other,
         )
         return DumpStore(s3=self.client("s3", region), place=place, read=manifests.read, written=manifests.written)
 

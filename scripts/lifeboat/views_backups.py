@@ -28,6 +28,7 @@ from lifeboat.views import aligned, console, findings, lines, pairs
 _HEADINGS = (
     "id",
     "kind",
+    "of",
     "taken (UTC)",
     "age",
     "size",
@@ -44,7 +45,7 @@ _ALLOCATED = (PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT, PointKind
 def points(found: PointList) -> None:
     """Print every recovery point, newest first; above them, a row for each place that could not be looked at."""
     rows = [_row(point, found.now) for point in found.points]
-    unseen = [("?", one.what, "unknown", "", "", one.region) for one in found.unseen]
+    unseen = [("?", one.what, "", "unknown", "", "", one.region) for one in found.unseen]
     printed = aligned([_HEADINGS, *unseen, *rows])
     out = console(stderr=False)
     lines(printed[:1])
@@ -64,6 +65,7 @@ def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
     return (
         point.id,
         point.kind.value,
+        point.database,
         taken,
         said(now - point.taken_at),
         size,
@@ -133,6 +135,7 @@ def _unseen(one: Unseen) -> dict[str, str]:
 def _proof(proof: Proof) -> dict[str, Any]:
     return {
         "level": proof.level,
+        "region": proof.region or None,
         "looked": proof.looked,
         "at": proof.at.isoformat(),
         "verdict": proof.verdict.value,
@@ -167,7 +170,8 @@ def described(found: Described, now: datetime) -> None:
     pairs([("tagged to be kept as", found.dump.keep_as or "nothing yet: lifeboat retention apply")])
     for proof in found.dump.proofs:
         by = f", by the recovery {proof.run}" if proof.run else ""
-        lines([f"verified {proof.at:%Y-%m-%d %H:%M}Z, {_level(proof)}: {proof.verdict.value}{by}"])
+        where = f" in {proof.region}" if proof.region else ""
+        lines([f"verified{where} {proof.at:%Y-%m-%d %H:%M}Z, {_level(proof)}: {proof.verdict.value}{by}"])
         findings(proof.findings)
         lines(f"  {remark}" for remark in proof.remarks)
     if found.dump.problem:

@@ -23,7 +23,7 @@ def planned(found: Planned) -> None:
         table.add_column(heading, overflow="fold", no_wrap=heading == "data until")
     for one in found.candidates:
         taken = _is_taken(found, one)
-        why = f"[green]taken: {escape(found.choosing.choice.why)}[/green]" if taken else escape(_why_not(found, one))
+        why = _taken(found) if taken else escape(_why_not(found, one))
         until = f"{one.point.taken_at:%Y-%m-%d %H:%M:%S}Z"
         first = one.point.earliest
         table.add_row(
@@ -47,16 +47,34 @@ def planned(found: Planned) -> None:
             "[red]a copy that would be taken instead may be there[/red], for not everything could be looked at:"
             f" {escape(blind_spots(found.choosing.hidden))}"
         )
-    if found.chosen is not None:
+    if found.chosen is not None and found.refusal:
+        out.print(f"[red]nothing can be restored as it stands: {escape(found.refusal)}[/red]")
+    elif found.chosen is not None:
         best = found.chosen
         out.print(
             f"restores {escape(best.point.id)} as it was at {best.to:%Y-%m-%d %H:%M:%S}Z; lost: {lost(best)};"
             f" takes {'unknown' if best.takes is None else said(best.takes)} ({escape(best.takes_why)});"
             f" needs {escape(' and '.join(best.needs))}"
         )
+    for warning in _warnings(found):
+        out.print(f"[yellow]{escape(warning)}[/yellow]")
     for remark in found.remarks:
         out.print(f"[yellow]{escape(remark)}[/yellow]")
     out.print("nothing was changed")
+
+
+def _taken(found: Planned) -> str:
+    why = escape(found.choosing.choice.why)
+    return (
+        f"[red]would be taken ({why}), and cannot be restored[/red]"
+        if found.refusal
+        else f"[green]taken: {why}[/green]"
+    )
+
+
+def _warnings(found: Planned) -> list[str]:
+    """Return what there is to be warned of, of each copy that would be taken or could be named."""
+    return list(dict.fromkeys(one.warning for one in found.candidates if one.warning))
 
 
 def planned_document(found: Planned) -> dict[str, Any]:
@@ -83,6 +101,7 @@ def planned_document(found: Planned) -> dict[str, Any]:
             for place in found.unseen
         ],
         "remarks": list(found.remarks),
+        "refused": found.refusal or None,
     }
 
 
@@ -99,11 +118,12 @@ def _document(one: CopyCandidate) -> dict[str, Any]:
         "taken_at": point.taken_at.isoformat(),
         "to": one.to.isoformat(),
         "size": point.size,
-        "loss_seconds": one.loss.total_seconds(),
+        "loss_seconds": None if one.loss is None else one.loss.total_seconds(),
         "after_failure_seconds": one.after.total_seconds(),
         "takes_seconds": None if one.takes is None else one.takes.total_seconds(),
         "takes_why": one.takes_why,
         "needs": list(one.needs),
+        "warning": one.warning or None,
     }
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lifeboat.database_model import DumpOutcome
+from lifeboat.decisions.recovery_points import humane
 from lifeboat.views import console
 
 
@@ -26,8 +27,8 @@ def outcomes(found: Sequence[DumpOutcome]) -> None:
             escape(outcome.database),
             outcome.id,
             _word(outcome),
-            size(manifest.size),
-            size(sum(file.raw_size for file in manifest.files)),
+            humane(manifest.size),
+            humane(sum(file.raw_size for file in manifest.files)),
             str(len(manifest.contents.tables)),
             str(sum(content.rows for content in manifest.contents.tables)),
             took,
@@ -38,14 +39,6 @@ def outcomes(found: Sequence[DumpOutcome]) -> None:
 def outcomes_document(found: Sequence[DumpOutcome]) -> dict[str, Any]:
     """Return what came of each database for JSON; sizes in bytes, `dump` null where there is none."""
     return {"dumps": [_outcome(outcome) for outcome in found]}
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people read it."""
-    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= one:
-            return f"{count / one:.1f} {unit}"
-    return f"{count} B"
 
 
 def _word(outcome: DumpOutcome) -> str:

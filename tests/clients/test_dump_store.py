@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from lifeboat.clients.dump_store import DumpStore, OtherBucket, proven_identity
 from lifeboat.clients.dump_uploads import Uploads, part_size
 from lifeboat.database_model import LONGEST_DUMP, DumpEntry, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
@@ -178,6 +179,28 @@ def test_what_passed_in_one_bucket_says_nothing_of_the_copy_in_another(bucket: B
     assert passed.proven is not None
     assert (unseen.complete, unseen.proven, unseen.failure) == (True, None, None)
     assert doubted.failure is not None, "what is wrong there may be wrong here"
+
+
+def test_a_failure_of_the_other_regions_copy_is_known_as_such(bucket: Bucket) -> None:
+    bucket.dump()
+    place = bucket.store.place
+    identity = proven_identity("the-other", bucket.entry().files["manifest.json"].version_id)
+    gone = proven_identity("the-other", "")
+    for number, name in enumerate((f"3-failed-{identity}-listing", f"2-failed-{gone}", f"2-passed-{identity}")):
+        bucket.put(f"{bucket.entry().prefix}proofs/2026112{number}T050000Z-{name}.json")
+    proved(bucket, bucket.entry(), level=2)
+    pair = replace(place, other=OtherBucket(bucket="the-other", region="eu-central-1"))
+    known = DumpStore(s3=bucket.s3, place=pair, read=manifests.read, written=manifests.written)
+
+    (found,) = known.entries()
+
+    assert [(p.level, p.verdict, p.region) for p in found.proofs] == [(2, Verdict.PASSED, "eu-west-1")]
+    assert sorted((p.level, p.by_listing, p.region) for p in found.elsewhere) == [
+        (2, False, "eu-central-1"),
+        (3, True, "eu-central-1"),
+    ]
+    assert (found.failure, found.failed_elsewhere) == (None, None)
+    assert bucket.entry().failure is not None, "who does not know the other bucket takes no failure for another's"
 
 
 def replicated(bucket: Bucket, other: Bucket, entry: DumpEntry) -> None:

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lifeboat.clients.dump_store import proven_identity
 from lifeboat.decisions.dump_floors import ACCEPTED
 
 from tests.backup_sites import BackupSite, backup_site
 from tests.conftest import RunningCloud
+from tests.dump_manifests import proof_body
 from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.localcloud.test_backup import trust
 
@@ -128,6 +130,9 @@ def test_every_kind_is_in_one_list_newest_first_with_what_is_to_be_known(site: B
         p["flags"] for p in document["points"] if p["kind"] == "point-in-time window" and p["region"] != REGION
     ] == [[f"copied from {REGION}"]]
     assert not any("others" in point["source"] for point in document["points"])
+    assert table.split("\n")[0].split()[:3] == ["id", "kind", "of"]
+    rows = [line.split()[:3] for line in table.splitlines() if line.startswith(dump)]
+    assert rows == [[dump, "dump", "app"]] * 2
     for word in (dump, manual, backup, "level 2, ", "20 GiB allocated", "by retention", "3 dumps"):
         assert word in table
 
@@ -181,6 +186,56 @@ def test_a_key_that_may_not_be_seen_is_not_taken_for_none(site: BackupSite, refu
     assert [one["call"] for one in document["unseen"]] == ["s3:GetEncryptionConfiguration"] * 2
 
 
+def test_under_a_disabled_key_copies_are_flagged_and_the_end_is_8(site: BackupSite) -> None:
+    dump = site.put_dump(5 * HOUR, "2-passed")
+    kms = site.cloud.client("kms")
+    key = by_id(site.listed("--kind", "dump"))[dump, REGION]["key"]
+    kms.disable_key(KeyId=key)
+    try:
+        document = site.listed("--kind", "dump", status=8)
+        ended = site.run("backups", "--kind", "dump", "--region", REGION, status=8)
+        elsewhere = site.listed("--kind", "dump", "--region", DR_REGION)
+    finally:
+        kms.enable_key(KeyId=key)
+
+    found = by_id(document)
+    assert found[dump, REGION]["flags"] == ["its key is disabled"]
+    assert found[dump, DR_REGION]["flags"] == elsewhere["points"][0]["flags"] == []
+    assert "its key is disabled" in ended.stdout
+    assert f"the key {key} in {REGION} is disabled: 1 of them" in ended.stderr
+    assert f"aws kms enable-key --key-id {key} --region {REGION}" in ended.stderr
+
+
+def test_a_key_whose_state_may_not_be_seen_has_a_row_of_its_own(site: BackupSite, refuse: Callable[..., None]) -> None:
+    site.put_dump(5 * HOUR)
+    refuse("kms", "DescribeKey")
+
+    document = site.listed("--kind", "dump", "--region", REGION, status=8)
+
+    assert [one["call"] for one in document["unseen"]] == ["kms:DescribeKey"]
+    assert document["points"][0]["flags"] == []
+
+
+def test_what_failed_in_one_region_is_not_said_of_the_copy_in_the_other(site: BackupSite) -> None:
+    dump = site.put_dump(5 * HOUR, "2-passed")
+    # Its manifest was missing when it was looked at, and S3 copies the proof.
+    name = f"20261129T050000Z-3-failed-{proven_identity(site.bucket(), '')}-listing.json"
+    for region in (REGION, DR_REGION):
+        site.cloud.client("s3", region).put_object(
+            Bucket=site.bucket(region),
+            Key=f"dumps/x/app/{dump}/proofs/{name}",
+            Body=json.dumps(proof_body("there is no manifest")).encode(),
+        )
+
+    found = by_id(site.listed("--kind", "dump"))
+    told = json.loads(site.run("describe", dump, "-o", "json").stdout)["dump"]["proofs"]
+
+    assert found[dump, REGION]["flags"] == ["its last verification (level 3) failed"]
+    assert found[dump, DR_REGION]["flags"] == []
+    assert found[dump, DR_REGION]["verified"]["level"] == 2
+    assert sorted((one["region"] or "?", one["level"]) for one in told) == [("?", 3), (DR_REGION, 2), (REGION, 2)]
+
+
 def test_without_the_state_copies_are_found_by_their_names(site: BackupSite) -> None:
     dump = site.put_dump(5 * HOUR)
     key, s3 = "stack.tfstate", site.cloud.client("s3")
@@ -221,7 +276,7 @@ def test_a_manifest_of_another_place_is_told_of_the_dump(site: BackupSite) -> No
     document = json.loads(done.stdout)
     assert "is of another place" in document["dump"]["problem"]
     assert document["dump"]["tables"] == []
-    assert [proof["level"] for proof in document["dump"]["proofs"]] == [2]
+    assert [(proof["level"], proof["region"]) for proof in document["dump"]["proofs"]] == [(2, REGION), (2, DR_REGION)]
     assert "is not what lifeboat verify writes" in done.stderr
 
 
@@ -293,7 +348,10 @@ def test_an_automated_snapshot_is_copied_to_a_manual_one_that_is_kept_once_someb
 
 @pytest.mark.parametrize("arguments", [(), ("--why", "w", "--release")])
 def test_keep_is_told_what_to_do_or_does_nothing(site: BackupSite, arguments: tuple[str, ...]) -> None:
-    assert "write either --why TEXT" in site.run("keep", "x", *arguments, status=2).stderr
+    dump = site.put_dump(5 * HOUR)
+
+    assert "write either --why TEXT" in site.run("keep", dump, *arguments, status=2).stderr
+    assert "there is no recovery point nope" in site.run("keep", "nope", *arguments, status=6).stderr
 
 
 def test_what_cannot_be_kept_is_refused_with_the_reason(site: BackupSite) -> None:

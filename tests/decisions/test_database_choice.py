@@ -32,6 +32,7 @@ from lifeboat.decisions.database_choice import (
     nothing,
     predicted,
     require,
+    require_reached,
     require_time,
 )
 from lifeboat.errors import NothingFits, WrongConfiguration
@@ -405,6 +406,87 @@ def test_of_a_copy_from_after_the_failure_it_is_told_what_is_in_it(
     assert found.loss == loss
     assert found.to == failed_at - found.loss + found.after
     assert lost(found) == words
+
+
+SINCE = "app-g1 has not served since 2026-03-01T11:30:00Z: what was written to the generation that took over, app-g2 last, is"
+
+
+@pytest.mark.parametrize(
+    ("point", "asked", "loss", "words"),
+    [
+        # Its instance is there, and RDS keeps its window: the application has written to the other one for half an hour.
+        (OLDER, wanted(served=served(ago(minutes=30))), timedelta(minutes=30), f"{SINCE} not in it"),
+        (
+            OLDER,
+            wanted(served=served(ago(minutes=30)), failed_at=ago(minutes=40)),
+            timedelta(0),
+            f"{SINCE} not in it",
+        ),
+        (OLDER, wanted(served=served(ago(minutes=30)), to=ago(hours=2)), timedelta(hours=2), ""),
+        (
+            OLDER,
+            wanted(served=()),
+            None,
+            "app-g1 does not serve, and nobody knows whether and until when it had served by 2026-03-01T11:59:00Z",
+        ),
+        (window(), wanted(served=()), timedelta(minutes=5), ""),
+        (snapshot(), wanted(served=served(ago(minutes=30))), timedelta(hours=9), ""),
+        (dump(), wanted(served=()), timedelta(hours=2), ""),
+        (
+            snapshot(kind=PointKind.BACKUP_POINT, database="dumps", source="arn:aws:s3:::dumps"),
+            wanted(served=()),
+            timedelta(hours=9),
+            "",
+        ),
+    ],
+)
+def test_of_a_generation_that_serves_no_more_what_was_written_since_is_lost_too(
+    point: RecoveryPoint, asked: WantedCopy, loss: timedelta | None, words: str
+) -> None:
+    found = candidate(point, asked, UNKNOWN)
+
+    assert (found.loss, found.warning) == (loss, words)
+    assert (lost(found) == "unknown") is (loss is None)
+
+
+def test_a_copy_of_which_nobody_knows_the_loss_comes_after_every_other_one() -> None:
+    older = replace(OLDER, id=RecoveryPointId("ab-2"))
+
+    found = choose([older, window()], wanted(served=(), named="ab-2"), UNKNOWN)
+
+    assert found.choice.chosen is not None
+    assert found.choice.chosen.point == window()
+    assert [why for _, why in found.others] == ["nobody knows how much is lost with it; ab-2 loses 5m"]
+
+
+@pytest.mark.parametrize(
+    ("points", "declared", "changed", "refused"),
+    [
+        ([window()], ago(hours=1), {}, False),
+        ([window()], ago(days=3), {}, True),
+        ([window(), dump(taken_at=ago(days=1))], ago(days=3), {}, True),
+        # A copy from before it is there: which one is taken, and what is in it, is another question.
+        ([window(), snapshot(taken_at=ago(days=4))], ago(days=3), {}, False),
+        ([window()], ago(days=3), {"named": "ab-2"}, False),
+        ([window()], ago(days=3), {"to": ago(hours=1)}, False),
+        ([window()], None, {}, False),
+        ([], ago(days=3), {}, False),
+    ],
+)
+def test_a_failure_from_before_every_copy_is_told(
+    points: list[RecoveryPoint], declared: datetime | None, changed: dict[str, Any], *, refused: bool
+) -> None:
+    asked = wanted(**changed)
+
+    if not refused:
+        require_reached(points, asked, declared)
+        return
+    with pytest.raises(NothingFits, match="no copy is from before the failure at 2026-02-26T12:00:00Z: the oldest"):
+        require_reached(points, asked, declared)
+
+
+def test_where_a_restore_was_cut_off_it_is_told_why_nothing_was_measured() -> None:
+    assert predicted(window(), RestoreRate(cut_off="it was cut off")) == (None, "it was cut off")
 
 
 def test_the_latest_moment_of_a_window_is_named_as_a_whole_second() -> None:

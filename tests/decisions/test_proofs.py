@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,3 +54,61 @@ def test_a_failure_stands_until_a_look_as_deep_has_passed(
     assert retention.is_verified(DumpFacts(entry=entry), RetentionPolicy()) == ((proven or 0) >= 2)
     assert point.proven == entry.proven
     assert point.flags == (() if failed is None else (f"its last verification (level {failed}) failed",))
+
+
+def two(here: DumpEntry, *failed: Proof) -> DumpEntry:
+    return replace(here, elsewhere=failed)
+
+
+def there(level: int, *, by_listing: bool = False) -> Proof:
+    """Return a failure of the copy in the other region, later than any look at this one."""
+    at = BEGUN + timedelta(hours=9)
+    return Proof(level=level, at=at, verdict=F, by_listing=by_listing, region="eu-central-1")
+
+
+@pytest.mark.parametrize(
+    ("entry", "proven", "told"),
+    [
+        # A file that is missing there is nothing that this copy could lack with it.
+        (two(dump(), there(3, by_listing=True)), None, None),
+        (two(dump((2, P)), there(3, by_listing=True)), 2, None),
+        # What a restore found is in the bytes, which are the same.
+        (two(dump(), there(3)), None, 3),
+        (two(dump((2, P)), there(3)), 2, 3),
+        (two(dump((3, P)), there(3)), 3, None),
+        (two(dump((2, P)), there(2)), 2, None),
+    ],
+)
+def test_a_copy_is_judged_by_its_own_proofs_and_told_what_its_bytes_failed_elsewhere(
+    entry: DumpEntry, proven: int | None, told: int | None
+) -> None:
+    (point,) = recovery_points.of_dumps([entry], PLACE, BEGUN + timedelta(days=1))
+
+    flag = f"the copy in eu-central-1 failed a verification (level {told}), and this one passed none as deep"
+    assert entry.failure is None
+    assert (None if point.proven is None else point.proven.level) == proven
+    assert point.flags == point.doubts == (() if told is None else (flag,))
+
+
+@pytest.mark.parametrize(
+    ("here", "other", "verified"),
+    [
+        (dump((3, F)), dump((2, P)), True),
+        (dump((2, P)), dump((3, F)), True),
+        (dump(), dump((2, F)), False),
+        (dump((2, F)), dump(), False),
+        (dump(), dump(), False),
+    ],
+)
+def test_a_dump_is_verified_where_one_of_its_copies_is(here: DumpEntry, other: DumpEntry, *, verified: bool) -> None:
+    (found,) = retention.merged([here], [replace(other, kept=True)])
+
+    assert retention.is_verified(DumpFacts(entry=found), RetentionPolicy()) is verified
+    assert (found.failure is None) is (verified or (here.failure, other.failure) == (None, None))
+    assert found.kept
+
+
+def test_a_dump_of_one_bucket_only_is_listed_once_too() -> None:
+    one, another = dump(), replace(dump(), database="other")
+
+    assert retention.merged([one], [another]) == [one, another]

@@ -19,8 +19,11 @@ from lifeboat.database_model import (
 )
 from lifeboat.decisions import recovery_points as decisions
 from lifeboat.decisions.recovery_points import DumpPlace
+from lifeboat.errors import Unreachable
+from lifeboat.model import EncryptionKey
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+KEY = "arn:aws:kms:eu-west-1:1:key/1234"
 HERE, DR = "eu-west-1", "eu-central-1"
 
 
@@ -34,7 +37,7 @@ def point(name: str, age: timedelta, **other: object) -> RecoveryPoint:
         status="available",
         size=20 * 1024**3,
         source="app-x-g1",
-        key="arn:aws:kms:eu-west-1:1:key/1234",
+        key=KEY,
     )
     return replace(made, **other)  # type: ignore[arg-type]
 
@@ -81,11 +84,54 @@ def test_a_dump_without_a_manifest_is_incomplete_and_a_failed_proof_is_told() ->
         NOW,
     )
 
-    assert (whole.status, whole.size, whole.proven) == ("available", 200, None)
+    assert (whole.status, whole.size, whole.proven) == ("available", 100, None)
     assert whole.flags == ("its last verification (level 2) failed",)
     assert whole.doubts == ("its verification of 2026-11-29 12:00Z at level 2 failed",)
     assert whole.source == "s3://dumps/dumps/x/app/20261129T070000Z-aaaaaa/"
     assert (part.status, part.restorable) == ("incomplete", False)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("Enabled", None),
+        ("Disabled", "disabled"),
+        ("PendingDeletion", "to be deleted"),
+        ("missing", "missing"),
+    ],
+)
+def test_a_copy_under_a_key_that_cannot_be_used_says_so_and_a_dump_is_not_to_be_taken(
+    state: str, words: str | None
+) -> None:
+    copies = [
+        point("a", timedelta(0)),
+        point("b", timedelta(0), kind=PointKind.DUMP),
+        point("c", timedelta(0), key=None),
+    ]
+    keys = {one: EncryptionKey(arn=one[1], state=state) for one in decisions.keys_of(copies)}
+
+    found = decisions.under_keys(copies, keys)
+
+    assert list(keys) == [(HERE, KEY)]
+    if words is None:
+        assert found == copies
+        decisions.require_readable(found)
+        return
+    assert [one.flags for one in found] == [(f"its key is {words}",), (f"its key is {words}",), ()]
+    assert [one.unfit for one in found] == [(), (f"its key {KEY} is {words}: nothing can be read of it",), ()]
+    with pytest.raises(Unreachable) as raised:
+        decisions.require_readable(found)
+    assert raised.value.summary == (
+        "2 copies cannot be read or restored, for their keys cannot be used:\n"
+        f"  the key {KEY} in {HERE} is {words}: 2 of them"
+    )
+    assert f"--key-id {KEY} --region {HERE}" in raised.value.hint
+
+
+def test_a_key_that_nobody_could_look_at_is_not_called_good_or_bad() -> None:
+    copies = [point("a", timedelta(0))]
+
+    assert decisions.under_keys(copies, {(HERE, KEY): None}) == copies
 
 
 def test_a_dump_whose_copy_is_late_says_so_on_the_side_where_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from lifeboat.database_model import (
 from lifeboat.decisions import restores, stored_files
 from lifeboat.decisions.dump_floors import ACCEPTED
 from lifeboat.decisions.extensions import Wanted, wanted
-from lifeboat.decisions.restores import LeftOver, Offer, Wish
+from lifeboat.decisions.restores import Elsewhere, LeftOver, Offer, Wish
 from lifeboat.decisions.stored_files import Listed
 
 AT = datetime(2026, 11, 29, 3, 15, tzinfo=UTC)
@@ -309,3 +310,44 @@ def test_extensions_are_made_by_the_archive_or_beforehand_or_not_at_all() -> Non
     assert wanted(["plpgsql", "pg_trgm", "pageinspect", "dblink", "plpython3u", "aws_s3"], offered) == Wanted(
         beforehand=("pageinspect",), missing=("aws_s3",), denied=("dblink", "plpython3u")
     )
+
+
+def of(database: str, name: str = "3f9a1c") -> DumpEntry:
+    return DumpEntry(database=database, id=dump_id(AT, name), begun_at=AT, prefix="p/", files={})
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("app", "--database=app"),
+        ("-rf", "--database=-rf"),
+        ("a'b", """'--database=a'"'"'b'"""),
+        ("Ödd Näme; drop", "'--database=Ödd Näme; drop'"),
+    ],
+)
+def test_the_option_of_a_database_can_be_pasted_into_a_shell(name: str, option: str) -> None:
+    assert restores.of_database(name) == option
+    assert shlex.split(option) == [f"--database={name}"]
+
+
+def test_a_dump_of_another_database_is_found_by_its_id() -> None:
+    entries = [of("-rf"), of("app", "000001")]
+
+    assert restores.in_other_databases(entries, dump_id(AT, "3f9a1c")) == (
+        "20261129T031500Z-3f9a1c is of the database -rf: --database=-rf"
+    )
+    assert restores.in_other_databases(entries, dump_id(AT, "000002")) is None
+
+
+def test_after_a_failure_the_other_copy_and_a_dump_of_the_same_database_are_named() -> None:
+    failed = of("a'b")
+    dump = """a new one: lifeboat dump '--database=a'"'"'b'"""
+
+    alone = restores.after_failures([failed], [])
+    copied = restores.after_failures([failed], [Elsewhere(entry=failed, region="eu-central-1")])
+    many = restores.after_failures([failed], [Elsewhere(entry=failed, region="eu-central-1")] * 5)
+
+    look = f"""lifeboat verify {failed.id} '--database=a'"'"'b' --region eu-central-1"""
+    assert alone == f"lifeboat backups shows the others; {dump}"
+    assert copied == f"the copy in the other region may be whole: {look}; {dump}"
+    assert many == f"the copy in the other region may be whole: {look}, {look}, {look}, and 2 more; {dump}"

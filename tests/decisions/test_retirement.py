@@ -310,3 +310,17 @@ def test_what_followed_a_lost_generation_goes_with_it_and_of_no_other() -> None:
     found = recovery_plan.judged_for_database(Plan(changes=(gone, other)), Adoption(generation="g13", lost=("g1",)))
 
     assert [one for one, _ in found.refused] == [other]
+
+
+@pytest.mark.parametrize(
+    ("generation", "known", "hint"),
+    [
+        ("g2", ["g1", "g2"], "an older one: lifeboat retire g1 --preview -e x"),
+        ("g3", ["g1", "g2", "g3"], "an older one: lifeboat retire g1 --preview -e x"),
+        # It has to stay for another reason than that it serves.
+        ("g1", ["g1", "g2"], "no other one may go either: lifeboat plan-recovery -e x lists the copies of each"),
+        ("g2", ["g2"], "no other one may go either: lifeboat plan-recovery -e x lists the copies of each"),
+    ],
+)
+def test_where_a_generation_must_stay_there_is_something_to_type(generation: str, known: list[str], hint: str) -> None:
+    assert retirement.instead(generation, known, "g2", "x") == hint

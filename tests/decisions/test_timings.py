@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeboat.decisions.timings import BEFORE, INTERRUPTED, Answering, answered, expected, measured
+from lifeboat.decisions.timings import BEFORE, INTERRUPTED, Answering, answered, expected, measured, seen_within
 from lifeboat.model import Event, EventKind
 
 FAILED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
@@ -184,3 +184,27 @@ def test_the_expected_time_of_a_step_is_the_median_of_the_runs_that_did_it(
 
     assert found.get("instance") == (None if seconds is None else timedelta(seconds=seconds))
     assert "preflight" not in found  # it only held
+
+
+@pytest.mark.parametrize(
+    ("told", "seen"),
+    [
+        (UNBROKEN, None),
+        (lines((4, EventKind.INTENT, "instance"), (90, EventKind.RESULT, "instance")), None),
+        (
+            lines(
+                (4, EventKind.INTENT, "instance"),
+                (90, EventKind.BEGUN, ""),
+                (91, EventKind.HOLDS, "preflight"),
+                (94, EventKind.HOLDS, "instance"),
+                (99, EventKind.HOLDS, "instance"),
+            ),
+            (FAILED + timedelta(seconds=4), timedelta(seconds=90)),
+        ),
+        (lines((4, EventKind.HOLDS, "instance")), None),
+    ],
+)
+def test_what_was_cut_off_and_found_made_took_at_most_the_time_between(
+    told: list[Event], seen: tuple[datetime, timedelta] | None
+) -> None:
+    assert seen_within(told, "instance") == seen

@@ -23,7 +23,7 @@ from lifeboat.database_model import (
 )
 from lifeboat.decisions import database_choice
 from lifeboat.dumps.points import Found
-from lifeboat.dumps.recovery_choice import Candidates, Looked, learnt
+from lifeboat.dumps.recovery_choice import Candidates, Looked, cut_off, learnt
 from lifeboat.errors import NothingFits, Unreachable
 from lifeboat.model import Event, EventKind
 
@@ -157,3 +157,35 @@ def test_the_plan_says_what_it_has_not_seen_and_that_a_better_copy_may_be_there(
             "may_hold_a_better_one": False,
         },
     ]
+
+
+def test_a_restore_that_was_cut_off_is_told_with_the_longest_that_it_can_have_taken() -> None:
+    journalled = journal(
+        (0, EventKind.NOTE, "copy", {"copy_kind": "point-in-time window"}),
+        (10, EventKind.INTENT, "restore", {}),
+        (400, EventKind.HOLDS, "restore", {}),
+    )
+    of_dump = journal(
+        (0, EventKind.NOTE, "copy", {"copy_kind": "dump"}),
+        (10, EventKind.INTENT, "restore", {}),
+        (400, EventKind.HOLDS, "restore", {}),
+    )
+
+    assert cut_off([of_dump, journalled]) == (
+        "the recovery that ordered the last restore, at 2026-03-01 12:00:10Z, was cut off before its end was seen: it took at"
+        " most 6m"
+    )
+    assert cut_off([of_dump]) == ""
+
+
+def test_what_cannot_be_restored_is_not_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    every = candidates(SNAPSHOT)
+    made = every.choosing()
+    one = database_choice.candidate(SNAPSHOT, every.wanted, every.rate)
+    planned = Planned(choosing=made, wanted=every.wanted, candidates=(one,), unseen=(), refusal="the key is disabled")
+
+    views_database.planned(planned)
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "restores rds:app-g1-daily" not in printed
+    assert "nothing can be restored as it stands: the key is disabled" in printed

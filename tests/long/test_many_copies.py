@@ -106,7 +106,10 @@ def _all_there(points: list[dict[str, Any]], told: Copies) -> None:
     }
     bad = {(point["id"], point["region"]): point["flags"] for point in points if point["flags"]}
     assert bad == {
-        **{(told.dump(told.failed_dump), r): ["its last verification (level 2) failed"] for r in (REGION, DR_REGION)},
+        (told.dump(told.failed_dump), REGION): ["its last verification (level 2) failed"],
+        (told.dump(told.failed_dump), DR_REGION): [
+            f"the copy in {REGION} failed a verification (level 2), and this one passed none as deep"
+        ],
         **{(told.dump(told.unfinished_dump), r): ["it is incomplete"] for r in (REGION, DR_REGION)},
         (told.snapshot(told.failed_snapshot), REGION): ["it is failed"],
         (told.point(told.partial_point), REGION): ["it is partial"],

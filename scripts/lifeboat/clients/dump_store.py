@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import socket
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,14 +30,25 @@ from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NothingFits, Re
 
 MANIFEST = "manifest.json"
 KEPT = "kept.json"
-# When it was made, its level and verdict, what it is of (_identity), what it is short of, the recovery that it comes from.
-_PROOF = re.compile(r"proofs/\d{8}T\d{6}Z-([1-4])-(passed|failed)-([0-9a-f]{16})(-rows)?(?:-run-([\w.-]+))?\.json")
+# When it was made, its level and verdict, what it is of (_identity), what it is short of or was found by, the recovery that
+# it comes from.
+_PROOF = re.compile(
+    r"proofs/\d{8}T\d{6}Z-([1-4])-(passed|failed)-([0-9a-f]{16})(-rows|-listing)?(?:-run-([\w.-]+))?\.json"
+)
 # S3 answers the second of two writers at the same moment with 409, and one after it with 412.
 _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
 # What a bucket's policy, and its lock, answer to who would delete a version.
 _LOCKED = {"AccessDenied", "InvalidRequest", "ObjectLocked"}
 _CHUNK = 1024 * 1024
 _READINGS = 5  # of an object whose transfer breaks off: gone on with where it broke
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherBucket:
+    """The bucket of the other region, with the same dumps: S3 copies what comes into one of them, proofs too."""
+
+    bucket: str
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,7 @@ class DumpPlace:
     prefix: str
     application: str
     environment: str
+    other: OtherBucket | None = None
 
 
 class DumpStore:
@@ -115,18 +127,30 @@ class DumpStore:
         database, name = folder.removeprefix(self.prefix).rstrip("/").split("/")
         began = dump_begun_at(name)
         assert began is not None
-        identity = self._identity(listed)
-        found = (_proof(file, identity) for file in listed.values())
-        proofs = sorted((p for p in found if p is not None), key=lambda proof: (proof.at, proof.level))
+        regions = self._regions(listed)
+        found = (_proof(file, regions) for file in listed.values())
+        told = sorted((p for p in found if p is not None), key=lambda proof: (proof.at, proof.level))
+        proofs, elsewhere = _of_this_copy(told, self.place.region)
         return DumpEntry(
             database=unquote(database),
             id=DumpId(name),
             begun_at=began,
             prefix=folder,
             files={n: f for n, f in listed.items() if "/" not in n and n != KEPT},
-            proofs=tuple(proofs),
+            proofs=proofs,
+            elsewhere=elsewhere,
             kept=KEPT in listed,
         )
+
+    def _regions(self, files: Mapping[str, StoredFile]) -> dict[str, str]:
+        """Return by the identities that a proof of this dump may have where the copy lies that it is of.
+
+        A copy has the version ids of what it was made of. One whose manifest was missing was looked at without.
+        """
+        here, other, manifest = self._identity(files), self.place.other, files.get(MANIFEST)
+        versions = {"", *([] if manifest is None else [manifest.version_id])}
+        there = {} if other is None else {proven_identity(other.bucket, one): other.region for one in versions}
+        return {**there, here: self.place.region}
 
     def _identity(self, files: Mapping[str, StoredFile]) -> str:
         manifest = files.get(MANIFEST)
@@ -332,24 +356,34 @@ def proven_identity(bucket: str, manifest_version: str) -> str:
     return hashlib.sha256(f"{bucket}\n{manifest_version}".encode()).hexdigest()[:16]
 
 
+def _of_this_copy(proofs: Sequence[Proof], region: str) -> tuple[tuple[Proof, ...], tuple[Proof, ...]]:
+    """Return the proofs of the copy in a region, and what failed in the other one.
+
+    What passed somewhere else counts for nothing; what failed nobody knows where counts here.
+    """
+    here = (p for p in proofs if p.region == region or (p.region == "" and p.verdict is Verdict.FAILED))
+    there = (p for p in proofs if p.region not in (region, "") and p.verdict is Verdict.FAILED)
+    return tuple(here), tuple(there)
+
+
 def _proof_name(proof: Proof, identity: str) -> str:
-    rest = ("-rows" if proof.rows_only else "") + (f"-run-{proof.run}" if proof.run else "")
+    short = "-rows" if proof.rows_only else "-listing" if proof.by_listing else ""
+    rest = short + (f"-run-{proof.run}" if proof.run else "")
     return f"proofs/{proof.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{proof.level}-{proof.verdict.value}-{identity}{rest}.json"
 
 
-def _proof(file: StoredFile, identity: str) -> Proof | None:
-    """Return the proof that a file is; None where it is none, or passed something else than what lies here."""
+def _proof(file: StoredFile, regions: Mapping[str, str]) -> Proof | None:
+    """Return the proof that a file is, with the region of the copy that its name says it is of; None where it is none."""
     found = _PROOF.fullmatch(file.name)
     if found is None:
-        return None
-    verdict = Verdict(found[2])
-    if verdict is Verdict.PASSED and found[3] != identity:
         return None
     return Proof(
         level=int(found[1]),
         at=file.stored_at,
-        verdict=verdict,
-        rows_only=found[4] is not None,
+        verdict=Verdict(found[2]),
+        rows_only=found[4] == "-rows",
+        by_listing=found[4] == "-listing",
+        region=regions.get(found[3], ""),
         run=found[5] or "",
         file=file.name,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from lifeboat.clients.dump_store import DumpStore
@@ -14,6 +14,7 @@ from lifeboat.database_model import (
     DumpEntry,
     KeepAs,
     PointKind,
+    Proof,
     RecoveryPoint,
     SnapshotTag,
 )
@@ -52,8 +53,14 @@ def described(site: Site, wanted: str) -> Described:
     copies = _named(site, wanted, None)
     if copies[0].kind is not PointKind.DUMP:
         return Described(copies=copies, dump=None)
-    store, entry = _dumps_of(site, copies)[0]
-    return Described(copies=copies, dump=_dump(site, store, entry))
+    (store, entry), *others = _dumps_of(site, copies)
+    found = _dump(site, store, entry)
+    proofs, problems = list(found.proofs), [found.problem]
+    for other, copy in others:
+        more, wrong = _proofs(other, copy)
+        proofs, problems = [*proofs, *more], [*problems, *wrong]
+    whole = replace(found, proofs=tuple(proofs), problem="; ".join(filter(None, problems)))
+    return Described(copies=copies, dump=whole)
 
 
 def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
@@ -67,14 +74,26 @@ def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
         keep_as = bucket.tags(f"{entry.prefix}manifest.json").get(KEEP_AS)
     else:
         problem = "it has no manifest: it never became a dump"
-    proofs = []
+    proofs, wrong = _proofs(store, entry)
+    problem = "; ".join(filter(None, [problem, *wrong]))
+    return DumpDescription(manifest=manifest, problem=problem, proofs=tuple(proofs), keep_as=keep_as)
+
+
+def _proofs(store: DumpStore, entry: DumpEntry) -> tuple[list[Proof], list[str]]:
+    """Return the proofs of the copy in one bucket with what they say, and which of them cannot be read."""
+    proofs, wrong = [], []
     for proof in entry.proofs:
         try:
             proofs.append(store.proof(entry, proof))
         except IntegrityFailure as error:
-            problem = "; ".join(filter(None, [problem, error.summary]))
+            wrong.append(error.summary)
             proofs.append(proof)
-    return DumpDescription(manifest=manifest, problem=problem, proofs=tuple(proofs), keep_as=keep_as)
+    return proofs, wrong
+
+
+def require_there(site: Site, wanted: str, region: str | None) -> None:
+    """Raise NothingFits where there is no such recovery point, Unreachable where nobody can say."""
+    _named(site, wanted, region)
 
 
 def _named(site: Site, wanted: str, region: str | None) -> tuple[RecoveryPoint, ...]:

@@ -19,7 +19,8 @@ from lifeboat.stack import outputs
 class Planned:
     """What a recovery would do: the choice, what was asked for, every copy that it was chosen from, newest first.
 
-    `unseen` is what could not be looked at: copies may be missing from the list. `remarks` is what nobody knows besides.
+    `unseen` is what could not be looked at: copies may be missing from the list. `remarks` is what nobody knows besides,
+    `refusal` why nothing would be restored as it stands, empty where a recovery could begin.
     """
 
     choosing: Choosing
@@ -27,6 +28,7 @@ class Planned:
     candidates: tuple[CopyCandidate, ...]
     unseen: tuple[Unseen, ...]
     remarks: tuple[str, ...] = ()
+    refusal: str = ""
 
     @property
     def chosen(self) -> CopyCandidate | None:
@@ -62,8 +64,9 @@ def run(site: Site, question: Question) -> tuple[Planned, LifeboatError | None]:
     )
     try:
         chosen = every.required(made, env=site.project.env)
+        database_choice.require_reached(every.points, every.wanted, question.failed_at)
         recovery_choice.require_fit(site, chosen, every.wanted)
         remarks = recovery_choice.require_keys(site, outputs.recovery(site.stack_store()))
     except (NothingFits, Refused, IntegrityFailure, Unreachable, WrongConfiguration) as error:
-        return planned, error
+        return replace(planned, refusal=error.summary), error
     return replace(planned, remarks=tuple(remarks)), None

@@ -14,8 +14,10 @@ from lifeboat.clients.restore_target import Place
 from lifeboat.database_model import DumpEntry, DumpId, Manifest
 from lifeboat.decisions import archives, restores
 from lifeboat.decisions.archives import Chosen, Rights
+from lifeboat.decisions.recovery_points import humane
 from lifeboat.decisions.restores import Offer, Wish
-from lifeboat.dumps import choosing, restoring
+from lifeboat.dumps import choosing, places, points, restoring
+from lifeboat.dumps.places import Places
 from lifeboat.dumps.restoring import Copy, Restored, Target, Tellers
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused
 from lifeboat.model import Agree, Recovery
@@ -27,7 +29,10 @@ _MAINTENANCE = "postgres"  # the database that one is connected to while others 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What to restore (None: the newest dump) of which database (None: the stack's own), and where to."""
+    """What to restore (None: the newest dump) of which database (None: the stack's own), and where to.
+
+    `region` is where the copy lies that is read, None where dumps are written to.
+    """
 
     wanted: DumpId | None
     database: str | None
@@ -36,6 +41,7 @@ class Asked:
     owner: str | None
     grants: bool
     accept_flagged: bool
+    region: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +133,16 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
     if problem is not None:
         raise Refused(f"--to {asked.to!r}: {problem}", hint="name a database that does not exist yet")
     recovery = outputs.recovery(site.stack_store())
-    store = site.dump_store(recovery)
+    where = places.of(site)
+    store = points.store_in(site, where, where.require(asked.region))
     entry = choosing.chosen(store, asked.database or recovery.database.name, asked.wanted)
-    manifest = choosing.whole(store, entry)
-    if not asked.accept_flagged:
-        choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
+    try:
+        manifest = choosing.whole(store, entry)
+        if not asked.accept_flagged:
+            choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
+    except (IntegrityFailure, Refused) as error:
+        error.hint = "; ".join([*_other_copy(site, where, entry, asked), error.hint])
+        raise
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
     _require(manifest, wish, place, _to_remove(site, recovery, asked.to))
@@ -147,9 +158,23 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
     )
 
 
+def _other_copy(site: Site, where: Places, entry: DumpEntry, asked: Asked) -> list[str]:
+    """Return what restores the copy of a dump in the other region, where one is seen there."""
+    region = where.other(asked.region)
+    try:
+        there = restores.named(points.store_in(site, where, region).entries(entry.database), entry.id)
+    except LifeboatError:
+        return []  # what is wrong with this one is told in any case
+    if there is None or not there.complete:
+        return []
+    again = f"lifeboat restore {entry.id} {restores.of_database(entry.database)} --to {shlex.quote(asked.to)}"
+    return [f"the copy in {region} may be whole: {again} --region {region} -e {site.project.env}"]
+
+
 def _in_spite(site: Site, entry: DumpEntry, asked: Asked) -> str:
     """Return the command that restores a dump although there are doubts about it."""
     of = "" if asked.database is None else f"--database {shlex.quote(asked.database)} "
+    of += "" if asked.region is None else f"--region {asked.region} "
     return f"lifeboat restore {entry.id} {of}--to {shlex.quote(asked.to)} --accept-flagged -e {site.project.env}"
 
 
@@ -193,7 +218,7 @@ def _preview(found: _Prepared, chosen: Chosen) -> Sequence[str]:
     return [
         f"{made} database {wish.to} at {address.host}:{address.port}, beside {manifest.database}",
         f"restore {manifest.id} of {manifest.snapshot_at:%Y-%m-%d %H:%M:%S}Z into it: {len(manifest.contents.tables):,} tables,"
-        f" {rows:,} rows, {manifest.size / 1e6:,.1f} MB compressed",
+        f" {rows:,} rows, {humane(manifest.size)} compressed",
         *([] if part is None else [f"it holds a part: {part}"]),
         *(f"leave out {left.item}: {left.why}" for left in chosen.left_out),
     ]

@@ -83,7 +83,7 @@ def preview(site: Site, generation: str) -> Candidate:
         generation, serving, site.database_restores(recovery.region).instance(recovery.database.identifier)
     )
     if why is not None:
-        raise Refused(why, hint=f"lifeboat retire takes a generation that does not serve; {serving} does")
+        raise Refused(why, hint=retirement.instead(generation, known, serving, env))
     _require_backed_up(site, recovery, generation)
     identifier = str(known[generation]["identifier"])
     instance = site.database_restores(recovery.region).instance(identifier)

@@ -10,12 +10,13 @@ from datetime import datetime
 from lifeboat.clients import restore_programs
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpId, Verdict
-from lifeboat.decisions import samples
+from lifeboat.decisions import restores, samples
+from lifeboat.decisions.restores import Elsewhere
 from lifeboat.decisions.samples import Share
 from lifeboat.dumps import choosing, places, points, verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, Verified
-from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Refused, Unreachable, WrongConfiguration
 from lifeboat.site import CONNECTIONS, Site
 from lifeboat.stack import outputs
 
@@ -40,12 +41,7 @@ class Which:
 def run(site: Site, tellers: Tellers, which: Which, depth: Depth) -> list[Verified]:
     """Verify copies, the oldest first, and return what came of each."""
     where = places.of(site)
-    if which.region not in (None, *where.regions):
-        raise WrongConfiguration(
-            f"dumps lie in {where.region} and {where.dr_region}, not in {which.region}",
-            hint=f"--region {where.dr_region} looks at the copies",
-        )
-    store = points.store_in(site, where, which.region or where.region)
+    store = points.store_in(site, where, where.require(which.region))
     copies = chosen(site, store, which)
     if depth.level == 1 and len(copies) > 1:
         return list(_side_by_side(store, copies, depth, tellers))
@@ -109,14 +105,36 @@ def depth(site: Site, asked: Depth) -> Depth:
     return replace(asked, probes=probes)
 
 
-def require_sound(done: Sequence[Verified]) -> None:
-    """Raise IntegrityFailure where a copy failed, Unreachable or Refused where one could not be looked at."""
-    failed = [v for v in done if v.proof is not None and v.proof.verdict is Verdict.FAILED]
+def elsewhere(site: Site, which: Which, done: Sequence[Verified]) -> list[Elsewhere]:
+    """Return which of the copies that failed have another one in the other region; where that cannot be looked at, none."""
+    failed = {(v.entry.database, v.entry.id) for v in failures(done)}
+    if not failed:
+        return []
+    where = places.of(site)
+    region = where.other(which.region)
+    try:
+        entries = points.store_in(site, where, region).entries()
+    except LifeboatError:
+        return []  # what failed is told in any case
+    return [Elsewhere(entry=one, region=region) for one in entries if one.complete and (one.database, one.id) in failed]
+
+
+def failures(done: Sequence[Verified]) -> list[Verified]:
+    """Return the copies that failed."""
+    return [v for v in done if v.proof is not None and v.proof.verdict is Verdict.FAILED]
+
+
+def require_sound(done: Sequence[Verified], others: Sequence[Elsewhere] = ()) -> None:
+    """Raise IntegrityFailure where a copy failed, Unreachable or Refused where one could not be looked at.
+
+    `others` are copies of those that failed in the other region.
+    """
+    failed = failures(done)
     if failed:
         raise IntegrityFailure(
             f"{len(failed)} of {len(done)} copies failed: {', '.join(v.entry.id for v in failed[:5])}"
             + (" …" if len(failed) > 5 else ""),
-            hint="lifeboat backups shows the others; a new one: lifeboat dump",
+            hint=restores.after_failures([v.entry for v in failed], others),
         )
     unable = [v for v in done if v.proof is None]
     unread = [v for v in unable if isinstance(v.unable, Unreachable)]

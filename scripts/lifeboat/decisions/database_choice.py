@@ -82,11 +82,16 @@ def choose(points: Iterable[RecoveryPoint], wanted: WantedCopy, rate: RestoreRat
             refused.append((point, why))
     if not fits:
         return Choosing(choice=nothing(_nothing(every, wanted)), others=tuple(refused))
-    best = min(fits, key=lambda one: (_is_dump(one.point), one.loss, _order(one.point, wanted), -one.to.timestamp()))
+    best = min(fits, key=lambda one: (_is_dump(one.point), _most(one), _order(one.point, wanted), -one.to.timestamp()))
     rejected = tuple(Judged(what=one, why=_loses(one, best)) for one in fits if one is not best)
     others = (*((one.what.point, one.why) for one in rejected), *refused)
     why = f"{_why(best, wanted)}{_passed_over(best, refused)}"
     return Choosing(choice=Choice(chosen=best, why=why, rejected=rejected), others=others)
+
+
+def _most(one: CopyCandidate) -> timedelta:
+    """Return what is lost at most with a copy: where nobody knows, all of it."""
+    return timedelta.max if one.loss is None else one.loss
 
 
 def nothing(why: str) -> Choice[CopyCandidate]:
@@ -135,6 +140,7 @@ def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> Co
         # Of one that does not reach it, its nearest end; the latest one is a moment too, else RDS takes what is latest later.
         asked = point.taken_at if wanted.to is None else wanted.to
         to = max(min(whole(asked), point.taken_at), point.earliest or point.taken_at)
+    written_until, warning = _written(point, to, wanted)
     takes, why = predicted(point, rate)
     needs = [f"one more instance beside {wanted.serving}"]
     if _is_dump(point):
@@ -144,16 +150,39 @@ def candidate(point: RecoveryPoint, wanted: WantedCopy, rate: RestoreRate) -> Co
     return CopyCandidate(
         point=point,
         to=to,
-        loss=max(wanted.failed_at - to, timedelta(0)),
-        after=max(to - wanted.failed_at, timedelta(0)),
+        loss=None if written_until is None else max(wanted.failed_at - written_until, timedelta(0)),
+        after=max((written_until or to) - wanted.failed_at, timedelta(0)),
         takes=takes,
         takes_why=why,
         needs=tuple(needs),
+        warning=warning,
     )
+
+
+def _written(point: RecoveryPoint, to: datetime, wanted: WantedCopy) -> tuple[datetime | None, str]:
+    """Return until when the application wrote what a copy holds at a moment (None: nobody knows), and a word of warning.
+
+    An older generation's window goes on for as long as its instance is there, and what was written to the one that took over
+    is not in it.
+    """
+    name, serving = point.database, wanted.serving
+    if _is_dump(point) or _is_of_bucket(point) or name == serving:
+        return to, ""
+    until = service_times.written_until(name, to, wanted.served)
+    if until is None:
+        return None, f"{name} does not serve, and nobody knows whether and until when it had served by {_moment(to)}"
+    if until < to:
+        return until, (
+            f"{name} has not served since {_moment(until)}: what was written to the generation that took over, {serving}"
+            " last, is not in it"
+        )
+    return until, ""
 
 
 def lost(one: CopyCandidate) -> str:
     """Return in words what is lost with a copy; of one from after the failure, that whatever was done until then is in it."""
+    if one.loss is None:
+        return "unknown"
     if one.loss:
         return said(one.loss)
     # Of a dump the moment is what it calls itself: S3 and its manifest are asked before it is restored.
@@ -180,7 +209,7 @@ def predicted(point: RecoveryPoint, rate: RestoreRate) -> tuple[timedelta | None
         ), f"its storage over {speed:.0f} MB/s, measured in restores of this environment"
     if rate.whole is not None:
         return rate.whole, "the median of this environment's own restores"
-    return None, "no restore of this environment was measured yet"
+    return None, rate.cut_off or "no restore of this environment was measured yet"
 
 
 def _predicted_of_dump(point: RecoveryPoint, rate: RestoreRate) -> tuple[timedelta | None, str]:
@@ -222,6 +251,11 @@ def _unusable(point: RecoveryPoint, wanted: WantedCopy) -> str | None:
 
 def _is_dump(point: RecoveryPoint) -> bool:
     return point.kind is PointKind.DUMP
+
+
+def _is_of_bucket(point: RecoveryPoint) -> bool:
+    """Return whether a recovery point of AWS Backup is of the bucket of dumps, and so of no instance."""
+    return ":s3:" in point.source
 
 
 def is_named(point: RecoveryPoint, wanted: WantedCopy) -> bool:
@@ -309,8 +343,8 @@ def _why(best: CopyCandidate, wanted: WantedCopy) -> str:
         return f"RDS has no copy that fits, and of all dumps it loses least: {lost(best)}"
     if wanted.to is not None:
         return f"its window holds {_moment(best.to)}"
-    if best.loss:
-        return f"of all copies of RDS it loses least: {said(best.loss)}"
+    if best.loss != timedelta(0):
+        return f"of all copies of RDS it loses least: {lost(best)}"
     if best.after:
         return f"nothing is lost with it, and it holds what was done in the {said(best.after)} after the failure"
     return "nothing is lost with it"
@@ -339,13 +373,28 @@ def is_from_after(as_of: datetime, wanted: WantedCopy, declared: datetime | None
     return declared is not None and as_of > declared and wanted.to is None and wanted.named is None
 
 
+def require_reached(points: Iterable[RecoveryPoint], wanted: WantedCopy, declared: datetime | None) -> None:
+    """Raise NothingFits where nobody asked for a copy by moment or name, and none holds data from before the failure."""
+    if declared is None or wanted.to is not None or wanted.named is not None:
+        return
+    firsts = [point.earliest or point.taken_at for point in points if _unusable(point, wanted) is None]
+    if firsts and min(firsts) > declared:
+        raise NothingFits(
+            f"no copy is from before the failure at {_moment(declared)}: the oldest that could be restored is of"
+            f" {_moment(min(firsts))}, and whatever broke the data at that time is in all of them",
+            hint="is --failed-at right? with --from COPY a recovery takes one all the same",
+        )
+
+
 def _loses(one: CopyCandidate, best: CopyCandidate) -> str:
     if _is_dump(one.point) and not _is_dump(best.point):
-        less = best.loss - one.loss
+        less = _most(best) - _most(one)
         costs = f"{said(less)} less would be lost with it, and" if less > timedelta(0) else "it loses no less, and"
         return f"{costs} no dump holds roles and settings; --from takes it"
-    if one.loss > best.loss:
-        return f"it loses {said(one.loss - best.loss)} more than {best.point.id}"
+    if one.loss is None and best.loss is not None:
+        return f"nobody knows how much is lost with it; {best.point.id} loses {lost(best)}"
+    if _most(one) > _most(best):
+        return f"it loses {said(_most(one) - _most(best))} more than {best.point.id}"
     if one.point.id == best.point.id:
         return f"the same dump in {best.point.region} is taken"
     return f"{best.point.id} loses no more"

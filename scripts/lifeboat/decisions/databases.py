@@ -32,18 +32,27 @@ def locked(key: EncryptionKey, region: str) -> tuple[str, str] | None:
     RDS refuses with KMSKeyNotAccessibleFault, an empty instance for a dump too: it gets the same key. A key that waits for
     its deletion is disabled once that is cancelled (KMS API reference, CancelKeyDeletion).
     """
+    state = key_state(key)
+    if state is None:
+        return None
+    return f"the key {key.arn}, under which a database is restored, is {state}", mend(key, region)
+
+
+def key_state(key: EncryptionKey) -> str | None:
+    """Return in a word or two why nothing can be read or made under a key; None where it is enabled."""
+    words = {"Enabled": None, "Disabled": "disabled", "PendingDeletion": "to be deleted"}
+    return words.get(key.state, key.state)
+
+
+def mend(key: EncryptionKey, region: str) -> str:
+    """Return the command that makes a key of a region usable again, or says what became of it."""
     named = f"--key-id {key.arn} --region {region}"
     enable = f"aws kms enable-key {named}"
     mends = {
-        "Enabled": None,
         "Disabled": enable,
         "PendingDeletion": f"aws kms cancel-key-deletion {named}, then {enable}",
     }
-    mend = mends.get(key.state, f"aws kms describe-key {named} says what became of it")
-    if mend is None:
-        return None
-    words = {"Disabled": "disabled", "PendingDeletion": "to be deleted"}
-    return f"the key {key.arn}, under which a database is restored, is {words.get(key.state, key.state)}", mend
+    return mends.get(key.state, f"aws kms describe-key {named} says what became of it")
 
 
 def content(tables: int, with_rows: int, heartbeats: int) -> str:

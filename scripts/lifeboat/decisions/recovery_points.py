@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,9 @@ from lifeboat.database_model import (
     Unseen,
     dump_begun_at,
 )
-from lifeboat.decisions import dump_dates, restores
+from lifeboat.decisions import databases, dump_dates, restores
+from lifeboat.errors import Unreachable
+from lifeboat.model import EncryptionKey
 
 # Not a key's ARN: nobody could look at what encrypts it. Such a copy is not to be taken for one that nothing encrypts.
 UNSEEN_KEY = "not to be seen"
@@ -64,9 +66,51 @@ def _missing_in(here: Sequence[RecoveryPoint], there: Sequence[RecoveryPoint], n
     ]
 
 
+def keys_of(points: Iterable[RecoveryPoint]) -> list[tuple[str, str]]:
+    """Return the keys that copies are encrypted with, each with the region that it is used in."""
+    return sorted({(point.region, point.key) for point in points if point.key not in (None, UNSEEN_KEY)})
+
+
+def under_keys(
+    points: Iterable[RecoveryPoint], keys: Mapping[tuple[str, str], EncryptionKey | None]
+) -> list[RecoveryPoint]:
+    """Return the copies with the keys among these, by region and name, that cannot be used; None: nobody could look.
+
+    A dump is read under its own key. What RDS restores it refuses itself, and a recovery looks at that key first.
+    """
+    return [_under_key(point, keys.get((point.region, point.key or ""))) for point in points]
+
+
+def _under_key(point: RecoveryPoint, key: EncryptionKey | None) -> RecoveryPoint:
+    state = None if key is None else databases.key_state(key)
+    if key is None or state is None:
+        return point
+    unfit = [f"its key {key.arn} is {state}: nothing can be read of it"] if point.kind is PointKind.DUMP else []
+    return replace(point, locked=key, flags=(*point.flags, f"its key is {state}"), unfit=(*point.unfit, *unfit))
+
+
+def require_readable(points: Iterable[RecoveryPoint]) -> None:
+    """Raise Unreachable where copies are under a key that cannot be used, with what makes it usable again."""
+    locked = [(point.locked, point) for point in points if point.locked is not None]
+    if not locked:
+        return
+    keys = sorted({(key.arn, point.region) for key, point in locked})
+    lines, mends = [], []
+    for arn, region in keys:
+        these = [(key, point) for key, point in locked if (key.arn, point.region) == (arn, region)]
+        key = these[0][0]
+        lines.append(f"  the key {arn} in {region} is {databases.key_state(key)}: {len(these)} of them")
+        mends.append(databases.mend(key, region))
+    raise Unreachable(
+        f"{len(locked)} copies cannot be read or restored, for their keys cannot be used:\n" + "\n".join(lines),
+        hint="; ".join(mends),
+    )
+
+
 def _of_dump(entry: DumpEntry, place: DumpPlace, now: datetime) -> RecoveryPoint:
     failure, ahead = entry.failure, dump_dates.ahead(entry, now)
     flags = [] if failure is None else [f"its last verification (level {failure.level}) failed"]
+    flags += restores.failed_elsewhere(entry)
     return RecoveryPoint(
         id=RecoveryPointId(entry.id),
         kind=PointKind.DUMP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +105,7 @@ def flagged(manifest: Manifest) -> list[str]:
 def listed_doubts(entry: DumpEntry, now: datetime) -> list[str]:
     """Return what speaks against a dump as it is listed: a verification that failed last, and a date that cannot be."""
     ahead = dump_dates.ahead(entry, now)
-    return [*failed_proof(entry), *([] if ahead is None else [ahead])]
+    return [*failed_proof(entry), *failed_elsewhere(entry), *([] if ahead is None else [ahead])]
 
 
 def failed_proof(entry: DumpEntry) -> list[str]:
@@ -113,6 +114,59 @@ def failed_proof(entry: DumpEntry) -> list[str]:
     return (
         [] if failure is None else [f"its verification of {failure.at:%Y-%m-%d %H:%M}Z at level {failure.level} failed"]
     )
+
+
+def failed_elsewhere(entry: DumpEntry) -> list[str]:
+    """Return which verification the other region's copy failed that may be wrong in this one too: its bytes are the same."""
+    failed = entry.failed_elsewhere
+    if failed is None:
+        return []
+    return [
+        f"the copy in {failed.region} failed a verification (level {failed.level}), and this one passed none as deep"
+    ]
+
+
+def of_database(name: str) -> str:
+    """Return the option of a command that is about dumps of a database, quoted for a shell: a name may have any sign in it."""
+    return shlex.quote(f"--database={name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A dump in the bucket of a region."""
+
+    entry: DumpEntry
+    region: str
+
+
+_SHOWN_COMMANDS = 3
+
+
+def after_failures(failed: Sequence[DumpEntry], others: Sequence[Elsewhere]) -> str:
+    """Return what to type after dumps have failed a verification: what looks at the other region's copies, what makes new ones.
+
+    A copy that was damaged where it lies is whole in the other region; one that was never good is not.
+    """
+    looks = [look_at(one) for one in others]
+    more = [f"and {len(looks) - _SHOWN_COMMANDS} more"] if len(looks) > _SHOWN_COMMANDS else []
+    named = sorted({entry.database for entry in failed})
+    dump = f"a new one: lifeboat dump {' '.join(map(of_database, named))}"
+    if not looks:
+        return f"lifeboat backups shows the others; {dump}"
+    return f"the copy in the other region may be whole: {', '.join([*looks[:_SHOWN_COMMANDS], *more])}; {dump}"
+
+
+def look_at(one: Elsewhere) -> str:
+    """Return the command that reads every byte of a dump in a region."""
+    return f"lifeboat verify {one.entry.id} {of_database(one.entry.database)} --region {one.region}"
+
+
+def in_other_databases(entries: Iterable[DumpEntry], wanted: DumpId) -> str | None:
+    """Return in words of which database the dump of an id is, and the option that names it; None where there is none."""
+    names = sorted({entry.database for entry in entries if entry.id == wanted})
+    if not names:
+        return None
+    return f"{wanted} is of the database {' and of '.join(names)}: {' or '.join(map(of_database, names))}"
 
 
 def part(manifest: Manifest) -> str | None:

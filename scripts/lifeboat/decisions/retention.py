@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import LONGEST_DUMP, DumpFacts, DumpId, ExpiryRule, Fate, KeepAs, RetentionPolicy
+from lifeboat.database_model import (
+    LONGEST_DUMP,
+    DumpEntry,
+    DumpFacts,
+    DumpId,
+    ExpiryRule,
+    Fate,
+    KeepAs,
+    RetentionPolicy,
+)
 from lifeboat.decisions import dump_dates
 
 KEEP_AS = "lifeboat:keep-as"  # the tag by which a bucket's rules tell dumps apart
@@ -33,6 +43,30 @@ def fates(dumps: Iterable[DumpFacts], policy: RetentionPolicy, now: datetime) ->
     databases = sorted({facts.entry.database for facts in found})
     judged = [f for name in databases for f in _of_one([d for d in found if d.entry.database == name], policy, now)]
     return sorted(judged, key=lambda fate: (fate.entry.begun_at, fate.entry.id, fate.entry.database), reverse=True)
+
+
+def merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[DumpEntry]:
+    """Return each dump once, with the verifications of the better one of its copies and the mark that either has.
+
+    A dump of which one copy is proven is proven, whatever became of the other one; where none is, what failed counts.
+    """
+    copies = {(entry.database, entry.id): entry for entry in replica}
+    found = []
+    for entry in primary:
+        copy = copies.pop((entry.database, entry.id), None)
+        if copy is None:
+            found.append(entry)
+        else:
+            better = max(entry, copy, key=_worth)
+            kept = entry.kept or copy.kept
+            found.append(replace(entry, proofs=better.proofs, elsewhere=better.elsewhere, kept=kept))
+    return [*found, *copies.values()]
+
+
+def _worth(copy: DumpEntry) -> tuple[int, float, bool]:
+    """Return how much the verifications of a copy say: how deep the best one looked, and when; else whether one failed."""
+    proven = copy.proven
+    return (0, 0.0, copy.failure is not None) if proven is None else (proven.level, proven.at.timestamp(), False)
 
 
 def _of_one(dumps: Sequence[DumpFacts], policy: RetentionPolicy, now: datetime) -> list[Fate]:
@@ -67,7 +101,7 @@ def _is_doubtful(dump: DumpFacts) -> bool:
 
 
 def _failed(dump: DumpFacts) -> bool:
-    return dump.entry.failure is not None
+    return dump.entry.failure is not None or dump.entry.failed_elsewhere is not None
 
 
 def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:

@@ -28,6 +28,14 @@ def forbidden(generation: str, serving: str, instance: RestoredInstance | None) 
     return None
 
 
+def instead(generation: str, known: Iterable[str], serving: str, env: str) -> str:
+    """Return what to type where a generation must stay: what takes another one, older than the one that serves."""
+    older = sorted((one for one in known if one != generation and number(one) < number(serving)), key=number)
+    if not older:
+        return f"no other one may go either: lifeboat plan-recovery -e {env} lists the copies of each"
+    return f"an older one: lifeboat retire {older[0]} --preview -e {env}"
+
+
 def without_copy(identifier: str, copies: Iterable[RecoveryPoint], *, made_at: datetime | None) -> str | None:
     """Return why nothing could be restored of an instance that was made at a moment; None where a copy of it is there.
 

@@ -112,6 +112,18 @@ def at(moment: datetime, known: Iterable[Served]) -> Served | None:
     return next((one for one in known if one.holds(moment)), None)
 
 
+def written_until(instance: str, moment: datetime, known: Iterable[Served]) -> datetime | None:
+    """Return until when the application surely wrote to an instance, of all that this one holds at a moment.
+
+    None where nobody knows, and where it had not served before.
+    """
+    before = [one for one in known if one.instance == instance and one.since <= moment]
+    last = max(before, key=lambda one: one.since, default=None)
+    if last is None:
+        return None
+    return moment if last.until is None else min(moment, last.until)
+
+
 def now(known: Collection[Served]) -> Served | None:
     """Return the time that has not ended; None where nobody knows since when the serving instance does."""
     return next((one for one in known if one.until is None), None)

@@ -82,6 +82,24 @@ def expected(journals: Iterable[Sequence[Event]]) -> dict[str, timedelta]:
     return {step: timedelta(seconds=median(seconds)) for step, seconds in took.items()}
 
 
+def seen_within(events: Iterable[Event], step: str) -> tuple[datetime, timedelta] | None:
+    """Return when what a step makes was ordered, and how long after it a later attempt found it made; None where none did.
+
+    Nobody looked meanwhile: it took no longer than that, and it may have taken much less.
+    """
+    ordered: datetime | None = None
+    for event in events:
+        if event.step != step:
+            continue
+        if event.kind is EventKind.INTENT:
+            ordered = event.at
+        elif event.kind is EventKind.DONE:
+            return None
+        elif event.kind is EventKind.HOLDS and ordered is not None:
+            return ordered, event.at - ordered
+    return None
+
+
 def _closes(event: Event) -> bool:
     return event.kind in (EventKind.HOLDS, EventKind.DONE)
 

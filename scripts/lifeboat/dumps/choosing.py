@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.database_model import DumpEntry, DumpFile, DumpId, Manifest, StoredFile
 from lifeboat.decisions import dump_dates, restores, stored_files
+from lifeboat.decisions.recovery_points import humane
 from lifeboat.decisions.stored_files import Listed
 from lifeboat.dumps.restoring import Copy
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable
@@ -18,7 +19,8 @@ from lifeboat.errors import IntegrityFailure, NothingFits, Refused, Unreachable
 def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     """Return the dump of an id, or the newest one of all of a database: a part is taken only where it is named.
 
-    Raises NothingFits with the newest five where there is none of that id, Refused where it never became a dump.
+    Raises NothingFits with the newest five where there is none of that id, and with the database that has it, Refused where
+    it never became a dump.
     """
     entries = store.entries(database)
     now = datetime.now(UTC)
@@ -32,9 +34,11 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
         kind = "dump of all" if parts else "complete dump"
         none = f"there is no dump {wanted} of {database}" if wanted else f"there is no {kind} of {database}"
         listed = ["; the newest are:", *(f"  {line}" for line in there)] if there else ["; there are none at all"]
+        hint = "name a part by its id, or make one of all: lifeboat dump" if parts else "lifeboat backups"
+        elsewhere = None if wanted is None else restores.in_other_databases(store.entries(), wanted)
         raise NothingFits(
             f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed),
-            hint="name a part by its id, or make one of all: lifeboat dump" if parts else "lifeboat backups",
+            hint=hint if elsewhere is None else f"{elsewhere} makes the same command look there",
         )
     if not found.complete:
         raise Refused(
@@ -61,7 +65,7 @@ def newest_whole(store: DumpStore, entries: Iterable[DumpEntry], now: datetime) 
 def said(entry: DumpEntry, now: datetime) -> str:
     """Return a dump in one line, with why it is never taken for the newest."""
     state = (dump_dates.ahead(entry, now) or "complete") if entry.complete else "never finished"
-    return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {entry.size / 1e6:,.1f} MB, {state}"
+    return f"{entry.id}  of {entry.begun_at.astimezone(UTC):%Y-%m-%d %H:%M}Z, {humane(entry.size)}, {state}"
 
 
 def whole(store: DumpStore, entry: DumpEntry) -> Manifest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifeboat.errors import IntegrityFailure, Unreachable
+from lifeboat.errors import IntegrityFailure, Unreachable, WrongConfiguration
 from lifeboat.model import Dumps, Vaults
 from lifeboat.site import Site
 from lifeboat.stack import outputs
@@ -24,6 +24,19 @@ class Places:
     def regions(self) -> tuple[str, str]:
         """The primary region and the DR region."""
         return self.region, self.dr_region
+
+    def other(self, region: str | None) -> str:
+        """Return the region of the copies beside one; None: the primary one."""
+        return self.dr_region if region in (None, self.region) else self.region
+
+    def require(self, region: str | None) -> str:
+        """Return a region, of None the primary one; raises WrongConfiguration where no dumps lie there."""
+        if region not in (None, *self.regions):
+            raise WrongConfiguration(
+                f"dumps lie in {self.region} and {self.dr_region}, not in {region}",
+                hint=f"--region {self.dr_region} looks at the copies",
+            )
+        return region or self.region
 
 
 def of(site: Site) -> Places:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from lifeboat.clients import backup_points
-from lifeboat.clients.dump_store import DumpStore
+from lifeboat.clients.dump_store import DumpStore, OtherBucket
 from lifeboat.database_model import PointKind, PointList, RecoveryPoint, Unseen
 from lifeboat.decisions import recovery_points as decisions
 from lifeboat.decisions import snapshots
@@ -18,6 +18,7 @@ from lifeboat.decisions.recovery_points import DumpPlace
 from lifeboat.dumps import places
 from lifeboat.dumps.places import Places
 from lifeboat.errors import IntegrityFailure, LifeboatError, Unreachable
+from lifeboat.model import EncryptionKey
 from lifeboat.site import Site
 
 SNAPSHOTS = frozenset({PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT})
@@ -105,9 +106,12 @@ def found(site: Site, scope: Scope) -> Found:
         others += [pool.submit(_in_vault, asked, r) for r in regions if PointKind.BACKUP_POINT in scope.kinds]
         points = [point for one in others for point in one.result()]
         points += _with_copies(dumps.result(), now)
+        points = [p for p in points if p.kind in scope.kinds]
+        keys = decisions.keys_of(points)
+        states = dict(zip(keys, pool.map(lambda one: _key(asked, *one), keys), strict=True))
     unseen = sorted((one for one, _ in asked.looking.problems), key=lambda one: (one.what, one.region))
     return Found(
-        list=decisions.listed([p for p in points if p.kind in scope.kinds], unseen, now),
+        list=decisions.listed(decisions.under_keys(points, states), unseen, now),
         remarks=(asked.where.remark,) if asked.where.remark else (),
         damaged=any(isinstance(error, IntegrityFailure) for _, error in asked.looking.problems),
     )
@@ -123,6 +127,11 @@ def _dumps(asked: _Asked, region: str) -> list[RecoveryPoint] | None:
     asked.looking.at("the key of dumps", (region, "s3:GetEncryptionConfiguration"), lambda: seen.append(bucket.key()))
     place = DumpPlace(bucket=store.bucket, region=region, key=seen[0] if seen else decisions.UNSEEN_KEY)
     return decisions.of_dumps(entries, place, asked.now)
+
+
+def _key(asked: _Asked, region: str, name: str) -> EncryptionKey | None:
+    keys = asked.site.encryption_keys(region)
+    return asked.looking.at(f"the key {name}", (region, "kms:DescribeKey"), lambda: keys.key(name))
 
 
 def _with_copies(in_buckets: Sequence[list[RecoveryPoint] | None], now: datetime) -> list[RecoveryPoint]:
@@ -173,6 +182,7 @@ def ours(site: Site, points: Sequence[RecoveryPoint]) -> list[RecoveryPoint]:
 
 def store_in(site: Site, where: Places, region: str) -> DumpStore:
     """Return the dumps of a region: those that were written, or S3's copies of them."""
-    return site.dumps_in(
-        where.dumps.bucket if region == where.region else where.dumps.replica_bucket, region, where.dumps.prefix
-    )
+    primary = OtherBucket(bucket=where.dumps.bucket, region=where.region)
+    replica = OtherBucket(bucket=where.dumps.replica_bucket, region=where.dr_region)
+    here, other = (primary, replica) if region == where.region else (replica, primary)
+    return site.dumps_in(here.bucket, region, where.dumps.prefix, other)

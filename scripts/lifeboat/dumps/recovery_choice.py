@@ -23,6 +23,7 @@ from lifeboat.database_model import (
 from lifeboat.decisions import database_choice, databases, generations, restores, service_times, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.database_choice import Choosing
+from lifeboat.decisions.durations import said
 from lifeboat.dumps import choosing as dump_choosing
 from lifeboat.dumps import places, points
 from lifeboat.dumps.points import Found, Scope
@@ -125,7 +126,7 @@ def candidates(site: Site, asked: Asked) -> Candidates:
         named=asked.named,
         accepted=asked.accepted,
     )
-    return _looked_into(site, Candidates(found=found, wanted=wanted, rate=learnt(past.restoring())))
+    return _looked_into(site, Candidates(found=found, wanted=wanted, rate=past.rate()))
 
 
 def _made(every: Iterable[RecoveryPoint]) -> dict[str, datetime]:
@@ -272,6 +273,11 @@ class _Past:
             self._next()
         return self._restored()[:LEARNT_FROM]
 
+    def rate(self) -> RestoreRate:
+        """Return what restores took; where none was seen from its order to its end, which one was cut off."""
+        rate = learnt(self.restoring())
+        return rate if rate.whole is not None else replace(rate, cut_off=cut_off(self._read))
+
     def _restored(self) -> list[Sequence[Event]]:
         done = (EventKind.DONE,)
         return [events for events in self._read if any(e.step == "restore" and e.kind in done for e in events)]
@@ -297,6 +303,18 @@ def learnt(journals: Iterable[Sequence[Event]]) -> RestoreRate:
         bytes_per_second=_speed(by_rds, 0.0 if took is None else took.total_seconds()),
         of_dumps=_speed(of_dumps, seconds) if "fill" in filled else None,
     )
+
+
+def cut_off(journals: Iterable[Sequence[Event]]) -> str:
+    """Return of the newest restore by RDS that was cut off, and found to be made afterwards, what is known of its length."""
+    for events in journals:
+        seen = timings.seen_within(events, "restore")
+        if seen is not None and PointKind.DUMP.value not in _chosen(events, "copy_kind"):
+            return (
+                f"the recovery that ordered the last restore, at {seen[0]:%Y-%m-%d %H:%M:%S}Z, was cut off before its end"
+                f" was seen: it took at most {said(seen[1])}"
+            )
+    return ""
 
 
 def _speed(journals: Iterable[Sequence[Event]], seconds: float) -> float | None:

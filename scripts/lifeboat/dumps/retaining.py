@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ def decided(site: Site, database: str | None) -> Retention:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         listed = dict(zip(stores, pool.map(lambda store: store.entries(database), stores.values()), strict=True))
         used = pool.submit(used_by_runs, site)
-        merged = _merged(listed[where.region], listed[where.dr_region])
+        merged = retention.merged(listed[where.region], listed[where.dr_region])
         holders = {entry.id: region for region in reversed(where.regions) for entry in listed[region]}
         read = pool.map(lambda entry: _facts(entry, stores[holders[entry.id]]), merged)
         places_of = [(region, entry) for region in where.regions for entry in listed[region]]
@@ -87,21 +87,6 @@ def rule_findings(site: Site, store: DumpStore) -> list[str]:
     rules = site.dump_bucket(store.bucket, store.place.region).expiry_rules()
     policy = site.project.environment.dumps.retention.policy
     return [f"s3://{store.bucket}: {finding}" for finding in retention.rule_findings(rules, store.prefix, policy)]
-
-
-def _merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[DumpEntry]:
-    """Return each dump once, with the proofs and the mark that either copy has."""
-    copies = {entry.id: entry for entry in replica}
-    found = []
-    for entry in primary:
-        copy = copies.pop(entry.id, None)
-        if copy is None:
-            found.append(entry)
-        else:
-            proofs = {(p.at, p.level, p.verdict): p for p in (*entry.proofs, *copy.proofs)}
-            ordered = tuple(sorted(proofs.values(), key=lambda proof: (proof.at, proof.level)))
-            found.append(replace(entry, proofs=ordered, kept=entry.kept or copy.kept))
-    return [*found, *copies.values()]
 
 
 def _facts(entry: DumpEntry, store: DumpStore) -> DumpFacts:

@@ -99,6 +99,8 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
         remarks=tuple(restore_errors.plain(remark) for remark in seen.remarks),
         manifest_sha256=seen.manifest_sha256,
         rows_only=seen.rows_only,
+        by_listing=seen.by_listing,
+        region=store.place.region,
     )
     try:
         store.prove(entry, proof)
@@ -123,23 +125,29 @@ def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Te
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What is wrong with a copy, what else to know, which manifest it is of, and whether definitions were left out."""
+    """What is wrong with a copy, what else to know, which manifest it is of, and whether definitions were left out.
+
+    `by_listing`: no byte of it had to be read for it.
+    """
 
     findings: Sequence[str]
     remarks: Sequence[str] = ()
     manifest_sha256: str = ""
     rows_only: bool = False
+    by_listing: bool = False
 
 
 def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> _Seen:
     """Look at a copy; no deeper than where something was found."""
     try:
         manifest, digest = store.read(entry)
-    except (IntegrityFailure, NothingFits) as error:
+    except IntegrityFailure as error:
         return _Seen(findings=[error.summary])
+    except NothingFits as error:
+        return _Seen(findings=[error.summary], by_listing=True)
     listed = choosing.compared(store, entry, manifest)
     if listed.findings:
-        return _Seen(findings=listed.findings, manifest_sha256=digest)
+        return _Seen(findings=listed.findings, manifest_sha256=digest, by_listing=True)
     remarks = stored_files.remarks(listed)
     if depth.level == 1:
         if remarks:

@@ -175,6 +175,8 @@ def _to_agree(c: Recovering, made: _Made) -> list[str]:
             f"bring the database back as it was at {at}, after the failure at {declared:%Y-%m-%d %H:%M:%S}Z: whatever broke"
             f" the data then is in it (--to {declared:%Y-%m-%dT%H:%M:%SZ}, or a moment before it, leaves that out)"
         )
+    if made.chosen.warning:
+        lines.append(f"restore {made.chosen.point.id} although {made.chosen.warning}")
     if c.request.to is None and c.request.copy is None and c.serves:
         lines.append(
             f"bring the database back as it was at {at} although the application answers: what is written from now on stays"
