@@ -134,7 +134,7 @@ def _own(plan: Planned, resource: Resource, disk: Resource) -> Coverage:
 
 
 def _require_region(policy: Resource, resource: Resource) -> None:
-    """Raise Undecided where a policy may be in another region than what it would take: it takes nothing there."""
+    """Raise Undecided where a policy may be in another region than what it is about: it does nothing there."""
     if not together(policy, resource) and not policy.body.origin("resources").holds(resource):
         raise policy.doubt_of_region(
             f"{policy.address}: whether it is in the region of {resource.address} is not in the plan"
@@ -206,6 +206,7 @@ def _opted_in(plan: Planned, selection: Resource, resource: Resource) -> bool:
         if off is None:
             raise Awaited(f"{settings.address}: which types are switched on is known only after the apply")
         if off.lower() == "false" and (resource.type in _ALWAYS_ASKED or not _by_type(plan, selection, resource)):
+            _require_region(settings, resource)
             return False
     return True
 
@@ -275,10 +276,11 @@ def _excluded(details: Block | None, resource: Resource) -> bool:
     if resource.type == "aws_instance" and exclusions.flag("exclude_boot_volumes"):
         return True
     types = exclusions.texts("exclude_volume_types") if resource.type == "aws_ebs_volume" else []
-    if types and None not in types and resource.body.known("type") is None:
-        raise Awaited(f"{resource.address}: its type is known only after the apply")
-    if types and (None in types or resource.body.known("type") in types):
+    own = resource.body.known("type")
+    if own is not None and own in types:
         return True
+    if types and (own is None or None in types):
+        raise Awaited(f"{resource.address}: whether it is of a type that is left out is known only after the apply")
     return _has_any(resource, exclusions.mapping("exclude_tags").items())
 
 

@@ -53,7 +53,7 @@ def _leaves_out_few(operator: str, keys: Mapping[str, Any]) -> bool:
         operator in _LEAVES_OUT
         and all(key.lower() in _WHO for key in keys)
         and not any(set(value.partition("/")[2] or value) <= {"*", "?", "/", ":"} for value in values)
-        and not any(value.startswith("*") or (value.endswith(":*") and "arn:" in value) for value in values)
+        and not any(value.startswith("arn:") and value.endswith(":*") for value in values)
     )
 
 
