@@ -54,6 +54,11 @@ def _dumps(key: Any) -> PlanFile:
     return bucket("app-dumps", encryption=rule).add("aws_kms_key.this", {})
 
 
+def _lost(found: PlanFile) -> PlanFile:
+    found.lost_regions = True
+    return found
+
+
 def _of_two(short: str) -> PlanFile:
     """Return a vault under one of two keys of a block; the one with this name can be gone in a week."""
     found = PlanFile()
@@ -138,6 +143,13 @@ CASES = (
     bad("LB_ENC_2", "disabled", _key(is_enabled=False), "the key is disabled"),
     clean("LB_ENC_2", "of a dynamic block", _hidden(THERE)),
     absent("LB_ENC_2", "a key of something else", PlanFile().add("aws_kms_key.this", {"deletion_window_in_days": 7})),
+    undecided(
+        "LB_ENC_1",
+        "a key of another provider whose region the plan does not tell",
+        _lost(_vault(_KEYS, region=THERE)),
+        "aws_backup_vault.main: whether aws_kms_key.this is in the region of the copy is not in the plan",
+    ),
+    clean("LB_ENC_1", "a key of the same provider, whichever its region", _lost(_vault(_KEYS, THERE, THERE))),
     undecided(
         "LB_ENC_1",
         "a dynamic block, and a key of something else there",

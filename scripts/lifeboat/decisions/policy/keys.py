@@ -105,6 +105,18 @@ def _own_key(case: Case) -> Iterable[Fault]:
                 found=f"the key of {place.block.where} is in {region}, and the copy in {place.region}",
                 wanted=f"a key in {place.region}: the copy cannot be read when {region} is gone",
             )
+        else:
+            _require_regions(case, place)
+
+
+def _require_regions(case: Case, place: _Place) -> None:
+    """Raise Undecided where nothing tells that a copy and its key are in one region."""
+    for key in case.plan.come_from(place.block, place.name, *KEYS):
+        by_provider = place.region == case.resource.region and key.provider == case.resource.provider
+        if None in (key.region, place.region) and not by_provider:
+            raise key.doubt_of_region(
+                f"{place.block.where}: whether {key.address} is in the region of the copy is not in the plan"
+            )
 
 
 def _key_of(plan: Planned, place: _Place) -> tuple[bool, str | None]:
