@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import sys
@@ -12,17 +13,17 @@ from lifeboat.decisions.policy import introduced, judging, reading
 from lifeboat.decisions.policy.introduced import Deed
 
 from tests.policies.changes import changed
-from tests.policies.fleets import EACH, SHARED, fleet
+from tests.policies.fleets import EACH, EACH_BY_KEY, SHARED, fleet, fleet_by_key
 
 _ROUNDS = 3
 _SIZES = (641, 5000)
+_FLEETS = (("", fleet, EACH), (" by for_each", fleet_by_key, EACH_BY_KEY))
 
 
 def main() -> int:
     """Print a line for each size and way."""
-    for wanted in _SIZES:
-        applications = -(-(wanted - SHARED) // EACH)
-        plan = fleet(applications)
+    for wanted, (kind, made, each) in itertools.product(_SIZES, _FLEETS):
+        plan = made(-(-(wanted - SHARED) // each))
         text = plan.text()
         standing = json.dumps(changed(plan, plan)).encode()
         for way, work in (
@@ -31,7 +32,7 @@ def main() -> int:
         ):
             size = len(plan.resources)
             print(
-                f"rules on {size} resources, {way:27} {_median(work):6.2f} s of CPU  ({len(text) / 1e6:.1f} MB)",
+                f"rules on {size} resources{kind}, {way:27} {_median(work):6.2f} s of CPU  ({len(text) / 1e6:.1f} MB)",
                 flush=True,
             )
     return 0

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 def changed(before: PlanFile, after: PlanFile, *, forced: tuple[str, ...] = ()) -> Document:
     """Return the plan that makes `after` of `before`; what is `forced` is replaced, whatever it is like."""
     document, earlier = copy.deepcopy((after.document(), before.document()))
-    was = {one["address"]: one for one in earlier["planned_values"]["root_module"]["resources"]}
+    was = {one["address"]: one for one in _resources(earlier["planned_values"]["root_module"])}
     document["prior_state"] = {
         "format_version": "1.0",
         "values": copy.deepcopy(earlier["planned_values"]),
@@ -30,6 +30,11 @@ def changed(before: PlanFile, after: PlanFile, *, forced: tuple[str, ...] = ()) 
         changes.append({key: value for key, value in gone.items() if key != "values"} | {"change": details})
     document["resource_changes"] = changes
     return document
+
+
+def _resources(module: Document) -> list[Document]:
+    inside = [one for child in module.get("child_modules", []) for one in _resources(child)]
+    return [*module.get("resources", []), *inside]
 
 
 def _actions(change: Document, forced: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tests.policies.cases.databases import INSTANCE
 from tests.policies.plans import HERE, THERE, PlanFile, known, later
 
@@ -14,6 +17,16 @@ def fleet(applications: int) -> PlanFile:
     plan = _shared()
     for number in range(applications):
         _application(plan, f"app{number}")
+    return plan
+
+
+def fleet_by_key(hosts: int) -> PlanFile:
+    """Return a plan of this many hosts by for_each, each with a volume and a bucket that go with it by each.key."""
+    plan = _shared()
+    for number in range(hosts):
+        key = f"host{number}"
+        for short, values in _BY_KEY.items():
+            plan.add(short, values(key), key=key)
     return plan
 
 
@@ -40,6 +53,32 @@ def _shared() -> PlanFile:
         "aws_dlm_lifecycle_policy.this", {"state": "ENABLED", "policy_details": [{**details, "schedule": schedule}]}
     )
     return plan
+
+
+_TAGS = {"copy": "daily"}
+_BY_KEY: dict[str, Callable[[str], dict[str, Any]]] = {
+    "aws_instance.hosts": lambda _: {"ami": "ami-0a1b2c3d4e5f60718", "tags": {**_TAGS, "lifeboat:data": "false"}},
+    "aws_ebs_volume.data": lambda key: {"tags": {**_TAGS, "Name": key}, "encrypted": True},
+    "aws_volume_attachment.data": lambda _: {
+        "volume_id": later("aws_ebs_volume.data", "each.key"),
+        "instance_id": later("aws_instance.hosts", "each.key"),
+    },
+    "aws_s3_bucket.dumps": lambda key: {"bucket": f"{key}-dumps-123456789012"},
+    "aws_s3_bucket_versioning.dumps": lambda _: {
+        "bucket": later("aws_s3_bucket.dumps", "each.key"),
+        "versioning_configuration": [{"status": "Enabled"}],
+    },
+    "aws_s3_bucket_public_access_block.dumps": lambda _: {
+        "bucket": later("aws_s3_bucket.dumps", "each.key"),
+        "block_public_acls": True,
+    },
+    "aws_cloudwatch_metric_alarm.dumps": lambda key: {
+        "metric_name": "DumpAgeHours",
+        "dimensions": {"Kind": "dumps", "Name": key},
+        "alarm_actions": [later("aws_sns_topic.alarms.arn")],
+    },
+}
+EACH_BY_KEY = len(_BY_KEY)
 
 
 def _application(plan: PlanFile, name: str) -> None:

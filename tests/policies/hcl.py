@@ -8,14 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.policies.plans import COMPUTED, HERE, THERE, Added, From, PlanFile
+from tests.policies.plans import COMPUTED, HERE, HIDDEN, THERE, Added, From, PlanFile
 
 _PROVIDER = {HERE: None, THERE: "aws.dr", None: "aws.elsewhere"}
 _LAST = "aws.elsewhere"
+_HIDDEN = "one(data.aws_ssm_parameter.hidden[*].value)"
 
 
 def text(plan: PlanFile) -> str:
     """Return the files of a root in one. What a plan does to what exists is no part of a configuration."""
+    if plan.files:
+        return plan.files["main"]
     blocks: dict[tuple[str, str], list[Added]] = defaultdict(list)
     for one in plan.added:
         if one.actions != ("delete",):
@@ -33,8 +36,9 @@ def text(plan: PlanFile) -> str:
 
 
 def _providers(plan: PlanFile) -> Iterator[str]:
-    yield f'provider "aws" {{\n  region = "{HERE}"\n}}'
-    yield f'provider "aws" {{\n  alias  = "dr"\n  region = "{THERE}"\n}}'
+    here, there = (_HIDDEN, _HIDDEN) if plan.lost_regions else (f'"{HERE}"', f'"{THERE}"')
+    yield f'provider "aws" {{\n  region = {here}\n}}'
+    yield f'provider "aws" {{\n  alias  = "dr"\n  region = {there}\n}}'
     if any(one.region is None for one in plan.added):
         yield 'provider "aws" {\n  alias = "elsewhere"\n}'
 
@@ -55,15 +59,15 @@ def _locals(references: Mapping[str, Any]) -> Iterator[str]:
     for ref, value in references.items():
         if ref.startswith("local."):
             # What only the apply tells stands behind a function that nobody evaluates who reads.
-            written = "one(data.aws_ssm_parameter.hidden[*].value)" if value is None else _value(value)
+            written = _HIDDEN if value is None else _value(value)
             yield f"locals {{\n  {ref.removeprefix('local.')} = {written}\n}}"
 
 
 def _elsewhere(references: Mapping[str, Any], written: set[tuple[str, str]]) -> Iterator[str]:
     """Yield the resources that are referred to, and that the plan of the test leaves out."""
     for ref in references:
-        kind, name, *_ = ref.split(".")
-        if kind not in ("var", "local") and (kind, name) not in written:
+        kind, name, *_ = ref.split("[")[0].split(".")
+        if kind not in ("var", "local", "each", "data") and (kind, name) not in written:
             written.add((kind, name))
             yield f'resource "{kind}" "{name}" {{\n}}'
 
@@ -89,6 +93,9 @@ def _resource(kind: str, name: str, instances: list[Added]) -> str:
         lines.append(f"  provider = {_PROVIDER[first.region]}")
     if first.key is None:
         lines += _body(first.values, "  ")
+    elif isinstance(first.key, int):
+        assert all(one.values == first.values for one in instances)
+        lines += [f"  count = {len(instances)}", *_body(first.values, "  ")]
     else:
         assert all(_is_plain(one.values) for one in instances)
         names = sorted({name for one in instances for name in one.values})
@@ -100,17 +107,19 @@ def _resource(kind: str, name: str, instances: list[Added]) -> str:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, Mapping):
         return all(_is_plain(one) for one in value.values())
-    return not isinstance(value, From) and value is not COMPUTED
+    return not isinstance(value, From) and value not in (COMPUTED, HIDDEN)
 
 
 def _body(values: Mapping[str, Any], indent: str) -> Iterator[str]:
     for name, value in values.items():
-        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        if value is HIDDEN:
+            yield f'{indent}dynamic "{name}" {{\n{indent}  for_each = {_HIDDEN}\n{indent}  content {{\n{indent}  }}\n{indent}}}'
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
             for block in value:
                 yield f"{indent}{name} {{"
                 yield from _body(block, f"{indent}  ")
                 yield f"{indent}}}"
-        elif value is not None and value is not COMPUTED:
+        elif value is not None and value not in (COMPUTED, HIDDEN):
             yield f"{indent}{name} = {_value(value)}"
 
 

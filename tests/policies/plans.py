@@ -27,7 +27,12 @@ class _Computed:
     """A value that nobody wrote and the provider chooses."""
 
 
+class _Hidden:
+    """Blocks that a dynamic block makes of something that only the apply tells: a plan says nothing of them."""
+
+
 COMPUTED = _Computed()
+HIDDEN = _Hidden()
 
 
 def later(*references: str) -> From:
@@ -46,7 +51,7 @@ class Added:
 
     kind: str
     name: str
-    key: str | None
+    key: str | int | None
     values: Mapping[str, Any]
     region: str | None
     actions: tuple[str, ...]
@@ -62,6 +67,10 @@ class PlanFile:
     configuration: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
     added: list[Added] = field(default_factory=list)
+    lost_regions: bool = False  # the regions of its providers stand in locals, which are in no plan
+    # What a plan is that has modules, and the files of its configuration, which nobody writes out of its resources.
+    modules: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     def add(
         self,
@@ -70,7 +79,7 @@ class PlanFile:
         *,
         region: str | None = HERE,
         actions: Sequence[str] = ("create",),
-        key: str | None = None,
+        key: str | int | None = None,
     ) -> PlanFile:
         """Add a resource by its address (type.name), with what is written of it."""
         kind, name = where.split(".")
@@ -80,7 +89,7 @@ class PlanFile:
         found = {key: _split(value) for key, value in (values or {}).items()}
         after = {key: part.known for key, part in found.items() if not part.unknown_whole}
         unknown = {key: part.unknown for key, part in found.items() if part.unknown not in (False, None)}
-        address = where if key is None else f'{where}["{key}"]'
+        address = where if key is None else f"{where}[{json.dumps(key)}]"
         common = {"address": address, "mode": "managed", "type": kind, "name": name, "provider_name": "aws"}
         common |= {} if key is None else {"index": key}
         if "delete" not in actions or "create" in actions:
@@ -128,7 +137,7 @@ class PlanFile:
             "resource_changes": self.changes,
             "configuration": {
                 "provider_config": {
-                    key: {"name": "aws", "expressions": {"region": {"constant_value": region}}}
+                    key: {"name": "aws", "expressions": {"region": self._region(region)}}
                     for region, key in _PROVIDERS.items()
                 }
                 | {"aws.elsewhere": {"name": "aws", "expressions": {}}},
@@ -137,8 +146,45 @@ class PlanFile:
             "checks": self.checks,
             "complete": True,
             "errored": False,
+            **self._in_modules(written),
             **over,
         }
+
+    def _region(self, region: str) -> dict[str, Any]:
+        return {"references": ["local.regions"]} if self.lost_regions else {"constant_value": region}
+
+    def _in_modules(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is otherwise where everything stands in a module that is called several times, by its key."""
+        if not self.modules:
+            return {}
+        calls = [
+            {
+                "address": f"module.it[{json.dumps(key)}]",
+                "resources": [{**one, "address": f"module.it[{json.dumps(key)}].{one['address']}"} for one in inside],
+            }
+            for key, inside in self.modules.items()
+        ]
+        changes = [
+            {**change, "address": f"{call['address']}.{change['address']}"}
+            for call in calls
+            for change in self.changes
+            if f"{call['address']}.{change['address']}" in {one["address"] for one in call["resources"]}
+        ]
+        call = {"module": {"resources": list(written.values())}, "for_each_expression": {"references": ["var.them"]}}
+        providers = {"aws": {"name": "aws", "expressions": {"region": {"constant_value": HERE}}}}
+        return {
+            "planned_values": {"root_module": {"child_modules": calls}},
+            "resource_changes": changes,
+            "configuration": {"provider_config": providers, "root_module": {"module_calls": {"it": call}}},
+        }
+
+    def called(self, *keys: str, only: Mapping[str, Sequence[str]]) -> PlanFile:
+        """Return this plan as that of a module that is called with these keys; `only` says which calls have a resource."""
+        self.modules = {
+            key: [one for one in self.resources if key in only.get(f"{one['type']}.{one['name']}", keys)]
+            for key in keys
+        }
+        return self
 
     def text(self, **over: Any) -> bytes:
         """Return the document as Terraform prints it."""
@@ -171,7 +217,7 @@ def _split(value: Any) -> _Part:
     if isinstance(value, From):
         expression = {"references": _widened(value.references)}
         return _Part(known=value.value, unknown=value.value is None, expression=expression)
-    if value is COMPUTED:
+    if value is COMPUTED or value is HIDDEN:
         return _Part(known=None, unknown=True, expression=None)
     if isinstance(value, list):
         return _list(value)
@@ -217,4 +263,5 @@ def _widened(references: Sequence[str]) -> list[str]:
         found.append(one)
         parts = one.split(".")
         found += [".".join(parts[:2])] if len(parts) > 2 else []
+        found += [found[-1].partition("[")[0]] if "[" in found[-1] else []
     return found

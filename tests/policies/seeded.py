@@ -96,6 +96,22 @@ def _changed(kind: str, *actions: str) -> Seed:
     return seed
 
 
+def _made(short: str, **values: Any) -> Seed:
+    """Return a seed that makes one resource more, in the primary region."""
+
+    def seed(plan: Document) -> None:
+        kind, name = short.split(".")
+        common = {"address": short, "mode": "managed", "type": kind, "name": name}
+        change = {"actions": ["create"], "before": None, "after": values, "after_unknown": {"arn": True}}
+        plan["planned_values"]["root_module"].setdefault("resources", []).append({**common, "values": values})
+        plan["resource_changes"].append({**common, "change": change})
+        expressions = {one: {"constant_value": value} for one, value in values.items()}
+        written = {**common, "provider_config_key": "aws", "expressions": expressions}
+        plan["configuration"]["root_module"].setdefault("resources", []).append(written)
+
+    return seed
+
+
 def _both(*seeds: Seed) -> Seed:
     def seed(plan: Document) -> None:
         for one in seeds:
@@ -127,6 +143,7 @@ def _of(rules: str, what: str, seed: Seed) -> Defect:
 _DATABASE, _PLAN, _DLM = "aws_db_instance", "aws_backup_plan", "aws_dlm_lifecycle_policy"
 _ALARM, _VAULT = "aws_cloudwatch_metric_alarm", "aws_backup_vault"
 _SNAPSHOTS, _IMAGES = '["snapshots"]', '["images"]'
+_UNDER_KEY = {"kms_key_id": "arn:aws:kms:eu-west-1:123456789012:key/1"}
 _SUNDAYS = "cron(0 3 ? * SUN *)"
 
 STACK = (
@@ -213,7 +230,7 @@ STACK = (
     _of("LB_DUMP_2", "dumps open to the public", _without("aws_s3_bucket_public_access_block", ".replica")),
     _of("LB_DUMP_2", "dumps without a policy", _without("aws_s3_bucket_policy", ".dumps")),
     _of("LB_ALARM_1", "an alarm without an action", _with(_ALARM, '["drill-stale"]', alarm_actions=[])),
-    _of("LB_ALARM_1", "an alarm switched off", _with(_ALARM, '["vault-stale"]', actions_enabled=False)),
+    _of("LB_ALARM_1 LB_ALARM_3", "an alarm switched off", _with(_ALARM, '["vault-stale"]', actions_enabled=False)),
     _of("LB_ALARM_2", "quiet without data", _with(_ALARM, '["dumps-stale"]', treat_missing_data="notBreaching")),
     _of("LB_ALARM_2", "rings after two days", _with(_ALARM, '["database-stale"]', threshold=48)),
     _of("LB_ALARM_3", "no alarm on the database's age", _without(_ALARM, '["database-stale"]')),
@@ -247,6 +264,28 @@ STACK = (
         _with("aws_kms_key", "module.ebs_lifecycle.aws_kms_key.copies", enable_key_rotation=False),
     ),
     _of("LB_SEC_1", "a password in the configuration", _literal_password),
+    _of(
+        "LB_SNAP_1",
+        "snapshots that may be made public",
+        _made("aws_ebs_snapshot_block_public_access.this", state="unblocked"),
+    ),
+    _of("LB_SNAP_1", "a copy for everybody", _made("aws_db_snapshot_copy.this", shared_accounts=["all"], **_UNDER_KEY)),
+    _of(
+        "LB_COV_2",
+        "a bucket that says it holds data, and no copy of it",
+        _made("aws_s3_bucket.files", bucket="files", tags_all={"lifeboat:data": "true"}),
+    ),
+    _of("LB_COV_1", "a cluster that nothing copies", _made("aws_docdb_cluster.this", tags_all={})),
+    _of(
+        "LB_REC_2",
+        "a data volume that goes with the instance",
+        _with("aws_instance", ebs_block_device=[{"device_name": "/dev/sdf", "delete_on_termination": True}]),
+    ),
+    _of(
+        "LB_STATE_1 LB_STATE_4",
+        "the state's bucket in the stack's own state",
+        _made("aws_s3_bucket.state", bucket="app-tfstate", tags_all={}),
+    ),
     _of("LB_REC_1", "an image that nothing checks", _unchecked_image),
     _of("LB_TF_1", "a check that fails", _failing_check),
     _of("LB_TF_2", "vaults replaced", _changed(_VAULT, "delete", "create")),

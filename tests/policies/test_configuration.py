@@ -21,11 +21,11 @@ from lifeboat.decisions.policy.expressions import (
     worth,
 )
 from lifeboat.decisions.policy.foreseen import Foreseen, foreseen
-from lifeboat.decisions.policy.planned import Awaited, BlockAddress, Undecided
+from lifeboat.decisions.policy.planned import Awaited, BlockAddress, Reference, Undecided
 from lifeboat.decisions.policy.registry import BY_ID
 from lifeboat.decisions.policy.rule import Verdict
 
-_KEY = Coming(blocks=frozenset([BlockAddress("aws_kms_key.k")]))
+_KEY = Coming(references=frozenset([Reference(block=BlockAddress("aws_kms_key.k"), keys=(None,))]))
 _GIVEN: Mapping[Path, Worth] = {
     ("var", "days"): Known(value=9),
     ("var", "on"): Known(value=True),

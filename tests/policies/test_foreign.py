@@ -29,7 +29,7 @@ _GRAVE = {
             "aws_db_instance.default",
             "backup_retention_period is not set, and RDS then keeps a day of backups or none",
         ),
-        ("LB_RDS_1", "aws_db_instance.this", "automated backups are kept for 1 days"),
+        ("LB_RDS_1", "aws_db_instance.this", "automated backups are kept for 1 day"),
         ("LB_RDS_3", "aws_db_instance.default", _DELETED),
         ("LB_RDS_3", "aws_db_instance.this", "skip_final_snapshot is true"),
         ("LB_RDS_3", "aws_db_instance.this", _DELETED),

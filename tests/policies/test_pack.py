@@ -29,7 +29,7 @@ def test_checkov_alone_loads_the_pack_for_files_and_plans() -> None:
     failed = {kind: {one["check_id"] for one in report["results"]["failed_checks"]} for kind, report in reports.items()}
     assert {"LB_RDS_1", "LB_RDS_3", "LB_COV_1"} <= failed["terraform"] & failed["terraform_plan"]
     first = next(one for one in reports["terraform"]["results"]["failed_checks"] if one["check_id"] == "LB_RDS_1")
-    assert first["details"] == ["automated backups are kept for 1 days (wanted: at least 7 days)"]
+    assert first["details"] == ["automated backups are kept for 1 day (wanted: at least 7 days)"]
     assert done.stderr == ""
 
 

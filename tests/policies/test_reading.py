@@ -129,6 +129,63 @@ def test_a_resource_is_in_the_region_of_its_provider_or_of_its_arn() -> None:
     assert regions == {"here": HERE, "there": THERE, "nobody_says": None, "made": "us-east-1"}
 
 
+@pytest.mark.parametrize(
+    ("references", "region"),
+    [
+        (["var.regions.dr", "var.regions"], THERE),
+        (['var.regions["dr"]', "var.regions"], THERE),
+        (["var.regions.other", "var.regions"], None),
+        (["var.region"], HERE),
+        (["var.part"], None),  # "eu-${var.part}-1"
+        (["var.region", "var.part"], None),
+        (["local.region"], None),
+    ],
+)
+def test_a_region_is_an_input_or_a_part_of_one(references: list[str], region: str | None) -> None:
+    document = (
+        PlanFile(variables={"regions": {"dr": THERE}, "region": HERE, "part": "west"}).add("aws_vpc.this").document()
+    )
+    document["configuration"]["provider_config"]["aws"]["expressions"]["region"] = {"references": references}
+
+    assert [one.region for one in reading.from_document(document).resources] == [region]
+
+
+@pytest.mark.parametrize(
+    ("references", "meant"),
+    [
+        (['aws_vpc.v["a"].id', 'aws_vpc.v["a"]', "aws_vpc.v"], ['aws_vpc.v["a"]']),
+        (['aws_vpc.v["a"].id', 'aws_vpc.v["a"]', "aws_vpc.v", "aws_vpc.v"], ['aws_vpc.v["a"]', 'aws_vpc.v["b"]']),
+        (["aws_vpc.v"], ['aws_vpc.v["a"]', 'aws_vpc.v["b"]']),
+        (["aws_vpc.v", "each.key"], ['aws_vpc.v["b"]']),
+        (['aws_vpc.v["c"].id', 'aws_vpc.v["c"]', "aws_vpc.v"], []),
+    ],
+)
+def test_a_reference_means_the_instance_that_it_names(references: list[str], meant: list[str]) -> None:
+    plan = (
+        PlanFile()
+        .add("aws_vpc.v", key="a")
+        .add("aws_vpc.v", key="b")
+        .add("aws_subnet.s", {"x": later("aws_vpc.v.id")}, key="b")
+    )
+    document = plan.document()
+    document["configuration"]["root_module"]["resources"][-1]["expressions"]["x"] = {"references": references}
+
+    read = reading.from_document(document)
+
+    assert [one.address for one in read.come_from(read.of("aws_subnet")[0].body, "x")] == meant
+
+
+@pytest.mark.parametrize(("reference", "found"), [('module.data["a.b"]', 1), ('module.data["other"]', 0)])
+def test_a_reference_means_the_call_of_a_module_that_it_names(reference: str, found: int) -> None:
+    document = _in_modules()
+    call = document["configuration"]["root_module"]["module_calls"]["backup"]
+    call["expressions"]["arns"]["references"] = [f"{reference}.arns", reference]
+
+    plan = reading.from_document(document)
+
+    assert len(plan.come_from(plan.of("aws_backup_selection")[0].body, "resources")) == found
+
+
 # -- modules -----------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +265,7 @@ def test_a_value_is_traced_through_modules() -> None:
     origin = plan.of("aws_backup_selection")[0].body.origin("resources")
 
     assert (sorted(origin.blocks), origin.lost) == (["module.data.aws_db_instance.this"], False)
-    assert [one.address for one in plan.named(origin.blocks)] == ['module.data["a.b"].aws_db_instance.this["g.1"]']
+    assert [one.address for one in plan.named(origin.references)] == ['module.data["a.b"].aws_db_instance.this["g.1"]']
     assert {one.region for one in plan.resources} == {THERE}
 
 

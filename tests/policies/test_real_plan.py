@@ -38,8 +38,10 @@ def test_production_has_no_grave_finding(judged: Scan) -> None:
     assert judged.not_valid == ()
 
 
-def test_what_the_first_apply_will_tell_is_the_policies_of_the_dumps(judged: Scan) -> None:
-    assert {one.split(" on ")[0] for one in judged.put_off} == {"LB_DUMP_2"}
+def test_what_the_first_apply_will_tell_is_the_policies_of_the_dumps_and_a_key_behind_a_dynamic_block(
+    judged: Scan,
+) -> None:
+    assert {one.split(" on ")[0] for one in judged.put_off} == {"LB_DUMP_2", "LB_ENC_1"}
 
 
 def test_what_is_left_is_known(judged: Scan) -> None:

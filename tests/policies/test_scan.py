@@ -74,7 +74,7 @@ def test_a_plan_without_grave_findings_passes(tmp_path: Path) -> None:
 def test_a_grave_finding_fails_and_says_what_why_and_what_to_change(tmp_path: Path) -> None:
     done = passed(lifeboat("scan", "--plan", _file(tmp_path, database(backup_retention_period=1))), 1)
 
-    assert "automated backups are kept for 1 days" in done.stdout
+    assert "automated backups are kept for 1 day" in done.stdout
     assert "at least 7 days" in done.stdout
     rule = next(rule for rule in RULES if rule.id == "LB_RDS_1")
     assert f"LB_RDS_1: {rule.why} {rule.change}" in done.stdout

@@ -272,7 +272,7 @@ VARIANTS = (
         _for(_ALARMS, "alarm_actions       = [aws_sns_topic.primary.arn]", "alarm_actions = []"),
     ),
     _of(
-        "LB_ALARM_1",
+        "LB_ALARM_1 LB_ALARM_3",
         "an alarm switched off",
         _for(
             _ALARMS,
@@ -293,7 +293,7 @@ VARIANTS = (
     _of("LB_ALARM_3", "no alarm on the database's age", _without_alarm("database-stale")),
     _of("LB_ALARM_3", "no alarm on the dumps' age", _without_alarm("dumps-stale")),
     _of("LB_ALARM_3", "no alarm on the vaults' age", _without_alarm("vault-stale")),
-    _of("LB_ALARM_4", "ten days of hours", _for(_ALARMS, "periods    = 3 #", "periods    = 240 #")),
+    _of("LB_ALARM_2 LB_ALARM_4", "ten days of hours", _for(_ALARMS, "periods    = 3 #", "periods    = 240 #")),
     _of(
         "LB_ALARM_4",
         "nobody subscribes",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lifeboat.decisions.policy.registry import RULES
+
 from tests.modules.conftest import terraform_in
 from tests.rehearsal import ROOT
 from tests.variants.edits import VARIANTS, Variant
@@ -168,9 +170,11 @@ def _found(row: Row) -> str:
 
 def _figures(rows: Sequence[Row]) -> str:
     right, seen = sum(row.right for row in rows), sum(bool(row.theirs) for row in rows)
+    unseeded = sorted({rule.id for rule in RULES} - {rule for row in rows for rule in row.variant.rules})
     return (
         f"{right} of {len(rows)} variants are found by the rules that should, and by no other. Checkov's own checks say"
-        f" something of {seen}, and nothing of {len(rows) - seen}."
+        f" something of {seen}, and nothing of {len(rows) - seen}.\n"
+        f"No variant seeds a defect of {', '.join(unseeded)}: `tests/policies/seeded.py` seeds those into the plan itself."
     )
 
 

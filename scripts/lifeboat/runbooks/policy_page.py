@@ -71,6 +71,7 @@ Each is a variable of the plan itself; where it has none, the default counts.
 MEASURED_BY: Mapping[str, tuple[str, ...]] = {
     "LB_RDS_1": ("min_retention",),
     "LB_RDS_4": ("rpo",),
+    "LB_RDS_6": ("rpo",),
     "LB_PLAN_1": ("rpo",),
     "LB_PLAN_2": ("min_backup", "rpo"),
     "LB_PLAN_3": ("rpo",),
@@ -79,6 +80,7 @@ MEASURED_BY: Mapping[str, tuple[str, ...]] = {
     "LB_TEST_2": ("drill", "rpo"),
     "LB_STATE_3": ("state_keep",),
     "LB_DUMP_1": ("min_dump",),
+    "LB_DUMP_2": ("min_backup",),
     "LB_ALARM_2": ("rpo",),
     "LB_ENC_2": ("key_window",),
 }

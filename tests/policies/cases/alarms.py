@@ -70,6 +70,29 @@ def _unwatched(what: str) -> str:
     return f"no alarm rings when the copies of {what} grow old"
 
 
+_ANOTHER = "the freshness alarm is one of aws_db_instance.a, and none is of this"
+
+
+def _databases(*names: str) -> PlanFile:
+    """Return two databases, and alarms whose dimension has these names."""
+    found = PlanFile()
+    for name in ("a", "b"):
+        found.add(f"aws_db_instance.{name}", {"identifier": name})
+    for name in names:
+        dimensions = {"Kind": "database", "Name": name}
+        found.add(f"aws_cloudwatch_metric_alarm.{name}", alarm(name, namespace="Acme", dimensions=dimensions))
+    return found
+
+
+def _of_database(name: str = "database-stale", **over: Any) -> PlanFile:
+    """Return a database, and an alarm that says only by its name and metric what it is about."""
+    return (
+        PlanFile()
+        .add("aws_db_instance.this", {"identifier": "app"})
+        .add("aws_cloudwatch_metric_alarm.this", alarm(name, **{"dimensions": {"Name": "x"}, **over}))
+    )
+
+
 _ALL = ("database", "vault", "dumps", "instance-volume")
 CASES = (
     clean("LB_ALARM_1", "a topic by its ARN", _one()),
@@ -149,4 +172,40 @@ CASES = (
         "alarms go to this topic, and nobody subscribes to it",
     ),
     absent("LB_ALARM_4", "a topic of no alarm", PlanFile().add("aws_sns_topic.orders", {"name": "orders"})),
+    bad("LB_ALARM_1", "a part that a composite alarm asks to be well", _composite('OK("database-stale")'), _SILENT),
+    bad("LB_ALARM_1", "a part whose silence it asks for", _composite("INSUFFICIENT_DATA(database-stale)"), _SILENT),
+    clean("LB_ALARM_1", "a part that it asks for after another", _composite("OK(x) AND ALARM(database-stale)")),
+    clean("LB_ALARM_2", "half the RPO of waiting", _one(evaluation_periods=12)),
+    bad(
+        "LB_ALARM_2",
+        "an hour more of it",
+        _one(evaluation_periods=13),
+        "it rings only after the copy was too old for 13 hours",
+    ),
+    clean("LB_ALARM_2", "as many bad hours as need be", _one(evaluation_periods=24, datapoints_to_alarm=3)),
+    bad(
+        "LB_ALARM_2",
+        "a week of waiting",
+        _one(evaluation_periods=168),
+        "it rings only after the copy was too old for 7 days",
+    ),
+    bad("LB_ALARM_3", "one of two databases", _databases("a"), _ANOTHER),
+    clean("LB_ALARM_3", "each of two databases", _databases("a", "b")),
+    clean("LB_ALARM_3", "all databases of a stack", _databases("stack")),
+    bad("LB_ALARM_3", "the age of dumps", _of_database(metric_name="DumpAgeHours"), _unwatched("the database")),
+    bad("LB_ALARM_3", "a dump of it by its name", _of_database("dump-of-db-too-old"), _unwatched("the database")),
+    clean("LB_ALARM_3", "a database by its name", _of_database("db-snapshot-too-old")),
+    bad("LB_ALARM_3", "an alarm that is switched off", _of_database(actions_enabled=False), _unwatched("the database")),
+    clean(
+        "LB_ALARM_3",
+        "one that is switched off and part of another",
+        _of_database(actions_enabled=False).add(
+            "aws_cloudwatch_composite_alarm.all", {"alarm_name": "all", "alarm_rule": "ALARM(database-stale)"}
+        ),
+    ),
+    absent(
+        "LB_ALARM_3",
+        "a cluster that is the copy of another region's",
+        PlanFile().add("aws_rds_cluster.this", {"cluster_identifier": "app", "replication_source_identifier": "arn"}),
+    ),
 )

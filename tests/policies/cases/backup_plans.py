@@ -56,6 +56,30 @@ def _seldom(schedule: str, gap: str) -> str:
     return f"its most frequent rule ({schedule}) leaves up to {gap} between two runs"
 
 
+def _two(daily: Any, monthly: Any) -> PlanFile:
+    """Return a plan with a daily rule that copies into one vault, and a monthly one that copies into another."""
+    rules = [
+        rule(rule_name="daily", copy_action=[{"destination_vault_arn": daily}]),
+        rule(_MONTHLY, rule_name="monthly", copy_action=[{"destination_vault_arn": monthly}]),
+    ]
+    vaults = PlanFile().add("aws_backup_vault.main", {"name": "main"})
+    return vaults.add("aws_backup_vault.dr", {"name": "dr"}, region=THERE).add("aws_backup_plan.this", {"rule": rules})
+
+
+def _reversed(found: PlanFile) -> PlanFile:
+    """Return a plan whose rules come in the order of the provider's set, which is none of the file."""
+    found.resources[-1]["values"]["rule"].reverse()
+    found.changes[-1]["change"]["after_unknown"]["rule"].reverse()
+    return found
+
+
+def _of_volumes(found: PlanFile) -> PlanFile:
+    return found.add("aws_ebs_volume.data", {"size": 1}).add(
+        "aws_backup_selection.this",
+        {"plan_id": later("aws_backup_plan.this.id"), "resources": ["arn:aws:ec2:*:*:volume/*"]},
+    )
+
+
 _WEEKDAYS = "cron(0 5 ? * MON-FRI *)"
 CASES = (
     clean("LB_PLAN_1", "daily and 24 hours", plan(rule())),
@@ -72,7 +96,7 @@ CASES = (
     clean("LB_PLAN_1", "on weekdays and 72 hours", plan(rule(_WEEKDAYS), rpo=72)),
     bad("LB_PLAN_1", "weekly", plan(rule("cron(0 5 ? * SUN *)")), _seldom("cron(0 5 ? * SUN *)", "7 days")),
     clean("LB_PLAN_1", "monthly beside daily", plan(rule(_MONTHLY), rule())),
-    clean("LB_PLAN_1", "continuous", plan(rule(_MONTHLY, enable_continuous_backup=True), rpo=1)),
+    clean("LB_PLAN_1", "continuous", _selected(plan(rule(_MONTHLY, enable_continuous_backup=True), rpo=1))),
     bad("LB_PLAN_1", "no rule", plan(), "the plan has no rule"),
     bad(
         "LB_PLAN_1", "a year", plan(rule("cron(0 5 * * ? 2027)")), "its most frequent rule (cron(0 5 * * ? 2027)) ends"
@@ -200,4 +224,49 @@ CASES = (
     ),
     clean("LB_PLAN_5", "no lock", plan(rule(keep=1)).add("aws_backup_vault.main", {"name": "main"})),
     absent("LB_PLAN_5", "no backup plan", PlanFile().add("aws_vpc.this")),
+    bad(
+        "LB_PLAN_3",
+        "two rules in the order of their file",
+        _two(later("aws_backup_vault.main.arn"), later("aws_backup_vault.dr.arn")),
+        f"its copies stay in {HERE}",
+    ),
+    bad(
+        "LB_PLAN_3",
+        "two rules in another order than in their file",
+        _reversed(_two(later("aws_backup_vault.main.arn"), later("aws_backup_vault.dr.arn"))),
+        f"its copies stay in {HERE}",
+    ),
+    clean(
+        "LB_PLAN_3",
+        "two rules in another order, of which the daily one leaves",
+        _reversed(_two(later("aws_backup_vault.dr.arn"), later("aws_backup_vault.main.arn"))),
+    ),
+    bad(
+        "LB_PLAN_1",
+        "continuous, of what has no such backup",
+        _of_volumes(plan(rule("cron(0 5 ? * SUN *)", enable_continuous_backup=True))),
+        f"{_seldom('cron(0 5 ? * SUN *)', '7 days')}; there is no continuous backup of EBS",
+    ),
+    clean(
+        "LB_PLAN_1",
+        "continuous and daily, of what has no such backup",
+        _of_volumes(plan(rule(enable_continuous_backup=True))),
+    ),
+    undecided(
+        "LB_PLAN_1",
+        "continuous, of nothing in this plan",
+        plan(rule(_MONTHLY, enable_continuous_backup=True)),
+        "aws_backup_plan.this: continuous backup is for databases and buckets, and what it takes is not in the plan",
+    ),
+    clean(
+        "LB_PLAN_4",
+        "in the window by the clock of another zone",
+        _selected(plan(rule("cron(30 5 * * ? *)", schedule_expression_timezone="America/New_York"))),
+    ),
+    bad(
+        "LB_PLAN_4",
+        "in the window by UTC under another name",
+        _selected(plan(rule("cron(30 5 * * ? *)", schedule_expression_timezone="Etc/UTC"))),
+        "cron(30 5 * * ? *) fires in the maintenance window sun:05:00-sun:06:00 of aws_db_instance.this",
+    ),
 )

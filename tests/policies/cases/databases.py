@@ -56,6 +56,23 @@ def _dumped(schedule: str, **over: Any) -> PlanFile:
     return PlanFile().add("aws_scheduler_schedule.this", {"name": "app-dump", "schedule_expression": schedule, **over})
 
 
+def _copied_yearly(*more: dict[str, Any]) -> PlanFile:
+    """Return a database in a backup plan that copies on New Year, with more rules."""
+    yearly = {
+        "schedule": "cron(0 5 1 1 ? *)",
+        "copy_action": [{"destination_vault_arn": later("aws_backup_vault.dr.arn")}],
+    }
+    return (
+        database()
+        .add("aws_backup_vault.dr", {"name": "dr"}, region=THERE)
+        .add("aws_backup_plan.this", {"rule": [*more, yearly]})
+        .add(
+            "aws_backup_selection.this",
+            {"plan_id": later("aws_backup_plan.this.id"), "resources": [later("aws_db_instance.this.arn")]},
+        )
+    )
+
+
 _OVERLAP = "backups at {} and maintenance at {} overlap"
 CASES = (
     clean("LB_RDS_1", "two weeks", database()),
@@ -89,7 +106,7 @@ CASES = (
     ),
     absent("LB_RDS_1", "a replica alone", database(backup_retention_period=0, replicate_source_db="app-g0")),
     clean("LB_RDS_1", "a cluster", cluster()),
-    bad("LB_RDS_1", "a cluster for a day", cluster(backup_retention_period=1), "automated backups are kept for 1 days"),
+    bad("LB_RDS_1", "a cluster for a day", cluster(backup_retention_period=1), "automated backups are kept for 1 day"),
     _windows("apart", "03:00-04:00", "sun:00:30-sun:01:30"),
     _windows("maintenance begins as backups end", "03:00-04:00", "sun:04:00-sun:05:00"),
     _windows(
@@ -221,4 +238,24 @@ CASES = (
         ),
     ),
     absent("LB_RDS_6", "no database", PlanFile().add("aws_vpc.this")),
+    bad(
+        "LB_RDS_6",
+        "a backup plan that copies once a year",
+        _copied_yearly({"schedule": "cron(0 5 * * ? *)"}),
+        "nothing copies its backups to another region",
+    ),
+    clean("LB_RDS_4", "a cluster that says nothing: Aurora keeps a day", cluster(backup_retention_period=None)),
+    bad(
+        "LB_RDS_4",
+        "a cluster that says nothing, and a longer RPO",
+        _measured(cluster(backup_retention_period=None), objectives={"rpo_hours": 25}),
+        "a restore reaches back 24 hours",
+    ),
+    absent("LB_RDS_4", "a cluster that is the copy of another region's", cluster(replication_source_identifier="arn")),
+    undecided(
+        "LB_RDS_5",
+        "a key that a data source looks up",
+        database(kms_key_id=known("arn:aws:kms:eu-west-1:123456789012:key/1", "data.aws_kms_alias.rds.target_key_arn")),
+        "aws_db_instance.this: whether kms_key_id of a data source is a key of your own is not in the plan",
+    ),
 )

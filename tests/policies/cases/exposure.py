@@ -42,4 +42,15 @@ CASES = (
     bad("LB_SEC_1", "made in the same apply", _password(password=later("random_password.this.result")), _PASSED),
     bad("LB_SEC_1", "of a cluster", _password("aws_rds_cluster", master_password="hunter2"), _LITERAL),
     absent("LB_SEC_1", "restored, with none", _password()),
+    bad(
+        "LB_SNAP_1",
+        "a copy of an Aurora snapshot for everybody",
+        PlanFile().add("aws_rds_cluster_snapshot_copy.this", {"shared_accounts": ["all"]}),
+        "anybody may restore the snapshot",
+    ),
+    clean(
+        "LB_SNAP_1",
+        "a copy of an Aurora snapshot for one account",
+        PlanFile().add("aws_rds_cluster_snapshot_copy.this", {"shared_accounts": ["123456789012"]}),
+    ),
 )

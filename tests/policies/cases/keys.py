@@ -54,6 +54,21 @@ def _dumps(key: Any) -> PlanFile:
     return bucket("app-dumps", encryption=rule).add("aws_kms_key.this", {})
 
 
+def _lost(found: PlanFile) -> PlanFile:
+    found.lost_regions = True
+    return found
+
+
+def _of_two(short: str) -> PlanFile:
+    """Return a vault under one of two keys of a block; the one with this name can be gone in a week."""
+    found = PlanFile()
+    for key in ("a", "b"):
+        days = 7 if key == short else 30
+        values = {"enable_key_rotation": True, "deletion_window_in_days": days}
+        found.add("aws_kms_key.these", values, key=key)
+    return found.add("aws_backup_vault.main", {"name": "main", "kms_key_arn": later('aws_kms_key.these["a"].arn')})
+
+
 _COPY = "aws_dlm_lifecycle_policy.this policy_details[0] schedule[0] cross_region_copy_rule[0]"
 CASES = (
     clean("LB_ENC_1", "a key of the same plan", _vault(_KEYS)),
@@ -86,7 +101,12 @@ CASES = (
         f"the key of {_COPY} is in {HERE}, and the copy in {THERE}",
     ),
     bad("LB_ENC_1", "copies without a key", _dlm(None, THERE), f"{_COPY} names no key of your own"),
-    clean("LB_ENC_1", "a dynamic block, and a key there", _hidden(THERE)),
+    undecided(
+        "LB_ENC_1",
+        "a dynamic block, and a key there",
+        _hidden(THERE),
+        f"{_COPY}: which key cmk_arn is, is known only after the apply",
+    ),
     undecided(
         "LB_ENC_1",
         "a dynamic block, and no key there",
@@ -123,4 +143,32 @@ CASES = (
     bad("LB_ENC_2", "disabled", _key(is_enabled=False), "the key is disabled"),
     clean("LB_ENC_2", "of a dynamic block", _hidden(THERE)),
     absent("LB_ENC_2", "a key of something else", PlanFile().add("aws_kms_key.this", {"deletion_window_in_days": 7})),
+    undecided(
+        "LB_ENC_1",
+        "a key of another provider whose region the plan does not tell",
+        _lost(_vault(_KEYS, region=THERE)),
+        "aws_backup_vault.main: whether aws_kms_key.this is in the region of the copy is not in the plan",
+    ),
+    clean("LB_ENC_1", "a key of the same provider, whichever its region", _lost(_vault(_KEYS, THERE, THERE))),
+    undecided(
+        "LB_ENC_1",
+        "a dynamic block, and a key of something else there",
+        _hidden(THERE).add("aws_kms_key.logs", {"description": "logs", "enable_key_rotation": True}, region=THERE),
+        f"{_COPY}: which key cmk_arn is, is known only after the apply",
+    ),
+    bad(
+        "LB_ENC_1",
+        "a copy of an Aurora snapshot without a key",
+        PlanFile().add("aws_rds_cluster_snapshot_copy.this", {"kms_key_id": None}),
+        "aws_rds_cluster_snapshot_copy.this names no key of your own",
+    ),
+    clean(
+        "LB_ENC_1",
+        "a copy of an Aurora snapshot",
+        PlanFile()
+        .add("aws_kms_key.this", {"enable_key_rotation": True})
+        .add("aws_rds_cluster_snapshot_copy.this", {"kms_key_id": _KEYS}),
+    ),
+    clean("LB_ENC_2", "another key of the same block", _of_two("b")),
+    bad("LB_ENC_2", "a key of two", _of_two("a"), "a deletion of the key can be taken back for 7 days"),
 )

@@ -54,6 +54,7 @@ def _seldom(gap: str) -> str:
     return f"its most frequent schedule leaves up to {gap} between two runs"
 
 
+_YEAR = "cron(0 5 * * ? 2027)"
 _WHERE = "aws_dlm_lifecycle_policy.this policy_details[0] schedule[0]"
 CASES = (
     clean("LB_DLM_1", "daily and 24 hours", policy(schedule())),
@@ -127,4 +128,26 @@ CASES = (
         f"{_WHERE} cross_region_copy_rule[0] is gone before the next two are made",
     ),
     absent("LB_DLM_2", "no policy", PlanFile().add("aws_vpc.this")),
+    bad("LB_DLM_1", "a year", policy(schedule(None, cron=_YEAR)), "its most frequent schedule ends"),
+    clean("LB_DLM_2", "a year", policy(schedule(None, cron=_YEAR))),
+    bad(
+        "LB_DLM_2",
+        "a copy into its own region",
+        policy(schedule(cross_region_copy_rule=[{**_copy(), "target": "eu-west-1"}])),
+        "its copies stay in this region",
+    ),
+    bad(
+        "LB_DLM_2",
+        "a yearly copy of daily snapshots",
+        policy(
+            schedule(cross_region_copy_rule=[]),
+            schedule(None, cron="cron(0 5 1 1 ? *)", cross_region_copy_rule=[_copy(days=800)]),
+        ),
+        "its copies stay in this region",
+    ),
+    clean(
+        "LB_DLM_2",
+        "a daily copy beside yearly snapshots without one",
+        policy(schedule(), schedule(None, cron="cron(0 5 1 1 ? *)", cross_region_copy_rule=[])),
+    ),
 )

@@ -10,6 +10,10 @@ def _changed(kind: str, *actions: str) -> PlanFile:
     return PlanFile().add("aws_vpc.this").add(f"{kind}.this", {"name": "x"}, actions=actions)
 
 
+def _schedule(name: str, *actions: str) -> PlanFile:
+    return PlanFile().add("aws_vpc.this").add("aws_scheduler_schedule.this", {"name": name}, actions=actions)
+
+
 CASES = (
     clean("LB_TF_1", "passing", PlanFile().add("aws_vpc.this").check("check", "check.health", "pass")),
     clean(
@@ -54,4 +58,25 @@ CASES = (
         "the plan replaces it: what it encrypted can never be read again",
     ),
     clean("LB_TF_2", "an instance, as in every recovery", _changed("aws_instance", "delete", "create")),
+    *(
+        bad("LB_TF_2", f"deleted: {kind}", _changed(kind, "delete"), f"the plan deletes it: {why}")
+        for kind, why in (
+            ("aws_docdb_cluster", "its data goes with it"),
+            ("aws_neptune_cluster_snapshot", "it is a copy of the database"),
+            ("aws_rds_cluster_snapshot_copy", "it is a copy of the database"),
+            ("aws_kms_external_key", "what it encrypted can never be read again"),
+            ("aws_rds_global_cluster", "it is the database in more than one region"),
+            ("aws_fsx_windows_file_system", "its data goes with it"),
+            ("aws_backup_selection", "what it selects is copied no more"),
+        )
+    ),
+    clean("LB_TF_2", "a selection that is made anew", _changed("aws_backup_selection", "delete", "create")),
+    bad(
+        "LB_TF_2",
+        "the schedule of the dumps",
+        _schedule("app-dump", "delete"),
+        "the plan deletes it: it makes the dumps",
+    ),
+    clean("LB_TF_2", "the schedule of the dumps, made anew", _schedule("app-dump", "delete", "create")),
+    clean("LB_TF_2", "another schedule", _schedule("app-mail", "delete")),
 )

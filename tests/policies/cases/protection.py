@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.policies.cases.case import absent, bad, clean, undecided
-from tests.policies.plans import HERE, THERE, PlanFile, known, later
+from tests.policies.plans import HERE, HIDDEN, THERE, PlanFile, known, later
 
 DAILY = {"lifeboat:protect": "daily"}
 _NONE = "no backup selection and no lifecycle policy takes copies of it"
@@ -38,6 +38,97 @@ def _condition(key: str, value: str, how: str = "string_equals") -> list[dict[st
 
 def _bucket(**tags: str) -> PlanFile:
     return PlanFile().add("aws_s3_bucket.data", {"bucket": "data", "tags": tags})
+
+
+_SKIP = {"skip": "1"}
+
+
+def _named_by_key(*keys: str) -> PlanFile:
+    """Return two volumes of one block, and a selection that names some of them."""
+    found = PlanFile()
+    for key in ("a", "b"):
+        found.add("aws_ebs_volume.data", {"size": 1}, key=key)
+    return with_selection(found, resources=[later(f'aws_ebs_volume.data["{key}"].arn') for key in keys])
+
+
+def _each(volume_id: Any) -> PlanFile:
+    """Return two volumes, each attached to an instance of its own; one policy takes the instances."""
+    found = PlanFile()
+    for key in ("a", "b"):
+        found.add("aws_ebs_volume.data", {"size": 1}, key=key)
+        found.add("aws_instance.app", {"tags": DAILY}, key=key)
+        found.add(
+            "aws_volume_attachment.data",
+            {"volume_id": volume_id, "instance_id": later("aws_instance.app", "each.key")},
+            key=key,
+        )
+    found.files = {"main": _EACH}
+    return with_policy(found, resource_types=["INSTANCE"])
+
+
+_EACH = """
+provider "aws" {
+  region = "eu-west-1"
+}
+resource "aws_ebs_volume" "data" {
+  for_each = toset(["a", "b"])
+  size     = 1
+}
+resource "aws_instance" "app" {
+  for_each = toset(["a", "b"])
+  tags     = { "lifeboat:protect" = "daily" }
+}
+resource "aws_volume_attachment" "data" {
+  for_each    = toset(["a", "b"])
+  volume_id   = aws_ebs_volume.data[each.key].id
+  instance_id = aws_instance.app[each.key].id
+}
+resource "aws_dlm_lifecycle_policy" "daily" {
+  policy_details {
+    policy_type    = "EBS_SNAPSHOT_MANAGEMENT"
+    resource_types = ["INSTANCE"]
+    target_tags    = { "lifeboat:protect" = "daily" }
+  }
+}
+"""
+
+
+def _lost(found: PlanFile) -> PlanFile:
+    found.lost_regions = True
+    return found
+
+
+def _attached(**parameters: Any) -> PlanFile:
+    """Return a volume of an instance that a policy takes, with what it leaves out."""
+    found = (
+        PlanFile()
+        .add("aws_instance.app", {"tags": DAILY})
+        .add("aws_ebs_volume.data", {"tags": _SKIP})
+        .add(
+            "aws_volume_attachment.data",
+            {"volume_id": later("aws_ebs_volume.data.id"), "instance_id": later("aws_instance.app.id")},
+        )
+    )
+    return with_policy(found, resource_types=["INSTANCE"], parameters=[parameters])
+
+
+def _by_default(**exclusions: Any) -> PlanFile:
+    details = [{"resource_type": "VOLUME", "exclusions": [exclusions]}]
+    return (
+        PlanFile()
+        .add("aws_ebs_volume.data", {"tags": _SKIP, "type": "gp2"})
+        .add("aws_dlm_lifecycle_policy.all", {"default_policy": "VOLUME", "policy_details": details})
+    )
+
+
+def _tagged(found: PlanFile) -> PlanFile:
+    return with_selection(found, selection_tag=[{"type": "STRINGEQUALS", "key": "backup", "value": "plan"}])
+
+
+def _opted(off: str, found: PlanFile) -> PlanFile:
+    """Add the settings of a region in which one type is switched off."""
+    types = {**dict.fromkeys(("EBS", "RDS", "Aurora"), True), off: False}
+    return found.add("aws_backup_region_settings.this", {"resource_type_opt_in_preference": types})
 
 
 CASES = (
@@ -262,5 +353,78 @@ CASES = (
         "LB_COV_3",
         "a tag that is known",
         with_policy(PlanFile().add("aws_ebs_volume.data", {"tags": {"lifeboat:protect": known("daily", "local.tag")}})),
+    ),
+    bad(
+        "LB_COV_1",
+        "a selection that names another instance",
+        _named_by_key("a"),
+        _NONE,
+    ),
+    clean("LB_COV_1", "a selection that names each instance", _named_by_key("a", "b")),
+    undecided(
+        "LB_COV_1",
+        "a selection whose tags nobody knows how many",
+        with_selection(_database(), selection_tag=HIDDEN),
+        "aws_backup_selection.this: how many selection_tag it has is known only after the apply",
+    ),
+    undecided(
+        "LB_COV_1",
+        "a policy that may be in another region",
+        _lost(with_policy(volume(), region=THERE)),
+        "aws_dlm_lifecycle_policy.daily: whether it is in the region of aws_ebs_volume.data is not in the plan",
+    ),
+    clean("LB_COV_1", "a policy in the same region, whichever it is", _lost(with_policy(volume()))),
+    bad("LB_COV_1", "a volume that its instance's policy leaves out", _attached(exclude_data_volume_tags=_SKIP), _NONE),
+    clean("LB_COV_1", "a volume that has none of the tags", _attached(exclude_data_volume_tags={"skip": "2"})),
+    bad(
+        "LB_COV_1",
+        "an instance whose root volume is left out",
+        with_policy(
+            PlanFile().add("aws_instance.app", {"tags": DAILY}),
+            resource_types=["INSTANCE"],
+            parameters=[{"exclude_boot_volume": True}],
+        ),
+        _NONE,
+    ),
+    clean(
+        "LB_COV_1",
+        "an instance whose root volume is not",
+        with_policy(
+            PlanFile().add("aws_instance.app", {"tags": DAILY}),
+            resource_types=["INSTANCE"],
+            parameters=[{"exclude_boot_volume": False}],
+        ),
+    ),
+    bad("LB_COV_1", "a volume that the default policy leaves out", _by_default(exclude_tags=_SKIP), _NONE),
+    bad("LB_COV_1", "a volume of a type that it leaves out", _by_default(exclude_volume_types=["gp2"]), _NONE),
+    clean("LB_COV_1", "a volume of another type", _by_default(exclude_volume_types=["st1"])),
+    bad("LB_COV_1", "a type that AWS Backup has switched off", _opted("EBS", _tagged(volume(backup="plan"))), _NONE),
+    clean("LB_COV_1", "another type that is switched off", _opted("RDS", _tagged(volume(backup="plan")))),
+    clean(
+        "LB_COV_1",
+        "a type that is switched off and named",
+        _opted("EBS", with_selection(volume(), resources=["arn:aws:ec2:*:*:volume/*"])),
+    ),
+    bad(
+        "LB_COV_1",
+        "a type that must be switched on even where it is named",
+        _opted(
+            "Aurora",
+            with_selection(
+                PlanFile().add("aws_rds_cluster.this", {"cluster_identifier": "app"}),
+                resources=["arn:aws:rds:*:*:cluster:app"],
+            ),
+        ),
+        _NONE,
+    ),
+    absent(
+        "LB_COV_1",
+        "a cluster that is the copy of another region's",
+        PlanFile().add("aws_rds_cluster.this", {"cluster_identifier": "app", "replication_source_identifier": "arn"}),
+    ),
+    clean(
+        "LB_COV_1",
+        "each by its own of many",
+        _each(later("aws_ebs_volume.data", "each.key")),
     ),
 )

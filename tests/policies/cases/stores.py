@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.policies.cases.case import absent, bad, clean, undecided
-from tests.policies.plans import PlanFile, later
+from tests.policies.plans import HIDDEN, PlanFile, later
 
 _STATE, _DUMPS = "app-tfstate-123456789012-eu-west-1", "app-dumps-123456789012-eu-west-1"
 _TLS = {
@@ -79,6 +79,90 @@ def _policy(**over: Any) -> str:
     return json.dumps({"Statement": [{**_TLS, **over}]})
 
 
+def _by_exclusion() -> str:
+    statement = {name: value for name, value in _TLS.items() if name != "Action"}
+    return json.dumps({"Statement": [{**statement, "NotAction": "iam:*"}]})
+
+
+def _lock(days: int) -> list[dict[str, Any]]:
+    return [{"default_retention": [{"mode": "GOVERNANCE", "days": days}]}]
+
+
+def _called(resource: str, name: str) -> PlanFile:
+    """Return a plan with a bucket that has all that the state's must have, under another name of the resource."""
+    own = later(f"aws_s3_bucket.{resource}.id")
+    return (
+        PlanFile()
+        .add(f"aws_s3_bucket.{resource}", {"bucket": name})
+        .add("aws_s3_bucket_versioning.this", {"bucket": own, "versioning_configuration": [{"status": "Enabled"}]})
+        .add("aws_s3_bucket_server_side_encryption_configuration.this", {"bucket": own, "rule": _SSE})
+        .add("aws_s3_bucket_policy.this", {"bucket": own, "policy": _policy()})
+    )
+
+
+_ENABLED = {"versioning_configuration": [{"status": "Enabled"}]}
+
+
+def _versioned_by_key(key: str) -> PlanFile:
+    """Return a bucket of dumps and another one of the same block; the one with this key keeps versions."""
+    return (
+        PlanFile()
+        .add("aws_s3_bucket.these", {"bucket": "app-dumps"}, key="app")
+        .add("aws_s3_bucket.these", {"bucket": "scratch"}, key="scratch")
+        .add("aws_s3_bucket_versioning.this", {"bucket": later(f'aws_s3_bucket.these["{key}"].id'), **_ENABLED})
+    )
+
+
+def _counted(*numbers: int) -> PlanFile:
+    """Return two buckets of dumps that are counted; those with these numbers keep versions."""
+    found = PlanFile()
+    for number in (0, 1):
+        found.add("aws_s3_bucket.dumps", {}, key=number)
+    for number in numbers:
+        versions = {"bucket": later(f"aws_s3_bucket.dumps[{number}].id"), **_ENABLED}
+        found.add(f"aws_s3_bucket_versioning.v{number}", versions)
+    return found
+
+
+def _in_module(*versioned: str) -> PlanFile:
+    """Return a module with a bucket of dumps that is called twice; these calls keep versions."""
+    own = later("aws_s3_bucket.dumps.id")
+    found = (
+        PlanFile()
+        .add("aws_s3_bucket.dumps", {})
+        .add("aws_s3_bucket_versioning.dumps", {"bucket": own, **_ENABLED}, key=0)
+        .called("a", "b", only={"aws_s3_bucket_versioning.dumps": versioned})
+    )
+    them = "".join(f"    {key} = {str(key in versioned).lower()}\n" for key in ("a", "b"))
+    found.files = {"main": _CALLS.replace("THEM", them), "it/main": _CALLED}
+    return found
+
+
+_CALLS = """
+provider "aws" {
+  region = "eu-west-1"
+}
+module "it" {
+  source = "./it"
+  for_each = {
+THEM  }
+  versioned = each.value
+}
+"""
+_CALLED = """
+variable "versioned" {
+  type = bool
+}
+resource "aws_s3_bucket" "dumps" {
+}
+resource "aws_s3_bucket_versioning" "dumps" {
+  count  = var.versioned ? 1 : 0
+  bucket = aws_s3_bucket.dumps.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+"""
 _RULE = "aws_s3_bucket_lifecycle_configuration.this rule[0]"
 CASES = (
     clean("LB_STATE_1", "everything", bucket(_STATE)),
@@ -193,4 +277,108 @@ CASES = (
     ),
     clean("LB_DUMP_2", "no lock, and it says so", bucket(_DUMPS, lock=None, tags={"lifeboat:object-lock": "off"})),
     absent("LB_DUMP_2", "another bucket", bucket("app-assets")),
+    clean(
+        "LB_STATE_1",
+        "all that is not over TLS, were it without the key",
+        bucket(_STATE, policy=_policy(Condition={"BoolIfExists": {"aws:SecureTransport": "false"}})),
+    ),
+    bad(
+        "LB_STATE_1",
+        "TLS for a part of it",
+        bucket(_STATE, policy=_policy(Resource=f"arn:aws:s3:::{_STATE}/public/*")),
+        _NO_TLS,
+    ),
+    bad(
+        "LB_STATE_1",
+        "TLS for another bucket",
+        bucket(_STATE, policy=_policy(Resource=["arn:aws:s3:::other", "arn:aws:s3:::other/*"])),
+        _NO_TLS,
+    ),
+    bad(
+        "LB_STATE_1",
+        "TLS for objects alone",
+        bucket(_STATE, policy=_policy(Resource=f"arn:aws:s3:::{_STATE}/*")),
+        _NO_TLS,
+    ),
+    clean(
+        "LB_STATE_1",
+        "TLS for the bucket and its objects",
+        bucket(_STATE, policy=_policy(Resource=[f"arn:aws:s3:::{_STATE}", f"arn:aws:s3:::{_STATE}/*"])),
+    ),
+    clean(
+        "LB_STATE_1",
+        "TLS action by action",
+        bucket(_STATE, policy=_policy(Action=["s3:GetObject*", "s3:PutObject", "s3:List*"])),
+    ),
+    bad("LB_STATE_1", "TLS for reading alone", bucket(_STATE, policy=_policy(Action="s3:GetObject")), _NO_TLS),
+    undecided(
+        "LB_STATE_1",
+        "what is denied by what is left out",
+        bucket(_STATE, policy=_by_exclusion()),
+        "its policy says by NotAction or NotResource what it denies without TLS",
+    ),
+    clean("LB_STATE_1", "by the end of its name", bucket("acme-prod-state")),
+    clean("LB_STATE_1", "a well-known name", bucket("terraform-up-and-running-state")),
+    clean("LB_STATE_1", "by the name of the resource", _called("terraform_state", "acme")),
+    absent("LB_STATE_1", "a bucket of the states of something", bucket("united-states-assets")),
+    undecided(
+        "LB_STATE_2",
+        "a bucket beside it that nobody would take for the state's",
+        table().add("aws_s3_bucket.this", {"bucket": "acme"}),
+        "no bucket beside the lock table was taken for the state's: tag it lifeboat:role = state, or the others with theirs",
+    ),
+    clean(
+        "LB_STATE_2",
+        "a bucket beside it that says what it is for",
+        table().add("aws_s3_bucket.this", {"bucket": "acme", "tags": {"lifeboat:role": "logs"}}),
+    ),
+    clean("LB_STATE_2", "the state's bucket beside it", table().add("aws_s3_bucket.this", {"bucket": _STATE})),
+    undecided(
+        "LB_STATE_3",
+        "rules that nobody knows how many",
+        bucket(_STATE, lifecycle=HIDDEN),
+        "aws_s3_bucket_lifecycle_configuration.this: how many rule it has is known only after the apply",
+    ),
+    bad(
+        "LB_STATE_3",
+        "another part of the bucket",
+        bucket(_STATE, lifecycle=_expiry(filter=[{"prefix": "access-logs/"}], expiration=[{"days": 30}])),
+        f"{_RULE} lets what is under access-logs/ expire",
+    ),
+    bad(
+        "LB_STATE_3",
+        "the part that the state is in",
+        bucket(_STATE, lifecycle=_expiry(filter=[{"prefix": "states/"}], expiration=[{"days": 30}])),
+        f"{_RULE} lets the current state expire",
+    ),
+    bad(
+        "LB_STATE_4",
+        "beside the application host",
+        bucket(_STATE).add("aws_instance.this"),
+        "the plan that makes the state's bucket also makes aws_instance.this",
+    ),
+    clean("LB_STATE_4", "beside its own key", bucket(_STATE).add("aws_kms_key.this")),
+    clean("LB_DUMP_1", "superseded ones for 30 days", bucket(_DUMPS, lifecycle=_superseded(30))),
+    bad(
+        "LB_DUMP_1",
+        "superseded ones for 29 days",
+        bucket(_DUMPS, lifecycle=_superseded(29)),
+        f"{_RULE} deletes superseded versions of dumps after 29 days",
+    ),
+    bad(
+        "LB_DUMP_1",
+        "another part of the bucket",
+        bucket(_DUMPS, lifecycle=_expiry(filter=[{"prefix": "inventory/"}], expiration=[{"days": 7}])),
+        f"{_RULE} lets what is under inventory/ expire after 7 days",
+    ),
+    bad(
+        "LB_DUMP_1", "versions of another instance", _versioned_by_key("scratch"), "a dump that is overwritten is gone"
+    ),
+    clean("LB_DUMP_1", "versions of this instance", _versioned_by_key("app")),
+    bad("LB_DUMP_1", "versions of the first alone", _counted(0), "a dump that is overwritten is gone"),
+    clean("LB_DUMP_1", "versions of both", _counted(0, 1)),
+    bad("LB_DUMP_1", "versions in another call of the module", _in_module("a"), "a dump that is overwritten is gone"),
+    clean("LB_DUMP_1", "versions in each call of the module", _in_module("a", "b")),
+    clean("LB_DUMP_2", "a lock of a week", bucket(_DUMPS, lock=_lock(7))),
+    bad("LB_DUMP_2", "a lock of six days", bucket(_DUMPS, lock=_lock(6)), "dumps are locked for 6 days"),
 )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.policies.cases.case import absent, bad, clean, undecided
-from tests.policies.plans import THERE, PlanFile, later
+from tests.policies.plans import THERE, PlanFile, known, later
 
 _EVENTS = ["BACKUP_JOB_COMPLETED", "COPY_JOB_FAILED", "RESTORE_JOB_COMPLETED"]
 _GUARDED = ["backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle"]
@@ -60,6 +60,19 @@ def _test(schedule: str, days: int | None, **variables: Any) -> PlanFile:
         {"schedule_expression": schedule, "recovery_point_selection": [{"selection_window_days": days}]},
     )
     found.variables |= variables
+    return found
+
+
+def _same_name(*locked: str | None) -> PlanFile:
+    """Return two vaults of one name in two regions that the plan does not tell, and locks of some; None: by the bare name."""
+    found = PlanFile(lost_regions=True)
+    regions = {"main": "eu-west-1", "dr": THERE}
+    for vault_, region in regions.items():
+        found.add(f"aws_backup_vault.{vault_}", {"name": "lifeboat"}, region=region)
+    for one in locked:
+        name = known("lifeboat", f"aws_backup_vault.{one}.name") if one else "lifeboat"
+        lock = {"backup_vault_name": name, "min_retention_days": 7}
+        found.add(f"aws_backup_vault_lock_configuration.{one or 'named'}", lock, region=regions[one or "dr"])
     return found
 
 
@@ -159,4 +172,40 @@ CASES = (
     ),
     bad("LB_TEST_2", "once", _test("at(2026-01-01T00:00:00)", 7), "restores are tested until the schedule ends"),
     absent("LB_TEST_2", "no test", PlanFile().add("aws_vpc.this")),
+    bad("LB_VAULT_1", "a lock of the other region's vault of the same name", _same_name("dr"), "the vault has no lock"),
+    clean("LB_VAULT_1", "a lock of each of two vaults of one name", _same_name("main", "dr")),
+    undecided(
+        "LB_VAULT_1",
+        "a lock by a name that two vaults have",
+        _same_name(None),
+        "aws_backup_vault_lock_configuration.named: whether it is in the region of aws_backup_vault.main is not in the plan",
+    ),
+    *(
+        bad("LB_VAULT_2", what, _policy(_denial(Condition=condition)), _OPEN)
+        for what, condition in (
+            ("other organisations alone", {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}),
+            ("other accounts alone", {"StringNotEquals": {"aws:PrincipalAccount": "123456789012"}}),
+            ("all but every role", {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}}),
+            ("all but everybody of an account", {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:*"}}),
+        )
+    ),
+    clean(
+        "LB_VAULT_2",
+        "all but roles by the beginning of their names",
+        _policy(_denial(Condition={"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/break-glass-*"}})),
+    ),
+    bad(
+        "LB_VAULT_2",
+        "recovery points of one kind",
+        _policy(_denial(Resource="arn:aws:ec2:eu-west-1::snapshot/*")),
+        _OPEN,
+    ),
+    clean(
+        "LB_TEST_1",
+        "a test of each of two types",
+        _backed_up()
+        .add("aws_efs_file_system.this")
+        .add("aws_backup_restore_testing_selection.this", {"protected_resource_type": "RDS"})
+        .add("aws_backup_restore_testing_selection.files", {"protected_resource_type": "EFS"}),
+    ),
 )

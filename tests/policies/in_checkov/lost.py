@@ -35,8 +35,8 @@ def _said(document: dict[str, Any], rule: str) -> tuple[set[str], set[str]]:
 def _places(node: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield where attributes and blocks stand in a resource."""
     for name, value in node.items():
-        if name.startswith("__") or name == "provider":
-            continue
+        if name.startswith("__") or name in ("provider", "dynamic"):
+            continue  # what a dynamic block goes through is lost already
         if isinstance(value, dict):
             yield from _places(value, (*path, name))
         elif isinstance(value, list):

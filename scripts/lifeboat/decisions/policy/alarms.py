@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from lifeboat.decisions.policy import buckets, controls
+from lifeboat.decisions.policy.coverage import is_replica
 from lifeboat.decisions.policy.joins import attached, names_of
 from lifeboat.decisions.policy.lengths import words
-from lifeboat.decisions.policy.planned import Awaited, Planned, Resource
+from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Resource
 from lifeboat.decisions.policy.rule import Case, Fault, PlanCase, PlanRule, Rule, RuleId, Severity
 from lifeboat.model import Address
 
@@ -30,7 +31,7 @@ _LONGEST, _LONGEST_OF_SHORT = timedelta(days=7), timedelta(days=1)
 
 
 def _databases(plan: Planned) -> list[Resource]:
-    return [one for one in plan.of("aws_db_instance", "aws_rds_cluster") if not one.body.written("replicate_source_db")]
+    return [one for one in plan.of("aws_db_instance", "aws_rds_cluster") if not is_replica(one.body)]
 
 
 def _snapshots(plan: Planned) -> list[Resource]:
@@ -49,6 +50,17 @@ _SOURCES: tuple[tuple[str, frozenset[str], Callable[[Planned], list[Resource]]],
     ("the vaults", frozenset({"vault", "vaults"}), lambda plan: plan.of("aws_backup_plan")),
     ("the dumps", frozenset({"dump", "dumps"}), buckets.dump_buckets),
 )
+# What an alarm without a dimension that says so is about: the first whose words it has. A dump of a database is a dump.
+_PRECISE = (
+    ("the dumps", frozenset({"dump", "dumps"})),
+    ("the vaults", frozenset({"vault", "vaults"})),
+    ("the volumes", frozenset({"volume", "volumes", "ebs"})),
+    ("the database", frozenset({"database", "db", "rds", "aurora"})),
+    ("the volumes", frozenset({"snapshot", "snapshots"})),
+)
+_OF_METRIC = {"dump": "the dumps", "recoverypoint": "the vaults"}
+_OF_A_STACK = "Lifeboat"  # what lifeboat measures, of all databases of a stack together
+_KINDS = ("kind", "source", "type")  # the dimensions that say what an alarm is about
 
 
 # -- that it tells somebody --------------------------------------------------------------------------------------------
@@ -56,14 +68,20 @@ _SOURCES: tuple[tuple[str, frozenset[str], Callable[[Planned], list[Resource]]],
 
 def _on_its_own(case: Case) -> bool:
     """Return whether an alarm is not only a part of a composite one, which then tells for it."""
-    name = case.resource.body.known("alarm_name")
-    for composite in case.plan.of("aws_cloudwatch_composite_alarm"):
-        rule = composite.body.known("alarm_rule")
-        if (rule is not None and name is not None and re.search(rf"\(\s*\"?{re.escape(name)}\"?\s*\)", rule)) or (
-            case.resource.block in composite.body.origin("alarm_rule").blocks
-        ):
-            return False
-    return True
+    return not any(_tells_of(composite, case.resource) for composite in case.plan.of("aws_cloudwatch_composite_alarm"))
+
+
+def _tells_of(composite: Resource, alarm: Resource) -> bool:
+    """Return whether a composite alarm rings when this one does: OK(name) and INSUFFICIENT_DATA(name) ask for the contrary."""
+    rule, name = composite.body.known("alarm_rule"), alarm.body.known("alarm_name")
+    if rule is None or name is None:
+        return composite.body.origin("alarm_rule").holds(alarm)
+    return (
+        re.search(
+            rf"(?<!NOT )(?<![A-Z_])ALARM\s*\(\s*[\"']?(?:arn:[^\"')\s]*:alarm:)?{re.escape(name)}[\"']?\s*\)", rule
+        )
+        is not None
+    )
 
 
 def _tells(case: Case) -> Iterable[Fault]:
@@ -80,7 +98,7 @@ def _has_actions(alarm: Resource) -> bool:
     body = alarm.body
     if not body.awaited("alarm_actions"):
         return body.size("alarm_actions") > 0
-    if body.origin("alarm_actions").blocks:
+    if body.origin("alarm_actions").references:
         return True  # the ARN of something that is made in the same apply
     raise Awaited(f"{alarm.address}: its alarm_actions are known only after the apply")
 
@@ -112,17 +130,31 @@ def _rings(case: Case) -> Iterable[Fault]:
         )
     if unit is None or threshold is None or _words(alarm) & set(_RARE):
         return
-    if unit * threshold > case.parameters.rpo:
+    rpo = case.parameters.rpo
+    if unit * threshold > rpo:
         yield Fault(
             found=f"it rings when the newest copy is older than {words(unit * threshold)}",
-            wanted=f"a threshold of at most the RPO, {words(case.parameters.rpo)}",
+            wanted=f"a threshold of at most the RPO, {words(rpo)}",
         )
+    waits = _waits(body)
+    if waits > rpo / 2:
+        yield Fault(
+            found=f"it rings only after the copy was too old for {words(waits)}",
+            wanted=f"period times evaluation_periods of at most half the RPO, {words(rpo / 2)}",
+            severity=Severity.MEDIUM if waits <= rpo else None,
+        )
+
+
+def _waits(body: Block) -> timedelta:
+    """Return for how long an alarm looks on before it rings: all its periods, or as many of them as must be bad."""
+    periods = body.number("datapoints_to_alarm") or body.number("evaluation_periods") or 0
+    return timedelta(seconds=body.number("period") or 0) * periods
 
 
 def _words(alarm: Resource) -> set[str]:
     """Return the words that say what an alarm is about: of its dimensions where it has any, else of its name."""
     dimensions = alarm.body.mapping("dimensions")
-    kinds = [value for key, value in dimensions.items() if key.lower() in ("kind", "source", "type") and value]
+    kinds = _kinds(alarm)
     texts = kinds or [
         *(value for value in dimensions.values() if value),
         *names_of(alarm),
@@ -130,6 +162,10 @@ def _words(alarm: Resource) -> set[str]:
         str(alarm.key or ""),
     ]
     return {word for text in texts for word in re.split(r"[^a-z0-9]+", text.lower()) if word}
+
+
+def _kinds(alarm: Resource) -> list[str]:
+    return [value for key, value in alarm.body.mapping("dimensions").items() if key.lower() in _KINDS and value]
 
 
 # -- that there is one -------------------------------------------------------------------------------------------------
@@ -140,15 +176,51 @@ def _there(case: PlanCase) -> Sequence[Address]:
 
 
 def _each_watched(case: PlanCase) -> Iterable[Fault]:
-    watched = [_words(alarm) for alarm in case.plan.of(_METRIC) if _unit(alarm) is not None]
+    alarms = [one for one in case.plan.of(_METRIC) if _unit(one) is not None and _is_heard(case.plan, one)]
     for what, names, sources in _SOURCES:
         found = sources(case.plan)
-        if found and not any(words_of & names for words_of in watched):
+        mine = [one for one in alarms if _is_about(one, what, names)]
+        if found and not mine:
             yield Fault(
                 address=found[0].address,
                 found=f"no alarm rings when the copies of {what} grow old",
                 wanted=f"a freshness alarm (metric BackupAgeHours) whose dimension Kind is {' or '.join(sorted(names))}",
             )
+        if what == "the database":
+            yield from _each_named(found, [one for one in mine if one.body.known("namespace") != _OF_A_STACK])
+
+
+def _each_named(sources: list[Resource], alarms: list[Resource]) -> Iterable[Fault]:
+    """Yield each source that no alarm names, where alarms are for one source each: a dimension then has its name."""
+    named = {
+        value for one in alarms for key, value in one.body.mapping("dimensions").items() if key.lower() not in _KINDS
+    }
+    watched = [source for source in sources if not named.isdisjoint(names_of(source))]
+    for source in sources if watched else ():
+        if source not in watched:
+            if None in named:
+                raise Awaited(f"whether an alarm is of {source.address} is known only after the apply")
+            yield Fault(
+                address=source.address,
+                found=f"the freshness alarm is one of {watched[0].address}, and none is of this",
+                wanted="a freshness alarm for each, whose dimension has its name",
+            )
+
+
+def _is_heard(plan: Planned, alarm: Resource) -> bool:
+    """Return whether an alarm tells anybody by itself or through a composite one."""
+    composites = plan.of("aws_cloudwatch_composite_alarm")
+    return alarm.body.flag("actions_enabled") is not False or any(_tells_of(one, alarm) for one in composites)
+
+
+def _is_about(alarm: Resource, what: str, names: frozenset[str]) -> bool:
+    """Return whether an alarm is about the copies of a kind of source."""
+    if _kinds(alarm):
+        return not _words(alarm).isdisjoint(names)
+    metric = _AGE.search(alarm.body.text("metric_name") or "")
+    told = None if metric is None else _OF_METRIC.get(metric[1].lower())
+    said = _words(alarm)
+    return (told or next((kind for kind, these in _PRECISE if not said.isdisjoint(these)), None)) == what
 
 
 # -- that it can -------------------------------------------------------------------------------------------------------
@@ -181,7 +253,11 @@ def _used(case: Case) -> bool:
     key = ("topics of alarms",)
     if key not in case.plan.worked_out:
         case.plan.worked_out[key] = {
-            "blocks": {block for one in case.plan.of(*_ALARMS) for block in one.body.origin("alarm_actions").blocks},
+            "made": {
+                topic.address
+                for one in case.plan.of(*_ALARMS)
+                for topic in case.plan.come_from(one.body, "alarm_actions", _TOPIC)
+            },
             "arns": {
                 arn
                 for one in case.plan.of(*_ALARMS)
@@ -190,7 +266,7 @@ def _used(case: Case) -> bool:
             },
         }
     known = case.plan.worked_out[key]
-    return case.resource.block in known["blocks"] or case.resource.body.known("arn") in (known["arns"] - {None})
+    return case.resource.address in known["made"] or case.resource.body.known("arn") in (known["arns"] - {None})
 
 
 RULES = (
@@ -215,9 +291,9 @@ RULES = (
     Rule(
         id=RuleId("LB_ALARM_2"),
         severity=Severity.HIGH,
-        title="A freshness alarm rings before the recovery point objective is missed, and when nothing is measured",
+        title="A freshness alarm rings soon after a copy is older than the recovery point objective, and when nothing is measured",
         why="Copies stop without an error; only their age, and the silence of what measures it, tells.",
-        change='Set treat_missing_data = "breaching" and a threshold of at most the RPO.',
+        change='Set treat_missing_data = "breaching", a threshold of at most the RPO, and few periods.',
         types=(_METRIC,),
         among=_is_freshness,
         judge=_rings,
@@ -233,7 +309,7 @@ RULES = (
     PlanRule(
         id=RuleId("LB_ALARM_3"),
         severity=Severity.HIGH,
-        title="Every kind of copy has a freshness alarm",
+        title="Every kind of copy, and every source that alarms name, has a freshness alarm",
         why="The kind of copy that nobody watches is the one that stopped in spring.",
         change="Add an alarm on the age of its newest copy.",
         types=(

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lifeboat.decisions.policy import arns, controls, frequency, schedules, windows
 from lifeboat.decisions.policy.coverage import covered_by
-from lifeboat.decisions.policy.frequency import FOR_EVER, Run
+from lifeboat.decisions.policy.frequency import FOR_EVER, Run, apart
 from lifeboat.decisions.policy.joins import attached, pointed_at
 from lifeboat.decisions.policy.lengths import words
 from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Resource, Undecided
@@ -15,24 +15,28 @@ from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 _TYPES = ("aws_backup_plan",)
 VAULTS = ("aws_backup_vault", "aws_backup_logically_air_gapped_vault")
+_UTC = ("UTC", "Etc/UTC", "Etc/UCT", "Etc/GMT", "GMT", "Zulu")
 _COLD_DAYS = 90  # the least time in cold storage (AWS Backup manual, "Lifecycle")
 
 
 def _often(case: Case) -> Iterable[Fault]:
-    rpo, runs = case.parameters.rpo, frequency.of_plan(case.resource)
+    rpo, runs = case.parameters.rpo, frequency.of_plan(case.plan, case.resource)
     if any(frequency.meets(run, rpo) for run in runs) or frequency.others_meet(case.plan, case.resource, rpo):
         return
     most = min(runs, key=lambda run: run.gap, default=None)
-    found = "the plan has no rule" if most is None else f"its most frequent rule ({most.schedule}) {_apart(most.gap)}"
+    found = "the plan has no rule" if most is None else f"its most frequent rule ({most.schedule}) {apart(most.gap)}"
+    if any(run.continuous for run in runs):
+        types = frequency.in_snapshots(case.plan, case.resource)
+        if not types:
+            raise Undecided(
+                f"{case.resource.address}: continuous backup is for databases and buckets, and what it takes is not in the plan"
+            )
+        found += f"; there is no continuous backup of {', '.join(types)}"
     yield Fault(found=found, wanted=f"a rule that runs at least every {words(rpo)}, or continuous backup")
 
 
-def _apart(gap: timedelta) -> str:
-    return "ends" if gap == schedules.NEVER else f"leaves up to {words(gap)} between two runs"
-
-
 def _long(case: Case) -> Iterable[Fault]:
-    runs, wanted = frequency.of_plan(case.resource), case.parameters.min_backup
+    runs, wanted = frequency.of_plan(case.plan, case.resource), case.parameters.min_backup
     often = frequency.often_enough(runs, case.parameters.rpo)
     if often and all(run.kept < wanted for run in often):
         longest = max(often, key=lambda run: run.kept)
@@ -78,7 +82,7 @@ def _regions(plan: Planned, copy: Block) -> Iterator[str | None]:
 
 
 def _elsewhere(case: Case) -> Iterable[Fault]:
-    often = frequency.often_enough(frequency.of_plan(case.resource), case.parameters.rpo)
+    often = frequency.often_enough(frequency.of_plan(case.plan, case.resource), case.parameters.rpo)
     doubt: Undecided | None = None
     for run in often:
         try:
@@ -100,7 +104,8 @@ def _fits(case: Case) -> Iterable[Fault]:
     databases = [
         one for one in covered_by(case.plan, case.resource) if one.type in ("aws_db_instance", "aws_rds_cluster")
     ]
-    for run in frequency.of_plan(case.resource):
+    for run in frequency.of_plan(case.plan, case.resource):
+        zone = run.block.text("schedule_expression_timezone") or "UTC"
         start, completion = run.block.number("start_window"), run.block.number("completion_window")
         if start and completion and timedelta() < run.gap < timedelta(minutes=start + completion):
             yield Fault(
@@ -108,7 +113,8 @@ def _fits(case: Case) -> Iterable[Fault]:
                 f" after {words(run.gap)}",
                 wanted="start_window and completion_window that end before the next run",
             )
-        for database in databases:
+        # Windows are in UTC. When a schedule of another zone fires changes with its summer time.
+        for database in databases if zone in _UTC else ():
             window = database.body.text("maintenance_window") or database.body.text("preferred_maintenance_window")
             minutes = schedules.minutes_of_week(run.schedule)
             if window and any(span.holds(minute) for span in windows.spans(window) for minute in minutes):

@@ -11,7 +11,7 @@ from lifeboat.decisions.policy.planned import Block, Planned, Resource
 from lifeboat.decisions.policy.rule import Case, Fault
 
 _ROLE = "lifeboat:role"
-_STATE = re.compile(r"(^|[-_.])(tf|terraform|tofu)[-_.]?states?($|[-_.])", re.IGNORECASE)
+_STATE = re.compile(r"(^|[-_.])(tf|terraform|tofu)[-_.]?states?($|[-_.])|(^|[-_.])states?$", re.IGNORECASE)
 _DUMPS = re.compile(r"(^|[-_.])(db|database|pg|sql)?[-_.]?dumps?($|[-_.])", re.IGNORECASE)
 
 
@@ -28,6 +28,14 @@ def holds_dumps(case: Case) -> bool:
 def dump_buckets(plan: Planned) -> list[Resource]:
     """Return the buckets for dumps of a database."""
     return [bucket for bucket in plan.of("aws_s3_bucket") if _is(bucket, "dumps", _DUMPS)]
+
+
+def state_is_elsewhere(plan: Planned) -> bool:
+    """Return whether no bucket of a plan is the state's, or each of the others says by its tag what it is for."""
+    every = plan.of("aws_s3_bucket")
+    if any(_is(bucket, "state", _STATE) for bucket in every):
+        return True
+    return all(_ROLE in bucket.tags() or _is(bucket, "dumps", _DUMPS) for bucket in every)
 
 
 def versioned(plan: Planned, bucket: Resource) -> bool:
@@ -60,7 +68,7 @@ def only_over_tls(plan: Planned, bucket: Resource) -> bool:
     """Return whether the bucket's policy denies what does not come over TLS. Raises Undecided."""
     policies = attached(plan, bucket, "aws_s3_bucket_policy", "bucket")
     texts = [text for policy in policies if (text := policy.body.text("policy")) is not None]
-    return any(statements.denies_plain_text(text) for text in texts)
+    return any(statements.denies_plain_text(text, bucket.body.known("bucket")) for text in texts)
 
 
 def lifecycle_rules(plan: Planned, bucket: Resource) -> Iterator[Block]:
@@ -82,6 +90,12 @@ def expiry_days(rule: Block) -> float | None:
     if expiration.text("date") is not None:
         return 0
     return expiration.number("days") or None
+
+
+def superseded_days(rule: Block) -> float | None:
+    """Return after how many days a rule deletes what was superseded, None where it does not. Raises Undecided."""
+    days = [old.number("noncurrent_days") or old.number("days") for old in rule.blocks("noncurrent_version_expiration")]
+    return min((one for one in days if one is not None), default=None)
 
 
 def filtered_by(rule: Block) -> tuple[str, dict[str, str | None]]:
@@ -111,7 +125,6 @@ def _is(resource: Resource, role: str, name: re.Pattern[str]) -> bool:
     found = resource.tags().get(_ROLE)
     if found is not None:
         return found.startswith(role.removesuffix("s"))
-    names = (resource.body.known("bucket"), resource.body.known("name"), resource.body.known("bucket_prefix"))
-    return any(text is not None and name.search(text) for text in names) or (
-        not any(names) and bool(name.search(resource.name) or resource.name == role)
-    )
+    body = resource.body
+    names = (body.known("bucket"), body.known("name"), (body.known("bucket_prefix") or "").rstrip("-_."), resource.name)
+    return any(name.search(text) for text in names if text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lifeboat.decisions.policy import arns
-from lifeboat.decisions.policy.joins import apart, attached, pointed_at, same_instance
+from lifeboat.decisions.policy.joins import apart, attached, pointed_at, together
 from lifeboat.decisions.policy.planned import Awaited, Block, Origin, Planned, Resource, Undecided
 
 # What AWS Backup calls the types that it copies.
@@ -22,6 +22,7 @@ BACKUP_TYPES = {
     "aws_dynamodb_table": "DynamoDB",
     "aws_s3_bucket": "S3",
 }
+_ALWAYS_ASKED = ("aws_rds_cluster", "aws_docdb_cluster", "aws_neptune_cluster")
 _DATA_TAG = "lifeboat:data"
 
 
@@ -43,8 +44,8 @@ def coverage(plan: Planned, resource: Resource) -> Coverage:
     """Return what takes copies of a resource; a volume has part in the copies of the instance that it is attached to."""
     key = ("coverage", resource.address)
     if key not in plan.worked_out:
-        own = _own(plan, resource)
-        holders = [_own(plan, instance) for instance in _instances_of(plan, resource)]
+        own = _own(plan, resource, resource)
+        holders = [_own(plan, instance, resource) for instance in _instances_of(plan, resource)]
         plan.worked_out[key] = Coverage(
             selections=tuple({one.address: one for c in (own, *holders) for one in c.selections}.values()),
             policies=tuple({one.address: one for c in (own, *holders) for one in c.policies}.values()),
@@ -57,6 +58,11 @@ def coverage(plan: Planned, resource: Resource) -> Coverage:
 def stateful(plan: Planned) -> list[Resource]:
     """Return every resource that a policy or selection could take copies of."""
     return plan.of(*BACKUP_TYPES)
+
+
+def is_replica(body: Block) -> bool:
+    """Return whether a database is made of another one, and anew of it when it is lost."""
+    return body.written("replicate_source_db") or body.written("replication_source_identifier")
 
 
 def without_data(resource: Resource) -> bool:
@@ -106,7 +112,8 @@ def covered_by(plan: Planned, policy: Resource) -> list[Resource]:
 # -- one resource ------------------------------------------------------------------------------------------------------
 
 
-def _own(plan: Planned, resource: Resource) -> Coverage:
+def _own(plan: Planned, resource: Resource, disk: Resource) -> Coverage:
+    """Return what takes copies of a resource, or of a disk by way of the instance that it belongs to."""
     selections: list[Resource] = []
     policies: list[Resource] = []
     doubts: list[Undecided] = []
@@ -118,11 +125,20 @@ def _own(plan: Planned, resource: Resource) -> Coverage:
             if apart(one, resource):
                 continue
             try:
-                if takes(plan, one, resource):
+                if takes(plan, one, resource) and not _leaves_out(one, disk):
+                    _require_region(one, resource)
                     found.append(one)
             except Undecided as cannot:
                 doubts.append(cannot)
     return Coverage(selections=tuple(selections), policies=tuple(policies), doubt=doubts[0] if doubts else None)
+
+
+def _require_region(policy: Resource, resource: Resource) -> None:
+    """Raise Undecided where a policy may be in another region than what it is about: it does nothing there."""
+    if not together(policy, resource) and not policy.body.origin("resources").holds(resource):
+        raise policy.doubt_of_region(
+            f"{policy.address}: whether it is in the region of {resource.address} is not in the plan"
+        )
 
 
 def _instances_of(plan: Planned, resource: Resource) -> list[Resource]:
@@ -171,8 +187,35 @@ def _selects(plan: Planned, selection: Resource, resource: Resource) -> bool:
         return False
     if _named(plan, selection, resource) is False:
         return False
+    if not _opted_in(plan, selection, resource):
+        return False
     tagged = not says.tags or _has_any(resource, [(one.text("key"), one.text("value")) for one in says.tags])
     return tagged and all(_meets(resource, one) for one in says.conditions)
+
+
+def _opted_in(plan: Planned, selection: Resource, resource: Resource) -> bool:
+    """Return whether AWS Backup takes a type in its region at all.
+
+    What is switched off there is taken only where a selection names the type or the resource, and of three types not even
+    then (developer guide, "Service opt-in"). Nothing is switched off where the plan says nothing.
+    """
+    for settings in plan.of("aws_backup_region_settings"):
+        if apart(settings, resource):
+            continue
+        off = settings.body.mapping("resource_type_opt_in_preference").get(BACKUP_TYPES[resource.type], "true")
+        if off is None:
+            raise Awaited(f"{settings.address}: which types are switched on is known only after the apply")
+        if off.lower() == "false" and (resource.type in _ALWAYS_ASKED or not _by_type(plan, selection, resource)):
+            _require_region(settings, resource)
+            return False
+    return True
+
+
+def _by_type(plan: Planned, selection: Resource, resource: Resource) -> bool:
+    """Return whether a selection names a resource or its type, and not just whatever bears a tag."""
+    says = _read(plan, selection)
+    patterns = [one for one in says.named if one is not None and arns.matches(one, resource)]
+    return says.origin.holds(resource) or any(one.split(":")[2:3] not in ([], ["*"]) for one in patterns)
 
 
 def _named(plan: Planned, selection: Resource, resource: Resource) -> bool | None:
@@ -184,7 +227,7 @@ def _named(plan: Planned, selection: Resource, resource: Resource) -> bool | Non
         return True
     if None not in says.named:
         return False
-    if resource.block in says.origin.blocks and same_instance(plan, selection, resource):
+    if says.origin.holds(resource):
         return True
     if says.origin.lost:
         raise Awaited(f"{selection.address}: which resources it names is known only after the apply")
@@ -211,9 +254,9 @@ def _targets(plan: Planned, policy: Resource, resource: Resource) -> bool:
     if kind is None:
         return False
     default = policy.body.text("default_policy")
+    details = policy.body.block("policy_details")
     if default is not None:
         return default in (kind, "VOLUME")  # of an instance it takes the volumes
-    details = policy.body.block("policy_details")
     if details is None or details.text("policy_type") == "EVENT_BASED_POLICY":
         return False
     types = details.texts("resource_types") or [details.text("resource_type")]
@@ -223,6 +266,37 @@ def _targets(plan: Planned, policy: Resource, resource: Resource) -> bool:
     if kind == "INSTANCE" and "VOLUME" in types:
         return any(_tags_of_root_volume(resource).get(key, "\0") == value for key, value in targets.items())
     return False
+
+
+def _excluded(details: Block | None, resource: Resource) -> bool:
+    """Return whether a default policy leaves a volume or an instance out."""
+    exclusions = None if details is None else details.block("exclusions")
+    if exclusions is None:
+        return False
+    if resource.type == "aws_instance" and exclusions.flag("exclude_boot_volumes"):
+        return True
+    types = exclusions.texts("exclude_volume_types") if resource.type == "aws_ebs_volume" else []
+    own = resource.body.known("type")
+    if own is not None and own in types:
+        return True
+    if types and (own is None or None in types):
+        raise Awaited(f"{resource.address}: whether it is of a type that is left out is known only after the apply")
+    return _has_any(resource, exclusions.mapping("exclude_tags").items())
+
+
+def _leaves_out(policy: Resource, disk: Resource) -> bool:
+    """Return whether a lifecycle policy on an instance leaves out a volume that is attached to it, or its root volume."""
+    details = policy.body.block("policy_details") if policy.type == "aws_dlm_lifecycle_policy" else None
+    if details is None:
+        return False
+    if policy.body.text("default_policy") is not None:
+        return _excluded(details, disk)
+    parameters = details.block("parameters")
+    if parameters is None:
+        return False
+    if disk.type == "aws_instance":
+        return bool(parameters.flag("exclude_boot_volume"))
+    return _has_any(disk, parameters.mapping("exclude_data_volume_tags").items())
 
 
 def _tags_of_root_volume(instance: Resource) -> dict[str, str | None]:

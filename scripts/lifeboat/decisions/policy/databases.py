@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lifeboat.decisions.policy import controls, frequency, schedules, windows
 from lifeboat.decisions.policy.backup_plans import copies_elsewhere
-from lifeboat.decisions.policy.coverage import coverage, plans_of
+from lifeboat.decisions.policy.coverage import coverage, is_replica, plans_of
 from lifeboat.decisions.policy.joins import attached_anywhere
 from lifeboat.decisions.policy.keys import customer_key
 from lifeboat.decisions.policy.lengths import words
@@ -21,8 +21,7 @@ _MAINTENANCE_WINDOW = {"aws_db_instance": "maintenance_window", "aws_rds_cluster
 
 def is_source(case: Case) -> bool:
     """Return whether a database holds data of its own: a read replica is made anew of its source."""
-    body = case.resource.body
-    return not (body.written("replicate_source_db") or body.written("replication_source_identifier"))
+    return not is_replica(case.resource.body)
 
 
 def _retention(case: Case) -> Iterable[Fault]:
@@ -33,7 +32,7 @@ def _retention(case: Case) -> Iterable[Fault]:
             found="backup_retention_period is not set, and RDS then keeps a day of backups or none", wanted=wanted
         )
     elif timedelta(days=days) < case.parameters.min_retention:
-        yield Fault(found=f"automated backups are kept for {days:g} days", wanted=wanted)
+        yield Fault(found=f"automated backups are kept for {days:g} {'day' if days == 1 else 'days'}", wanted=wanted)
 
 
 def _windows(case: Case) -> Iterable[Fault]:
@@ -74,7 +73,9 @@ def _point_in_time(case: Case) -> Iterable[Fault]:
     if case.resource.type not in DATABASES:
         yield from _dumped(case)
         return
-    days = body.number("backup_retention_period") or 0
+    days = body.number("backup_retention_period")
+    if days is None:
+        days = 1 if case.resource.type == "aws_rds_cluster" else 0  # Aurora always keeps a day
     if timedelta(days=days) < rpo:
         yield Fault(
             found=f"a restore reaches back {words(timedelta(days=days))}"
@@ -119,7 +120,8 @@ def _elsewhere(case: Case) -> Iterable[Fault]:
             return
     for selection in coverage(plan, database).selections:
         for backup_plan in plans_of(plan, selection):
-            for run in frequency.of_plan(backup_plan):
+            runs = frequency.of_plan(plan, backup_plan)
+            for run in frequency.often_enough(runs, case.parameters.rpo):
                 try:
                     if copies_elsewhere(plan, backup_plan, run):
                         return

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from lifeboat.decisions.policy import controls
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
-_SHARED = {
+SHARED = {
     "aws_db_snapshot": "shared_accounts",
     "aws_db_snapshot_copy": "shared_accounts",
     "aws_db_cluster_snapshot": "shared_accounts",
+    "aws_rds_cluster_snapshot_copy": "shared_accounts",
 }
 _BLOCK = "aws_ebs_snapshot_block_public_access"
 _PERMISSIONS = "aws_ami_launch_permission"
@@ -30,8 +31,8 @@ def _public(case: Case) -> Iterable[Fault]:
         )
     if kind == _PERMISSIONS and body.text("group") == "all":
         yield Fault(found="anybody may launch the image, and read its disks", wanted="account_id of who needs it")
-    if kind in _SHARED and "all" in body.texts(_SHARED[kind]):
-        yield Fault(found="anybody may restore the snapshot", wanted=f"accounts by number in {_SHARED[kind]}")
+    if kind in SHARED and "all" in body.texts(SHARED[kind]):
+        yield Fault(found="anybody may restore the snapshot", wanted=f"accounts by number in {SHARED[kind]}")
 
 
 def _signs_in(case: Case) -> bool:
@@ -62,7 +63,7 @@ RULES = (
         title="No copy can be read by everybody",
         why="A public snapshot is found within minutes, and is the whole database.",
         change="Share with accounts by number, and block public sharing.",
-        types=(*_SHARED, _PERMISSIONS, _BLOCK),
+        types=(*SHARED, _PERMISSIONS, _BLOCK),
         judge=_public,
         controls=(
             *controls.well_architected("SEC08-BP04"),

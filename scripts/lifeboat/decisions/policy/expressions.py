@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lifeboat.decisions.policy.planned import BlockAddress
+from lifeboat.decisions.policy.planned import Reference
 
 Step = str | int
 Path = tuple[Step, ...]  # what a reference goes through: ("var", "rules", "daily", "schedule")
@@ -30,7 +30,7 @@ class Known:
 class Coming:
     """A value that these resources give once they are made."""
 
-    blocks: frozenset[BlockAddress]
+    references: frozenset[Reference]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,18 +149,18 @@ def _text(raw: str, look_up: LookUp) -> Worth:
         return _expression(pieces[0][1], look_up)
     # In quotes no bare quote can stand: a text with one is a heredoc, in which nothing is escaped.
     heredoc = any(re.search(r'(?<!\\)"', text) for is_expression, text in pieces if not is_expression)
-    blocks: frozenset[BlockAddress] = frozenset()
+    references: frozenset[Reference] = frozenset()
     said: list[str] = []
     for is_expression, text in pieces:
         found = _expression(text, look_up) if is_expression else Known(value=text if heredoc else _unescaped(text))
         if isinstance(found, Coming):
-            blocks |= found.blocks
+            references |= found.references
         elif isinstance(found, Known) and found.value is not None:
             said.append(_words(found.value))
         else:
             return LOST
-    if blocks:
-        return Coming(blocks=blocks)
+    if references:
+        return Coming(references=references)
     return Known(value="".join(said), constant=not any(is_expression for is_expression, _ in pieces))
 
 

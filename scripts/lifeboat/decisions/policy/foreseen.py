@@ -6,7 +6,7 @@ A rule that asks for something that is lost gets an answer that rests on nothing
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,18 @@ from lifeboat.decisions.policy.expressions import (
     referred,
     worth,
 )
-from lifeboat.decisions.policy.planned import NOWHERE, Block, BlockAddress, CheckResult, Origin, Planned, Resource
+from lifeboat.decisions.policy.planned import (
+    NOWHERE,
+    Block,
+    BlockAddress,
+    CheckResult,
+    Keys,
+    Origin,
+    Planned,
+    Reference,
+    Resource,
+    Which,
+)
 from lifeboat.decisions.policy.scopes import Key, Scope, called, elements, instances_of, keyed, root
 from lifeboat.decisions.policy.tracing import address_of
 from lifeboat.decisions.policy.watched import Kinds, Watch, Watched, Written
@@ -29,7 +40,20 @@ from lifeboat.model import Address
 # What Terraform itself reads of a resource; all else is the provider's.
 _META = frozenset({"count", "for_each", "provider", "depends_on", "lifecycle", "provisioner", "connection"})
 # The parser gives a block and an attribute that is an object alike; of what the rules read, these are attributes.
-_MAPS = frozenset({"tags", "tags_all", "target_tags", "volume_tags", "dimensions", "tags_to_add", "variables"})
+_MAPS = frozenset(
+    {
+        "tags",
+        "tags_all",
+        "target_tags",
+        "volume_tags",
+        "dimensions",
+        "tags_to_add",
+        "variables",
+        "exclude_tags",
+        "exclude_data_volume_tags",
+        "resource_type_opt_in_preference",
+    }
+)
 # What the provider sets where nothing is written, as far as rules tell it from null; as the parser gives it.
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {"aws_db_instance": {"delete_automated_backups": [True]}}
 
@@ -89,7 +113,7 @@ class _Part:
 
     known: Any = None
     unknown: Any = False
-    blocks: frozenset[BlockAddress] = frozenset()
+    references: frozenset[Reference] = frozenset()
     lost: bool = False
     constant: bool = False
 
@@ -101,7 +125,7 @@ def _part(found: Worth) -> _Part:
     if isinstance(found, Known):
         return _Part(known=found.value, constant=found.constant)
     if isinstance(found, Coming):
-        return _Part(unknown=True, blocks=found.blocks)
+        return _Part(unknown=True, references=found.references)
     if isinstance(found, Items):
         return _list([_part(one) for one in found.parts])
     if isinstance(found, Fields):
@@ -116,7 +140,7 @@ def _list(parts: list[_Part]) -> _Part:
         # The place of an unknown element is kept by a null.
         known=[None if one.unknown is True else one.known for one in parts],
         unknown=[one.unknown for one in parts],
-        blocks=_all_blocks(parts),
+        references=_all_references(parts),
         constant=all(one.constant for one in parts),
     )
 
@@ -127,13 +151,13 @@ def _map(parts: Mapping[str, _Part]) -> _Part:
     return _Part(
         known={name: one.known for name, one in parts.items() if one.unknown is not True},
         unknown={name: one.unknown for name, one in parts.items() if one.unknown},
-        blocks=_all_blocks(parts.values()),
+        references=_all_references(parts.values()),
         constant=all(one.constant for one in parts.values()),
     )
 
 
-def _all_blocks(parts: Any) -> frozenset[BlockAddress]:
-    return frozenset(block for one in parts for block in one.blocks)
+def _all_references(parts: Iterable[_Part]) -> frozenset[Reference]:
+    return frozenset(reference for one in parts for reference in one.references)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -184,9 +208,10 @@ class _Reader:
             block=address_of(scope.path, f"{kind}.{name}"),
             type=kind,
             name=name,
-            key=key,
+            keys=(*_sure(scope), key),
             body=block,
             region=_own_region(body, scope) if "region" in body else _region(provider),
+            provider=_identity(provider, _provider(body, kind)),
             default_tags=_default_tags(provider),
         )
 
@@ -194,6 +219,19 @@ class _Reader:
 def _provider(body: Body, kind: str) -> str:
     found = only(body, "provider")
     return found.removeprefix("${").removesuffix("}") if isinstance(found, str) else kind.partition("_")[0]
+
+
+def _sure(scope: Scope) -> Keys:
+    """Return the keys of the calls that a scope stands in; nobody asks for those of what is doubtful."""
+    return tuple(None if key is Which.ANY else key for key in scope.keys)
+
+
+def _identity(provider: tuple[Scope, Body] | None, name: str) -> str:
+    """Return which configuration of a provider it is; a root may leave the one without an alias out."""
+    if provider is None:
+        return name
+    alias = only(provider[1], "alias")
+    return f"{provider[0].address}{name.partition('.')[0]}{f'.{alias}' if isinstance(alias, str) else ''}"
 
 
 def _region(provider: tuple[Scope, Body] | None) -> str | None:
@@ -285,7 +323,7 @@ class _Writer:
         content.expressions[name] = (
             {"constant_value": part.known}
             if part.constant and not part.unknown
-            else {"references": list(referred(raw)), "origin": Origin(blocks=part.blocks)}
+            else {"references": list(referred(raw)), "origin": Origin(references=part.references)}
         )
 
     def _nested(self, content: _Content, name: str, blocks: list[_Content] | None) -> None:
@@ -344,5 +382,6 @@ def _origin(expression: Any) -> Origin:
 
 def _together(origins: list[Origin]) -> Origin:
     return Origin(
-        blocks=frozenset(block for one in origins for block in one.blocks), lost=any(one.lost for one in origins)
+        references=frozenset(reference for one in origins for reference in one.references),
+        lost=any(one.lost for one in origins),
     )

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifeboat.decisions.policy import schedules
-from lifeboat.decisions.policy.coverage import coverage, covered_by, plans_of
+from lifeboat.decisions.policy.coverage import BACKUP_TYPES, coverage, covered_by, plans_of
+from lifeboat.decisions.policy.lengths import words
 from lifeboat.decisions.policy.planned import Block, Planned, Resource, Undecided
 
 # What AWS Backup runs a rule without a schedule by (AWS::Backup::BackupPlan BackupRuleResourceType).
 _DAILY = "cron(0 5 ? * * *)"
 _UNITS = {"DAYS": 1, "WEEKS": 7, "MONTHS": 30, "YEARS": 365}
+_CONTINUOUS = ("aws_db_instance", "aws_rds_cluster", "aws_s3_bucket")
 DAY = timedelta(days=1)
 FOR_EVER = timedelta.max
 
@@ -24,16 +26,27 @@ class Run:
     gap: timedelta  # zero where it is continuous
     kept: timedelta
     schedule: str
+    continuous: bool = False  # asked for; AWS Backup does so for some types alone
 
 
-def of_plan(backup_plan: Resource) -> list[Run]:
+def of_plan(plan: Planned, backup_plan: Resource) -> list[Run]:
     """Return the rules of a backup plan. Raises Undecided."""
     found: list[Run] = []
     for rule in backup_plan.body.blocks("rule"):
         schedule = rule.text("schedule") or _DAILY
-        gap = timedelta() if rule.flag("enable_continuous_backup") else schedules.longest_gap(schedule)
-        found.append(Run(block=rule, gap=gap, kept=kept(rule), schedule=schedule))
+        continuous = bool(rule.flag("enable_continuous_backup"))
+        whole = continuous and bool(covered_by(plan, backup_plan)) and not in_snapshots(plan, backup_plan)
+        gap = timedelta() if whole else schedules.longest_gap(schedule)
+        found.append(Run(block=rule, gap=gap, kept=kept(rule), schedule=schedule, continuous=continuous))
     return found
+
+
+def in_snapshots(plan: Planned, backup_plan: Resource) -> list[str]:
+    """Return the types that a backup plan takes and that have no continuous backup: snapshots by the schedule alone.
+
+    It is for RDS, Aurora and S3 (AWS Backup developer guide, "Continuous backups and point-in-time recovery").
+    """
+    return sorted({BACKUP_TYPES[one.type] for one in covered_by(plan, backup_plan) if one.type not in _CONTINUOUS})
 
 
 def kept(block: Block) -> timedelta:
@@ -75,6 +88,11 @@ def often_enough(runs: list[Run], rpo: timedelta) -> list[Run]:
     return [run for run in runs if run.gap <= max(rpo, DAY)] or runs
 
 
+def apart(gap: timedelta) -> str:
+    """Return in words how far apart two runs of a schedule are, or that it ends."""
+    return "ends" if gap == schedules.NEVER else f"leaves up to {words(gap)} between two runs"
+
+
 def meets(run: Run, rpo: timedelta) -> bool:
     """Return whether two runs are never further apart than the RPO."""
     return run.gap <= rpo
@@ -103,7 +121,7 @@ def _often(plan: Planned, resource: Resource, apart_from: Resource, rpo: timedel
 def _comes_often(plan: Planned, policy: Resource, rpo: timedelta) -> bool:
     key = ("often", policy.address)
     if key not in plan.worked_out:
-        runs = of_plan(policy) if policy.type == "aws_backup_plan" else of_policy(policy)
+        runs = of_plan(plan, policy) if policy.type == "aws_backup_plan" else of_policy(policy)
         plan.worked_out[key] = any(meets(run, rpo) for run in runs)
     return bool(plan.worked_out[key])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import cast
 
-from lifeboat.decisions.policy.planned import Awaited, Block, BlockAddress, Planned, Resource
+from lifeboat.decisions.policy.planned import Awaited, Block, BlockAddress, Keys, Planned, Reference, Resource
 
 _NAMES = ("id", "name", "arn", "bucket", "identifier", "key_id", "cluster_identifier", "alarm_name")
 
@@ -15,16 +16,30 @@ class _Index:
     """The resources of one type by what one of their values names."""
 
     by_value: dict[str, list[Resource]]
-    by_block: dict[BlockAddress, list[Resource]]
+    by_instance: dict[tuple[BlockAddress, Keys], list[Resource]]
+    by_block: dict[BlockAddress, list[tuple[Reference, Resource]]]  # where it is not told which instance is meant
     lost: list[Resource]
 
 
 def attached(plan: Planned, resource: Resource, kind: str, name: str) -> list[Resource]:
     """Return the resources of a type, in its region, whose value `name` names this one.
 
-    Raises Undecided where one may name it, and none surely does.
+    Raises Undecided where one may name it, and none surely does: what has the same name in another region is not meant.
     """
-    found = [one for one in attached_anywhere(plan, resource, kind, name) if not apart(one, resource)]
+    found: list[Resource] = []
+    unsure: list[Resource] = []
+    for one in attached_anywhere(plan, resource, kind, name):
+        if apart(one, resource):
+            continue
+        referred = [] if together(one, resource) else plan.come_from(one.body, name, resource.type)
+        if together(one, resource) or any(other is resource for other in referred):
+            found.append(one)
+        elif not referred:
+            unsure.append(one)
+    if unsure and not found:
+        raise unsure[0].doubt_of_region(
+            f"{unsure[0].address}: whether it is in the region of {resource.address} is not in the plan"
+        )
     if not found:
         _require_known(plan, resource, kind, name)
     return found
@@ -34,9 +49,10 @@ def attached_anywhere(plan: Planned, resource: Resource, kind: str, name: str) -
     """Return the resources of a type, in whatever region, whose value `name` surely names this one."""
     index = _index(plan, kind, name)
     found = {one.address: one for value in names_of(resource) for one in index.by_value.get(value, ())}
-    for one in index.by_block.get(resource.block, ()):
-        if same_instance(plan, one, resource):
-            found[one.address] = one
+    found |= {one.address: one for one in index.by_instance.get((resource.block, resource.keys), ())}
+    found |= {
+        one.address: one for reference, one in index.by_block.get(resource.block, ()) if reference.means(resource)
+    }
     return list(found.values())
 
 
@@ -73,25 +89,26 @@ def apart(one: Resource, other: Resource) -> bool:
     return one.region is not None and other.region is not None and one.region != other.region
 
 
-def same_instance(plan: Planned, one: Resource, other: Resource) -> bool:
-    """Return whether a reference from `one` can mean this instance of `other`: each["a"] refers to each["a"]."""
-    if one.key is None or other.key is None or one.key == other.key:
-        return True
-    return all(sibling.key != one.key for sibling in plan.by_block[other.block])
+def together(one: Resource, other: Resource) -> bool:
+    """Return whether two resources are known to be in one region: by its name, or as one provider makes both."""
+    return one.provider == other.provider if None in (one.region, other.region) else one.region == other.region
 
 
 def _index(plan: Planned, kind: str, name: str) -> _Index:
     key = ("index", kind, name)
     if key not in plan.worked_out:
-        index = _Index(by_value=defaultdict(list), by_block=defaultdict(list), lost=[])
+        index = _Index(by_value=defaultdict(list), by_instance=defaultdict(list), by_block=defaultdict(list), lost=[])
         for resource in plan.of(kind):
             text = resource.body.known(name)
             origin = resource.body.origin(name)
             if text is not None:
                 index.by_value[text].append(resource)
-            elif origin.blocks:
-                for block in origin.blocks:
-                    index.by_block[block].append(resource)
+            elif origin.references:
+                for reference in origin.references:
+                    if reference.exact:
+                        index.by_instance[reference.block, cast("Keys", reference.keys)].append(resource)
+                    else:
+                        index.by_block[reference.block].append((reference, resource))
             elif origin.lost:
                 index.lost.append(resource)
         plan.worked_out[key] = index

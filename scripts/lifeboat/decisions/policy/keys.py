@@ -8,15 +8,16 @@ from datetime import timedelta
 
 from lifeboat.decisions.policy import arns, buckets, controls
 from lifeboat.decisions.policy.lengths import words
-from lifeboat.decisions.policy.planned import Awaited, Block, BlockAddress, Planned, Resource
+from lifeboat.decisions.policy.planned import Awaited, Block, Planned, Reference, Resource, Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
+from lifeboat.model import Address
 
 KEYS = ("aws_kms_key", "aws_kms_replica_key", "aws_kms_external_key", "aws_kms_replica_external_key")
 # The resources that are copies or hold them, and which of their values names the key.
-_HOLDERS = {
+HOLDERS = {
     "aws_backup_vault": "kms_key_arn",
     "aws_db_snapshot_copy": "kms_key_id",
-    "aws_db_cluster_snapshot_copy": "kms_key_id",
+    "aws_rds_cluster_snapshot_copy": "kms_key_id",
     "aws_ebs_snapshot_copy": "kms_key_id",
     "aws_ami_copy": "kms_key_id",
     "aws_db_instance_automated_backups_replication": "kms_key_id",
@@ -27,7 +28,7 @@ _SOURCES = {
     "aws_ebs_volume": "kms_key_id",
     "aws_efs_file_system": "kms_key_id",
 }
-_DESTINATIONS = (*_HOLDERS, "aws_dlm_lifecycle_policy", "aws_s3_bucket")
+_DESTINATIONS = (*HOLDERS, "aws_dlm_lifecycle_policy", "aws_s3_bucket")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +47,17 @@ def customer_key(plan: Planned, block: Block, name: str) -> tuple[bool, str | No
     """
     if not block.written(name):
         return False, None
-    text = block.known(name)
+    text, origin = block.known(name), block.origin(name)
+    if any(one.is_data for one in origin.references) and not (text and "alias/aws/" in text):
+        # A data source may as well look up AWS's own key, whose ARN is like any other.
+        raise Undecided(f"{block.where}: whether {name} of a data source is a key of your own is not in the plan")
     if text is not None:
         return "alias/aws/" not in text, arns.region_of(text)
     keys = plan.come_from(block, name, *KEYS)
     if keys:
         regions = {key.region for key in keys}
         return True, regions.pop() if len(regions) == 1 else None
-    if block.origin(name).lost:
+    if origin.lost:
         raise Awaited(f"{block.where}: which key {name} is, is known only after the apply")
     return True, None  # an alias, or a key that a module outside of this plan's keys gives
 
@@ -72,7 +76,7 @@ def _places(case: Case) -> Iterator[_Place]:
     elif resource.type == "aws_dlm_lifecycle_policy":
         yield from _copies_of(resource)
     else:
-        yield _Place(block=resource.body, name=_HOLDERS[resource.type], region=resource.region)
+        yield _Place(block=resource.body, name=HOLDERS[resource.type], region=resource.region)
 
 
 def _copies_of(policy: Resource) -> Iterator[_Place]:
@@ -101,46 +105,58 @@ def _own_key(case: Case) -> Iterable[Fault]:
                 found=f"the key of {place.block.where} is in {region}, and the copy in {place.region}",
                 wanted=f"a key in {place.region}: the copy cannot be read when {region} is gone",
             )
+        else:
+            _require_regions(case, place)
+
+
+def _require_regions(case: Case, place: _Place) -> None:
+    """Raise Undecided where nothing tells that a copy and its key are in one region."""
+    for key in case.plan.come_from(place.block, place.name, *KEYS):
+        by_provider = place.region == case.resource.region and key.provider == case.resource.provider
+        if None in (key.region, place.region) and not by_provider:
+            raise key.doubt_of_region(
+                f"{place.block.where}: whether {key.address} is in the region of the copy is not in the plan"
+            )
 
 
 def _key_of(plan: Planned, place: _Place) -> tuple[bool, str | None]:
-    """Return whether a place has a key of our own, and the key's region. Raises Undecided."""
+    """Return whether a place has a key of our own, and the key's region. Raises Undecided.
+
+    Of a key behind a dynamic block nothing tells that it is one of those in its region.
+    """
     if not _is_hidden(place):
         return customer_key(plan, place.block, place.name)
-    regions = {key.region for key in plan.of(*KEYS)}
-    if place.region in regions:
-        return True, place.region
     raise Awaited(f"{place.block.where}: which key {place.name} is, is known only after the apply")
 
 
 # -- the keys themselves -----------------------------------------------------------------------------------------------
 
 
-def _keys_of_copies(plan: Planned) -> frozenset[BlockAddress]:
-    """Return where the keys are written that copies, and what is copied, are encrypted with."""
+def _keys_of_copies(plan: Planned) -> frozenset[Address]:
+    """Return the keys that copies, and what is copied, are encrypted with, by address."""
     key = ("keys of copies",)
     if key not in plan.worked_out:
-        found: set[BlockAddress] = set()
-        for kind, name in (*_HOLDERS.items(), *_SOURCES.items()):
+        named: set[Reference] = set()
+        found: set[Address] = set()
+        for kind, name in (*HOLDERS.items(), *_SOURCES.items()):
             for resource in plan.of(kind):
-                found |= resource.body.origin(name).blocks
+                named |= resource.body.origin(name).references
         for one in plan.of("aws_s3_bucket_server_side_encryption_configuration"):
-            found |= one.body.origin("rule").blocks
+            named |= one.body.origin("rule").references
         for policy in plan.of("aws_dlm_lifecycle_policy"):
-            found |= policy.body.origin("policy_details").blocks
+            named |= policy.body.origin("policy_details").references
             hidden = {place.region for place in _copies_of(policy) if _is_hidden(place)}
-            found |= {resource.block for resource in plan.of(*KEYS) if resource.region in hidden}
-        names = {one.body.known(name) for kind, name in (*_HOLDERS.items(), *_SOURCES.items()) for one in plan.of(kind)}
-        for resource in plan.of(*KEYS):
-            if resource.body.known("arn") in (names - {None}):
-                found.add(resource.block)
+            found |= {resource.address for resource in plan.of(*KEYS) if resource.region in hidden}
+        names = {one.body.known(name) for kind, name in (*HOLDERS.items(), *_SOURCES.items()) for one in plan.of(kind)}
+        found |= {one.address for one in plan.of(*KEYS) if one.body.known("arn") in (names - {None})}
+        found |= {one.address for one in plan.named(named, *KEYS)}
         plan.worked_out[key] = frozenset(found)
-    known: frozenset[BlockAddress] = plan.worked_out[key]
+    known: frozenset[Address] = plan.worked_out[key]
     return known
 
 
 def _of_copies(case: Case) -> bool:
-    return case.resource.block in _keys_of_copies(case.plan)
+    return case.resource.address in _keys_of_copies(case.plan)
 
 
 def _lasting(case: Case) -> Iterable[Fault]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lifeboat.decisions.policy import controls, frequency
+from lifeboat.decisions.policy import arns, controls, frequency
 from lifeboat.decisions.policy.frequency import FOR_EVER, Run
 from lifeboat.decisions.policy.lengths import words
+from lifeboat.decisions.policy.planned import Resource, Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
+from lifeboat.decisions.policy.schedules import NEVER
 
 _TYPES = ("aws_dlm_lifecycle_policy",)
 
@@ -24,11 +26,7 @@ def _often(case: Case) -> Iterable[Fault]:
     if any(frequency.meets(run, rpo) for run in runs) or frequency.others_meet(case.plan, case.resource, rpo):
         return
     most = min(runs, key=lambda run: run.gap, default=None)
-    found = (
-        "the policy has no schedule"
-        if most is None
-        else f"its most frequent schedule leaves up to {words(most.gap)} between two runs"
-    )
+    found = "the policy has no schedule" if most is None else f"its most frequent schedule {frequency.apart(most.gap)}"
     yield Fault(found=found, wanted=f"a schedule that runs at least every {words(rpo)}")
 
 
@@ -39,10 +37,10 @@ def _kept(case: Case) -> Iterable[Fault]:
         longest = max(often, key=lambda run: run.kept)
         yield Fault(found=f"its copies are kept for {words(longest.kept)}", wanted=f"at least {words(wanted)}")
     if case.resource.body.text("default_policy") is None:
-        yield from _copied(runs)
+        yield from _copied(case, runs)
 
 
-def _copied(runs: list[Run]) -> Iterable[Fault]:
+def _copied(case: Case, runs: list[Run]) -> Iterable[Fault]:
     for run in runs:
         if not run.block.flag("copy_tags"):
             yield Fault(
@@ -52,12 +50,29 @@ def _copied(runs: list[Run]) -> Iterable[Fault]:
         for copy in run.block.blocks("cross_region_copy_rule"):
             if copy.flag("encrypted") is False:
                 yield Fault(found=f"{copy.where} is not encrypted", wanted="encrypted = true")
-            if frequency.retained(copy, run.gap) < run.gap * 2 and run.kept != FOR_EVER:
+            lasts = run.gap == NEVER or frequency.retained(copy, run.gap) >= run.gap * 2
+            if not lasts and run.kept != FOR_EVER:
                 yield Fault(
                     found=f"{copy.where} is gone before the next two are made", wanted="a retention of two runs or more"
                 )
-    if runs and not any(run.block.blocks("cross_region_copy_rule") for run in runs):
-        yield Fault(found="its copies stay in this region", wanted="a cross_region_copy_rule")
+    often = frequency.often_enough(runs, case.parameters.rpo)
+    if often and not any(_leaves(case.resource, run) for run in often):
+        yield Fault(found="its copies stay in this region", wanted="a cross_region_copy_rule of the frequent schedule")
+
+
+def _leaves(policy: Resource, run: Run) -> bool:
+    """Return whether a schedule copies into another region. Raises Undecided."""
+    doubt: Undecided | None = None
+    for copy in run.block.blocks("cross_region_copy_rule"):
+        target = copy.text("target") or copy.text("target_region")
+        region = arns.region_of(target or "") or target
+        if region is None or policy.region is None:
+            doubt = policy.doubt_of_region(f"{copy.where}: whether it is in another region is not in the plan")
+        elif region != policy.region:
+            return True
+    if doubt is not None:
+        raise doubt
+    return False
 
 
 RULES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NewType
 
 from lifeboat.model import Address
@@ -11,6 +12,16 @@ from lifeboat.model import Address
 # A resource as the configuration writes it, without the keys of its instances: module.database.aws_db_instance.this
 BlockAddress = NewType("BlockAddress", str)
 Expressions = Mapping[str, Any]
+Key = str | int | float | None  # of an instance; None where there is only one
+
+
+class Which(Enum):
+    """Which instance a reference means, where nothing tells."""
+
+    ANY = "any"
+
+
+Keys = tuple[Key, ...]  # of each module on the way from the root down, then of the resource itself
 
 
 class Undecided(Exception):
@@ -22,15 +33,62 @@ class Awaited(Undecided):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """The resources that an expression takes its value from; `lost` where a local hides some: a plan holds no locals."""
+class Reference:
+    """What an expression refers to: a resource as it is written, with the keys of its instance as far as they are told."""
 
-    blocks: frozenset[BlockAddress] = frozenset()
+    block: BlockAddress
+    keys: tuple[Key | Which, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether it means one instance alone."""
+        return Which.ANY not in self.keys
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is a data source, which is no resource of the plan."""
+        return self.block.split(".")[-3:-2] == ["data"]
+
+    def means(self, resource: Resource) -> bool:
+        """Return whether a resource is what is referred to, or may be one of several that are."""
+        return self.block == resource.block and all(
+            wanted is Which.ANY or wanted == key for wanted, key in zip(self.keys, resource.keys, strict=False)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What an expression takes its value from; `lost` where a local hides some: a plan holds no locals."""
+
+    references: frozenset[Reference] = frozenset()
     lost: bool = False
+
+    @property
+    def blocks(self) -> frozenset[BlockAddress]:
+        """The resources as they are written, whichever of their instances is meant."""
+        return frozenset(one.block for one in self.references)
+
+    def holds(self, resource: Resource) -> bool:
+        """Return whether a resource is among what the value is taken from."""
+        return any(one.means(resource) for one in self.references)
 
 
 NOWHERE = Origin()
 Trace = Callable[[Any], Origin]
+
+
+# The blocks that are optional and computed, of those that rules read.
+_FILLED_IN = frozenset(
+    {
+        "condition",
+        "ebs_block_device",
+        "lifecycle_rule",
+        "point_in_time_recovery",
+        "root_block_device",
+        "server_side_encryption_configuration",
+        "versioning",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +117,7 @@ class Block:
             return False
         # What is known gives what is known: an unknown value of no resource is one that nobody wrote.
         origin = self.origin(name)
-        return origin.lost or bool(origin.blocks)
+        return origin.lost or bool(origin.references)
 
     def written(self, name: str) -> bool:
         """Return whether the configuration gives a value, known or not."""
@@ -138,6 +196,8 @@ class Block:
     def blocks(self, name: str) -> list[Block]:
         """Return the blocks of a name that stand in this one, none where there is none. Raises Undecided."""
         found = self.value(name)
+        if self._hides_blocks(name):
+            raise Awaited(f"{self.where}: how many {name} it has is known only after the apply")
         bodies = [found] if isinstance(found, Mapping) else _listed(found, f"{self.where}: {name}")
         unknown, written = self.unknown.get(name), (self.expressions or {}).get(name)
         awaited = unknown if isinstance(unknown, list) else [unknown]
@@ -155,6 +215,14 @@ class Block:
             for number, (body, expression) in enumerate(zip(bodies, expressions, strict=True))
         ]
 
+    def _hides_blocks(self, name: str) -> bool:
+        """Return whether a dynamic block makes a number of blocks that is not known: a plan then says nothing of them.
+
+        Of the few that the provider fills in where nobody writes one, that cannot be told (a plan of provider 5.100).
+        """
+        written = self.expressions is not None and name in self.expressions
+        return self.unknown.get(name) is True and not written and name not in _FILLED_IN
+
     def block(self, name: str) -> Block | None:
         """Return the only or first block of a name. Raises Undecided."""
         found = self.blocks(name)
@@ -169,10 +237,16 @@ class Resource:
     block: BlockAddress
     type: str
     name: str
-    key: str | float | None
+    keys: Keys
     body: Block
     region: str | None
+    provider: str  # the configuration of the provider that it is made with: what has the same is in the same region
     default_tags: Mapping[str, str] | None  # of its provider; None where they are not in the plan
+
+    @property
+    def key(self) -> Key:
+        """Its own key among the instances of its block."""
+        return self.keys[-1]
 
     def tags(self) -> dict[str, str | None]:
         """Return its tags with those of its provider, None for each value that is not known yet. Raises Undecided."""
@@ -239,12 +313,27 @@ class Planned:
 
     def come_from(self, block: Block, name: str, *types: str) -> list[Resource]:
         """Return the resources of these types that a value is taken from, as far as the plan tells."""
-        return self.named(block.origin(name).blocks, *types)
+        return self.named(block.origin(name).references, *types)
 
-    def named(self, addresses: Iterable[BlockAddress], *types: str) -> list[Resource]:
-        """Return the resources of these types that are written in one of these places."""
-        found = [resource for address in sorted(addresses) for resource in self.by_block.get(address, ())]
-        return [resource for resource in found if resource.type in types] if types else found
+    def named(self, references: Iterable[Reference], *types: str) -> list[Resource]:
+        """Return the resources of these types that are referred to, each once."""
+        found = {
+            resource.address: resource
+            for reference in sorted(references, key=lambda one: (one.block, str(one.keys)))
+            for resource in self._meant(reference)
+        }
+        return [resource for resource in found.values() if not types or resource.type in types]
+
+    def _meant(self, reference: Reference) -> list[Resource]:
+        written = self.by_block.get(reference.block, ())
+        if not reference.exact:
+            return [one for one in written if reference.means(one)]
+        # One look for each instance: a fleet of a thousand refers to itself a thousand times.
+        place = ("instances", reference.block)
+        if place not in self.worked_out:
+            self.worked_out[place] = {one.keys: one for one in written}
+        one = self.worked_out[place].get(reference.keys)
+        return [] if one is None else [one]
 
 
 def _listed(found: Any, what: str) -> list[Any]:

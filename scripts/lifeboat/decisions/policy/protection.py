@@ -10,6 +10,7 @@ from lifeboat.decisions.policy.coverage import (
     BACKUP_TYPES,
     coverage,
     covered_by,
+    is_replica,
     stateful,
     with_data,
     without_data,
@@ -20,13 +21,11 @@ from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 # Buckets and tables hold more often what can be made anew: they are asked for where they say that they hold data.
 _ASKED = ("aws_s3_bucket", "aws_dynamodb_table")
 _COVERED = tuple(kind for kind in BACKUP_TYPES if kind not in _ASKED)
-_POLICIES = ("aws_backup_selection", "aws_dlm_lifecycle_policy")
+POLICIES = ("aws_backup_selection", "aws_dlm_lifecycle_policy")
 
 
 def _holds_data(case: Case) -> bool:
-    body = case.resource.body
-    replica = body.written("replicate_source_db") or body.written("replication_source_identifier")
-    return not replica and not without_data(case.resource)
+    return not is_replica(case.resource.body) and not without_data(case.resource)
 
 
 def _covered(case: Case) -> Iterable[Fault]:
@@ -132,7 +131,7 @@ RULES = (
         title="No selection and no lifecycle policy matches nothing",
         why="A policy that matches nothing runs for years without making a copy, and never fails.",
         change="Correct the tags or ARNs, or take the policy out.",
-        types=_POLICIES,
+        types=POLICIES,
         among=_has_something_to_take,
         judge=_takes,
         controls=(*controls.well_architected("REL09-BP01"), *controls.nist("CP-9(a)")),

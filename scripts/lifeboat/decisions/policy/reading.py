@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from lifeboat.decisions.policy import pairing
 from lifeboat.decisions.policy.planned import (
     Block,
     BlockAddress,
     Change,
     CheckResult,
-    Origin,
+    Key,
+    Keys,
     Planned,
     Resource,
 )
-from lifeboat.decisions.policy.tracing import ModulePath, Tracer, address_of
+from lifeboat.decisions.policy.tracing import ModulePath, Standing, Tracer, address_of, heads, steps
 from lifeboat.errors import ScanNotValid
 from lifeboat.model import Address
 
+_REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+")
 _HOW = "terraform plan -out=stack.plan, then: terraform show -json stack.plan > plan.json"
 
 
@@ -85,7 +89,20 @@ class _Place:
     """Where a resource of `planned_values` stands."""
 
     path: ModulePath
+    keys: Keys  # of the modules on the way
     resource: Mapping[str, Any]
+
+    @property
+    def short(self) -> str:
+        return f"{self.resource['type']}.{self.resource['name']}"
+
+    @property
+    def block(self) -> BlockAddress:
+        return address_of(self.path, self.short)
+
+    @property
+    def all_keys(self) -> Keys:
+        return (*self.keys, self.resource.get("index"))
 
 
 class _Reader:
@@ -94,7 +111,9 @@ class _Reader:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         configuration: Mapping[str, Any] = document["configuration"]
-        self._tracer = Tracer(configuration)
+        places = self._places((), (), document.get("planned_values", {}).get("root_module", {}), "")
+        self._managed = [place for place in places if place.resource.get("mode") == "managed"]
+        self._tracer = Tracer(configuration, ((place.block, place.all_keys) for place in self._managed))
         self._providers: Mapping[str, Any] = configuration.get("provider_config", {})
         self._variables = {name: one.get("value") for name, one in document.get("variables", {}).items()}
         self._unknown = {
@@ -105,8 +124,7 @@ class _Reader:
 
     def planned(self) -> Planned:
         """Return everything that the rules ask for."""
-        places = self._places((), self._document.get("planned_values", {}).get("root_module", {}), "")
-        resources = tuple(self._resource(place) for place in places if place.resource.get("mode") == "managed")
+        resources = tuple(self._resource(place) for place in self._managed)
         by_type: dict[str, list[Resource]] = defaultdict(list)
         by_block: dict[BlockAddress, list[Resource]] = defaultdict(list)
         for resource in resources:
@@ -123,47 +141,46 @@ class _Reader:
             by_block=dict(by_block),
         )
 
-    def _places(self, path: ModulePath, module: Mapping[str, Any], address: str) -> Iterator[_Place]:
+    def _places(self, path: ModulePath, keys: Keys, module: Mapping[str, Any], address: str) -> Iterator[_Place]:
         for resource in module.get("resources", []):
-            yield _Place(path=path, resource=resource)
+            yield _Place(path=path, keys=keys, resource=resource)
         for child in module.get("child_modules", []):
             # module.a["x.y"].module.b: what follows the parent's address begins with the child's own name.
             own = child["address"][len(address) + 1 if address else 0 :].removeprefix("module.")
-            name = own.partition("[")[0]
-            yield from self._places((*path, name), child, child["address"])
+            name, bracket, key = own.partition("[")
+            own_key: Key = json.loads(key.removesuffix("]")) if bracket else None
+            yield from self._places((*path, name), (*keys, own_key), child, child["address"])
 
     def _resource(self, place: _Place) -> Resource:
-        found, path = place.resource, place.path
-        short = f"{found['type']}.{found['name']}"
-        written = self._tracer.block(path, short)
-        trace = partial(self._origin, path, written.get("for_each_expression"))
+        found = place.resource
+        written = self._tracer.block(place.path, place.short)
+        standing = Standing(path=place.path, keys=place.all_keys, each=written.get("for_each_expression"))
         unknown = self._unknown.get(found["address"])
         values = found.get("values") or {}
         provider = written.get("provider_config_key", "")
         return Resource(
             address=Address(found["address"]),
-            block=address_of(path, short),
+            block=place.block,
             type=found["type"],
             name=found["name"],
-            key=found.get("index"),
+            keys=place.all_keys,
             body=Block(
                 where=found["address"],
                 values=values,
                 unknown=unknown if isinstance(unknown, Mapping) else {},
-                expressions=written.get("expressions", {}),
-                trace=trace,
+                expressions=pairing.paired(values, written.get("expressions", {})),
+                trace=partial(self._tracer.origin, standing),
             ),
             region=_own_region(values) or self._region(provider),
+            provider=provider,
             default_tags=self._default_tags(provider),
         )
-
-    def _origin(self, path: ModulePath, each: Any, expression: Any) -> Origin:
-        return self._tracer.origin(path, expression, each)
 
     def _region(self, provider: str) -> str | None:
         expression = self._provider(provider).get("region")
         found = self._constant(expression)
-        return found if isinstance(found, str) else None
+        # Of an expression such as "eu-${var.x}-1" a plan tells no more than var.x.
+        return found if isinstance(found, str) and _REGION.fullmatch(found) else None
 
     def _default_tags(self, provider: str) -> Mapping[str, str] | None:
         blocks = self._provider(provider).get("default_tags")
@@ -182,10 +199,14 @@ class _Reader:
             return None
         if "constant_value" in expression:
             return expression["constant_value"]
-        inputs = [name for name in expression.get("references", []) if name.startswith("var.")]
-        if len(expression.get("references", [])) == len(inputs) == 1:
-            return self._variables.get(inputs[0].removeprefix("var."))
-        return None
+        named = list(heads(expression.get("references", [])))
+        if len(named) != 1:
+            return None
+        head, *names = steps(named[0])
+        found: Any = self._variables if head == "var" and names else None
+        for name in names:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
 
     def _changes(self) -> Iterator[Change]:
         for change in self._document.get("resource_changes", []):

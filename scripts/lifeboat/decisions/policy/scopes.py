@@ -17,6 +17,8 @@ from lifeboat.decisions.policy.expressions import (
     at,
     worth,
 )
+from lifeboat.decisions.policy.planned import Key as AnyKey
+from lifeboat.decisions.policy.planned import Reference, Which
 from lifeboat.decisions.policy.tracing import ModulePath, address_of
 
 Key = str | int | None
@@ -29,6 +31,7 @@ class Scope:
 
     module: Module
     path: ModulePath = ()
+    keys: tuple[AnyKey | Which, ...] = ()  # of the calls on the way; any where nobody can tell how many there are
     address: str = ""  # with a dot at its end: module.database["a"].
     given: Callable[[str], Worth]
     providers: Mapping[str, tuple[Scope, Body]] = field(default_factory=dict, repr=False)
@@ -84,14 +87,19 @@ class Scope:
         if body is None:
             return LOST
         scope = self
+        key: Key = None
         if "for_each" in body or "count" in body:
-            instance = dict(instances_of(body, scope) or ()).get(rest[0]) if rest else None
+            instances = instances_of(body, scope) or []
+            keys = {str(one): one for one, _ in instances}
+            instance = {str(one): inside for one, inside in instances}.get(str(rest[0])) if rest else None
             if instance is None:
                 return LOST
+            key = keys[str(rest[0])]
             scope, rest = instance, rest[1:]
         if rest and str(rest[0]) in body:
             return at(worth(only(body, str(rest[0])), scope.look_up), rest[1:])
-        return Coming(blocks=frozenset([address_of(self.path, f"{kind}.{name}")]))
+        block = address_of(self.path, f"{kind}.{name}")
+        return Coming(references=frozenset([Reference(block=block, keys=(*self.keys, key))]))
 
 
 def keyed(name: str, key: Key) -> str:
@@ -182,6 +190,7 @@ def _called(scope: Scope, name: str, call: Call, key: Key) -> Scope:
     found = Scope(
         module=module,
         path=(*scope.path, name),
+        keys=(*scope.keys, Which.ANY if key is None and several else key),
         address=f"{scope.address}module.{keyed(name, key)}.",
         given=given,
         surely=scope.surely and (key is not None or not several),

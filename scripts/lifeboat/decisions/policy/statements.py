@@ -16,30 +16,61 @@ _LEAVES_OUT = frozenset(
     for operator in ("ArnNotLike", "ArnNotEquals", "StringNotEquals", "StringNotLike")
     for suffix in ("", "IfExists")
 )
-_WHO = ("aws:principalarn", "aws:userid", "aws:principalaccount", "aws:principalorgid", "aws:username")
+# Who, of those inside the account: a denial to other accounts or organisations denies nobody inside.
+_WHO = ("aws:principalarn", "aws:userid", "aws:username")
+_PARTS = ("s3:getobject", "s3:putobject", "s3:listbucket")
+_NO_NAME = "\0"  # in the place of an object's name; only a pattern that means all objects matches it
 
 
-def denies_plain_text(policy: str) -> bool:
-    """Return whether everybody is denied everything that does not come over TLS. Raises Undecided for what is no policy."""
-    return any(
-        _denies_everybody(statement)
-        and any(fnmatchcase("s3:getobject", pattern) for pattern in _actions(statement))
-        and _requires_tls(statement)
-        for statement in _statements(policy)
-    )
+def denies_plain_text(policy: str, bucket: str | None) -> bool:
+    """Return whether everybody is denied everything in a bucket that does not come over TLS.
+
+    Raises Undecided for what is no policy, and where only what a statement leaves out is written (NotAction, NotResource).
+    """
+    denials = [one for one in _statements(policy) if _denies_everybody(one) and _requires_tls(one)]
+    if all(any(_is_denied(one, action, bucket) for one in denials) for action in _PARTS):
+        return True
+    if any("NotAction" in one or "NotResource" in one for one in denials):
+        raise Undecided("its policy says by NotAction or NotResource what it denies without TLS")
+    return False
 
 
 def denies(policy: str, action: str) -> bool:
     """Return whether an action is denied to all but named principals. Raises Undecided for what is no policy."""
     return any(
         _denies_everybody(statement)
-        and any(fnmatchcase(action.lower(), pattern) for pattern in _actions(statement))
-        and all(
-            operator in _LEAVES_OUT and all(key.lower() in _WHO for key in keys)
-            for operator, keys in _conditions(statement).items()
-        )
+        and any(fnmatchcase(action.lower(), pattern) for pattern in _listed(statement, "Action"))
+        and "*" in _listed(statement, "Resource")  # a recovery point may have an ARN of RDS or EC2
+        and all(_leaves_out_few(operator, keys) for operator, keys in _conditions(statement).items())
         for statement in _statements(policy)
     )
+
+
+def _leaves_out_few(operator: str, keys: Mapping[str, Any]) -> bool:
+    """Return whether a condition leaves only principals out that it names: not those of every name."""
+    values = [str(one) for value in keys.values() for one in (value if isinstance(value, list) else [value])]
+    return (
+        operator in _LEAVES_OUT
+        and all(key.lower() in _WHO for key in keys)
+        and not any(set(value.partition("/")[2] or value) <= {"*", "?", "/", ":"} for value in values)
+        and not any(value.startswith("arn:") and value.endswith(":*") for value in values)
+    )
+
+
+def _is_denied(statement: Mapping[str, Any], action: str, bucket: str | None) -> bool:
+    if not any(fnmatchcase(action, pattern) for pattern in _listed(statement, "Action")):
+        return False
+    resource = "" if action == "s3:listbucket" else f"/{_NO_NAME}"
+    patterns = [str(one) for one in _texts(statement.get("Resource", []))]
+    return any(
+        pattern == "*"
+        or (pattern.split(":", 5)[2:3] == ["s3"] and (bucket is None or _matches(pattern, f"{bucket}{resource}")))
+        for pattern in patterns
+    )
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern.split(":", 5)[-1])
 
 
 def _statements(policy: str) -> list[Mapping[str, Any]]:
@@ -61,14 +92,19 @@ def _denies_everybody(statement: Mapping[str, Any]) -> bool:
     return "*" in (named if isinstance(named, list) else [named])
 
 
-def _actions(statement: Mapping[str, Any]) -> list[str]:
-    found = statement.get("Action", [])
-    return [str(one).lower() for one in (found if isinstance(found, list) else [found])]
+def _listed(statement: Mapping[str, Any], name: str) -> list[str]:
+    return [str(one).lower() for one in _texts(statement.get(name, []))]
+
+
+def _texts(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
 
 
 def _requires_tls(statement: Mapping[str, Any]) -> bool:
     conditions = _conditions(statement)
-    keys = {key.lower(): value for key, value in conditions.get("Bool", {}).items()}
+    # A request without the key, which no AWS service makes, is denied by the second as well.
+    asked = conditions.get("Bool") or conditions.get("BoolIfExists") or {}
+    keys = {key.lower(): value for key, value in asked.items()}
     found = keys.get("aws:securetransport")
     values = found if isinstance(found, list) else [found]
     return len(conditions) == 1 and len(keys) == 1 and {str(value).lower() for value in values} == {"false"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
 from lifeboat.decisions.policy import buckets, controls
 from lifeboat.decisions.policy.joins import attached
 from lifeboat.decisions.policy.lengths import words
+from lifeboat.decisions.policy.planned import Block, Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 _BUCKET = ("aws_s3_bucket",)
@@ -52,6 +54,10 @@ def _lock_table(case: Case) -> Iterable[Fault]:
         yield Fault(found="the lock table has no point-in-time recovery", wanted="point_in_time_recovery enabled")
     if not body.flag("deletion_protection_enabled"):
         yield Fault(found="the lock table can be deleted", wanted="deletion_protection_enabled = true")
+    if not buckets.state_is_elsewhere(case.plan):
+        raise Undecided(
+            "no bucket beside the lock table was taken for the state's: tag it lifeboat:role = state, or the others with theirs"
+        )
 
 
 def _state_kept(case: Case) -> Iterable[Fault]:
@@ -60,18 +66,22 @@ def _state_kept(case: Case) -> Iterable[Fault]:
         prefix, _ = buckets.filtered_by(rule)
         if prefix.endswith(".tflock"):
             continue  # Terraform's lock files, of which each apply leaves one
+        # Under which key the state lies is in no plan: of a part of the bucket it is only told.
+        severity = None if not prefix or "state" in prefix.lower() else Severity.MEDIUM
+        part = f" under {prefix}" if severity else ""
         if buckets.expiry_days(rule) is not None:
             yield Fault(
-                found=f"{rule.where} lets the current state expire",
+                found=f"{rule.where} lets {'what is' if part else 'the current state'}{part or ''} expire",
                 wanted="no expiration of current versions of the state",
+                severity=severity,
             )
-        for old in (*rule.blocks("noncurrent_version_expiration"),):
-            days = old.number("noncurrent_days") or old.number("days")
-            if days is not None and timedelta(days=days) < wanted:
-                yield Fault(
-                    found=f"{rule.where} deletes superseded states after {days:g} days",
-                    wanted=f"at least {words(wanted)}",
-                )
+        days = buckets.superseded_days(rule)
+        if days is not None and timedelta(days=days) < wanted:
+            yield Fault(
+                found=f"{rule.where} deletes {'what is superseded' if part else 'superseded states'}{part} after {days:g} days",
+                wanted=f"at least {words(wanted)}",
+                severity=severity,
+            )
 
 
 def _state_inside(case: Case) -> Iterable[Fault]:
@@ -92,14 +102,26 @@ def _dumps_kept(case: Case) -> Iterable[Fault]:
         )
     wanted = case.parameters.min_dump
     for rule in buckets.lifecycle_rules(case.plan, case.resource):
-        _, tags = buckets.filtered_by(rule)
+        prefix, tags = buckets.filtered_by(rule)
         if tags.get(_KEEP_AS) == "expire":
             continue  # what lifeboat has decided to let go
-        days = buckets.expiry_days(rule)
+        of_dumps = not prefix or _KEEP_AS in tags or re.search("dump|backup", prefix, re.IGNORECASE)
+        severity = None if of_dumps else Severity.MEDIUM
+        what = "dumps" if of_dumps else f"what is under {prefix}"
+        days, old = buckets.expiry_days(rule), buckets.superseded_days(rule)
         if days is not None and timedelta(days=days) < wanted:
             yield Fault(
-                found=f"{rule.where} lets dumps expire after {days:g} days" if days else f"{rule.where} ends at a date",
+                found=f"{rule.where} lets {what} expire after {days:g} days"
+                if days
+                else f"{rule.where} ends at a date",
                 wanted=f"at least {words(wanted)}",
+                severity=severity,
+            )
+        if old is not None and timedelta(days=old) < wanted:
+            yield Fault(
+                found=f"{rule.where} deletes superseded versions of {what} after {old:g} days",
+                wanted=f"at least {words(wanted)}",
+                severity=severity,
             )
 
 
@@ -114,6 +136,13 @@ def _dumps_closed(case: Case) -> Iterable[Fault]:
         )
     locks = attached(plan, bucket, "aws_s3_bucket_object_lock_configuration", "bucket")
     retained = [one for lock in locks for rule in lock.body.blocks("rule") for one in rule.blocks("default_retention")]
+    longest = max((_retention(one) for one in retained), default=timedelta())
+    if retained and longest < case.parameters.min_backup:
+        yield Fault(
+            found=f"dumps are locked for {words(longest)}",
+            wanted=f"a default retention of at least {words(case.parameters.min_backup)}",
+            change="Raise the default_retention of the object lock.",
+        )
     if not retained and bucket.tags().get(_NO_LOCK) != "off":
         yield Fault(
             found="whoever may write dumps can delete them: no object lock",
@@ -122,6 +151,11 @@ def _dumps_closed(case: Case) -> Iterable[Fault]:
         )
     # Last: before the first apply the policy may not be known, and what else is wrong is found all the same.
     yield from buckets.without_tls(case)
+
+
+def _retention(lock: Block) -> timedelta:
+    """Return for how long an object lock keeps what is written. Raises Undecided."""
+    return timedelta(days=(lock.number("days") or 0) + 365 * (lock.number("years") or 0))
 
 
 RULES = (
