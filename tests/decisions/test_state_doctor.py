@@ -1074,6 +1074,14 @@ def test_of_a_state_that_was_left_locked_the_lock_is_the_first_to_go() -> None:
     ]
 
 
+def test_a_digest_that_keeps_every_apply_out_is_written_before_an_apply_is_named() -> None:
+    stack = of_root(digest=Look(found=f"{4:032x}"), known=Look(found=known(4)))
+
+    found = state_doctor.diagnose(observation(stack=stack)).findings
+
+    assert [finding.command for finding in found] == ["lifeboat state restore v5", "lifeboat apply"]
+
+
 def test_the_region_that_needs_no_name_is_given_none() -> None:
     america = replace(place(), region="us-east-1")
     roots = (of_root(place=america, entries=Look()),)

@@ -43,7 +43,8 @@ SHARED: dict[str, Callable[[Observation], Outcome]] = {
     "runs of this machine": backend.runs,
     "replica bucket": backend.replica_bucket,
 }
-# In the order in which to repair: nothing is restored while somebody holds the lock.
+# In the order in which to repair: nothing is restored while somebody holds the lock, and no apply writes down what it
+# found while the digest keeps it out.
 OF_A_ROOT: dict[str, Callable[[Observation, RootSeen], Outcome]] = {
     "lock in the table": backend.item,
     "lock file": backend.file,
@@ -53,8 +54,8 @@ OF_A_ROOT: dict[str, Callable[[Observation, RootSeen], Outcome]] = {
     "terraform version": itself.terraform_version,
     "lineage": itself.lineage,
     "serial": itself.serial,
-    "memory": itself.memory,
     "digest": against.digest,
+    "memory": itself.memory,
     "replica": against.replica,
 }
 
