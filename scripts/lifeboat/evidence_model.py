@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-FORMAT = "lifeboat-evidence-1"
+FORMAT: Literal["lifeboat-evidence-1"] = "lifeboat-evidence-1"
 NOTHING_BEFORE = "0" * 64  # what the first link names as the one before
 
 _STRICT = ConfigDict(extra="forbid", ser_json_inf_nan="null", allow_inf_nan=False)
@@ -207,7 +207,6 @@ class Bundle:
 
     __pydantic_config__ = _STRICT
 
-    format: Literal["lifeboat-evidence-1"] = "lifeboat-evidence-1"
     kind: Kind
     run: str
     scope: str
@@ -241,6 +240,21 @@ class Bundle:
     def left_over(self) -> tuple[Made, ...]:
         """What a drill made and nobody saw go."""
         return tuple(one for one in self.made if one.gone_at is None) if self.kind is Kind.DRILL else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What is stored: a bundle, its number in the chain, and the SHA-256 of the stored bytes of the one before.
+
+    The digest of a document is not in it: it is `sha256sum` of its bytes, which the next document and the other region name.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    format: Literal["lifeboat-evidence-1"] = FORMAT
+    number: int
+    previous: str
+    bundle: Bundle
 
 
 # -- the chain ---------------------------------------------------------------------------------------------------------
