@@ -315,7 +315,7 @@ class Wrong(StrEnum):
     CHANGED = "changed"
     MISSING = "missing"
     CUT_OFF = "cut-off"  # the end of the chain is gone
-    FORGED = "forged"  # what the other region knows of it
+    DISAGREES = "disagrees"  # the other region knows something else of it
     UNSEALED = "unsealed"  # the other region does not know of it: nobody can tell
     UNSEEN = "unseen"  # nobody could look
 

@@ -20,9 +20,14 @@ def linked(number: int, previous: str, bundle: Bundle) -> bytes:
     return (json.dumps(_DOCUMENT.dump_python(document, mode="json"), ensure_ascii=False, indent=1) + "\n").encode()
 
 
+def digest(body: bytes) -> str:
+    """Return the digest of stored bytes, as `sha256sum` prints it."""
+    return hashlib.sha256(body).hexdigest()
+
+
 def stored(number: int, body: bytes) -> Stored:
     """Return what lies under a number; what cannot be read is told in it as damage, with what its bytes still say."""
-    digest = hashlib.sha256(body).hexdigest()
+    sha256 = digest(body)
     try:
         found = _DOCUMENT.validate_json(body)
     except ValidationError as error:
@@ -30,7 +35,7 @@ def stored(number: int, body: bytes) -> Stored:
         at = ".".join(map(str, first["loc"]))
         return Stored(
             number=number,
-            sha256=digest,
+            sha256=sha256,
             previous=_previous(body),
             claims=number,
             run="",
@@ -39,7 +44,7 @@ def stored(number: int, body: bytes) -> Stored:
         )
     return Stored(
         number=number,
-        sha256=digest,
+        sha256=sha256,
         previous=found.previous,
         claims=found.number,
         run=found.bundle.run,
@@ -84,13 +89,18 @@ def _of_link(chain: Chain, number: int) -> Iterator[Finding]:
         yield _missing(chain, number)
         return
     if head is not None and head.damaged:
-        yield _found(number, Wrong.FORGED, f"what the other region knows of bundle {number} is damaged: {head.damaged}")
+        yield _found(
+            number, Wrong.DISAGREES, f"what the other region knows of bundle {number} is damaged: {head.damaged}"
+        )
     changed = _changed(link, head, after)
     if changed:
         yield _found(number, Wrong.CHANGED, changed)
     elif head is not None and not head.damaged and head.sha256 != link.sha256:
-        text = f"the other region knows another digest of bundle {number} ({_of_run(link)}) than it has: {head.sha256}"
-        yield _found(number, Wrong.FORGED, text)
+        text = (
+            f"bundle {number} ({_of_run(link)}) and what the other region knows of it do not agree, and one of them was changed:"
+            f" {link.sha256} here, as the next bundle says too, and {head.sha256} there"
+        )
+        yield _found(number, Wrong.DISAGREES, text)
     if number == 1 and not changed and link.previous != NOTHING_BEFORE:
         yield _found(number, Wrong.CHANGED, "bundle 1 names one before it")
     if head is None and not chain.unseen:
@@ -99,7 +109,7 @@ def _of_link(chain: Chain, number: int) -> Iterator[Finding]:
             " away; nobody can tell whether the bundle is as it was written"
         )
         is_last = number == max(chain.stored)
-        yield _found(number, Wrong.UNSEALED if is_last else Wrong.FORGED, text)
+        yield _found(number, Wrong.UNSEALED if is_last else Wrong.DISAGREES, text)
 
 
 def _changed(link: Stored, head: Head | None, after: Stored | None) -> str:
