@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -150,9 +151,25 @@ class EvidenceStore:
 
     def bundles(self, newest: int | None = None) -> list[Stored]:
         """Return the newest bundles, newest first; damaged ones too. None: all."""
-        numbers = sorted(self._numbers(), reverse=True)[:newest]
+        return list(islice(self.newest_first(), newest))
+
+    def newest_first(self) -> Iterator[Stored]:
+        """Yield every bundle, newest first, damaged ones too; read as far as somebody looks."""
+        numbers = sorted(self._numbers(), reverse=True)
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-            return list(pool.map(self._stored, numbers))
+            for first in range(0, len(numbers), _SIDE_BY_SIDE):
+                yield from pool.map(self._stored, numbers[first : first + _SIDE_BY_SIDE])
+
+    def link(self, number: int) -> Chain:
+        """Return one link, the one after it, and what the other region knows of both: enough to judge it alone."""
+        sealed, unseen = self._sealed_numbers()
+        numbers = [one for one in self._numbers() if one in (number, number + 1)]
+        stored = {one: self._stored(one) for one in numbers}
+        try:
+            heads = {one: self._head(one) for one in numbers if one in sealed}
+        except LifeboatError as error:
+            return Chain(stored=stored, heads={}, unseen=(error.summary,))
+        return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else ())
 
     def body(self, number: int) -> bytes:
         """Return the stored bytes of a bundle."""

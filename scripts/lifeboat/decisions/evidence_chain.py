@@ -83,6 +83,12 @@ def verified(chain: Chain) -> tuple[Finding, ...]:
     )
 
 
+def judged(chain: Chain, number: int) -> tuple[Finding, ...]:
+    """Return what is wrong with one link, as `verified` does of all."""
+    unseen = (Finding(number=None, wrong=Wrong.UNSEEN, text=text) for text in chain.unseen)
+    return (*unseen, *_of_link(chain, number))
+
+
 def _of_link(chain: Chain, number: int) -> Iterator[Finding]:
     link, head, after = chain.stored.get(number), chain.heads.get(number), chain.stored.get(number + 1)
     if link is None:
