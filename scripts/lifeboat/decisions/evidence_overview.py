@@ -130,3 +130,14 @@ def without(runs: Iterable[str], found: Sequence[Entry], unended: Collection[str
             why = "it has not ended" if run in unended else "none was written, or it is of an older lifeboat"
             lines.append((run, why))
     return tuple(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """One run's evidence, its place in the chain, what is wrong with that, and the recovery times of runs of its sort."""
+
+    link: Stored
+    bundle: Bundle
+    findings: tuple[Finding, ...]
+    history: tuple[Series, ...]
+    at: datetime

@@ -27,7 +27,7 @@ def length(seconds: float | None) -> str:
 
 def moment(at: datetime | None) -> str:
     """Return a moment in UTC to the second; a dash for None."""
-    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def day(at: datetime) -> str:
