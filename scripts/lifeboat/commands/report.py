@@ -45,7 +45,7 @@ def of_run(site: Site, which: str) -> Reported:
     found: Stored | None = None
     for one in store.newest_first():
         every.append(one)
-        if found is None and (which == LATEST or one.run == which):
+        if found is None and which in (LATEST, one.run):
             found = one
     if found is None:
         raise _no_evidence(site, which)

@@ -13,7 +13,8 @@ def length(seconds: float | None) -> str:
         return "unknown"
     if 0 < seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    left, parts = round(seconds), []
+    left = round(seconds)
+    parts: list[str] = []
     for size, unit in _UNITS:
         if left >= size or (not parts and size == 1):
             parts.append(f"{left // size} {unit}")
