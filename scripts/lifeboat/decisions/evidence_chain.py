@@ -64,7 +64,11 @@ def _previous(body: bytes) -> str:
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of what is stored (2020-12)."""
     found = _DOCUMENT.json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lifeboat evidence", **found}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **found,
+        "title": "Evidence of a run, as lifeboat stores it",
+    }
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
