@@ -201,7 +201,7 @@ def _trend(found: Series, current: int | None) -> Trend:
         return round(_T_LEFT + 16 + share * (_T_RIGHT - _T_LEFT - 32), 2)
 
     def y(seconds: float) -> float:
-        share = (math.log(max(seconds, marks[0])) - low) / (high - low)
+        share = (math.log(min(max(seconds, marks[0]), marks[-1])) - low) / (high - low)
         return round(_T_BOTTOM - share * (_T_BOTTOM - _T_TOP), 2)
 
     dots = tuple(
