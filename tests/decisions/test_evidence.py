@@ -117,6 +117,18 @@ def test_each_step_of_each_attempt_is_told_with_how_it_ended() -> None:
     assert one.rto == Measured(seconds=None, objective_seconds=14400.0, met=False, how="it does not answer")
 
 
+def test_what_is_done_outside_the_runners_steps_is_cut_off_only_where_an_effect_has_no_result() -> None:
+    begun: Line = (0, BEGUN, "", "", WHO)
+    lines: tuple[Line, ...] = (
+        (1, INTENT, "unwind", "delete x", {}),
+        (2, EventKind.RESULT, "unwind", "delete x", {}),
+        (3, NOTE, "unwind", "x is gone", {}),
+    )
+
+    assert [step.outcome for step in bundle(begun, *lines).steps] == ["done"]
+    assert [step.outcome for step in bundle(begun, lines[0]).steps] == ["cut-off"]
+
+
 @pytest.mark.parametrize(
     ("more", "objectives", "expected"),
     [

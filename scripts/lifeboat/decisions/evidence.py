@@ -321,6 +321,7 @@ class _Taken:
     began: datetime
     ended: datetime
     outcome: Literal["done", "holds", "left-open", "stopped", "cut-off"] = "cut-off"
+    of_runner: bool = False  # which writes down that a step ends
     why: str = ""
 
 
@@ -334,7 +335,9 @@ def _steps(events: Sequence[Event], titles: Mapping[str, str]) -> Iterator[StepT
         elif event.step:
             one = taken.setdefault((attempt, event.step), _Taken(began=before, ended=event.at))
             one.ended = event.at
-            one.outcome = _ENDS.get(event.kind, "cut-off")
+            one.of_runner = one.of_runner or event.kind is EventKind.DOING
+            open_ = one.of_runner or event.kind is EventKind.INTENT
+            one.outcome = _ENDS.get(event.kind, "cut-off" if open_ else "done")
             if event.kind in (EventKind.DOING, EventKind.STOPPED, EventKind.LEFT_OPEN):
                 one.why = event.text
         before = event.at
