@@ -242,6 +242,21 @@ def test_evidence_that_cannot_be_written_is_warned_of_and_changes_nothing_else(l
     assert f"without evidence: {run}: none was written" in " ".join(every.stdout.split())
 
 
+def test_a_journal_that_is_not_understood_is_warned_of_and_the_run_ends_as_it_would(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+    journal.write(EventKind.NOTE, step="failure", failed_at="yesterday")
+
+    with evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        journal.write(EventKind.ENDED, text="done")
+
+    assert lab.told.lines == [
+        f"the evidence of {run} is not written: ValueError: Invalid isoformat string: 'yesterday'; its journal stays"
+        f" (lifeboat logs {run})"
+    ]
+
+
 # -- all runs ----------------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +306,7 @@ def test_one_changed_byte_is_found_by_verify_and_by_each_report(lab: Lab) -> Non
     lab.write_over(2, body.replace(b'"outcome": "met"', b'"outcome": "wet"'))
 
     verified, document = lab.report("verify"), lab.report("verify", "-o", "json")
-    of_others = [lab.report(runs[0]).returncode, lab.report(runs[2]).returncode]
+    of_others, unread = [lab.report(runs[0]).returncode, lab.report(runs[2]).returncode], lab.report(runs[1])
     lab.write_over(
         2, body.replace(b"RDS", b"rds") if b"RDS" in body else body.replace(b"it loses least", b"it loses nothing")
     )
@@ -300,6 +315,10 @@ def test_one_changed_byte_is_found_by_verify_and_by_each_report(lab: Lab) -> Non
     assert (verified.returncode, document.returncode, of_others) == (11, 11, [0, 0])
     assert [(one["number"], one["wrong"]) for one in json.loads(document.stdout)["findings"]] == [(2, "changed")]
     assert "bundle 2 cannot be read" in " ".join(verified.stderr.split())
+    assert (unread.returncode, f"the evidence of {runs[1]} cannot be read" in " ".join(unread.stderr.split())) == (
+        11,
+        True,
+    )
     assert (of_it.returncode, every.returncode, page.returncode) == (11, 11, 11)
     assert "bundle 2 (run 20260301T030002Z-recover-000002) was changed" in " ".join(of_it.stdout.split())
     assert "This evidence is not as it was written" in page.stdout

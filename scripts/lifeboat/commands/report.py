@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lifeboat.clients import private_files
+from lifeboat.clients.evidence_store import EvidenceStore
 from lifeboat.decisions import evidence_chain, evidence_overview, runs
 from lifeboat.decisions.evidence_overview import Overview, RunReport
-from lifeboat.errors import IntegrityFailure, NothingFits, Unreachable, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.evidence_model import Finding, Stored, Wrong
 from lifeboat.model import RunId
 from lifeboat.site import Site
@@ -47,8 +48,9 @@ def of_run(site: Site, which: str) -> Reported:
         every.append(one)
         if found is None and which in (LATEST, one.run):
             found = one
+    lost = _unreadable(store, which, [one for one in every if found is None or one.number > found.number])
     if found is None:
-        raise _no_evidence(site, which)
+        raise _no_evidence(site, which, lost)
     if found.bundle is None:
         raise IntegrityFailure(
             f"bundle {found.number}, the newest evidence, cannot be read: {found.damaged}",
@@ -64,15 +66,32 @@ def of_run(site: Site, which: str) -> Reported:
     report = RunReport(
         link=found,
         bundle=bundle,
-        findings=evidence_chain.judged(store.link(found.number), found.number),
+        findings=(*evidence_chain.judged(store.link(found.number), found.number), *lost),
         history=history,
         at=datetime.now(UTC),
     )
     return Reported(report=report, body=store.body(found.number))
 
 
-def _no_evidence(site: Site, which: str) -> NothingFits:
+def _unreadable(store: EvidenceStore, which: str, newer: Iterable[Stored]) -> tuple[Finding, ...]:
+    """Return what cannot be read and may be newer evidence of this run: the other region knows whose it was."""
+    found = []
+    for one in newer:
+        if one.bundle is None:
+            head = store.link(one.number).heads.get(one.number)
+            if head is None or head.damaged or head.run == which:
+                text = f"bundle {one.number}, which is, or may be, newer evidence of it, cannot be read: {one.damaged}"
+                found.append(Finding(number=one.number, wrong=Wrong.CHANGED, text=text))
+    return tuple(found)
+
+
+def _no_evidence(site: Site, which: str, lost: Sequence[Finding]) -> LifeboatError:
     env = site.project.env
+    if lost:
+        return IntegrityFailure(
+            f"the evidence of {which} cannot be read:\n" + "\n".join(f"  {one.text}" for one in lost),
+            hint=f"lifeboat report verify -e {env}; lifeboat logs {which} -e {env} prints its journal",
+        )
     if which == LATEST:
         return NothingFits(
             f"there is no evidence of {env} yet: a recovery writes some when it ends",

@@ -20,6 +20,8 @@ from lifeboat.model import Teller
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
+# What a journal that another version began makes of us: a recovery that is done does not end with it.
+_NOT_UNDERSTOOD = (AttributeError, LookupError, OSError, TypeError, ValueError)
 _VERSION_SECONDS = 5.0  # Terraform says its own at once, or not at all
 
 
@@ -71,9 +73,10 @@ def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ende
     """Write the evidence of a run into the chain and return its place; None where that failed, which is warned of."""
     try:
         link = store(site).append(evidence.bundle(journal.events, _facts(site, journal, about, error)))
-    except LifeboatError as failure:
+    except (LifeboatError, *_NOT_UNDERSTOOD) as failure:
+        why = failure.summary if isinstance(failure, LifeboatError) else f"{type(failure).__name__}: {failure}"
         tell.warn(
-            f"the evidence of {journal.run} is not written: {failure.summary}; its journal stays (lifeboat logs {journal.run})"
+            f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run})"
         )
         return None
     if link.unsealed:
