@@ -60,24 +60,26 @@ locals {
   ]
 }
 
-resource "aws_iam_policy" "evidence" {
-  for_each = {
-    add  = { description = "Add evidence of recoveries and drills", statements = local._adds_evidence }
-    read = { description = "Read evidence of recoveries and drills", statements = local._reads_evidence }
-  }
-
-  name        = "${var.name}-${each.key}-evidence"
-  description = "${each.value.description} of ${var.name} (${var.environment})"
-  policy      = jsonencode({ Version = "2012-10-17", Statement = each.value.statements })
+resource "aws_iam_policy" "adds_evidence" {
+  name        = "${var.name}-add-evidence"
+  description = "Add evidence of recoveries and drills of ${var.name} (${var.environment})"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = local._adds_evidence })
 }
 
-resource "aws_iam_role_policy_attachment" "evidence" {
-  for_each = {
-    "restore_operator/add"  = { role = "restore_operator", policy = "add" }
-    "restore_operator/read" = { role = "restore_operator", policy = "read" }
-    "verifier/read"         = { role = "verifier", policy = "read" }
-  }
+resource "aws_iam_policy" "reads_evidence" {
+  name        = "${var.name}-read-evidence"
+  description = "Read evidence of recoveries and drills of ${var.name} (${var.environment})"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = local._reads_evidence })
+}
 
-  role       = aws_iam_role.this[each.value.role].name
-  policy_arn = aws_iam_policy.evidence[each.value.policy].arn
+resource "aws_iam_role_policy_attachment" "adds_evidence" {
+  role       = aws_iam_role.this["restore_operator"].name
+  policy_arn = aws_iam_policy.adds_evidence.arn
+}
+
+resource "aws_iam_role_policy_attachment" "reads_evidence" {
+  for_each = toset(["restore_operator", "verifier"])
+
+  role       = aws_iam_role.this[each.key].name
+  policy_arn = aws_iam_policy.reads_evidence.arn
 }
