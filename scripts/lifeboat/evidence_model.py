@@ -201,8 +201,9 @@ class JournalLine:
 class Bundle:
     """One run's evidence. Times are UTC, lengths are seconds.
 
-    `scope` is what was brought back: instance, database, full or state. `rpo` and `rto` are None where the run was not to
-    measure them. A drill's `made` must all be gone. `events` is the whole journal; `journal_sha256` is of its lines.
+    `scope` is what was brought back: instance, database, full or state; `changed` whether any side effect was begun. `rpo` and
+    `rto` are None where the run was not to measure them. A drill's `made` must all be gone. `events` is the whole journal;
+    `journal_sha256` is of its lines.
     """
 
     __pydantic_config__ = _STRICT
@@ -219,6 +220,7 @@ class Bundle:
     outcome: Outcome
     exit_status: int
     why: str
+    changed: bool
     who: tuple[Attempt, ...]
     versions: Mapping[str, str] = field(hash=False)
     failed_at: datetime | None

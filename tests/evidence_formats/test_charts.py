@@ -57,7 +57,7 @@ def test_the_shares_are_those_of_the_recovery_time() -> None:
 
 
 def test_recovery_times_are_drawn_against_their_target_and_what_never_answered_is_no_time() -> None:
-    stopped = bundle(*FULL[:12], error=Ended(exit_status=4, why="no"))
+    stopped = bundle(*FULL[:14], error=Ended(exit_status=4, why="no"), run="20260302T000000Z-recover-b")
     series = evidence_overview.series(overview(bundle(), drill(1), drill(2, minutes=300), stopped))
 
     of_drills, of_recoveries = charts.trends(series, current=2)
@@ -65,8 +65,18 @@ def test_recovery_times_are_drawn_against_their_target_and_what_never_answered_i
     assert [(dot.kind, dot.current) for dot in of_drills.dots] == [("met", True), ("missed", False)]
     assert of_drills.dots[1].y < of_drills.target_y < of_drills.dots[0].y  # above is more
     assert (of_drills.target_text, of_drills.last, of_drills.last_met) == ("target 4 h", "5 h", False)
-    assert [dot.kind for dot in of_recoveries.dots] == ["met", "none"]
-    assert (of_recoveries.line, of_recoveries.last) == ("", "no answer")
+    # By when they ended, and not by their numbers; no line leads from what never answered.
+    assert [dot.kind for dot in of_recoveries.dots] == ["none", "met"]
+    assert (of_recoveries.line, of_recoveries.last) == ("", "6 min 11 s")
+
+
+def test_a_run_counts_once_by_its_newest_evidence_and_one_that_changed_nothing_not_at_all() -> None:
+    stopped = bundle(*FULL[:14], error=Ended(exit_status=4, why="no"))
+    refused = bundle(*FULL[:8], error=Ended(exit_status=3, why="no"), run="20260302T000000Z-recover-b")
+
+    [series] = evidence_overview.series(overview(stopped, bundle(), refused))
+
+    assert [(one.number, one.seconds) for one in series.timed] == [(2, 371.0)]
 
 
 @given(st.lists(st.floats(0.01, 5e6), min_size=1, max_size=30), st.floats(1, 1e6))

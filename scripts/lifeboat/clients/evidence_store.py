@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -141,11 +141,12 @@ class EvidenceStore:
     def chain(self) -> Chain:
         """Return every link, what the other region knows of each, and what could not be looked at.
 
-        Raises Unreachable where the bundles themselves cannot be read, NothingFits where there is no such bucket.
+        Of the bundles the journals are left out: those of years are more than fits into memory. Raises Unreachable where the
+        bundles themselves cannot be read, NothingFits where there is no such bucket.
         """
         numbers = self._numbers()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-            stored = dict(zip(numbers, pool.map(self._stored, numbers), strict=True))
+            stored = dict(zip(numbers, pool.map(self._without_journal, numbers), strict=True))
         heads, unseen = self._known_heads()
         return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else ())
 
@@ -179,6 +180,9 @@ class EvidenceStore:
 
     def _numbers(self) -> list[int]:
         return sorted(self._listed(self._s3, self.place.bucket, self.place.prefix))
+
+    def _without_journal(self, number: int) -> Stored:
+        return without_journal(self._stored(number))
 
     def _stored(self, number: int) -> Stored:
         return self._writing.read(number, self.body(number))
@@ -220,6 +224,11 @@ class EvidenceStore:
                 ) from None
         found = (_NUMBER.fullmatch(key.removeprefix(prefix)) for key in keys)
         return [int(one[1]) for one in found if one is not None]
+
+
+def without_journal(found: Stored) -> Stored:
+    """Return what is stored without the lines of the run's journal."""
+    return found if found.bundle is None else replace(found, bundle=replace(found.bundle, events=()))
 
 
 def _put_new(s3: Any, bucket: str, key: str, body: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lifeboat.clients import private_files
+from lifeboat.clients import evidence_store, private_files
 from lifeboat.clients.evidence_store import EvidenceStore
 from lifeboat.decisions import evidence_chain, evidence_overview, runs
 from lifeboat.decisions.evidence_overview import Overview, RunReport
@@ -45,7 +45,7 @@ def of_run(site: Site, which: str) -> Reported:
     every: list[Stored] = []
     found: Stored | None = None
     for one in store.newest_first():
-        every.append(one)
+        every.append(evidence_store.without_journal(one))
         if found is None and which in (LATEST, one.run):
             found = one
     lost = _unreadable(store, which, [one for one in every if found is None or one.number > found.number])

@@ -115,6 +115,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
         outcome=Outcome.FAILED,
         exit_status=Failed.exit_status,
         why="",
+        changed=any(event.kind is EventKind.INTENT for event in events),
         who=tuple(_attempts(events)),
         versions=dict(facts.versions),
         failed_at=failed_at,

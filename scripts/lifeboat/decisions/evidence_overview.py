@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifeboat.database_model import PointKind
-from lifeboat.evidence_model import RESTORED, Bundle, Finding, Kind, Stored
+from lifeboat.evidence_model import RESTORED, Bundle, Finding, Kind, Measured, Stored
 
 # What a recovery can begin with. What was never restored is listed as that, and not left out.
 SOURCES: tuple[tuple[str, str], ...] = (
@@ -80,21 +80,27 @@ def entries(found: Iterable[Stored]) -> tuple[Entry, ...]:
 
 
 def series(found: Sequence[Entry]) -> tuple[Series, ...]:
-    """Return the recovery times by kind and scope."""
-    timed: dict[tuple[Kind, str], list[Timed]] = {}
-    for entry in reversed(found):
+    """Return the recovery times by kind and scope, by the newest evidence of each run.
+
+    A run that was refused before it changed anything took no time to recover, and is none that failed to answer.
+    """
+    newest: dict[str, tuple[int, Bundle, Measured]] = {}
+    for entry in sorted(found, key=lambda entry: entry.number):
         one = entry.bundle
-        if one is not None and one.rto is not None:
-            timed.setdefault((one.kind, one.scope), []).append(
-                Timed(
-                    at=one.ended,
-                    run=one.run,
-                    number=entry.number,
-                    seconds=one.rto.seconds,
-                    objective_seconds=one.rto.objective_seconds,
-                    met=one.rto.met,
-                )
+        if one is not None and one.rto is not None and (one.changed or one.rto.seconds is not None):
+            newest[one.run] = (entry.number, one, one.rto)
+    timed: dict[tuple[Kind, str], list[Timed]] = {}
+    for number, one, rto in sorted(newest.values(), key=lambda kept: kept[1].ended):
+        timed.setdefault((one.kind, one.scope), []).append(
+            Timed(
+                at=one.ended,
+                run=one.run,
+                number=number,
+                seconds=rto.seconds,
+                objective_seconds=rto.objective_seconds,
+                met=rto.met,
             )
+        )
     return tuple(Series(kind=kind, scope=scope, timed=tuple(every)) for (kind, scope), every in sorted(timed.items()))
 
 
