@@ -9,18 +9,12 @@ from lifeboat.model import Event, EventKind, RunId, RunState
 
 # What a run is of stands behind its time: 20261128T032535Z-recover-1a2b3c, 20261128T032535Z-app-restart-1a2b3c.
 RECOVERY = "recover"
-DRILL = "drill"
 APPLICATION = "app"
 
 
 def is_recovery(run: RunId) -> bool:
     """Return whether a run is a recovery, which can be gone on with."""
     return run.split("-")[1:2] == [RECOVERY]
-
-
-def has_evidence(run: RunId) -> bool:
-    """Return whether a run writes evidence when it ends: a recovery or a drill."""
-    return run.split("-")[1:2] in ([RECOVERY], [DRILL])
 
 
 def is_of_the_application(run: RunId) -> bool:
@@ -59,3 +53,8 @@ def words(events: Iterable[Event]) -> set[str]:
         elif isinstance(value, list | tuple):
             left.extend(value)
     return found
+
+
+def has_evidence(run: RunId) -> bool:
+    """Return whether a run writes evidence when it ends: a recovery, or a drill."""
+    return run.split("-")[1:2] in ([RECOVERY], ["drill"])
