@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
+from lifeboat.commands import recover
 from lifeboat.decisions import evidence_chain
 from lifeboat.decisions.timings import Answering
 from lifeboat.errors import Failed, LifeboatError, Locked, StoppedPartWay
@@ -213,6 +214,18 @@ def test_an_interrupted_run_writes_evidence_too(lab: Lab) -> None:
         raise KeyboardInterrupt
 
     assert json.loads(lab.report("-o", "json").stdout)["bundle"]["outcome"] == "interrupted"
+
+
+def test_a_recovery_that_is_given_up_says_so_in_its_evidence(lab: Lab) -> None:
+    run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
+
+    recover.abort(lab.plain.site(), lab.told, run)
+
+    document = json.loads(lab.report(run, "-o", "json").stdout)
+    bundle = document["bundle"]
+    assert (document["number"], bundle["outcome"], bundle["exit_status"]) == (1, "given-up", 0)
+    assert (bundle["scope"], bundle["changed"], len(bundle["who"])) == ("instance", True, 1)
+    assert lab.report("verify").returncode == 0
 
 
 def test_who_lost_the_run_to_somebody_else_leaves_the_evidence_to_them(lab: Lab) -> None:
