@@ -168,9 +168,10 @@ lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
 
 .PHONY: docs
-docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md from the rules
+docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md from the rules, docs/evidence.schema.json
 	@python -m lifeboat.runbooks.pages docs/runbooks
 	@python -m lifeboat.runbooks.policy_page docs/policy.md
+	@python -m lifeboat.runbooks.evidence_page docs/evidence.schema.json
 
 .PHONY: bench
 bench: setup ## Measure: plan and apply without changes, save and load, recoveries, state histories, dumps and restores beside stock tools (an hour)

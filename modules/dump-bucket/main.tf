@@ -6,6 +6,8 @@ locals {
   bucket_arn     = "arn:aws:s3:::${local.bucket}"
   replica_arn    = "arn:aws:s3:::${local.replica_bucket}"
 
+  evidence = "evidence/" # beside the dumps, where lifeboat writes what recoveries and drills proved; no rule expires it
+
   # Conditions compare names, so the role need not exist yet.
   break_glass = sort(setunion(var.break_glass_role_arns, ["arn:aws:iam::${var.account_id}:role/${var.name}-break-glass"]))
 
@@ -113,12 +115,21 @@ locals {
           Effect    = "Deny"
           Principal = "*"
           Action    = "s3:PutObject"
-          Resource  = ["${bucket.arn}/${var.prefix}*"]
+          Resource  = ["${bucket.arn}/${var.prefix}*", "${bucket.arn}/${local.evidence}*"]
           Condition = {
             ArnNotLike = { "aws:PrincipalArn" = local.break_glass }
             Bool       = { "s3:ObjectCreationOperation" = "true" }
             Null       = { "s3:if-none-match" = "true" }
           }
+        },
+        # What a recovery proved (docs/evidence.md) is not hidden under a delete marker either: beneath one it would expire.
+        {
+          Sid       = "EvidenceStays"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:DeleteObject"
+          Resource  = ["${bucket.arn}/${local.evidence}*"]
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
         },
       ]
     })

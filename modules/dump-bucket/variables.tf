@@ -85,6 +85,11 @@ variable "prefix" {
     condition     = can(regex("^([a-z0-9][a-zA-Z0-9_-]*/)+$", var.prefix))
     error_message = "prefix must be a plain path that ends in \"/\" and begins without one, for example \"dumps/\"."
   }
+
+  validation {
+    condition     = !startswith(var.prefix, "evidence/")
+    error_message = "prefix must not begin with \"evidence/\": what recoveries proved lies there, and rules for dumps would expire it. Take \"dumps/\"."
+  }
 }
 
 variable "retention" {

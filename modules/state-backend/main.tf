@@ -1,13 +1,14 @@
 # Where Terraform keeps its state: a versioned bucket, its copy in the DR region, and the lock table.
 
 locals {
-  bucket         = "${var.name}-tfstate-${var.account_id}-${var.region}"
-  replica_bucket = "${var.name}-tfstate-${var.account_id}-${var.dr_region}"
-  bucket_arn     = "arn:aws:s3:::${local.bucket}"
-  replica_arn    = "arn:aws:s3:::${local.replica_bucket}"
-  table          = "${var.name}-tflock"
-  known_states   = "known-states/${var.environment}/*" # where lifeboat writes down, in the replica, which state was sound last
-  table_arn      = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.table}"
+  bucket           = "${var.name}-tfstate-${var.account_id}-${var.region}"
+  replica_bucket   = "${var.name}-tfstate-${var.account_id}-${var.dr_region}"
+  bucket_arn       = "arn:aws:s3:::${local.bucket}"
+  replica_arn      = "arn:aws:s3:::${local.replica_bucket}"
+  table            = "${var.name}-tflock"
+  known_states     = "known-states/${var.environment}/*"           # where lifeboat writes down, in the replica, which state was sound last
+  evidence_digests = "${local.replica_arn}/${var.name}/evidence/*" # of what recoveries proved, which lies in the bucket of dumps
+  table_arn        = "arn:aws:dynamodb:${var.region}:${var.account_id}:table/${local.table}"
 
   # Conditions compare names, so the role need not exist yet.
   break_glass = sort(setunion(var.break_glass_role_arns, ["arn:aws:iam::${var.account_id}:role/${var.name}-break-glass"]))
@@ -26,10 +27,32 @@ locals {
     replica = { arn = local.replica_arn, key_arn = aws_kms_key.replica.arn }
   }
 
+  _digests_stay = [
+    {
+      Sid       = "DigestsAreNotWrittenOver"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:PutObject"
+      Resource  = [local.evidence_digests]
+      Condition = {
+        ArnNotLike = { "aws:PrincipalArn" = local.break_glass }
+        Null       = { "s3:if-none-match" = "true" }
+      }
+    },
+    {
+      Sid       = "DigestsStay"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:DeleteObject"
+      Resource  = [local.evidence_digests]
+      Condition = { ArnNotLike = { "aws:PrincipalArn" = local.break_glass } }
+    },
+  ]
+
   bucket_policies = {
     for place, bucket in local._buckets : place => jsonencode({
       Version = "2012-10-17"
-      Statement = [
+      Statement = concat([
         {
           Sid       = "OnlyOverTls"
           Effect    = "Deny"
@@ -92,7 +115,10 @@ locals {
           Resource  = ["${bucket.arn}/*"]
           Condition = { Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "false" } }
         },
-      ]
+        ],
+        # The digests of evidence (docs/evidence.md): what they say of a bundle is said once.
+        [for statement in local._digests_stay : statement if place == "replica"],
+      )
     })
   }
 

@@ -11,7 +11,18 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lifeboat import cli_backups, cli_database, cli_dump, cli_recover, cli_restore, cli_scan, cli_verify, config, views
+from lifeboat import (
+    cli_backups,
+    cli_database,
+    cli_dump,
+    cli_recover,
+    cli_report,
+    cli_restore,
+    cli_scan,
+    cli_verify,
+    config,
+    views,
+)
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
@@ -63,6 +74,7 @@ cli_backups.add_to(app)
 cli_dump.add_to(app)
 cli_recover.add_to(app)
 cli_database.add_to(app)
+cli_report.add_to(app)
 cli_restore.add_to(app)
 cli_scan.add_to(app)
 cli_verify.add_to(app)

@@ -27,6 +27,7 @@ from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore, OtherBucket
 from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.encryption_keys import EncryptionKeys
+from lifeboat.clients.evidence_store import EvidencePlace, EvidenceStore, Writing
 from lifeboat.clients.gitlab import GitLab
 from lifeboat.clients.gitlab_api import GitLabApi, Patience
 from lifeboat.clients.gitlab_pipelines import GitLabPipelines
@@ -56,7 +57,7 @@ from lifeboat.clients.terraform import Terraform
 from lifeboat.clients.variable_exports import VariableExports
 from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
-from lifeboat.decisions import manifests, state_documents
+from lifeboat.decisions import evidence_chain, manifests, state_documents
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import Address, ImageId, Owner, Recovery, RunId, Secret
@@ -434,6 +435,16 @@ class Site:
     def dump_bucket(self, bucket: str, region: str) -> DumpBucket:
         """Return a bucket of dumps, as far as its rules and keys are concerned."""
         return DumpBucket(s3=self.client("s3", region), bucket=bucket, region=region)
+
+    def evidence(self, bucket: str) -> EvidenceStore:
+        """Return the evidence of runs in the bucket of dumps; its digests lie in the state bucket of the other region."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return EvidenceStore(
+            s3=self.client("s3", application.region),
+            head_s3=self._memory_client,
+            place=EvidencePlace(name=application.name, bucket=bucket, head_bucket=state.replica_bucket),
+            writing=Writing(written=evidence_chain.linked, read=evidence_chain.stored),
+        )
 
     def database_snapshots(self) -> DatabaseSnapshots:
         """Return the snapshots and automated backups of databases, of both regions."""

@@ -105,6 +105,11 @@ def test_make_recover_brings_a_dead_instance_back_and_every_later_apply_keeps_it
     assert "the same as before: it moved along" in done.stdout
     assert f"git add {IMAGE_FILE} && git commit " in done.stdout
     assert (run["state"], events[-1]["data"]["rto_seconds"] < 4 * 3600) == ("ended", True)
+    evidence = json.loads(passed(stack.ask("report", run["run"], "-o", "json")).stdout)["bundle"]
+    assert (evidence["outcome"], [line["seq"] for line in evidence["events"]]) == (
+        "met",
+        [line["seq"] for line in events],
+    )
     assert len(permissions.actions(sent)) > 50
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-restore-operator") == []
     assert permissions.refused(permissions.actions(sent), stack.client("iam"), "app-local-writer") != []

@@ -191,7 +191,7 @@ run "nothing_below_the_prefix_is_written_over_in_either_region" {
         jsonencode([statement.Effect, statement.Action, statement.Resource, statement.Condition]) == jsonencode([
           "Deny",
           "s3:PutObject",
-          ["arn:aws:s3:::app-test-dumps-123456789012-${region}/backups/postgres/*"],
+          ["arn:aws:s3:::app-test-dumps-123456789012-${region}/backups/postgres/*", "arn:aws:s3:::app-test-dumps-123456789012-${region}/evidence/*"],
           {
             ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/app-test-break-glass"] }
             Bool       = { "s3:ObjectCreationOperation" = "true" }
@@ -202,6 +202,35 @@ run "nothing_below_the_prefix_is_written_over_in_either_region" {
     ])
     error_message = "Who may add dumps may put another one over them."
   }
+}
+
+run "evidence_is_hidden_by_nobody_in_either_region" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for region, policy in { "eu-west-1" = aws_s3_bucket_policy.dumps.policy, "eu-central-1" = aws_s3_bucket_policy.replica.policy } : anytrue([
+        for statement in jsondecode(policy).Statement :
+        jsonencode([statement.Effect, statement.Action, statement.Resource, statement.Condition]) == jsonencode([
+          "Deny",
+          "s3:DeleteObject",
+          ["arn:aws:s3:::app-test-dumps-123456789012-${region}/evidence/*"],
+          { ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/app-test-break-glass"] } },
+        ]) if statement.Sid == "EvidenceStays"
+      ])
+    ])
+    error_message = "Evidence may be hidden by others than break-glass."
+  }
+}
+
+run "dumps_do_not_lie_where_evidence_does" {
+  command = plan
+
+  variables {
+    prefix = "evidence/dumps/"
+  }
+
+  expect_failures = [var.prefix]
 }
 
 run "the_writer_can_only_add_and_read_manifests_under_the_prefix" {

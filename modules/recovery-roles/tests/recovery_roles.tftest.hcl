@@ -176,6 +176,34 @@ run "the_verifier_only_looks" {
   }
 }
 
+run "evidence_is_added_to_and_read_and_never_changed" {
+  command = plan
+
+  assert {
+    condition     = flatten([for statement in jsondecode(aws_iam_policy.adds_evidence.policy).Statement : statement.Action]) == ["s3:PutObject", "kms:GenerateDataKey"]
+    error_message = "Who recovers may do more with evidence than add to it."
+  }
+
+  assert {
+    condition     = flatten([for statement in jsondecode(aws_iam_policy.reads_evidence.policy).Statement : statement.Action]) == ["s3:ListBucket", "s3:ListBucket", "s3:GetObject", "kms:Decrypt"]
+    error_message = "Who reads evidence may do more than that."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in concat(jsondecode(aws_iam_policy.adds_evidence.policy).Statement, jsondecode(aws_iam_policy.reads_evidence.policy).Statement) :
+      statement.Resource == ["arn:aws:s3:::app-test-dumps-123456789012-*/evidence/*", "arn:aws:s3:::app-test-tfstate-123456789012-*/app-test/evidence/*"]
+      if anytrue([for action in statement.Action : contains(["s3:GetObject", "s3:PutObject"], action)])
+    ])
+    error_message = "The rights reach beyond evidence."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.adds_evidence.role == "app-test-restore-operator" && sort([for one in aws_iam_role_policy_attachment.reads_evidence : one.role]) == tolist(["app-test-restore-operator", "app-test-verifier"])
+    error_message = "Others than who recovers add evidence, or the verifier cannot read it."
+  }
+}
+
 run "nobody_may_do_everything" {
   command = plan
 
@@ -200,7 +228,7 @@ run "policies_fit_into_a_role" {
   }
 
   assert {
-    condition     = length(aws_iam_policy.adopts.policy) <= 6144
+    condition     = alltrue([for policy in [aws_iam_policy.adopts, aws_iam_policy.adds_evidence, aws_iam_policy.reads_evidence] : length(policy.policy) <= 6144])
     error_message = "IAM allows a managed policy 6,144 characters."
   }
 }

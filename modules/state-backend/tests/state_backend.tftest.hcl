@@ -100,6 +100,25 @@ run "versions_and_protection_are_guarded_in_both_regions" {
   }
 }
 
+run "digests_of_evidence_are_written_once_and_stay" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_s3_bucket_policy.replica.policy).Statement : statement.Sid => [statement.Action, statement.Resource] if startswith(statement.Sid, "Digests")
+      } == {
+      DigestsAreNotWrittenOver = ["s3:PutObject", ["arn:aws:s3:::app-test-tfstate-123456789012-eu-central-1/app-test/evidence/*"]]
+      DigestsStay              = ["s3:DeleteObject", ["arn:aws:s3:::app-test-tfstate-123456789012-eu-central-1/app-test/evidence/*"]]
+    }
+    error_message = "A digest may be written over, or hidden."
+  }
+
+  assert {
+    condition     = !strcontains(aws_s3_bucket_policy.state.policy, "Digests")
+    error_message = "The bucket of the states guards what does not lie in it."
+  }
+}
+
 run "each_region_accepts_only_its_own_key" {
   command = plan
 

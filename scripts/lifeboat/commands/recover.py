@@ -16,12 +16,13 @@ from lifeboat.clients import last_good, machines, run_files
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
-from lifeboat.decisions import database_choice, recoveries, recovery_plan, timings
+from lifeboat.decisions import database_choice, evidence, recoveries, recovery_plan, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy import risks
 from lifeboat.decisions.timings import Answering
 from lifeboat.errors import IntegrityFailure, Interrupted, Locked, NothingFits, Refused, StoppedPartWay
+from lifeboat.evidence_model import Kind
 from lifeboat.model import (
     AcceptedRisk,
     Agree,
@@ -48,7 +49,17 @@ from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
 from lifeboat.site import Site
-from lifeboat.stack import gate, known_states, open_recoveries, outputs, preflight, recovery_file, rehearsal, repair
+from lifeboat.stack import (
+    evidence_keeping,
+    gate,
+    known_states,
+    open_recoveries,
+    outputs,
+    preflight,
+    recovery_file,
+    rehearsal,
+    repair,
+)
 from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
@@ -200,7 +211,8 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                     objective = timedelta(hours=_rto_hours(site))
                     watcher = orders.watch(journal, objective)
                     runner = Runner(journal=journal, clock=WallClock(), fence=fence, watcher=watcher)
-                    return _reported(runner, c, objective)
+                    with evidence_keeping.kept(site, tell, journal, _about(request)):
+                        return _reported(runner, c, objective)
 
 
 def _with_more(
@@ -235,6 +247,12 @@ def _held_to_abort(site: Site, tell: Teller, run: RunId) -> Iterator[None]:
     ):
         this_run.known_as(run)
         yield
+
+
+def _about(request: RecoveryRequest) -> evidence_keeping.About:
+    """Return what a recovery's evidence tells of it beside its journal."""
+    titles = tables.titles(request.scope)
+    return evidence_keeping.About(kind=Kind.RECOVER, scope=request.scope.value, answering=ANSWERING, titles=titles)
 
 
 def _reported(runner: Runner, c: Recovering, objective: timedelta) -> RecoveryReport:
@@ -470,7 +488,8 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
         c = Recovering(site=site, tell=tell, journal=journal, request=request, now=WallClock().now, agree=_nobody)
         turn = Turn("abort", limit=timedelta(minutes=10), journal=journal, clock=WallClock(), fence=held)
         told = _given_up(c, turn)
-        journal.write(EventKind.ENDED, text="aborted")
+        journal.write(EventKind.ENDED, text=evidence.ABORTED)
+        evidence_keeping.append(site, tell, journal, _about(request))
     return [f"{run} is given up", *told]
 
 

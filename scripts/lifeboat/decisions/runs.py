@@ -53,3 +53,8 @@ def words(events: Iterable[Event]) -> set[str]:
         elif isinstance(value, list | tuple):
             left.extend(value)
     return found
+
+
+def has_evidence(run: RunId) -> bool:
+    """Return whether a run writes evidence when it ends: a recovery, or a drill."""
+    return run.split("-")[1:2] in ([RECOVERY], ["drill"])

@@ -71,6 +71,7 @@ def plan_adoption(c: Recovering, turn: Turn) -> None:
         generations=options,
         lost_generations=_lost(c),
         changes=[f"{x.action.value} {x.address}" for x in c.adoption.changes],
+        plan_sha256=work.plan_digest("database"),
     )
 
 
@@ -167,7 +168,8 @@ def copy_backups(c: Recovering, turn: Turn) -> None:
     work.stack.init(site.backend())
     planned, document = _planned(c, "copies")
     plan = _allowed(c, planned, new)
-    turn.note(plans.headline(plan), changes=[f"{x.action.value} {x.address}" for x in plan.changes])
+    changes = [f"{x.action.value} {x.address}" for x in plan.changes]
+    turn.note(plans.headline(plan), changes=changes, plan_sha256=work.plan_digest("copies"))
     if not plan.empty:
         require_policy(c, turn, lambda: document)
         _apply(c, turn, plan, "copies")

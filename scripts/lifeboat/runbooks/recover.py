@@ -203,7 +203,11 @@ def plan_instance(c: Recovering, turn: Turn, targets: Sequence[Address]) -> None
     if lines:
         c.agree(lines)
     c.planned = plan
-    turn.note(plans.headline(c.planned), changes=[f"{x.action.value} {x.address}" for x in c.planned.changes])
+    turn.note(
+        plans.headline(c.planned),
+        changes=[f"{x.action.value} {x.address}" for x in c.planned.changes],
+        plan_sha256=work.plan_digest("stack"),
+    )
 
 
 def to_agree(c: Recovering, plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -122,6 +123,10 @@ class Applying:
             keep_fds=[self.run.lock_descriptor],
         )
         return self.under_way(running)
+
+    def plan_digest(self, name: str) -> str:
+        """Return the SHA-256 of the saved plan of that name, in hex: what is applied is what was judged."""
+        return hashlib.sha256((self.run.folder / f"{name}.plan").read_bytes()).hexdigest()
 
     def start_apply(self, terraform: Terraform, name: str) -> Running:
         """Start the apply of the plan of that name; raises Locked when somebody took the environment over meanwhile.

@@ -1,0 +1,159 @@
+"""`lifeboat report`: the evidence of one run or of all, and whether every bundle of it is as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lifeboat.clients import evidence_store, private_files
+from lifeboat.clients.evidence_store import EvidenceStore
+from lifeboat.decisions import evidence_chain, evidence_overview, runs
+from lifeboat.decisions.evidence_overview import Overview, RunReport
+from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Unreachable, WrongConfiguration
+from lifeboat.evidence_model import Finding, Stored, Wrong
+from lifeboat.model import RunId
+from lifeboat.site import Site
+from lifeboat.stack import evidence_keeping
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """How many bundles were looked at, and what is wrong with them."""
+
+    bundles: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """One run's evidence, and the bytes that are stored of it."""
+
+    report: RunReport
+    body: bytes
+
+
+def of_run(site: Site, which: str) -> Reported:
+    """Return the newest evidence of a run (latest: of the run that ended last).
+
+    Raises NothingFits where there is none, IntegrityFailure where the newest of all cannot be read.
+    """
+    store = evidence_keeping.store(site)
+    every: list[Stored] = []
+    found: Stored | None = None
+    for one in store.newest_first():
+        every.append(evidence_store.without_journal(one))
+        if found is None and which in (LATEST, one.run):
+            found = one
+    lost = _unreadable(store, which, [one for one in every if found is None or one.number > found.number])
+    if found is None:
+        raise _no_evidence(site, which, lost)
+    if found.bundle is None:
+        raise IntegrityFailure(
+            f"bundle {found.number}, the newest evidence, cannot be read: {found.damaged}",
+            hint=f"lifeboat report verify -e {site.project.env}; lifeboat report RUN shows an older one",
+        )
+    entries = evidence_overview.entries(every)
+    bundle = found.bundle
+    history = tuple(
+        series
+        for series in evidence_overview.series(entries)
+        if (series.kind, series.scope) == (bundle.kind, bundle.scope)
+    )
+    report = RunReport(
+        link=found,
+        bundle=bundle,
+        findings=(*evidence_chain.judged(store.link(found.number), found.number), *lost),
+        history=history,
+        at=datetime.now(UTC),
+    )
+    return Reported(report=report, body=store.body(found.number))
+
+
+def _unreadable(store: EvidenceStore, which: str, newer: Iterable[Stored]) -> tuple[Finding, ...]:
+    """Return what cannot be read and may be newer evidence of this run: the other region knows whose it was."""
+    found = []
+    for one in newer:
+        if one.bundle is None:
+            head = store.link(one.number).heads.get(one.number)
+            if head is None or head.damaged or head.run == which:
+                text = f"bundle {one.number}, which is, or may be, newer evidence of it, cannot be read: {one.damaged}"
+                found.append(Finding(number=one.number, wrong=Wrong.CHANGED, text=text))
+    return tuple(found)
+
+
+def _no_evidence(site: Site, which: str, lost: Sequence[Finding]) -> LifeboatError:
+    env = site.project.env
+    if lost:
+        return IntegrityFailure(
+            f"the evidence of {which} cannot be read:\n" + "\n".join(f"  {one.text}" for one in lost),
+            hint=f"lifeboat report verify -e {env}; lifeboat logs {which} -e {env} prints its journal",
+        )
+    if which == LATEST:
+        return NothingFits(
+            f"there is no evidence of {env} yet: a recovery writes some when it ends",
+            hint=f"lifeboat report --all -e {env} lists the runs that have none",
+        )
+    known = RunId(which) in site.journals().runs()
+    if known:
+        return NothingFits(
+            f"the run {which} has no evidence: it has not ended, or none could be written",
+            hint=f"lifeboat logs {which} -e {env} prints its journal",
+        )
+    return NothingFits(f"there is no run {which}", hint=f"lifeboat report --all -e {env} lists them")
+
+
+def of_all(site: Site) -> Overview:
+    """Return all evidence, what is wrong with it, and the runs that have none."""
+    chain = evidence_keeping.store(site).chain()
+    journals, now = site.journals(), datetime.now(UTC)
+    unended = set(journals.unended())
+    every = [run for run in journals.runs() if runs.has_evidence(run)]
+    entries = evidence_overview.entries(chain.stored.values())
+    return Overview(
+        application=site.project.environment.application.name,
+        environment=site.project.env,
+        at=now,
+        entries=entries,
+        series=evidence_overview.series(entries),
+        proofs=evidence_overview.proofs(entries, now=now),
+        without=evidence_overview.without(every, entries, unended),
+        findings=evidence_chain.verified(chain),
+    )
+
+
+def verify(site: Site) -> Verified:
+    """Read every bundle, and what the other region knows of it, and return what is wrong."""
+    chain = evidence_keeping.store(site).chain()
+    return Verified(bundles=len(chain.stored), findings=evidence_chain.verified(chain))
+
+
+def require_whole(findings: Iterable[Finding], env: str) -> None:
+    """Raise IntegrityFailure for what was changed or taken away, naming it; Unreachable for what nobody could look at."""
+    grave = [one for one in findings if one.wrong not in (Wrong.UNSEALED, Wrong.UNSEEN)]
+    if grave:
+        raise IntegrityFailure(
+            "the evidence is not as it was written:\n" + "\n".join(f"  {one.text}" for one in grave),
+            hint="older versions of an object are kept: aws s3api list-object-versions --bucket BUCKET --prefix evidence/"
+            " shows who wrote when",
+        )
+    unsure = [one.text for one in findings]
+    if unsure:
+        raise Unreachable(
+            "nobody can tell whether all evidence is as it was written:\n" + "\n".join(f"  {text}" for text in unsure),
+            hint=f"where the other region did not answer: lifeboat report verify -e {env} once more when it does; the next run"
+            " tells it what it lacks",
+        )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a report into a file, whole or not at all. Raises WrongConfiguration where it cannot be written."""
+    try:
+        private_files.write(path, text.encode())
+    except OSError as error:
+        raise WrongConfiguration(
+            f"the report cannot be written to {path}: {error.strerror}", hint="name another file: --out FILE"
+        ) from None

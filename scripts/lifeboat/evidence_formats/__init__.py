@@ -1,0 +1,1 @@
+"""Evidence as texts that others read: a page, Markdown, JUnit."""

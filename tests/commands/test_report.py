@@ -1,0 +1,469 @@
+"""From a run's journal to its evidence to a report: in each form, verified, and with what nobody could look at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from lifeboat.clients.journal import Journal
+from lifeboat.clients.waiting import WallClock
+from lifeboat.commands import recover
+from lifeboat.decisions import evidence_chain
+from lifeboat.decisions.timings import Answering
+from lifeboat.errors import Failed, LifeboatError, Locked, StoppedPartWay
+from lifeboat.evidence_model import Kind
+from lifeboat.model import EventKind, Gap, RunId
+from lifeboat.runner import Runner, Step, Turn
+from lifeboat.stack import evidence_keeping
+from lifeboat.stack.evidence_keeping import About
+
+from tests import command_line
+from tests.conftest import RunningCloud
+from tests.evidence_runs import COPY, PROOF
+from tests.gitlab_sites import DR_REGION, RECOVERY
+from tests.plain_sites import ELSEWHERE, PlainSite, Told, plain_site
+from tests.step_runs import Held, Seen
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@dataclass
+class World:
+    """What the steps of a run find and change."""
+
+    restored: bool = False
+    answers: bool = False
+    breaks: LifeboatError | None = None
+
+
+def restored(world: World) -> Gap | None:
+    return None if world.restored else Gap(text="there is no app-g2")
+
+
+def restore(world: World, turn: Turn) -> None:
+    turn.note("chosen", **{**COPY, "other_copies": {HOSTILE: f"flagged {HOSTILE}"}})
+    with turn.effect("restore app-g2", identifier="app-g2"):
+        if world.breaks is not None:
+            raise world.breaks
+        world.restored = True
+    turn.note("4 tables", **PROOF)
+
+
+def answering(world: World) -> Gap | None:
+    return None if world.answers else Gap(text="it does not answer")
+
+
+def wait(world: World, _: Turn) -> None:
+    world.answers = True
+
+
+STEPS: tuple[Step[World], ...] = (
+    Step(name="restore", title="Restore the database", check=restored, do=restore),
+    Step(name="answers", title="Wait for the answer", check=answering, do=wait),
+)
+ABOUT = About(
+    kind=Kind.RECOVER,
+    scope="database",
+    answering=Answering(step="answers", confirmed_by="sessions"),
+    titles={step.name: step.title for step in STEPS},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """An environment with a bucket for evidence, one in the other region, and a number for each run."""
+
+    plain: PlainSite
+    told: Told
+
+    @property
+    def dumps(self) -> str:
+        return f"{self.plain.application}-dumps"
+
+    @property
+    def other_region(self) -> str:
+        return self.plain.site().project.environment.state.replica_bucket
+
+    def recover(self, number: int, world: World | None = None) -> str:
+        """Carry out a run of two steps, and return its name; what stops it is raised."""
+        site, run = self.plain.site(), RunId(f"20260301T03000{number}Z-recover-00000{number}")
+        journal = site.journal(run)
+        journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+        failed_at = (journal.events[0].at - timedelta(minutes=2)).isoformat()
+        journal.write(EventKind.NOTE, step="failure", text="failed", failed_at=failed_at, why="the operator said so")
+        journal.write(EventKind.DONE, step="failure")
+        with evidence_keeping.kept(site, self.told, journal, ABOUT):
+            self._carry_out(journal, world or World())
+        return run
+
+    def _carry_out(self, journal: Journal, world: World) -> None:
+        Runner(journal=journal, clock=WallClock(), fence=Held(), watcher=Seen()).run(STEPS, world)
+        journal.write(EventKind.ENDED, text="done")
+
+    def report(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return command_line.run(self.plain.root, "report", *arguments, "-e", "x")
+
+    def write_over(self, number: int, body: bytes) -> None:
+        store = evidence_keeping.store(self.plain.site())
+        self.plain.cloud.client("s3").put_object(Bucket=self.dumps, Key=store.place.key(number), Body=body)
+
+    def body(self, number: int) -> bytes:
+        return evidence_keeping.store(self.plain.site()).body(number)
+
+    def refuse(self, operation: str, path: str) -> None:
+        rule = {
+            "service": "s3",
+            "operation": operation,
+            "path": path,
+            "code": "AccessDenied",
+            "status": 403,
+            "times": 1000,
+        }
+        self.plain.cloud.control("faults", add=rule)
+
+
+@pytest.fixture
+def lab(cloud: RunningCloud, tmp_path: Path) -> Iterator[Lab]:
+    plain = plain_site(cloud, tmp_path)
+    (tmp_path / "terraform").mkdir()
+    made = Lab(plain=plain, told=Told())
+    recovery = {**RECOVERY, "dumps": {**RECOVERY["dumps"], "bucket": made.dumps}}
+    outputs = {"recovery": {"value": recovery, "type": "dynamic"}}
+    state = {"version": 4, "serial": 1, "lineage": "l", "outputs": outputs, "resources": []}
+    plain.put("stack.tfstate", json.dumps(state).encode())
+    cloud.client("s3").create_bucket(
+        Bucket=made.dumps,
+        CreateBucketConfiguration={"LocationConstraint": cloud.client("s3").meta.region_name},
+        ObjectLockEnabledForBucket=True,
+    )
+    cloud.client("s3", DR_REGION).create_bucket(
+        Bucket=made.other_region, CreateBucketConfiguration={"LocationConstraint": DR_REGION}
+    )
+    yield made
+    cloud.control("faults", clear=True)
+
+
+# -- from the journal to the report ------------------------------------------------------------------------------------
+
+
+def test_a_run_writes_its_evidence_when_it_ends_and_the_report_tells_what_it_proved(lab: Lab) -> None:
+    run = lab.recover(1)
+
+    done = lab.report()
+
+    printed = " ".join(done.stdout.split())
+    assert done.returncode == 0
+    assert f"{lab.plain.application}: recovery of the database objectives met" in printed
+    for said in (
+        run,
+        "RTO 2 min",
+        "RPO 1 h 1 min of",
+        "database: app-2026-03-01-02-00 (automated snapshot): it loses least of what fits",
+        "Restore the database",
+        f"flagged {HOSTILE}",
+        "SOC 2 A1.3",
+        f"by: {ELSEWHERE['user']}@{ELSEWHERE['host']}",
+        f"bundle: 1, sha256 {evidence_chain.digest(lab.body(1))}",
+    ):
+        assert said in printed
+    assert lab.told.lines == [
+        f"evidence: bundle 1, sha256 {evidence_chain.digest(lab.body(1))}; lifeboat report {run} shows it"
+    ]
+
+
+def test_json_is_what_is_stored_byte_for_byte(lab: Lab) -> None:
+    run = lab.recover(1)
+    lab.recover(2)
+
+    done = lab.report(run, "-o", "json")
+
+    assert (done.returncode, done.stdout.encode()) == (0, lab.body(1))
+    assert json.loads(done.stdout)["bundle"]["versions"].keys() == {"lifeboat", "python", "boto3", "terraform"}
+
+
+def test_a_run_that_stops_writes_evidence_of_that_and_stops_as_it_would(lab: Lab) -> None:
+    with pytest.raises(StoppedPartWay, match="Restore the database: RDS is away"):
+        lab.recover(1, World(breaks=Failed("RDS is away")))
+
+    bundle = json.loads(lab.report("-o", "json").stdout)["bundle"]
+    assert (bundle["outcome"], bundle["exit_status"], bundle["why"]) == (
+        "stopped",
+        4,
+        "Restore the database: RDS is away",
+    )
+    assert [(step["name"], step["outcome"]) for step in bundle["steps"]] == [
+        ("failure", "done"),
+        ("restore", "stopped"),
+    ]
+    assert bundle["rto"]["met"] is False
+
+
+def test_an_interrupted_run_writes_evidence_too(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+
+    with pytest.raises(KeyboardInterrupt), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        raise KeyboardInterrupt
+
+    assert json.loads(lab.report("-o", "json").stdout)["bundle"]["outcome"] == "interrupted"
+
+
+def test_a_recovery_that_is_given_up_says_so_in_its_evidence(lab: Lab) -> None:
+    run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
+
+    recover.abort(lab.plain.site(), lab.told, run)
+
+    document = json.loads(lab.report(run, "-o", "json").stdout)
+    bundle = document["bundle"]
+    assert (document["number"], bundle["outcome"], bundle["exit_status"]) == (1, "given-up", 0)
+    assert (bundle["scope"], bundle["changed"], len(bundle["who"])) == ("instance", True, 1)
+    assert lab.report("verify").returncode == 0
+
+
+def test_who_lost_the_run_to_somebody_else_leaves_the_evidence_to_them(lab: Lab) -> None:
+    site = lab.plain.site()
+    journal = site.journal(RunId("20260301T030001Z-recover-000001"))
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+
+    with pytest.raises(Locked), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        raise Locked("theirs")
+
+    assert (lab.told.lines, lab.report().returncode) == ([], 6)
+
+
+def test_evidence_that_cannot_be_written_is_warned_of_and_changes_nothing_else(lab: Lab) -> None:
+    lab.refuse("PutObject", f"/{lab.dumps}/.*")
+
+    run = lab.recover(1)
+
+    lab.plain.cloud.control("faults", clear=True)
+    [warning] = lab.told.lines
+    assert warning.startswith(
+        f"the evidence of {run} is not written: cannot write the evidence s3://{lab.dumps}/evidence/"
+    )
+    none, latest, every = lab.report(run), lab.report(), lab.report("--all")
+    assert (none.returncode, latest.returncode, every.returncode) == (6, 6, 0)
+    assert f"the run {run} has no evidence" in " ".join(none.stderr.split())
+    assert f"without evidence: {run}: none was written" in " ".join(every.stdout.split())
+
+
+def test_a_journal_that_is_not_understood_is_warned_of_and_the_run_ends_as_it_would(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+    journal.write(EventKind.NOTE, step="failure", failed_at="yesterday")
+
+    with evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        journal.write(EventKind.ENDED, text="done")
+
+    assert lab.told.lines == [
+        f"the evidence of {run} is not written: ValueError: Invalid isoformat string: 'yesterday'; its journal stays"
+        f" (lifeboat logs {run})"
+    ]
+
+
+# -- all runs ----------------------------------------------------------------------------------------------------------
+
+
+def test_all_runs_are_shown_with_the_age_of_proof_of_every_kind_of_copy_and_runs_without_evidence(lab: Lab) -> None:
+    first, second = lab.recover(1), lab.recover(2)
+    lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
+    lab.plain.run("20260301T050000Z-app-restart-00000b")
+
+    table, document = lab.report("--all"), json.loads(lab.report("--all", "-o", "json").stdout)
+
+    assert table.returncode == 0
+    assert [(one["number"], one["run"], one["outcome"]) for one in document["bundles"]] == [
+        (2, second, "met"),
+        (1, first, "met"),
+    ]
+    proven = {f"{one['asset']}: {one['source']}": one["run"] for one in document["proofs"]}
+    assert proven == {
+        "database: dump": None,
+        "database: automated snapshot": second,
+        "database: manual snapshot": None,
+        "database: AWS Backup point": None,
+        "database: point-in-time window": None,
+        "instance: image": None,
+        "state: state version": None,
+    }
+    assert document["without_evidence"] == [{"run": "20260301T040000Z-recover-00000a", "why": "it has not ended"}]
+    [series] = document["rto_over_time"]
+    assert [(series["kind"], series["scope"], len(series["points"]))] == [("recover", "database", 2)]
+
+
+# -- verified ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_that_is_whole_is_told_as_that(lab: Lab) -> None:
+    lab.recover(1)
+    lab.recover(2)
+
+    table, document = lab.report("verify"), lab.report("verify", "-o", "json")
+
+    assert (table.returncode, json.loads(document.stdout)) == (0, {"bundles": 2, "findings": []})
+    assert table.stdout == "2 bundles: each has the digest that the next one names and the other region knows\n"
+
+
+def test_one_changed_byte_is_found_by_verify_and_by_each_report(lab: Lab) -> None:
+    runs = [lab.recover(1), lab.recover(2), lab.recover(3)]
+    body = lab.body(2)
+    lab.write_over(2, body.replace(b'"outcome": "met"', b'"outcome": "wet"'))
+
+    verified, document = lab.report("verify"), lab.report("verify", "-o", "json")
+    of_others, unread = [lab.report(runs[0]).returncode, lab.report(runs[2]).returncode], lab.report(runs[1])
+    lab.write_over(
+        2, body.replace(b"RDS", b"rds") if b"RDS" in body else body.replace(b"it loses least", b"it loses nothing")
+    )
+    of_it, every, page = lab.report(runs[1]), lab.report("--all"), lab.report(runs[1], "-o", "html")
+
+    assert (verified.returncode, document.returncode, of_others) == (11, 11, [0, 0])
+    assert [(one["number"], one["wrong"]) for one in json.loads(document.stdout)["findings"]] == [(2, "changed")]
+    assert "bundle 2 cannot be read" in " ".join(verified.stderr.split())
+    assert (unread.returncode, f"the evidence of {runs[1]} cannot be read" in " ".join(unread.stderr.split())) == (
+        11,
+        True,
+    )
+    assert (of_it.returncode, every.returncode, page.returncode) == (11, 11, 11)
+    assert "bundle 2 (run 20260301T030002Z-recover-000002) was changed" in " ".join(of_it.stdout.split())
+    assert "This evidence is not as it was written" in page.stdout
+
+
+def test_a_bundle_that_is_gone_and_an_end_that_is_cut_off_are_found(lab: Lab) -> None:
+    for number in (1, 2, 3):
+        lab.recover(number)
+    store, s3 = evidence_keeping.store(lab.plain.site()), lab.plain.cloud.client("s3")
+
+    s3.delete_object(Bucket=lab.dumps, Key=store.place.key(2))
+    gone = lab.report("verify")
+    s3.delete_object(Bucket=lab.dumps, Key=store.place.key(3))
+    cut_off = lab.report("verify", "-o", "json")
+
+    assert (gone.returncode, cut_off.returncode) == (11, 11)
+    assert "bundle 2 (run 20260301T030002Z-recover-000002) is gone" in " ".join(gone.stderr.split())
+    findings = json.loads(cut_off.stdout)["findings"]
+    assert [(one["number"], one["wrong"]) for one in findings] == [(2, "cut-off"), (3, "cut-off")]
+
+
+def test_what_nobody_could_look_at_is_not_called_whole(lab: Lab) -> None:
+    lab.recover(1)
+    lab.refuse("ListObjects.*", f"/{lab.other_region}.*")
+    blind = lab.report("verify")
+    lab.plain.cloud.control("faults", clear=True)
+    lab.refuse("GetObject", f"/{lab.dumps}/evidence/.*")
+    unread = lab.report("verify")
+
+    assert (blind.returncode, unread.returncode) == (8, 8)
+    assert f"cannot list s3://{lab.other_region}/" in " ".join(blind.stderr.split())
+    assert f"cannot read the evidence s3://{lab.dumps}/" in " ".join(unread.stderr.split())
+
+
+def test_evidence_that_the_other_region_does_not_know_of_yet_is_told_by_the_next_run(lab: Lab) -> None:
+    lab.refuse("PutObject", f"/{lab.other_region}/.*")
+    lab.recover(1)
+    before = lab.report("verify").returncode
+    lab.plain.cloud.control("faults", clear=True)
+
+    lab.recover(2)
+
+    assert (before, lab.report("verify").returncode) == (8, 0)
+    assert "the other region does not know of it yet: cannot write s3://" in lab.told.lines[0]
+
+
+# -- wrong inputs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("../x",), 2, "a run, latest or verify"),
+        (("20260301T030001Z-recover-000001", "--all"), 2, "--all is of all runs, and one is named"),
+        (("verify", "-o", "html"), 2, "verify looks at everything"),
+        (("verify", "--all"), 2, "verify looks at everything"),
+        (("--out", "x.html"), 2, "a table is printed"),
+        (("20260301T030009Z-recover-000009",), 6, "there is no run 20260301T030009Z-recover-000009"),
+        (("latest", "-o", "html", "--out", "no/such/folder/x.html"), 2, "cannot be written to no/such/folder/x.html"),
+    ],
+)
+def test_wrong_inputs_get_one_clear_error(lab: Lab, arguments: tuple[str, ...], status: int, says: str) -> None:
+    lab.recover(1)
+
+    done = lab.report(*arguments)
+
+    assert (done.returncode, says in " ".join(done.stderr.split())) == (status, True), done.stderr
+
+
+# -- other forms -------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, run or show of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("which", ["latest", "--all"])
+def test_the_page_asks_nobody_for_anything_and_runs_nothing(lab: Lab, which: str) -> None:
+    lab.recover(1)
+    file = lab.plain.root / "report.html"
+
+    done = lab.report(which, "-o", "html", "--out", str(file))
+
+    text = file.read_text()
+    page = Page(text)
+    assert done.returncode == 0
+    assert not {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "form", "base"} & set(page.tags)
+    fetching = {"src", "href", "srcset", "action", "data", "poster", "xlink:href", "background", "ping"}
+    assert not fetching & {name for name, _ in page.attributes}
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert not any(word in text for word in ("http://", "https://", "url(", "@import", "//fonts", "javascript:"))
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+    assert "svg" in page.tags
+
+
+def test_a_name_that_is_markup_is_shown_and_not_obeyed(lab: Lab) -> None:
+    lab.recover(1)
+
+    html, markdown = lab.report("-o", "html").stdout, lab.report("-o", "markdown").stdout
+
+    assert HOSTILE not in html
+    assert "script" not in Page(html).tags
+    assert f"flagged {HOSTILE}" in Page(html).text
+    assert "<script>" not in markdown
+    assert r"\<script\>alert\(1\)\</script\>" in markdown
+
+
+def test_junit_tells_what_failed_and_what_passed(lab: Lab) -> None:
+    lab.recover(1)
+    with pytest.raises(StoppedPartWay):
+        lab.recover(2, World(breaks=Failed("RDS is away")))
+
+    good, bad, every = (
+        ElementTree.fromstring(lab.report(*which, "-o", "junit").stdout)  # noqa: S314
+        for which in (("20260301T030001Z-recover-000001",), (), ("--all",))
+    )
+
+    assert (good.get("failures"), good.get("errors")) == ("0", "0")
+    failed = [one.get("name") for one in bad.iter("testcase") if one.find("failure") is not None]
+    assert failed == ["20260301T030002Z-recover-000002", "recovery time (RTO)", "Restore the database"]
+    assert every.get("failures") == "1"
