@@ -174,6 +174,16 @@ def test_a_folder_is_no_plan(tmp_path: Path) -> None:
     assert "is a folder; the JSON of a plan is wanted" in done.stderr
 
 
+def test_a_plan_that_cannot_be_read_is_no_finding(tmp_path: Path) -> None:
+    name = f"{_file(tmp_path, _good())}/x"
+
+    done = passed(lifeboat("scan", "--plan", name), 2)
+
+    assert f"error: cannot read {name}: Not a directory" in done.stderr
+    assert "next: " in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_scan_without_a_plan_and_without_a_checkout_says_so() -> None:
     done = passed(lifeboat("scan"), 2)
 
