@@ -98,4 +98,5 @@ def test_coverage_of_the_rules_alone_and_of_a_plan(tmp_path: Path) -> None:
 def test_a_plan_and_an_environment_are_not_covered_at_once() -> None:
     done = passed(command_line.run(Path("/"), "policy", "coverage", "--plan", "x", "-e", "local", env=CLEAN), 2)
 
-    assert "only one of them can be covered" in done.stderr
+    assert "only one of them can be judged" in done.stderr
+    assert "next: lifeboat policy coverage --plan plan.json, or lifeboat policy coverage -e production" in done.stderr

@@ -198,6 +198,22 @@ def test_a_plan_that_is_there_is_not_made_offline(tmp_path: Path) -> None:
     assert "--plan names one that is there" in done.stderr
 
 
+def test_a_plan_is_not_judged_with_an_environments_waivers(tmp_path: Path) -> None:
+    name = _file(tmp_path, _good())
+
+    done = passed(lifeboat("scan", "--plan", name, "-e", "production"), 2)
+
+    assert "error: --plan is a plan already, and --env makes one: only one of them can be judged" in done.stderr
+    assert f"next: lifeboat scan --plan {name}, or lifeboat scan -e production" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_environment_of_the_shell_is_not_meant_by_a_plan(tmp_path: Path) -> None:
+    done = command_line.run(Path("/"), "scan", "--plan", _file(tmp_path, _good()), env={**CLEAN, "ENV": "production"})
+
+    assert "passed: " in passed(done).stdout
+
+
 def test_the_reports_of_a_plan_go_where_they_are_wanted(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "reports"
 
