@@ -13,10 +13,12 @@ import jsonschema
 import pytest
 import xmlschema
 from lifeboat.checkov_model import CheckovFinding, CheckovSkip
+from lifeboat.decisions.policy import judging, reading, report
 from lifeboat.decisions.policy.formats import files
 from lifeboat.decisions.policy.registry import RULES
-from lifeboat.decisions.policy.report import Report
-from lifeboat.decisions.policy.reported import Place
+from lifeboat.decisions.policy.report import Report, Subject
+from lifeboat.decisions.policy.reported import Looked, Place
+from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
 
 from tests.policies.cases.databases import database
@@ -202,6 +204,30 @@ def test_two_faults_of_one_rule_on_one_resource_are_one_finding() -> None:
 
 def test_a_report_is_the_same_twice(each: Report) -> None:
     assert files.files(each) == files.files(each)
+
+
+def test_sarif_names_files_as_uris_do() -> None:
+    looked = replace(
+        seen(wrong()).looked[0], places={"aws_db_instance.this": Place(file="terraform/my stack/a#bé?.tf", line=3)}
+    )
+
+    found = written(reported(replace(seen(wrong()), looked=(looked,))))["scan.sarif"]
+
+    first = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert first == {"uri": "terraform/my%20stack/a%23b%C3%A9%3F.tf", "uriBaseId": "SRCROOT"}
+
+
+def test_what_is_found_in_a_plan_of_another_repository_is_at_the_plan_itself() -> None:
+    plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
+    looked = Looked(root="", scan=judging.scanned(reading.read(plan.text())), places={})
+
+    done = report.of(Evidence(looked=(looked,), today=TODAY), Subject(name="plan.json", ground="The plan in plan.json"))
+
+    assert done.found
+    assert done.not_valid
+    found = written(done)
+    assert {one["location"]["path"] for one in found["gl-code-quality-report.json"]} == {"plan.json"}
+    assert [name for name, content in found.items() if "main.tf" in str(content)] == []
 
 
 def test_markdown_lets_nothing_out_of_its_cell() -> None:
