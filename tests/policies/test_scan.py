@@ -97,6 +97,15 @@ def test_a_scan_as_json_by_a_program_of_what_it_is_given() -> None:
     assert {one["verdict"] for one in found["rules"]} == {"absent", "clean", "findings"}
 
 
+def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
+    plan = PlanFile().add("aws_ebs_volume.data", {"size": 1, "encrypted": True})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "--report-dir", str(tmp_path)), 1)
+
+    assert f"failed: {len(RULES)} rules on 1 resource: " in done.stdout
+    assert f" 1 resource, {len(RULES)} rules, " in (tmp_path / "summary.md").read_text()
+
+
 def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path: Path) -> None:
     plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
 

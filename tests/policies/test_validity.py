@@ -52,7 +52,7 @@ def test_nothing_is_no_scan() -> None:
         ),
         (
             {"evaluated": {**ran(wrong()).evaluated, "LB_RDS_1": 0}},
-            ["stack: LB_RDS_1 is about 1 resources of the plan, and checkov asked it of none"],
+            ["stack: LB_RDS_1 is about 1 resource of the plan, and checkov asked it of none"],
         ),
         (
             {"evaluated": without(dict(ran(wrong()).evaluated), "CKV_AWS_16")},

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from lifeboat.decisions.policy import judging
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.prior import BothSides, both_sides
 from lifeboat.decisions.policy.rule import Finding, RuleId, Severity, Unjudged
 from lifeboat.errors import ScanNotValid
@@ -156,7 +157,7 @@ def warnings(found: Weighed) -> list[str]:
     if found.old:
         rules = ", ".join(sorted({one.rule for one in found.old}))
         lines.append(
-            f"policy: {_counted(len(found.old), 'finding')} of before this change ({rules}): lifeboat scan shows all"
+            f"policy: {counted(len(found.old), 'finding')} of before this change ({rules}): lifeboat scan shows all"
         )
     by_rule: dict[RuleId, list[Unjudged]] = {}
     for one in found.unseen:
@@ -178,7 +179,3 @@ def accepting(found: Weighed) -> list[AcceptedRisk]:
     """Return what would have to be accepted of what stops a plan."""
     rules = sorted({one.finding.rule for one in found.stopping})
     return [AcceptedRisk(rule=rule, reason="why it is accepted") for rule in rules]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from datetime import date
 from lifeboat.checkov_model import CheckovRun
 from lifeboat.decisions.policy import canary, waivers
 from lifeboat.decisions.policy.built_in import BuiltIn, asked
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.reported import Looked, block_of, whole_address
 from lifeboat.decisions.policy.rule import AnyRule
@@ -80,7 +81,7 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
         if outcome.rule.id not in run.evaluated:
             yield f"checkov did not have {outcome.rule.id} among its checks: the pack was not loaded whole"
         elif outcome.judged and not run.evaluated[outcome.rule.id]:
-            yield f"{outcome.rule.id} is about {len(outcome.judged)} resources of the plan, and checkov asked it of none"
+            yield f"{outcome.rule.id} is about {counted(len(outcome.judged), 'resource')} of the plan, and checkov asked it of none"
     for skip in run.skipped:
         if skip.reason.strip().lower() in _NO_REASON:
             yield (

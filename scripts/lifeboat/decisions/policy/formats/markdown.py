@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.formats.places import place
 from lifeboat.decisions.policy.report import Report
 from lifeboat.decisions.policy.reported import Place, Reported
@@ -24,8 +25,9 @@ def _lines(report: Report) -> Iterator[str]:
     ended = "not valid" if report.not_valid else "failed" if report.failing else "passed"
     yield f"## Disaster recovery scan of {_plain(report.subject.name)}: {ended}"
     yield ""
-    yield f"{_plain(report.subject.ground)}. {report.resources} resources, {len(report.rules)} rules, " + (
-        f"checkov {report.checkov}." if report.checkov else "without checkov."
+    yield (
+        f"{_plain(report.subject.ground)}. {counted(report.resources, 'resource')}, {counted(len(report.rules), 'rule')}, "
+        + (f"checkov {report.checkov}." if report.checkov else "without checkov.")
     )
     if report.subject.warning:
         yield from ("", f"**{_plain(report.subject.warning)}**")
