@@ -11,11 +11,11 @@ from typing import Any
 from lifeboat.decisions.policy import judging
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.prior import BothSides, both_sides
+from lifeboat.decisions.policy.reported import block_of
 from lifeboat.decisions.policy.rule import Finding, RuleId, Severity, Unjudged
 from lifeboat.errors import ScanNotValid
 from lifeboat.model import AcceptedRisk
 
-_KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 # Which checks fail tells of the world as it is that night, and a condition or validation that fails stops Terraform itself.
 _NEVER_STOPS_A_RECOVERY = frozenset({"LB_TF_1"})
@@ -129,7 +129,7 @@ def _exactly(found: Finding) -> tuple[str, str, str]:
 
 def _worn(text: str) -> str:
     """Return a text without keys and numbers: g2 is adopted as g1 was, with what was wrong with g1."""
-    return _NUMBER.sub("#", _KEY.sub("", text))
+    return _NUMBER.sub("#", block_of(text))
 
 
 def _stops(found: Finding, deed: Deed) -> bool:

@@ -207,8 +207,8 @@ class Block:
         return [
             Block(
                 where=f"{self.where} {name}[{number}]",
-                values=_mapping(body),
-                unknown=_mapping(awaited[number] if number < len(awaited) else None),
+                values=mapping(body),
+                unknown=mapping(awaited[number] if number < len(awaited) else None),
                 expressions=expression if isinstance(expression, Mapping) else None,
                 trace=self.trace,
             )
@@ -344,5 +344,6 @@ def _listed(found: Any, what: str) -> list[Any]:
     return found
 
 
-def _mapping(found: Any) -> Mapping[str, Any]:
+def mapping(found: Any) -> Mapping[str, Any]:
+    """Return a part of a plan's document that should be an object; an empty one where it is anything else."""
     return found if isinstance(found, Mapping) else {}
