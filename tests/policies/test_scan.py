@@ -97,6 +97,15 @@ def test_a_scan_as_json_by_a_program_of_what_it_is_given() -> None:
     assert {one["verdict"] for one in found["rules"]} == {"absent", "clean", "findings"}
 
 
+def test_what_holds_data_and_no_rule_looks_at_is_told(tmp_path: Path) -> None:
+    plan = _good().add("aws_redshift_cluster.facts", {"cluster_identifier": "facts"})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)))
+
+    told = "no rule looks at Redshift: nothing is said of the copies of aws_redshift_cluster (1 in the plan)"
+    assert told in " ".join(done.stdout.split())
+
+
 def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
     plan = PlanFile().add("aws_ebs_volume.data", {"size": 1, "encrypted": True})
 

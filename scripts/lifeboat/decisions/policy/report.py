@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifeboat.decisions.policy import reported, validity, waivers
+from lifeboat.decisions.policy import overlooked, reported, validity, waivers
 from lifeboat.decisions.policy.parameters import Parameters
 from lifeboat.decisions.policy.reported import Looked, Reported, whole_address
 from lifeboat.decisions.policy.rule import AnyRule, Verdict
@@ -120,7 +120,11 @@ def of(evidence: Evidence, subject: Subject) -> Report:
         found=waivers.applied(found, evidence.waivers, evidence.today),
         not_valid=validity.reasons(evidence),
         put_off=tuple(_put_off(one.root, text) for one in evidence.looked for text in one.scan.put_off),
-        remarks=(*waivers.unused(found, evidence.waivers), *reported.idle_comments(evidence.looked)),
+        remarks=(
+            *waivers.unused(found, evidence.waivers),
+            *reported.idle_comments(evidence.looked),
+            *(text for one in evidence.looked for text in overlooked.remarks(one.scan.plan)),
+        ),
         checkov=", ".join(sorted(versions)),
     )
 
