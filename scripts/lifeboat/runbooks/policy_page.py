@@ -46,11 +46,10 @@ Each is a variable of the plan itself; where it has none, the default counts.
 {% for rule in rules -%}
 | [{{ rule.id }}](#{{ rule.id|lower }}) | {{ rule.severity }} | {{ rule.title }} |
 {% endfor %}
-
 ## What is not looked at
 
-Whether copies are taken is asked of {{ asked }} (LB_COV_1, and LB_COV_2 of those that say that they hold data). Of
-{{ overlooked }} nothing is asked: a scan of a plan that has any says so, and is no worse for it.
+- **Asked whether copies are taken of it** (LB_COV_1, and LB_COV_2 where it says that it holds data): {{ asked }}.
+- **Not looked at**: {{ overlooked }}. A scan of a plan that has any of it says so, and is no worse for it.
 {% for rule in rules %}
 ### {{ rule.id }}
 

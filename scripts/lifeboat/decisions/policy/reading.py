@@ -22,6 +22,7 @@ from lifeboat.decisions.policy.planned import (
     Resource,
 )
 from lifeboat.decisions.policy.tracing import ModulePath, Standing, Tracer, address_of, heads, steps
+from lifeboat.decisions.policy.wholeness import Wholeness, wholeness
 from lifeboat.errors import ScanNotValid
 from lifeboat.model import Address
 
@@ -124,6 +125,7 @@ class _Reader:
 
     def planned(self) -> Planned:
         """Return everything that the rules ask for."""
+        found = wholeness(self._document)
         resources = tuple(self._resource(place) for place in self._managed)
         by_type: dict[str, list[Resource]] = defaultdict(list)
         by_block: dict[BlockAddress, list[Resource]] = defaultdict(list)
@@ -136,7 +138,8 @@ class _Reader:
             changes=tuple(self._changes()),
             checks=tuple(self._checks()),
             variables=self._variables,
-            complete=self._document.get("complete", True) is not False,
+            complete=found is not Wholeness.PART,
+            untold=found is Wholeness.UNTOLD,
             by_type=dict(by_type),
             by_block=dict(by_block),
         )

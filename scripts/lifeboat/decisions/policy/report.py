@@ -123,9 +123,17 @@ def of(evidence: Evidence, subject: Subject) -> Report:
         remarks=(
             *waivers.unused(found, evidence.waivers),
             *reported.idle_comments(evidence.looked),
+            *(_untold(one) for one in evidence.looked if one.scan.plan.untold),
             *(text for one in evidence.looked for text in overlooked.remarks(one.scan.plan)),
         ),
         checkov=", ".join(sorted(versions)),
+    )
+
+
+def _untold(looked: Looked) -> str:
+    version = looked.scan.plan.terraform_version
+    return (
+        f"Terraform {version} does not say whether a plan is whole: of one made with -target, the rest was not judged"
     )
 
 
