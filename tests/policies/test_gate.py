@@ -71,6 +71,19 @@ def test_what_is_accepted_passes_and_is_kept_with_its_reason(deed: Deed) -> None
     assert [line for line in _told(asked) if "accepted" in line] == [f"policy: {line}" for line in gate.told(kept)]
 
 
+@pytest.mark.parametrize("deed", Deed)
+def test_who_lowers_what_is_measured_by_is_told_so(deed: Deed) -> None:
+    after = database(kms_key_id=_KEY, backup_retention_period=3)
+    after.variables["min_retention_days"] = 1
+    asked = _asked(deed)
+
+    asked.require("stack", lambda: changed(database(kms_key_id=_KEY, backup_retention_period=14), after))
+
+    assert _told(asked)[0] == (
+        "policy: min_retention is measured by 24 hours (var.min_retention_days), which asks for less than the default of 7 days"
+    )
+
+
 def _unreadable() -> dict[str, Any]:
     return {"format_version": "2.0", "planned_values": {}, "configuration": {}}
 

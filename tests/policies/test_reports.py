@@ -131,7 +131,8 @@ def test_code_quality_is_as_gitlab_reads_it(each: Report) -> None:
     jsonschema.Draft7Validator(schema("code_quality.json")).validate(found)
     fingerprints = [one["fingerprint"] for one in found]
     assert len(fingerprints) == len(set(fingerprints))
-    assert len(found) == len(each.found) + len(each.not_valid) + len(each.put_off) + bool(each.subject.warning)
+    told = [*each.remarks, *filter(None, [each.subject.warning])]
+    assert len(found) == len(each.found) + len(each.not_valid) + len(each.put_off) + len(told)
 
 
 def test_a_schema_refuses_what_its_reader_would() -> None:
@@ -172,6 +173,20 @@ def test_what_makes_a_scan_not_valid_and_what_is_put_off_is_in_every_report() ->
     for name, text in files.files(all_of_it).items():
         assert "known only after the apply" in text, name
         assert "OFFLINE" in text, name
+
+
+def test_a_measure_that_was_lowered_is_told_in_every_report() -> None:
+    plan = database(backup_retention_period=1)
+    plan.variables |= {"min_retention_days": 1, "objectives": {"rpo_hours": 8760}, "drill_days": 30}
+
+    done = reported(seen(plan))
+
+    assert done.remarks == (
+        "rpo is measured by 365 days (var.objectives.rpo_hours), which asks for less than the default of 24 hours",
+        "min_retention is measured by 24 hours (var.min_retention_days), which asks for less than the default of 7 days",
+    )
+    for name, text in files.files(done).items():
+        assert [one for one in done.remarks if one not in text.replace("\\", "")] == [], name
 
 
 def test_fingerprints_are_the_same_in_a_second_scan_and_when_lines_move() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lifeboat.decisions.policy import judging
+from lifeboat.decisions.policy import judging, parameters
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.prior import BothSides, both_sides
 from lifeboat.decisions.policy.reported import block_of
@@ -61,6 +61,7 @@ class Weighed:
     told: tuple[Introduced, ...]
     old: tuple[Finding, ...]
     unseen: tuple[Unseen, ...]
+    laxer: tuple[str, ...] = ()  # measures that ask for less than their defaults
 
 
 def weighed(document: Any, deed: Deed, risks: Iterable[AcceptedRisk] = ()) -> Weighed:
@@ -95,6 +96,7 @@ def _weighed(sides: BothSides, deed: Deed, risks: Iterable[AcceptedRisk]) -> Wei
         unseen=tuple(
             Unseen(rule=outcome.rule.id, unjudged=one) for outcome in afterwards.outcomes for one in outcome.unjudged
         ),
+        laxer=tuple(parameters.laxer(afterwards.parameters)),
     )
 
 
@@ -152,8 +154,8 @@ def accepted(one: Passing) -> str:
 
 
 def warnings(found: Weighed) -> list[str]:
-    """Return what is told beside what stops a plan: a line for each new finding, for what was there, for each rule unseen."""
-    lines = [f"policy: {line(one)}" for one in found.told]
+    """Return what is told beside what stops a plan: lax measures, new findings, what was there, and each rule unseen."""
+    lines = [f"policy: {text}" for text in (*found.laxer, *map(line, found.told))]
     if found.old:
         rules = ", ".join(sorted({one.rule for one in found.old}))
         lines.append(

@@ -19,7 +19,7 @@ _SEVERITIES = {
 
 
 def code_quality(report: Report) -> list[dict[str, Any]]:
-    """Return the issues: every finding, what is accepted as information, and each reason why the scan is not valid.
+    """Return the issues: every finding, what is accepted and remarks as information, and each reason why the scan is not valid.
 
     GitLab compares the fingerprints of a merge request with those of its target, so they must be each its own.
     """
@@ -29,6 +29,7 @@ def code_quality(report: Report) -> list[dict[str, Any]]:
     told = [
         *(("scan-not-valid", "blocker", text) for text in report.not_valid),
         *(("scan-put-off", "info", f"put off until it is built: {one.text}") for one in report.put_off),
+        *(("scan-remark", "info", text) for text in report.remarks),
         *(("scan-ground", "info", text) for text in filter(None, [report.subject.warning])),
     ]
     at = start(report)

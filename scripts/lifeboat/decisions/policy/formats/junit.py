@@ -60,6 +60,8 @@ def _cases(report: Report) -> Iterator[_Case]:
         yield _Case(rule="scan", name="the scan is valid", text=report.subject.ground)
     if report.subject.warning:
         yield _Case(rule="scan", name="what this says nothing of", kind="skipped", message=report.subject.warning)
+    for remark in report.remarks:
+        yield _Case(rule="scan", name=remark, kind="skipped", message="to know", text=remark)
     for one in report.found:
         yield _of_finding(one, place(one, report))
     for late in report.put_off:
