@@ -12,7 +12,7 @@ from lifeboat.decisions.policy.built_in import BuiltIn, asked
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.reported import Looked, block_of, whole_address
-from lifeboat.decisions.policy.rule import AnyRule
+from lifeboat.decisions.policy.rule import AnyRule, Severity
 from lifeboat.decisions.policy.waivers import Waiver
 
 # What checkov puts where a comment gives no reason (checkov/common/comment/enum.py).
@@ -48,7 +48,8 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
         named = f"{one.root}: " if one.root else ""
         for reason in (*one.scan.not_valid, *_unasked(one, evidence.rules), *_of_checkov(one, evidence.built_in)):
             yield f"{named}{reason}"
-    known = {*BY_ID, *(check.id for check in evidence.built_in)}
+    known: dict[str, Severity] = {rule.id: rule.severity for rule in BY_ID.values()}
+    known |= {check.id: check.severity for check in evidence.built_in}
     # Where checkov is not asked, a waiver of one of its checks is about nothing that could be known.
     judged = [one for one in evidence.waivers if one.rule in known or evidence.with_checkov or not _foreign(one.rule)]
     yield from waivers.problems(judged, rules=known, looked=evidence.looked, today=evidence.today)
