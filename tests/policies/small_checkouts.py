@@ -33,7 +33,7 @@ resource "terraform_data" "app" {
 check "backups" {
   assert {
     condition     = length(var.password) < 8
-    error_message = "Backups are kept for too short a time."
+    error_message = "Backups are kept for too short a time; ${nonsensitive(var.password)} was tried."
   }
 }
 """

@@ -84,6 +84,20 @@ def test_who_lowers_what_is_measured_by_is_told_so(deed: Deed) -> None:
     )
 
 
+def test_what_a_failing_check_says_is_neither_told_nor_kept() -> None:
+    plan = database(kms_key_id=_KEY).check("check", "check.token", "fail", "the token hunter2-canary was refused")
+    plan.variables["token"] = "hunter2-canary"
+    before = database(kms_key_id=_KEY).check("check", "check.token", "pass")
+
+    with pytest.raises(Refused) as refusal:
+        _asked(Deed.APPLY).require("stack", lambda: changed(before, plan))
+    asked = _asked(Deed.APPLY, AcceptedRisk(rule="LB_TF_1", reason="known"))
+    kept = gate.record(asked.require("stack", lambda: changed(before, plan)))
+
+    assert [(one["address"], one["found"]) for one in kept] == [("check.token", "the check fails")]
+    assert "hunter2" not in repr([kept, _told(asked), refusal.value.summary, refusal.value.hint])
+
+
 def _unreadable() -> dict[str, Any]:
     return {"format_version": "2.0", "planned_values": {}, "configuration": {}}
 

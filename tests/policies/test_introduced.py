@@ -203,7 +203,7 @@ def test_a_check_that_fails_that_night_stops_an_apply_and_no_recovery() -> None:
 
     night = _weighed(before, after, Deed.RECOVERY)
 
-    assert _stopping(_weighed(before, after, Deed.APPLY)) == [("LB_TF_1", "the check fails: Terraform says no more")]
+    assert _stopping(_weighed(before, after, Deed.APPLY)) == [("LB_TF_1", "the check fails")]
     assert night.stopping == ()
     assert [one.finding.rule for one in night.told] == ["LB_TF_1"]
 

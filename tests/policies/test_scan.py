@@ -145,12 +145,16 @@ def test_before_the_first_apply_it_is_listed(tmp_path: Path) -> None:
 def test_no_value_of_a_variable_or_password_is_printed(tmp_path: Path, output: str) -> None:
     plan = database(password=known(_SECRET, "var.password"), manage_master_user_password=None)
     plan.variables |= {"password": _SECRET, "min_retention_days": 15}
+    plan.check("check", "check.token", "fail", f"the token {_SECRET} was refused")
     plan.add("aws_db_instance.literal", {"identifier": "b", "password": _SECRET, "tags": {"x": _SECRET}})
 
-    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", output), 1)
+    reports = tmp_path / "reports"
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", output, "--report-dir", str(reports)), 1)
 
     assert "LB_SEC_1" in done.stdout
+    assert "LB_TF_1" in done.stdout
     assert _SECRET not in done.stdout + done.stderr
+    assert [path.name for path in reports.iterdir() if _SECRET in path.read_text()] == []
 
 
 @pytest.mark.parametrize(

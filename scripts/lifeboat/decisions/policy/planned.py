@@ -284,12 +284,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What came of a `check` block, a condition or a validation. `kind` is Terraform's: check, resource, var, output_value."""
+    """What came of a `check` block, a condition or a validation, without its words, which may hold a secret.
+
+    `kind` is Terraform's: check, resource, var, output_value.
+    """
 
     kind: str
     name: str
     status: str
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

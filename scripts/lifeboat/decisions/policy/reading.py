@@ -225,15 +225,7 @@ class _Reader:
     def _checks(self) -> Iterator[CheckResult]:
         for check in self._document.get("checks", []):
             address = check["address"]
-            problems = tuple(
-                str(problem["message"])
-                for instance in check.get("instances", [])
-                for problem in instance.get("problems", [])
-                if problem.get("message")
-            )
-            yield CheckResult(
-                kind=address["kind"], name=address["to_display"], status=check["status"], problems=problems
-            )
+            yield CheckResult(kind=address["kind"], name=address["to_display"], status=check["status"])
 
 
 def _own_region(values: Mapping[str, Any]) -> str | None:
