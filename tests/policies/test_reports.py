@@ -60,7 +60,7 @@ REPORTS: dict[str, Report] = {
     "with all that there is": reported(
         seen(
             first(),
-            ran(first(), findings=(BUILT_IN,), skipped=(SKIP,)),
+            ran(first(), BUILT_IN, skipped=(SKIP,)),
             waivers=(WAIVER, replace(WAIVER, rule="LB_RDS_4")),
         ),
         WARNING,
@@ -191,7 +191,7 @@ def test_a_measure_that_was_lowered_is_told_in_every_report() -> None:
 
 def test_fingerprints_are_the_same_in_a_second_scan_and_when_lines_move() -> None:
     def marks(place: Place) -> dict[str, list[str]]:
-        evidence = seen(wrong(), ran(wrong(), findings=(BUILT_IN,)))
+        evidence = seen(wrong(), ran(wrong(), BUILT_IN))
         looked = replace(evidence.looked[0], places={"aws_db_instance.this": place})
         found = written(reported(replace(evidence, looked=(looked,))))
         return {

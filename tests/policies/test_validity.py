@@ -72,26 +72,35 @@ def test_nothing_is_no_scan() -> None:
                 " # checkov:skip=LB_RDS_1:REASON"
             ],
         ),
-        (
-            {
-                "findings": (
-                    CheckovFinding(
-                        rule="LB_RDS_5",
-                        address='aws_db_instance.this["a"]',
-                        file="main.tf",
-                        lines=(1, 2),
-                        found="x",
-                        source="plan",
-                    ),
-                )
-            },
-            ["stack: LB_RDS_5 fails on aws_db_instance.this inside checkov, and not here: the two disagree"],
-        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_checkov_did_not_look_at_is_a_reason(over: dict[str, Any], reasons: list[str]) -> None:
     assert list(validity.reasons(seen(wrong(), ran(wrong(), **over)))) == reasons
+
+
+def test_what_fails_inside_checkov_alone_is_a_reason() -> None:
+    one = CheckovFinding(
+        rule="LB_RDS_5",
+        address='aws_db_instance.this["a"]',
+        file="main.tf",
+        lines=(1, 2),
+        found="x",
+        source="plan",
+    )
+
+    assert validity.reasons(seen(wrong(), ran(wrong(), one))) == (
+        "stack: LB_RDS_5 fails on aws_db_instance.this inside checkov, and not here: the two disagree",
+    )
+
+
+def test_what_fails_here_and_passes_inside_checkov_is_a_reason() -> None:
+    whole = ran(wrong())
+    blind = replace(whole, findings=tuple(one for one in whole.findings if one.rule != "LB_RDS_1"))
+
+    assert validity.reasons(seen(wrong(), blind)) == (
+        "stack: LB_RDS_1 fails on aws_db_instance.this here, and not inside checkov: the two disagree",
+    )
 
 
 def test_a_rule_that_was_not_asked_is_a_reason() -> None:

@@ -95,6 +95,7 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
 def _disagreements(looked: Looked, run: CheckovRun) -> Iterator[str]:
     """Yield where the same rule says one thing of the plan here and another inside checkov."""
     ours = {(str(one.rule), block_of(one.address)) for one in looked.scan.findings}
-    for rule, address in sorted({(one.rule, block_of(one.address)) for one in run.findings if one.source == "plan"}):
-        if rule in BY_ID and (rule, address) not in ours:
-            yield f"{rule} fails on {whole_address(looked.root, address)} inside checkov, and not here: the two disagree"
+    theirs = {(one.rule, block_of(one.address)) for one in run.findings if one.source == "plan" and one.rule in BY_ID}
+    for rule, address in sorted(ours ^ theirs):
+        inside, here = ("inside checkov", "here") if (rule, address) in theirs else ("here", "inside checkov")
+        yield f"{rule} fails on {whole_address(looked.root, address)} {inside}, and not {here}: the two disagree"
