@@ -19,7 +19,13 @@ from tests.policies.plans import PlanFile
 
 TODAY = date(2026, 11, 29)
 PLACES = {"aws_db_instance.this": Place(file="modules/database/main.tf", line=12)}
-ENCRYPTED = BuiltIn(id="CKV_AWS_16", asked=True, severity=Severity.HIGH, why="A copy is as secret as its source.")
+ENCRYPTED = BuiltIn(
+    id="CKV_AWS_16",
+    asked=True,
+    severity=Severity.HIGH,
+    why="A copy is as secret as its source.",
+    types=("aws_db_instance",),
+)
 
 
 def ran(plan: PlanFile, *more: CheckovFinding, **over: Any) -> CheckovRun:

@@ -143,7 +143,7 @@ def small(folder: Path) -> Small:
     policies = folder / "terraform" / "policies"
     policies.mkdir()
     (policies / "builtin.toml").write_text(
-        '[CKV_AWS_16]\nasked = true\nseverity = "high"\nwhy = "A copy is as secret as its source."\n'
+        '[CKV_AWS_16]\nasked = true\ntypes = ["aws_db_instance"]\nseverity = "high"\nwhy = "A copy is as secret as its source."\n'
     )
     (folder / "environments").mkdir()
     (folder / "environments" / "x.toml").write_text(_TOML)

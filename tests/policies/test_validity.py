@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from lifeboat.checkov_model import CheckovFinding, CheckovSkip
 from lifeboat.decisions.policy import canary, judging, reading, validity
+from lifeboat.decisions.policy.built_in import BuiltIn
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.rule import Rule
 from lifeboat.decisions.policy.validity import Evidence
 
-from tests.policies.evidence import TODAY, ran, seen, wrong
+from tests.policies.evidence import ENCRYPTED, TODAY, ran, seen, wrong
+from tests.policies.plans import PlanFile
 
 SKIP = CheckovSkip(rule="LB_RDS_1", address="aws_db_instance.this", reason="", file="main.tf", line=3)
 
@@ -77,6 +79,37 @@ def test_nothing_is_no_scan() -> None:
 )
 def test_what_checkov_did_not_look_at_is_a_reason(over: dict[str, Any], reasons: list[str]) -> None:
     assert list(validity.reasons(seen(wrong(), ran(wrong(), **over)))) == reasons
+
+
+_ASKED_OF_NONE = {**ran(wrong()).evaluated, "CKV_AWS_16": 0}
+
+
+def test_a_check_of_checkovs_own_that_was_asked_of_nothing_is_a_reason() -> None:
+    assert validity.reasons(seen(wrong(), ran(wrong(), evaluated=_ASKED_OF_NONE))) == (
+        "stack: CKV_AWS_16 is about 1 resource of the plan, and checkov asked it of none",
+    )
+
+
+def test_a_check_of_checkovs_own_that_cannot_tell_has_looked() -> None:
+    run = ran(wrong(), evaluated=_ASKED_OF_NONE, abstained={"CKV_AWS_16": 1})
+
+    assert validity.reasons(seen(wrong(), run)) == ()
+
+
+def test_a_check_of_checkovs_own_about_nothing_that_is_there_is_none() -> None:
+    plan = PlanFile().add("aws_vpc.this")
+    run = ran(plan, evaluated={**ran(plan).evaluated, "CKV_AWS_16": 0})
+
+    assert validity.reasons(seen(plan, run)) == ()
+
+
+@pytest.mark.parametrize("built_in", [(), (replace(ENCRYPTED, asked=False),)])
+def test_a_list_that_asks_for_none_of_checkovs_own_checks_is_a_reason(built_in: tuple[BuiltIn, ...]) -> None:
+    alone = seen(wrong(), built_in=built_in)
+    whole = seen(wrong(), ran(wrong()), built_in=built_in)
+
+    assert validity.reasons(alone) == ()
+    assert validity.reasons(whole) == ("terraform/policies/builtin.toml asks for none of checkov's own checks",)
 
 
 def test_what_fails_inside_checkov_alone_is_a_reason() -> None:

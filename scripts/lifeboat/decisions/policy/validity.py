@@ -44,6 +44,8 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
     if not evidence.looked:
         yield "nothing was looked at"
     yield from canary.silent(evidence.rules)
+    if evidence.looked and evidence.with_checkov and not asked(evidence.built_in):
+        yield "terraform/policies/builtin.toml asks for none of checkov's own checks"
     for one in evidence.looked:
         named = f"{one.root}: " if one.root else ""
         for reason in (*one.scan.not_valid, *_unasked(one, evidence.rules), *_of_checkov(one, evidence.built_in)):
@@ -75,9 +77,7 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
         yield "checkov found no resource at all"
     for kind in sorted(set(looked.scan.plan.by_type) - run.resource_types):
         yield f"checkov saw no {kind}, of which the plan has {len(looked.scan.plan.by_type[kind])}"
-    for check in asked(tuple(built_in)):
-        if check not in run.evaluated and not any(check in problem for problem in run.problems):
-            yield f"checkov does not know {check}, which terraform/policies/builtin.toml asks for"
+    yield from _of_built_in(looked, run, built_in)
     for outcome in looked.scan.outcomes:
         if outcome.rule.id not in run.evaluated:
             yield f"checkov did not have {outcome.rule.id} among its checks: the pack was not loaded whole"
@@ -90,6 +90,19 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
                 f" # checkov:skip={skip.rule}:REASON"
             )
     yield from _disagreements(looked, run)
+
+
+def _of_built_in(looked: Looked, run: CheckovRun, built_in: Sequence[BuiltIn]) -> Iterator[str]:
+    """Yield which of checkov's own checks looked at nothing; one that cannot tell of a resource has looked at it."""
+    for check in built_in:
+        if not check.asked:
+            continue
+        about = [one for kind in check.types for one in looked.scan.plan.by_type.get(kind, ())]
+        if check.id not in run.evaluated:
+            if not any(check.id in problem for problem in run.problems):
+                yield f"checkov does not know {check.id}, which terraform/policies/builtin.toml asks for"
+        elif about and not run.evaluated[check.id] and not run.abstained.get(check.id):
+            yield f"{check.id} is about {counted(len(about), 'resource')} of the plan, and checkov asked it of none"
 
 
 def _disagreements(looked: Looked, run: CheckovRun) -> Iterator[str]:
