@@ -85,6 +85,15 @@ def test_a_plan_that_leaves_something_out_is_not_valid() -> None:
     assert scan.not_valid[0].startswith("the plan is not complete")
 
 
+def test_what_is_forgotten_is_not_there_any_more() -> None:
+    plan = PlanFile().add("aws_vpc.this").add("aws_db_instance.this", {"identifier": "app"}, actions=("forget",))
+
+    found = reading.read(plan.text())
+
+    assert [one.address for one in found.resources] == ["aws_vpc.this"]
+    assert [one.rule for one in judging.scanned(found).findings] == []
+
+
 def _older(plan: PlanFile, *without: str, **over: Any) -> Planned:
     """Return a plan as Terraform 1.5 writes it, which says nothing of being complete, without what has these addresses."""
     document = plan.document(terraform_version="1.5.7", **over)

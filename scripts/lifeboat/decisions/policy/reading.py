@@ -113,7 +113,17 @@ class _Reader:
         self._document = document
         configuration: Mapping[str, Any] = document["configuration"]
         places = self._places((), (), document.get("planned_values", {}).get("root_module", {}), "")
-        self._managed = [place for place in places if place.resource.get("mode") == "managed"]
+        forgotten = {
+            change["address"]
+            for change in document.get("resource_changes", [])
+            if change["change"]["actions"] == ["forget"] and "deposed" not in change
+        }
+        # What a `removed` block lets go is in the planned values still, without any value (Terraform 1.11).
+        self._managed = [
+            place
+            for place in places
+            if place.resource.get("mode") == "managed" and place.resource["address"] not in forgotten
+        ]
         self._tracer = Tracer(configuration, ((place.block, place.all_keys) for place in self._managed))
         self._providers: Mapping[str, Any] = configuration.get("provider_config", {})
         self._variables = {name: one.get("value") for name, one in document.get("variables", {}).items()}
