@@ -57,7 +57,8 @@ class CheckovRun:
     """What one run of checkov brought. Anything in `problems` makes it no scan: it did not look at all that it should have.
 
     `evaluated` counts, for every rule that was asked, the resources that it passed, failed or was kept from, and those of
-    a plan of which it cannot tell yet; `abstained` those of the configuration of which reading alone does not tell.
+    a plan of which it cannot tell yet; `abstained` those of the configuration of which reading alone does not tell, or of which
+    a check of checkov's own says UNKNOWN.
     """
 
     findings: tuple[CheckovFinding, ...]

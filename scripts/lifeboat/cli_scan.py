@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def scan(
+    context: typer.Context,
     *,
     env: Env = "local",
     plan: Annotated[
@@ -76,6 +77,10 @@ def scan(
     else:
         if offline:
             raise typer.BadParameter("--offline is about a plan that is to be made; --plan names one that is there")
+        # ENV in the environment is for every command; who types -e beside --plan expects this environment's waivers.
+        source = context.get_parameter_source("env")
+        if source is not None and source.name == "COMMANDLINE":
+            policy_command.require_one(plan, env, f"lifeboat scan --plan {plan}, or lifeboat scan -e {env}")
         done = scan_command.of_file(plan, standing)
         if report_dir is not None:
             scan_command.write(done, report_dir)
@@ -128,7 +133,9 @@ def policy_coverage(
 
     Example: lifeboat policy coverage -e production
     """
-    policy_command.require_one(plan, env)
+    policy_command.require_one(
+        plan, env, "lifeboat policy coverage --plan plan.json, or lifeboat policy coverage -e production"
+    )
     found = policy_command.coverage(plan) if env is None else policy_command.coverage_of(site_of(env), views.Teller())
     if output is Output.JSON:
         views.document(views_scan.coverage_document(found))

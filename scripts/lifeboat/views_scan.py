@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lifeboat import views
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.report import Report
 from lifeboat.decisions.policy.reported import Reported
 from lifeboat.decisions.policy.rule import AnyRule, Severity, Verdict
@@ -48,13 +49,13 @@ def summary(done: Report) -> str:
     """Return the worth of a scan in one line: how many rules ended how, and of how many resources."""
     counts = {verdict: sum(one.verdict is verdict for one in done.rules) for verdict in Verdict}
     said = [
-        f"{len(done.rules)} rules on {done.resources} resources",
+        f"{counted(len(done.rules), 'rule')} on {counted(done.resources, 'resource')}",
         f"{counts[Verdict.FINDINGS]} with findings",
         f"{counts[Verdict.CLEAN]} clean",
         f"{counts[Verdict.ABSENT]} about nothing that is there",
         f"{counts[Verdict.UNDECIDED]} that could not be judged",
-        *([f"{len(done.accepted)} findings accepted"] if done.accepted else []),
-        *([f"{len(done.put_off)} judgements put off until it is built"] if done.put_off else []),
+        *([f"{counted(len(done.accepted), 'finding')} accepted"] if done.accepted else []),
+        *([f"{counted(len(done.put_off), 'judgement')} put off until it is built"] if done.put_off else []),
         f"with checkov {done.checkov}" if done.checkov else "without checkov",
     ]
     worth = "NOT VALID" if done.not_valid else "failed" if done.failing else "passed"

@@ -5,7 +5,6 @@ A rule that cannot judge answers UNKNOWN, which checkov counts for nothing: a co
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from lifeboat.decisions.policy.foreseen import foreseen
 from lifeboat.decisions.policy.foreseen_judging import Judged
 from lifeboat.decisions.policy.planned import Planned
 from lifeboat.decisions.policy.registry import RULES
+from lifeboat.decisions.policy.reported import block_of
 from lifeboat.decisions.policy.rule import AnyRule, Finding, Outcome, PlanRule, Verdict
 
-_KEYS = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
 _ABOUT_EVERYTHING = ("*",)  # a rule on a plan as a whole, which may point to any resource of it
 
 
@@ -182,7 +181,7 @@ def _together(judged: list[Judged]) -> Answer:
 
 
 def _bare(address: str | None) -> str:
-    return _KEYS.sub("", address or "")
+    return block_of(address or "")
 
 
 CHECKS = tuple(RuleCheck(rule) for rule in RULES)

@@ -42,7 +42,8 @@ resource "aws_vpc" "later" {
 }
 """
 # All that are asked: one that checkov does not know is a problem.
-_BUILT_IN = built_in.asked(built_in.read((scan_tools.POLICIES / "builtin.toml").read_text(encoding="utf-8")))
+_CHECKS = built_in.read((scan_tools.POLICIES / "builtin.toml").read_text(encoding="utf-8"))
+_BUILT_IN = built_in.asked(_CHECKS)
 
 
 def _checkov(policies: Path = scan_tools.POLICIES) -> Checkov:
@@ -122,6 +123,19 @@ def test_the_scan_really_looked(run: CheckovRun) -> None:
         "LB_VAULT_1": 0,
     }
     assert run.abstained["LB_TF_2"] == 1
+
+
+def test_each_check_of_checkovs_own_is_asked_of_each_of_its_types(tmp_path: Path) -> None:
+    kinds = sorted({kind for check in _CHECKS for kind in check.types})
+    blocks = "\n".join(f'resource "{kind}" "this" {{\n}}\n' for kind in kinds)
+    asked = Asked(root=_root(tmp_path / "root", blocks), built_in=_BUILT_IN)
+
+    found = _checkov().run(asked)
+
+    looked = {check.id: found.evaluated[check.id] + found.abstained[check.id] for check in _CHECKS if check.asked}
+    assert [id_ for id_, number in looked.items() if number == 0] == ["CKV_AWS_386", "CKV_AWS_41"]
+    assert [check.id for check in _CHECKS if check.asked and not check.types] == ["CKV_AWS_386", "CKV_AWS_41"]
+    assert [check.id for check in _CHECKS if looked.get(check.id, 0) < len(check.types)] == []
 
 
 def test_no_value_of_a_variable_is_told(run: CheckovRun) -> None:

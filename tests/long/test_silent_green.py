@@ -149,10 +149,24 @@ TRAPS = (
     Trap(
         what="a check that is asked for does not exist",
         lay=lambda place: (place.policies / "builtin.toml").write_text(
-            '[CKV_AWS_99999]\nasked = true\nseverity = "high"\nwhy = "It is not there."\n'
+            '[CKV_AWS_99999]\nasked = true\ntypes = []\nseverity = "high"\nwhy = "It is not there."\n'
         ),
         plain=lambda place: place.plain("-d", str(place.policies / "canary"), "-c", "CKV_AWS_99999"),
         reason="checkov has no check CKV_AWS_99999",
+    ),
+    Trap(
+        what="a check of checkov's own is asked of no resource",
+        lay=lambda place: (place.policies / "builtin.toml").write_text(
+            '[CKV_AWS_157]\nasked = true\ntypes = ["terraform_data"]\nseverity = "high"\nwhy = "It is of another type."\n'
+        ),
+        plain=lambda place: place.plain("-d", str(place.stack), "--framework", "terraform", "-c", "CKV_AWS_157"),
+        reason="CKV_AWS_157 is about 1 resource of the plan, and checkov asked it of none",
+    ),
+    Trap(
+        what="no check of checkov's own is asked for",
+        lay=lambda place: (place.policies / "builtin.toml").write_text(""),
+        plain=lambda place: place.plain("-d", str(place.policies / "canary"), "-c", "NONE"),
+        reason="builtin.toml asks for none of checkov's own checks",
     ),
     Trap(
         what="the folder to scan does not exist",

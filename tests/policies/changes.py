@@ -22,7 +22,7 @@ def changed(before: PlanFile, after: PlanFile, *, forced: tuple[str, ...] = ()) 
     changes = []
     for change in document["resource_changes"]:
         old = was.pop(change["address"], None)
-        change["change"] |= {"before": None if old is None else old["values"]}
+        change["change"] |= {"before": None if old is None else old.get("values", {})}
         change["change"]["actions"] = _actions(change, forced)
         changes.append(change)
     for gone in was.values():

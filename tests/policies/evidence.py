@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from lifeboat.checkov_model import CheckovRun
+from lifeboat.checkov_model import CheckovFinding, CheckovRun
 from lifeboat.decisions.policy import judging, reading, report
 from lifeboat.decisions.policy.built_in import BuiltIn
 from lifeboat.decisions.policy.report import Report, Subject
@@ -19,14 +19,35 @@ from tests.policies.plans import PlanFile
 
 TODAY = date(2026, 11, 29)
 PLACES = {"aws_db_instance.this": Place(file="modules/database/main.tf", line=12)}
-ENCRYPTED = BuiltIn(id="CKV_AWS_16", asked=True, severity=Severity.HIGH, why="A copy is as secret as its source.")
+ENCRYPTED = BuiltIn(
+    id="CKV_AWS_16",
+    asked=True,
+    severity=Severity.HIGH,
+    why="A copy is as secret as its source.",
+    types=("aws_db_instance",),
+)
 
 
-def ran(plan: PlanFile, **over: Any) -> CheckovRun:
-    """Return what checkov says that looked at all of a plan and found nothing; `over` is what it says otherwise."""
+def ran(plan: PlanFile, *more: CheckovFinding, **over: Any) -> CheckovRun:
+    """Return what checkov says that looked at all of a plan, and found what our rules find and nothing of its own.
+
+    `more` is what it found besides, `over` what it says otherwise.
+    """
     scan = judging.scanned(reading.read(plan.text()))
+    same = tuple(
+        CheckovFinding(
+            rule=one.rule,
+            address=one.address,
+            file="stack.json",
+            lines=(1, 1),
+            found=one.found,
+            wanted=one.wanted,
+            source="plan",
+        )
+        for one in scan.findings
+    )
     whole = CheckovRun(
-        findings=(),
+        findings=(*more, *same),
         skipped=(),
         evaluated={**{one.rule.id: len(one.judged) for one in scan.outcomes}, ENCRYPTED.id: 1},
         resource_types=frozenset(scan.plan.by_type),

@@ -93,8 +93,10 @@ class PlanFile:
         common = {"address": address, "mode": "managed", "type": kind, "name": name, "provider_name": "aws"}
         common |= {} if key is None else {"index": key}
         if "delete" not in actions or "create" in actions:
-            self.resources.append({**common, "schema_version": 0, "values": after, "sensitive_values": {}})
-        gone = list(actions) == ["delete"]
+            # What is forgotten is there without its values (Terraform 1.11).
+            values = {} if list(actions) == ["forget"] else {"values": after, "sensitive_values": {}}
+            self.resources.append({**common, "schema_version": 0, **values})
+        gone = list(actions) in (["delete"], ["forget"])
         self.changes.append(
             {
                 **common,

@@ -33,7 +33,7 @@ resource "terraform_data" "app" {
 check "backups" {
   assert {
     condition     = length(var.password) < 8
-    error_message = "Backups are kept for too short a time."
+    error_message = "Backups are kept for too short a time; ${nonsensitive(var.password)} was tried."
   }
 }
 """
@@ -53,6 +53,16 @@ bucket = "app-x-tfstate-123456789012-eu-west-1"
 replica_bucket = "app-x-tfstate-123456789012-eu-central-1"
 lock_table = "app-x-tflock"
 """
+# What our rules say of the stack's plan, they say inside checkov too.
+_FAILING = {
+    "rule": "LB_TF_1",
+    "address": "check.backups",
+    "file": "stack.json",
+    "lines": [1, 1],
+    "found": "the check fails",
+    "wanted": "a check that passes",
+    "source": "plan",
+}
 # It answers what lies beside it: the whole run, or that of each root; and notes of which mode the plan is that it was given.
 _CHECKOV = """#!/bin/sh
 question=$(cat)
@@ -95,10 +105,10 @@ class Small:
         path.write_text(text.replace(old, new))
 
     def checkov(self, stack: Mapping[str, Any] | None = None, *, first: str = "") -> None:
-        """Install a checkov that looks at everything and finds nothing, but for what is said of the stack."""
+        """Install a checkov that looks at everything and finds the check that fails, but for what is said of the stack."""
         folder = self.root / ".venv-scan" / "bin"
         folder.mkdir(parents=True, exist_ok=True)
-        for root, over in (("stack", stack or {}), ("state", {})):
+        for root, over in (("stack", {"findings": [_FAILING], **(stack or {})}), ("state", {})):
             answer = {
                 "findings": [],
                 "skipped": [],
@@ -133,7 +143,7 @@ def small(folder: Path) -> Small:
     policies = folder / "terraform" / "policies"
     policies.mkdir()
     (policies / "builtin.toml").write_text(
-        '[CKV_AWS_16]\nasked = true\nseverity = "high"\nwhy = "A copy is as secret as its source."\n'
+        '[CKV_AWS_16]\nasked = true\ntypes = ["aws_db_instance"]\nseverity = "high"\nwhy = "A copy is as secret as its source."\n'
     )
     (folder / "environments").mkdir()
     (folder / "environments" / "x.toml").write_text(_TOML)

@@ -71,6 +71,33 @@ def test_what_is_accepted_passes_and_is_kept_with_its_reason(deed: Deed) -> None
     assert [line for line in _told(asked) if "accepted" in line] == [f"policy: {line}" for line in gate.told(kept)]
 
 
+@pytest.mark.parametrize("deed", Deed)
+def test_who_lowers_what_is_measured_by_is_told_so(deed: Deed) -> None:
+    after = database(kms_key_id=_KEY, backup_retention_period=3)
+    after.variables["min_retention_days"] = 1
+    asked = _asked(deed)
+
+    asked.require("stack", lambda: changed(database(kms_key_id=_KEY, backup_retention_period=14), after))
+
+    assert _told(asked)[0] == (
+        "policy: min_retention is measured by 24 hours (var.min_retention_days), which asks for less than the default of 7 days"
+    )
+
+
+def test_what_a_failing_check_says_is_neither_told_nor_kept() -> None:
+    plan = database(kms_key_id=_KEY).check("check", "check.token", "fail", "the token hunter2-canary was refused")
+    plan.variables["token"] = "hunter2-canary"
+    before = database(kms_key_id=_KEY).check("check", "check.token", "pass")
+
+    with pytest.raises(Refused) as refusal:
+        _asked(Deed.APPLY).require("stack", lambda: changed(before, plan))
+    asked = _asked(Deed.APPLY, AcceptedRisk(rule="LB_TF_1", reason="known"))
+    kept = gate.record(asked.require("stack", lambda: changed(before, plan)))
+
+    assert [(one["address"], one["found"]) for one in kept] == [("check.token", "the check fails")]
+    assert "hunter2" not in repr([kept, _told(asked), refusal.value.summary, refusal.value.hint])
+
+
 def _unreadable() -> dict[str, Any]:
     return {"format_version": "2.0", "planned_values": {}, "configuration": {}}
 

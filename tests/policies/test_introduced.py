@@ -78,6 +78,55 @@ def test_another_fault_of_the_same_rule_is_new() -> None:
     assert _stopping(found) == [("LB_RDS_3", "delete_automated_backups is true")]
 
 
+_LATER, _GONE = {"id": "a", "status": "Enabled"}, {"id": "old", "status": "Enabled", "expiration": [{"days": 30}]}
+
+
+def _state_bucket(*rules: Any) -> PlanFile:
+    return (
+        PlanFile()
+        .add("aws_s3_bucket.state", {"bucket": "acme-tfstate"})
+        .add("aws_s3_bucket_lifecycle_configuration.state", {"bucket": "acme-tfstate", "rule": list(rules)})
+    )
+
+
+def test_a_block_that_is_put_before_an_old_fault_makes_it_no_new_one() -> None:
+    found = _weighed(_state_bucket(_GONE), _state_bucket(_LATER, _GONE))
+
+    assert _stopping(found, "LB_STATE_3") == []
+    assert [one.found for one in found.old if one.rule == "LB_STATE_3"] == [
+        "aws_s3_bucket_lifecycle_configuration.state rule[1] lets the current state expire"
+    ]
+
+
+def test_a_second_fault_of_the_same_words_is_new() -> None:
+    found = _weighed(_state_bucket(_GONE), _state_bucket(_GONE, {**_GONE, "id": "older"}))
+
+    assert _stopping(found, "LB_STATE_3") == [
+        ("LB_STATE_3", "aws_s3_bucket_lifecycle_configuration.state rule[1] lets the current state expire")
+    ]
+
+
+@pytest.mark.parametrize("deed", Deed)
+def test_a_database_that_comes_before_the_unwatched_one_makes_that_no_new_fault(deed: Deed) -> None:
+    before = database()
+    after = PlanFile().add("aws_db_instance.another", {**INSTANCE, "identifier": "another"})
+    after.resources += before.resources
+    after.changes += before.changes
+    after.configuration += before.configuration
+
+    found = _weighed(before, after, deed)
+
+    assert _stopping(found, "LB_ALARM_3") == []
+    assert {one.address for one in found.old if one.rule == "LB_ALARM_3"} == {"aws_db_instance.another"}
+
+
+def test_a_check_that_fails_in_place_of_another_is_new() -> None:
+    before = PlanFile().add("aws_vpc.this").check("check", "check.a", "fail").check("check", "check.b", "pass")
+    after = PlanFile().add("aws_vpc.this").check("check", "check.a", "pass").check("check", "check.b", "fail")
+
+    assert [one.finding.address for one in _weighed(before, after).stopping] == ["check.b"]
+
+
 def test_what_is_taken_from_another_resource_counts_where_it_is_missed() -> None:
     found = _weighed(with_policy(volume()), volume())
 
@@ -203,7 +252,7 @@ def test_a_check_that_fails_that_night_stops_an_apply_and_no_recovery() -> None:
 
     night = _weighed(before, after, Deed.RECOVERY)
 
-    assert _stopping(_weighed(before, after, Deed.APPLY)) == [("LB_TF_1", "the check fails: Terraform says no more")]
+    assert _stopping(_weighed(before, after, Deed.APPLY)) == [("LB_TF_1", "the check fails")]
     assert night.stopping == ()
     assert [one.finding.rule for one in night.told] == ["LB_TF_1"]
 

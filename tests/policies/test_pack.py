@@ -84,7 +84,12 @@ def test_the_lock_of_the_scan_tools_names_each_file_by_its_hash_and_no_registry(
     assert "://" not in lock
 
 
-@pytest.mark.parametrize("text", ["[", "x = 1", '[CKV_1]\nasked = true\nseverity = "grave"\nwhy = "Why."', "[CKV_1]"])
+_WITHOUT_TYPES = '[CKV_1]\nasked = true\nseverity = "high"\nwhy = "Why."'
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "x = 1", '[CKV_1]\nasked = true\nseverity = "grave"\nwhy = "Why."', "[CKV_1]", _WITHOUT_TYPES]
+)
 def test_a_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(WrongConfiguration, match="the list of checkov's own checks cannot be read"):
         built_in.read(text)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifeboat.decisions.policy import judging, reading
 from lifeboat.decisions.policy.registry import RULES
+from lifeboat.decisions.policy.reported import block_of
 from lifeboat.decisions.policy.rule import Verdict
 
 from tests.policies import hcl, scan_tools
@@ -52,6 +54,7 @@ class Answers:
 
     cases: dict[str, Any]
     named: dict[str, Any]
+    plans: dict[str, list[list[str]]]
     problems: list[str]
 
 
@@ -69,12 +72,21 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     _write(folder / "module" / "module.tf", f'variable "name" {{\n}}\n{_COMMENTED}')
     names = ("cases", "commented", "module")
     folders = {name: {"folder": str(folder / name), "var_files": [], "plan": None} for name in names}
+    plans = {name: folder / f"{name}.json" for name in _NUMBERED}
+    for name, path in plans.items():
+        path.write_bytes(_NUMBERED[name].plan.text())
+    question = {"folders": folders, "plans": {name: str(path) for name, path in plans.items()}}
 
-    done = scan_tools.run("python", str(scan_tools.ANSWERS), given=json.dumps({"folders": folders}))
+    done = scan_tools.run("python", str(scan_tools.ANSWERS), given=json.dumps(question))
 
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    return Answers(cases=answer["names"]["cases"]["answers"], named=answer["names"], problems=answer["problems"])
+    return Answers(
+        cases=answer["names"]["cases"]["answers"],
+        named=answer["names"],
+        plans=answer["plans"],
+        problems=answer["problems"],
+    )
 
 
 def _write(path: Path, text: str) -> None:
@@ -104,6 +116,19 @@ def test_a_configuration_is_judged_as_its_plan_or_not_at_all(answers: Answers, n
     if verdict is Verdict.FINDINGS:
         assert said is not None
         assert sorted(said["findings"]) == sorted(case.found)
+
+
+def test_a_plan_is_judged_inside_checkov_as_here(answers: Answers) -> None:
+    ours = {
+        name: {
+            (str(one.rule), block_of(one.address)) for one in judging.scanned(reading.read(case.plan.text())).findings
+        }
+        for name, case in _NUMBERED.items()
+    }
+    theirs = {name: {(rule, block_of(address)) for rule, address in found} for name, found in answers.plans.items()}
+
+    assert {name: ours[name] ^ found for name, found in theirs.items() if ours[name] != found} == {}
+    assert sum(map(len, theirs.values())) > len(RULES)
 
 
 def test_what_differs_is_named_case_by_case() -> None:

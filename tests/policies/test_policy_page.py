@@ -11,6 +11,7 @@ from typing import Any
 from lifeboat.decisions.policy import judging, parameters, reading, standards
 from lifeboat.decisions.policy.controls import Framework
 from lifeboat.decisions.policy.judging import outcome
+from lifeboat.decisions.policy.overlooked import OVERLOOKED
 from lifeboat.decisions.policy.parameters import Parameters
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.rule import Verdict
@@ -95,7 +96,16 @@ def test_coverage_of_the_rules_alone_and_of_a_plan(tmp_path: Path) -> None:
     assert {one["check"] for one in document["replaced"]} == {one.check for one in standards.REPLACED}
 
 
+def test_what_no_rule_looks_at_is_named() -> None:
+    text = page()
+
+    asked = {kind for rule in RULES if rule.id in ("LB_COV_1", "LB_COV_2") for kind in rule.types}
+    assert asked & set(OVERLOOKED) == set()
+    assert [name for name in OVERLOOKED.values() if name not in text] == []
+
+
 def test_a_plan_and_an_environment_are_not_covered_at_once() -> None:
     done = passed(command_line.run(Path("/"), "policy", "coverage", "--plan", "x", "-e", "local", env=CLEAN), 2)
 
-    assert "only one of them can be covered" in done.stderr
+    assert "only one of them can be judged" in done.stderr
+    assert "next: lifeboat policy coverage --plan plan.json, or lifeboat policy coverage -e production" in done.stderr

@@ -6,11 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from lifeboat.decisions.policy import judging, reading
+from lifeboat.decisions.policy import judging, reading, report
 from lifeboat.decisions.policy.planned import Planned, Undecided
+from lifeboat.decisions.policy.report import Subject
+from lifeboat.decisions.policy.reported import Looked
 from lifeboat.decisions.policy.rule import Standing, Verdict
+from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.errors import ScanNotValid
 
+from tests.policies.evidence import TODAY
 from tests.policies.plans import COMPUTED, HERE, THERE, PlanFile, later
 
 
@@ -79,6 +83,67 @@ def test_a_plan_that_leaves_something_out_is_not_valid() -> None:
     scan = judging.scanned(reading.read(_plan(complete=False)))
 
     assert scan.not_valid[0].startswith("the plan is not complete")
+
+
+def test_what_is_forgotten_is_not_there_any_more() -> None:
+    plan = PlanFile().add("aws_vpc.this").add("aws_db_instance.this", {"identifier": "app"}, actions=("forget",))
+
+    found = reading.read(plan.text())
+
+    assert [one.address for one in found.resources] == ["aws_vpc.this"]
+    assert [one.rule for one in judging.scanned(found).findings] == []
+
+
+def _older(plan: PlanFile, *without: str, **over: Any) -> Planned:
+    """Return a plan as Terraform 1.5 writes it, which says nothing of being complete, without what has these addresses."""
+    document = plan.document(terraform_version="1.5.7", **over)
+    del document["complete"]
+    for part in (document["planned_values"]["root_module"], document):
+        name = "resources" if "resources" in part else "resource_changes"
+        part[name] = [one for one in part[name] if one["address"] not in without]
+    return reading.from_document(document)
+
+
+def _database_and_bucket() -> PlanFile:
+    return PlanFile().add("aws_db_instance.this", {"backup_retention_period": 0}).add("aws_s3_bucket.web")
+
+
+@pytest.mark.parametrize("prior", ["in the state", "only written"])
+def test_an_older_plan_of_a_target_is_not_valid_though_it_does_not_say_so(prior: str) -> None:
+    plan = _database_and_bucket()
+    state = {"values": plan.document()["planned_values"]} if prior == "in the state" else {}
+
+    found = _older(plan, "aws_db_instance.this", prior_state=state)
+
+    assert judging.scanned(found).not_valid[0].startswith("the plan is not complete")
+
+
+def test_an_older_plan_of_what_is_only_in_the_state_any_more_names_it() -> None:
+    plan = _database_and_bucket()
+    document = plan.document()
+    document["configuration"]["root_module"]["resources"] = []
+    state = {"values": document["planned_values"]}
+
+    gone = _older(PlanFile().add("aws_s3_bucket.web"), prior_state=state, configuration=document["configuration"])
+
+    assert judging.scanned(gone).not_valid[0].startswith("the plan is not complete")
+
+
+def test_of_an_older_plan_that_names_everything_it_is_said_that_nobody_knows() -> None:
+    plan = _database_and_bucket().add("aws_ebs_volume.none", key="a")
+    written = plan.document()["configuration"]
+    written["root_module"]["resources"][-1]["for_each_expression"] = {"references": ["var.volumes"]}
+
+    found = _older(plan, 'aws_ebs_volume.none["a"]', configuration=written)
+    scan = judging.scanned(found)
+    done = report.of(
+        Evidence(looked=(Looked(root="", scan=scan, places={}),), today=TODAY), Subject(name="x", ground="x")
+    )
+
+    assert scan.not_valid == ()
+    assert done.remarks == (
+        "Terraform 1.5.7 does not say whether a plan is whole: of one made with -target, the rest was not judged",
+    )
 
 
 # -- values ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from lifeboat.decisions.policy import judging, reading
 from lifeboat.decisions.policy.rule import Scan, Severity, Standing, Verdict
+from lifeboat.decisions.policy.wholeness import Wholeness, wholeness
 
 from tests.modules.conftest import terraform as terraform  # noqa: PLC0414 (a fixture)
 from tests.modules.test_stack_plan import Stack
@@ -71,6 +72,13 @@ def test_a_defect_is_found_by_the_rules_that_should_and_by_no_other(
     assert {one.rule for one in found} == defect.rules
     assert scan.not_valid == ()
     assert "hunter2-canary" not in repr(scan.findings)
+
+
+def test_a_whole_plan_that_does_not_say_so_is_taken_for_no_part(production: dict[str, Any]) -> None:
+    older = {key: value for key, value in production.items() if key != "complete"}
+
+    assert wholeness(production) is Wholeness.WHOLE
+    assert wholeness(older) is Wholeness.UNTOLD
 
 
 def _shape(document: Any) -> Any:

@@ -13,10 +13,12 @@ import jsonschema
 import pytest
 import xmlschema
 from lifeboat.checkov_model import CheckovFinding, CheckovSkip
+from lifeboat.decisions.policy import judging, reading, report
 from lifeboat.decisions.policy.formats import files
 from lifeboat.decisions.policy.registry import RULES
-from lifeboat.decisions.policy.report import Report
-from lifeboat.decisions.policy.reported import Place
+from lifeboat.decisions.policy.report import Report, Subject
+from lifeboat.decisions.policy.reported import Looked, Place
+from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
 
 from tests.policies.cases.databases import database
@@ -58,7 +60,7 @@ REPORTS: dict[str, Report] = {
     "with all that there is": reported(
         seen(
             first(),
-            ran(first(), findings=(BUILT_IN,), skipped=(SKIP,)),
+            ran(first(), BUILT_IN, skipped=(SKIP,)),
             waivers=(WAIVER, replace(WAIVER, rule="LB_RDS_4")),
         ),
         WARNING,
@@ -129,7 +131,8 @@ def test_code_quality_is_as_gitlab_reads_it(each: Report) -> None:
     jsonschema.Draft7Validator(schema("code_quality.json")).validate(found)
     fingerprints = [one["fingerprint"] for one in found]
     assert len(fingerprints) == len(set(fingerprints))
-    assert len(found) == len(each.found) + len(each.not_valid) + len(each.put_off) + bool(each.subject.warning)
+    told = [*each.remarks, *filter(None, [each.subject.warning])]
+    assert len(found) == len(each.found) + len(each.not_valid) + len(each.put_off) + len(told)
 
 
 def test_a_schema_refuses_what_its_reader_would() -> None:
@@ -172,9 +175,23 @@ def test_what_makes_a_scan_not_valid_and_what_is_put_off_is_in_every_report() ->
         assert "OFFLINE" in text, name
 
 
+def test_a_measure_that_was_lowered_is_told_in_every_report() -> None:
+    plan = database(backup_retention_period=1)
+    plan.variables |= {"min_retention_days": 1, "objectives": {"rpo_hours": 8760}, "drill_days": 30}
+
+    done = reported(seen(plan))
+
+    assert done.remarks == (
+        "rpo is measured by 365 days (var.objectives.rpo_hours), which asks for less than the default of 24 hours",
+        "min_retention is measured by 24 hours (var.min_retention_days), which asks for less than the default of 7 days",
+    )
+    for name, text in files.files(done).items():
+        assert [one for one in done.remarks if one not in text.replace("\\", "")] == [], name
+
+
 def test_fingerprints_are_the_same_in_a_second_scan_and_when_lines_move() -> None:
     def marks(place: Place) -> dict[str, list[str]]:
-        evidence = seen(wrong(), ran(wrong(), findings=(BUILT_IN,)))
+        evidence = seen(wrong(), ran(wrong(), BUILT_IN))
         looked = replace(evidence.looked[0], places={"aws_db_instance.this": place})
         found = written(reported(replace(evidence, looked=(looked,))))
         return {
@@ -202,6 +219,30 @@ def test_two_faults_of_one_rule_on_one_resource_are_one_finding() -> None:
 
 def test_a_report_is_the_same_twice(each: Report) -> None:
     assert files.files(each) == files.files(each)
+
+
+def test_sarif_names_files_as_uris_do() -> None:
+    looked = replace(
+        seen(wrong()).looked[0], places={"aws_db_instance.this": Place(file="terraform/my stack/a#bé?.tf", line=3)}
+    )
+
+    found = written(reported(replace(seen(wrong()), looked=(looked,))))["scan.sarif"]
+
+    first = found["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert first == {"uri": "terraform/my%20stack/a%23b%C3%A9%3F.tf", "uriBaseId": "SRCROOT"}
+
+
+def test_what_is_found_in_a_plan_of_another_repository_is_at_the_plan_itself() -> None:
+    plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
+    looked = Looked(root="", scan=judging.scanned(reading.read(plan.text())), places={})
+
+    done = report.of(Evidence(looked=(looked,), today=TODAY), Subject(name="plan.json", ground="The plan in plan.json"))
+
+    assert done.found
+    assert done.not_valid
+    found = written(done)
+    assert {one["location"]["path"] for one in found["gl-code-quality-report.json"]} == {"plan.json"}
+    assert [name for name, content in found.items() if "main.tf" in str(content)] == []
 
 
 def test_markdown_lets_nothing_out_of_its_cell() -> None:

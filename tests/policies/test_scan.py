@@ -97,6 +97,24 @@ def test_a_scan_as_json_by_a_program_of_what_it_is_given() -> None:
     assert {one["verdict"] for one in found["rules"]} == {"absent", "clean", "findings"}
 
 
+def test_what_holds_data_and_no_rule_looks_at_is_told(tmp_path: Path) -> None:
+    plan = _good().add("aws_redshift_cluster.facts", {"cluster_identifier": "facts"})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)))
+
+    told = "no rule looks at Redshift: nothing is said of the copies of aws_redshift_cluster (1 in the plan)"
+    assert told in " ".join(done.stdout.split())
+
+
+def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
+    plan = PlanFile().add("aws_ebs_volume.data", {"size": 1, "encrypted": True})
+
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "--report-dir", str(tmp_path)), 1)
+
+    assert f"failed: {len(RULES)} rules on 1 resource: " in done.stdout
+    assert f" 1 resource, {len(RULES)} rules, " in (tmp_path / "summary.md").read_text()
+
+
 def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path: Path) -> None:
     plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
 
@@ -127,12 +145,16 @@ def test_before_the_first_apply_it_is_listed(tmp_path: Path) -> None:
 def test_no_value_of_a_variable_or_password_is_printed(tmp_path: Path, output: str) -> None:
     plan = database(password=known(_SECRET, "var.password"), manage_master_user_password=None)
     plan.variables |= {"password": _SECRET, "min_retention_days": 15}
+    plan.check("check", "check.token", "fail", f"the token {_SECRET} was refused")
     plan.add("aws_db_instance.literal", {"identifier": "b", "password": _SECRET, "tags": {"x": _SECRET}})
 
-    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", output), 1)
+    reports = tmp_path / "reports"
+    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", output, "--report-dir", str(reports)), 1)
 
     assert "LB_SEC_1" in done.stdout
+    assert "LB_TF_1" in done.stdout
     assert _SECRET not in done.stdout + done.stderr
+    assert [path.name for path in reports.iterdir() if _SECRET in path.read_text()] == []
 
 
 @pytest.mark.parametrize(
@@ -174,6 +196,16 @@ def test_a_folder_is_no_plan(tmp_path: Path) -> None:
     assert "is a folder; the JSON of a plan is wanted" in done.stderr
 
 
+def test_a_plan_that_cannot_be_read_is_no_finding(tmp_path: Path) -> None:
+    name = f"{_file(tmp_path, _good())}/x"
+
+    done = passed(lifeboat("scan", "--plan", name), 2)
+
+    assert f"error: cannot read {name}: Not a directory" in done.stderr
+    assert "next: " in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_scan_without_a_plan_and_without_a_checkout_says_so() -> None:
     done = passed(lifeboat("scan"), 2)
 
@@ -186,6 +218,22 @@ def test_a_plan_that_is_there_is_not_made_offline(tmp_path: Path) -> None:
     done = passed(lifeboat("scan", "--plan", _file(tmp_path, _good()), "--offline"), 2)
 
     assert "--plan names one that is there" in done.stderr
+
+
+def test_a_plan_is_not_judged_with_an_environments_waivers(tmp_path: Path) -> None:
+    name = _file(tmp_path, _good())
+
+    done = passed(lifeboat("scan", "--plan", name, "-e", "production"), 2)
+
+    assert "error: --plan is a plan already, and --env makes one: only one of them can be judged" in done.stderr
+    assert f"next: lifeboat scan --plan {name}, or lifeboat scan -e production" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_environment_of_the_shell_is_not_meant_by_a_plan(tmp_path: Path) -> None:
+    done = command_line.run(Path("/"), "scan", "--plan", _file(tmp_path, _good()), env={**CLEAN, "ENV": "production"})
+
+    assert "passed: " in passed(done).stdout
 
 
 def test_the_reports_of_a_plan_go_where_they_are_wanted(tmp_path: Path) -> None:

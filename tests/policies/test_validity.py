@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from lifeboat.checkov_model import CheckovFinding, CheckovSkip
 from lifeboat.decisions.policy import canary, judging, reading, validity
+from lifeboat.decisions.policy.built_in import BuiltIn
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.rule import Rule
 from lifeboat.decisions.policy.validity import Evidence
 
-from tests.policies.evidence import TODAY, ran, seen, wrong
+from tests.policies.evidence import ENCRYPTED, TODAY, ran, seen, wrong
+from tests.policies.plans import PlanFile
 
 SKIP = CheckovSkip(rule="LB_RDS_1", address="aws_db_instance.this", reason="", file="main.tf", line=3)
 
@@ -52,7 +54,7 @@ def test_nothing_is_no_scan() -> None:
         ),
         (
             {"evaluated": {**ran(wrong()).evaluated, "LB_RDS_1": 0}},
-            ["stack: LB_RDS_1 is about 1 resources of the plan, and checkov asked it of none"],
+            ["stack: LB_RDS_1 is about 1 resource of the plan, and checkov asked it of none"],
         ),
         (
             {"evaluated": without(dict(ran(wrong()).evaluated), "CKV_AWS_16")},
@@ -72,26 +74,66 @@ def test_nothing_is_no_scan() -> None:
                 " # checkov:skip=LB_RDS_1:REASON"
             ],
         ),
-        (
-            {
-                "findings": (
-                    CheckovFinding(
-                        rule="LB_RDS_5",
-                        address='aws_db_instance.this["a"]',
-                        file="main.tf",
-                        lines=(1, 2),
-                        found="x",
-                        source="plan",
-                    ),
-                )
-            },
-            ["stack: LB_RDS_5 fails on aws_db_instance.this inside checkov, and not here: the two disagree"],
-        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_checkov_did_not_look_at_is_a_reason(over: dict[str, Any], reasons: list[str]) -> None:
     assert list(validity.reasons(seen(wrong(), ran(wrong(), **over)))) == reasons
+
+
+_ASKED_OF_NONE = {**ran(wrong()).evaluated, "CKV_AWS_16": 0}
+
+
+def test_a_check_of_checkovs_own_that_was_asked_of_nothing_is_a_reason() -> None:
+    assert validity.reasons(seen(wrong(), ran(wrong(), evaluated=_ASKED_OF_NONE))) == (
+        "stack: CKV_AWS_16 is about 1 resource of the plan, and checkov asked it of none",
+    )
+
+
+def test_a_check_of_checkovs_own_that_cannot_tell_has_looked() -> None:
+    run = ran(wrong(), evaluated=_ASKED_OF_NONE, abstained={"CKV_AWS_16": 1})
+
+    assert validity.reasons(seen(wrong(), run)) == ()
+
+
+def test_a_check_of_checkovs_own_about_nothing_that_is_there_is_none() -> None:
+    plan = PlanFile().add("aws_vpc.this")
+    run = ran(plan, evaluated={**ran(plan).evaluated, "CKV_AWS_16": 0})
+
+    assert validity.reasons(seen(plan, run)) == ()
+
+
+@pytest.mark.parametrize("built_in", [(), (replace(ENCRYPTED, asked=False),)])
+def test_a_list_that_asks_for_none_of_checkovs_own_checks_is_a_reason(built_in: tuple[BuiltIn, ...]) -> None:
+    alone = seen(wrong(), built_in=built_in)
+    whole = seen(wrong(), ran(wrong()), built_in=built_in)
+
+    assert validity.reasons(alone) == ()
+    assert validity.reasons(whole) == ("terraform/policies/builtin.toml asks for none of checkov's own checks",)
+
+
+def test_what_fails_inside_checkov_alone_is_a_reason() -> None:
+    one = CheckovFinding(
+        rule="LB_RDS_5",
+        address='aws_db_instance.this["a"]',
+        file="main.tf",
+        lines=(1, 2),
+        found="x",
+        source="plan",
+    )
+
+    assert validity.reasons(seen(wrong(), ran(wrong(), one))) == (
+        "stack: LB_RDS_5 fails on aws_db_instance.this inside checkov, and not here: the two disagree",
+    )
+
+
+def test_what_fails_here_and_passes_inside_checkov_is_a_reason() -> None:
+    whole = ran(wrong())
+    blind = replace(whole, findings=tuple(one for one in whole.findings if one.rule != "LB_RDS_1"))
+
+    assert validity.reasons(seen(wrong(), blind)) == (
+        "stack: LB_RDS_1 fails on aws_db_instance.this here, and not inside checkov: the two disagree",
+    )
 
 
 def test_a_rule_that_was_not_asked_is_a_reason() -> None:

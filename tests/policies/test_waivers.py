@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from lifeboat.checkov_model import CheckovSkip
 from lifeboat.decisions.policy import validity, waivers
+from lifeboat.decisions.policy.rule import Severity
 from lifeboat.decisions.policy.waivers import LONGEST, Waiver
 from lifeboat.errors import WrongConfiguration
 
-from tests.policies.evidence import TODAY, ran, reported, seen, wrong
+from tests.policies.evidence import ENCRYPTED, TODAY, ran, reported, seen, wrong
+from tests.policies.plans import PlanFile
 
 ONE = """
 [[waiver]]
@@ -111,6 +114,50 @@ def test_a_waiver_that_does_not_hold_makes_the_scan_not_valid(over: dict[str, An
     done = reported(seen(wrong(), waivers=(waiver(**over),)))
 
     assert done.not_valid == (reason,)
+
+
+@pytest.mark.parametrize("address", ["*", "**", "?*", "*.*", "module.*", "state:*", "aws_*", "*this"])
+def test_a_waiver_of_everything_makes_the_scan_not_valid(address: str) -> None:
+    one = waiver(address=address)
+
+    assert not one.bounded
+    if one.matches("aws_db_instance.this"):
+        assert reported(seen(wrong(), waivers=(one,))).not_valid == (
+            f"the waiver of LB_RDS_1 on {address} is about everything:"
+            " write a type, a module or a name of it without * and ?",
+        )
+
+
+@pytest.mark.parametrize(
+    "address", ["aws_db_instance.*", "*.this", "module.a.*", 'x.y["*"]', "state:module.a.*", "the plan"]
+)
+def test_a_waiver_that_writes_something_out_is_bounded(address: str) -> None:
+    assert waiver(address=address).bounded
+
+
+def _losing() -> PlanFile:
+    return wrong().add("aws_backup_vault.main", {"name": "main"}, actions=("delete",))
+
+
+def test_what_a_critical_rule_finds_is_accepted_address_by_address() -> None:
+    wide, exact = (
+        waiver(rule="LB_TF_2", address=address) for address in ("aws_backup_vault.*", "aws_backup_vault.main")
+    )
+
+    assert reported(seen(_losing(), waivers=(wide,))).not_valid == (
+        "the waiver of LB_TF_2 on aws_backup_vault.* is wide, and the rule is critical:"
+        " write a waiver for each address, without * and ?",
+    )
+    done = reported(seen(_losing(), waivers=(exact,)))
+    assert (done.not_valid, [one.rule for one in done.accepted]) == ((), ["LB_TF_2"])
+
+
+def test_a_critical_check_of_checkovs_own_is_accepted_address_by_address() -> None:
+    grave = replace(ENCRYPTED, severity=Severity.CRITICAL)
+    evidence = seen(wrong(), ran(wrong()), waivers=(waiver(rule=ENCRYPTED.id, address="aws_db_instance.*"),))
+
+    assert reported(evidence).not_valid == ()
+    assert "the rule is critical" in reported(replace(evidence, built_in=(grave,))).not_valid[0]
 
 
 def test_a_waiver_that_is_over_accepts_nothing() -> None:

@@ -30,10 +30,9 @@ def coverage_of(site: Site, tell: Teller) -> Covered:
     return standards.covered(judging.scanned(reading.from_document(document), standing=Standing.TO_BUILD))
 
 
-def require_one(plan: str | None, env: str | None) -> None:
-    """Raise WrongConfiguration where both a plan and an environment are named: which of them was meant?"""
+def require_one(plan: str | None, env: str | None, either: str) -> None:
+    """Raise WrongConfiguration where both a plan and an environment are named; `either` says how to name one of them."""
     if plan is not None and env is not None:
         raise WrongConfiguration(
-            "--plan is a plan already, and --env makes one: only one of them can be covered",
-            hint="lifeboat policy coverage --plan plan.json, or lifeboat policy coverage -e production",
+            "--plan is a plan already, and --env makes one: only one of them can be judged", hint=either
         )

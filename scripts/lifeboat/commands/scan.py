@@ -205,14 +205,17 @@ def _waivers(site: Site) -> tuple[Waiver, ...]:
 
 def plan_text(name: str) -> bytes:
     """Return the plan in a file, or on standard input; raises ScanNotValid where there is none."""
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
-    path = Path(name)
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
     except FileNotFoundError:
         raise ScanNotValid(
             f"there is no file {name}", hint="terraform show -json stack.plan > plan.json makes one of a saved plan"
         ) from None
     except IsADirectoryError:
         raise ScanNotValid(f"{name} is a folder; the JSON of a plan is wanted") from None
+    except OSError as error:
+        # Anywhere else this ends with 1, which says of a scan that it found something.
+        raise ScanNotValid(
+            f"cannot read {name}: {error.strerror or type(error).__name__}",
+            hint="terraform show -json stack.plan > plan.json makes a plan that can be read",
+        ) from None

@@ -11,7 +11,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from lifeboat.decisions.policy import parameters, standards
+from lifeboat.decisions.policy.coverage import BACKUP_TYPES
 from lifeboat.decisions.policy.lengths import words
+from lifeboat.decisions.policy.overlooked import OVERLOOKED
 from lifeboat.decisions.policy.parameters import Parameters
 from lifeboat.decisions.policy.registry import RULES
 from lifeboat.decisions.policy.rule import AnyRule
@@ -44,7 +46,11 @@ Each is a variable of the plan itself; where it has none, the default counts.
 {% for rule in rules -%}
 | [{{ rule.id }}](#{{ rule.id|lower }}) | {{ rule.severity }} | {{ rule.title }} |
 {% endfor %}
-{%- for rule in rules %}
+## What is not looked at
+
+- **Asked whether copies are taken of it** (LB_COV_1, and LB_COV_2 where it says that it holds data): {{ asked }}.
+- **Not looked at**: {{ overlooked }}. A scan of a plan that has any of it says so, and is no worse for it.
+{% for rule in rules %}
 ### {{ rule.id }}
 
 **{{ rule.title }}** ({{ rule.severity }})
@@ -90,8 +96,17 @@ def page() -> str:
     """Return the page, as Markdown."""
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
     return environment.from_string(_TEMPLATE).render(
-        measures=_measures(), rules=[_rule(rule) for rule in RULES], replaced=standards.REPLACED
+        measures=_measures(),
+        rules=[_rule(rule) for rule in RULES],
+        replaced=standards.REPLACED,
+        asked=_services(BACKUP_TYPES),
+        overlooked=_services(OVERLOOKED),
     )
+
+
+def _services(by_type: Mapping[str, str]) -> str:
+    *most, last = sorted(set(by_type.values()))
+    return f"{', '.join(most)} and {last}"
 
 
 def _measures() -> list[dict[str, str]]:

@@ -54,7 +54,7 @@ class Gate:
 
 
 def record(found: Sequence[Passing]) -> list[dict[str, str]]:
-    """Return what was let pass for a journal: findings hold no value of a variable."""
+    """Return what was let pass for a journal: of values, findings hold schedules, windows and lengths alone."""
     return [
         {
             "rule": one.finding.rule,

@@ -97,15 +97,34 @@ class Scanner:
         self._pack = sys.modules.get("lb_rules")
         graph_checks = get_graph_checks_registry("terraform")
         graph_checks.load_checks()
-        known = {check.id for check in (*BaseCheckRegistry.get_all_registered_checks(), *graph_checks.checks)}
+        checks = (*BaseCheckRegistry.get_all_registered_checks(), *graph_checks.checks)
+        known = {check.id for check in checks}
         self.rules = [str(rule.id) for rule in getattr(self._pack, "RULES", ())]
         self.built_in = [one for one in built_in if one in known]
         for one in built_in:
             if one not in known:
                 problems.add(f"checkov has no check {one}")
+        self.unanswered: Counter[str] = Counter()
+        for check in checks:
+            if check.id in self.built_in:
+                self._note_what_it_does_not_answer(check)
         missing = [one for one in self.rules if one not in known]
         if missing or not self.rules:
             problems.add(f"the pack in terraform/policies was not loaded: {', '.join(missing) or 'it has no rule'}")
+
+    def _note_what_it_does_not_answer(self, check: Any) -> None:
+        """Count what a check is asked about and says UNKNOWN of, which checkov reports nowhere: it looked all the same."""
+        ask = check.run
+
+        def run(*arguments: Any, **named: Any) -> Any:
+            said = ask(*arguments, **named)
+            if isinstance(said, tuple):  # a check on the graph: what passed, what failed, of what it cannot tell
+                self.unanswered[check.id] += len(said[2])
+            else:
+                self.unanswered[check.id] += said["result"].value == "UNKNOWN"
+            return said
+
+        check.run = run
 
     def configuration(self, root: Path, var_files: list[str]) -> Reports:
         """Return what checkov says of a root of Terraform: its own checks, and the rules that a configuration can answer."""
@@ -161,6 +180,7 @@ class Scanner:
         memory = getattr(self._pack, "MEMORY", None)  # of a file with a mistake, half was loaded
         if memory is not None:
             memory.answers.clear()
+        self.unanswered.clear()
 
 
 # -- what is answered --------------------------------------------------------------------------------------------------
@@ -240,7 +260,7 @@ def run(question: Mapping[str, Any]) -> dict[str, Any]:
         "findings": [],
         "skipped": [],
         "evaluated": dict.fromkeys([*scanner.rules, *scanner.built_in], 0),
-        "abstained": dict.fromkeys(scanner.rules, 0),
+        "abstained": dict.fromkeys([*scanner.rules, *scanner.built_in], 0),
         "resource_types": set(),
         "checkov_version": version,
     }
@@ -256,7 +276,7 @@ def run(question: Mapping[str, Any]) -> dict[str, Any]:
         for rule, count in evaluated(scanner, reports).items():
             answer["evaluated"][rule] = answer["evaluated"].get(rule, 0) + count
         if reports.source == "hcl":
-            for rule in _abstained(scanner):
+            for rule in (*_abstained(scanner), *scanner.unanswered.elements()):
                 answer["abstained"][rule] += 1
     answer["resource_types"] = sorted(answer["resource_types"])
     answer["problems"] = list(problems.found)

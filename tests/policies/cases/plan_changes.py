@@ -25,13 +25,13 @@ CASES = (
         "LB_TF_1",
         "failing",
         PlanFile().add("aws_vpc.this").check("check", "check.health", "fail", "no backup for 3 days"),
-        "the check fails: no backup for 3 days",
+        "the check fails",
     ),
     bad(
         "LB_TF_1",
         "an error",
         PlanFile().add("aws_vpc.this").check("check", "check.health", "error"),
-        "the check fails: Terraform says no more",
+        "the check cannot be made: it ends with an error",
     ),
     undecided(
         "LB_TF_1",

@@ -1,7 +1,8 @@
 """Run by the scan tools' Python: what checkov reports of folders of Terraform files, rule by rule and file by file.
 
-Standard input: {"folders": {name: {"folder": path, "var_files": [path], "plan": path or null}}}. Standard output: for each
-name the answers of our rules by file, what comments skip, and where a value that was read differs from that of the plan.
+Standard input: {"folders": {name: {"folder": path, "var_files": [path], "plan": path or null}}, "plans": {name: path}}.
+Standard output: for each folder the answers of our rules by file, what comments skip, and where a value that was read differs
+from that of the plan; for each plan the rule and the address of every finding.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def main() -> None:
     lb_scan.refuse_connections(problems)
     scanner = lb_scan.Scanner(problems, [])
     answers: dict[str, Any] = {}
-    for name, asked in json.load(sys.stdin)["folders"].items():
+    question = json.load(sys.stdin)
+    for name, asked in question["folders"].items():
         scanner.forget()
         reports = scanner.configuration(Path(asked["folder"]), asked["var_files"])
         answers[name] = {
@@ -86,7 +88,11 @@ def main() -> None:
             "skipped": list(lb_scan.skipped(reports)),
             "differences": _differences(asked) if asked["plan"] else [],
         }
-    json.dump({"names": answers, "problems": list(problems.found)}, sys.stdout)
+    plans: dict[str, Any] = {}
+    for name, path in question.get("plans", {}).items():
+        scanner.forget()
+        plans[name] = [[one["rule"], one["address"]] for one in lb_scan.findings(scanner, scanner.plan(Path(path)))]
+    json.dump({"names": answers, "plans": plans, "problems": list(problems.found)}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from lifeboat.decisions.policy import controls, frequency, schedules, windows
 from lifeboat.decisions.policy.backup_plans import copies_elsewhere
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.coverage import coverage, is_replica, plans_of
 from lifeboat.decisions.policy.joins import attached_anywhere
 from lifeboat.decisions.policy.keys import customer_key
@@ -32,7 +33,7 @@ def _retention(case: Case) -> Iterable[Fault]:
             found="backup_retention_period is not set, and RDS then keeps a day of backups or none", wanted=wanted
         )
     elif timedelta(days=days) < case.parameters.min_retention:
-        yield Fault(found=f"automated backups are kept for {days:g} {'day' if days == 1 else 'days'}", wanted=wanted)
+        yield Fault(found=f"automated backups are kept for {counted(days, 'day')}", wanted=wanted)
 
 
 def _windows(case: Case) -> Iterable[Fault]:

@@ -180,9 +180,7 @@ class _Reader:
             self._resources(scope, kind, name, body)
         for name, variable in scope.module.variables.items():
             if "validation" in variable:
-                self.validations.append(
-                    CheckResult(kind="var", name=f"{scope.address}var.{name}", status="unknown", problems=())
-                )
+                self.validations.append(CheckResult(kind="var", name=f"{scope.address}var.{name}", status="unknown"))
         for name, call in scope.module.calls.items():
             self.whole = self.whole and call.module is not None
             for inside in called(scope, name, call):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lifeboat.decisions.policy import judging
+from lifeboat.decisions.policy import judging, parameters
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.prior import BothSides, both_sides
-from lifeboat.decisions.policy.rule import Finding, RuleId, Severity, Unjudged
+from lifeboat.decisions.policy.registry import BY_ID
+from lifeboat.decisions.policy.reported import block_of
+from lifeboat.decisions.policy.rule import Finding, PlanRule, RuleId, Scan, Severity, Unjudged
 from lifeboat.errors import ScanNotValid
 from lifeboat.model import AcceptedRisk
 
-_KEY = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]')
+_PLACE = re.compile(r"\[\d+\]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 # Which checks fail tells of the world as it is that night, and a condition or validation that fails stops Terraform itself.
 _NEVER_STOPS_A_RECOVERY = frozenset({"LB_TF_1"})
+_Words = tuple[str, str, str]  # what makes two findings the same: rule, where, what
 
 
 class Deed(StrEnum):
@@ -60,6 +65,7 @@ class Weighed:
     told: tuple[Introduced, ...]
     old: tuple[Finding, ...]
     unseen: tuple[Unseen, ...]
+    laxer: tuple[str, ...] = ()  # measures that ask for less than their defaults
 
 
 def weighed(document: Any, deed: Deed, risks: Iterable[AcceptedRisk] = ()) -> Weighed:
@@ -94,6 +100,7 @@ def _weighed(sides: BothSides, deed: Deed, risks: Iterable[AcceptedRisk]) -> Wei
         unseen=tuple(
             Unseen(rule=outcome.rule.id, unjudged=one) for outcome in afterwards.outcomes for one in outcome.unjudged
         ),
+        laxer=tuple(parameters.laxer(afterwards.parameters)),
     )
 
 
@@ -102,19 +109,14 @@ def _apart(sides: BothSides, findings: Iterable[Finding], deed: Deed) -> tuple[l
     if sides.before is None:
         return [Introduced(finding=one) for one in findings], []
     earlier = judging.scanned(sides.before)
-    blocks = {one.address: str(one.block) for one in (*sides.before.resources, *sides.after.resources)}
-
-    def alike(found: Finding) -> tuple[str, str, str]:
-        return (found.rule, blocks.get(found.address, found.address), _worn(found.found))
-
-    same: Callable[[Finding], tuple[str, str, str]] = _exactly if deed is Deed.APPLY else alike
-    known = {same(one) for one in earlier.findings}
+    listed = list(findings)
+    places = _places_of_old_ones(sides, earlier, listed, deed)
     doubtful = {(outcome.rule.id, one.address) for outcome in earlier.outcomes for one in outcome.unjudged}
     new: list[Introduced] = []
     old: list[Finding] = []
-    for one in findings:
+    for place, one in enumerate(listed):
         doubt = deed is Deed.RECOVERY and (one.rule, one.address) in doubtful
-        if doubt or same(one) in known:
+        if doubt or place in places:
             old.append(one)
         else:
             said = tuple(was.found for was in earlier.findings if (was.rule, was.address) == (one.rule, one.address))
@@ -122,13 +124,58 @@ def _apart(sides: BothSides, findings: Iterable[Finding], deed: Deed) -> tuple[l
     return new, old
 
 
-def _exactly(found: Finding) -> tuple[str, str, str]:
+def _places_of_old_ones(sides: BothSides, earlier: Scan, findings: Sequence[Finding], deed: Deed) -> set[int]:
+    """Return which findings were there before, by their places in the list."""
+    blocks = {one.address: str(one.block) for one in sides.after.resources}
+    if sides.before is not None:
+        blocks |= {one.address: str(one.block) for one in sides.before.resources}
+    stay = {one.address for one in sides.after.resources}
+
+    def alike(found: Finding) -> _Words:
+        return (found.rule, blocks.get(found.address, found.address), _worn(found.found))
+
+    def of_its_kind(found: Finding) -> _Words | None:
+        # A rule on the plan says once of a kind what is wrong, at the first resource of it, which may be another one now.
+        on_the_plan = isinstance(BY_ID[found.rule], PlanRule) and found.address in stay
+        return (found.rule, "", found.found) if on_the_plan else None
+
+    if deed is Deed.APPLY:
+        return _matched(earlier.findings, findings, (_exactly, _renumbered, of_its_kind))
+    known = {key(one) for one in earlier.findings for key in (alike, of_its_kind)} - {None}
+    return {place for place, one in enumerate(findings) if {alike(one), of_its_kind(one)} & known}
+
+
+def _matched(
+    before: Iterable[Finding], after: Sequence[Finding], keys: Iterable[Callable[[Finding], _Words | None]]
+) -> set[int]:
+    """Return the places of what is the same by one of the keys, the strictest first; one of before stands for one only."""
+    found: set[int] = set()
+    left = list(before)
+    for key in keys:
+        waiting: dict[_Words | None, list[Finding]] = defaultdict(list)
+        for one in left:
+            waiting[key(one)].append(one)
+        for place, one in enumerate(after):
+            words = key(one)
+            if place not in found and words is not None and waiting[words]:
+                waiting[words].pop()
+                found.add(place)
+        left = [one for those in waiting.values() for one in those]
+    return found
+
+
+def _exactly(found: Finding) -> _Words:
     return (found.rule, found.address, found.found)
+
+
+def _renumbered(found: Finding) -> _Words:
+    """Return a finding without the numbers of blocks: one that is put before another moves it, and does no harm."""
+    return (found.rule, found.address, _PLACE.sub("[]", found.found))
 
 
 def _worn(text: str) -> str:
     """Return a text without keys and numbers: g2 is adopted as g1 was, with what was wrong with g1."""
-    return _NUMBER.sub("#", _KEY.sub("", text))
+    return _NUMBER.sub("#", block_of(text))
 
 
 def _stops(found: Finding, deed: Deed) -> bool:
@@ -151,12 +198,12 @@ def accepted(one: Passing) -> str:
 
 
 def warnings(found: Weighed) -> list[str]:
-    """Return what is told beside what stops a plan: a line for each new finding, for what was there, for each rule unseen."""
-    lines = [f"policy: {line(one)}" for one in found.told]
+    """Return what is told beside what stops a plan: lax measures, new findings, what was there, and each rule unseen."""
+    lines = [f"policy: {text}" for text in (*found.laxer, *map(line, found.told))]
     if found.old:
         rules = ", ".join(sorted({one.rule for one in found.old}))
         lines.append(
-            f"policy: {_counted(len(found.old), 'finding')} of before this change ({rules}): lifeboat scan shows all"
+            f"policy: {counted(len(found.old), 'finding')} of before this change ({rules}): lifeboat scan shows all"
         )
     by_rule: dict[RuleId, list[Unjudged]] = {}
     for one in found.unseen:
@@ -178,7 +225,3 @@ def accepting(found: Weighed) -> list[AcceptedRisk]:
     """Return what would have to be accepted of what stops a plan."""
     rules = sorted({one.finding.rule for one in found.stopping})
     return [AcceptedRisk(rule=rule, reason="why it is accepted") for rule in rules]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from lifeboat.decisions.policy.lengths import words
 from lifeboat.errors import ScanNotValid
 
 
@@ -38,6 +39,8 @@ FROM: tuple[tuple[str, tuple[str, ...], timedelta], ...] = (
     ("drill", ("policy.drill_days", "drill_days"), timedelta(days=1)),
     ("key_window", ("policy.key_window_days", "key_window_days"), timedelta(days=1)),
 )
+# A longer one of these lets more pass; of all others a shorter one does.
+_LAXER_WHEN_LONGER = ("rpo", "drill")
 
 
 def of(variables: Mapping[str, Any]) -> Parameters:
@@ -50,6 +53,18 @@ def of(variables: Mapping[str, Any]) -> Parameters:
             found[parameter] = _length(_at(variables, place), place, unit)
         sources.append((parameter, "default" if place is None else f"var.{place}"))
     return Parameters(**found, sources=tuple(sources))
+
+
+def laxer(found: Parameters) -> Iterator[str]:
+    """Yield each measure that asks for less than its default: a change that lowers it makes what it measures look good."""
+    defaults = Parameters()
+    for parameter, source in found.sources:
+        value, default = getattr(found, parameter), getattr(defaults, parameter)
+        if value > default if parameter in _LAXER_WHEN_LONGER else value < default:
+            yield (
+                f"{parameter} is measured by {words(value)} ({source}), which asks for less than the default of"
+                f" {words(default)}"
+            )
 
 
 def _at(variables: Mapping[str, Any], place: str) -> Any:

@@ -71,9 +71,9 @@ def _failing(case: PlanCase) -> Iterable[Fault]:
     waiting = [check for check in case.plan.checks if check.kind == "check" and check.status == "unknown"]
     for check in case.plan.checks:
         if check.status in ("fail", "error"):
-            said = "; ".join(check.problems) or "Terraform says no more"
-            # The words are the author's; Terraform leaves sensitive values out of them.
-            yield Fault(address=Address(check.name), found=f"the check fails: {said}", wanted="a check that passes")
+            # Its words are the author's and may hold any value: Terraform hides only what is marked as sensitive.
+            found = "the check fails" if check.status == "fail" else "the check cannot be made: it ends with an error"
+            yield Fault(address=Address(check.name), found=found, wanted="a check that passes")
     if waiting:
         # Conditions and validations stop the apply; of a check block it only warns.
         raise Awaited(f"{waiting[0].name}: whether the check passes is known only after the apply")
@@ -115,7 +115,7 @@ RULES = (
         severity=Severity.HIGH,
         title="No check of the configuration fails",
         why="Terraform only warns of a failing check block and ends with 0.",
-        change="Mend what the check says.",
+        change="Mend what the check says: terraform plan prints it. A report does not, since it may hold a secret.",
         types=(),
         present=_checks,
         judge=_failing,

@@ -207,8 +207,8 @@ class Block:
         return [
             Block(
                 where=f"{self.where} {name}[{number}]",
-                values=_mapping(body),
-                unknown=_mapping(awaited[number] if number < len(awaited) else None),
+                values=mapping(body),
+                unknown=mapping(awaited[number] if number < len(awaited) else None),
                 expressions=expression if isinstance(expression, Mapping) else None,
                 trace=self.trace,
             )
@@ -284,12 +284,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What came of a `check` block, a condition or a validation. `kind` is Terraform's: check, resource, var, output_value."""
+    """What came of a `check` block, a condition or a validation, without its words, which may hold a secret.
+
+    `kind` is Terraform's: check, resource, var, output_value.
+    """
 
     kind: str
     name: str
     status: str
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,6 +306,7 @@ class Planned:
     complete: bool
     by_type: Mapping[str, Sequence[Resource]]
     by_block: Mapping[BlockAddress, Sequence[Resource]]
+    untold: bool = False  # nothing in it says whether it is complete: Terraform does from 1.8 on
     # What was worked out of this plan already, by the rules that share it: each pays for it once.
     worked_out: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -344,5 +347,6 @@ def _listed(found: Any, what: str) -> list[Any]:
     return found
 
 
-def _mapping(found: Any) -> Mapping[str, Any]:
+def mapping(found: Any) -> Mapping[str, Any]:
+    """Return a part of a plan's document that should be an object; an empty one where it is anything else."""
     return found if isinstance(found, Mapping) else {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lifeboat.decisions.policy import reading
-from lifeboat.decisions.policy.planned import Block, BlockAddress, CheckResult, Planned, Resource
+from lifeboat.decisions.policy.planned import Block, BlockAddress, CheckResult, Planned, Resource, mapping
 
 _FAILS = ("fail", "error")
 
@@ -29,8 +29,8 @@ def both_sides(document: Any) -> BothSides:
     as it is counts as written as it is now, and of what it changes only the value is known, not how it came about.
     """
     after = reading.from_document(document)
-    prior = _mapping(_mapping(document.get("prior_state")).get("values"))
-    if not _holds_anything(_mapping(prior.get("root_module"))):
+    prior = mapping(mapping(document.get("prior_state")).get("values"))
+    if not _holds_anything(mapping(prior.get("root_module"))):
         return BothSides(before=None, after=after)
     before = reading.from_document(_as_plan(document, prior))
     stays = {resource.address: resource.body.values for resource in after.resources}
@@ -93,8 +93,8 @@ def _stays(name: str, before: Mapping[str, Any], after: Mapping[str, Any], writt
 def _earlier(document: Mapping[str, Any], checks: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
     """Return the checks of a plan as they ended the last time; one that is new, or of which nobody knows, was well."""
     known = {
-        _mapping(one.get("address")).get("to_display"): str(one.get("status"))
-        for one in _mapping(document.get("prior_state")).get("checks") or []
+        mapping(one.get("address")).get("to_display"): str(one.get("status"))
+        for one in mapping(document.get("prior_state")).get("checks") or []
         if isinstance(one, Mapping)
     }
     return tuple(replace(check, status=check.status if known.get(check.name) in _FAILS else "pass") for check in checks)
@@ -109,7 +109,3 @@ def _of(plan: Planned, resources: tuple[Resource, ...], checks: tuple[CheckResul
     return replace(
         plan, resources=resources, checks=checks, by_type=dict(by_type), by_block=dict(by_block), worked_out={}
     )
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, Mapping) else {}

@@ -22,6 +22,7 @@ from lifeboat.decisions.policy.planned import (
     Resource,
 )
 from lifeboat.decisions.policy.tracing import ModulePath, Standing, Tracer, address_of, heads, steps
+from lifeboat.decisions.policy.wholeness import Wholeness, wholeness
 from lifeboat.errors import ScanNotValid
 from lifeboat.model import Address
 
@@ -112,7 +113,17 @@ class _Reader:
         self._document = document
         configuration: Mapping[str, Any] = document["configuration"]
         places = self._places((), (), document.get("planned_values", {}).get("root_module", {}), "")
-        self._managed = [place for place in places if place.resource.get("mode") == "managed"]
+        forgotten = {
+            change["address"]
+            for change in document.get("resource_changes", [])
+            if change["change"]["actions"] == ["forget"] and "deposed" not in change
+        }
+        # What a `removed` block lets go is in the planned values still, without any value (Terraform 1.11).
+        self._managed = [
+            place
+            for place in places
+            if place.resource.get("mode") == "managed" and place.resource["address"] not in forgotten
+        ]
         self._tracer = Tracer(configuration, ((place.block, place.all_keys) for place in self._managed))
         self._providers: Mapping[str, Any] = configuration.get("provider_config", {})
         self._variables = {name: one.get("value") for name, one in document.get("variables", {}).items()}
@@ -124,6 +135,7 @@ class _Reader:
 
     def planned(self) -> Planned:
         """Return everything that the rules ask for."""
+        found = wholeness(self._document)
         resources = tuple(self._resource(place) for place in self._managed)
         by_type: dict[str, list[Resource]] = defaultdict(list)
         by_block: dict[BlockAddress, list[Resource]] = defaultdict(list)
@@ -136,7 +148,8 @@ class _Reader:
             changes=tuple(self._changes()),
             checks=tuple(self._checks()),
             variables=self._variables,
-            complete=self._document.get("complete", True) is not False,
+            complete=found is not Wholeness.PART,
+            untold=found is Wholeness.UNTOLD,
             by_type=dict(by_type),
             by_block=dict(by_block),
         )
@@ -222,15 +235,7 @@ class _Reader:
     def _checks(self) -> Iterator[CheckResult]:
         for check in self._document.get("checks", []):
             address = check["address"]
-            problems = tuple(
-                str(problem["message"])
-                for instance in check.get("instances", [])
-                for problem in instance.get("problems", [])
-                if problem.get("message")
-            )
-            yield CheckResult(
-                kind=address["kind"], name=address["to_display"], status=check["status"], problems=problems
-            )
+            yield CheckResult(kind=address["kind"], name=address["to_display"], status=check["status"])
 
 
 def _own_region(values: Mapping[str, Any]) -> str | None:

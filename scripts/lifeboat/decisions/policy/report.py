@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lifeboat.decisions.policy import reported, validity, waivers
+from lifeboat.decisions.policy import overlooked, parameters, reported, validity, waivers
 from lifeboat.decisions.policy.parameters import Parameters
 from lifeboat.decisions.policy.reported import Looked, Reported, whole_address
 from lifeboat.decisions.policy.rule import AnyRule, Verdict
@@ -120,8 +121,26 @@ def of(evidence: Evidence, subject: Subject) -> Report:
         found=waivers.applied(found, evidence.waivers, evidence.today),
         not_valid=validity.reasons(evidence),
         put_off=tuple(_put_off(one.root, text) for one in evidence.looked for text in one.scan.put_off),
-        remarks=(*waivers.unused(found, evidence.waivers), *reported.idle_comments(evidence.looked)),
+        remarks=tuple(dict.fromkeys(_remarks(evidence, found))),
         checkov=", ".join(sorted(versions)),
+    )
+
+
+def _remarks(evidence: Evidence, found: Sequence[Reported]) -> Iterator[str]:
+    for one in evidence.looked:
+        yield from parameters.laxer(one.scan.parameters)
+    yield from waivers.unused(found, evidence.waivers)
+    yield from reported.idle_comments(evidence.looked)
+    for one in evidence.looked:
+        if one.scan.plan.untold:
+            yield _untold(one)
+        yield from overlooked.remarks(one.scan.plan)
+
+
+def _untold(looked: Looked) -> str:
+    version = looked.scan.plan.terraform_version
+    return (
+        f"Terraform {version} does not say whether a plan is whole: of one made with -target, the rest was not judged"
     )
 
 

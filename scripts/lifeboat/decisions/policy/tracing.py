@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lifeboat.decisions.policy.planned import NOWHERE, BlockAddress, Key, Keys, Origin, Reference, Which
+from lifeboat.decisions.policy.planned import NOWHERE, BlockAddress, Key, Keys, Origin, Reference, Which, mapping
 
 ModulePath = tuple[str, ...]  # names of the modules from the root down
 
@@ -55,7 +55,7 @@ class Tracer:
     """The configuration of one plan with the instances in it, and what was already found there."""
 
     def __init__(self, configuration: Mapping[str, Any], instances: Iterable[tuple[BlockAddress, Keys]]) -> None:
-        self._root: Mapping[str, Any] = _mapping(configuration.get("root_module"))
+        self._root: Mapping[str, Any] = mapping(configuration.get("root_module"))
         self._found: dict[tuple[ModulePath, str, str], _Trace] = {}
         self._modules: dict[ModulePath, Mapping[str, Any]] = {(): self._root}
         self._blocks: dict[tuple[ModulePath, str], Mapping[str, Any]] = {}
@@ -121,7 +121,7 @@ class Tracer:
     def _walk(self, path: ModulePath, module: Mapping[str, Any]) -> Iterator[tuple[ModulePath, Mapping[str, Any]]]:
         yield path, module
         for name, call in module.get("module_calls", {}).items():
-            yield from self._walk((*path, name), _mapping(call.get("module")))
+            yield from self._walk((*path, name), mapping(call.get("module")))
 
     def _reference(self, path: ModulePath, parts: list[_Part], each: Any) -> _Trace:
         names = [name for name, _ in parts]
@@ -154,15 +154,15 @@ class Tracer:
     def _variable(self, path: ModulePath, name: str) -> _Trace:
         if not path:
             return _NO_TRACE  # an input of the whole plan is known
-        call = _mapping(_mapping(self._modules.get(path[:-1], {}).get("module_calls")).get(path[-1]))
-        expression = _mapping(call.get("expressions")).get(name)
+        call = mapping(mapping(self._modules.get(path[:-1], {}).get("module_calls")).get(path[-1]))
+        expression = mapping(call.get("expressions")).get(name)
         return self._trace(path[:-1], expression, call.get("for_each_expression"))
 
     def _output(self, path: ModulePath, name: str) -> _Trace:
         module, _, output = name.partition(".")
-        outputs = _mapping(self._modules.get((*path, module), {}).get("outputs"))
+        outputs = mapping(self._modules.get((*path, module), {}).get("outputs"))
         wanted = [outputs[output]] if output in outputs else list(outputs.values())
-        return _union(self._trace((*path, module), _mapping(one).get("expression"), None) for one in wanted)
+        return _union(self._trace((*path, module), mapping(one).get("expression"), None) for one in wanted)
 
 
 def address_of(path: ModulePath, short: str) -> BlockAddress:
@@ -242,7 +242,3 @@ def _union(traces: Iterable[_Trace]) -> _Trace:
     for trace in traces:
         found, lost = found | trace.found, lost or trace.lost
     return _Trace(found=found, lost=lost)
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, Mapping) else {}

@@ -9,9 +9,10 @@ from datetime import date
 from lifeboat.checkov_model import CheckovRun
 from lifeboat.decisions.policy import canary, waivers
 from lifeboat.decisions.policy.built_in import BuiltIn, asked
+from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.reported import Looked, block_of, whole_address
-from lifeboat.decisions.policy.rule import AnyRule
+from lifeboat.decisions.policy.rule import AnyRule, Severity
 from lifeboat.decisions.policy.waivers import Waiver
 
 # What checkov puts where a comment gives no reason (checkov/common/comment/enum.py).
@@ -43,11 +44,14 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
     if not evidence.looked:
         yield "nothing was looked at"
     yield from canary.silent(evidence.rules)
+    if evidence.looked and evidence.with_checkov and not asked(evidence.built_in):
+        yield "terraform/policies/builtin.toml asks for none of checkov's own checks"
     for one in evidence.looked:
         named = f"{one.root}: " if one.root else ""
         for reason in (*one.scan.not_valid, *_unasked(one, evidence.rules), *_of_checkov(one, evidence.built_in)):
             yield f"{named}{reason}"
-    known = {*BY_ID, *(check.id for check in evidence.built_in)}
+    known: dict[str, Severity] = {rule.id: rule.severity for rule in BY_ID.values()}
+    known |= {check.id: check.severity for check in evidence.built_in}
     # Where checkov is not asked, a waiver of one of its checks is about nothing that could be known.
     judged = [one for one in evidence.waivers if one.rule in known or evidence.with_checkov or not _foreign(one.rule)]
     yield from waivers.problems(judged, rules=known, looked=evidence.looked, today=evidence.today)
@@ -73,14 +77,12 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
         yield "checkov found no resource at all"
     for kind in sorted(set(looked.scan.plan.by_type) - run.resource_types):
         yield f"checkov saw no {kind}, of which the plan has {len(looked.scan.plan.by_type[kind])}"
-    for check in asked(tuple(built_in)):
-        if check not in run.evaluated and not any(check in problem for problem in run.problems):
-            yield f"checkov does not know {check}, which terraform/policies/builtin.toml asks for"
+    yield from _of_built_in(looked, run, built_in)
     for outcome in looked.scan.outcomes:
         if outcome.rule.id not in run.evaluated:
             yield f"checkov did not have {outcome.rule.id} among its checks: the pack was not loaded whole"
         elif outcome.judged and not run.evaluated[outcome.rule.id]:
-            yield f"{outcome.rule.id} is about {len(outcome.judged)} resources of the plan, and checkov asked it of none"
+            yield f"{outcome.rule.id} is about {counted(len(outcome.judged), 'resource')} of the plan, and checkov asked it of none"
     for skip in run.skipped:
         if skip.reason.strip().lower() in _NO_REASON:
             yield (
@@ -90,9 +92,23 @@ def _of_checkov(looked: Looked, built_in: Sequence[BuiltIn]) -> Iterator[str]:
     yield from _disagreements(looked, run)
 
 
+def _of_built_in(looked: Looked, run: CheckovRun, built_in: Sequence[BuiltIn]) -> Iterator[str]:
+    """Yield which of checkov's own checks looked at nothing; one that cannot tell of a resource has looked at it."""
+    for check in built_in:
+        if not check.asked:
+            continue
+        about = [one for kind in check.types for one in looked.scan.plan.by_type.get(kind, ())]
+        if check.id not in run.evaluated:
+            if not any(check.id in problem for problem in run.problems):
+                yield f"checkov does not know {check.id}, which terraform/policies/builtin.toml asks for"
+        elif about and not run.evaluated[check.id] and not run.abstained.get(check.id):
+            yield f"{check.id} is about {counted(len(about), 'resource')} of the plan, and checkov asked it of none"
+
+
 def _disagreements(looked: Looked, run: CheckovRun) -> Iterator[str]:
     """Yield where the same rule says one thing of the plan here and another inside checkov."""
     ours = {(str(one.rule), block_of(one.address)) for one in looked.scan.findings}
-    for rule, address in sorted({(one.rule, block_of(one.address)) for one in run.findings if one.source == "plan"}):
-        if rule in BY_ID and (rule, address) not in ours:
-            yield f"{rule} fails on {whole_address(looked.root, address)} inside checkov, and not here: the two disagree"
+    theirs = {(one.rule, block_of(one.address)) for one in run.findings if one.source == "plan" and one.rule in BY_ID}
+    for rule, address in sorted(ours ^ theirs):
+        inside, here = ("inside checkov", "here") if (rule, address) in theirs else ("here", "inside checkov")
+        yield f"{rule} fails on {whole_address(looked.root, address)} {inside}, and not {here}: the two disagree"

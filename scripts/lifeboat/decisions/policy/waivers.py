@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lifeboat.decisions.policy.judging import WHOLE_PLAN
 from lifeboat.decisions.policy.reported import Looked, Reported, Waived, waived, whole_address
+from lifeboat.decisions.policy.rule import Severity
 from lifeboat.errors import WrongConfiguration
 
 LONGEST = timedelta(days=366)  # what is accepted for longer is a decision, and belongs into the configuration
@@ -50,6 +51,12 @@ class Waiver:
         """Return whether it is about an address. Only * and ? are wild: keys of instances are written in brackets."""
         parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in self.address)
         return re.fullmatch("".join(parts), where, flags=re.DOTALL) is not None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether at least one label of the address is written out: a type, the name of a module or of a resource."""
+        labels = (label.rpartition(":")[2] for label in self.address.split("."))
+        return any(label and label != "module" and not set("*?") & set(label) for label in labels)
 
     @property
     def words(self) -> str:
@@ -93,9 +100,9 @@ def unused(found: Sequence[Reported], waivers: Iterable[Waiver]) -> tuple[str, .
 
 
 def problems(
-    waivers: Iterable[Waiver], *, rules: Collection[str], looked: Sequence[Looked], today: date
+    waivers: Iterable[Waiver], *, rules: Mapping[str, Severity], looked: Sequence[Looked], today: date
 ) -> Iterator[str]:
-    """Yield why a scan cannot lean on its waivers: one that is over, unending, or about no rule or nothing that is there."""
+    """Yield why a scan cannot lean on its waivers: one that is over, unending, unbounded, or about no rule or resource."""
     there = _addresses(looked)
     for waiver in waivers:
         if waiver.expires < today:
@@ -106,6 +113,12 @@ def problems(
             yield f"{waiver.words} names no rule: lifeboat policy list shows every one"
         if not any(waiver.matches(one) for one in there):
             yield f"{waiver.words} matches nothing that is there: mend the address, or take it out"
+        elif waiver.address in there:
+            continue
+        elif rules.get(waiver.rule) is Severity.CRITICAL:
+            yield f"{waiver.words} is wide, and the rule is critical: write a waiver for each address, without * and ?"
+        elif not waiver.bounded:
+            yield f"{waiver.words} is about everything: write a type, a module or a name of it without * and ?"
 
 
 def _addresses(looked: Iterable[Looked]) -> set[str]:

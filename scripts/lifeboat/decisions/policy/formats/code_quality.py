@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from lifeboat.decisions.policy.formats.places import place, sentence
+from lifeboat.decisions.policy.formats.places import place, sentence, start
 from lifeboat.decisions.policy.report import Report
-from lifeboat.decisions.policy.reported import STACK, Place, Reported
+from lifeboat.decisions.policy.reported import Place, Reported
 from lifeboat.decisions.policy.rule import Severity
 
 _SEVERITIES = {
@@ -16,21 +16,24 @@ _SEVERITIES = {
     Severity.MEDIUM: "major",
     Severity.LOW: "minor",
 }
-_START = Place(file=f"terraform/{STACK}/main.tf", line=1)
 
 
 def code_quality(report: Report) -> list[dict[str, Any]]:
-    """Return the issues: every finding, what is accepted as information, and each reason why the scan is not valid.
+    """Return the issues: every finding, what is accepted and remarks as information, and each reason why the scan is not valid.
 
     GitLab compares the fingerprints of a merge request with those of its target, so they must be each its own.
     """
-    found = [_issue(one.rule, _severity(one), (sentence(one), place(one), one.fingerprint)) for one in report.found]
+    found = [
+        _issue(one.rule, _severity(one), (sentence(one), place(one, report), one.fingerprint)) for one in report.found
+    ]
     told = [
         *(("scan-not-valid", "blocker", text) for text in report.not_valid),
         *(("scan-put-off", "info", f"put off until it is built: {one.text}") for one in report.put_off),
+        *(("scan-remark", "info", text) for text in report.remarks),
         *(("scan-ground", "info", text) for text in filter(None, [report.subject.warning])),
     ]
-    return [*found, *(_issue(name, grave, (text, _START, _mark(name, text))) for name, grave, text in told)]
+    at = start(report)
+    return [*found, *(_issue(name, grave, (text, at, _mark(name, text))) for name, grave, text in told)]
 
 
 def _issue(name: str, severity: str, what: tuple[str, Place, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from lifeboat.decisions.policy.formats.places import place, sentence
 from lifeboat.decisions.policy.report import Report
-from lifeboat.decisions.policy.reported import Reported
+from lifeboat.decisions.policy.reported import Place, Reported
 from lifeboat.decisions.policy.rule import Verdict
 
 # What XML 1.0 has no way to write (section 2.2), and a key of an instance may hold.
@@ -60,8 +60,10 @@ def _cases(report: Report) -> Iterator[_Case]:
         yield _Case(rule="scan", name="the scan is valid", text=report.subject.ground)
     if report.subject.warning:
         yield _Case(rule="scan", name="what this says nothing of", kind="skipped", message=report.subject.warning)
+    for remark in report.remarks:
+        yield _Case(rule="scan", name=remark, kind="skipped", message="to know", text=remark)
     for one in report.found:
-        yield _of_finding(one)
+        yield _of_finding(one, place(one, report))
     for late in report.put_off:
         yield _Case(rule=late.rule, name=late.text, kind="skipped", message="put off until it is built", text=late.text)
     for ended in report.rules:
@@ -72,9 +74,8 @@ def _cases(report: Report) -> Iterator[_Case]:
             yield _Case(rule=ended.rule.id, name=ended.rule.title, kind="skipped", message=message)
 
 
-def _of_finding(one: Reported) -> _Case:
+def _of_finding(one: Reported, at: Place) -> _Case:
     text = f"{sentence(one)}\n{one.why}\n{one.change}"
-    at = place(one)
     kind, message = ("failure", f"{one.severity.name.lower()}: {one.found}") if one.fails else ("", "")
     if one.waived is not None:
         kind, message = "skipped", one.waived.words

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from lifeboat.decisions.policy.report import Report
 from lifeboat.decisions.policy.reported import STACK, Place, Reported
 
 
-def place(one: Reported) -> Place:
-    """Return the place of a finding: of a whole plan, the file that its root begins with."""
-    return one.place or Place(file=f"terraform/{one.root or STACK}/main.tf", line=1)
+def place(one: Reported, report: Report) -> Place:
+    """Return the place of a finding: where none is known, the file that its root begins with, or the plan's own file."""
+    return one.place or _first(one.root, report)
+
+
+def start(report: Report) -> Place:
+    """Return the place of what is said of the whole scan."""
+    return _first(STACK if report.looked[-1].root else "", report)
+
+
+def _first(root: str, report: Report) -> Place:
+    # A plan that was given as a file may be of any repository, of which this one's files are none.
+    return Place(file=f"terraform/{root}/main.tf" if root else report.subject.name, line=1)
 
 
 def sentence(one: Reported) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 from lifeboat.decisions.policy.formats.places import place
 from lifeboat.decisions.policy.registry import RULES
 from lifeboat.decisions.policy.report import Report
-from lifeboat.decisions.policy.reported import Reported, Source
+from lifeboat.decisions.policy.reported import Place, Reported, Source
 from lifeboat.decisions.policy.rule import AnyRule, Severity
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note"}
 _FINGERPRINT = "lifeboat/v1"
+_UNRESERVED = frozenset(
+    f"{string.ascii_letters}{string.digits}-._~/".encode()
+)  # RFC 3986 section 2.3, and what parts folders
 
 
 def sarif(report: Report) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def sarif(report: Report) -> dict[str, Any]:
                     "SRCROOT": {"description": {"text": "The folder of the repository, wherever it is checked out."}}
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(one, index[one.rule]) for one in report.found],
+                "results": [_result(one, place(one, report), index[one.rule]) for one in report.found],
             }
         ],
     }
@@ -66,6 +70,10 @@ def _rule(rule: AnyRule) -> dict[str, Any]:
     }
 
 
+def _uri(file: str) -> str:
+    return "".join(chr(one) if one in _UNRESERVED else f"%{one:02X}" for one in file.encode())
+
+
 def _built_in(one: Reported) -> dict[str, Any]:
     return {
         "id": one.rule,
@@ -77,8 +85,7 @@ def _built_in(one: Reported) -> dict[str, Any]:
     }
 
 
-def _result(one: Reported, index: int) -> dict[str, Any]:
-    at = place(one)
+def _result(one: Reported, at: Place, index: int) -> dict[str, Any]:
     wanted = f" Wanted: {one.wanted}." if one.wanted else ""
     result: dict[str, Any] = {
         "ruleId": one.rule,
@@ -88,7 +95,7 @@ def _result(one: Reported, index: int) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": at.file, "uriBaseId": "SRCROOT"},
+                    "artifactLocation": {"uri": _uri(at.file), "uriBaseId": "SRCROOT"},
                     "region": {"startLine": at.line},
                 },
                 "logicalLocations": [{"fullyQualifiedName": one.where, "kind": "resource"}],
