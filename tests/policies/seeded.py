@@ -151,6 +151,7 @@ STACK = (
     _of("LB_RDS_2", "windows that overlap", _with(_DATABASE, maintenance_window="sun:03:30-sun:04:30")),
     _of("LB_RDS_3", "no final snapshot", _with(_DATABASE, skip_final_snapshot=True)),
     _of("LB_RDS_3", "backups deleted with the database", _with(_DATABASE, delete_automated_backups=True)),
+    _of("LB_RDS_7", "no deletion protection", _with(_DATABASE, deletion_protection=False)),
     _of(
         "LB_RDS_4",
         "no dumps at the weekend",

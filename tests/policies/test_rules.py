@@ -61,7 +61,7 @@ def test_the_rules_are_those_of_the_table() -> None:
     counts = Counter(rule.id.rpartition("_")[0] for rule in RULES)
 
     assert counts == {
-        "LB_RDS": 6,
+        "LB_RDS": 7,
         "LB_COV": 3,
         "LB_PLAN": 5,
         "LB_DLM": 2,

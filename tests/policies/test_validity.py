@@ -36,7 +36,7 @@ def test_a_plan_that_no_rule_is_about_is_no_scan() -> None:
     bare = PlanFile().add("null_resource.x")
 
     assert validity.reasons(seen(bare)) == (
-        "there is nothing in the plan that a rule is about, so nothing was judged: is it the plan that was meant?",
+        "the plan holds nothing that a rule is about, so nothing was judged: is it the plan that was meant?",
     )
     both = (*seen(bare).looked, *seen(wrong()).looked)
     assert validity.reasons(replace(seen(bare), looked=both)) == ()

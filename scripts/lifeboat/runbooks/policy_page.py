@@ -78,6 +78,7 @@ MEASURED_BY: Mapping[str, tuple[str, ...]] = {
     "LB_RDS_1": ("min_retention",),
     "LB_RDS_4": ("rpo",),
     "LB_RDS_6": ("rpo",),
+    "LB_RDS_7": ("disposable",),
     "LB_PLAN_1": ("rpo",),
     "LB_PLAN_2": ("min_backup", "rpo"),
     "LB_PLAN_3": ("rpo",),
@@ -122,7 +123,8 @@ def _measures() -> list[dict[str, str]]:
                 "default": words(default),
             }
         )
-    return found
+    variables = ", ".join(f"`var.{variable}`" for variable in parameters.DISPOSABLE)
+    return [*found, {"name": "disposable", "variables": variables, "default": "no"}]
 
 
 def _rule(rule: AnyRule) -> dict[str, Any]:

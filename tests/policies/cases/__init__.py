@@ -6,6 +6,7 @@ from tests.policies.cases import (
     alarms,
     backup_plans,
     databases,
+    deletion,
     exposure,
     images,
     keys,
@@ -19,6 +20,7 @@ from tests.policies.cases.case import RuleCase
 
 CASES: tuple[RuleCase, ...] = (
     *databases.CASES,
+    *deletion.CASES,
     *protection.CASES,
     *backup_plans.CASES,
     *lifecycle_policies.CASES,

@@ -14,6 +14,7 @@ INSTANCE = {
     "maintenance_window": "sun:00:30-sun:01:30",
     "skip_final_snapshot": False,
     "delete_automated_backups": False,
+    "deletion_protection": True,
     "storage_encrypted": True,
     "kms_key_id": later("aws_kms_key.this.arn"),
     "manage_master_user_password": True,
@@ -24,6 +25,7 @@ CLUSTER = {
     "preferred_backup_window": "03:00-04:00",
     "preferred_maintenance_window": "sun:00:30-sun:01:30",
     "skip_final_snapshot": False,
+    "deletion_protection": True,
 }
 _REPLICATION = "aws_db_instance_automated_backups_replication.dr"
 

@@ -16,6 +16,7 @@ from lifeboat.decisions.policy.planned import Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 DATABASES = ("aws_db_instance", "aws_rds_cluster")
+CLUSTERS = ("aws_docdb_cluster", "aws_neptune_cluster")  # of the same API, with a part of its arguments
 _BACKUP_WINDOW = {"aws_db_instance": "backup_window", "aws_rds_cluster": "preferred_backup_window"}
 _MAINTENANCE_WINDOW = {"aws_db_instance": "maintenance_window", "aws_rds_cluster": "preferred_maintenance_window"}
 
@@ -143,14 +144,14 @@ RULES = (
         title="Automated backups of a database are kept long enough",
         why="Damage that is found after the last backup is gone cannot be undone.",
         change="Set backup_retention_period to at least the retention that is wanted.",
-        types=DATABASES,
+        types=(*DATABASES, *CLUSTERS),
         among=is_source,
         judge=_retention,
         controls=(
             *controls.well_architected("REL09-BP03", "REL13-BP01"),
             *controls.nist("CP-9(a)", "CP-6(2)"),
-            *controls.fsbp("RDS.11"),
-            *controls.config("DB_INSTANCE_BACKUP_ENABLED", "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK"),
+            *controls.fsbp("RDS.11", "DocumentDB.2", "Neptune.5"),
+            *controls.config("DB_INSTANCE_BACKUP_ENABLED"),
             *controls.soc2("A1.2", sourced=True),
             *controls.iso("A.8.13", sourced=True),
         ),
@@ -172,13 +173,12 @@ RULES = (
         title="A deleted database leaves its backups behind",
         why="A database that is deleted by mistake is gone with every automated backup unless both are kept.",
         change="Set skip_final_snapshot = false with a final_snapshot_identifier, and delete_automated_backups = false.",
-        types=DATABASES,
+        types=(*DATABASES, *CLUSTERS),
         among=is_source,
         judge=_after_deletion,
         controls=(
             *controls.well_architected("REL09-BP01"),
             *controls.nist("CP-9"),
-            *controls.fsbp("RDS.7", "RDS.8"),
             *controls.soc2("A1.2"),
             *controls.iso("A.8.13"),
         ),

@@ -8,6 +8,7 @@ from lifeboat.decisions.policy import (
     alarms,
     backup_plans,
     databases,
+    deletion,
     exposure,
     images,
     keys,
@@ -22,6 +23,7 @@ from lifeboat.errors import WrongConfiguration
 
 RULES: tuple[AnyRule, ...] = (
     *databases.RULES,
+    *deletion.RULES,
     *protection.RULES,
     *backup_plans.RULES,
     *lifecycle_policies.RULES,

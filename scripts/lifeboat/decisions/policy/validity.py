@@ -12,13 +12,13 @@ from lifeboat.decisions.policy.built_in import BuiltIn, asked
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.registry import BY_ID, RULES
 from lifeboat.decisions.policy.reported import Looked, block_of, whole_address
-from lifeboat.decisions.policy.rule import AnyRule, Outcome, Severity
+from lifeboat.decisions.policy.rule import AnyRule, Severity
 from lifeboat.decisions.policy.waivers import Waiver
 
 # What checkov puts where a comment gives no reason (checkov/common/comment/enum.py).
 _NO_REASON = ("", "no comment provided")
-# These ask of every plan what it changes and checks; a plan of theirs alone holds nothing of what recovery is made of.
-_OF_ANY_PLAN = frozenset({"LB_TF_1", "LB_TF_2"})
+# It asks what a plan changes, which every plan does.
+_OF_ANY_PLAN = "LB_TF_2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,10 @@ def reasons(evidence: Evidence) -> tuple[str, ...]:
 def _reasons(evidence: Evidence) -> Iterator[str]:
     if not evidence.looked:
         yield "nothing was looked at"
-    elif not any(outcome.judged for one in evidence.looked for outcome in one.scan.outcomes if _of_resources(outcome)):
-        yield "there is nothing in the plan that a rule is about, so nothing was judged: is it the plan that was meant?"
+    elif not any(
+        outcome.judged for one in evidence.looked for outcome in one.scan.outcomes if outcome.rule.id != _OF_ANY_PLAN
+    ):
+        yield "the plan holds nothing that a rule is about, so nothing was judged: is it the plan that was meant?"
     yield from canary.silent(evidence.rules)
     if evidence.looked and evidence.with_checkov and not asked(evidence.built_in):
         yield "terraform/policies/builtin.toml asks for none of checkov's own checks"
@@ -59,10 +61,6 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
     # Where checkov is not asked, a waiver of one of its checks is about nothing that could be known.
     judged = [one for one in evidence.waivers if one.rule in known or evidence.with_checkov or not _foreign(one.rule)]
     yield from waivers.problems(judged, rules=known, looked=evidence.looked, today=evidence.today)
-
-
-def _of_resources(outcome: Outcome) -> bool:
-    return outcome.rule.id not in _OF_ANY_PLAN
 
 
 def _foreign(rule: str) -> bool:
