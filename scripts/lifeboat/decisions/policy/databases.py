@@ -211,7 +211,7 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP02"),
             *controls.nist("CP-9(8)", "SC-28"),
-            *controls.fsbp("RDS.3", "RDS.4"),
+            *controls.fsbp("RDS.3", "RDS.27"),
             *controls.iso("A.8.24"),
         ),
     ),
@@ -227,7 +227,6 @@ RULES = (
         controls=(
             *controls.well_architected("REL13-BP02"),
             *controls.nist("CP-6(1)", "CP-9(3)"),
-            *controls.audit_manager("BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION"),
             *controls.iso("A.8.14"),
         ),
     ),

@@ -83,6 +83,6 @@ RULES = (
         types=tuple(_PASSWORDS),
         among=_signs_in,
         judge=_password,
-        controls=(*controls.nist("IA-5"), *controls.fsbp("SecretsManager.1"), *controls.soc2("CC6.1")),
+        controls=(*controls.nist("IA-5"), *controls.soc2("CC6.1")),
     ),
 )
