@@ -227,6 +227,7 @@ STACK = (
         _with("aws_backup_restore_testing_plan", schedule_expression="cron(0 9 1 1 ? *)"),
     ),
     _of("LB_DUMP_1", "dumps without versions", _without("aws_s3_bucket_versioning", ".dumps")),
+    _of("LB_DUMP_3", "dumps that nobody makes", _without("aws_scheduler_schedule")),
     _of("LB_DUMP_2", "dumps without a lock", _without("aws_s3_bucket_object_lock_configuration", ".dumps")),
     _of("LB_DUMP_2", "dumps open to the public", _without("aws_s3_bucket_public_access_block", ".replica")),
     _of("LB_DUMP_2", "dumps without a policy", _without("aws_s3_bucket_policy", ".dumps")),

@@ -38,6 +38,11 @@ def state_is_elsewhere(plan: Planned) -> bool:
     return all(_ROLE in bucket.tags() or _is(bucket, "dumps", _DUMPS) for bucket in every)
 
 
+def all_say_what_for(plan: Planned) -> bool:
+    """Return whether each bucket of a plan says by its tag what it is for, or is the state's."""
+    return all(_ROLE in bucket.tags() or _is(bucket, "state", _STATE) for bucket in plan.of("aws_s3_bucket"))
+
+
 def versioned(plan: Planned, bucket: Resource) -> bool:
     """Return whether versions of a bucket's objects are kept. Raises Undecided."""
     old = bucket.body.block("versioning")  # of a provider before 4

@@ -9,6 +9,7 @@ from lifeboat.decisions.policy import controls, frequency, schedules, windows
 from lifeboat.decisions.policy.backup_plans import copies_elsewhere
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.coverage import coverage, is_replica, plans_of
+from lifeboat.decisions.policy.dump_making import SCHEDULES, is_of_dumps
 from lifeboat.decisions.policy.joins import attached_anywhere
 from lifeboat.decisions.policy.keys import customer_key
 from lifeboat.decisions.policy.lengths import words
@@ -65,9 +66,7 @@ def _after_deletion(case: Case) -> Iterable[Fault]:
 def _loses_little(case: Case) -> bool:
     if case.resource.type in DATABASES:
         return is_source(case)
-    body = case.resource.body
-    texts = (body.known("name"), body.known("description"), case.resource.name)
-    return any("dump" in text.lower() for text in texts if text)
+    return is_of_dumps(case.resource)
 
 
 def _point_in_time(case: Case) -> Iterable[Fault]:
@@ -189,7 +188,7 @@ RULES = (
         title="A restore to a moment, and the newest dump, reach back no less than the recovery point objective asks",
         why="The dump is what is left when the database and its backups are gone together; its age is then the loss.",
         change="Raise backup_retention_period.",
-        types=(*DATABASES, "aws_scheduler_schedule", "aws_cloudwatch_event_rule"),
+        types=(*DATABASES, *SCHEDULES),
         among=_loses_little,
         judge=_point_in_time,
         controls=(
