@@ -42,6 +42,9 @@ def scan(done: Report) -> None:
         out.print(
             "a plan of what stands tells everything; for one that is only to be built: lifeboat scan --first-apply"
         )
+    idle = [one.rule.id for one in done.rules if one.verdict is Verdict.ABSENT]
+    if idle:
+        out.print(f"nothing there to judge for {', '.join(idle)}")
     out.print(escape(summary(done)))
 
 

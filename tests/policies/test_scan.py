@@ -71,6 +71,17 @@ def test_a_plan_without_grave_findings_passes(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_rules_that_had_nothing_to_judge_are_named(tmp_path: Path) -> None:
+    name = _file(tmp_path, _good())
+
+    done = passed(lifeboat("scan", "--plan", name))
+    document = json.loads(passed(lifeboat("scan", "--plan", name, "-o", "json")).stdout)
+
+    idle = [one["id"] for one in document["rules"] if one["verdict"] == "absent"]
+    assert "LB_RDS_1" in idle
+    assert f"nothing there to judge for {', '.join(idle)}" in " ".join(done.stdout.split())
+
+
 def test_a_grave_finding_fails_and_says_what_why_and_what_to_change(tmp_path: Path) -> None:
     done = passed(lifeboat("scan", "--plan", _file(tmp_path, database(backup_retention_period=1))), 1)
 
