@@ -240,6 +240,8 @@ STACK = (
     _of("LB_ALARM_3", "no alarm on the vaults' age", _without(_ALARM, '["vault-stale"]')),
     _of("LB_ALARM_3", "no alarm on the volumes' age", _without(_ALARM, '["instance-volume-stale"]')),
     _of("LB_ALARM_4", "ten days of hours", _with(_ALARM, '["drill-stale"]', evaluation_periods=240)),
+    _of("LB_ALARM_5", "failed jobs told to nobody", _with("aws_cloudwatch_event_rule", state="DISABLED")),
+    _of("LB_DUMP_2", "a destroy that empties the bucket", _with("aws_s3_bucket", ".dumps", force_destroy=True)),
     _of(
         "LB_ALARM_4",
         "nobody subscribes",

@@ -69,7 +69,7 @@ def test_the_rules_are_those_of_the_table() -> None:
         "LB_TEST": 2,
         "LB_STATE": 4,
         "LB_DUMP": 3,
-        "LB_ALARM": 4,
+        "LB_ALARM": 5,
         "LB_ENC": 2,
         "LB_SNAP": 1,
         "LB_SEC": 1,

@@ -85,9 +85,10 @@ MEASURED_BY: Mapping[str, tuple[str, ...]] = {
     "LB_DLM_1": ("rpo",),
     "LB_DLM_2": ("min_backup", "rpo"),
     "LB_TEST_2": ("drill", "rpo"),
+    "LB_STATE_1": ("disposable",),
     "LB_STATE_3": ("state_keep",),
     "LB_DUMP_1": ("min_dump",),
-    "LB_DUMP_2": ("min_backup",),
+    "LB_DUMP_2": ("disposable", "min_backup"),
     "LB_ALARM_2": ("rpo",),
     "LB_ENC_2": ("key_window",),
 }

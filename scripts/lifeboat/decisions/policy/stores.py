@@ -28,6 +28,7 @@ _WORKLOAD = (
 
 
 def _state_bucket(case: Case) -> Iterable[Fault]:
+    yield from buckets.emptied(case)
     if not buckets.versioned(case.plan, case.resource):
         yield Fault(
             found="versions of the state are not kept",
@@ -127,6 +128,7 @@ def _dumps_kept(case: Case) -> Iterable[Fault]:
 
 def _dumps_closed(case: Case) -> Iterable[Fault]:
     plan, bucket = case.plan, case.resource
+    yield from buckets.emptied(case)
     blocks = attached(plan, bucket, "aws_s3_bucket_public_access_block", "bucket")
     if not any(all(block.body.flag(name) for name in _LOCKS) for block in blocks):
         yield Fault(
