@@ -307,6 +307,7 @@ class Planned:
     by_type: Mapping[str, Sequence[Resource]]
     by_block: Mapping[BlockAddress, Sequence[Resource]]
     untold: bool = False  # nothing in it says whether it is complete: Terraform does from 1.8 on
+    literals: frozenset[str] = frozenset()  # texts that stand in the configuration: they may be secret
     # What was worked out of this plan already, by the rules that share it: each pays for it once.
     worked_out: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from lifeboat.decisions.policy import agreement, pairing
+from lifeboat.decisions.policy.literals import literals
 from lifeboat.decisions.policy.planned import (
     Block,
     BlockAddress,
@@ -159,6 +160,7 @@ class _Reader:
             untold=found is Wholeness.UNTOLD,
             by_type=dict(by_type),
             by_block=dict(by_block),
+            literals=literals(self._document["configuration"]),
         )
 
     def _places(self, path: ModulePath, keys: Keys, module: Mapping[str, Any], address: str) -> Iterator[_Place]:
