@@ -129,11 +129,13 @@ def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
 def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path: Path) -> None:
     plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
 
-    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)), 2)
+    name = _file(tmp_path, plan)
+
+    done = passed(lifeboat("scan", "--plan", name), 2)
 
     assert "skip_final_snapshot is true" in done.stdout
     assert "not valid: LB_RDS_1 on aws_db_instance.this" in done.stdout
-    assert "lifeboat scan --first-apply" in done.stdout
+    assert f"lifeboat scan --plan {name} --first-apply" in " ".join(done.stdout.split())
     assert "NOT VALID: " in done.stdout
 
 
@@ -296,6 +298,19 @@ def test_every_rule_is_listed() -> None:
 
     assert [rule.id for rule in RULES if rule.id not in shown] == []
     assert [(one["id"], one["title"]) for one in found] == [(rule.id, rule.title) for rule in RULES]
+
+
+@pytest.mark.parametrize("name", ["LB_RDS_99", "LB_NOPE", "x"])
+def test_no_rule_is_guessed_that_is_no_nearer_than_any_other(name: str) -> None:
+    done = passed(lifeboat("policy", "explain", name), 2)
+
+    assert "next: lifeboat policy list shows every rule\n" in done.stderr
+
+
+def test_a_check_of_checkov_is_known_as_such() -> None:
+    done = passed(lifeboat("policy", "explain", "CKV_AWS_293"), 2)
+
+    assert "next: it is a check of checkov's own: terraform/policies/builtin.toml says why it is asked" in done.stderr
 
 
 def test_a_rule_is_explained_in_whatever_case_it_is_typed() -> None:

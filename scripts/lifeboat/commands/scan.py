@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -107,7 +108,8 @@ def of_file(name: str, standing: Standing) -> Report:
     scan = judging.scanned(reading.read(plan_text(name)), standing=standing)
     source = "standard input" if name == STANDARD_INPUT else Path(name).name
     evidence = Evidence(looked=(Looked(root="", scan=scan, places={}),), today=datetime.now(UTC).date())
-    return report.of(evidence, Subject(name=source, ground=f"The plan in {source}, by lifeboat's own rules"))
+    ground = f"The plan in {source}, by lifeboat's own rules"
+    return report.of(evidence, Subject(name=source, ground=ground, again=f"lifeboat scan --plan {shlex.quote(name)}"))
 
 
 def write(done: Report, folder: Path) -> None:
@@ -130,7 +132,9 @@ def _planned(
     if why is None:
         tell.say(f"planning both roots of {site.project.env} against what stands")
         subject = Subject(
-            name=site.project.env, ground="A plan of the state backend and of the stack against what stands"
+            name=site.project.env,
+            ground="A plan of the state backend and of the stack against what stands",
+            again=f"lifeboat scan -e {site.project.env}",
         )
         return planning.of_what_stands(site, tell, private), subject, request.standing
     warning = (

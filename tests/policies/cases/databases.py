@@ -153,6 +153,13 @@ CASES = (
         "a restore reaches back 24 hours",
     ),
     bad("LB_RDS_4", "no window", database(backup_retention_period=0), "there is no point-in-time recovery"),
+    bad("LB_RDS_4", "less than none", database(backup_retention_period=-5), "there is no point-in-time recovery"),
+    bad(
+        "LB_RDS_4",
+        "dumps by a schedule of five fields",
+        _dumped("cron(0 3 * * *)"),
+        "'cron(0 3 * * *)' is no schedule of AWS",
+    ),
     clean("LB_RDS_4", "dumps once a day", _dumped("cron(0 3 * * ? *)")),
     clean("LB_RDS_4", "dumps as often as the RPO", _measured(_dumped("rate(12 hours)"), objectives={"rpo_hours": 12})),
     bad(

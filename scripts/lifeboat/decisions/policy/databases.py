@@ -80,7 +80,7 @@ def _point_in_time(case: Case) -> Iterable[Fault]:
     if timedelta(days=days) < rpo:
         yield Fault(
             found=f"a restore reaches back {words(timedelta(days=days))}"
-            if days
+            if days > 0
             else "there is no point-in-time recovery",
             wanted=f"a window of at least the RPO, {words(rpo)}",
         )

@@ -28,6 +28,14 @@ class Undecided(Exception):
     """A rule cannot tell, and why: what it needs is known only after the apply, or has a form that it does not know."""
 
 
+class Impossible(Undecided):
+    """A value that AWS refuses, or that never comes true: whatever rests on it is wrong, so it is found, not put off."""
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(found)
+        self.wanted = wanted
+
+
 class Awaited(Undecided):
     """A rule cannot tell yet: a value is known only after the apply."""
 

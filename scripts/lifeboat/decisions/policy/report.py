@@ -22,6 +22,7 @@ class Subject:
     name: str
     ground: str
     warning: str = ""  # what whoever reads a good end of it must know first
+    again: str = "lifeboat scan"  # the command that asks for the same once more, and takes options
 
 
 @dataclass(frozen=True, kw_only=True)
