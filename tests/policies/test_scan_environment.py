@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -226,7 +227,7 @@ def test_a_file_of_waivers_that_cannot_be_read_is_one_error_before_anything_is_p
 def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: signal.Signals) -> None:
     started = here.root / "started"
     started.unlink(missing_ok=True)
-    here.checkov(first=f"touch '{started}'; sleep 3")
+    here.checkov(first=f"touch '{started}'; sleep 600")
     program = subprocess.Popen(
         ["lifeboat", "scan", "-e", "x"],
         cwd=here.root,
@@ -242,9 +243,50 @@ def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: 
 
     assert there
     assert program.returncode == 130, said.decode()
+    assert "\ninterrupted: ending what judges\n" in said.decode()
     assert here.left_behind() == []
     assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
     assert list(here.reports.iterdir()) == []
+
+
+def _slow_terraform(here: Small) -> Path:
+    """Put a Terraform before the other that takes no notice of an interruption while it plans; it notes what it is told."""
+    folder = here.root / "slow"
+    folder.mkdir(exist_ok=True)
+    program = folder / "terraform"
+    real = shutil.which("terraform", path=CLEAN["PATH"])
+    program.write_text(
+        f"""#!/bin/sh
+if [ "$1" = plan ]; then
+  trap 'echo asked >> "{folder}/asked"' INT
+  touch "{folder}/planning"
+  while true; do sleep 0.2; done
+fi
+exec '{real}' "$@"
+"""
+    )
+    program.chmod(0o755)
+    return folder
+
+
+def test_stopped_while_it_plans_it_says_so_and_waits_for_nothing_that_holds_nothing(here: Small) -> None:
+    slow = _slow_terraform(here)
+    program = subprocess.Popen(
+        ["lifeboat", "scan", "-e", "x", "--native"],
+        cwd=here.root,
+        env={**CLEAN, "PATH": f"{slow}:{ROOT / '.venv' / 'bin'}:{CLEAN['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until((slow / "planning").exists, 120)
+
+    program.send_signal(signal.SIGTERM)
+    _, said = program.communicate(timeout=60)  # less than the 90 s that a Terraform is given which holds a lock
+
+    assert program.returncode == 130
+    assert said.decode().endswith("planning state and stack\ninterrupted: ending Terraform\n")
+    assert not (slow / "asked").exists()
+    assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
 
 
 def test_two_scans_have_the_same_fingerprints_and_so_has_one_of_moved_lines(here: Small) -> None:

@@ -43,7 +43,7 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
                 f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything."
                 " This proves that its configuration is sound, and says nothing about what exists."
             )
-            return Planned(plans=_named(planning.of_files_alone(site, folder, [StateRoot.STACK])), offline=True)
+            return Planned(plans=_named(planning.of_files_alone(site, tell, folder, [StateRoot.STACK])), offline=True)
         both = planning.of_what_stands(site, tell, folder)
         return Planned(plans=_named(both), offline=False, refusals=_refusals(site, tell, both))
 

@@ -25,7 +25,7 @@ def coverage_of(site: Site, tell: Teller) -> Covered:
     """Return what the rules cover of an environment's files, planned against an empty state: no account is asked."""
     preflight.require(site, tell)
     with run_files.plan_folder(site.project.work) as folder:
-        (saved,) = planning.of_files_alone(site, folder, [StateRoot.STACK])
+        (saved,) = planning.of_files_alone(site, tell, folder, [StateRoot.STACK])
         document = saved.terraform.planned(saved.file)
     return standards.covered(judging.scanned(reading.from_document(document), standing=Standing.TO_BUILD))
 

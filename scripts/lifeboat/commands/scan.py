@@ -6,14 +6,16 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from lifeboat.checkov_model import Asked, CheckovRun
-from lifeboat.clients import private_files, report_files, run_files, written_blocks
+from lifeboat.clients import private_files, programs, report_files, run_files, written_blocks
 from lifeboat.clients.checkov import Checkov
 from lifeboat.decisions.policy import built_in, judging, reading, report, waivers
 from lifeboat.decisions.policy.built_in import BuiltIn
@@ -93,9 +95,7 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
         saved, subject, standing = _planned(site, tell, request, private)
         tell.say(f"judging {', '.join(f'{one.root.value} ({len(one.plan.changes)} to change)' for one in saved)}")
         planned = time.monotonic()
-        with ThreadPoolExecutor(max_workers=len(saved)) as pool:
-            looks = [pool.submit(_look, site, tools, one, standing) for one in saved]
-            looked = tuple(look.result() for look in looks)
+        looked = _at_once(partial(_look, site, tools, standing), saved, tell)
     evidence = Evidence(looked=looked, today=datetime.now(UTC).date(), waivers=accepted, built_in=tools.built_in)
     done = report.of(evidence, subject)
     report_files.write(folder, files(done))
@@ -147,7 +147,7 @@ def _planned(
         ground="A plan of the state backend and of the stack against nothing, as for a first apply",
         warning=warning,
     )
-    return planning.of_files_alone(site, private, ROOTS), subject, Standing.TO_BUILD
+    return planning.of_files_alone(site, tell, private, ROOTS), subject, Standing.TO_BUILD
 
 
 def _never_applied(site: Site) -> str | None:
@@ -155,7 +155,21 @@ def _never_applied(site: Site) -> str | None:
     return None if found is None else found.why
 
 
-def _look(site: Site, tools: _Tools, saved: SavedPlan, standing: Standing) -> Looked:
+def _at_once(look: Callable[[SavedPlan], Looked], saved: Sequence[SavedPlan], tell: Teller) -> tuple[Looked, ...]:
+    """Return what was seen of each plan; interrupted, end the programs that look, which nobody would wait for."""
+    with ThreadPoolExecutor(max_workers=len(saved)) as pool:
+        looks = [pool.submit(look, one) for one in saved]
+        try:
+            return tuple(one.result() for one in looks)
+        except KeyboardInterrupt:
+            tell.warn("interrupted: ending what judges")
+            while not all(one.done() for one in looks):
+                programs.end_children()
+                time.sleep(0.1)
+            raise
+
+
+def _look(site: Site, tools: _Tools, standing: Standing, saved: SavedPlan) -> Looked:
     stack = saved.root is StateRoot.STACK
     original = site.project.stack_root if stack else site.project.state_root
     text = saved.terraform.shown(saved.file).encode()
