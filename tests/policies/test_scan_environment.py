@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from lifeboat.decisions.policy.formats.files import NAMES
 
+from tests import command_line
 from tests.localcloud.machines import until
 from tests.policies.small_checkouts import CANARY, Small, small
 from tests.rehearsal import CLEAN, ROOT, passed
@@ -236,17 +238,32 @@ def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: 
         stderr=subprocess.PIPE,
     )
     until(started.exists, 120)
-    there = [path for path in (here.root / ".lifeboat" / "x").glob("plan-*/*.json") if CANARY in path.read_text()]
+    files = list((here.root / ".lifeboat" / "x").glob("plan-*/*"))
+    there = [path for path in files if path.suffix == ".json" and CANARY in path.read_text()]
+    modes = {(path.suffix, path.stat().st_mode & 0o777) for path in files}
 
     program.send_signal(number)
     _, said = program.communicate(timeout=120)
 
     assert there
+    assert modes == {(".json", 0o600), (".jsonl", 0o600), (".plan", 0o600)}
     assert program.returncode == 130, said.decode()
     assert "\ninterrupted: ending what judges\n" in said.decode()
     assert here.left_behind() == []
     assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
     assert list(here.reports.iterdir()) == []
+
+
+def test_what_a_killed_scan_left_goes_with_the_next_of_a_file(here: Small) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = here.root / ".lifeboat" / "y" / f"plan-{ended.pid}-{socket.gethostname()}-x"
+    left.mkdir(parents=True)
+    (here.root / "none.json").write_text("{}")
+
+    passed(command_line.run(here.root, "scan", "--plan", "none.json", env=CLEAN), 2)
+
+    assert not left.exists()
 
 
 def _slow_terraform(here: Small) -> Path:

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from lifeboat import config
 from lifeboat.checkov_model import Asked, CheckovRun
 from lifeboat.clients import private_files, programs, report_files, run_files, written_blocks
 from lifeboat.clients.checkov import Checkov
@@ -25,7 +27,7 @@ from lifeboat.decisions.policy.reported import Looked, Place
 from lifeboat.decisions.policy.rule import Standing
 from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
-from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed
+from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
 from lifeboat.model import Teller
 from lifeboat.site import Site
 from lifeboat.stack import grounds, planning, preflight
@@ -105,11 +107,18 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
 
 def of_file(name: str, standing: Standing) -> Report:
     """Return what our rules say of the plan in a file, or of the one on standard input."""
+    _tidy()
     scan = judging.scanned(reading.read(plan_text(name)), standing=standing)
     source = "standard input" if name == STANDARD_INPUT else Path(name).name
     evidence = Evidence(looked=(Looked(root="", scan=scan, places={}),), today=datetime.now(UTC).date())
     ground = f"The plan in {source}, by lifeboat's own rules"
     return report.of(evidence, Subject(name=source, ground=ground, again=f"lifeboat scan --plan {shlex.quote(name)}"))
+
+
+def _tidy() -> None:
+    """Remove the plans that killed scans left in this checkout, if we are in one: a plan from elsewhere needs none."""
+    with suppress(WrongConfiguration):
+        run_files.remove_left_plans(config.found_root(Path.cwd()) / ".lifeboat")
 
 
 def write(done: Report, folder: Path) -> None:
