@@ -184,6 +184,26 @@ def test_it_is_where_that_is_asked_for_and_says_so(here: Small) -> None:
     )
 
 
+def test_an_option_that_no_variable_has_is_refused_before_anything_is_planned(here: Small) -> None:
+    declared = here.root / "terraform" / "stack" / "variables.tf"
+    text, inputs = declared.read_text(), here.root / "environments" / "x.tfvars"
+    before = inputs.read_text()
+    declared.write_text(text + 'variable "backup" {\n  type = object({ retention_days = optional(number, 7) })\n}\n')
+    inputs.write_text(before + "backup = {\n  retention_dayz = 35\n}\n")
+
+    done = here.scan("--native")
+    declared.write_text(text)
+    inputs.write_text(before)
+
+    passed(done, 2)
+    assert (
+        "error: the environment's inputs are refused:\n"
+        "  backup has no option retention_dayz; was retention_days meant?\n"
+        "  next: edit environments/x.tfvars: terraform/stack/variables.tf has every option\n"
+    ) in done.stderr
+    assert "planning" not in done.stderr
+
+
 def test_a_plan_that_fails_leaves_no_report(here: Small) -> None:
     passed(here.scan(), 1)
     here.edit("state", "kept for 90 days", "${nowhere.at_all}")

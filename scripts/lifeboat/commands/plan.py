@@ -11,7 +11,7 @@ from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, ScanNotValid
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, gate, planning, preflight
+from lifeboat.stack import allowed, gate, options, planning, preflight
 from lifeboat.stack.gate import Gate
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
@@ -37,6 +37,7 @@ class Planned:
 def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
     """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
     preflight.require(site, tell)
+    options.require(site)
     with run_files.plan_folder(site.project.work) as folder:
         if offline:
             tell.warn(

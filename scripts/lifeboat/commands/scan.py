@@ -30,7 +30,7 @@ from lifeboat.decisions.policy.waivers import Waiver
 from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import grounds, planning, preflight
+from lifeboat.stack import grounds, options, planning, preflight
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
 
@@ -93,6 +93,7 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
     accepted = _waivers(site)
     tools = _tools(site, request.depth)
     preflight.require(site, tell)
+    options.require(site)
     with run_files.plan_folder(site.project.work) as private:
         saved, subject, standing = _planned(site, tell, request, private)
         tell.say(f"judging {', '.join(f'{one.root.value} ({len(one.plan.changes)} to change)' for one in saved)}")
