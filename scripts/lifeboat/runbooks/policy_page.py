@@ -124,8 +124,8 @@ def _measures() -> list[dict[str, str]]:
                 "default": words(default),
             }
         )
-    variables = ", ".join(f"`var.{variable}`" for variable in parameters.DISPOSABLE)
-    return [*found, {"name": "disposable", "variables": variables, "default": "no"}]
+    of_disposable = ", ".join(f"`var.{variable}`" for variable in parameters.DISPOSABLE)
+    return [*found, {"name": "disposable", "variables": of_disposable, "default": "no"}]
 
 
 def _rule(rule: AnyRule) -> dict[str, Any]:
