@@ -219,6 +219,30 @@ def test_a_plan_that_cannot_be_read_is_no_finding(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+def test_a_plan_without_a_name_is_no_folder() -> None:
+    done = passed(lifeboat("scan", "--plan", ""), 2)
+
+    assert "error: --plan names no file\n" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_what_cannot_be_printed_is_no_finding(tmp_path: Path, output: str) -> None:
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            ["lifeboat", "scan", "--plan", _file(tmp_path, _good()), "-o", output],
+            cwd="/",
+            env={**CLEAN, "PATH": path},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert b"error: cannot write the output to stdout: No space left on device" in done.stderr
+
+
 def test_a_scan_without_a_plan_and_without_a_checkout_says_so() -> None:
     done = passed(lifeboat("scan"), 2)
 

@@ -233,6 +233,8 @@ def _waivers(site: Site) -> tuple[Waiver, ...]:
 
 def plan_text(name: str) -> bytes:
     """Return the plan in a file, or on standard input; raises ScanNotValid where there is none."""
+    if not name:
+        raise ScanNotValid("--plan names no file", hint="--plan plan.json, or --plan - for what another program prints")
     try:
         return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
     except FileNotFoundError:
