@@ -37,7 +37,7 @@ def scan(
         typer.Option(
             "--plan",
             metavar="FILE",
-            help="Judge this plan instead, as terraform show -json prints it; - reads it. By lifeboat's own rules, without waivers.",
+            help="Judge this plan instead, as terraform show -json prints it; - reads it. By our own rules, without waivers.",
         ),
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="By lifeboat's own rules alone, without checkov.")] = False,
