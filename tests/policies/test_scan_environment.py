@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,26 @@ def test_both_roots_are_planned_judged_and_reported(here: Small) -> None:
     judged = {one["id"]: one["judged"] for one in found["rules"]}
     assert judged["LB_TF_2"] == ["state:terraform_data.state", "terraform_data.app"]
     assert sorted(path.name for path in here.reports.iterdir()) == sorted(NAMES)
+
+
+def test_on_a_terminal_what_the_scan_says_nothing_of_is_told_once(here: Small) -> None:
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        ["lifeboat", "scan", "-e", "x", "--native"],
+        cwd=here.root,
+        env={**CLEAN, "PATH": f"{ROOT / '.venv' / 'bin'}:{CLEAN['PATH']}"},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the terminal is gone when the program is
+        while read := os.read(ours, 65536):
+            said += read
+    os.close(ours)
+
+    assert program.wait(60) == 1
+    assert said.count(b"OFFLINE: ") == 1
 
 
 def test_the_password_is_in_no_report_and_nowhere_else_afterwards(here: Small) -> None:
