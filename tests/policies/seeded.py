@@ -279,7 +279,11 @@ STACK = (
         "a bucket that says it holds data, and no copy of it",
         _made("aws_s3_bucket.files", bucket="files", tags_all={"lifeboat:data": "true"}),
     ),
-    _of("LB_COV_1", "a cluster that nothing copies", _made("aws_docdb_cluster.this", tags_all={})),
+    _of(
+        "LB_COV_1",
+        "a cluster that nothing copies",
+        _made("aws_docdb_cluster.this", tags_all={}, backup_retention_period=7, deletion_protection=True),
+    ),
     _of(
         "LB_REC_2",
         "a data volume that goes with the instance",
