@@ -122,7 +122,6 @@ resource "aws_db_instance" "this" {
   # checkov:skip=CKV_AWS_118:Enhanced monitoring is no part of recovery.
   # checkov:skip=CKV_AWS_161:The application signs in with the managed password.
   # checkov:skip=CKV_AWS_353:Performance Insights is no part of recovery.
-  # checkov:skip=CKV_AWS_293:It is on but for a teardown; checkov reads the expression without its parentheses.
   for_each = var.generations
 
   identifier     = "${var.name}-${each.key}"

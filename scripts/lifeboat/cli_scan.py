@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +17,7 @@ from lifeboat.commands import scan as scan_command
 from lifeboat.decisions.policy.formats.document import document
 from lifeboat.decisions.policy.registry import RULES, named
 from lifeboat.decisions.policy.rule import Standing
-from lifeboat.errors import DONE
+from lifeboat.errors import DONE, Failed, ScanNotValid
 
 policy = typer.Typer(help="The rules that a scan judges a plan by: list, explain, coverage.", no_args_is_help=True)
 
@@ -34,7 +37,7 @@ def scan(
         typer.Option(
             "--plan",
             metavar="FILE",
-            help="Judge this plan instead, as terraform show -json prints it; - reads it. By lifeboat's own rules alone.",
+            help="Judge this plan instead, as terraform show -json prints it; - reads it. By our own rules, without waivers.",
         ),
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="By lifeboat's own rules alone, without checkov.")] = False,
@@ -84,11 +87,22 @@ def scan(
         done = scan_command.of_file(plan, standing)
         if report_dir is not None:
             scan_command.write(done, report_dir)
-    if output is Output.JSON:
-        views.document(document(done))
-    else:
-        views_scan.scan(done)
+    with _no_finding():
+        if output is Output.JSON:
+            views.document(document(done))
+        else:
+            views_scan.scan(done)
+        sys.stdout.flush()
     return scan_command.status(done)
+
+
+@contextmanager
+def _no_finding() -> Iterator[None]:
+    """Let an output that cannot be written end with 2: with 1, as elsewhere, it would say that the scan found something."""
+    try:
+        yield
+    except Failed as error:
+        raise ScanNotValid(error.summary, hint=error.hint) from error
 
 
 @policy.command("list")

@@ -41,7 +41,7 @@ from lifeboat.model import (
     Tag,
 )
 
-_PLAIN_EVERY_SECONDS = 15.0
+_PLAIN_EVERY_SECONDS = 10.0
 _WIDTH_WITHOUT_TERMINAL = 140
 _spoken_for: ContextVar[str | None] = ContextVar("spoken_for", default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -22,7 +23,7 @@ _COLOURS = {Severity.CRITICAL: "red", Severity.HIGH: "red", Severity.MEDIUM: "ye
 def scan(done: Report) -> None:
     """Print the findings, the gravest first, then why and what to change for each rule, then what the scan is worth."""
     out = views.console(stderr=False)
-    if done.subject.warning:
+    if done.subject.warning and not (sys.stdout.isatty() and sys.stderr.isatty()):  # there it was told as it began
         out.print(f"[yellow]{escape(done.subject.warning)}[/yellow]")
     if done.found:
         out.print(_table(done.found))
@@ -40,8 +41,12 @@ def scan(done: Report) -> None:
         out.print(f"[red]not valid: {_text(reason)}[/red]")
     if done.awaited:
         out.print(
-            "a plan of what stands tells everything; for one that is only to be built: lifeboat scan --first-apply"
+            "a plan of what stands tells everything; for one that is only to be built:"
+            f" {escape(done.subject.again)} --first-apply"
         )
+    idle = [one.rule.id for one in done.rules if one.verdict is Verdict.ABSENT]
+    if idle:
+        out.print(f"nothing there to judge for {', '.join(idle)}")
     out.print(escape(summary(done)))
 
 

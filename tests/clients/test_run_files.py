@@ -129,24 +129,38 @@ def test_the_providers_of_a_dead_terraform_do_not_keep_the_lock(tmp_path: Path) 
 
 
 def test_what_killed_plans_left_is_removed_and_what_others_plan_with_stays(tmp_path: Path) -> None:
+    work = tmp_path / "local"
+    work.mkdir()
     ended = subprocess.Popen(["true"])
     ended.wait()
     here = socket.gethostname()
-    younger = tmp_path / f"plan-{os.getpid()}-{here}-x"  # whose process is gone, and its number ours by now
-    forgotten = tmp_path / f"plan-{os.getppid()}-container-x"
-    left = [tmp_path / f"plan-{ended.pid}-{here}-x", younger, forgotten]
+    younger = work / f"plan-{os.getpid()}-{here}-x"  # whose process is gone, and its number ours by now
+    forgotten = work / f"plan-{os.getppid()}-container-x"
+    left = [work / f"plan-{ended.pid}-{here}-x", younger, forgotten]
     for folder in left:
         folder.mkdir()
         (folder / "stack.plan").touch()
     for folder in (younger, forgotten):
         os.utime(folder, (1, 1))
-    theirs = {tmp_path / f"plan-{os.getppid()}-{here}-x", tmp_path / f"plan-{ended.pid}-container-x"}
+    theirs = {work / f"plan-{os.getppid()}-{here}-x", work / f"plan-{ended.pid}-container-x"}
     for folder in theirs:
         folder.mkdir()
 
-    with run_files.plan_folder(tmp_path) as ours:
+    with run_files.plan_folder(work) as ours:
         (ours / "stack.plan").touch()
-        during = set(tmp_path.iterdir())
+        during = set(work.iterdir())
 
     assert during == {ours, *theirs}
-    assert set(tmp_path.iterdir()) == theirs
+    assert set(work.iterdir()) == theirs
+
+
+def test_what_a_killed_plan_of_another_environment_left_is_removed_too(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / "production" / f"plan-{ended.pid}-{socket.gethostname()}-x"
+    left.mkdir(parents=True)
+
+    with run_files.held(tmp_path / "local", "apply", patience=timedelta(0), tell=print):
+        pass
+
+    assert not left.exists()

@@ -22,6 +22,8 @@ def changed(before: PlanFile, after: PlanFile, *, forced: tuple[str, ...] = ()) 
     changes = []
     for change in document["resource_changes"]:
         old = was.pop(change["address"], None)
+        if old is None and change["change"]["after"] is None:
+            continue  # it was gone already
         change["change"] |= {"before": None if old is None else old.get("values", {})}
         change["change"]["actions"] = _actions(change, forced)
         changes.append(change)

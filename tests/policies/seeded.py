@@ -151,6 +151,7 @@ STACK = (
     _of("LB_RDS_2", "windows that overlap", _with(_DATABASE, maintenance_window="sun:03:30-sun:04:30")),
     _of("LB_RDS_3", "no final snapshot", _with(_DATABASE, skip_final_snapshot=True)),
     _of("LB_RDS_3", "backups deleted with the database", _with(_DATABASE, delete_automated_backups=True)),
+    _of("LB_RDS_7", "no deletion protection", _with(_DATABASE, deletion_protection=False)),
     _of(
         "LB_RDS_4",
         "no dumps at the weekend",
@@ -226,6 +227,7 @@ STACK = (
         _with("aws_backup_restore_testing_plan", schedule_expression="cron(0 9 1 1 ? *)"),
     ),
     _of("LB_DUMP_1", "dumps without versions", _without("aws_s3_bucket_versioning", ".dumps")),
+    _of("LB_DUMP_3", "dumps that nobody makes", _without("aws_scheduler_schedule")),
     _of("LB_DUMP_2", "dumps without a lock", _without("aws_s3_bucket_object_lock_configuration", ".dumps")),
     _of("LB_DUMP_2", "dumps open to the public", _without("aws_s3_bucket_public_access_block", ".replica")),
     _of("LB_DUMP_2", "dumps without a policy", _without("aws_s3_bucket_policy", ".dumps")),
@@ -238,6 +240,8 @@ STACK = (
     _of("LB_ALARM_3", "no alarm on the vaults' age", _without(_ALARM, '["vault-stale"]')),
     _of("LB_ALARM_3", "no alarm on the volumes' age", _without(_ALARM, '["instance-volume-stale"]')),
     _of("LB_ALARM_4", "ten days of hours", _with(_ALARM, '["drill-stale"]', evaluation_periods=240)),
+    _of("LB_ALARM_5", "failed jobs told to nobody", _with("aws_cloudwatch_event_rule", state="DISABLED")),
+    _of("LB_DUMP_2", "a destroy that empties the bucket", _with("aws_s3_bucket", ".dumps", force_destroy=True)),
     _of(
         "LB_ALARM_4",
         "nobody subscribes",
@@ -275,7 +279,11 @@ STACK = (
         "a bucket that says it holds data, and no copy of it",
         _made("aws_s3_bucket.files", bucket="files", tags_all={"lifeboat:data": "true"}),
     ),
-    _of("LB_COV_1", "a cluster that nothing copies", _made("aws_docdb_cluster.this", tags_all={})),
+    _of(
+        "LB_COV_1",
+        "a cluster that nothing copies",
+        _made("aws_docdb_cluster.this", tags_all={}, backup_retention_period=7, deletion_protection=True),
+    ),
     _of(
         "LB_REC_2",
         "a data volume that goes with the instance",

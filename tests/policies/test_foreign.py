@@ -34,6 +34,8 @@ _GRAVE = {
         ("LB_RDS_3", "aws_db_instance.this", "skip_final_snapshot is true"),
         ("LB_RDS_3", "aws_db_instance.this", _DELETED),
         ("LB_RDS_4", "aws_db_instance.default", "there is no point-in-time recovery"),
+        ("LB_RDS_7", "aws_db_instance.default", "nothing protects it from being deleted"),
+        ("LB_RDS_7", "aws_db_instance.this", "nothing protects it from being deleted"),
     ],
     # Of the two vaults only one is locked; the selection's condition leaves out what says that it holds nothing.
     "backup": [

@@ -69,7 +69,7 @@ def test_no_connection_can_be_made_while_checkov_runs() -> None:
 def test_the_list_of_checkov_s_own_checks_says_why_of_each() -> None:
     checks = built_in.read((scan_tools.POLICIES / "builtin.toml").read_text(encoding="utf-8"))
 
-    assert len(built_in.asked(checks)) == 49
+    assert len(built_in.asked(checks)) == 47
     assert len(checks) == 63
     assert [check.id for check in checks if not check.why.endswith(".") or ". " in check.why] == []
     assert {check.severity for check in checks if not check.asked} == {Severity.LOW}

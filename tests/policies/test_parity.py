@@ -27,6 +27,7 @@ ABSTAINS = {
     "LB_VAULT_1: a lock of the other region's vault of the same name": "a known name is read without what it refers to",
     "LB_RDS_3: a cluster of a provider without the argument": _DEFAULTS,
     "LB_RDS_3: a cluster without a snapshot": _DEFAULTS,
+    "LB_RDS_3: documents without a snapshot": _DEFAULTS,
 }
 # Plans that no configuration of the same parts makes, so that the configuration that the tests write is another one.
 OTHERS = {

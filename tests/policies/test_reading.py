@@ -42,9 +42,12 @@ def _plan(**over: Any) -> bytes:
         ),
         (
             _plan(resource_changes=[{"mode": "managed"}]),
-            "this is not a plan as Terraform writes it: KeyError while it was read",
+            "this is not a plan as Terraform writes it: a part of it is missing, or of another form",
         ),
-        (_plan(planned_values=[]), "this is not a plan as Terraform writes it: AttributeError while it was read"),
+        (
+            _plan(planned_values=[]),
+            "this is not a plan as Terraform writes it: a part of it is missing, or of another form",
+        ),
     ],
 )
 def test_what_is_no_whole_plan_is_refused(text: bytes, said: str) -> None:
@@ -54,6 +57,49 @@ def test_what_is_no_whole_plan_is_refused(text: bytes, said: str) -> None:
     assert refused.value.summary == said
     assert refused.value.exit_status == 2
     assert refused.value.hint
+
+
+def _half(*, without: str) -> bytes:
+    document = json.loads(PlanFile().add("aws_db_instance.this").add("aws_backup_vault.this").text())
+    values, changes = document["planned_values"]["root_module"]["resources"], document["resource_changes"]
+    (values if without == "planned_values" else changes).pop()
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("without", "has"), [("planned_values", "resource_changes"), ("resource_changes", "planned_values")]
+)
+def test_a_plan_of_which_one_half_lacks_a_resource_is_refused(without: str, has: str) -> None:
+    with pytest.raises(ScanNotValid) as refused:
+        reading.read(_half(without=without))
+
+    assert refused.value.summary == (
+        f"the plan is not whole: its {has} have aws_backup_vault.this and its {without} do not (1 of this kind)"
+    )
+    assert refused.value.hint
+
+
+def test_a_plan_without_its_values_is_refused() -> None:
+    document = json.loads(_plan())
+    del document["planned_values"]
+
+    with pytest.raises(
+        ScanNotValid, match=r"its resource_changes have aws_db_instance\.this and its planned_values do not"
+    ):
+        reading.from_document(document)
+
+
+def test_what_is_deleted_forgotten_or_left_over_of_a_replacement_is_in_the_changes_alone() -> None:
+    plan = (
+        PlanFile().add("aws_vpc.this").add("aws_vpc.gone", actions=["delete"]).add("aws_vpc.free", actions=["forget"])
+    )
+    document = json.loads(plan.text())
+    over = {**document["resource_changes"][0], "address": "aws_vpc.old", "deposed": "1234abcd"}
+    document["resource_changes"].append(over)
+    values = document["planned_values"]["root_module"]["resources"]
+    document["planned_values"]["root_module"]["resources"] = [one for one in values if one["name"] == "this"]
+
+    assert [one.address for one in reading.from_document(document).resources] == ["aws_vpc.this"]
 
 
 def test_a_plan_without_its_configuration_is_refused() -> None:
@@ -79,8 +125,9 @@ def test_an_objective_that_is_no_length_of_time_is_refused(rpo: object) -> None:
         judging.scanned(reading.read(plan.text()))
 
 
-def test_a_plan_that_leaves_something_out_is_not_valid() -> None:
-    scan = judging.scanned(reading.read(_plan(complete=False)))
+@pytest.mark.parametrize("over", [{"complete": False}, {"deferred_changes": [{"reason": "provider_config_unknown"}]}])
+def test_a_plan_that_leaves_something_out_is_not_valid(over: dict[str, Any]) -> None:
+    scan = judging.scanned(reading.read(_plan(**over)))
 
     assert scan.not_valid[0].startswith("the plan is not complete")
 
@@ -286,11 +333,15 @@ def _in_modules() -> dict[str, Any]:
         },
         resource_changes=[
             {
-                "address": selection,
+                "address": address,
                 "mode": "managed",
-                "type": "aws_backup_selection",
-                "change": {"actions": ["create"], "before": None, "after": {}, "after_unknown": {"resources": True}},
+                "type": kind,
+                "change": {"actions": ["create"], "before": None, "after": {}, "after_unknown": unknown},
             }
+            for address, kind, unknown in (
+                (database, "aws_db_instance", {}),
+                (selection, "aws_backup_selection", {"resources": True}),
+            )
         ],
         configuration={
             "provider_config": {"aws": {"expressions": {"region": {"references": ["var.region"]}}}},

@@ -217,6 +217,13 @@ def test_two_faults_of_one_rule_on_one_resource_are_one_finding() -> None:
     assert len(rows) == len(set(rows))
 
 
+def test_what_a_check_of_checkov_asks_for_is_what_is_wanted_not_what_was_found() -> None:
+    done = reported(seen(wrong(), ran(wrong(), findings=(BUILT_IN,))))
+
+    own = next(one for one in done.found if one.rule == BUILT_IN.rule)
+    assert (own.found, own.wanted) == ("it is not so", BUILT_IN.found)
+
+
 def test_a_report_is_the_same_twice(each: Report) -> None:
     assert files.files(each) == files.files(each)
 

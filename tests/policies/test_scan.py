@@ -71,6 +71,17 @@ def test_a_plan_without_grave_findings_passes(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_rules_that_had_nothing_to_judge_are_named(tmp_path: Path) -> None:
+    name = _file(tmp_path, _good())
+
+    done = passed(lifeboat("scan", "--plan", name))
+    document = json.loads(passed(lifeboat("scan", "--plan", name, "-o", "json")).stdout)
+
+    idle = [one["id"] for one in document["rules"] if one["verdict"] == "absent"]
+    assert "LB_RDS_1" in idle
+    assert f"nothing there to judge for {', '.join(idle)}" in " ".join(done.stdout.split())
+
+
 def test_a_grave_finding_fails_and_says_what_why_and_what_to_change(tmp_path: Path) -> None:
     done = passed(lifeboat("scan", "--plan", _file(tmp_path, database(backup_retention_period=1))), 1)
 
@@ -118,11 +129,13 @@ def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
 def test_what_could_not_be_judged_is_not_valid_whatever_else_was_found(tmp_path: Path) -> None:
     plan = database(backup_retention_period=later("aws_ssm_parameter.days.value"), skip_final_snapshot=True)
 
-    done = passed(lifeboat("scan", "--plan", _file(tmp_path, plan)), 2)
+    name = _file(tmp_path, plan)
+
+    done = passed(lifeboat("scan", "--plan", name), 2)
 
     assert "skip_final_snapshot is true" in done.stdout
     assert "not valid: LB_RDS_1 on aws_db_instance.this" in done.stdout
-    assert "lifeboat scan --first-apply" in done.stdout
+    assert f"lifeboat scan --plan {name} --first-apply" in " ".join(done.stdout.split())
     assert "NOT VALID: " in done.stdout
 
 
@@ -206,6 +219,30 @@ def test_a_plan_that_cannot_be_read_is_no_finding(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+def test_a_plan_without_a_name_is_no_folder() -> None:
+    done = passed(lifeboat("scan", "--plan", ""), 2)
+
+    assert "error: --plan names no file\n" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_what_cannot_be_printed_is_no_finding(tmp_path: Path, output: str) -> None:
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{CLEAN['PATH']}"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            ["lifeboat", "scan", "--plan", _file(tmp_path, _good()), "-o", output],
+            cwd="/",
+            env={**CLEAN, "PATH": path},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert b"error: cannot write the output to stdout: No space left on device" in done.stderr
+
+
 def test_a_scan_without_a_plan_and_without_a_checkout_says_so() -> None:
     done = passed(lifeboat("scan"), 2)
 
@@ -285,6 +322,19 @@ def test_every_rule_is_listed() -> None:
 
     assert [rule.id for rule in RULES if rule.id not in shown] == []
     assert [(one["id"], one["title"]) for one in found] == [(rule.id, rule.title) for rule in RULES]
+
+
+@pytest.mark.parametrize("name", ["LB_RDS_99", "LB_NOPE", "x"])
+def test_no_rule_is_guessed_that_is_no_nearer_than_any_other(name: str) -> None:
+    done = passed(lifeboat("policy", "explain", name), 2)
+
+    assert "next: lifeboat policy list shows every rule\n" in done.stderr
+
+
+def test_a_check_of_checkov_is_known_as_such() -> None:
+    done = passed(lifeboat("policy", "explain", "CKV_AWS_293"), 2)
+
+    assert "next: it is a check of checkov's own: terraform/policies/builtin.toml says why it is asked" in done.stderr
 
 
 def test_a_rule_is_explained_in_whatever_case_it_is_typed() -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import shutil
 import signal
+import socket
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ from typing import Any
 import pytest
 from lifeboat.decisions.policy.formats.files import NAMES
 
+from tests import command_line
 from tests.localcloud.machines import until
 from tests.policies.small_checkouts import CANARY, Small, small
 from tests.rehearsal import CLEAN, ROOT, passed
@@ -56,6 +62,26 @@ def test_both_roots_are_planned_judged_and_reported(here: Small) -> None:
     judged = {one["id"]: one["judged"] for one in found["rules"]}
     assert judged["LB_TF_2"] == ["state:terraform_data.state", "terraform_data.app"]
     assert sorted(path.name for path in here.reports.iterdir()) == sorted(NAMES)
+
+
+def test_on_a_terminal_what_the_scan_says_nothing_of_is_told_once(here: Small) -> None:
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        ["lifeboat", "scan", "-e", "x", "--native"],
+        cwd=here.root,
+        env={**CLEAN, "PATH": f"{ROOT / '.venv' / 'bin'}:{CLEAN['PATH']}"},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the terminal is gone when the program is
+        while read := os.read(ours, 65536):
+            said += read
+    os.close(ours)
+
+    assert program.wait(60) == 1
+    assert said.count(b"OFFLINE: ") == 1
 
 
 def test_the_password_is_in_no_report_and_nowhere_else_afterwards(here: Small) -> None:
@@ -181,6 +207,26 @@ def test_it_is_where_that_is_asked_for_and_says_so(here: Small) -> None:
     )
 
 
+def test_an_option_that_no_variable_has_is_refused_before_anything_is_planned(here: Small) -> None:
+    declared = here.root / "terraform" / "stack" / "variables.tf"
+    text, inputs = declared.read_text(), here.root / "environments" / "x.tfvars"
+    before = inputs.read_text()
+    declared.write_text(text + 'variable "backup" {\n  type = object({ retention_days = optional(number, 7) })\n}\n')
+    inputs.write_text(before + "backup = {\n  retention_dayz = 35\n}\n")
+
+    done = here.scan("--native")
+    declared.write_text(text)
+    inputs.write_text(before)
+
+    passed(done, 2)
+    assert (
+        "error: the environment's inputs are refused:\n"
+        "  backup has no option retention_dayz; was retention_days meant?\n"
+        "  next: edit environments/x.tfvars: terraform/stack/variables.tf has every option\n"
+    ) in done.stderr
+    assert "planning" not in done.stderr
+
+
 def test_a_plan_that_fails_leaves_no_report(here: Small) -> None:
     passed(here.scan(), 1)
     here.edit("state", "kept for 90 days", "${nowhere.at_all}")
@@ -226,7 +272,7 @@ def test_a_file_of_waivers_that_cannot_be_read_is_one_error_before_anything_is_p
 def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: signal.Signals) -> None:
     started = here.root / "started"
     started.unlink(missing_ok=True)
-    here.checkov(first=f"touch '{started}'; sleep 3")
+    here.checkov(first=f"touch '{started}'; sleep 600")
     program = subprocess.Popen(
         ["lifeboat", "scan", "-e", "x"],
         cwd=here.root,
@@ -235,16 +281,72 @@ def test_stopped_in_the_middle_nothing_of_the_plan_is_left(here: Small, number: 
         stderr=subprocess.PIPE,
     )
     until(started.exists, 120)
-    there = [path for path in (here.root / ".lifeboat" / "x").glob("plan-*/*.json") if CANARY in path.read_text()]
+    files = list((here.root / ".lifeboat" / "x").glob("plan-*/*"))
+    there = [path for path in files if path.suffix == ".json" and CANARY in path.read_text()]
+    modes = {(path.suffix, path.stat().st_mode & 0o777) for path in files}
 
     program.send_signal(number)
     _, said = program.communicate(timeout=120)
 
     assert there
+    assert modes == {(".json", 0o600), (".jsonl", 0o600), (".plan", 0o600)}
     assert program.returncode == 130, said.decode()
+    assert "\ninterrupted: ending what judges\n" in said.decode()
     assert here.left_behind() == []
     assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
     assert list(here.reports.iterdir()) == []
+
+
+def test_what_a_killed_scan_left_goes_with_the_next_of_a_file(here: Small) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = here.root / ".lifeboat" / "y" / f"plan-{ended.pid}-{socket.gethostname()}-x"
+    left.mkdir(parents=True)
+    (here.root / "none.json").write_text("{}")
+
+    passed(command_line.run(here.root, "scan", "--plan", "none.json", env=CLEAN), 2)
+
+    assert not left.exists()
+
+
+def _slow_terraform(here: Small) -> Path:
+    """Put a Terraform before the other that takes no notice of an interruption while it plans; it notes what it is told."""
+    folder = here.root / "slow"
+    folder.mkdir(exist_ok=True)
+    program = folder / "terraform"
+    real = shutil.which("terraform", path=CLEAN["PATH"])
+    program.write_text(
+        f"""#!/bin/sh
+if [ "$1" = plan ]; then
+  trap 'echo asked >> "{folder}/asked"' INT
+  touch "{folder}/planning"
+  while true; do sleep 0.2; done
+fi
+exec '{real}' "$@"
+"""
+    )
+    program.chmod(0o755)
+    return folder
+
+
+def test_stopped_while_it_plans_it_says_so_and_waits_for_nothing_that_holds_nothing(here: Small) -> None:
+    slow = _slow_terraform(here)
+    program = subprocess.Popen(
+        ["lifeboat", "scan", "-e", "x", "--native"],
+        cwd=here.root,
+        env={**CLEAN, "PATH": f"{slow}:{ROOT / '.venv' / 'bin'}:{CLEAN['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until((slow / "planning").exists, 120)
+
+    program.send_signal(signal.SIGTERM)
+    _, said = program.communicate(timeout=60)  # less than the 90 s that a Terraform is given which holds a lock
+
+    assert program.returncode == 130
+    assert said.decode().endswith("planning state and stack\ninterrupted: ending Terraform\n")
+    assert not (slow / "asked").exists()
+    assert list((here.root / ".lifeboat" / "x").glob("plan-*")) == []
 
 
 def test_two_scans_have_the_same_fingerprints_and_so_has_one_of_moved_lines(here: Small) -> None:

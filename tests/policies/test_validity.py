@@ -32,6 +32,16 @@ def test_nothing_is_no_scan() -> None:
     assert validity.reasons(Evidence(looked=(), today=TODAY)) == ("nothing was looked at",)
 
 
+def test_a_plan_that_no_rule_is_about_is_no_scan() -> None:
+    bare = PlanFile().add("null_resource.x")
+
+    assert validity.reasons(seen(bare)) == (
+        "the plan holds nothing that a rule is about, so nothing was judged: is it the plan that was meant?",
+    )
+    both = (*seen(bare).looked, *seen(wrong()).looked)
+    assert validity.reasons(replace(seen(bare), looked=both)) == ()
+
+
 @pytest.mark.parametrize(
     ("over", "reasons"),
     [

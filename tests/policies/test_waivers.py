@@ -58,6 +58,15 @@ def test_every_mistake_in_a_file_is_named_at_once() -> None:
     assert "[[waiver]]" in refused.value.hint
 
 
+def test_a_date_in_quotes_is_told_from_no_date() -> None:
+    with pytest.raises(WrongConfiguration) as refused:
+        waivers.read(ONE.replace("2027-03-31", '"2027-03-31"'), "a.toml")
+
+    assert refused.value.summary == (
+        "a.toml cannot be used:\n  waiver.0.expires: it must be a date, which TOML writes without quotes: 2027-03-31"
+    )
+
+
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(WrongConfiguration, match="a.toml is not TOML: .*line 1"):
         waivers.read("[[waiver]", "a.toml")
@@ -114,6 +123,7 @@ def test_a_waiver_that_does_not_hold_makes_the_scan_not_valid(over: dict[str, An
     done = reported(seen(wrong(), waivers=(waiver(**over),)))
 
     assert done.not_valid == (reason,)
+    assert done.remarks == ()  # it is not also said to be needed no more
 
 
 @pytest.mark.parametrize("address", ["*", "**", "?*", "*.*", "module.*", "state:*", "aws_*", "*this"])

@@ -102,7 +102,7 @@ def held(work: Path, command: str, *, patience: timedelta, tell: Callable[[str],
     descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, work, patience=patience, tell=tell)
-        remove_left_plans(work)
+        remove_left_plans(work.parent)
         now = datetime.now(UTC)
         run = RunId(f"{now:%Y%m%dT%H%M%S.%f}Z-{command}")
         folder = work / "runs" / run
@@ -133,14 +133,17 @@ def ending(run: Run, cut_off: Callable[[], bool]) -> Iterator[None]:
 def plan_folder(work: Path) -> Iterator[Path]:
     """Give a folder of its own to a command that only plans; what such commands left that were killed is removed."""
     work.mkdir(parents=True, exist_ok=True)
-    remove_left_plans(work)
+    remove_left_plans(work.parent)
     with tempfile.TemporaryDirectory(dir=work, prefix=f"plan-{os.getpid()}-{socket.gethostname()}-") as folder:
         yield Path(folder)
 
 
-def remove_left_plans(work: Path) -> None:
-    """Remove the folders of commands that only planned and whose process is gone, as far as can be told from here."""
-    for folder in work.glob("plan-*"):
+def remove_left_plans(works: Path) -> None:
+    """Remove what commands left that only planned and were killed, as far as can be told from here, of every environment.
+
+    A saved plan holds every secret, and its environment may not be planned again for a long time.
+    """
+    for folder in works.glob("*/plan-*"):
         pid = folder.name.split("-")[1]
         with suppress(FileNotFoundError):
             began = folder.stat().st_mtime

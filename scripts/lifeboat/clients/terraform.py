@@ -122,15 +122,14 @@ class Running:
             self.events.write_text(clean, encoding="utf-8")
         return status
 
+    @property
+    def failed(self) -> bool:
+        """Whether the process is gone, and did not do what it should."""
+        return self.process.poll() not in (None, 0)
+
     def stop(self) -> None:
         """Ask Terraform to finish what is in flight and to save its state; kill it when it does not."""
-        self.stopped = True
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            self.process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        stop([self])
 
     def kill(self) -> None:
         """End Terraform and its providers at once; what they were making is neither finished nor recorded."""
@@ -189,6 +188,24 @@ class Running:
             outputs_change=self.outputs_change,
             gone=tuple(sorted(self.gone)),
         )
+
+
+def stop(running: Iterable[Running]) -> None:
+    """Ask Terraforms to finish what is in flight and to save their states, all at once; kill those that do not.
+
+    One that loads its providers takes no notice until it has: 12 s measured, and over a minute on a busy machine.
+    """
+    alive = [one for one in running if not one.ended]
+    for one in alive:
+        one.stopped = True
+        with suppress(ProcessLookupError):
+            os.killpg(one.process.pid, signal.SIGINT)
+    until = time.monotonic() + GRACE_SECONDS
+    for one in alive:
+        try:
+            one.process.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            one.kill()
 
 
 class Terraform:
@@ -254,6 +271,7 @@ class Terraform:
         targets: Sequence[Address] = (),
     ) -> Running:
         """Start `plan`, saved to `out` (mode 0600): what is named in `replace` is made anew, with `targets` nothing else."""
+        out.touch(mode=0o600)  # Terraform writes into what is there, and makes 0644 of what is not
         options = {**self._inputs(), "replace": list(replace), **({"target": list(targets)} if targets else {})}
         return self.start("plan", events=events, seconds=seconds, keep_fds=keep_fds, out=str(out), **options)
 
@@ -267,7 +285,8 @@ class Terraform:
         return self.start("apply", str(plan), events=events, seconds=seconds, keep_fds=keep_fds, **options)
 
     def destroy_plan(self, *, out: Path, events: Path, seconds: float) -> Running:
-        """Start a plan that would destroy everything in the state."""
+        """Start a plan that would destroy everything in the state, saved to `out` (mode 0600)."""
+        out.touch(mode=0o600)
         return self.start("plan", events=events, seconds=seconds, out=str(out), destroy=IsFlagged, **self._inputs())
 
     def outputs(self, *, seconds: float = 60) -> dict[str, Any]:

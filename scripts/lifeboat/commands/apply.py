@@ -16,7 +16,7 @@ from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
 from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import allowed, gate, known_states, outputs, preflight, public_name, rehearsal, repair
+from lifeboat.stack import allowed, gate, known_states, options, outputs, preflight, public_name, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 from lifeboat.stack.gate import Gate
 from lifeboat.state_model import StateRoot
@@ -66,6 +66,7 @@ class _Root:
 def run(site: Site, tell: Teller, agree: Agree, asked: Asked) -> Applied:
     """Apply both roots and return what is now protected; raises before any change where something is wrong."""
     preflight.require(site, tell)
+    options.require(site)
     run_files.require_space(site.project.work)
     with run_files.held(site.project.work, "apply", patience=PATIENCE, tell=tell.say) as this_run:
         work = Applying(site, tell, this_run)

@@ -11,7 +11,7 @@ from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, ScanNotValid
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, gate, planning, preflight
+from lifeboat.stack import allowed, gate, options, planning, preflight
 from lifeboat.stack.gate import Gate
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
@@ -37,13 +37,14 @@ class Planned:
 def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
     """Plan both roots; offline, plan the stack alone against an empty state, which shows that its files are sound."""
     preflight.require(site, tell)
+    options.require(site)
     with run_files.plan_folder(site.project.work) as folder:
         if offline:
             tell.warn(
                 f"OFFLINE: {site.project.env} is planned against an empty state, without asking AWS anything."
                 " This proves that its configuration is sound, and says nothing about what exists."
             )
-            return Planned(plans=_named(planning.of_files_alone(site, folder, [StateRoot.STACK])), offline=True)
+            return Planned(plans=_named(planning.of_files_alone(site, tell, folder, [StateRoot.STACK])), offline=True)
         both = planning.of_what_stands(site, tell, folder)
         return Planned(plans=_named(both), offline=False, refusals=_refusals(site, tell, both))
 

@@ -10,7 +10,7 @@ from lifeboat.decisions.policy.standards import Covered
 from lifeboat.errors import WrongConfiguration
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import planning, preflight
+from lifeboat.stack import options, planning, preflight
 from lifeboat.state_model import StateRoot
 
 
@@ -24,8 +24,9 @@ def coverage(plan: str | None) -> Covered:
 def coverage_of(site: Site, tell: Teller) -> Covered:
     """Return what the rules cover of an environment's files, planned against an empty state: no account is asked."""
     preflight.require(site, tell)
+    options.require(site)
     with run_files.plan_folder(site.project.work) as folder:
-        (saved,) = planning.of_files_alone(site, folder, [StateRoot.STACK])
+        (saved,) = planning.of_files_alone(site, tell, folder, [StateRoot.STACK])
         document = saved.terraform.planned(saved.file)
     return standards.covered(judging.scanned(reading.from_document(document), standing=Standing.TO_BUILD))
 

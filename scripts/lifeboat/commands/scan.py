@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from lifeboat import config
 from lifeboat.checkov_model import Asked, CheckovRun
-from lifeboat.clients import private_files, report_files, run_files, written_blocks
+from lifeboat.clients import private_files, programs, report_files, run_files, written_blocks
 from lifeboat.clients.checkov import Checkov
 from lifeboat.decisions.policy import built_in, judging, reading, report, waivers
 from lifeboat.decisions.policy.built_in import BuiltIn
@@ -22,10 +27,10 @@ from lifeboat.decisions.policy.reported import Looked, Place
 from lifeboat.decisions.policy.rule import Standing
 from lifeboat.decisions.policy.validity import Evidence
 from lifeboat.decisions.policy.waivers import Waiver
-from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed
+from lifeboat.errors import DONE, Failed, ScanNotValid, TerraformFailed, WrongConfiguration
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import grounds, planning, preflight
+from lifeboat.stack import grounds, options, planning, preflight
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
 
@@ -88,13 +93,12 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
     accepted = _waivers(site)
     tools = _tools(site, request.depth)
     preflight.require(site, tell)
+    options.require(site)
     with run_files.plan_folder(site.project.work) as private:
         saved, subject, standing = _planned(site, tell, request, private)
         tell.say(f"judging {', '.join(f'{one.root.value} ({len(one.plan.changes)} to change)' for one in saved)}")
         planned = time.monotonic()
-        with ThreadPoolExecutor(max_workers=len(saved)) as pool:
-            looks = [pool.submit(_look, site, tools, one, standing) for one in saved]
-            looked = tuple(look.result() for look in looks)
+        looked = _at_once(partial(_look, site, tools, standing), saved, tell)
     evidence = Evidence(looked=looked, today=datetime.now(UTC).date(), waivers=accepted, built_in=tools.built_in)
     done = report.of(evidence, subject)
     report_files.write(folder, files(done))
@@ -104,10 +108,18 @@ def _of_environment(site: Site, tell: Teller, request: Request) -> Report:
 
 def of_file(name: str, standing: Standing) -> Report:
     """Return what our rules say of the plan in a file, or of the one on standard input."""
+    _tidy()
     scan = judging.scanned(reading.read(plan_text(name)), standing=standing)
     source = "standard input" if name == STANDARD_INPUT else Path(name).name
     evidence = Evidence(looked=(Looked(root="", scan=scan, places={}),), today=datetime.now(UTC).date())
-    return report.of(evidence, Subject(name=source, ground=f"The plan in {source}, by lifeboat's own rules"))
+    ground = f"The plan in {source}, by lifeboat's own rules"
+    return report.of(evidence, Subject(name=source, ground=ground, again=f"lifeboat scan --plan {shlex.quote(name)}"))
+
+
+def _tidy() -> None:
+    """Remove the plans that killed scans left in this checkout, if we are in one: a plan from elsewhere needs none."""
+    with suppress(WrongConfiguration):
+        run_files.remove_left_plans(config.found_root(Path.cwd()) / ".lifeboat")
 
 
 def write(done: Report, folder: Path) -> None:
@@ -130,7 +142,9 @@ def _planned(
     if why is None:
         tell.say(f"planning both roots of {site.project.env} against what stands")
         subject = Subject(
-            name=site.project.env, ground="A plan of the state backend and of the stack against what stands"
+            name=site.project.env,
+            ground="A plan of the state backend and of the stack against what stands",
+            again=f"lifeboat scan -e {site.project.env}",
         )
         return planning.of_what_stands(site, tell, private), subject, request.standing
     warning = (
@@ -143,7 +157,7 @@ def _planned(
         ground="A plan of the state backend and of the stack against nothing, as for a first apply",
         warning=warning,
     )
-    return planning.of_files_alone(site, private, ROOTS), subject, Standing.TO_BUILD
+    return planning.of_files_alone(site, tell, private, ROOTS), subject, Standing.TO_BUILD
 
 
 def _never_applied(site: Site) -> str | None:
@@ -151,7 +165,21 @@ def _never_applied(site: Site) -> str | None:
     return None if found is None else found.why
 
 
-def _look(site: Site, tools: _Tools, saved: SavedPlan, standing: Standing) -> Looked:
+def _at_once(look: Callable[[SavedPlan], Looked], saved: Sequence[SavedPlan], tell: Teller) -> tuple[Looked, ...]:
+    """Return what was seen of each plan; interrupted, end the programs that look, which nobody would wait for."""
+    with ThreadPoolExecutor(max_workers=len(saved)) as pool:
+        looks = [pool.submit(look, one) for one in saved]
+        try:
+            return tuple(one.result() for one in looks)
+        except KeyboardInterrupt:
+            tell.warn("interrupted: ending what judges")
+            while not all(one.done() for one in looks):
+                programs.end_children()
+                time.sleep(0.1)
+            raise
+
+
+def _look(site: Site, tools: _Tools, standing: Standing, saved: SavedPlan) -> Looked:
     stack = saved.root is StateRoot.STACK
     original = site.project.stack_root if stack else site.project.state_root
     text = saved.terraform.shown(saved.file).encode()
@@ -205,6 +233,8 @@ def _waivers(site: Site) -> tuple[Waiver, ...]:
 
 def plan_text(name: str) -> bytes:
     """Return the plan in a file, or on standard input; raises ScanNotValid where there is none."""
+    if not name:
+        raise ScanNotValid("--plan names no file", hint="--plan plan.json, or --plan - for what another program prints")
     try:
         return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
     except FileNotFoundError:

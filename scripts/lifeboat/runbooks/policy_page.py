@@ -78,15 +78,17 @@ MEASURED_BY: Mapping[str, tuple[str, ...]] = {
     "LB_RDS_1": ("min_retention",),
     "LB_RDS_4": ("rpo",),
     "LB_RDS_6": ("rpo",),
+    "LB_RDS_7": ("disposable",),
     "LB_PLAN_1": ("rpo",),
     "LB_PLAN_2": ("min_backup", "rpo"),
     "LB_PLAN_3": ("rpo",),
     "LB_DLM_1": ("rpo",),
     "LB_DLM_2": ("min_backup", "rpo"),
     "LB_TEST_2": ("drill", "rpo"),
+    "LB_STATE_1": ("disposable",),
     "LB_STATE_3": ("state_keep",),
     "LB_DUMP_1": ("min_dump",),
-    "LB_DUMP_2": ("min_backup",),
+    "LB_DUMP_2": ("disposable", "min_backup"),
     "LB_ALARM_2": ("rpo",),
     "LB_ENC_2": ("key_window",),
 }
@@ -122,7 +124,8 @@ def _measures() -> list[dict[str, str]]:
                 "default": words(default),
             }
         )
-    return found
+    of_disposable = ", ".join(f"`var.{variable}`" for variable in parameters.DISPOSABLE)
+    return [*found, {"name": "disposable", "variables": of_disposable, "default": "no"}]
 
 
 def _rule(rule: AnyRule) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifeboat.clients import terraform as terraforms
 from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import NothingFits
@@ -13,6 +15,8 @@ from lifeboat.model import Plan, Teller
 from lifeboat.site import Site
 from lifeboat.stack import known_states, preflight, rehearsal, repair
 from lifeboat.state_model import StateRoot
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,31 +52,75 @@ def of_what_stands(site: Site, tell: Teller, folder: Path) -> tuple[SavedPlan, .
     state, stack = site.state_terraform(state=root_state), site.stack_terraform()
     state.init(None)
     stack.init(site.backend())
-    return _saved(site, folder, [(StateRoot.BACKEND, state), (StateRoot.STACK, stack)])
+    words = "waiting for Terraform to let go of the states, for up to 90 s; asked once more, it is killed"
+    how = _End(tell=tell, words=words, end=terraforms.stop)
+    return _saved(site, folder, [(StateRoot.BACKEND, state), (StateRoot.STACK, stack)], how)
 
 
-def of_files_alone(site: Site, folder: Path, roots: Sequence[StateRoot]) -> tuple[SavedPlan, ...]:
+def of_files_alone(site: Site, tell: Teller, folder: Path, roots: Sequence[StateRoot]) -> tuple[SavedPlan, ...]:
     """Plan roots against an empty state, asking AWS nothing: what the files say, and nothing of what exists."""
     offline = [(root, site.offline_terraform(root)) for root in roots]
     for _, terraform in offline:
         terraform.init(None)
-    return _saved(site, folder, offline)
+    return _saved(site, folder, offline, _End(tell=tell, words="ending Terraform", end=_killed))
 
 
-def _saved(site: Site, folder: Path, wanted: Sequence[tuple[StateRoot, Terraform]]) -> tuple[SavedPlan, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """How Terraforms that plan are ended before they are done, and what is told of it."""
+
+    tell: Teller
+    words: str
+    end: Callable[[Sequence[Running]], None]
+
+
+def _killed(running: Sequence[Running]) -> None:
+    """End Terraforms that hold nothing: a copy of a root with an empty state is made anew each time."""
+    for one in running:
+        if not one.ended:
+            one.kill()
+
+
+def _saved(site: Site, folder: Path, wanted: Sequence[tuple[StateRoot, Terraform]], how: _End) -> tuple[SavedPlan, ...]:
     seconds = site.project.environment.terraform.plan_minutes * 60
     running: list[tuple[StateRoot, Terraform, Path, Running]] = []
     try:
+        how.tell.say(f"planning {' and '.join(root.value for root, _ in wanted)}")
         for root, terraform in wanted:
             out = folder / f"{root.value}.plan"
             planning = terraform.plan(out=out, events=folder / f"{root.value}.jsonl", seconds=seconds)
             running.append((root, terraform, out, planning))
+        _wait(how.tell, {root.value: planning for root, *_, planning in running})
         return tuple(
             SavedPlan(root=root, terraform=terraform, file=out, plan=planning.planned())
             for root, terraform, out, planning in running
         )
+    except KeyboardInterrupt:
+        how.tell.warn(f"interrupted: {how.words}")
+        raise
     finally:
-        # It runs in a session of its own: nobody else would end it, and it holds the lock on the state.
-        for *_, planning in running:
-            if not planning.ended:
-                planning.stop()
+        # They run in sessions of their own: nobody else would end them, and they hold the locks on their states.
+        _ended([planning for *_, planning in running], how)
+
+
+def _wait(tell: Teller, planning: Mapping[str, Running]) -> None:
+    """Wait until all have planned, or one has failed."""
+    began = time.monotonic()
+    with tell.waiting() as show:
+        while not all(one.ended for one in planning.values()):
+            for one in planning.values():
+                for _ in one.progress():
+                    continue
+            if any(one.failed for one in planning.values()):
+                return
+            left = " and ".join(name for name, one in planning.items() if not one.ended)
+            show(f"planning {left} for {time.monotonic() - began:.0f} s")
+            time.sleep(_LOOK_SECONDS)
+
+
+def _ended(running: Sequence[Running], how: _End) -> None:
+    try:
+        how.end(running)
+    except KeyboardInterrupt:
+        _killed(running)
+        raise

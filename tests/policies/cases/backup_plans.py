@@ -101,11 +101,12 @@ CASES = (
     bad(
         "LB_PLAN_1", "a year", plan(rule("cron(0 5 * * ? 2027)")), "its most frequent rule (cron(0 5 * * ? 2027)) ends"
     ),
-    undecided(
+    bad("LB_PLAN_1", "no schedule of AWS", plan(rule("0 5 * * *")), "'0 5 * * *' is no schedule of AWS"),
+    bad(
         "LB_PLAN_1",
-        "no schedule of AWS",
-        plan(rule("0 5 * * *")),
-        "'0 5 * * *' is no schedule of AWS: cron(six fields) or rate(number unit) is wanted",
+        "on the 31st of February",
+        plan(rule("cron(0 5 31 2 ? *)")),
+        "'cron(0 5 31 2 ? *)' is a schedule that never fires",
     ),
     clean(
         "LB_PLAN_1",

@@ -14,6 +14,7 @@ INSTANCE = {
     "maintenance_window": "sun:00:30-sun:01:30",
     "skip_final_snapshot": False,
     "delete_automated_backups": False,
+    "deletion_protection": True,
     "storage_encrypted": True,
     "kms_key_id": later("aws_kms_key.this.arn"),
     "manage_master_user_password": True,
@@ -24,6 +25,7 @@ CLUSTER = {
     "preferred_backup_window": "03:00-04:00",
     "preferred_maintenance_window": "sun:00:30-sun:01:30",
     "skip_final_snapshot": False,
+    "deletion_protection": True,
 }
 _REPLICATION = "aws_db_instance_automated_backups_replication.dr"
 
@@ -151,6 +153,13 @@ CASES = (
         "a restore reaches back 24 hours",
     ),
     bad("LB_RDS_4", "no window", database(backup_retention_period=0), "there is no point-in-time recovery"),
+    bad("LB_RDS_4", "less than none", database(backup_retention_period=-5), "there is no point-in-time recovery"),
+    bad(
+        "LB_RDS_4",
+        "dumps by a schedule of five fields",
+        _dumped("cron(0 3 * * *)"),
+        "'cron(0 3 * * *)' is no schedule of AWS",
+    ),
     clean("LB_RDS_4", "dumps once a day", _dumped("cron(0 3 * * ? *)")),
     clean("LB_RDS_4", "dumps as often as the RPO", _measured(_dumped("rate(12 hours)"), objectives={"rpo_hours": 12})),
     bad(

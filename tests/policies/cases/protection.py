@@ -131,7 +131,30 @@ def _opted(off: str, found: PlanFile) -> PlanFile:
     return found.add("aws_backup_region_settings.this", {"resource_type_opt_in_preference": types})
 
 
+_FILES = PlanFile().add("aws_fsx_windows_file_system.share", {"storage_capacity": 32})
 CASES = (
+    bad(
+        "LB_COV_1",
+        "files of Windows that nothing takes",
+        _FILES,
+        "no backup selection and no lifecycle policy takes copies of it",
+    ),
+    clean(
+        "LB_COV_1",
+        "files of Windows",
+        with_selection(
+            PlanFile().add("aws_fsx_windows_file_system.share", {"storage_capacity": 32}),
+            resources=["arn:aws:fsx:*:*:file-system/*"],
+        ),
+    ),
+    bad(
+        "LB_COV_1",
+        "a volume of ONTAP beside the file systems",
+        with_selection(
+            PlanFile().add("aws_fsx_ontap_volume.data", {"name": "data"}), resources=["arn:aws:fsx:*:*:file-system/*"]
+        ),
+        "no backup selection and no lifecycle policy takes copies of it",
+    ),
     clean("LB_COV_1", "a volume by its tag", with_policy(volume())),
     clean("LB_COV_1", "a volume by one of two tags", with_policy(volume(), target_tags={**DAILY, "x": "y"})),
     bad("LB_COV_1", "a tag that is misspelt", with_policy(volume(**{"lifeboat:protect": "dayly"})), _NONE),

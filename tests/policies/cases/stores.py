@@ -32,10 +32,11 @@ def bucket(name: str | None, **parts: Any) -> PlanFile:
         "lock": _LOCK,
         "lifecycle": None,
         "tags": {},
+        "emptied": False,
         **parts,
     }
     own = later("aws_s3_bucket.this.id")
-    plan = PlanFile().add("aws_s3_bucket.this", {"bucket": name, "tags": has["tags"]})
+    plan = PlanFile().add("aws_s3_bucket.this", {"bucket": name, "tags": has["tags"], "force_destroy": has["emptied"]})
     for kind, part, values in (
         ("aws_s3_bucket_versioning", "versioning", {"versioning_configuration": has["versioning"]}),
         ("aws_s3_bucket_server_side_encryption_configuration", "encryption", {"rule": has["encryption"]}),
@@ -164,7 +165,19 @@ resource "aws_s3_bucket_versioning" "dumps" {
 }
 """
 _RULE = "aws_s3_bucket_lifecycle_configuration.this rule[0]"
+_EMPTIED = "force_destroy is true: a destroy deletes everything in it first"
+
+
+def _of_no_worth(plan: PlanFile) -> PlanFile:
+    plan.variables["disposable"] = True
+    return plan
+
+
 CASES = (
+    bad("LB_STATE_1", "emptied by a destroy", bucket(_STATE, emptied=True), _EMPTIED),
+    clean("LB_STATE_1", "emptied, and of no worth", _of_no_worth(bucket(_STATE, emptied=True))),
+    bad("LB_DUMP_2", "emptied by a destroy", bucket(_DUMPS, emptied=True), _EMPTIED),
+    clean("LB_DUMP_2", "emptied, and of no worth", _of_no_worth(bucket(_DUMPS, emptied=True))),
     clean("LB_STATE_1", "everything", bucket(_STATE)),
     clean("LB_STATE_1", "by its tag", bucket("app", tags={"lifeboat:role": "state"})),
     bad("LB_STATE_1", "no versions", bucket(_STATE, versioning=None), "versions of the state are not kept"),

@@ -300,8 +300,6 @@ RULES = (
         controls=(
             *controls.well_architected("REL06-BP01"),
             *controls.nist("SI-4(5)", "CA-7"),
-            *controls.config("RDS_LAST_BACKUP_RECOVERY_POINT_CREATED"),
-            *controls.audit_manager("BACKUP_LAST_RECOVERY_POINT_CREATED"),
             *controls.soc2("CC7.2"),
             *controls.iso("A.8.16"),
         ),
@@ -325,7 +323,6 @@ RULES = (
         controls=(
             *controls.well_architected("REL06-BP01"),
             *controls.nist("SI-4(5)", "CA-7"),
-            *controls.audit_manager("BACKUP_LAST_RECOVERY_POINT_CREATED"),
             *controls.soc2("CC7.2"),
             *controls.iso("A.8.16"),
         ),

@@ -16,6 +16,10 @@ _FORMS: dict[str, tuple[str, str, str | None]] = {
     "aws_ebs_volume": ("ec2", "volume/", None),
     "aws_instance": ("ec2", "instance/", None),
     "aws_efs_file_system": ("elasticfilesystem", "file-system/", None),
+    "aws_fsx_lustre_file_system": ("fsx", "file-system/", None),
+    "aws_fsx_ontap_volume": ("fsx", "volume/", None),
+    "aws_fsx_openzfs_file_system": ("fsx", "file-system/", None),
+    "aws_fsx_windows_file_system": ("fsx", "file-system/", None),
     "aws_dynamodb_table": ("dynamodb", "table/", "name"),
     "aws_s3_bucket": ("s3", "", "bucket"),
 }

@@ -190,8 +190,12 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP03"),
             *controls.nist("CP-9", "CP-6(2)"),
-            *controls.config("BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK"),
-            *controls.audit_manager("BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK"),
+            *controls.config(
+                "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK", "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"
+            ),
+            *controls.audit_manager(
+                "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK", "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"
+            ),
             *controls.soc2("A1.2"),
             *controls.iso("A.8.13"),
         ),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from lifeboat.decisions.policy import statements
 from lifeboat.decisions.policy.joins import attached
 from lifeboat.decisions.policy.planned import Block, Planned, Resource
-from lifeboat.decisions.policy.rule import Case, Fault
+from lifeboat.decisions.policy.rule import Case, Fault, Severity
 
 _ROLE = "lifeboat:role"
 _STATE = re.compile(r"(^|[-_.])(tf|terraform|tofu)[-_.]?states?($|[-_.])|(^|[-_.])states?$", re.IGNORECASE)
@@ -36,6 +36,11 @@ def state_is_elsewhere(plan: Planned) -> bool:
     if any(_is(bucket, "state", _STATE) for bucket in every):
         return True
     return all(_ROLE in bucket.tags() or _is(bucket, "dumps", _DUMPS) for bucket in every)
+
+
+def all_say_what_for(plan: Planned) -> bool:
+    """Return whether each bucket of a plan says by its tag what it is for, or is the state's."""
+    return all(_ROLE in bucket.tags() or _is(bucket, "state", _STATE) for bucket in plan.of("aws_s3_bucket"))
 
 
 def versioned(plan: Planned, bucket: Resource) -> bool:
@@ -109,6 +114,17 @@ def filtered_by(rule: Block) -> tuple[str, dict[str, str | None]]:
             prefix = both.text("prefix") or prefix
             tags |= both.mapping("tags")
     return prefix, tags
+
+
+def emptied(case: Case) -> Iterable[Fault]:
+    """Yield the fault of a bucket that Terraform empties where it is destroyed: the one thing that stops it is data in it."""
+    if not case.parameters.disposable and case.resource.body.flag("force_destroy"):
+        yield Fault(
+            found="force_destroy is true: a destroy deletes everything in it first",
+            wanted="force_destroy = false",
+            change="Set it to false.",
+            severity=Severity.HIGH,
+        )
 
 
 def without_tls(case: Case) -> Iterable[Fault]:

@@ -31,14 +31,14 @@ class Control:
     sourced: bool = True
 
 
-def config(*names: str) -> tuple[Control, ...]:
-    """Return managed rules of AWS Config."""
-    return tuple(Control(framework=Framework.CONFIG, name=name) for name in names)
+def config(*names: str, sourced: bool = True) -> tuple[Control, ...]:
+    """Return managed rules of AWS Config; not `sourced` where a rule of ours is content with another way as well."""
+    return tuple(Control(framework=Framework.CONFIG, name=name, sourced=sourced) for name in names)
 
 
-def fsbp(*names: str) -> tuple[Control, ...]:
-    """Return controls of Security Hub's Foundational Security Best Practices."""
-    return tuple(Control(framework=Framework.FSBP, name=name) for name in names)
+def fsbp(*names: str, sourced: bool = True) -> tuple[Control, ...]:
+    """Return controls of Security Hub's Foundational Security Best Practices; `sourced` as of `config`."""
+    return tuple(Control(framework=Framework.FSBP, name=name, sourced=sourced) for name in names)
 
 
 def audit_manager(*names: str) -> tuple[Control, ...]:

@@ -19,6 +19,10 @@ BACKUP_TYPES = {
     "aws_ebs_volume": "EBS",
     "aws_instance": "EC2",
     "aws_efs_file_system": "EFS",
+    "aws_fsx_lustre_file_system": "FSx",
+    "aws_fsx_ontap_volume": "FSx",
+    "aws_fsx_openzfs_file_system": "FSx",
+    "aws_fsx_windows_file_system": "FSx",
     "aws_dynamodb_table": "DynamoDB",
     "aws_s3_bucket": "S3",
 }

@@ -9,6 +9,7 @@ from lifeboat.decisions.policy import controls, frequency, schedules, windows
 from lifeboat.decisions.policy.backup_plans import copies_elsewhere
 from lifeboat.decisions.policy.counts import counted
 from lifeboat.decisions.policy.coverage import coverage, is_replica, plans_of
+from lifeboat.decisions.policy.dump_making import SCHEDULES, is_of_dumps
 from lifeboat.decisions.policy.joins import attached_anywhere
 from lifeboat.decisions.policy.keys import customer_key
 from lifeboat.decisions.policy.lengths import words
@@ -16,6 +17,7 @@ from lifeboat.decisions.policy.planned import Undecided
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 DATABASES = ("aws_db_instance", "aws_rds_cluster")
+CLUSTERS = ("aws_docdb_cluster", "aws_neptune_cluster")  # of the same API, with a part of its arguments
 _BACKUP_WINDOW = {"aws_db_instance": "backup_window", "aws_rds_cluster": "preferred_backup_window"}
 _MAINTENANCE_WINDOW = {"aws_db_instance": "maintenance_window", "aws_rds_cluster": "preferred_maintenance_window"}
 
@@ -64,9 +66,7 @@ def _after_deletion(case: Case) -> Iterable[Fault]:
 def _loses_little(case: Case) -> bool:
     if case.resource.type in DATABASES:
         return is_source(case)
-    body = case.resource.body
-    texts = (body.known("name"), body.known("description"), case.resource.name)
-    return any("dump" in text.lower() for text in texts if text)
+    return is_of_dumps(case.resource)
 
 
 def _point_in_time(case: Case) -> Iterable[Fault]:
@@ -80,7 +80,7 @@ def _point_in_time(case: Case) -> Iterable[Fault]:
     if timedelta(days=days) < rpo:
         yield Fault(
             found=f"a restore reaches back {words(timedelta(days=days))}"
-            if days
+            if days > 0
             else "there is no point-in-time recovery",
             wanted=f"a window of at least the RPO, {words(rpo)}",
         )
@@ -143,14 +143,14 @@ RULES = (
         title="Automated backups of a database are kept long enough",
         why="Damage that is found after the last backup is gone cannot be undone.",
         change="Set backup_retention_period to at least the retention that is wanted.",
-        types=DATABASES,
+        types=(*DATABASES, *CLUSTERS),
         among=is_source,
         judge=_retention,
         controls=(
             *controls.well_architected("REL09-BP03", "REL13-BP01"),
             *controls.nist("CP-9(a)", "CP-6(2)"),
-            *controls.fsbp("RDS.11"),
-            *controls.config("DB_INSTANCE_BACKUP_ENABLED", "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK"),
+            *controls.fsbp("RDS.11", "DocumentDB.2", "Neptune.5"),
+            *controls.config("DB_INSTANCE_BACKUP_ENABLED"),
             *controls.soc2("A1.2", sourced=True),
             *controls.iso("A.8.13", sourced=True),
         ),
@@ -172,13 +172,12 @@ RULES = (
         title="A deleted database leaves its backups behind",
         why="A database that is deleted by mistake is gone with every automated backup unless both are kept.",
         change="Set skip_final_snapshot = false with a final_snapshot_identifier, and delete_automated_backups = false.",
-        types=DATABASES,
+        types=(*DATABASES, *CLUSTERS),
         among=is_source,
         judge=_after_deletion,
         controls=(
             *controls.well_architected("REL09-BP01"),
             *controls.nist("CP-9"),
-            *controls.fsbp("RDS.7", "RDS.8"),
             *controls.soc2("A1.2"),
             *controls.iso("A.8.13"),
         ),
@@ -189,7 +188,7 @@ RULES = (
         title="A restore to a moment, and the newest dump, reach back no less than the recovery point objective asks",
         why="The dump is what is left when the database and its backups are gone together; its age is then the loss.",
         change="Raise backup_retention_period.",
-        types=(*DATABASES, "aws_scheduler_schedule", "aws_cloudwatch_event_rule"),
+        types=(*DATABASES, *SCHEDULES),
         among=_loses_little,
         judge=_point_in_time,
         controls=(
@@ -211,7 +210,7 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP02"),
             *controls.nist("CP-9(8)", "SC-28"),
-            *controls.fsbp("RDS.3", "RDS.4"),
+            *controls.fsbp("RDS.3", "RDS.27"),
             *controls.iso("A.8.24"),
         ),
     ),
@@ -227,7 +226,6 @@ RULES = (
         controls=(
             *controls.well_architected("REL13-BP02"),
             *controls.nist("CP-6(1)", "CP-9(3)"),
-            *controls.audit_manager("BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION"),
             *controls.iso("A.8.14"),
         ),
     ),

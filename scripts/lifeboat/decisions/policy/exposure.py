@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lifeboat.decisions.policy import controls
+from lifeboat.decisions.policy.planned import Block
 from lifeboat.decisions.policy.rule import Case, Fault, Rule, RuleId, Severity
 
 SHARED = {
@@ -38,15 +39,20 @@ def _public(case: Case) -> Iterable[Fault]:
 def _signs_in(case: Case) -> bool:
     name, managed = _PASSWORDS[case.resource.type]
     body = case.resource.body
-    return body.written(name) or body.written(managed) or body.written(f"{name}_wo")
+    return _has(body, name) or body.written(managed) or body.written(f"{name}_wo")
+
+
+def _has(body: Block, name: str) -> bool:
+    """Return whether there is a password: one that no provider fills in, so where it has a value somebody gave it."""
+    return body.written(name) or body.known(name) is not None
 
 
 def _password(case: Case) -> Iterable[Fault]:
     name, managed = _PASSWORDS[case.resource.type]
     body = case.resource.body
-    if body.flag(managed) or not body.written(name):
+    if body.flag(managed) or not _has(body, name):
         return
-    if body.constant(name):
+    if body.constant(name) or body.known(name) in case.plan.literals:
         yield Fault(found="the database's password stands in the configuration", wanted=f"{managed} = true")
         return
     yield Fault(
@@ -83,6 +89,6 @@ RULES = (
         types=tuple(_PASSWORDS),
         among=_signs_in,
         judge=_password,
-        controls=(*controls.nist("IA-5"), *controls.fsbp("SecretsManager.1"), *controls.soc2("CC6.1")),
+        controls=(*controls.nist("IA-5"), *controls.soc2("CC6.1")),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lifeboat.decisions.policy import parameters as measures
 from lifeboat.decisions.policy.parameters import Parameters
-from lifeboat.decisions.policy.planned import Awaited, Planned, Undecided
+from lifeboat.decisions.policy.planned import Awaited, Impossible, Planned, Undecided
 from lifeboat.decisions.policy.registry import RULES
 from lifeboat.decisions.policy.rule import (
     AnyRule,
@@ -99,6 +99,9 @@ def _asked(faults: Callable[[], Iterable[Fault]]) -> tuple[list[Fault], Undecide
     try:
         for fault in faults():
             found.append(fault)  # one by one: what was found before it cannot go on is kept
+    except Impossible as wrong:
+        change = "Correct it: as it is written nothing ever runs by it."
+        return [*found, Fault(found=str(wrong), wanted=wrong.wanted, change=change)], None
     except Undecided as cannot:
         return found, cannot
     except CRASHES as crash:

@@ -186,7 +186,7 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP02"),
             *controls.nist("CP-9(8)", "SC-28"),
-            *controls.fsbp("Backup.1", "RDS.4", "EC2.3"),
+            *controls.fsbp("Backup.1", "RDS.4"),
             *controls.config("BACKUP_RECOVERY_POINT_ENCRYPTED"),
             *controls.audit_manager("BACKUP_RECOVERY_POINT_ENCRYPTED"),
             *controls.soc2("CC6.1"),
@@ -204,8 +204,7 @@ RULES = (
         judge=_lasting,
         controls=(
             *controls.nist("SC-12", "CP-9(8)"),
-            *controls.fsbp("KMS.3", "KMS.4"),
-            *controls.config("KMS_CMK_NOT_SCHEDULED_FOR_DELETION"),
+            *controls.fsbp("KMS.4"),
             *controls.soc2("CC6.1"),
             *controls.iso("A.8.24"),
         ),

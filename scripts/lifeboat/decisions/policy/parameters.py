@@ -26,6 +26,7 @@ class Parameters:
     state_keep: timedelta = timedelta(days=90)  # of superseded versions of the Terraform state
     drill: timedelta = timedelta(days=90)  # between two restore tests
     key_window: timedelta = timedelta(days=30)  # in which the deletion of a key can be taken back
+    disposable: bool = False  # an environment that may be deleted at any time, with its data
     sources: tuple[tuple[str, str], ...] = ()
 
 
@@ -41,10 +42,11 @@ FROM: tuple[tuple[str, tuple[str, ...], timedelta], ...] = (
 )
 # A longer one of these lets more pass; of all others a shorter one does.
 _LAXER_WHEN_LONGER = ("rpo", "drill")
+DISPOSABLE = ("policy.disposable", "disposable")
 
 
 def of(variables: Mapping[str, Any]) -> Parameters:
-    """Return the measures for a plan with these variables. Raises ScanNotValid where one of them is no length of time."""
+    """Return the measures for a plan with these variables. Raises ScanNotValid where one of them is of another kind."""
     found: dict[str, timedelta] = {}
     sources: list[tuple[str, str]] = []
     for parameter, places, unit in FROM:
@@ -52,13 +54,20 @@ def of(variables: Mapping[str, Any]) -> Parameters:
         if place is not None:
             found[parameter] = _length(_at(variables, place), place, unit)
         sources.append((parameter, "default" if place is None else f"var.{place}"))
-    return Parameters(**found, sources=tuple(sources))
+    place = next((place for place in DISPOSABLE if _at(variables, place) is not None), None)
+    disposable = place is not None and _yes(_at(variables, place), place)
+    sources.append(("disposable", "default" if place is None else f"var.{place}"))
+    return Parameters(**found, disposable=disposable, sources=tuple(sources))
 
 
 def laxer(found: Parameters) -> Iterator[str]:
     """Yield each measure that asks for less than its default: a change that lowers it makes what it measures look good."""
     defaults = Parameters()
+    if found.disposable:
+        yield f"nothing is asked to be kept from deletion: {dict(found.sources).get('disposable', 'it')} says that all may go"
     for parameter, source in found.sources:
+        if parameter == "disposable":
+            continue
         value, default = getattr(found, parameter), getattr(defaults, parameter)
         if value > default if parameter in _LAXER_WHEN_LONGER else value < default:
             yield (
@@ -73,6 +82,12 @@ def _at(variables: Mapping[str, Any], place: str) -> Any:
     if not attribute:
         return value
     return value.get(attribute) if isinstance(value, Mapping) else None
+
+
+def _yes(value: Any, place: str) -> bool:
+    if value in (True, False, "true", "false"):  # a variable without a type is a text where the command line gives it
+        return value in (True, "true")
+    raise ScanNotValid(f"var.{place} of the plan is neither true nor false, so nobody knows what may be deleted")
 
 
 def _length(value: Any, place: str, unit: timedelta) -> timedelta:

@@ -130,6 +130,12 @@ RULES = (
         types=tuple(sorted({*_HOLDS, *_MAKES})),
         present=_changes,
         judge=_losing,
-        controls=(*controls.nist("CP-9(d)", "CM-3"), *controls.soc2("A1.2"), *controls.iso("A.8.13")),
+        controls=(
+            *controls.nist("CP-9(d)", "CM-3"),
+            *controls.fsbp("KMS.3"),  # Terraform deletes a key by scheduling its deletion
+            *controls.config("KMS_CMK_NOT_SCHEDULED_FOR_DELETION"),
+            *controls.soc2("A1.2"),
+            *controls.iso("A.8.13"),
+        ),
     ),
 )

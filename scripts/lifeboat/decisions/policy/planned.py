@@ -28,6 +28,14 @@ class Undecided(Exception):
     """A rule cannot tell, and why: what it needs is known only after the apply, or has a form that it does not know."""
 
 
+class Impossible(Undecided):
+    """A value that AWS refuses, or that never comes true: whatever rests on it is wrong, so it is found, not put off."""
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(found)
+        self.wanted = wanted
+
+
 class Awaited(Undecided):
     """A rule cannot tell yet: a value is known only after the apply."""
 
@@ -307,6 +315,7 @@ class Planned:
     by_type: Mapping[str, Sequence[Resource]]
     by_block: Mapping[BlockAddress, Sequence[Resource]]
     untold: bool = False  # nothing in it says whether it is complete: Terraform does from 1.8 on
+    literals: frozenset[str] = frozenset()  # texts that stand in the configuration: they may be secret
     # What was worked out of this plan already, by the rules that share it: each pays for it once.
     worked_out: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -32,7 +32,7 @@ def both_sides(document: Any) -> BothSides:
     prior = mapping(mapping(document.get("prior_state")).get("values"))
     if not _holds_anything(mapping(prior.get("root_module"))):
         return BothSides(before=None, after=after)
-    before = reading.from_document(_as_plan(document, prior))
+    before = reading.as_written(_as_plan(document, prior))
     stays = {resource.address: resource.body.values for resource in after.resources}
     planned = {change.address for change in after.changes}
     # A plan of some targets alone says nothing of the rest, which stays as it is.

@@ -94,13 +94,16 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP01"),
             *controls.nist("CP-9(a)", "CP-10", "CP-6"),
-            *controls.fsbp("EC2.28", "RDS.26", "EFS.2"),
+            *controls.fsbp("RDS.26", "EFS.2"),
             *controls.config(
                 "RDS_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
-                "EBS_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
-                "EC2_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
                 "EFS_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
                 "AURORA_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+            ),
+            # A lifecycle policy of DLM is no plan of AWS Backup, and takes the same snapshots.
+            *controls.fsbp("EC2.28", sourced=False),
+            *controls.config(
+                "EBS_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "EC2_RESOURCES_PROTECTED_BY_BACKUP_PLAN", sourced=False
             ),
             *controls.audit_manager("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"),
             *controls.soc2("A1.2", sourced=True),
@@ -119,8 +122,11 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP01"),
             *controls.nist("CP-9(a)"),
-            *controls.fsbp("DynamoDB.2", "DynamoDB.4", "S3.14"),
-            *controls.config("S3_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "DYNAMODB_RESOURCES_PROTECTED_BY_BACKUP_PLAN"),
+            # A table's own recovery, or a bucket's replication, is no plan, and copies as well.
+            *controls.fsbp("DynamoDB.4", sourced=False),
+            *controls.config(
+                "S3_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "DYNAMODB_RESOURCES_PROTECTED_BY_BACKUP_PLAN", sourced=False
+            ),
             *controls.soc2("A1.2", sourced=True),
             *controls.iso("A.8.13"),
         ),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lifeboat.decisions.policy import pairing
+from lifeboat.decisions.policy import agreement, pairing
+from lifeboat.decisions.policy.literals import literals
 from lifeboat.decisions.policy.planned import (
     Block,
     BlockAddress,
@@ -48,12 +49,19 @@ def read(text: bytes) -> Planned:
 
 def from_document(document: Any) -> Planned:
     """Return the plan that a parsed document is. Raises ScanNotValid where it is none, is empty, or of an unknown format."""
+    found = as_written(document)
+    agreement.require(document, found)
+    return found
+
+
+def as_written(document: Any) -> Planned:
+    """Return the plan of a document whose changes may be of other resources than its values; raises as `from_document`."""
     plan = _required(document)
     try:
         found = _Reader(plan).planned()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ScanNotValid(
-            f"this is not a plan as Terraform writes it: {type(error).__name__} while it was read", hint=_HOW
+            "this is not a plan as Terraform writes it: a part of it is missing, or of another form", hint=_HOW
         ) from None
     if not found.resources and not found.changes:
         raise ScanNotValid(
@@ -152,6 +160,7 @@ class _Reader:
             untold=found is Wholeness.UNTOLD,
             by_type=dict(by_type),
             by_block=dict(by_block),
+            literals=literals(self._document["configuration"]),
         )
 
     def _places(self, path: ModulePath, keys: Keys, module: Mapping[str, Any], address: str) -> Iterator[_Place]:

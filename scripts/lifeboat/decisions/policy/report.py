@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lifeboat.decisions.policy import overlooked, parameters, reported, validity, waivers
 from lifeboat.decisions.policy.parameters import Parameters
@@ -22,6 +22,7 @@ class Subject:
     name: str
     ground: str
     warning: str = ""  # what whoever reads a good end of it must know first
+    again: str = "lifeboat scan"  # the command that asks for the same once more, and takes options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +115,17 @@ class Report:
 def of(evidence: Evidence, subject: Subject) -> Report:
     """Return the report of all that was seen."""
     found = reported.merged(evidence.looked, evidence.built_in)
+    not_valid = validity.reasons(evidence)
+    # Of one that does not hold in the first place it is said that it does not.
+    sound = tuple(one for one in evidence.waivers if not any(text.startswith(f"{one.words} ") for text in not_valid))
     versions = {one.run.checkov_version for one in evidence.looked if one.run is not None}
     return Report(
         subject=subject,
         looked=evidence.looked,
         found=waivers.applied(found, evidence.waivers, evidence.today),
-        not_valid=validity.reasons(evidence),
+        not_valid=not_valid,
         put_off=tuple(_put_off(one.root, text) for one in evidence.looked for text in one.scan.put_off),
-        remarks=tuple(dict.fromkeys(_remarks(evidence, found))),
+        remarks=tuple(dict.fromkeys(_remarks(replace(evidence, waivers=sound), found))),
         checkov=", ".join(sorted(versions)),
     )
 

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from lifeboat.decisions.policy.planned import Undecided
+from lifeboat.decisions.policy.planned import Impossible
 
 _RATE = re.compile(r"rate\((\d{1,6}) (minute|hour|day)s?\)")
 _CRON = re.compile(r"cron\(([^()]+)\)")
@@ -18,6 +18,7 @@ _AT = re.compile(r"at\([^()]+\)")
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAYS = {name: number for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 _ANY = ("*", "?")
+_WANTED = "cron(six fields) or rate(number unit)"
 # Long enough for the rarest day that comes back, 29 February; begins with a leap year.
 _FIRST, _LAST = date(2028, 1, 1), date(2036, 12, 31)
 _DAY = timedelta(days=1)
@@ -36,7 +37,7 @@ class Cron:
 
 @lru_cache(maxsize=1024)
 def longest_gap(expression: str) -> timedelta:
-    """Return the longest time between two runs; NEVER for a schedule that ends. Raises Undecided for what is no schedule.
+    """Return the longest time between two runs; NEVER for a schedule that ends. Raises Impossible for what is no schedule.
 
     The fields are those of the manuals of AWS Backup, DLM and EventBridge: minutes, hours, day of month, month, day of
     week, year. An hour that summer time takes away or adds is not counted.
@@ -45,7 +46,7 @@ def longest_gap(expression: str) -> timedelta:
     rate = _RATE.fullmatch(text)
     if rate is not None:
         if int(rate[1]) < 1:
-            raise Undecided(f"{expression!r} is no schedule: a rate is at least 1")
+            raise Impossible(f"{expression!r} is no schedule: a rate is at least 1", _WANTED)
         return timedelta(**{f"{rate[2]}s": int(rate[1])})
     if _AT.fullmatch(text):
         return NEVER
@@ -59,7 +60,7 @@ def longest_gap(expression: str) -> timedelta:
 
 
 def minutes_of_week(expression: str) -> frozenset[int]:
-    """Return the minutes of a week, from Sunday 00:00, at which it ever fires; empty for a rate. Raises Undecided."""
+    """Return the minutes of a week, from Sunday 00:00, at which it ever fires; empty for a rate. Raises Impossible."""
     text = expression.strip()
     if _RATE.fullmatch(text) or _AT.fullmatch(text):
         return frozenset()
@@ -70,11 +71,11 @@ def minutes_of_week(expression: str) -> frozenset[int]:
 
 @lru_cache(maxsize=1024)
 def parsed(expression: str) -> Cron:
-    """Return the parts of a cron expression. Raises Undecided for what is none."""
+    """Return the parts of a cron expression. Raises Impossible for what is none."""
     found = _CRON.fullmatch(expression.strip())
     fields = found[1].upper().split() if found is not None else []
     if len(fields) != 6:
-        raise Undecided(f"{expression!r} is no schedule of AWS: cron(six fields) or rate(number unit) is wanted")
+        raise Impossible(f"{expression!r} is no schedule of AWS", _WANTED)
     minute, hour, month_day, month, weekday, year = fields
     try:
         minutes = sorted(
@@ -88,9 +89,9 @@ def parsed(expression: str) -> Cron:
         if year not in _ANY:
             _numbers(year, range(1970, 2200))
     except ValueError as wrong:
-        raise Undecided(f"{expression!r} is no schedule of AWS: {wrong}") from None
+        raise Impossible(f"{expression!r} is no schedule of AWS: {wrong}", _WANTED) from None
     if not every_day and len(days) < 2:
-        raise Undecided(f"{expression!r} is a schedule that never fires")
+        raise Impossible(f"{expression!r} is a schedule that never fires", "days that come round")
     return Cron(minutes=tuple(minutes), days=days, every_day=every_day, ends=year not in _ANY)
 
 

@@ -61,6 +61,18 @@ def _replaced(check: str, title: str, rule: str, blind_to: str) -> Replaced:
 REPLACED = (
     _replaced("CKV_AWS_133", "RDS has a backup policy", "LB_RDS_1", "passes for one day, and where nothing is set"),
     _replaced(
+        "CKV_AWS_293",
+        "RDS instances are protected from deletion",
+        "LB_RDS_7",
+        "reads an expression without its parentheses",
+    ),
+    _replaced(
+        "CKV_AWS_139",
+        "RDS clusters are protected from deletion",
+        "LB_RDS_7",
+        "reads an expression without its parentheses",
+    ),
+    _replaced(
         "CKV2_AWS_8", "RDS clusters are in a backup plan", "LB_COV_1", "sees direct references only, and no instance"
     ),
     _replaced("CKV2_AWS_9", "EBS volumes are in a backup plan", "LB_COV_1", "sees no tags and no lifecycle policy"),

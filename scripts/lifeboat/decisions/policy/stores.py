@@ -28,6 +28,7 @@ _WORKLOAD = (
 
 
 def _state_bucket(case: Case) -> Iterable[Fault]:
+    yield from buckets.emptied(case)
     if not buckets.versioned(case.plan, case.resource):
         yield Fault(
             found="versions of the state are not kept",
@@ -127,6 +128,7 @@ def _dumps_kept(case: Case) -> Iterable[Fault]:
 
 def _dumps_closed(case: Case) -> Iterable[Fault]:
     plan, bucket = case.plan, case.resource
+    yield from buckets.emptied(case)
     blocks = attached(plan, bucket, "aws_s3_bucket_public_access_block", "bucket")
     if not any(all(block.body.flag(name) for name in _LOCKS) for block in blocks):
         yield Fault(
@@ -204,10 +206,8 @@ RULES = (
         among=buckets.holds_state,
         judge=_state_kept,
         controls=(
-            *controls.nist("CP-9", "AU-9(2)"),
-            *controls.fsbp("S3.10"),
-            *controls.config("S3_VERSION_LIFECYCLE_POLICY_CHECK"),
-            *controls.iso("A.8.10"),
+            *controls.nist("CP-9"),
+            *controls.iso("A.8.13"),
         ),
     ),
     Rule(
@@ -233,7 +233,7 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP01"),
             *controls.nist("CP-9"),
-            *controls.fsbp("S3.13", "S3.14"),
+            *controls.fsbp("S3.14"),
             *controls.soc2("A1.2", sourced=True),
             *controls.iso("A.8.13"),
         ),
@@ -249,10 +249,10 @@ RULES = (
         judge=_dumps_closed,
         controls=(
             *controls.well_architected("REL09-BP02"),
-            *controls.nist("CP-9(8)", "AC-3"),
+            *controls.nist("CP-9(d)", "AC-3"),
             *controls.fsbp("S3.5", "S3.8", "S3.15"),
             *controls.config("S3_BUCKET_DEFAULT_LOCK_ENABLED"),
-            *controls.iso("A.8.24"),
+            *controls.iso("A.8.3"),
         ),
     ),
 )

@@ -17,6 +17,8 @@ from lifeboat.decisions.policy.waivers import Waiver
 
 # What checkov puts where a comment gives no reason (checkov/common/comment/enum.py).
 _NO_REASON = ("", "no comment provided")
+# It asks what a plan changes, which every plan does.
+_OF_ANY_PLAN = "LB_TF_2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,10 @@ def reasons(evidence: Evidence) -> tuple[str, ...]:
 def _reasons(evidence: Evidence) -> Iterator[str]:
     if not evidence.looked:
         yield "nothing was looked at"
+    elif not any(
+        outcome.judged for one in evidence.looked for outcome in one.scan.outcomes if outcome.rule.id != _OF_ANY_PLAN
+    ):
+        yield "the plan holds nothing that a rule is about, so nothing was judged: is it the plan that was meant?"
     yield from canary.silent(evidence.rules)
     if evidence.looked and evidence.with_checkov and not asked(evidence.built_in):
         yield "terraform/policies/builtin.toml asks for none of checkov's own checks"

@@ -126,7 +126,7 @@ RULES = (
         judge=_lock,
         controls=(
             *controls.well_architected("REL09-BP02"),
-            *controls.nist("CP-9(8)", "CP-9(d)"),
+            *controls.nist("CP-9(d)"),
             *controls.audit_manager("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK"),
             *controls.soc2("A1.2", "CC6.1"),
             *controls.iso("A.8.13"),
@@ -176,7 +176,6 @@ RULES = (
         controls=(
             *controls.well_architected("REL09-BP04", "REL13-BP03"),
             *controls.nist("CP-9(1)", "CP-4", "CP-10"),
-            *controls.audit_manager("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET"),
             *controls.soc2("A1.3"),
             *controls.iso("A.5.30", "A.8.13"),
         ),

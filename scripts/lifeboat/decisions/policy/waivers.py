@@ -19,6 +19,7 @@ LONGEST = timedelta(days=366)  # what is accepted for longer is a decision, and 
 _SHAPE = (
     'each [[waiver]] has rule, address, reason, expires (a date: 2027-03-31) and who; address = "module.x.*" is a glob'
 )
+_QUOTED = "it must be a date, which TOML writes without quotes: 2027-03-31"
 
 
 class _Entry(BaseModel):
@@ -73,7 +74,10 @@ def read(text: str, name: str) -> tuple[Waiver, ...]:
     try:
         found = _File.model_validate(document)
     except ValidationError as error:
-        mistakes = [f"  {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+        mistakes = [
+            f"  {'.'.join(str(part) for part in one['loc'])}: {_QUOTED if one['type'] == 'date_type' else one['msg']}"
+            for one in error.errors()
+        ]
         raise WrongConfiguration(f"{name} cannot be used:\n" + "\n".join(mistakes), hint=_SHAPE) from None
     return tuple(Waiver(**one.model_dump()) for one in found.waiver)
 

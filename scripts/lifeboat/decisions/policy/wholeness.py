@@ -23,6 +23,8 @@ def wholeness(document: Mapping[str, Any]) -> Wholeness:
     From 1.8 on it has `complete` (https://developer.hashicorp.com/terraform/internals/json-format). Before that, a plan of
     everything names each resource of the state before it, and each that is written without count and for_each.
     """
+    if document.get("deferred_changes"):
+        return Wholeness.PART
     if "complete" in document:
         return Wholeness.PART if document["complete"] is False else Wholeness.WHOLE
     named = {change["address"] for change in document.get("resource_changes", [])}

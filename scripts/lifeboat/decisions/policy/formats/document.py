@@ -74,8 +74,9 @@ def _ended(one: Ended, report: Report) -> dict[str, Any]:
 def _parameters(found: Parameters) -> dict[str, Any]:
     sources = dict(found.sources)
     lengths = {field.name: getattr(found, field.name) for field in fields(found)}
-    return {
+    hours = {
         name: {"hours": length.total_seconds() / 3600, "from": sources.get(name, "default")}
         for name, length in lengths.items()
         if isinstance(length, timedelta)
     }
+    return {**hours, "disposable": {"value": found.disposable, "from": sources.get("disposable", "default")}}
