@@ -19,6 +19,18 @@ REBUILT = VersionId("what-exists-in-aws")
 AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
 
 
+# Bytes. A state of ours has half a megabyte, and one of 10,000 resources some thirty; what is larger was not written by a
+# Terraform of this project. Read, it would take its size from memory for each connection and ten times that to be parsed.
+LARGEST_STATE = 64 * 2**20
+
+
+def too_large(size: int) -> str:
+    """Return why something of this size (bytes) is not read; "" where it is."""
+    if size <= LARGEST_STATE:
+        return ""
+    return f"too large to be a state of ours, so not read: {size / 2**20:.0f} MiB, and {LARGEST_STATE // 2**20} at most are"
+
+
 def origin_words(made_of: VersionId) -> str:
     """Return what a version is made of, in words."""
     return "what exists in AWS" if made_of == REBUILT else f"version {made_of}"

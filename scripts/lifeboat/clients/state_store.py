@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from lifeboat.clients import state_bodies
 from lifeboat.clients.sdk import code, translated, unless_absent
-from lifeboat.errors import Failed, IntegrityFailure, Unreachable
+from lifeboat.errors import Failed, IntegrityFailure, TooLarge, Unreachable
 from lifeboat.model import (
     Address,
     DeleteMarker,
@@ -87,11 +88,17 @@ class StateStore:
             return str(self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status", ""))
 
     def body(self) -> bytes | None:
-        """Return the state as it is now; None when there is no object (or no bucket)."""
+        """Return the state as it is now; None when there is no object (or no bucket).
+
+        Raises TooLarge where what stands there is larger than any state.
+        """
         return self._object(f"read the state s3://{self.bucket}/{self.key}", self.key)
 
     def _object(self, what: str, key: str) -> bytes | None:
-        return _unless_absent(what, lambda: bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
+        return _unless_absent(
+            what,
+            lambda: state_bodies.read(self._s3.get_object(Bucket=self.bucket, Key=key), f"s3://{self.bucket}/{key}"),
+        )
 
     def _item(self, what: str, lock_id: str) -> dict[str, Any] | None:
         key = {"LockID": {"S": lock_id}}
@@ -136,7 +143,11 @@ class StateStore:
         return sorted(found, key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
 
     def _version(self, version: dict[str, Any]) -> StateVersion:
-        body = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])["Body"].read()
+        answer = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])
+        try:
+            body = state_bodies.read(answer, f"version {version['VersionId']} of s3://{self.bucket}/{self.key}")
+        except TooLarge:
+            body = b""  # no state, and of no digest
         serial, lineage = serial_and_lineage(body)
         return StateVersion(
             version_id=version["VersionId"],
@@ -222,13 +233,9 @@ def recorded(body: bytes | None) -> dict[Address, str]:
     """
     if body is None:
         return {}
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise Failed("the state is not JSON") from error
     return {
         state_address(resource, instance): str(instance.get("attributes", {}).get("id", ""))
-        for resource in document.get("resources", [])
+        for resource in _document(body).get("resources", [])
         if resource["mode"] == "managed"
         for instance in resource["instances"]
         if "deposed" not in instance
@@ -239,7 +246,7 @@ def name_records(body: bytes | None) -> list[ManagedRecord]:
     """Return the simple DNS record sets that Terraform keeps, as its state says they are."""
     if body is None:
         return []
-    resources = [r for r in json.loads(body).get("resources", []) if r["type"] == "aws_route53_record"]
+    resources = [r for r in _document(body).get("resources", []) if r["type"] == "aws_route53_record"]
     return [
         ManagedRecord(
             address=state_address(resource, instance),
@@ -261,9 +268,17 @@ def name_records(body: bytes | None) -> list[ManagedRecord]:
 def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
     """Return a state's serial and lineage; (None, None) when it is not a state."""
     try:
-        document = json.loads(body)
-        return int(document["serial"]), str(document["lineage"])
-    except (ValueError, KeyError, TypeError):
+        document = _document(body)
+    except Failed:
+        return None, None
+    serial, lineage = document.get("serial"), document.get("lineage")
+    if (
+        not isinstance(serial, int)
+        or isinstance(serial, bool)
+        or serial < 0
+        or not isinstance(lineage, str)
+        or not lineage
+    ):
         return None, None
 
 
@@ -301,3 +316,16 @@ def _time(text: str) -> datetime | None:
 def md5(body: bytes) -> str:
     """Return what Terraform writes into the table as the digest of a state."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return serial, lineage
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """Return a state as JSON; raises Failed where it is none. Terraform takes UTF-8 alone, with no byte order mark before it."""
+    try:
+        document = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        # No error is chained: json's own carries the whole text, with all that is sensitive in it.
+        raise Failed("the state is not JSON", hint="lifeboat state doctor") from None
+    if not isinstance(document, dict):
+        raise Failed("the state is JSON, but no object", hint="lifeboat state doctor")
+    return document

@@ -16,7 +16,7 @@ from lifeboat.decisions import state_digest_checks, state_doctor, state_document
 from lifeboat.decisions.state_doctor import Diagnosis
 from lifeboat.decisions.state_observation import KindSeen, LeftState, LockSeen, Look, Observation, RootSeen
 from lifeboat.decisions.state_unlocking import Sure
-from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, TooLarge, Unreachable
 from lifeboat.gitlab_model import Job
 from lifeboat.model import Agree, StateMark, Teller
 from lifeboat.site import Site
@@ -177,8 +177,15 @@ def _kinds(site: Site) -> tuple[KindSeen, ...]:
 def _recorded(site: Site) -> frozenset[str]:
     """Return the ids of all that the states of both roots know, the working copy of root 1's included."""
     copy = site.root_state_file
-    bodies = [site.stack_store().body(), site.root_store().body(), copy.read_bytes() if copy.exists() else None]
+    bodies = [_body(site.stack_store()), _body(site.root_store()), copy.read_bytes() if copy.exists() else None]
     return frozenset().union(*map(state_digest_checks.recorded, bodies))
+
+
+def _body(store: StateStore) -> bytes | None:
+    try:
+        return store.body()
+    except TooLarge:
+        return None  # it knows nothing; that it is no state, the check of the object says
 
 
 # -- unlock ------------------------------------------------------------------------------------------------------------

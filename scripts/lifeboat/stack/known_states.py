@@ -11,9 +11,9 @@ from pathlib import Path
 from lifeboat.clients import known_state, owned_things, run_files, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import known_states, state_digest_checks, state_history
+from lifeboat.decisions import known_states, state_digest_checks, state_documents, state_history
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
-from lifeboat.errors import LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.errors import LifeboatError, NothingFits, Refused, TooLarge, Unreachable
 from lifeboat.model import StateMark
 from lifeboat.site import Site
 from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId, Whose
@@ -270,9 +270,10 @@ def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
 def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unreachable:
     return Unreachable(
         f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
-        hint="make it possible to ask (the network, a role that may read"
-        f" {site.state_memory().place(root)}); lifeboat recover goes on without it; a damaged one is written anew by"
-        f" lifeboat state restore --latest-good{_option(root)} -e {site.project.env}",
+        hint=f"{anew} looks at every version, and writes down anew which one is the newest"
+        if memory.damaged
+        else "make it possible to ask (the network, a role that may read"
+        f" {site.state_memory().place(root)}); lifeboat recover goes on without it",
     )
 
 
@@ -287,9 +288,7 @@ def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
     """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left."""
     store = _store(site, root)
     bucket = store.bucket_exists()
-    body = store.body() if bucket else None
-    top = None if body is None else state_store.mark(body)
-    damaged = body is not None and top is None
+    top, damaged = _top(store) if bucket else (None, False)
     if not damaged and root is StateRoot.BACKEND and purpose in _APPLIES:
         top = _or_working_copy(site, top)
     stood = Stood(
@@ -307,6 +306,21 @@ def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
 
 
 def _store(site: Site, root: StateRoot) -> StateStore:
+def _top(store: StateStore) -> tuple[StateMark | None, bool]:
+    """Return which state stands there, and whether what stands there is none; judged as `lifeboat state list` judges it."""
+    try:
+        body = store.body()
+    except TooLarge:
+        return None, True
+    if body is None:
+        return None, False
+    try:
+        facts = state_documents.facts(body)
+    except ValueError:
+        return None, True
+    return StateMark(serial=facts.serial, lineage=facts.lineage, md5=state_store.md5(body)), False
+
+
     return site.stack_store() if root is StateRoot.STACK else site.root_store()
 
 
