@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from lifeboat import views_state_doctor
+from lifeboat.clients import run_files
 from lifeboat.clients.state_versions import BY, FROM, RUN
 from lifeboat.commands import state_doctor
+from lifeboat.decisions.state_verdicts import Severity
 from lifeboat.errors import LifeboatError, Unreachable
+from lifeboat.model import RunId
 from lifeboat.state_model import RESTORING, LockMode, StateRoot
 
+from tests import guarded_buckets
 from tests.conftest import RunningCloud
-from tests.gitlab_sites import DR_REGION, REGION
+from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.plain_sites import Told
 from tests.sick_states import BACKEND, CANARY, STACK, SickSite, md5, sick_site
 
 MODES: tuple[LockMode, ...] = ("dynamodb", "lockfile", "both")
-CHECKS = 5 + 2 * 11 + 5
+CHECKS = 8 + 2 * 11 + 5
 DIGESTS: tuple[LockMode, ...] = ("dynamodb", "both")
 
 
@@ -78,7 +83,7 @@ def test_one_root_alone_is_looked_at_where_it_is_named(make: Callable[[LockMode]
         json.loads(sick.run("state", "doctor", "-o", "json", "--root", root).stdout) for root in ("state", "stack")
     ]
 
-    assert [(one["expected"], one["executed"]) for one in found] == [(16, 16), (21, 21)]
+    assert [(one["expected"], one["executed"]) for one in found] == [(19, 19), (24, 24)]
     assert {check["root"] for check in found[0]["checks"]} == {None, "state"}
 
 
@@ -202,9 +207,43 @@ def unsaved(sick: SickSite) -> dict[str, str]:
 
 
 def unversioned(sick: SickSite) -> dict[str, str]:
+    known = not_copied(sick)  # S3 suspends no versioning while a rule copies
     suspended = {"Status": "Suspended"}
     sick.site.client("s3", REGION).put_bucket_versioning(Bucket=sick.bucket, VersioningConfiguration=suspended)
-    return {"bucket": sick.bucket}
+    return known
+
+
+def unguarded(sick: SickSite) -> dict[str, str]:
+    sick.site.client("s3", DR_REGION).delete_bucket_policy(Bucket=sick.replica)
+    return {}
+
+
+def not_copied(sick: SickSite) -> dict[str, str]:
+    sick.site.client("s3", REGION).delete_bucket_replication(Bucket=sick.bucket)
+    return {"bucket": sick.bucket, "replica": sick.replica, "application": sick.plain.application}
+
+
+def copied_no_more(sick: SickSite) -> dict[str, str]:
+    s3 = sick.site.client("s3", REGION)
+    guarded_buckets.copy(s3, sick.bucket, sick.replica, "Disabled")
+    s3.delete_bucket_policy(Bucket=sick.bucket)
+    return {}
+
+
+def memory_damaged(sick: SickSite) -> dict[str, str]:
+    for key in ("known-states/x/stack.json", "known-states/x/state.json"):
+        sick.site.client("s3", DR_REGION).put_object(Bucket=sick.replica, Key=key, Body=b"{not json")
+    return {}
+
+
+def foreign_lock(sick: SickSite) -> dict[str, str]:
+    """Put what Terraform never wrote where its locks are."""
+    if sick.mode != "lockfile":
+        item = {"LockID": {"S": f"{sick.bucket}/{STACK}"}, "Info": {"S": "garbage not json"}}
+        sick.site.client("dynamodb", REGION).put_item(TableName=sick.plain.table, Item=item)
+    if sick.mode != "dynamodb":
+        sick.site.client("s3", REGION).put_object(Bucket=sick.bucket, Key=f"{STACK}.tflock", Body=b"<html>oops</html>")
+    return {"bucket": sick.bucket, "table": sick.plain.table}
 
 
 def no_replica(sick: SickSite) -> dict[str, str]:
@@ -229,6 +268,28 @@ def interrupted_restore(sick: SickSite) -> dict[str, str]:
     return {"lock": lock, "made": made}
 
 
+SHELL = 'eval "$(lifeboat local env -e x)" && '
+AS_BREAK_GLASS = (
+    f'{SHELL}(keys="$(aws sts assume-role --role-arn arn:aws:iam::{ACCOUNT}:role/{{application}}-break-glass'
+    " --role-session-name by-hand --output text --query \"join(' ', ['export', join('=', ['AWS_ACCESS_KEY_ID',"
+    " Credentials.AccessKeyId]), join('=', ['AWS_SECRET_ACCESS_KEY', Credentials.SecretAccessKey]), join('=',"
+    ' [\'AWS_SESSION_TOKEN\', Credentials.SessionToken])])")" && eval "$keys" && '
+)
+RULE = (
+    '{{"Role":"arn:aws:iam::'
+    + ACCOUNT
+    + ':role/{application}-tfstate-replication","Rules":[{{"ID":"to-'
+    + DR_REGION
+    + '",'
+    '"Priority":0,"Status":"Enabled","Filter":{{}},"DeleteMarkerReplication":{{"Status":"Disabled"}},'
+    '"SourceSelectionCriteria":{{"SseKmsEncryptedObjects":{{"Status":"Enabled"}}}},"Destination":{{"Bucket":'
+    '"arn:aws:s3:::{replica}","StorageClass":"STANDARD","ReplicationTime":{{"Status":"Enabled","Time":{{"Minutes":15}}}},'
+    '"Metrics":{{"Status":"Enabled","EventThreshold":{{"Minutes":15}}}}}}}}]}}'
+)
+RULE_BY_HAND = (
+    f"{AS_BREAK_GLASS}aws s3api put-bucket-replication --bucket {{bucket}} --region {REGION}"
+    f" --replication-configuration '{RULE}')"
+)
 RESTORE_3 = "lifeboat state restore {s3}"
 DATA = "{root}/.lifeboat/x/terraform/stack"
 IMPORT = f'eval "$(lifeboat local env -e x)" && TF_DATA_DIR={DATA} terraform -chdir={{root}}/terraform/stack'
@@ -293,8 +354,32 @@ ACCIDENTS = {
     "versioning suspended": Accident(
         happens=unversioned,
         finds={
-            "versioning": 'eval "$(lifeboat local env -e x)" && aws s3api put-bucket-versioning --bucket {bucket}'
-            " --versioning-configuration Status=Enabled"
+            "versioning": AS_BREAK_GLASS + "aws s3api put-bucket-versioning --bucket {bucket}"
+            " --versioning-configuration Status=Enabled)",
+            "replication": RULE_BY_HAND,
+        },
+    ),
+    "policy of the replica gone": Accident(happens=unguarded, finds={"bucket policies": "lifeboat apply"}),
+    "replication rule removed": Accident(
+        happens=not_copied,
+        finds={"replication": RULE_BY_HAND},
+    ),
+    "replication rule disabled, and the policy gone": Accident(
+        happens=copied_no_more, finds={"bucket policies": "lifeboat apply", "replication": "lifeboat apply"}
+    ),
+    "what remembers the states damaged": Accident(
+        happens=memory_damaged,
+        finds={
+            "stack memory": "lifeboat state restore --latest-good",
+            "state memory": "lifeboat state restore --latest-good --root state",
+        },
+    ),
+    "something else in the lock": Accident(
+        happens=foreign_lock,
+        finds={
+            "stack lock in the table": SHELL + "aws dynamodb delete-item --table-name {table} --key"
+            """ '{{"LockID": {{"S": "{bucket}/stack.tfstate"}}}}'""",
+            "stack lock file": SHELL + "aws s3api delete-object --bucket {bucket} --key stack.tfstate.tflock",
         },
     ),
     "replica gone": Accident(happens=no_replica, finds={"replica bucket": "lifeboat apply"}),
@@ -368,6 +453,33 @@ def test_the_lock_of_a_living_restore_is_a_notice_and_names_its_process(make: Ca
         found = findings(sick)
 
     assert found == {"stack lock in the table": "lifeboat state doctor"}
+    assert findings(sick) == {}
+
+
+def test_a_run_of_this_machine_is_named_and_what_it_has_not_made_yet_is_waited_for(
+    make: Callable[[LockMode], SickSite],
+) -> None:
+    sick = make("both")
+    every_version_gone_of_both(sick)
+
+    with run_files.held(sick.site.project.work, "apply", patience=timedelta(0), tell=str):
+        found = state_doctor.diagnose(sick.site, Told(), list(StateRoot))
+    after = findings(sick)
+
+    told = {f"{one.root or ''} {one.check}".strip(): one.finding for one in found.verdicts if one.finding}
+    assert {(one.severity, one.command) for one in told.values()} == {(Severity.NOTICE, "lifeboat state doctor")}
+    assert "an apply of this machine runs since" in told["at work"].found
+    assert "at work" not in after
+    assert after["stack object"] == "lifeboat state rebuild"
+
+
+def test_a_run_of_another_machine_is_known_by_the_lease(make: Callable[[LockMode], SickSite]) -> None:
+    sick = make("both")
+
+    with sick.site.lease(RunId("20260301T030000Z-apply")).held():
+        found = findings(sick)
+
+    assert found == {"at work": "lifeboat state doctor"}
     assert findings(sick) == {}
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from lifeboat.clients import state_bodies
 from lifeboat.clients.sdk import code, translated, unless_absent
-from lifeboat.errors import Failed, IntegrityFailure, TooLarge, Unreachable
+from lifeboat.errors import Failed, IntegrityFailure, Locked, TooLarge, Unreachable
 from lifeboat.model import (
     Address,
     DeleteMarker,
@@ -24,8 +24,14 @@ from lifeboat.model import (
     ZoneId,
     state_address,
 )
+from lifeboat.state_model import CopyRule
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
+_ABSENT |= {
+    "NoSuchBucketPolicy",
+    "ReplicationConfigurationNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+}
 _EMPTY = "(attribute_exists(LockID) AND attribute_not_exists(Digest))"
 _Found = TypeVar("_Found")
 
@@ -86,6 +92,29 @@ class StateStore:
         """Return S3's word for whether the bucket keeps what is overwritten: "Enabled", "Suspended", "" for never."""
         with translated(f"look at the versioning of {self.bucket}"):
             return str(self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status", ""))
+
+    def copy_rules(self) -> tuple[CopyRule, ...]:
+        """Return the rules by which S3 copies what is written to the bucket; none where there are none, or no bucket."""
+        answer = _unless_absent(
+            f"look at the replication of {self.bucket}", lambda: self._s3.get_bucket_replication(Bucket=self.bucket)
+        )
+        return () if answer is None else tuple(map(_copy_rule, answer["ReplicationConfiguration"].get("Rules", [])))
+
+    def denied(self) -> frozenset[str]:
+        """Return the actions that the bucket's policy denies to everybody but whom it names; none without a policy, or bucket."""
+        answer = _unless_absent(
+            f"look at the policy of {self.bucket}", lambda: self._s3.get_bucket_policy(Bucket=self.bucket)
+        )
+        return frozenset() if answer is None else _denied(json.loads(answer["Policy"]))
+
+    def encryption_key(self) -> str | None:
+        """Return the key that the bucket encrypts with where a request names none; None where it names none either."""
+        answer = _unless_absent(
+            f"look at the encryption of {self.bucket}", lambda: self._s3.get_bucket_encryption(Bucket=self.bucket)
+        )
+        rules = [] if answer is None else answer["ServerSideEncryptionConfiguration"]["Rules"]
+        keys = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules)
+        return next((str(key) for key in keys if key), None)
 
     def body(self) -> bytes | None:
         """Return the state as it is now; None when there is no object (or no bucket).
@@ -226,6 +255,32 @@ class StateStore:
         return self._object(f"read the lock file of s3://{self.bucket}/{self.key}", f"{self.key}.tflock")
 
 
+def _copy_rule(rule: dict[str, Any]) -> CopyRule:
+    chosen = rule.get("Filter", {})
+    both = chosen.get("And", {})
+    criteria = rule.get("SourceSelectionCriteria", {})
+    return CopyRule(
+        enabled=rule["Status"] == "Enabled",
+        destination=str(rule["Destination"]["Bucket"]).rpartition(":")[2],
+        prefix=str(rule.get("Prefix") or chosen.get("Prefix") or both.get("Prefix") or ""),
+        by_tags=bool(chosen.get("Tag") or both.get("Tags")),
+        encrypted=criteria.get("SseKmsEncryptedObjects", {}).get("Status") == "Enabled",
+    )
+
+
+def _denied(policy: dict[str, Any]) -> frozenset[str]:
+    """Return the actions that a policy denies to all principals, or to all but those of an ARN that it names."""
+    found: set[str] = set()
+    statements = policy.get("Statement", [])
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        everybody = statement.get("Principal") in ("*", {"AWS": "*"})
+        conditions = {(operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys}
+        if statement["Effect"] == "Deny" and everybody and conditions <= {("ArnNotLike", "aws:PrincipalArn")}:
+            actions = statement.get("Action", [])
+            found |= {actions} if isinstance(actions, str) else set(actions)
+    return frozenset(found)
+
+
 def recorded(body: bytes | None) -> dict[Address, str]:
     """Return the addresses of all managed resources in a state, with their ids.
 
@@ -280,6 +335,19 @@ def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
         or not lineage
     ):
         return None, None
+    return serial, lineage
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """Return a state as JSON; raises Failed where it is none. Terraform takes UTF-8 alone, with no byte order mark before it."""
+    try:
+        document = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        # No error is chained: json's own carries the whole text, with all that is sensitive in it.
+        raise Failed("the state is not JSON", hint="lifeboat state doctor") from None
+    if not isinstance(document, dict):
+        raise Failed("the state is JSON, but no object", hint="lifeboat state doctor")
+    return document
 
 
 def mark(body: bytes) -> StateMark | None:
@@ -292,15 +360,22 @@ def _lock(text: str | bytes) -> RemoteLock:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise IntegrityFailure("the lock of the state is not what Terraform writes") from error
+        raise _no_lock() from error
     if not isinstance(document, dict):
-        raise IntegrityFailure("the lock of the state is not what Terraform writes")
+        raise _no_lock()
     created = document.get("Created", "")
     return RemoteLock(
         lock_id=str(document.get("ID", "")),
         who=str(document.get("Who", "")),
         operation=str(document.get("Operation", "")),
         created=_time(created),
+    )
+
+
+def _no_lock() -> Locked:
+    return Locked(
+        "the state is locked by something that Terraform did not write, and can neither take nor remove",
+        hint="lifeboat state doctor",
     )
 
 
@@ -316,16 +391,3 @@ def _time(text: str) -> datetime | None:
 def md5(body: bytes) -> str:
     """Return what Terraform writes into the table as the digest of a state."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
-    return serial, lineage
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    """Return a state as JSON; raises Failed where it is none. Terraform takes UTF-8 alone, with no byte order mark before it."""
-    try:
-        document = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        # No error is chained: json's own carries the whole text, with all that is sensitive in it.
-        raise Failed("the state is not JSON", hint="lifeboat state doctor") from None
-    if not isinstance(document, dict):
-        raise Failed("the state is JSON, but no object", hint="lifeboat state doctor")
-    return document
