@@ -242,10 +242,10 @@ class StateVersions:
         except ClientError as error:
             if sdk.code(error) != "NoSuchBucket":
                 raise
-            other = f"lifeboat state list{options(replace(self.place, replica=not self.place.replica))}"
             raise NothingFits(
-                f"there is no state bucket {self.place.bucket} in {self.place.region}",
-                hint=f"{other} looks into the other region; where nothing was ever applied: lifeboat apply",
+                f"there is no state bucket {self.place.bucket} in {self.place.region}: it is gone, or nothing was ever applied."
+                " The doctor looks into both regions, and says which",
+                hint="lifeboat state doctor",
             ) from None
 
 
