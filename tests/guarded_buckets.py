@@ -7,18 +7,18 @@ from typing import Any
 
 from tests.gitlab_sites import ACCOUNT, DR_REGION
 
-# Conditions that hold for nobody: what a test does to a bucket, it may do.
-_NOBODY = {"ArnNotLike": {"aws:PrincipalArn": ["*"]}}
+ANYBODY = "*"  # what a test does to a bucket, it may do
 
 
-def guard(s3: Any, bucket: str) -> None:
-    """Put a policy on a bucket that denies what root 1's does to all but break-glass, as far as can be seen."""
+def guard(s3: Any, bucket: str, but: str = ANYBODY) -> None:
+    """Put a policy on a bucket that denies what root 1's does to all but those of an ARN."""
     statements = [
         (["s3:DeleteObjectVersion"], f"arn:aws:s3:::{bucket}/*"),
         (["s3:PutBucketVersioning", "s3:PutReplicationConfiguration"], f"arn:aws:s3:::{bucket}"),
     ]
+    condition = {"ArnNotLike": {"aws:PrincipalArn": [but]}}
     denied = [
-        {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": [resource], "Condition": _NOBODY}
+        {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": [resource], "Condition": condition}
         for actions, resource in statements
     ]
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": denied}))

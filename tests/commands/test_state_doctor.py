@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from lifeboat import views_state_doctor
 from lifeboat.clients import run_files
 from lifeboat.clients.state_versions import BY, FROM, RUN
@@ -283,7 +288,11 @@ RULE = (
     + '",'
     '"Priority":0,"Status":"Enabled","Filter":{{}},"DeleteMarkerReplication":{{"Status":"Disabled"}},'
     '"SourceSelectionCriteria":{{"SseKmsEncryptedObjects":{{"Status":"Enabled"}}}},"Destination":{{"Bucket":'
-    '"arn:aws:s3:::{replica}","StorageClass":"STANDARD","ReplicationTime":{{"Status":"Enabled","Time":{{"Minutes":15}}}},'
+    '"arn:aws:s3:::{replica}","StorageClass":"STANDARD","EncryptionConfiguration":{{"ReplicaKmsKeyID":"arn:aws:kms:'
+    + DR_REGION
+    + ":"
+    + ACCOUNT
+    + ':alias/{application}-tfstate"}},"ReplicationTime":{{"Status":"Enabled","Time":{{"Minutes":15}}}},'
     '"Metrics":{{"Status":"Enabled","EventThreshold":{{"Minutes":15}}}}}}}}]}}'
 )
 RULE_BY_HAND = (
@@ -444,6 +453,67 @@ def test_what_is_told_to_a_reader_has_what_is_what_should_be_and_what_to_type(
     assert f"checks: {CHECKS} of {CHECKS} could look; findings: 1" in ended.stdout
     assert "error: findings: 1" in ended.stderr
     assert CANARY not in ended.stdout + ended.stderr
+
+
+def test_what_break_glass_alone_may_do_is_done_as_it_is_typed(make: Callable[[LockMode], SickSite]) -> None:
+    sick = make("both")
+    s3, role = sick.site.client("s3", REGION), with_break_glass(sick)
+    unversioned(sick)
+    guarded_buckets.guard(s3, sick.bucket, role)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_bucket_versioning(Bucket=sick.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    typed = []
+    while left := state_doctor.diagnose(sick.site, Told(), list(StateRoot)).findings:
+        typed.append(left[0].command)
+        assert len(typed) < 3, typed
+        in_a_shell(sick, left[0].command.removeprefix(SHELL))
+
+    assert ["put-bucket-versioning" in typed[0], "put-bucket-replication" in typed[1]] == [True, True]
+    guarded_buckets.guard(as_role(sick, role), sick.bucket)  # for the next test
+
+
+def with_break_glass(sick: SickSite) -> str:
+    """Make the role break-glass, which may do with buckets what it likes, and return its ARN."""
+    iam, name = sick.site.client("iam", REGION), f"{sick.plain.application}-break-glass"
+    anybody = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": ["s3:*", "iam:PassRole"], "Resource": "*"}
+    iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    )
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+def as_role(sick: SickSite, role: str) -> Any:
+    """Return S3 for whoever has taken a role."""
+    taken = sick.site.client("sts", REGION).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=sick.cloud.endpoint,
+        aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"],
+        aws_session_token=taken["SessionToken"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+def in_a_shell(sick: SickSite, command: str) -> None:
+    """Type a command in a shell that reaches the local cloud, as `lifeboat local env` sets it up."""
+    endpoint = sick.site.project.environment.endpoint
+    assert endpoint is not None
+    own = {
+        "AWS_ENDPOINT_URL": endpoint.url,
+        "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    subprocess.run(["bash", "-c", command], check=True, env={**os.environ, **own}, timeout=120)
 
 
 def test_the_lock_of_a_living_restore_is_a_notice_and_names_its_process(make: Callable[[LockMode], SickSite]) -> None:

@@ -40,8 +40,9 @@ def require_sound(diagnosis: Diagnosis) -> None:
     if diagnosis.unseen:
         raise Unreachable(
             f"{len(diagnosis.unseen)} of {diagnosis.expected} checks could not look:\n"
-            + "\n".join(f"  {line}" for line in diagnosis.unseen),
-            hint="make it possible to look (the network, a role that may), then: lifeboat state doctor",
+            + "\n".join(f"  {line}" for line in diagnosis.unseen)
+            + "\nonce that can be looked at (the network, a role that may), the doctor says the rest",
+            hint="lifeboat state doctor",
         )
     if diagnosis.executed != diagnosis.expected:
         raise Unreachable(
@@ -72,7 +73,7 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         cut_off=_looked(lambda: tuple(found.told for found in run_files.cut_off(site.project.work))),
         at_work=_looked(lambda: _at_work(site)),
         rules=_looked(stack.copy_rules),
-        replica_key=_looked(site.replica_store().encryption_key),
+        replica_key=_looked(lambda: site.replica_store().encryption_key() or _alias(site)),
         replicator=f"arn:aws:iam::{application.account_id}:role/{application.name}-tfstate-replication",
         denied=_looked(stack.denied),
         replica_denied=_looked(site.replica_store().denied),
@@ -95,6 +96,12 @@ def _looked(ask: Callable[[], _Found | None]) -> Look[_Found]:
 
 def _versioning(store: StateStore) -> str | None:
     return store.versioning() if store.bucket_exists() else None
+
+
+def _alias(site: Site) -> str:
+    """Return what the key of the copies is called, for a bucket that does not say its key."""
+    application = site.project.environment.application
+    return f"arn:aws:kms:{application.dr_region}:{application.account_id}:alias/{application.name}-tfstate"
 
 
 def _at_work(site: Site) -> AtWork | None:

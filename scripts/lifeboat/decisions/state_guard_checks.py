@@ -125,7 +125,6 @@ def _words(rule: CopyRule) -> str:
 def _rule_made(seen: Observation) -> str:
     """Return what writes the rule as root 1 has it (modules/state-backend/replica.tf)."""
     minutes = {"Minutes": 15}
-    key = seen.replica_key.found
     rule = {
         "ID": f"to-{seen.replica_region}",
         "Priority": 0,
@@ -136,7 +135,7 @@ def _rule_made(seen: Observation) -> str:
         "Destination": {
             "Bucket": f"arn:aws:s3:::{seen.replica_name}",
             "StorageClass": "STANDARD",
-            **({} if key is None else {"EncryptionConfiguration": {"ReplicaKmsKeyID": key}}),
+            "EncryptionConfiguration": {"ReplicaKmsKeyID": seen.replica_key.found},
             "ReplicationTime": {"Status": "Enabled", "Time": minutes},
             "Metrics": {"Status": "Enabled", "EventThreshold": minutes},
         },
