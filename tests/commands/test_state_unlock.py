@@ -234,7 +234,6 @@ def test_an_id_that_no_lock_has_is_told_with_the_locks_that_there_are(
     assert "by eva@laptop-of-eva" in why.summary
 
 
-@pytest.mark.parametrize(("service", "operation"), [("dynamodb", "GetItem"), ("s3", "GetObject")])
 def test_what_terraform_did_not_write_is_nobody_s_and_the_doctor_knows_how_it_goes(
     make: Callable[[LockMode], SickSite],
 ) -> None:
@@ -250,6 +249,7 @@ def test_what_terraform_did_not_write_is_nobody_s_and_the_doctor_knows_how_it_go
     assert refused.stderr.splitlines()[-1] == "  next: lifeboat state doctor -e x"
 
 
+@pytest.mark.parametrize(("service", "operation"), [("dynamodb", "GetItem"), ("s3", "GetObject")])
 def test_locks_that_may_not_be_looked_at_are_not_absent(
     make: Callable[[LockMode], SickSite], service: str, operation: str
 ) -> None:
