@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from lifeboat.state_model import LockMode
 
+from tests import guarded_buckets
 from tests.backup_sites import BackupSite, Ended
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
@@ -257,6 +258,8 @@ def state_site(cloud: RunningCloud, folder: Path, made: Applied, mode: LockMode)
     )
     for region, bucket in ((REGION, site.bucket), (DR_REGION, site.replica)):
         cloud.client("s3", region).put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        guarded_buckets.guard(cloud.client("s3", region), bucket)
+    guarded_buckets.copy(s3, site.bucket, site.replica)
     for body in made.bodies:
         site.put(body)
     site.put(made.root, ROOT_KEY)

@@ -16,6 +16,7 @@ from lifeboat.site import Site
 from lifeboat.stack import known_states
 from lifeboat.state_model import LockMode, StateRoot
 
+from tests import guarded_buckets
 from tests.backup_sites import BackupSite, Ended
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import DR_REGION, RECOVERY, REGION
@@ -153,6 +154,8 @@ class SickSite:
             except ClientError:
                 s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            guarded_buckets.guard(s3, bucket)
+        guarded_buckets.copy(self.site.client("s3", REGION), self.bucket, self.replica)
         self._empty_table()
         ec2 = self.site.client("ec2", REGION)
         for network in ec2.describe_vpcs(Filters=[{"Name": "tag:application", "Values": [self.plain.application]}])[

@@ -272,7 +272,7 @@ locals {
           Sid       = "PassTheRoleOfTheCopies"
           Effect    = "Allow"
           Action    = ["iam:PassRole"]
-          Resource  = ["arn:aws:iam::${var.account_id}:role/${var.name}-dumps-replication"]
+          Resource  = [for bucket in ["dumps", "tfstate"] : "arn:aws:iam::${var.account_id}:role/${var.name}-${bucket}-replication"]
           Condition = { StringEquals = { "iam:PassedToService" = ["s3.amazonaws.com"] } }
         },
         {

@@ -18,7 +18,7 @@ locals {
 
   # The guard guards itself; a disposable environment must be able to take its own policy away.
   _guarded_bucket_actions = concat(
-    ["s3:DeleteBucket", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration"],
+    ["s3:DeleteBucket", "s3:PutBucketVersioning", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration"],
     var.teardown ? [] : ["s3:DeleteBucketPolicy", "s3:PutBucketPolicy"],
   )
 
@@ -221,7 +221,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
   }
 }
 
-# After the lifecycle, which it guards: the guard would refuse one that an earlier, cut-off apply had not got to.
+# After the lifecycle and the replication, which it guards: the guard would refuse those that an earlier, cut-off apply had
+# not got to.
 resource "aws_s3_bucket_policy" "state" {
   bucket = aws_s3_bucket.state.id
   policy = local.bucket_policies.primary
@@ -230,6 +231,7 @@ resource "aws_s3_bucket_policy" "state" {
   depends_on = [
     aws_s3_bucket_lifecycle_configuration.state,
     aws_s3_bucket_public_access_block.state,
+    aws_s3_bucket_replication_configuration.state,
     aws_s3_bucket_versioning.state,
   ]
 }

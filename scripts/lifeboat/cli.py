@@ -99,8 +99,9 @@ def apply(
     Starts the local cloud where there is one, makes the state backend when it is missing, repairs what a killed apply
     left, refuses to lose anything protected, and compares state and digest at the end.
 
-    Refused (3) where the state is gone, another one, or older than what this machine or the other region remembers of it,
-    and where a plan would bring about a finding of high severity (lifeboat policy list) that nobody accepts.
+    Refused (3) where the state is gone, another one, or older than what this machine or the other region remembers of it;
+    root 1's, where this machine has it still, is put back once you agree. Refused too where a plan would bring about a
+    finding of high severity (lifeboat policy list) that nobody accepts.
     """
     here = site_of(env)
     tell = views.Teller()
@@ -118,12 +119,14 @@ def apply(
                 "unproven": list(done.unproven),
                 "unremembered": list(done.unremembered),
                 "accepted_risks": list(done.accepted),
+                "put_back": list(done.put_back),
                 "protection": views.protection_document(done.rows),
                 "seconds": dict(done.stages),
             }
         )
     else:
         views.lines([] if done.changed else ["no changes: the environment is what its files say"])
+        views.lines([f"done: {line}" for line in done.put_back])
         views.protection(done.rows, done.recovery)
         views.application(done.recovery, done.answers, done.public)
         views.lines([f"accepted risk: {line}" for line in done.accepted])

@@ -19,7 +19,7 @@ from lifeboat.commands import state_restore as restore_command
 from lifeboat.commands.state import Source
 from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
-from lifeboat.errors import DONE, PENDING_CHANGES
+from lifeboat.errors import DONE, PENDING_CHANGES, WrongConfiguration
 from lifeboat.model import Address, RunId
 from lifeboat.stack import state_writing
 from lifeboat.stack.state_rebuilding import Request as RebuildRequest
@@ -306,7 +306,12 @@ def _given(*, version: str | None, latest_good: bool, at: str | None, before_run
         ),
     ]
     if len(ways) != 1:
-        raise typer.BadParameter("name one version: VERSION, --latest-good, --at TIME or --before-run RUN")
+        raise WrongConfiguration(
+            "name one version: VERSION, --latest-good, --at TIME, --before-run RUN, or --from-replica alone for the newest copy",
+            hint="lifeboat state list",
+        )
+    if version is not None and not version.strip():
+        raise WrongConfiguration("the version that is named is empty", hint="lifeboat state list")
     return ways[0]
 
 

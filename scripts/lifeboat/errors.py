@@ -170,6 +170,10 @@ class IntegrityFailure(LifeboatError):
     exit_status = 11
 
 
+class TooLarge(IntegrityFailure):
+    """What stands where a state should is larger than any: it was not read."""
+
+
 class CleanUpIncomplete(LifeboatError):
     """The work is done but something that had to go is still there."""
 

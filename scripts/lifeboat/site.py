@@ -161,6 +161,19 @@ class Site:
             return command
         return f'eval "$(lifeboat local env -e {self.project.env})" && {command}'
 
+    def shell_as_break_glass(self, command: str) -> str:
+        """Return a command for the operator's shell that is typed in the break-glass role, and leaves the shell as it was."""
+        application = self.project.environment.application
+        role = f"arn:aws:iam::{application.account_id}:role/{application.name}-break-glass"
+        names = ("AWS_ACCESS_KEY_ID", "AccessKeyId"), ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey")
+        pairs = [*names, ("AWS_SESSION_TOKEN", "SessionToken")]
+        exports = ", ".join(f"join('=', ['{name}', Credentials.{field}])" for name, field in pairs)
+        taken = (
+            f"aws sts assume-role --role-arn {role} --role-session-name by-hand --output text"
+            f" --query \"join(' ', ['export', {exports}])\""
+        )
+        return self.shell(f'(keys="$({taken})" && eval "$keys" && {command})')
+
     def by_hand(self, root: Path) -> str:
         """Return how to call Terraform for this environment in the operator's shell, up to its subcommand."""
         data = self.project.work / "terraform" / root.name

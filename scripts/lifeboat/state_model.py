@@ -19,6 +19,19 @@ REBUILT = VersionId("what-exists-in-aws")
 AttributePath = tuple[str | int, ...]  # ("ingress", 0, "from_port")
 
 
+# Bytes. A state of ours has half a megabyte for its 191 resources, so this would be one of more than 20,000. What is larger
+# is nothing that a Terraform of this project wrote; to be read, it would take its size from memory, and ten times that to be
+# parsed.
+LARGEST_STATE = 64 * 2**20
+
+
+def too_large(size: int) -> str:
+    """Return why something of this size (bytes) is not read; "" where it is."""
+    if size <= LARGEST_STATE:
+        return ""
+    return f"too large to be a state of ours, so not read: {size / 2**20:.0f} MiB, and {LARGEST_STATE // 2**20} at most are"
+
+
 def origin_words(made_of: VersionId) -> str:
     """Return what a version is made of, in words."""
     return "what exists in AWS" if made_of == REBUILT else f"version {made_of}"
@@ -218,6 +231,30 @@ class RunSpan:
     by: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CopyRule:
+    """A rule by which S3 copies what is written to a bucket: what it covers, and to which bucket.
+
+    `encrypted` is that it copies objects under a key of KMS, as all of ours are; `by_tags` that it takes those with tags alone.
+    """
+
+    enabled: bool
+    destination: str
+    prefix: str
+    by_tags: bool
+    encrypted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtWork:
+    """Who changes the environment just now, at what and since when, on this machine or on another one (`elsewhere`)."""
+
+    who: str
+    what: str
+    since: datetime
+    elsewhere: bool
+
+
 # -- what is remembered of a state outside it ------------------------------------------------------------------------------
 
 
@@ -239,12 +276,14 @@ class KnownState:
 class Memory:
     """What is remembered of a state: by this machine, and in the other region; None: nothing.
 
-    `unseen` says why the other region could not be asked: then `there` means nothing.
+    `unseen` says why the other region does not tell: then `there` means nothing. `damaged` is that it was asked, and what is
+    written down there is damaged.
     """
 
     here: StateMark | None = None
     there: KnownState | None = None
     unseen: str = ""
+    damaged: bool = False
 
 
 # -- what a state is held against, and which version is wanted -----------------------------------------------------------

@@ -100,7 +100,11 @@ def locks(found: Locks) -> None:
             holder,
         )
         table.add_row(*(escape(clean(cell)) for cell in row))
-    console(stderr=False).print(table)
+    out = console(stderr=False)
+    out.print(table)
+    if any(not seen.lock.lock_id for seen in found.locks):
+        out.print("what Terraform did not write has no id to be removed by")
+        out.print(f"  next: {escape(next_command('lifeboat state doctor'))}")
 
 
 def locks_document(found: Locks) -> dict[str, Any]:

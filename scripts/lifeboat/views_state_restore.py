@@ -38,7 +38,9 @@ def preview(found: Preview) -> None:
         out.print(escape(clean(f"{name:<8} {value}")))
     changes = found.changes
     if changes is None:
-        out.print("what stands on top cannot be read, so what comes back to it is not known")
+        nothing = found.on_top is None or found.on_top.marker
+        why = "nothing stands on top" if nothing else "what stands on top cannot be read"
+        out.print(f"{why}, so there is nothing to compare with: all of the chosen version comes back")
     elif restoring.writes_state:
         _named(found, "come back", [f"{view.address} ({view.id})" for view in changes.added])
         _named(found, "change", [f"{one.address} ({one.new_id})" for one in changes.changed])
@@ -82,7 +84,12 @@ def restored(found: Done) -> None:
 def _said(found: Done) -> str:
     done = found.restored
     if done.run is None:
-        return f"serial {done.serial} stands on top of {found.preview.place} already; nothing was written"
+        else_written = (
+            "; of the state nothing was written, and in the other region was written down that it is the newest"
+            if done.written_down
+            else "; nothing was written"
+        )
+        return f"serial {done.serial} stands on top of {found.preview.place} already{else_written}"
     return f"serial {done.serial} stands on top of {found.preview.place}; written down as run {done.run}"
 
 
@@ -93,6 +100,7 @@ def restored_document(found: Done) -> dict[str, Any]:
         "run": found.restored.run,
         "written": list(found.restored.written),
         "unremembered": found.restored.unremembered,
+        "written_down": found.restored.written_down,
         "plans": [
             {"root": name, "empty": plan.empty, "summary": plans.headline(plan)} for name, plan in found.planned.plans
         ],

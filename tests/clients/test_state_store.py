@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore, name_records, recorded
-from lifeboat.errors import IntegrityFailure, Unreachable
+from lifeboat.errors import IntegrityFailure, Locked, Unreachable
 from lifeboat.model import Address, ManagedRecord, NameRecord, ZoneId
 
 from tests.conftest import RunningCloud, free_port
@@ -222,13 +222,15 @@ def test_a_lock_file_that_cannot_be_read_is_unreachable_though_the_table_answers
 
 
 @pytest.mark.parametrize("text", [b"[]", b"\xff\xfe", b"nonsense"])
-def test_a_lock_file_that_terraform_did_not_write_is_an_integrity_failure(
+def test_a_lock_file_that_terraform_did_not_write_locks_all_the_same_and_the_doctor_knows_the_way(
     text: bytes, store: StateStore, cloud: RunningCloud
 ) -> None:
     cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=text)
 
-    with pytest.raises(IntegrityFailure, match="the lock of the state is not what Terraform writes"):
+    with pytest.raises(Locked, match="locked by something that Terraform did not write") as found:
         store.locks()
+
+    assert found.value.hint == "lifeboat state doctor"
 
 
 def test_the_addresses_of_a_state_carry_their_keys() -> None:

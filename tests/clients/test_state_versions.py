@@ -367,7 +367,7 @@ def test_a_version_that_is_none_fits_nothing(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("ask", [StateVersions.listed, lambda client: client.body(VersionId("v1"))])
-def test_a_bucket_that_is_not_there_fits_nothing_and_the_other_region_is_named(
+def test_a_bucket_that_is_not_there_fits_nothing_and_the_doctor_is_named_who_looks_into_both(
     ask: Callable[[StateVersions], object],
 ) -> None:
     with (
@@ -376,9 +376,7 @@ def test_a_bucket_that_is_not_there_fits_nothing_and_the_other_region_is_named(
     ):
         ask(versions(s3))
 
-    assert found.value.hint == (
-        "lifeboat state list --replica looks into the other region; where nothing was ever applied: lifeboat apply"
-    )
+    assert found.value.hint == "lifeboat state doctor"
 
 
 def test_a_version_is_given_as_it_is_and_a_refusal_is_none() -> None:

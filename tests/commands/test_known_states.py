@@ -324,6 +324,7 @@ def test_a_recovery_says_what_is_missing_of_the_backend_and_an_apply_holds_its_l
     remembered_there(site)
     with_root_1_here(site)
     suspended = {"Status": "Suspended"}
+    site.cloud.client("s3").delete_bucket_replication(Bucket=site.bucket)  # else S3 suspends no versioning
     site.cloud.client("s3").put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration=suspended)
 
     refused = " ".join(site.run("recover", "--preview", status=3).stderr.split())
@@ -335,6 +336,72 @@ def test_a_recovery_says_what_is_missing_of_the_backend_and_an_apply_holds_its_l
         f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
     )
     assert "20260301T030000Z-other" in locked
+
+
+# -- root 1's, of which this machine has a working copy ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", ["deleted", "every version"])
+def test_root_1_s_state_that_is_gone_is_put_back_only_once_somebody_agrees_and_is_told(
+    new_site: Callable[[LockMode], StateSite], gone: str
+) -> None:
+    site = new_site("both")
+    with_root_1_here(site)
+    remembered_there(site)
+    assert known_states.keep(here(site), BACKEND, site.applied.root, "r") is None
+    if gone == "deleted":
+        site.plain.delete(ROOT_KEY)
+    else:
+        site._empty(ROOT_KEY)
+
+    nobody = " ".join(site.run("apply", status=7).stderr.split())
+    planned = " ".join(site.run("plan", status=3).stderr.split())
+
+    line = (
+        f"put root 1's state back as this machine has it, serial {serial(site.applied.root)}:"
+        f" s3://{site.bucket}/{ROOT_KEY} is gone"
+    )
+    assert line in nobody
+    assert ("deleted at" in nobody) == (gone == "deleted")
+    assert "--root state" in planned or "lifeboat apply" in planned
+    assert here(site).root_store().body() is None
+    passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
+    assert (len(passed.put_back), passed.to_agree) == (1, passed.put_back)
+
+
+def test_a_first_apply_that_was_cut_off_goes_on_from_its_working_copy_unasked(
+    new_site: Callable[[LockMode], StateSite],
+) -> None:
+    site = new_site("both")
+    with_root_1_here(site)
+    site._empty(ROOT_KEY)
+
+    passed = known_states.require(here(site), Purpose.APPLY, [BACKEND])
+
+    assert (passed.to_agree, passed.put_back) == ((), ())
+
+
+# -- what was never a lock -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_terraform_never_wrote_in_the_lock_leads_to_the_doctor(
+    new_site: Callable[[LockMode], StateSite], mode: LockMode
+) -> None:
+    site = new_site(mode)
+    with_root_1_here(site)
+    if mode != "lockfile":
+        item = {"LockID": {"S": f"{site.bucket}/{KEY}"}, "Info": {"S": "garbage not json"}}
+        site.cloud.client("dynamodb").put_item(TableName=site.plain.table, Item=item)
+    if mode != "dynamodb":
+        site.put(b"<html>oops</html>", f"{KEY}.tflock")
+
+    ended = [site.run(*command.split(), status=5) for command in ("plan", "apply --yes", "state restore --latest-good")]
+
+    for one in ended:
+        assert "did not write" in one.stderr
+        assert one.stderr.splitlines()[-1].startswith("  next: lifeboat state doctor")
+        assert "-lock=false" not in one.stderr
 
 
 # -- a first apply ---------------------------------------------------------------------------------------------------------
@@ -354,7 +421,12 @@ def test_what_nobody_remembers_is_a_first_apply_when_somebody_says_so(
     # The stack of this site has no output that tells what is protected.
     made = site.run("apply", "--first-apply", "--yes", status=11).stderr
 
-    assert f"is serial {serial(site.applied.newest)}: a plan would make everything a second time" in refused
+    comes_of = (
+        "Terraform plans nothing while the digest of what is gone is left"
+        if site.keeps_digest
+        else "a plan would make everything a second time"
+    )
+    assert f"is serial {serial(site.applied.newest)}: {comes_of}" in refused
     assert "lifeboat state restore --latest-good -e x; where this is truly a first apply" in refused
     assert "lifeboat apply --first-apply -e x" in refused
     assert "nothing is remembered of it, and it was said that this is a first apply" in " ".join(made.split())

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from lifeboat import views_state_doctor
+from lifeboat.clients import run_files
 from lifeboat.clients.state_versions import BY, FROM, RUN
 from lifeboat.commands import state_doctor
+from lifeboat.decisions.state_verdicts import Severity
 from lifeboat.errors import LifeboatError, Unreachable
+from lifeboat.model import RunId
 from lifeboat.state_model import RESTORING, LockMode, StateRoot
 
+from tests import guarded_buckets
 from tests.conftest import RunningCloud
-from tests.gitlab_sites import DR_REGION, REGION
+from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.plain_sites import Told
 from tests.sick_states import BACKEND, CANARY, STACK, SickSite, md5, sick_site
 
 MODES: tuple[LockMode, ...] = ("dynamodb", "lockfile", "both")
-CHECKS = 5 + 2 * 11 + 5
+CHECKS = 8 + 2 * 11 + 5
 DIGESTS: tuple[LockMode, ...] = ("dynamodb", "both")
 
 
@@ -78,7 +88,7 @@ def test_one_root_alone_is_looked_at_where_it_is_named(make: Callable[[LockMode]
         json.loads(sick.run("state", "doctor", "-o", "json", "--root", root).stdout) for root in ("state", "stack")
     ]
 
-    assert [(one["expected"], one["executed"]) for one in found] == [(16, 16), (21, 21)]
+    assert [(one["expected"], one["executed"]) for one in found] == [(19, 19), (24, 24)]
     assert {check["root"] for check in found[0]["checks"]} == {None, "state"}
 
 
@@ -202,9 +212,43 @@ def unsaved(sick: SickSite) -> dict[str, str]:
 
 
 def unversioned(sick: SickSite) -> dict[str, str]:
+    known = not_copied(sick)  # S3 suspends no versioning while a rule copies
     suspended = {"Status": "Suspended"}
     sick.site.client("s3", REGION).put_bucket_versioning(Bucket=sick.bucket, VersioningConfiguration=suspended)
-    return {"bucket": sick.bucket}
+    return known
+
+
+def unguarded(sick: SickSite) -> dict[str, str]:
+    sick.site.client("s3", DR_REGION).delete_bucket_policy(Bucket=sick.replica)
+    return {}
+
+
+def not_copied(sick: SickSite) -> dict[str, str]:
+    sick.site.client("s3", REGION).delete_bucket_replication(Bucket=sick.bucket)
+    return {"bucket": sick.bucket, "replica": sick.replica, "application": sick.plain.application}
+
+
+def copied_no_more(sick: SickSite) -> dict[str, str]:
+    s3 = sick.site.client("s3", REGION)
+    guarded_buckets.copy(s3, sick.bucket, sick.replica, "Disabled")
+    s3.delete_bucket_policy(Bucket=sick.bucket)
+    return {}
+
+
+def memory_damaged(sick: SickSite) -> dict[str, str]:
+    for key in ("known-states/x/stack.json", "known-states/x/state.json"):
+        sick.site.client("s3", DR_REGION).put_object(Bucket=sick.replica, Key=key, Body=b"{not json")
+    return {}
+
+
+def foreign_lock(sick: SickSite) -> dict[str, str]:
+    """Put what Terraform never wrote where its locks are."""
+    if sick.mode != "lockfile":
+        item = {"LockID": {"S": f"{sick.bucket}/{STACK}"}, "Info": {"S": "garbage not json"}}
+        sick.site.client("dynamodb", REGION).put_item(TableName=sick.plain.table, Item=item)
+    if sick.mode != "dynamodb":
+        sick.site.client("s3", REGION).put_object(Bucket=sick.bucket, Key=f"{STACK}.tflock", Body=b"<html>oops</html>")
+    return {"bucket": sick.bucket, "table": sick.plain.table}
 
 
 def no_replica(sick: SickSite) -> dict[str, str]:
@@ -229,6 +273,32 @@ def interrupted_restore(sick: SickSite) -> dict[str, str]:
     return {"lock": lock, "made": made}
 
 
+SHELL = 'eval "$(lifeboat local env -e x)" && '
+AS_BREAK_GLASS = (
+    f'{SHELL}(keys="$(aws sts assume-role --role-arn arn:aws:iam::{ACCOUNT}:role/{{application}}-break-glass'
+    " --role-session-name by-hand --output text --query \"join(' ', ['export', join('=', ['AWS_ACCESS_KEY_ID',"
+    " Credentials.AccessKeyId]), join('=', ['AWS_SECRET_ACCESS_KEY', Credentials.SecretAccessKey]), join('=',"
+    ' [\'AWS_SESSION_TOKEN\', Credentials.SessionToken])])")" && eval "$keys" && '
+)
+RULE = (
+    '{{"Role":"arn:aws:iam::'
+    + ACCOUNT
+    + ':role/{application}-tfstate-replication","Rules":[{{"ID":"to-'
+    + DR_REGION
+    + '",'
+    '"Priority":0,"Status":"Enabled","Filter":{{}},"DeleteMarkerReplication":{{"Status":"Disabled"}},'
+    '"SourceSelectionCriteria":{{"SseKmsEncryptedObjects":{{"Status":"Enabled"}}}},"Destination":{{"Bucket":'
+    '"arn:aws:s3:::{replica}","StorageClass":"STANDARD","EncryptionConfiguration":{{"ReplicaKmsKeyID":"arn:aws:kms:'
+    + DR_REGION
+    + ":"
+    + ACCOUNT
+    + ':alias/{application}-tfstate"}},"ReplicationTime":{{"Status":"Enabled","Time":{{"Minutes":15}}}},'
+    '"Metrics":{{"Status":"Enabled","EventThreshold":{{"Minutes":15}}}}}}}}]}}'
+)
+RULE_BY_HAND = (
+    f"{AS_BREAK_GLASS}aws s3api put-bucket-replication --bucket {{bucket}} --region {REGION}"
+    f" --replication-configuration '{RULE}')"
+)
 RESTORE_3 = "lifeboat state restore {s3}"
 DATA = "{root}/.lifeboat/x/terraform/stack"
 IMPORT = f'eval "$(lifeboat local env -e x)" && TF_DATA_DIR={DATA} terraform -chdir={{root}}/terraform/stack'
@@ -293,8 +363,32 @@ ACCIDENTS = {
     "versioning suspended": Accident(
         happens=unversioned,
         finds={
-            "versioning": 'eval "$(lifeboat local env -e x)" && aws s3api put-bucket-versioning --bucket {bucket}'
-            " --versioning-configuration Status=Enabled"
+            "versioning": AS_BREAK_GLASS + "aws s3api put-bucket-versioning --bucket {bucket}"
+            " --versioning-configuration Status=Enabled)",
+            "replication": RULE_BY_HAND,
+        },
+    ),
+    "policy of the replica gone": Accident(happens=unguarded, finds={"bucket policies": "lifeboat apply"}),
+    "replication rule removed": Accident(
+        happens=not_copied,
+        finds={"replication": RULE_BY_HAND},
+    ),
+    "replication rule disabled, and the policy gone": Accident(
+        happens=copied_no_more, finds={"bucket policies": "lifeboat apply", "replication": "lifeboat apply"}
+    ),
+    "what remembers the states damaged": Accident(
+        happens=memory_damaged,
+        finds={
+            "stack memory": "lifeboat state restore --latest-good",
+            "state memory": "lifeboat state restore --latest-good --root state",
+        },
+    ),
+    "something else in the lock": Accident(
+        happens=foreign_lock,
+        finds={
+            "stack lock in the table": SHELL + "aws dynamodb delete-item --table-name {table} --key"
+            """ '{{"LockID": {{"S": "{bucket}/stack.tfstate"}}}}'""",
+            "stack lock file": SHELL + "aws s3api delete-object --bucket {bucket} --key stack.tfstate.tflock",
         },
     ),
     "replica gone": Accident(happens=no_replica, finds={"replica bucket": "lifeboat apply"}),
@@ -361,6 +455,67 @@ def test_what_is_told_to_a_reader_has_what_is_what_should_be_and_what_to_type(
     assert CANARY not in ended.stdout + ended.stderr
 
 
+def test_what_break_glass_alone_may_do_is_done_as_it_is_typed(make: Callable[[LockMode], SickSite]) -> None:
+    sick = make("both")
+    s3, role = sick.site.client("s3", REGION), with_break_glass(sick)
+    unversioned(sick)
+    guarded_buckets.guard(s3, sick.bucket, role)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_bucket_versioning(Bucket=sick.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    typed = []
+    while left := state_doctor.diagnose(sick.site, Told(), list(StateRoot)).findings:
+        typed.append(left[0].command)
+        assert len(typed) < 3, typed
+        in_a_shell(sick, left[0].command.removeprefix(SHELL))
+
+    assert ["put-bucket-versioning" in typed[0], "put-bucket-replication" in typed[1]] == [True, True]
+    guarded_buckets.guard(as_role(sick, role), sick.bucket)  # for the next test
+
+
+def with_break_glass(sick: SickSite) -> str:
+    """Make the role break-glass, which may do with buckets what it likes, and return its ARN."""
+    iam, name = sick.site.client("iam", REGION), f"{sick.plain.application}-break-glass"
+    anybody = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": ["s3:*", "iam:PassRole"], "Resource": "*"}
+    iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    )
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+def as_role(sick: SickSite, role: str) -> Any:
+    """Return S3 for whoever has taken a role."""
+    taken = sick.site.client("sts", REGION).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    return boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=sick.cloud.endpoint,
+        aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"],
+        aws_session_token=taken["SessionToken"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+def in_a_shell(sick: SickSite, command: str) -> None:
+    """Type a command in a shell that reaches the local cloud, as `lifeboat local env` sets it up."""
+    endpoint = sick.site.project.environment.endpoint
+    assert endpoint is not None
+    own = {
+        "AWS_ENDPOINT_URL": endpoint.url,
+        "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    subprocess.run(["bash", "-c", command], check=True, env={**os.environ, **own}, timeout=120)
+
+
 def test_the_lock_of_a_living_restore_is_a_notice_and_names_its_process(make: Callable[[LockMode], SickSite]) -> None:
     sick = make("dynamodb")
 
@@ -368,6 +523,33 @@ def test_the_lock_of_a_living_restore_is_a_notice_and_names_its_process(make: Ca
         found = findings(sick)
 
     assert found == {"stack lock in the table": "lifeboat state doctor"}
+    assert findings(sick) == {}
+
+
+def test_a_run_of_this_machine_is_named_and_what_it_has_not_made_yet_is_waited_for(
+    make: Callable[[LockMode], SickSite],
+) -> None:
+    sick = make("both")
+    every_version_gone_of_both(sick)
+
+    with run_files.held(sick.site.project.work, "apply", patience=timedelta(0), tell=str):
+        found = state_doctor.diagnose(sick.site, Told(), list(StateRoot))
+    after = findings(sick)
+
+    told = {f"{one.root or ''} {one.check}".strip(): one.finding for one in found.verdicts if one.finding}
+    assert {(one.severity, one.command) for one in told.values()} == {(Severity.NOTICE, "lifeboat state doctor")}
+    assert "an apply of this machine runs since" in told["at work"].found
+    assert "at work" not in after
+    assert after["stack object"] == "lifeboat state rebuild"
+
+
+def test_a_run_of_another_machine_is_known_by_the_lease(make: Callable[[LockMode], SickSite]) -> None:
+    sick = make("both")
+
+    with sick.site.lease(RunId("20260301T030000Z-apply")).held():
+        found = findings(sick)
+
+    assert found == {"at work": "lifeboat state doctor"}
     assert findings(sick) == {}
 
 

@@ -22,6 +22,7 @@ from lifeboat.stack.state_restoring import Request
 from lifeboat.state_model import LatestGood, LockMode, StateRoot, Whose
 
 from tests.conftest import RunningCloud
+from tests.gitlab_sites import DR_REGION
 from tests.plain_sites import Told
 from tests.restored_states import (
     KEY,
@@ -229,6 +230,7 @@ def test_nothing_is_written_over_in_a_bucket_that_keeps_no_versions(
 ) -> None:
     site = new_site("both")
     s3 = site.cloud.client("s3")
+    s3.delete_bucket_replication(Bucket=site.bucket)  # while a rule copies, S3 suspends no versioning
     s3.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
     copied_over(site)
     before = site.versions()
@@ -236,9 +238,10 @@ def test_nothing_is_written_over_in_a_bucket_that_keeps_no_versions(
     refused = " ".join(site.restore("--latest-good", "--yes", status=3).stderr.split())
 
     assert f"versioning of {site.bucket} is suspended" in refused
-    assert (
-        f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled" in refused
-    )
+    enabled = f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled"
+    assert "the bucket's policy lets the role break-glass alone enable it" in refused
+    assert f"{site.plain.application}-break-glass" in refused
+    assert refused.endswith(f"{enabled}) && lifeboat state restore -e x --latest-good")
     assert (site.versions(), site.runs()) == (before, [])
 
 
@@ -279,14 +282,15 @@ def test_another_lock_is_named_and_left(new_site: Callable[[LockMode], StateSite
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ((), 2, "name one version: VERSION, --latest-good, --at TIME or --before-run RUN"),
+        ((), 2, "name one version: VERSION, --latest-good, --at TIME, --before-run RUN, or --from-replica alone"),
+        (("",), 2, "the version that is named is empty"),
         (("--latest-good", "--at", "2026-03-01T03:00:00Z"), 2, "name one version"),
         (("--at", "2026-03-01T03:00:00"), 2, "is no time with a zone"),
         (("--before-run", "yesterday"), 2, "is no run: its name begins with the time it began at"),
         (("--latest-good", "--allow-lineage"), 2, "--allow-lineage is for a VERSION that is named"),
         (("--at", "2020-03-01T03:00:00Z"), 6, "no version written by 2020-03-01 03:00:00Z is sound"),
         (("--before-run", "20200301T030000Z-recover-1a2b3c"), 6, "is sound"),
-        (("no-such-version",), 6, "version no-such-version is not there, or not fit"),
+        (("no-such-version",), 6, "there is no version 'no-such-version' of this state next: lifeboat state list -e x"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_looked_at(
@@ -301,6 +305,18 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_looked_at(
 @pytest.fixture(scope="module")
 def refused_site(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory, made: Applied) -> StateSite:
     return state_site(cloud, tmp_path_factory.mktemp("refused"), made, "both")
+
+
+def test_a_memory_that_is_damaged_is_written_anew_and_that_is_told(new_site: Callable[[LockMode], StateSite]) -> None:
+    site = new_site("both")
+    s3 = site.cloud.client("s3", DR_REGION)
+    s3.put_object(Bucket=site.replica, Key="known-states/x/stack.json", Body=b"{not json")
+
+    first, second = (site.restore("--latest-good", "--yes").stdout for _ in range(2))
+
+    assert "of the state nothing was written, and in the other region was written down that it is the newest" in first
+    assert "; nothing was written" in second
+    assert json.loads(s3.get_object(Bucket=site.replica, Key="known-states/x/stack.json")["Body"].read())["serial"]
 
 
 def test_another_lineage_is_taken_only_when_it_is_named_and_allowed(

@@ -234,6 +234,21 @@ def test_an_id_that_no_lock_has_is_told_with_the_locks_that_there_are(
     assert "by eva@laptop-of-eva" in why.summary
 
 
+def test_what_terraform_did_not_write_is_nobody_s_and_the_doctor_knows_how_it_goes(
+    make: Callable[[LockMode], SickSite],
+) -> None:
+    sick = make("dynamodb")
+    item = {"LockID": {"S": f"{sick.bucket}/stack.tfstate"}, "Info": {"S": "garbage not json"}}
+    sick.site.client("dynamodb", REGION).put_item(TableName=sick.plain.table, Item=item)
+
+    shown = " ".join(sick.run("state", "unlock").stdout.split())
+    refused = sick.run("state", "unlock", "garbage", "--holder-is-dead", "--yes", status=6)
+
+    assert "another machine" not in shown
+    assert shown.endswith("next: lifeboat state doctor -e x")
+    assert refused.stderr.splitlines()[-1] == "  next: lifeboat state doctor -e x"
+
+
 @pytest.mark.parametrize(("service", "operation"), [("dynamodb", "GetItem"), ("s3", "GetObject")])
 def test_locks_that_may_not_be_looked_at_are_not_absent(
     make: Callable[[LockMode], SickSite], service: str, operation: str

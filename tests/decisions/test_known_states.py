@@ -128,10 +128,33 @@ def test_a_state_that_is_gone_is_told_with_what_is_remembered_and_the_command_th
 ) -> None:
     memory = Memory(there=there(7))
 
+    comes_of = (
+        "a plan would make everything a second time"
+        if stood.root is StateRoot.STACK
+        else "a plan would take all that root 1 made for new"
+    )
     assert known_states.refusal(stood, memory, Amiss.GONE) == (
-        f"the state s3://b/k is gone, and {known_states.remembers(memory)}: a plan would make everything a second time",
+        f"the state s3://b/k is gone, and {known_states.remembers(memory)}: {comes_of}",
         command,
     )
+
+
+@pytest.mark.parametrize(
+    ("stood", "comes_of"),
+    [
+        (replace(GONE, damaged=True, digest=True), "Terraform cannot read it, and plans nothing"),
+        (replace(GONE, digest=True), "Terraform plans nothing while the digest of what is gone is left"),
+        (GONE, "a plan would make everything a second time"),
+    ],
+    ids=["damaged", "with its digest", "without"],
+)
+def test_that_a_plan_would_make_everything_anew_is_said_only_where_terraform_would(stood: Stood, comes_of: str) -> None:
+    told = [
+        known_states.refusal(stood, Memory(there=there(7)), Amiss.GONE),
+        known_states.left_over(stood, Purpose.RECOVER),
+    ]
+
+    assert all(summary.endswith(f": {comes_of}") for summary, _ in told)
 
 
 def test_both_lineages_and_both_serials_are_named_and_what_makes_this_machine_forget() -> None:

@@ -17,6 +17,8 @@ from lifeboat.state_model import (
     REBUILDING,
     REBUILT,
     RESTORING,
+    AtWork,
+    CopyRule,
     Holding,
     KnownState,
     Life,
@@ -40,6 +42,10 @@ LOCK = StateLock(
     created=NOW - timedelta(hours=2),
 )
 GONE = Holding(life=Life.GONE, why="its process 7 of this machine is gone")
+RULE = CopyRule(enabled=True, destination="copy", prefix="", by_tags=False, encrypted=True)
+DENIED = frozenset(
+    {"s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutReplicationConfiguration"}
+)
 LIVES = Holding(life=Life.LIVES, why="its process 7 works on this machine")
 UNKNOWN = Holding(life=Life.UNKNOWN, why="it is of another machine (laptop)")
 
@@ -120,6 +126,13 @@ def observation(*, stack: RootSeen | None = None, backend: RootSeen | None = Non
         "table": Look(found="ACTIVE"),
         "terraform": Look(found=(1, 11, 4)),
         "cut_off": Look(found=()),
+        "at_work": Look(),
+        "rules": Look(found=(RULE,)),
+        "replica_key": Look(found="key-of-copies"),
+        "replicator": "copier",
+        "denied": Look(found=DENIED),
+        "replica_denied": Look(found=DENIED),
+        "as_break_glass": lambda command: f"({command})",
         "roots": (backend or of_root(StateRoot.BACKEND), stack or of_root()),
         "kinds": (KindSeen(kind="aws_instance", things=Look(found=(thing,))),),
         "recorded": Look(found=frozenset({"i-1"})),
@@ -137,7 +150,7 @@ def verdict(seen: Observation, check: str, root: StateRoot | None = None) -> Ver
 def test_with_a_sound_state_every_check_is_made_and_there_is_no_finding() -> None:
     found = state_doctor.diagnose(observation())
 
-    assert (found.expected, found.executed) == (28, 28)
+    assert (found.expected, found.executed) == (31, 31)
     assert [(v.check, v.root) for v in found.verdicts] == [
         *((name, None) for name in SHARED),
         *((name, root) for root in StateRoot for name in OF_A_ROOT),
@@ -191,7 +204,7 @@ def test_whatever_may_not_be_looked_at_is_told_and_never_taken_for_absent(sick: 
 
     found = [state_doctor.diagnose(one) for one in blinded]
 
-    assert len(found) == 6 + 7 + 8 + 1
+    assert len(found) == 11 + 7 + 8 + 1
     assert all(any("cannot look: AccessDenied" in line for line in one.unseen) for one in found)
     assert all(one.executed < one.expected == len(one.verdicts) for one in found)
     assert not any(
@@ -246,6 +259,7 @@ def things(*names: str) -> tuple[KindSeen, ...]:
 
 
 NO_BUCKET = {**NOTHING, "entries": Look()}
+FIRST = {**NOTHING, "digest": Look()}
 KNOWN_7 = Look(found=StateMark(serial=7, lineage="ours", md5=f"{7:032x}"))
 ANOTHER_5 = Look(found=StateMark(serial=5, lineage="ours", md5=f"{99:032x}"))
 OLD_ON_TOP = entries(
@@ -291,10 +305,10 @@ FINDINGS = {
         root=None,
         severity=Severity.WARNING,
         says="versioning of bucket is suspended: an overwritten state is lost",
-        command="aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled",
+        command="(aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled)",
     ),
     "versioning never enabled": Case(
-        seen=observation(bucket=Look(found="")),
+        seen=observation(bucket=Look(found=""), denied=Look(found=frozenset())),
         check="versioning",
         root=None,
         severity=Severity.WARNING,
@@ -340,7 +354,7 @@ FINDINGS = {
         command="lifeboat apply",
     ),
     "a replica that keeps no versions": Case(
-        seen=observation(replica_bucket=Look(found="Suspended")),
+        seen=observation(replica_bucket=Look(found="Suspended"), replica_denied=Look(found=frozenset())),
         check="replica bucket",
         root=None,
         severity=Severity.WARNING,
@@ -516,7 +530,8 @@ FINDINGS = {
         seen=observation(stack=of_root(entries=Look(found=(marker(), version(5), version(4))))),
         check="object",
         says="s3://bucket/stack.tfstate was deleted at 2026-03-01 02:00:00Z: a delete marker stands on 2 versions; Terraform"
-        " would take it for a first apply and make everything a second time; its digest is that of version v5 (serial 5)",
+        " refuses to work while its digest is left, and without that would make everything a second time; its digest is that"
+        " of version v5 (serial 5)",
         command="lifeboat state restore v5",
     ),
     "deleted with its digest": Case(
@@ -595,6 +610,126 @@ FINDINGS = {
         root=StateRoot.BACKEND,
         says="copy has copies of it",
         command="lifeboat state rebuild --root state",
+    ),
+    "every version of root 1 gone, with its working copy, and the stack never there": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=())),
+            stack=of_root(**FIRST),
+            kinds=things(),
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although this machine last knew serial 5",
+        command="lifeboat apply",
+    ),
+    "every version of root 1 gone, of which only the other region knows": Case(
+        seen=observation(
+            backend=of_root(StateRoot.BACKEND, entries=Look(found=()), copies=Look(found=()), remembered=Look())
+        ),
+        check="object",
+        root=StateRoot.BACKEND,
+        says="although serial 5 was written down at",
+        command="lifeboat apply",
+    ),
+    "deleted, and its digest left": Case(
+        seen=observation(stack=of_root(entries=Look(found=(marker(), version(5))))),
+        check="object",
+        says="Terraform refuses to work while its digest is left",
+        command="lifeboat state restore v5",
+    ),
+    "a memory that is damaged": Case(
+        seen=observation(
+            stack=of_root(known=Look(), damaged_memory="s3://copy/stack.json is damaged: it has no serial")
+        ),
+        check="memory",
+        says="s3://copy/stack.json is damaged: it has no serial: which state is the newest is known to this machine alone",
+        command="lifeboat state restore --latest-good",
+    ),
+    "a memory of root 1 that is damaged": Case(
+        seen=observation(backend=of_root(StateRoot.BACKEND, known=Look(), damaged_memory="it is damaged")),
+        check="memory",
+        root=StateRoot.BACKEND,
+        says="it is damaged: which state is the newest",
+        command="lifeboat state restore --latest-good --root state",
+    ),
+    "no memory but a damaged one, and nothing else": Case(
+        seen=observation(stack=of_root(**FIRST, damaged_memory="it is damaged"), kinds=things()),
+        check="object",
+        says="although the other region remembers one",
+        command="lifeboat state rebuild",
+    ),
+    "no rule that copies": Case(
+        seen=observation(rules=Look(found=())),
+        check="replication",
+        root=None,
+        says="S3 does not copy state.tfstate and stack.tfstate of bucket to copy, so what is written has no copy:"
+        " there is no rule",
+        command="(aws s3api put-bucket-replication --bucket bucket --region eu-west-1 --replication-configuration '"
+        '{"Role":"copier","Rules":[{"ID":"to-eu-central-1","Priority":0,"Status":"Enabled","Filter":{},'
+        '"DeleteMarkerReplication":{"Status":"Disabled"},"SourceSelectionCriteria":{"SseKmsEncryptedObjects":'
+        '{"Status":"Enabled"}},"Destination":{"Bucket":"arn:aws:s3:::copy","StorageClass":"STANDARD",'
+        '"EncryptionConfiguration":{"ReplicaKmsKeyID":"key-of-copies"},"ReplicationTime":{"Status":"Enabled",'
+        '"Time":{"Minutes":15}},"Metrics":{"Status":"Enabled","EventThreshold":{"Minutes":15}}}}]}'
+        "')",
+    ),
+    "no rule that copies, and a policy that lets an apply make it": Case(
+        seen=observation(rules=Look(found=()), denied=Look(found=frozenset({"s3:DeleteObjectVersion"}))),
+        check="replication",
+        root=None,
+        says="there is no rule",
+        command="lifeboat apply",
+    ),
+    "rules that copy something else": Case(
+        seen=observation(
+            rules=Look(
+                found=(
+                    replace(RULE, enabled=False),
+                    replace(RULE, destination="elsewhere"),
+                    replace(RULE, prefix="runs/"),
+                    replace(RULE, by_tags=True),
+                    replace(RULE, encrypted=False),
+                )
+            ),
+            denied=Look(found=frozenset()),
+        ),
+        check="replication",
+        root=None,
+        says="a rule is disabled, copies to copy; a rule copies to elsewhere; a rule copies to copy, only what begins with"
+        " runs/; a rule copies to copy, only what bears certain tags; a rule copies to copy, nothing that is encrypted with"
+        " a key of KMS",
+        command="lifeboat apply",
+    ),
+    "a rule for the stack alone": Case(
+        seen=observation(rules=Look(found=(replace(RULE, prefix="stack."),)), denied=Look(found=frozenset())),
+        check="replication",
+        root=None,
+        says="S3 does not copy state.tfstate of bucket to copy",
+        command="lifeboat apply",
+    ),
+    "a bucket without a policy": Case(
+        seen=observation(denied=Look(found=frozenset())),
+        check="bucket policies",
+        root=None,
+        severity=Severity.WARNING,
+        says="the policy of bucket keeps nobody from s3:DeleteObjectVersion and s3:PutBucketVersioning",
+        command="lifeboat apply",
+    ),
+    "a replica whose policy is not what it was": Case(
+        seen=observation(replica_denied=Look(found=DENIED - {"s3:DeleteObjectVersion"})),
+        check="bucket policies",
+        root=None,
+        severity=Severity.WARNING,
+        says="the policy of copy keeps nobody from s3:DeleteObjectVersion",
+        command="(aws s3api delete-bucket-policy --bucket copy --region eu-central-1) && lifeboat apply",
+    ),
+    "a replica that keeps no versions, which break-glass alone may change": Case(
+        seen=observation(replica_bucket=Look(found="Suspended")),
+        check="replica bucket",
+        root=None,
+        severity=Severity.WARNING,
+        says="versioning of copy is suspended",
+        command="(aws s3api put-bucket-versioning --bucket copy --versioning-configuration Status=Enabled"
+        " --region eu-central-1)",
     ),
     "nothing yet": Case(
         seen=observation(stack=of_root(**NOTHING), kinds=things()),
@@ -1095,11 +1230,61 @@ def test_the_region_that_needs_no_name_is_given_none() -> None:
 
 
 def test_what_a_state_knows_is_known_by_all_its_names_and_data_is_not_its_own() -> None:
-    body = b"""{"resources": [
-        {"mode": "managed", "instances": [{"attributes": {"id": "db-1", "identifier": "app-g1", "arn": null, "size": 5}}]},
-        {"mode": "managed", "instances": [{"attributes": {"id": "i-2"}, "deposed": "1"}, {"attributes": null}]},
-        {"mode": "data", "instances": [{"attributes": {"id": "vpc-9"}}]}]}"""
+    body = b"""{"serial": 1, "lineage": "ours", "resources": [
+        {"mode": "managed", "type": "t", "name": "a",
+         "instances": [{"attributes": {"id": "db-1", "identifier": "app-g1", "arn": null, "size": 5}}]},
+        {"mode": "managed", "type": "t", "name": "b", "instances": [{"attributes": {"id": "i-2"}, "deposed": "1"}, {}]},
+        {"mode": "data", "type": "t", "name": "c", "instances": [{"attributes": {"id": "vpc-9"}}]}]}"""
 
-    found = [state_digest_checks.recorded(one) for one in (body, None, b"{", b"{}")]
+    assert state_digest_checks.recorded(body) == {"db-1", "app-g1", "i-2"}
 
-    assert found == [frozenset({"db-1", "app-g1", "i-2"}), frozenset(), frozenset(), frozenset()]
+
+@pytest.mark.parametrize("body", [None, b"", b"{", b"{}", b"[]", b"null", b'"x"', b"3", b"\xff", b"[" * 100_000])
+def test_what_is_no_state_knows_nothing(body: bytes | None) -> None:
+    assert state_digest_checks.recorded(body) == frozenset()
+
+
+# -- while somebody works ------------------------------------------------------------------------------------------------
+
+AT_WORK = AtWork(who="eva@laptop (process 7)", what="apply", since=NOW - timedelta(minutes=9), elsewhere=False)
+UNDER_WAY = "an apply of this machine runs since 02:51:00Z, for 9m (eva@laptop (process 7))"
+
+
+def test_what_a_first_apply_has_not_made_yet_is_waited_for_and_nothing_is_repaired() -> None:
+    backend = of_root(StateRoot.BACKEND, **{**FIRST, "remembered": KNOWN_7})
+    seen = observation(
+        at_work=Look(found=AT_WORK),
+        table=Look(),
+        replica_bucket=Look(),
+        rules=Look(found=()),
+        stack=of_root(**FIRST),
+        backend=backend,
+        kinds=things("eip-1"),
+    )
+
+    found = state_doctor.diagnose(seen)
+
+    assert {(f.severity, f.command) for f in found.findings} == {(Severity.NOTICE, "lifeboat state doctor")}
+    assert all(UNDER_WAY in f.found for f in found.findings)
+    assert not any("second time" in f.found for f in found.findings)
+    assert [v.check for v in found.verdicts if v.finding] == [
+        *("at work", "lock table", "replica bucket", "object", "object"),
+    ]
+
+
+def test_a_memory_that_is_behind_a_run_at_work_is_waited_for() -> None:
+    seen = observation(at_work=Look(found=AT_WORK), stack=of_root(known=Look(found=known(4))))
+
+    found = verdict(seen, "memory", StateRoot.STACK)
+
+    assert found.finding is not None
+    assert (found.finding.severity, found.finding.command) == (Severity.NOTICE, "lifeboat state doctor")
+
+
+def test_a_state_that_was_deleted_is_an_accident_whoever_works() -> None:
+    seen = observation(at_work=Look(found=AT_WORK), stack=of_root(entries=Look(found=(marker(), version(5)))))
+
+    found = verdict(seen, "object", StateRoot.STACK)
+
+    assert found.finding is not None
+    assert (found.finding.severity, found.finding.command) == (Severity.CRITICAL, "lifeboat state restore v5")

@@ -283,11 +283,17 @@ def test_who_says_himself_what_he_wrote_is_believed_and_others_are_asked_for() -
 
     assert [one.by for one in found] == [
         None,
-        "ops@ci, run b, which has not ended",
-        "ann@desk, run a",
+        "unknown; ops@ci, run b, was begun and has not ended",
+        "probably ann@desk, run a",
         "eva@laptop, run r",
     ]
     assert asked == ["a"]
+
+
+def test_what_is_no_state_was_written_by_no_run() -> None:
+    entries = tuple(replace(one, facts=None, damage="not JSON") for one in history(facts(1)).entries)
+
+    assert writers(entries, [span("a", 0, None)], timedelta(hours=1)) == {}
 
 
 # -- which one to go back to -------------------------------------------------------------------------------------------

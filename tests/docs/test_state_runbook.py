@@ -17,13 +17,18 @@ from lifeboat.state_model import StateRoot
 from tests import command_line
 from tests.commands.test_state_doctor import ACCIDENTS
 from tests.conftest import RunningCloud
+from tests.decisions.test_state_doctor import FINDINGS
 from tests.rehearsal import ROOT, passed
 from tests.restored_states import KEY, applied, state_site
 
 PAGE = ROOT / "docs" / "runbooks" / state_lost.FILE
 # What stands before a command in the operator's shell, to reach an environment of the local cloud.
 SHELL = r'(?:eval "\$\(lifeboat local env -e x\)" && )?'
-NAMED = sorted({(check, command) for accident in ACCIDENTS.values() for check, command in accident.finds.items()})
+# Each accident that happens in a local cloud, and each finding that there is.
+NAMED = sorted(
+    {(check, command) for accident in ACCIDENTS.values() for check, command in accident.finds.items()}
+    | {(case.check, case.command) for case in FINDINGS.values()}
+)
 
 
 def test_the_page_is_what_the_table_says() -> None:
@@ -47,9 +52,12 @@ def test_what_the_doctor_names_stands_in_a_row_of_its_check(check: str, command:
 def named_by(row: Row) -> re.Pattern[str]:
     """Return what a row says the doctor names: capitals stand for anything in one line, Terraform for how it is called."""
     pattern = re.escape(row.command.replace("terraform ", "TERRAFORM ", 1))
+    pattern = pattern.replace(r"BREAK_GLASS\ \&\&\ ", r"(?:keys=.+ \&\& eval \"\$keys\" \&\& )?")
     pattern = pattern.replace("TERRAFORM\\ ", r"(?:TF_DATA_DIR=\S+ )?terraform (?:-chdir=\S+ )?")
     pattern = re.sub(r"\b[A-Z_]{2,}\b(?<!TF_DATA_DIR)", r"[^&]+?", pattern)
-    pattern = re.sub(r"(lifeboat\\ state\\ (?:restore|unlock|diff)(?:(?!\\ &).)*)", r"\1(?: --root state)?", pattern)
+    pattern = re.sub(
+        r"(lifeboat\\ state\\ (?:restore|rebuild|list|unlock|diff)(?:(?!\\ &).)*)", r"\1(?: --root state)?", pattern
+    )
     return re.compile(SHELL + pattern)
 
 

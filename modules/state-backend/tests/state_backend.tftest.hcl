@@ -78,7 +78,7 @@ run "versions_and_protection_are_guarded_in_both_regions" {
   assert {
     condition = alltrue([
       for policy in [aws_s3_bucket_policy.state.policy, aws_s3_bucket_policy.replica.policy] : length(setsubtract(
-        ["s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration", "s3:PutBucketVersioning", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"],
+        ["s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration", "s3:PutBucketVersioning", "s3:PutBucketPolicy", "s3:PutReplicationConfiguration", "s3:DeleteBucketPolicy"],
         flatten([for statement in jsondecode(policy).Statement : statement.Action if statement.Effect == "Deny" && can(statement.Condition.ArnNotLike)])
       )) == 0
     ])

@@ -20,8 +20,9 @@ from lifeboat.clients import machines, sdk
 from lifeboat.clients.run_files import user_name
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.waiting import Patience, elapsed
-from lifeboat.errors import LifeboatError, Locked
+from lifeboat.errors import LifeboatError, Locked, Unreachable
 from lifeboat.model import RunId, has_journal
+from lifeboat.state_model import AtWork
 
 SECONDS = 60.0  # without a renewal, after which it is anybody's; four are tried in that time
 _LOOKS = 8  # at a lease that is watched; its holder renews it twice as seldom
@@ -88,6 +89,22 @@ class Lease:
             self._ended.set()
             keeper.join()
             self._release()
+
+    def holder(self) -> AtWork | None:
+        """Return who holds the lease by now, as the table says; None where nobody does, or there is no table.
+
+        One that its holder did not renew in time is nobody's, nor is one of a process of this machine that is gone.
+        """
+        with translated(f"read the lease in {self._table}"):
+            held = sdk.unless_absent({"ResourceNotFoundException"}, self._found)
+        if held is None or float(held.expires) < time.time() or _is_dead(held):
+            return None
+        return AtWork(
+            who=f"{held.who} (process {held.pid})",
+            what=_what(held.run),
+            since=held.since,
+            elsewhere=held.machine != machines.machine(),
+        )
 
     def require(self) -> None:
         """Raise Locked when somebody else has the lease, or had it, or nobody can say whether.
@@ -183,7 +200,13 @@ class Lease:
         return int(answer["Attributes"]["Counter"]["N"])
 
     def _found(self) -> _Held | None:
-        item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key=self._key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL"
+        )
+        # botocore takes an answer that is cut off for an empty one; a whole one has the capacity that was asked for.
+        if "ConsumedCapacity" not in answer:
+            raise Unreachable(f"cannot read the lease in {self._table}: the answer is cut off")
+        item = answer.get("Item")
         if item is None or "Holder" not in item:
             return None
         facts = json.loads(item["Holder"]["S"])

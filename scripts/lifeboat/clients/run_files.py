@@ -205,6 +205,22 @@ def holder(work: Path) -> Holder | None:
         return None
 
 
+def at_work(work: Path) -> Holder | None:
+    """Return who holds this environment on this machine just now; nothing is held, or waited for, to see that."""
+    who = holder(work)
+    if who is None or who.host != socket.gethostname() or not _runs(who):
+        return None
+    # What it holds by tells it from one that has ended, and whose process works on at something else.
+    descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return who
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def unfinished(work: Path, *, but: RunId) -> list[Unfinished]:
     """Return the runs that never ended, oldest first; call it while holding the environment as run `but`."""
     found: list[Unfinished] = []

@@ -188,8 +188,7 @@ class StateLocks:
                 f"somebody else is just locking the state s3://{self.state.path}", hint="run the same command again"
             )
         return Locked(
-            f"the state s3://{self.state.path} is locked {words(found, datetime.now(UTC))}",
-            hint=f"wait for it; if that process is surely dead: {_unlock(found.lock_id)}",
+            f"the state s3://{self.state.path} is locked {words(found, datetime.now(UTC))}", hint=way_out(found)
         )
 
     # -- removing --------------------------------------------------------------------------------------------------
@@ -230,6 +229,13 @@ class StateLocks:
                 if code(error) not in _REFUSED | _ABSENT:
                     raise
         return True
+
+
+def way_out(lock: StateLock) -> str:
+    """Return what to do about a lock: what Terraform did not write has no id to be removed by."""
+    if not lock.lock_id:
+        return "lifeboat state doctor"
+    return f"wait for it; if that process is surely dead: {_unlock(lock.lock_id)}"
 
 
 def _unlock(lock_id: str) -> str:
@@ -330,6 +336,8 @@ def holding(lock: StateLock, state: LockedState, own: Collection[str] = ()) -> H
     """
     if lock.process is not None:
         return _of_process(lock, lock.process)
+    if not lock.lock_id:
+        return Holding(life=Life.UNKNOWN, why="it does not say whose it is: Terraform did not write it")
     if not lock.host or lock.host != socket.gethostname():
         return Holding(life=Life.UNKNOWN, why=f"it is of another machine ({lock.host or 'it does not say which'})")
     running = [found for found in terraform_processes.running() if not _elsewhere(found, state)]

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from lifeboat.clients import state_bodies
 from lifeboat.clients.sdk import code, translated, unless_absent
-from lifeboat.errors import Failed, IntegrityFailure, Unreachable
+from lifeboat.errors import Failed, IntegrityFailure, Locked, TooLarge, Unreachable
 from lifeboat.model import (
     Address,
     DeleteMarker,
@@ -23,8 +24,14 @@ from lifeboat.model import (
     ZoneId,
     state_address,
 )
+from lifeboat.state_model import CopyRule
 
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException", "NotFound", "NoSuchVersion"}
+_ABSENT |= {
+    "NoSuchBucketPolicy",
+    "ReplicationConfigurationNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+}
 _EMPTY = "(attribute_exists(LockID) AND attribute_not_exists(Digest))"
 _Found = TypeVar("_Found")
 
@@ -86,12 +93,41 @@ class StateStore:
         with translated(f"look at the versioning of {self.bucket}"):
             return str(self._s3.get_bucket_versioning(Bucket=self.bucket).get("Status", ""))
 
+    def copy_rules(self) -> tuple[CopyRule, ...]:
+        """Return the rules by which S3 copies what is written to the bucket; none where there are none, or no bucket."""
+        answer = _unless_absent(
+            f"look at the replication of {self.bucket}", lambda: self._s3.get_bucket_replication(Bucket=self.bucket)
+        )
+        return () if answer is None else tuple(map(_copy_rule, answer["ReplicationConfiguration"].get("Rules", [])))
+
+    def denied(self) -> frozenset[str]:
+        """Return the actions that the bucket's policy denies to everybody but whom it names; none without a policy, or bucket."""
+        answer = _unless_absent(
+            f"look at the policy of {self.bucket}", lambda: self._s3.get_bucket_policy(Bucket=self.bucket)
+        )
+        return frozenset() if answer is None else _denied(json.loads(answer["Policy"]))
+
+    def encryption_key(self) -> str | None:
+        """Return the key that the bucket encrypts with where a request names none; None where it names none either."""
+        answer = _unless_absent(
+            f"look at the encryption of {self.bucket}", lambda: self._s3.get_bucket_encryption(Bucket=self.bucket)
+        )
+        rules = [] if answer is None else answer["ServerSideEncryptionConfiguration"]["Rules"]
+        keys = (rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules)
+        return next((str(key) for key in keys if key), None)
+
     def body(self) -> bytes | None:
-        """Return the state as it is now; None when there is no object (or no bucket)."""
+        """Return the state as it is now; None when there is no object (or no bucket).
+
+        Raises TooLarge where what stands there is larger than any state.
+        """
         return self._object(f"read the state s3://{self.bucket}/{self.key}", self.key)
 
     def _object(self, what: str, key: str) -> bytes | None:
-        return _unless_absent(what, lambda: bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
+        return _unless_absent(
+            what,
+            lambda: state_bodies.read(self._s3.get_object(Bucket=self.bucket, Key=key), f"s3://{self.bucket}/{key}"),
+        )
 
     def _item(self, what: str, lock_id: str) -> dict[str, Any] | None:
         key = {"LockID": {"S": lock_id}}
@@ -136,7 +172,11 @@ class StateStore:
         return sorted(found, key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
 
     def _version(self, version: dict[str, Any]) -> StateVersion:
-        body = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])["Body"].read()
+        answer = self._s3.get_object(Bucket=self.bucket, Key=self.key, VersionId=version["VersionId"])
+        try:
+            body = state_bodies.read(answer, f"version {version['VersionId']} of s3://{self.bucket}/{self.key}")
+        except TooLarge:
+            body = b""  # no state, and of no digest
         serial, lineage = serial_and_lineage(body)
         return StateVersion(
             version_id=version["VersionId"],
@@ -215,6 +255,32 @@ class StateStore:
         return self._object(f"read the lock file of s3://{self.bucket}/{self.key}", f"{self.key}.tflock")
 
 
+def _copy_rule(rule: dict[str, Any]) -> CopyRule:
+    chosen = rule.get("Filter", {})
+    both = chosen.get("And", {})
+    criteria = rule.get("SourceSelectionCriteria", {})
+    return CopyRule(
+        enabled=rule["Status"] == "Enabled",
+        destination=str(rule["Destination"]["Bucket"]).rpartition(":")[2],
+        prefix=str(rule.get("Prefix") or chosen.get("Prefix") or both.get("Prefix") or ""),
+        by_tags=bool(chosen.get("Tag") or both.get("Tags")),
+        encrypted=criteria.get("SseKmsEncryptedObjects", {}).get("Status") == "Enabled",
+    )
+
+
+def _denied(policy: dict[str, Any]) -> frozenset[str]:
+    """Return the actions that a policy denies to all principals, or to all but those of an ARN that it names."""
+    found: set[str] = set()
+    statements = policy.get("Statement", [])
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        everybody = statement.get("Principal") in ("*", {"AWS": "*"})
+        conditions = {(operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys}
+        if statement["Effect"] == "Deny" and everybody and conditions <= {("ArnNotLike", "aws:PrincipalArn")}:
+            actions = statement.get("Action", [])
+            found |= {actions} if isinstance(actions, str) else set(actions)
+    return frozenset(found)
+
+
 def recorded(body: bytes | None) -> dict[Address, str]:
     """Return the addresses of all managed resources in a state, with their ids.
 
@@ -222,13 +288,9 @@ def recorded(body: bytes | None) -> dict[Address, str]:
     """
     if body is None:
         return {}
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise Failed("the state is not JSON") from error
     return {
         state_address(resource, instance): str(instance.get("attributes", {}).get("id", ""))
-        for resource in document.get("resources", [])
+        for resource in _document(body).get("resources", [])
         if resource["mode"] == "managed"
         for instance in resource["instances"]
         if "deposed" not in instance
@@ -239,7 +301,7 @@ def name_records(body: bytes | None) -> list[ManagedRecord]:
     """Return the simple DNS record sets that Terraform keeps, as its state says they are."""
     if body is None:
         return []
-    resources = [r for r in json.loads(body).get("resources", []) if r["type"] == "aws_route53_record"]
+    resources = [r for r in _document(body).get("resources", []) if r["type"] == "aws_route53_record"]
     return [
         ManagedRecord(
             address=state_address(resource, instance),
@@ -261,10 +323,31 @@ def name_records(body: bytes | None) -> list[ManagedRecord]:
 def serial_and_lineage(body: bytes) -> tuple[int | None, str | None]:
     """Return a state's serial and lineage; (None, None) when it is not a state."""
     try:
-        document = json.loads(body)
-        return int(document["serial"]), str(document["lineage"])
-    except (ValueError, KeyError, TypeError):
+        document = _document(body)
+    except Failed:
         return None, None
+    serial, lineage = document.get("serial"), document.get("lineage")
+    if (
+        not isinstance(serial, int)
+        or isinstance(serial, bool)
+        or serial < 0
+        or not isinstance(lineage, str)
+        or not lineage
+    ):
+        return None, None
+    return serial, lineage
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """Return a state as JSON; raises Failed where it is none. Terraform takes UTF-8 alone, with no byte order mark before it."""
+    try:
+        document = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        # No error is chained: json's own carries the whole text, with all that is sensitive in it.
+        raise Failed("the state is not JSON", hint="lifeboat state doctor") from None
+    if not isinstance(document, dict):
+        raise Failed("the state is JSON, but no object", hint="lifeboat state doctor")
+    return document
 
 
 def mark(body: bytes) -> StateMark | None:
@@ -277,15 +360,22 @@ def _lock(text: str | bytes) -> RemoteLock:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise IntegrityFailure("the lock of the state is not what Terraform writes") from error
+        raise _no_lock() from error
     if not isinstance(document, dict):
-        raise IntegrityFailure("the lock of the state is not what Terraform writes")
+        raise _no_lock()
     created = document.get("Created", "")
     return RemoteLock(
         lock_id=str(document.get("ID", "")),
         who=str(document.get("Who", "")),
         operation=str(document.get("Operation", "")),
         created=_time(created),
+    )
+
+
+def _no_lock() -> Locked:
+    return Locked(
+        "the state is locked by something that Terraform did not write, and can neither take nor remove",
+        hint="lifeboat state doctor",
     )
 
 

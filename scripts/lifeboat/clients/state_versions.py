@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifeboat.clients import sdk
+from lifeboat.clients import sdk, state_bodies
 from lifeboat.clients.known_versions import KnownVersions
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
@@ -28,6 +28,7 @@ from lifeboat.state_model import (
     StateRoot,
     VersionId,
     origin_words,
+    too_large,
 )
 
 _AT_ONCE = 16  # as many as a client has connections
@@ -153,6 +154,8 @@ class StateVersions:
     def _with_facts(self, known: Mapping[VersionId, KnownVersion], entry: StateEntry) -> StateEntry:
         if entry.marker:
             return entry
+        if damage := too_large(entry.size or 0):
+            return replace(entry, damage=damage)
         # What stands on top is held against the digest, so no memory of it counts.
         remembered = None if entry.latest else known.get(entry.version_id)
         with translated(f"read version {entry.version_id} of {self.place.url}", hint=self._may("s3:GetObjectVersion")):
@@ -190,7 +193,10 @@ class StateVersions:
             return replace(found, damage=str(error))
 
     def body(self, version_id: VersionId) -> bytes:
-        """Return the content of a version; raises NothingFits where there is no such version, or it is a delete marker."""
+        """Return the content of a version; raises NothingFits where there is no such version, or it is a delete marker.
+
+        Raises IntegrityFailure where it is too large to be a state.
+        """
         what = f"read version {version_id} of {self.place.url}"
         with translated(what, hint=self._may("s3:GetObjectVersion")), self._in_a_bucket():
             try:
@@ -209,7 +215,8 @@ class StateVersions:
                 answer = self._s3.get_object(
                     Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id, **asked
                 )
-                body, metadata = answer["Body"].read(), answer.get("Metadata", {})
+                body = state_bodies.read(answer, f"version {version_id} of {self.place.url}")
+                metadata = answer.get("Metadata", {})
                 made_of = VersionId(metadata.get(FROM, "")) or None
                 return _Got(body=body, etag=answer.get("ETag"), by=_written_by(metadata), made_of=made_of)
             except sdk.NO_ANSWER:
@@ -235,10 +242,10 @@ class StateVersions:
         except ClientError as error:
             if sdk.code(error) != "NoSuchBucket":
                 raise
-            other = f"lifeboat state list{options(replace(self.place, replica=not self.place.replica))}"
             raise NothingFits(
-                f"there is no state bucket {self.place.bucket} in {self.place.region}",
-                hint=f"{other} looks into the other region; where nothing was ever applied: lifeboat apply",
+                f"there is no state bucket {self.place.bucket} in {self.place.region}: it is gone, or nothing was ever applied."
+                " The doctor looks into both regions, and says which",
+                hint="lifeboat state doctor",
             ) from None
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifeboat.clients import sdk
+from lifeboat.clients import sdk, state_bodies
 from lifeboat.clients.sdk import translated
-from lifeboat.errors import Refused
+from lifeboat.errors import Refused, TooLarge
 from lifeboat.state_model import StateOrigin, StateTop, VersionId
 
 _NOTHING = {"NoSuchKey", "404"}
@@ -31,14 +31,21 @@ class StateWriting:
         return f"s3://{self._bucket}/{self._key}"
 
     def top(self) -> StateTop | None:
-        """Return what stands on top; None where a delete marker does, or nothing. Raises Unreachable without a bucket."""
+        """Return what stands on top; None where a delete marker does, or nothing. Raises Unreachable without a bucket.
+
+        What is too large to be a state is not read: it is told as empty, which is none either.
+        """
         with translated(f"read the state {self.place}"):
             answer = sdk.unless_absent(_NOTHING, lambda: self._s3.get_object(Bucket=self._bucket, Key=self._key))
             if answer is None:
                 return None
             # A bucket without versioning answers without a version.
             version = VersionId(str(answer.get("VersionId", "null")))
-            return StateTop(version_id=version, etag=str(answer["ETag"]), body=bytes(answer["Body"].read()))
+            try:
+                body = state_bodies.read(answer, self.place)
+            except TooLarge:
+                body = b""
+            return StateTop(version_id=version, etag=str(answer["ETag"]), body=body)
 
     def write(self, body: bytes, over: StateTop | None, origin: StateOrigin) -> None:
         """Put a version on top of what was looked at, encrypted as the bucket says.

@@ -29,6 +29,8 @@ MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
 _SHIMS = ("TFENV_", "TENV_", "ASDF_", "MISE_")
 _LOCKED = re.compile(r"Error acquiring the state lock")
+# Beside it, of what lies where the lock should (internal/backend/remote-state/s3/client.go, getLockInfo).
+_NO_LOCK_OF_TERRAFORM = re.compile(r"failed to unmarshal JSON data|invalid character|unexpected end of JSON input")
 # Summaries of Terraform's refusals of an input, as opposed to something that went wrong.
 _WRONG_INPUT = {
     "Invalid value for variable",
@@ -439,6 +441,11 @@ def failure(what: str, diagnostics: Sequence[Diagnostic], events: Path | None) -
             f"the state is locked by {found.get('Who', 'an unknown holder')}"
             f" since {found.get('Created', 'an unknown time')} ({found.get('Operation', '')}, lock {found['ID']})",
             hint=f"wait for it; if that process is surely dead: lifeboat state unlock {found['ID']}",
+        )
+    if _LOCKED.search(text) and _NO_LOCK_OF_TERRAFORM.search(text):
+        return Locked(
+            "the state is locked by something that Terraform did not write, and can neither take nor remove",
+            hint="lifeboat state doctor",
         )
     if _DIGEST.search(text):
         return IntegrityFailure(

@@ -39,11 +39,12 @@ class Applied:
     unremembered: tuple[str, ...]  # of which states the other region does not know that they are sound
     stages: list[tuple[str, float]]
     accepted: tuple[str, ...] = ()  # findings of the rules that were let pass, and why
+    put_back: tuple[str, ...] = ()  # which state was gone and stands on top again, as somebody agreed
 
     @property
     def changed(self) -> bool:
         """Whether anything had to be changed."""
-        return not (self.state_plan.empty and self.stack_plan.empty)
+        return not (self.state_plan.empty and self.stack_plan.empty) or bool(self.put_back)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +213,7 @@ def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Appli
         unremembered=tuple(work.unremembered),
         stages=stages.ended,
         accepted=gate.told(gate.record(orders.gate.passed)),
+        put_back=() if work.passed is None else work.passed.put_back,
     )
 
 

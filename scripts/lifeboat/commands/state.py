@@ -75,9 +75,8 @@ def listed(site: Site, tell: Teller, source: Source) -> Listed:
     if not history.entries:
         raise NothingFits(
             f"there is neither a version nor a delete marker of {client.place.url}: nothing is left, or nothing was ever"
-            " written",
-            hint=f"lifeboat state list{_other(source)} looks into the other region; where nothing was ever applied:"
-            " lifeboat apply",
+            " written. The doctor looks into both regions, and says which",
+            hint="lifeboat state doctor",
         )
     entries, unseen = _signed(site, client.place, history.entries)
     history = replace(history, entries=entries)
@@ -101,11 +100,6 @@ def _unasked(site: Site, root: StateRoot, held_against: Whose) -> list[Unreachab
             hint=f"where permissions refuse it: take a role that may read {site.state_memory().place(root)}",
         )
     ]
-
-
-def _other(source: Source) -> str:
-    root = "" if source.root is StateRoot.STACK else f" --root {source.root.value}"
-    return root if source.replica else f"{root} --replica"
 
 
 def _signed(
@@ -201,7 +195,7 @@ def _entry(client: StateVersions, wanted: str) -> StateEntry:
     if wanted not in (LATEST, PREVIOUS):
         found = next((entry for entry in entries if entry.version_id == wanted), None)
         if found is None:
-            raise NothingFits(f"there is no version {wanted} of {client.place.url}", hint=f"{listing} lists them all")
+            raise NothingFits(f"there is no version {wanted!r} of {client.place.url}", hint=listing)
     else:
         tops = [entry for entry in entries if entry.latest]
         below = [entry for entry in entries if not entry.latest and not entry.marker]

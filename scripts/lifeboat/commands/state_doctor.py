@@ -16,12 +16,12 @@ from lifeboat.decisions import state_digest_checks, state_doctor, state_document
 from lifeboat.decisions.state_doctor import Diagnosis
 from lifeboat.decisions.state_observation import KindSeen, LeftState, LockSeen, Look, Observation, RootSeen
 from lifeboat.decisions.state_unlocking import Sure
-from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, Unreachable
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits, TooLarge, Unreachable
 from lifeboat.gitlab_model import Job
-from lifeboat.model import Agree, StateMark, Teller
+from lifeboat.model import Agree, RunId, StateMark, Teller
 from lifeboat.site import Site
 from lifeboat.stack import holding, known_states, lock_holders
-from lifeboat.state_model import KnownState, LockPlace, OwnedThing, StateEntry, StateLock, StateRoot
+from lifeboat.state_model import AtWork, KnownState, LockPlace, Memory, OwnedThing, StateEntry, StateLock, StateRoot
 
 _Found = TypeVar("_Found")
 _GITLAB_SECONDS = 20.0
@@ -40,8 +40,9 @@ def require_sound(diagnosis: Diagnosis) -> None:
     if diagnosis.unseen:
         raise Unreachable(
             f"{len(diagnosis.unseen)} of {diagnosis.expected} checks could not look:\n"
-            + "\n".join(f"  {line}" for line in diagnosis.unseen),
-            hint="make it possible to look (the network, a role that may), then: lifeboat state doctor",
+            + "\n".join(f"  {line}" for line in diagnosis.unseen)
+            + "\nonce that can be looked at (the network, a role that may), the doctor says the rest",
+            hint="lifeboat state doctor",
         )
     if diagnosis.executed != diagnosis.expected:
         raise Unreachable(
@@ -54,6 +55,7 @@ def require_sound(diagnosis: Diagnosis) -> None:
 def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation:
     """Return all that can be seen of these roots' states, and why the rest cannot be."""
     environment, stack = site.project.environment, site.stack_store()
+    application = environment.application
     with tell.waiting() as show:
         seen = tuple(_root(site, show, root) for root in roots)
     return Observation(
@@ -62,13 +64,20 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         mode=environment.state.lock_mode,
         table_name=environment.state.lock_table,
         replica_name=environment.state.replica_bucket,
-        replica_region=environment.application.dr_region,
+        replica_region=application.dr_region,
         shell=site.shell(""),
         bucket=_looked(lambda: _versioning(stack)),
         replica_bucket=_looked(lambda: _versioning(site.replica_store())),
         table=_looked(stack.table_status),
         terraform=_looked(_terraform_version),
         cut_off=_looked(lambda: tuple(found.told for found in run_files.cut_off(site.project.work))),
+        at_work=_looked(lambda: _at_work(site)),
+        rules=_looked(stack.copy_rules),
+        replica_key=_looked(lambda: site.replica_store().encryption_key() or _alias(site)),
+        replicator=f"arn:aws:iam::{application.account_id}:role/{application.name}-tfstate-replication",
+        denied=_looked(stack.denied),
+        replica_denied=_looked(site.replica_store().denied),
+        as_break_glass=site.shell_as_break_glass,
         roots=seen,
         kinds=_kinds(site) if StateRoot.STACK in roots else (),
         recorded=_looked(lambda: _recorded(site)),
@@ -89,6 +98,21 @@ def _versioning(store: StateStore) -> str | None:
     return store.versioning() if store.bucket_exists() else None
 
 
+def _alias(site: Site) -> str:
+    """Return what the key of the copies is called, for a bucket that does not say its key."""
+    application = site.project.environment.application
+    return f"arn:aws:kms:{application.dr_region}:{application.account_id}:alias/{application.name}-tfstate"
+
+
+def _at_work(site: Site) -> AtWork | None:
+    """Return who changes the environment: on this machine, else who has the lease of all machines."""
+    here = run_files.at_work(site.project.work)
+    if here is None:
+        return site.lease(RunId("doctor")).holder()
+    who = f"{here.user}@{here.host} (process {here.pid})"
+    return AtWork(who=who, what=here.command, since=here.since, elsewhere=False)
+
+
 def _terraform_version() -> tuple[int, ...]:
     found = terraform.version()
     if found.numbers is None:
@@ -103,6 +127,7 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
         lock = look()
         return None if lock is None else lock_holders.seen(site, lock, locks.state)
 
+    memory = _looked(lambda: known_states.remembered(site, root))
     return RootSeen(
         place=versions.place,
         terraform=site.by_hand(_folder(site, root)),
@@ -112,7 +137,8 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
         item=_looked(lambda: locked(locks.item)),
         file=_looked(lambda: locked(locks.file)),
         remembered=_looked(lambda: _remembered(site, root)),
-        known=_looked(lambda: _known(site, root)),
+        known=_known(memory),
+        damaged_memory=memory.found.unseen if memory.found is not None and memory.found.damaged else "",
         left=_looked(lambda: _left(site, root)),
     )
 
@@ -144,11 +170,11 @@ def _remembered(site: Site, root: StateRoot) -> StateMark | None:
     return mark
 
 
-def _known(site: Site, root: StateRoot) -> KnownState | None:
-    memory = known_states.remembered(site, root)
-    if memory.unseen:
-        raise Unreachable(memory.unseen)
-    return memory.there
+def _known(memory: Look[Memory]) -> Look[KnownState]:
+    """Return what is written down in the other region; what is damaged was looked at, and is told by itself."""
+    if memory.found is None:
+        return Look(unseen=memory.unseen)
+    return Look() if memory.found.damaged else Look(found=memory.found.there, unseen=memory.found.unseen)
 
 
 def _left(site: Site, root: StateRoot) -> LeftState | None:
@@ -177,8 +203,15 @@ def _kinds(site: Site) -> tuple[KindSeen, ...]:
 def _recorded(site: Site) -> frozenset[str]:
     """Return the ids of all that the states of both roots know, the working copy of root 1's included."""
     copy = site.root_state_file
-    bodies = [site.stack_store().body(), site.root_store().body(), copy.read_bytes() if copy.exists() else None]
+    bodies = [_body(site.stack_store()), _body(site.root_store()), copy.read_bytes() if copy.exists() else None]
     return frozenset().union(*map(state_digest_checks.recorded, bodies))
+
+
+def _body(store: StateStore) -> bytes | None:
+    try:
+        return store.body()
+    except TooLarge:
+        return None  # it knows nothing; that it is no state, the check of the object says
 
 
 # -- unlock ------------------------------------------------------------------------------------------------------------
@@ -267,9 +300,10 @@ def _named(found: Locks, lock_id: str) -> list[LockSeen]:
     named = [seen for seen in found.locks if lock_id and seen.lock.lock_id == lock_id]
     if not named:
         others = "; ".join(_words(seen, found) for seen in found.locks) or "nothing locks it"
+        foreign = any(not seen.lock.lock_id for seen in found.locks)
         raise NothingFits(
             f"no lock of {found.url} has the id {lock_id!r}: {others}",
-            hint="lifeboat state unlock shows the locks that there are",
+            hint="lifeboat state doctor" if foreign else "lifeboat state unlock shows the locks that there are",
         )
     return named
 

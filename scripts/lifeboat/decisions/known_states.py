@@ -89,7 +89,8 @@ class Stood:
     """How a state stands: what is on top, else how it was lost (`how`, a clause) and what is left of it.
 
     `damaged` is that no state stands on top, but something. `versions` are those below it, `copies` those in the other region;
-    `traces` is true where anything says that there was a state. `forget` makes this machine forget what it remembers.
+    `traces` is true where anything says that there was a state, `digest` where a digest does. `working_copy` is that `top` is
+    root 1's on this machine, and nothing stands in the bucket. `forget` makes this machine forget what it remembers.
     Where the history left the remembered state, `other` is the version that did, `kept` the newest that goes on from that
     state, or `copy` that state in the other region. `unseen` says why nobody could see whether it did.
     """
@@ -103,6 +104,8 @@ class Stood:
     damaged: bool = False
     versions: bool = False
     traces: bool = False
+    digest: bool = False
+    working_copy: bool = False
     copies: bool = False
     kept: VersionId | None = None
     copy: VersionId | None = None
@@ -114,7 +117,9 @@ class Stood:
 def refusal(stood: Stood, memory: Memory, found: Amiss) -> tuple[str, str]:
     """Return what is to be said of a state that contradicts what is remembered, and the command to type."""
     if found is Amiss.GONE or stood.top is None:
-        return f"{stood.how}, and {remembers(memory)}: {TWICE}", way_back(stood) + _unless_wrong(stood, memory)
+        return f"{stood.how}, and {remembers(memory)}: {_comes_of(stood)}", way_back(stood) + _unless_wrong(
+            stood, memory
+        )
     saw = f"the state {stood.url} has serial {stood.top.serial} of lineage {stood.top.lineage}"
     ours = f"lifeboat state restore --latest-good{_option(stood)} -e {stood.env}"
     if found is Amiss.FOREIGN:
@@ -133,6 +138,15 @@ def refusal(stood: Stood, memory: Memory, found: Amiss) -> tuple[str, str]:
         else f"it does not go on from that: version {stood.other} was written by somebody who did not know what came before"
     )
     return f"{saw}, and {remembers(memory)}: {why}", f"{_back_on_the_line(stood)}{_unless_wrong(stood, memory)}"
+
+
+def _comes_of(stood: Stood) -> str:
+    """Return what a plan would come to with a state that is lost (measured with Terraform 1.11)."""
+    if stood.damaged:
+        return "Terraform cannot read it, and plans nothing"
+    if stood.digest:
+        return "Terraform plans nothing while the digest of what is gone is left"
+    return "a plan would take all that root 1 made for new" if stood.root is StateRoot.BACKEND else TWICE
 
 
 def _back_on_the_line(stood: Stood) -> str:
@@ -160,7 +174,7 @@ def left_over(stood: Stood, purpose: Purpose) -> tuple[str, str]:
         if purpose in (Purpose.APPLY, Purpose.PLAN)
         else ""
     )
-    return f"{stood.how}: {TWICE}", way_back(stood) + first
+    return f"{stood.how}: {_comes_of(stood)}", way_back(stood) + first
 
 
 def owned(stood: Stood, signs: Sequence[str], purpose: Purpose) -> tuple[str, str]:
@@ -171,7 +185,7 @@ def owned(stood: Stood, signs: Sequence[str], purpose: Purpose) -> tuple[str, st
         else ""
     )
     return (
-        f"{stood.how}, and nothing is remembered of it, but {stood.env} was applied before: {_listed(signs)}; {TWICE}",
+        f"{stood.how}, and nothing is remembered of it, but {stood.env} was applied before: {_listed(signs)}; {_comes_of(stood)}",
         way_back(stood) + first,
     )
 

@@ -36,8 +36,9 @@ RESTORED_FIRST = {
     "aws_db_instance": "it is gone from AWS, and this plan would put an empty database in its place",
 }
 _MADE_EMPTY = "it is gone from AWS, and this plan would put a new, empty one in its place"
-# What it means that one is made anew which is gone; of others what they held is lost.
+# What it means that one is made anew which is gone; of others what they held is lost, but for settings, which hold nothing.
 MADE_ANEW = {
+    **{kind: f"it is gone from AWS: {why}" for kind, why in HOLDS_DATA.items() if why.endswith("until it is back")},
     "aws_dynamodb_table": "it is gone from AWS, with all locks and with the digest of the state",
     "aws_instance": f"{_MADE_EMPTY}; lifeboat recover launches it from its newest image instead",
 }

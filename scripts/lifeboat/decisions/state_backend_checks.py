@@ -8,10 +8,40 @@ from lifeboat.decisions import state_mending
 from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_observation import LockSeen, Look, Observation, RootSeen
-from lifeboat.decisions.state_verdicts import Outcome
-from lifeboat.state_model import REBUILDING, RESTORING, Life, LockPlace, StateEntry, StateLock, origin_words
+from lifeboat.decisions.state_verdicts import Finding, Outcome
+from lifeboat.state_model import REBUILDING, RESTORING, AtWork, Life, LockPlace, StateEntry, StateLock, origin_words
 
 _WRITING = {RESTORING: "restore", REBUILDING: "rebuild"}
+
+
+def at_work(seen: Observation) -> Outcome:
+    """Does somebody change the environment just now?"""
+    if hidden := verdicts.unseen(seen.at_work):
+        return hidden
+    if seen.at_work.found is None:
+        return verdicts.good("nobody changes the environment just now")
+    return verdicts.notice(
+        f"{_works(seen, seen.at_work.found)}; what it has not written yet is missing, and no accident",
+        "nothing to do until it has ended",
+        state_mending.AGAIN,
+    )
+
+
+def _works(seen: Observation, work: AtWork) -> str:
+    where = "another machine" if work.elsewhere else "this machine"
+    article = "an" if work.what[:1] in "aeiou" else "a"
+    return f"{article} {work.what} of {where} runs since {work.since:%H:%M:%S}Z, for {said(seen.now - work.since)} ({work.who})"
+
+
+def awaited(seen: Observation, finding: Finding) -> Finding:
+    """Return what is missing while somebody is at work that makes it: it is waited for, and nothing is repaired."""
+    if seen.at_work.found is None:
+        return finding
+    return verdicts.notice(
+        f"{finding.found}; {_works(seen, seen.at_work.found)}, and may not have come to it",
+        "that run ended; then it is looked at anew",
+        state_mending.AGAIN,
+    )
 
 
 def bucket(seen: Observation) -> Outcome:
@@ -35,7 +65,7 @@ def bucket(seen: Observation) -> Outcome:
             "the bucket, with the state in it: an apply would make everything a second time",
             " && ".join([*_bucket_made(seen), state_mending.AGAIN]),
         )
-    if any(root.remembered.found or root.known.found for root in seen.roots) or seen.strangers:
+    if any(root.remembered.found or root.known.found or root.damaged_memory for root in seen.roots) or seen.strangers:
         return verdicts.critical(
             f"{found}, nor a copy in {seen.replica_name}",
             "the bucket, with the state in it: an apply would make everything a second time",
@@ -50,27 +80,8 @@ def _bucket_made(seen: Observation) -> list[str]:
     where = "" if place.region == "us-east-1" else f" --create-bucket-configuration LocationConstraint={place.region}"
     return [
         f"{seen.shell}aws s3api create-bucket --bucket {place.bucket} --region {place.region}{where}",
-        _versioned(place.bucket),
+        state_mending.versioned(place.bucket),
     ]
-
-
-def _versioned(bucket: str) -> str:
-    return f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
-
-
-def versioning(seen: Observation) -> Outcome:
-    """Does the bucket keep what is overwritten?"""
-    if hidden := verdicts.unseen(seen.bucket):
-        return hidden
-    if seen.bucket.found is None:
-        return verdicts.moot("there is no bucket")
-    if seen.bucket.found == "Enabled":
-        return verdicts.good("enabled: what is overwritten can be gone back to")
-    return verdicts.warning(
-        f"versioning of {seen.roots[0].place.bucket} is {seen.bucket.found.lower() or 'off'}: an overwritten state is lost",
-        "versioning enabled",
-        f"{seen.shell}{_versioned(seen.roots[0].place.bucket)}",
-    )
 
 
 def table(seen: Observation) -> Outcome:
@@ -99,26 +110,6 @@ def runs(seen: Observation) -> Outcome:
     )
 
 
-def replica_bucket(seen: Observation) -> Outcome:
-    """Is the bucket in the other region there, and can S3 copy to it?"""
-    if hidden := verdicts.unseen(seen.replica_bucket):
-        return hidden
-    if seen.replica_bucket.found == "Enabled":
-        return verdicts.good(f"{seen.replica_name} answers, and is versioned")
-    if seen.replica_bucket.found is None:
-        if seen.bucket.found is None and not seen.bucket.unseen:
-            return verdicts.moot("neither bucket is there")
-        return verdicts.warning(
-            f"there is no replica bucket {seen.replica_name}: the state has no copy in another region",
-            "a copy of each version in the other region",
-            "lifeboat apply",
-        )
-    how = seen.replica_bucket.found.lower() or "off"
-    return verdicts.warning(
-        f"versioning of {seen.replica_name} is {how}: S3 copies nothing to it", "enabled", "lifeboat apply"
-    )
-
-
 # -- locks ----------------------------------------------------------------------------------------------------------
 
 
@@ -136,6 +127,10 @@ def _lock(seen: Observation, root: RootSeen, look: Look[LockSeen], place: LockPl
     if hidden := verdicts.unseen(look):
         return hidden
     if look.found is None:
+        if place is LockPlace.TABLE and seen.table.found is None and not seen.table.unseen:
+            return verdicts.moot("there is no lock table")
+        if place is LockPlace.FILE and seen.bucket.found is None and not seen.bucket.unseen:
+            return verdicts.moot("there is no bucket")
         return verdicts.good(f"nothing locks the state in its {place}")
     lock, holding = look.found.lock, look.found.holding
     if not lock.lock_id:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from lifeboat.decisions import state_mending
+from lifeboat.decisions import state_documents, state_mending
 from lifeboat.decisions import state_verdicts as verdicts
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_observation import KindSeen, Observation, RootSeen, serial_words
@@ -37,6 +36,10 @@ def digest(seen: Observation, root: RootSeen) -> Outcome:
     top, digest = root.top, root.digest.found
     if top is None or top.marker:
         return verdicts.moot("there is no state object" + (f"; it is {root.digest_words}" if digest else ""))
+    if top.md5 is None:
+        return verdicts.moot(
+            f"what stands on top was not read, so nobody knows of what it would be the digest: {top.damage}"
+        )
     if digest == top.md5:
         return verdicts.good(f"it is that of version {top.version_id}, on top")
     if digest is None or not _DIGEST.fullmatch(digest):
@@ -103,7 +106,9 @@ def replica(seen: Observation, root: RootSeen) -> Outcome:
     if top is None or top.marker:
         newest = f"the newest copy is version {copies[0].version_id}{serial_words(copies[0])}" if copies else "no copy"
         return verdicts.moot(f"there is no state object to be copied; {newest}")
-    known = {entry.md5 for entry in copies}
+    if top.md5 is None:
+        return verdicts.moot(f"what stands on top was not read, so it cannot be found there: {top.damage}")
+    known = {entry.md5 for entry in copies if entry.md5 is not None}
     if top.md5 in known:
         return verdicts.good(f"version {top.version_id}{serial_words(top)} is there")
     ahead = _ahead(root, copies)
@@ -134,7 +139,7 @@ def _ahead(root: RootSeen, copies: list[StateEntry]) -> StateEntry | None:
     )
 
 
-def _behind(seen: Observation, root: RootSeen, known: set[str | None]) -> Outcome:
+def _behind(seen: Observation, root: RootSeen, known: set[str]) -> Outcome:
     missing: list[StateEntry] = []
     for entry in root.history.entries:
         if not entry.marker:
@@ -161,18 +166,15 @@ def _behind(seen: Observation, root: RootSeen, known: set[str | None]) -> Outcom
 
 
 def recorded(body: bytes | None) -> frozenset[str]:
-    """Return all that a state may know its managed resources by: ids, names of databases and buckets, ARNs."""
+    """Return all that a state may know its managed resources by: ids, names of databases and buckets, ARNs.
+
+    What is no state knows nothing, whatever it is: that it is none, another check says.
+    """
     try:
-        resources = json.loads(body or b"{}").get("resources", [])
+        known = list(state_documents.managed_attributes(body or b""))
     except ValueError:
         return frozenset()
-    found = set()
-    for resource in resources:
-        if resource.get("mode") == "managed":
-            for instance in resource.get("instances", []):
-                attributes = instance.get("attributes") or {}
-                found |= {value for name in _IDS if isinstance(value := attributes.get(name), str)}
-    return frozenset(found)
+    return frozenset(value for one in known for name in _IDS if isinstance(value := one.get(name), str))
 
 
 def things(seen: Observation, kind: KindSeen) -> Outcome:

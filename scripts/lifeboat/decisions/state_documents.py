@@ -73,6 +73,12 @@ def _fit(view: ResourceView, secrets: Secrets) -> ResourceView:
     )
 
 
+def managed_attributes(body: bytes) -> Iterator[Mapping[str, object]]:
+    """Yield the attributes of each instance of a managed resource, as they are written; raises ValueError, as `facts` does."""
+    for _, instance in _managed(_document(body)):
+        yield instance.get("attributes") or instance.get("attributes_flat") or {}
+
+
 def resources(body: bytes) -> dict[Address, ResourceView]:
     """Return the instances of managed resources by address; what a replacement left to destroy has its key behind it.
 

@@ -193,7 +193,8 @@ def writers(entries: Iterable[StateEntry], spans: Iterable[RunSpan], longest: ti
     """Return by version the recorded run in whose time it was written, for versions that do not say who wrote them.
 
     Of runs that overlap the one that began last. One that never said that it ended wrote until the next began, and no
-    longer after its last sign of life than an apply may take (`longest`).
+    longer after its last sign of life than an apply may take (`longest`). What is no state was written by no run: Terraform
+    writes states, and each of them whole.
     """
     ordered = sorted(spans, key=lambda span: span.begun)
     nexts = [span.begun for span in ordered[1:]]
@@ -203,7 +204,7 @@ def writers(entries: Iterable[StateEntry], spans: Iterable[RunSpan], longest: ti
     ]
     found = {}
     for entry in entries:
-        if entry.by is None:
+        if entry.by is None and (entry.facts is not None or entry.marker):
             fitting = [span for span, ended in timed if _during(entry.written_at, span.begun, ended)]
             if fitting:
                 found[str(entry.version_id)] = fitting[-1]
@@ -218,13 +219,17 @@ def _during(at: datetime, begun: datetime, ended: datetime) -> bool:
 def signed(
     entries: Iterable[StateEntry], written: dict[str, RunSpan], who: Callable[[RunId], str]
 ) -> tuple[StateEntry, ...]:
-    """Return the entries with who wrote them; `who` is asked for runs that do not know it."""
+    """Return the entries with who wrote them, as far as the times of runs tell: that is a guess, and told as one.
+
+    `who` is asked for runs that do not know whose they are.
+    """
     found = []
     for entry in entries:
         span = written.get(str(entry.version_id))
         if span is None:
             found.append(entry)
         else:
-            end = "" if span.ended else ", which has not ended"
-            found.append(replace(entry, by=f"{span.by or who(span.run)}, run {span.run}{end}"))
+            whose = f"{span.by or who(span.run)}, run {span.run}"
+            how = f"probably {whose}" if span.ended else f"unknown; {whose}, was begun and has not ended"
+            found.append(replace(entry, by=how))
     return tuple(found)

@@ -22,46 +22,45 @@ def present(seen: Observation, root: RootSeen) -> Outcome:
     top, where = root.top, root.place.url
     if top is not None and not top.marker:
         return verdicts.good(f"version {top.version_id} of {where}, written {said(seen.now - top.written_at)} ago")
-    danger = "Terraform would take it for a first apply and make everything a second time"
+    danger = _danger(seen, root)
     if top is not None:
         at = f"{top.written_at:%Y-%m-%d %H:%M:%S}Z"
         left = sum(not entry.marker for entry in root.entries.found)
         return verdicts.critical(
-            f"{where} was deleted at {at}: a delete marker stands on {left} version{'' if left == 1 else 's'}; {danger}"
+            f"{where} was deleted at {at}: a delete marker stands on {left} version{'' if left == 1 else 's'}{danger}"
             + (f"; its digest is {root.digest_words}" if root.digest.found else ""),
             "the newest sound version on top",
             state_mending.mend(seen, root),
         )
     if root.entries.found:
         return verdicts.critical(
-            f"nothing stands on top of {where}; {danger}",
+            f"nothing stands on top of {where}{danger}",
             "the newest sound version on top",
             state_mending.mend(seen, root),
         )
     return _never(seen, root, danger)
 
 
+def _danger(seen: Observation, root: RootSeen) -> str:
+    """Return what comes of a state that is not there, to stand behind it: with a digest of it Terraform refuses to work."""
+    if seen.at_work.found is not None and not root.entries.found:
+        return ""  # it may be the first one, which is just made
+    if root.root is StateRoot.STACK and root.digest.found:
+        return (
+            "; Terraform refuses to work while its digest is left, and without that would make everything a second time"
+        )
+    return "; Terraform would take it for a first apply and make everything a second time"
+
+
 def _never(seen: Observation, root: RootSeen, danger: str) -> Outcome:
     """Judge a state of which nothing is left at all: was there one?"""
     where = root.place.url
-    stack = root.root is StateRoot.STACK
-    looks = [root.remembered, root.known, root.copies, *([root.digest] if root.place.keeps_digest else [])]
-    if hidden := verdicts.unseen(*looks, *([seen.recorded, *(kind.things for kind in seen.kinds)] if stack else [])):
+    if hidden := verdicts.unseen(*state_mending.looks_for_signs(seen, root)):
         return hidden
-    signs = [
-        *([f"this machine last knew serial {root.remembered.found.serial}"] if root.remembered.found else []),
-        *(
-            [f"serial {root.known.found.mark.serial} was {known_states.noted(root.known.found)}"]
-            if root.known.found
-            else []
-        ),
-        *([f"{seen.replica_name} has copies of it"] if root.copies.found else []),
-        *(["there is a digest of it"] if root.digest.found else []),
-        *(["things exist that bear our tags"] if stack and seen.strangers else []),
-    ]
+    signs = state_mending.signs(seen, root)
     if signs:
         return verdicts.critical(
-            f"there is neither a version nor a delete marker of {where}, although {', '.join(signs)}; {danger}",
+            f"there is neither a version nor a delete marker of {where}, although {', '.join(signs)}{danger}",
             "the state",
             state_mending.mend(seen, root),
         )
@@ -186,6 +185,14 @@ def memory(seen: Observation, root: RootSeen) -> Outcome:
     if hidden := verdicts.unseen(root.known, root.entries, seen.replica_bucket):
         return hidden
     known, state = root.known.found, root.state
+    if root.damaged_memory:
+        return verdicts.critical(
+            f"{root.damaged_memory}: which state is the newest is known to this machine alone, and plan and apply refuse",
+            "the newest sound state written down there anew, which a restore does also where nothing else is amiss",
+            f"lifeboat state restore --latest-good{state_mending.options(root)}"
+            if state_mending.sound(seen, root) is not None
+            else state_mending.mend(seen, root),
+        )
     if seen.replica_bucket.found is None:
         return verdicts.moot("there is no replica bucket")
     said = "" if known is None else f"serial {known.mark.serial}, {known_states.noted(known)}"

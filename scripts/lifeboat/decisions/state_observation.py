@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -10,6 +11,8 @@ from lifeboat.decisions import known_states, state_history
 from lifeboat.decisions.state_history import Fork
 from lifeboat.model import StateMark
 from lifeboat.state_model import (
+    AtWork,
+    CopyRule,
     Holding,
     KnownState,
     Life,
@@ -67,7 +70,8 @@ class RootSeen:
     """One root's state. `entries` and `copies` (in the other region's bucket) are None where there is no such bucket.
 
     `remembered` is what this machine last found sound; of root 1, its working copy. `known` is what is written down of it in
-    the other region, None where there is no such bucket either. `terraform` is how the operator's shell calls Terraform on
+    the other region, None where there is no such bucket either, or what is written down there is damaged: then
+    `damaged_memory` says where and how. `terraform` is how the operator's shell calls Terraform on
     this root, up to its subcommand.
     """
 
@@ -81,6 +85,7 @@ class RootSeen:
     remembered: Look[StateMark]
     known: Look[KnownState]
     left: Look[LeftState]
+    damaged_memory: str = ""
 
     @property
     def root(self) -> StateRoot:
@@ -159,6 +164,8 @@ class Observation:
 
     `terraform` is the version here; `cut_off` are runs of this machine that never ended and whose process is gone;
     `recorded` are the ids of all that the states of both roots know. `shell` is what stands before `aws` in the operator's.
+    `at_work` is who changes the environment just now. `rules` are those by which S3 copies the bucket, under `replica_key` and
+    by `replicator`, an ARN of a role; `denied` and `replica_denied` are what each bucket's policy keeps everybody from.
     """
 
     env: str
@@ -172,6 +179,13 @@ class Observation:
     replica_bucket: Look[str]
     table: Look[str]
     terraform: Look[tuple[int, ...]]
+    at_work: Look[AtWork]
+    rules: Look[tuple[CopyRule, ...]]
+    replica_key: Look[str]
+    replicator: str
+    denied: Look[frozenset[str]]
+    replica_denied: Look[frozenset[str]]
+    as_break_glass: Callable[[str], str]
     cut_off: Look[tuple[str, ...]]  # as each is told
     roots: tuple[RootSeen, ...]
     kinds: tuple[KindSeen, ...]

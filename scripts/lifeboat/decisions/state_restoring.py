@@ -47,7 +47,11 @@ def with_serial(body: bytes, serial: int) -> bytes:
 
 def _serial(text: str) -> tuple[int, int]:
     """Return where the number of the document's own serial begins and ends; one deeper inside is not looked at."""
-    if not isinstance(json.loads(text), dict):
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
     decoder, found = json.JSONDecoder(), list[tuple[int, int]]()
     at = _behind(text, 0, "{")

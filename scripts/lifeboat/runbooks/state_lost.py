@@ -33,7 +33,8 @@ class Command:
 class Row:
     """One finding of the doctor: by which of its checks, what has happened, and the command that it names.
 
-    In `command` what is written in capitals stands for what the doctor fills in. Of a state it is the stack's: root 1's has
+    In `command` what is written in capitals stands for what the doctor fills in; BREAK_GLASS for what takes the role of that
+    name, for the command in brackets alone. Of a state it is the stack's: root 1's has
     `--root state` behind it.
     """
 
@@ -99,9 +100,19 @@ UNLOCK = "lifeboat state unlock LOCK_ID"
 APPLY = "lifeboat apply"
 REBUILD = "lifeboat state rebuild"
 IMPORT = "terraform import ADDRESS ID"
+AGAIN = "lifeboat state doctor"
+LIST = "lifeboat state list"
+LATEST_GOOD = "lifeboat state restore --latest-good"
+VERSIONED = "aws s3api put-bucket-versioning BUCKET"
 LOCKS = ("lock in the table", "lock file")
 
 ROWS = (
+    Row(
+        checks=("at work",),
+        happened="an apply works, or another run, on this machine or elsewhere: what it has not made or written down yet is"
+        " missing, and no accident. Wait until it has ended",
+        command=AGAIN,
+    ),
     Row(
         checks=("bucket",),
         happened="the bucket is gone and the other region has a copy of what was in it: it is made by hand, and the doctor"
@@ -113,10 +124,17 @@ ROWS = (
         happened="the bucket is gone, and no copy is left",
         command="aws s3api create-bucket BUCKET && aws s3api put-bucket-versioning BUCKET && lifeboat state rebuild",
     ),
+    Row(checks=("bucket",), happened="nothing says that anything was ever applied", command=APPLY),
     Row(
         checks=("versioning",),
-        happened="somebody suspended the bucket's versioning: until it is on again nothing is restored into the bucket",
-        command="aws s3api put-bucket-versioning BUCKET",
+        happened="somebody suspended the bucket's versioning: until it is on again nothing is restored into the bucket. Its policy"
+        " lets the role break-glass alone enable it",
+        command=f"(BREAK_GLASS && {VERSIONED})",
+    ),
+    Row(
+        checks=("versioning",),
+        happened="the same of a bucket that has no such policy, since it was made by hand",
+        command=VERSIONED,
     ),
     Row(
         checks=("lock table",),
@@ -124,7 +142,37 @@ ROWS = (
         command=APPLY,
     ),
     Row(checks=("runs of this machine",), happened="an apply of this machine was cut off", command=APPLY),
-    Row(checks=("replica bucket",), happened="the copy's bucket is gone, or not versioned", command=APPLY),
+    Row(
+        checks=("replica bucket",),
+        happened="the copy's bucket is gone, or is not versioned and has no policy",
+        command=APPLY,
+    ),
+    Row(
+        checks=("replica bucket",),
+        happened="somebody suspended the versioning of the copy's bucket: S3 copies nothing to it",
+        command=f"(BREAK_GLASS && {VERSIONED})",
+    ),
+    Row(
+        checks=("bucket policies",),
+        happened="the policy of a bucket is gone, which lets nobody but break-glass remove a version of the state",
+        command=APPLY,
+    ),
+    Row(
+        checks=("bucket policies",),
+        happened="somebody wrote another policy, which keeps an apply from putting ours back",
+        command="(BREAK_GLASS && aws s3api delete-bucket-policy BUCKET) && lifeboat apply",
+    ),
+    Row(
+        checks=("replication",),
+        happened="the rule by which S3 copies the state to the other region is gone, disabled, or leads elsewhere: nothing that is"
+        " written has a copy",
+        command="(BREAK_GLASS && aws s3api put-bucket-replication BUCKET RULE)",
+    ),
+    Row(
+        checks=("replication",),
+        happened="the same of a bucket whose policy lets an apply make the rule",
+        command=APPLY,
+    ),
     Row(
         checks=LOCKS,
         happened="a Terraform was killed: its lock goes once it is sure that its holder is gone, or it is older than an apply may"
@@ -136,6 +184,13 @@ ROWS = (
         happened="a restore was killed between the state and its digest",
         command=f"{UNLOCK} && {RESTORE}",
     ),
+    Row(checks=LOCKS, happened="its holder lives: wait until it has ended", command=AGAIN),
+    Row(
+        checks=("lock in the table",),
+        happened="something lies there that Terraform did not write, which has no id: it goes by hand, once you have looked at it",
+        command="aws dynamodb delete-item TABLE KEY",
+    ),
+    Row(checks=("lock file",), happened="the same, beside the state", command="aws s3api delete-object BUCKET KEY"),
     Row(
         checks=("errored.tfstate",),
         happened="Terraform could not save the state: only this file knows what it made",
@@ -149,6 +204,17 @@ ROWS = (
     ),
     Row(
         checks=("errored.tfstate",),
+        happened="the same, of an apply that was cut off: that one goes on from it",
+        command=APPLY,
+    ),
+    Row(
+        checks=("errored.tfstate",),
+        happened="the state was lost since, and had gone on from the file: the state first",
+        command=AGAIN,
+    ),
+    Row(checks=("errored.tfstate",), happened="what was left is no state", command="mv FILE ASIDE"),
+    Row(
+        checks=("errored.tfstate",),
         happened="the state has it already: the file goes where both say the same",
         command="lifeboat state diff file:FILE latest && rm FILE",
     ),
@@ -156,9 +222,16 @@ ROWS = (
     Row(checks=("object",), happened="every version is gone, and the other region has a copy", command=FROM_REPLICA),
     Row(
         checks=("object",),
-        happened="nothing is left of root 1's state: what it made is found by its names",
+        happened="nothing is left of root 1's state: this machine has it still, or what it made is found by its names. Where the"
+        " stack's state is lost too, that one comes first, and the doctor names it here",
         command=APPLY,
     ),
+    Row(
+        checks=("object",),
+        happened="the same, and the stack's state was not looked at: without `--root` the doctor looks at both",
+        command=AGAIN,
+    ),
+    Row(checks=("object",), happened="there never was a state", command=APPLY),
     Row(
         checks=("object",),
         happened="no version is left in either region: the last resort, a state that is made of what exists, found by the names"
@@ -176,7 +249,18 @@ ROWS = (
         checks=("memory",), happened="the other region does not remember the state, or an older one only", command=APPLY
     ),
     Row(
+        checks=("memory",),
+        happened="what the other region remembers is damaged: plan and apply refuse (8) until it is written anew, which this does"
+        " also where nothing else is amiss",
+        command=LATEST_GOOD,
+    ),
+    Row(
         checks=("lineage",), happened="another environment's state, or another root's, was put over it", command=RESTORE
+    ),
+    Row(
+        checks=("lineage",),
+        happened="the same, and no version is ours: either what is remembered is of another one, or every version was replaced",
+        command=LIST,
     ),
     Row(
         checks=("serial",),
@@ -190,11 +274,19 @@ ROWS = (
         command=RESTORE,
     ),
     Row(checks=("serial",), happened="the same, and only the other region has the newest", command=FROM_REPLICA),
+    Row(checks=("serial",), happened="the same, and only root 1's working copy here has it", command=APPLY),
+    Row(
+        checks=("serial",),
+        happened="the same, and the remembered state is nowhere left: a person decides",
+        command=LIST,
+    ),
     Row(
         checks=("digest",),
         happened="the digest is missing, wrong, or was not written: the newest sound version gets its own",
         command=RESTORE,
     ),
+    Row(checks=("digest",), happened="an apply was cut off before it wrote the digest", command=APPLY),
+    Row(checks=("digest",), happened="the state is just worked on: wait", command=AGAIN),
     Row(checks=("replica",), happened="the other region has a newer state than this one", command=FROM_REPLICA),
     Row(
         checks=("replica",),
@@ -206,6 +298,7 @@ ROWS = (
         happened="something bears our tags and is in no state: a state that was restored before may know it",
         command=RESTORE,
     ),
+    Row(checks=("tagged",), happened="an apply that was cut off made it: the next one takes it over", command=APPLY),
     Row(
         checks=("tagged",),
         happened="no version knows it: it was made a second time, or by hand",
@@ -286,13 +379,15 @@ you read this. What costs is an apply against a state that does not know what ex
 {% for command in commands -%}
 {{ loop.index }}. `{{ command.typed }}` {{ command.does }}.
 {% endfor %}
-`-e` chooses the environment, `--root state` the state of root 1. What writes asks first, and takes `--yes` where nobody can
+`-e` chooses the environment, `--root state` the state of root 1. What only the role break-glass may do, the doctor names with
+what takes that role, in brackets: the shell stays who it was. What writes asks first, and takes `--yes` where nobody can
 answer. Cut off anywhere, the doctor says what is half done, and the same command goes on.
 
 ## What the doctor finds, and the command that it names
 
 It names them in the order in which to repair. Type the first, ask it again, and so on until it finds nothing. What stands
-here in capitals, the doctor fills in; what is about root 1's state has `--root state` too.
+here in capitals, the doctor fills in, and `BREAK_GLASS` is what takes the role of that name; what is about root 1's state has
+`--root state` too.
 
 | check | what has happened | it names |
 |---|---|---|
@@ -321,7 +416,9 @@ amiss.
 ## Afterwards
 
 `lifeboat runs` lists the restore, and `lifeboat logs RUN` every write of it. Find out who wrote what stood on top:
-`lifeboat state list` names them where that is known. [state-history.md](../decisions/state-history.md) and
+`lifeboat state list` names them where the version says it. Of others it knows only which run was at work then, and says
+"probably", or "unknown" where that run never ended: such a version may be anybody's.
+[state-history.md](../decisions/state-history.md) and
 [state-locks.md](../decisions/state-locks.md) say why it works as it does.
 """
 

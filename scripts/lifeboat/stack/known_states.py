@@ -11,9 +11,9 @@ from pathlib import Path
 from lifeboat.clients import known_state, owned_things, run_files, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import known_states, state_digest_checks, state_history
+from lifeboat.decisions import known_states, state_digest_checks, state_documents, state_history
 from lifeboat.decisions.known_states import Amiss, Purpose, Stood
-from lifeboat.errors import LifeboatError, NothingFits, Refused, Unreachable
+from lifeboat.errors import LifeboatError, NothingFits, Refused, TooLarge, Unreachable
 from lifeboat.model import StateMark
 from lifeboat.site import Site
 from lifeboat.state_model import KnownState, Memory, OwnedThing, StateEntry, StateRoot, VersionId, Whose
@@ -35,7 +35,7 @@ def remembered(site: Site, root: StateRoot) -> Memory:
     except Unreachable as error:
         return Memory(here=here, unseen=error.summary)
     if found is not None and found.state is None:
-        return Memory(here=here, unseen=f"{site.state_memory().place(root)} is damaged: {found.damaged}")
+        return Memory(here=here, unseen=f"{site.state_memory().place(root)} is damaged: {found.damaged}", damaged=True)
     return Memory(here=here, there=None if found is None else found.state)
 
 
@@ -65,13 +65,15 @@ def whose(site: Site, root: StateRoot) -> Whose:
 class Passed:
     """What to tell loudly of states that may be planned with, and what somebody has to agree to before.
 
-    `anew` are the roots whose state begins anew where one is remembered; `tops` are the states that were let pass.
+    `anew` are the roots whose state begins anew where one is remembered; `tops` are the states that were let pass. `put_back`
+    is what of that to agree to puts a state back that is gone.
     """
 
     remarks: tuple[str, ...] = ()
     to_agree: tuple[str, ...] = ()
     anew: tuple[StateRoot, ...] = ()
     tops: tuple[tuple[StateRoot, StateMark], ...] = ()
+    put_back: tuple[str, ...] = ()
 
 
 def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
@@ -86,6 +88,7 @@ def require(site: Site, purpose: Purpose, roots: Sequence[StateRoot]) -> Passed:
         to_agree=tuple(line for one in found for line in one.to_agree),
         anew=tuple(root for one in found for root in one.anew),
         tops=tuple(top for one in found for top in one.tops),
+        put_back=tuple(line for one in found for line in one.put_back),
     )
 
 
@@ -109,7 +112,21 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
         summary, hint = known_states.refusal(stood, memory, amiss)
         raise Refused(summary, hint=hint)
     tops = () if stood.top is None else ((root, stood.top),)
-    return Passed(remarks=tuple(_remarks(stood, memory)), tops=tops)
+    put_back = tuple(_put_back(site, stood, memory))
+    return Passed(remarks=tuple(_remarks(stood, memory)), to_agree=put_back, tops=tops, put_back=put_back)
+
+
+def _put_back(site: Site, stood: Stood, memory: Memory) -> list[str]:
+    """Return what somebody must agree to where root 1's state is gone and its working copy would take its place.
+
+    Nothing where it was never in the bucket: a first apply that was cut off leaves its state in the working copy alone.
+    """
+    entries = _listed(site.state_versions(stood.root)) if stood.working_copy else []
+    if stood.top is None or not stood.working_copy or not (entries or memory.there is not None):
+        return []
+    return [
+        f"put root 1's state back as this machine has it, serial {stood.top.serial}: {stood.url} is gone{_deleted(entries)}"
+    ]
 
 
 def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
@@ -268,11 +285,13 @@ def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
 
 
 def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unreachable:
+    anew = f"lifeboat state restore --latest-good{_option(root)} -e {site.project.env}"
     return Unreachable(
         f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
-        hint="make it possible to ask (the network, a role that may read"
-        f" {site.state_memory().place(root)}); lifeboat recover goes on without it; a damaged one is written anew by"
-        f" lifeboat state restore --latest-good{_option(root)} -e {site.project.env}",
+        hint=f"{anew} looks at every version, and writes down anew which one is the newest"
+        if memory.damaged
+        else "make it possible to ask (the network, a role that may read"
+        f" {site.state_memory().place(root)}); lifeboat recover goes on without it",
     )
 
 
@@ -287,9 +306,8 @@ def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
     """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left."""
     store = _store(site, root)
     bucket = store.bucket_exists()
-    body = store.body() if bucket else None
-    top = None if body is None else state_store.mark(body)
-    damaged = body is not None and top is None
+    top, damaged = _top(store) if bucket else (None, False)
+    in_bucket = top
     if not damaged and root is StateRoot.BACKEND and purpose in _APPLIES:
         top = _or_working_copy(site, top)
     stood = Stood(
@@ -299,11 +317,27 @@ def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
         top=top,
         bucket=bucket,
         damaged=damaged,
+        working_copy=bucket and in_bucket is None and top is not None,
         forget=f"rm -f {known_state.path(site.project.work)}"
         if root is StateRoot.STACK
         else f"mv {site.root_state_file} {site.root_state_file}.aside",
     )
     return stood if top is not None else _lost(site, store, stood)
+
+
+def _top(store: StateStore) -> tuple[StateMark | None, bool]:
+    """Return which state stands there, and whether what stands there is none; judged as `lifeboat state list` judges it."""
+    try:
+        body = store.body()
+    except TooLarge:
+        return None, True
+    if body is None:
+        return None, False
+    try:
+        facts = state_documents.facts(body)
+    except ValueError:
+        return None, True
+    return StateMark(serial=facts.serial, lineage=facts.lineage, md5=state_store.md5(body)), False
 
 
 def _store(site: Site, root: StateRoot) -> StateStore:
@@ -328,11 +362,13 @@ def _lost(site: Site, store: StateStore, stood: Stood) -> Stood:
     else:
         how = f"the state {stood.url} is gone{_deleted(entries)}"
     older = [entry for entry in versions if not entry.latest]
+    digest = _digest(store, stood)
     return replace(
         stood,
         how=f"{how}{_newest(store) if older and not stood.damaged else ''}",
         versions=bool(older),
-        traces=bool(entries) or _has_digest(store, stood),
+        traces=bool(entries) or digest is not None,
+        digest=bool(digest),
         copies=any(not entry.marker for entry in _listed(site.replica_state_versions(stood.root))),
     )
 
@@ -355,9 +391,10 @@ def _newest(store: StateStore) -> str:
     return f"; its newest version, written at {newest.written_at:%Y-%m-%d %H:%M:%S}Z, is {what}"
 
 
-def _has_digest(store: StateStore, stood: Stood) -> bool:
+def _digest(store: StateStore, stood: Stood) -> str | None:
+    """Return the digest that is left of a state; an empty one a first apply left that was cut off, and Terraform heeds none."""
     keeps = stood.root is StateRoot.STACK and store.keeps_digest and store.table_exists()
-    return keeps and store.digest() is not None  # an empty one a first apply left that was cut off
+    return store.digest() if keeps else None
 
 
 # -- written down afterwards -------------------------------------------------------------------------------------------

@@ -20,7 +20,15 @@ from lifeboat.clients.terraform import Terraform, recorded_progress
 from lifeboat.decisions import adoption, interrupted
 from lifeboat.decisions import known_states as known_states_decided
 from lifeboat.decisions import runs as runs_decided
-from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, Refused, StoppedPartWay, WrongConfiguration
+from lifeboat.errors import (
+    IntegrityFailure,
+    LifeboatError,
+    Locked,
+    Refused,
+    StoppedPartWay,
+    TooLarge,
+    WrongConfiguration,
+)
 from lifeboat.model import Address, Adoption, Agree, RemoteLock, StateMark, Teller, Wanted
 from lifeboat.site import Site
 from lifeboat.stack import known_states
@@ -113,7 +121,7 @@ def require_own(site: Site, store: StateStore) -> None:
     Where no state says whose it is yet, the files of this checkout must not leave it open.
     """
     env = site.project.env
-    owner = _owner(store.body() if store.bucket_exists() else None)
+    owner = _owner(_readable(store)) if store.bucket_exists() else None
     if owner is not None and owner != env:
         raise Refused(
             f"what stands in s3://{store.bucket}/{store.key} is environment {owner}, and {env} would take it over: both"
@@ -130,11 +138,18 @@ def require_own(site: Site, store: StateStore) -> None:
         )
 
 
+def _readable(store: StateStore) -> bytes | None:
+    try:
+        return store.body()
+    except TooLarge:
+        return None  # it says of no environment that it is of it
+
+
 def _owner(body: bytes | None) -> str | None:
-    """Return the environment that a state says it is of; None when it does not say."""
+    """Return the environment that a state says it is of; None when it does not say, or is no state."""
     try:
         said = json.loads(body or b"{}")["outputs"]["recovery"]["value"]["environment"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return None if said is None else str(said)
 

@@ -276,7 +276,12 @@ def _required(choice: StateChoice, request: Request) -> StateEntry:
         for judged in choice.rejected
         if named is None or judged.what.version_id == named
     ]
-    others = "; to take one of another lineage all the same: --allow-lineage"
+    foreign = any(": of another lineage" in reason for reason in reasons)
+    others = "; to take one of another lineage all the same: --allow-lineage" if foreign else ""
+    if named is not None and not reasons:
+        raise NothingFits(
+            f"there is no version {named!r} of this state", hint=f"lifeboat state list{_listing_options(request)}"
+        )
     if named is None:
         elsewhere = (
             "" if request.source is Source.REPLICA else f"; out of the other region: {request.again} --from-replica"
@@ -286,6 +291,11 @@ def _required(choice: StateChoice, request: Request) -> StateEntry:
     raise NothingFits(
         "\n".join([choice.why, *reasons[:_SHOWN]]), hint=f"lifeboat state list shows every version{others}"
     )
+
+
+def _listing_options(request: Request) -> str:
+    root = "" if request.root is StateRoot.STACK else f" --root {request.root.value}"
+    return f"{root} --replica" if request.source is Source.REPLICA else root
 
 
 def require_as_listed(history: StateHistory, top: StateTop | None) -> None:
@@ -440,7 +450,7 @@ def locks_left(site: Site, root: StateRoot) -> tuple[str, ...]:
         if lock.operation not in {verb.lock for verb in VERBS} or holder.life is not Life.GONE:
             raise Locked(
                 f"the state is locked {state_locks.words(lock, datetime.now(UTC))}: {holder.why}",
-                hint=f"wait for it; if that process is surely dead: lifeboat state unlock {lock.lock_id}".rstrip(),
+                hint=state_locks.way_out(lock),
             )
         left.append(lock.lock_id)
     return tuple(dict.fromkeys(left))

@@ -14,6 +14,7 @@ import psutil
 from lifeboat.clients import machines, run_files, state_store
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.lease import Lease
+from lifeboat.clients.state_store import StateStore
 from lifeboat.decisions import state_diff, state_documents, state_restoring
 from lifeboat.decisions.state_documents import StateDocument
 from lifeboat.decisions.state_restoring import VERBS, FreeLock, PutDigest, PutState, Write
@@ -36,13 +37,15 @@ from lifeboat.state_model import StateOrigin, StateRoot
 class Restored:
     """What stands on top now: its serial, what was written for it, and the run that did (None: nothing was missing).
 
-    `unremembered` says what it means that the other region does not know of it; "" where it does.
+    `unremembered` says what it means that the other region does not know of it; "" where it does. `written_down` is that it
+    did not know of it before.
     """
 
     serial: int
     written: tuple[str, ...]
     run: RunId | None
     unremembered: str
+    written_down: bool = False
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -60,9 +63,11 @@ def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
     with _held(site, tell, writing, run) as fence:
         if not restoring.writes:
             read_back(site, tell, writing)
+            before = known_states.remembered(site, writing.root).there
             unremembered = _remember(site, tell, writing, run)
             _end_earlier(site, run, writing, fence)
-            return Restored(serial=restoring.serial, written=(), run=None, unremembered=unremembered)
+            anew = not unremembered and (before is None or before.mark != state_store.mark(restoring.body))
+            return Restored(serial=restoring.serial, written=(), run=None, unremembered=unremembered, written_down=anew)
         journal = site.journal(run)
         _begin(journal, writing)
         work = _Work(site=site, tell=tell, writing=writing, journal=journal, fence=fence)
@@ -89,11 +94,22 @@ def require_versioned(site: Site, writing: Writing) -> None:
     if not writing.restoring.writes_state or (versioning := store.versioning()) == "Enabled":
         return
     command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
+    role, whom = _denied_to_all_but_break_glass(store, "s3:PutBucketVersioning"), ""
+    if role:
+        whom = "; the bucket's policy lets the role break-glass alone enable it, which the command below takes"
     raise Refused(
         f"versioning of {store.bucket} is {versioning.lower() or 'off'}: what stands on top of {writing.place} would be written"
-        " over, and no version of it would be left",
-        hint=f"{site.shell(command)}; then: {writing.again}",
+        f" over, and no version of it would be left{whom}",
+        hint=f"{site.shell_as_break_glass(command) if role else site.shell(command)} && {writing.again}",
     )
+
+
+def _denied_to_all_but_break_glass(store: StateStore, action: str) -> bool:
+    """Return whether the bucket's policy denies an action; where it may not be seen, it is taken to be as root 1 made it."""
+    try:
+        return action in store.denied()
+    except Unreachable:
+        return True
 
 
 @contextmanager
