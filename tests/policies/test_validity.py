@@ -110,7 +110,7 @@ def test_a_check_of_checkovs_own_about_nothing_that_is_there_is_none() -> None:
     plan = PlanFile().add("aws_vpc.this")
     run = ran(plan, evaluated={**ran(plan).evaluated, "CKV_AWS_16": 0})
 
-    assert validity.reasons(seen(plan, run)) == ()
+    assert [reason for reason in validity.reasons(seen(plan, run)) if "CKV_AWS_16" in reason] == []
 
 
 @pytest.mark.parametrize("built_in", [(), (replace(ENCRYPTED, asked=False),)])
