@@ -178,7 +178,7 @@ class StatusSettings(_Table):
 
     `late_minutes`: how much later than planned a copy may be there; `proof_days`: since a copy of the database and a dump
     were restored; `image_days`, `image_proof_days`: since an image was made, and since one booted; `drill_days`: since a
-    drill of each kind; `plan_days`: since a plan found nothing to change.
+    drill of each kind; `plan_days`: since a plan found nothing to change. `heartbeat_minutes` 0: the stack has no heartbeat.
     """
 
     late_minutes: Annotated[int, Field(strict=True, ge=0, le=1440)] = 120
@@ -188,7 +188,7 @@ class StatusSettings(_Table):
     image_proof_days: Days = 92
     drill_days: Days = 92
     plan_days: Days = 8
-    heartbeat_minutes: Annotated[int, Field(strict=True, ge=2, le=1440)] = 10
+    heartbeat_minutes: Annotated[int, Field(strict=True, ge=0, le=1440)] = 10
     skew_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 300
     metric_hours: Annotated[int, Field(strict=True, ge=1, le=168)] = 3
 

@@ -42,6 +42,7 @@ from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
 from lifeboat.clients.owned_things import OwnedThings
+from lifeboat.clients.plan_records import PlanRecords
 from lifeboat.clients.postgres import Postgres, ServerAddress
 from lifeboat.clients.protection_settings import ProtectionSettings
 from lifeboat.clients.restore_tests import RestoreTests
@@ -480,6 +481,11 @@ class Site:
     def alarm_settings(self) -> AlarmSettings:
         """Return the alarms, rules, topics and metrics of this environment, in both regions."""
         return AlarmSettings(self.client, self.project.environment.application.name)
+
+    def plan_records(self) -> PlanRecords:
+        """Return what the last plan or apply of the stack found."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return PlanRecords(s3=self.client("s3", application.region), bucket=state.bucket)
 
     def service_clock(self) -> ServiceClock:
         """Return AWS's clock in the primary region."""

@@ -306,7 +306,7 @@ class Facts:
     alarms: Seen[Mapping[str, Alarm]] = _NOBODY
     rules: Mapping[str, Seen[Mapping[str, EventRule]]] = field(default_factory=dict, hash=False)
     topics: Mapping[str, Seen[Topic]] = field(default_factory=dict, hash=False)
-    metrics: Mapping[str, Seen[datetime]] = field(default_factory=dict, hash=False)
+    metrics: Seen[Mapping[str, datetime]] = _NOBODY
     state: Mapping[str, StateCheck] = field(default_factory=dict, hash=False)
     open_runs: Seen[tuple[RunId, ...]] = _NOBODY
     recovery_file: Seen[RecoveryFile] = _NOBODY
@@ -428,10 +428,14 @@ class CopyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRow:
-    """The last drill of a scope: when, how it came out, and its recovery time against the objective. None: there was none."""
+    """The last drill of a scope: when, how it came out, and its recovery time against the objective. None: there was none.
+
+    `passed_at` is when the last one that went well ended.
+    """
 
     scope: str
     record: DrillRecord | None
+    passed_at: datetime | None = None
     unseen: str = ""
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
@@ -277,13 +277,6 @@ def _count(found: Status) -> RenderableType:
     return Text(text, style="" if executed == expected and found.whole else "bold yellow")
 
 
-def lines(found: Iterable[str]) -> None:
-    """Print lines as they are."""
-    out = console(stderr=False)
-    for line in found:
-        out.print(escape(line))
-
-
-def remaining(until: timedelta) -> str:
-    """Return what stands below a status that is shown again and again."""
-    return f"looked at again in {max(0, round(until.total_seconds()))} s; Ctrl-C ends it"
+def text(found: str) -> None:
+    """Print what a program reads, as it is."""
+    sys.stdout.write(f"{found}\n")

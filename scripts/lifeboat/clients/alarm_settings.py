@@ -12,7 +12,8 @@ from lifeboat.status_model import Alarm, EventRule, Measure, Topic
 
 NAMESPACE = "Lifeboat"
 _AT_ONCE = 1000  # data that PutMetricData takes in a call (CloudWatch API reference)
-_PERIOD = 300
+_QUERIES = 500  # that GetMetricData takes in a call
+_PERIOD = 60
 
 
 class AlarmSettings:
@@ -22,7 +23,7 @@ class AlarmSettings:
         self._client = client
         self._prefix = f"{application}-"
 
-    def alarms(self, region: str) -> dict[str, Alarm]:
+    def alarms(self, region: str) -> Mapping[str, Alarm]:
         """Return the metric alarms of a region, by name."""
         with translated(f"list the alarms in {region}"):
             found = sdk.items(
@@ -30,7 +31,7 @@ class AlarmSettings:
             )
             return {alarm.name: alarm for alarm in map(_alarm, found)}
 
-    def rules(self, region: str) -> dict[str, EventRule]:
+    def rules(self, region: str) -> Mapping[str, EventRule]:
         """Return the event rules of a region, by name, each with whom it tells."""
         events = self._client("events", region)
         with translated(f"list the event rules in {region}"):
@@ -64,20 +65,23 @@ class AlarmSettings:
             pending=tuple(sorted(who for who, subscription in said if not subscription.startswith("arn:"))),
         )
 
-    def newest(self, alarm: Alarm, region: str, within: timedelta) -> datetime | None:
-        """Return when the newest data point of an alarm's metric is of, to the five minutes; None within this time: none."""
-        now = datetime.now(UTC)
-        with translated(f"read the metric that {alarm.name} watches"):
-            points = self._client("cloudwatch", region).get_metric_statistics(
-                Namespace=alarm.namespace,
-                MetricName=alarm.metric,
-                Dimensions=[{"Name": name, "Value": value} for name, value in sorted(alarm.dimensions.items())],
-                StartTime=now - within,
-                EndTime=now + timedelta(seconds=_PERIOD),
-                Period=_PERIOD,
-                Statistics=["SampleCount"],
-            )["Datapoints"]
-        return max((one["Timestamp"].astimezone(UTC) for one in points), default=None)
+    def newest(self, alarms: Sequence[Alarm], region: str, within: timedelta) -> dict[str, datetime]:
+        """Return when the newest data point of each alarm's metric is of, by the alarm's name; none: within this time none came."""
+        now, found = datetime.now(UTC), dict[str, datetime]()
+        cloudwatch = self._client("cloudwatch", region)
+        with translated(f"read the metrics that alarms watch in {region}"):
+            for first in range(0, len(alarms), _QUERIES):
+                asked = {f"m{number}": alarm for number, alarm in enumerate(alarms[first : first + _QUERIES])}
+                pages = cloudwatch.get_paginator("get_metric_data").paginate(
+                    MetricDataQueries=[_query(name, alarm) for name, alarm in asked.items()],
+                    StartTime=now - within,
+                    EndTime=now + timedelta(seconds=_PERIOD),
+                )
+                for result in (one for page in pages for one in page["MetricDataResults"]):
+                    for at in result["Timestamps"]:
+                        name = asked[result["Id"]].name
+                        found[name] = max(at.astimezone(UTC), found.get(name, at.astimezone(UTC)))
+        return found
 
     def write(self, measures: Sequence[Measure], region: str, at: datetime) -> None:
         """Write metrics of ours, all of one moment."""
@@ -111,3 +115,9 @@ def _alarm(found: Mapping[str, Any]) -> Alarm:
         metric=str(found.get("MetricName", "")),
         dimensions={one["Name"]: one["Value"] for one in found.get("Dimensions", [])},
     )
+
+
+def _query(name: str, alarm: Alarm) -> dict[str, Any]:
+    dimensions = [{"Name": key, "Value": value} for key, value in sorted(alarm.dimensions.items())]
+    metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric, "Dimensions": dimensions}
+    return {"Id": name, "MetricStat": {"Metric": metric, "Period": _PERIOD, "Stat": "SampleCount"}, "ReturnData": True}

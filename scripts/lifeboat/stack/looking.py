@@ -57,7 +57,7 @@ class Looks:
         return {subject: self.pool.submit(look, place(subject), _bound(ask, subject)) for subject in subjects}
 
 
-def results(looks: Mapping[str, Future[Seen[_Found]]]) -> dict[str, Seen[_Found]]:
+def results(looks: Mapping[str, Future[Seen[_Found]]]) -> Mapping[str, Seen[_Found]]:
     """Wait for looks, and return what they came to."""
     return {subject: future.result() for subject, future in looks.items()}
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
+from lifeboat.clients import programs as git
+from lifeboat.decisions import recoveries
+from lifeboat.decisions.status import built
 from lifeboat.errors import IntegrityFailure
 from lifeboat.model import Recovery
 from lifeboat.site import Site
-from lifeboat.status_model import InstanceSeen, Resource, Stack
+from lifeboat.stack import recovered
+from lifeboat.stack import recovery_file as files
+from lifeboat.status_model import Beat, InstanceSeen, RecoveryFile, Resource, Stack
 
 
-def built(site: Site) -> Stack:
+def stack(site: Site) -> Stack:
     """Return what Terraform built, as its state says. Raises IntegrityFailure where there is none that can be read."""
     store = site.stack_store()
     body = store.body()
@@ -55,3 +61,27 @@ def instance(site: Site, identifier: str, region: str) -> InstanceSeen | None:
         protected=found.protected,
         usable=found.usable,
     )
+
+
+def beat(site: Site, recovery: Recovery, now: datetime) -> Beat:
+    """Return when the serving database was last written to, and whether its heartbeat tells that."""
+    at, known_by = site.database_answers(recovery).written_until(before=now)
+    return Beat(at=at, known_by=known_by, stopped=not known_by.startswith("the heartbeat"))
+
+
+def keys(found: Stack) -> dict[str, str]:
+    """Return the region of each key that the stack built, by its ARN."""
+    return {str(one.attributes["arn"]): one.region for one in built.keys(found).values()}
+
+
+def recovery_file(site: Site) -> RecoveryFile:
+    """Return whether this checkout has a recovery file, whether git has it, and what it lacks of what recoveries did."""
+    text = files.text(site)
+    path = site.project.recovery_file
+    disagrees = recovered.disagreeing(site)
+    if disagrees is None:
+        named, wanted = recoveries.image_in(text), recoveries.image_in(recovered.agreeing(site))
+        if named != wanted:
+            disagrees = f"environments/{path.name} names {named or 'no image'}, and a recovery launched from {wanted}"
+    uncommitted = text is not None and git.uncommitted(path)
+    return RecoveryFile(exists=text is not None, uncommitted=uncommitted, disagrees=disagrees or "")

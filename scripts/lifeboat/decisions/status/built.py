@@ -40,3 +40,12 @@ def named(stack: Stack, kind: str, attribute: str = "name") -> tuple[str, ...]:
 def keys(stack: Stack) -> dict[str, Resource]:
     """Return the KMS keys that the stack built, by a label that a person knows them by."""
     return {f"{one.label}.{one.region}" if one.region else one.label: one for one in stack.of_kind("aws_kms_key")}
+
+
+def snapshot_policies(stack: Stack) -> set[str]:
+    """Return the ids of the lifecycle policies that take snapshots, and not images."""
+    return {
+        str(one.attributes["id"])
+        for one in stack.of_kind("aws_dlm_lifecycle_policy")
+        if all(details.get("policy_type") != "IMAGE_MANAGEMENT" for details in one.attributes["policy_details"])
+    }

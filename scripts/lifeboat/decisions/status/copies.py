@@ -10,7 +10,7 @@ from lifeboat.database_model import PointKind, RecoveryPoint
 from lifeboat.decisions import dump_dates
 from lifeboat.decisions.status import built
 from lifeboat.decisions.status.check import Case, late
-from lifeboat.model import Image, Snapshot
+from lifeboat.model import Image, Snapshot, Tag
 from lifeboat.status_model import Asset, CopyKind, CopyRow, DrillRecord, Facts, Limits, Seen, Stack, nobody
 
 TREND = 12  # sizes that the trend shows
@@ -60,9 +60,19 @@ def dumps_of_database(points: Iterable[RecoveryPoint], stack: Stack) -> list[Rec
     return [point for point in points if point.database == stack.recovery.database.name]
 
 
-def complete(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-    """Return the volume snapshots that are made, newest first."""
-    return sorted((s for s in snapshots if s.state == "completed"), key=lambda s: s.started_at, reverse=True)
+def complete(snapshots: Iterable[Snapshot], stack: Stack | None) -> list[Snapshot]:
+    """Return the volume snapshots that are made and that a lifecycle policy of the stack took, newest first.
+
+    Those of an image are no sign that the policy works. Without a stack, those of any policy.
+    """
+    policies = None if stack is None else built.snapshot_policies(stack)
+    found = [
+        one
+        for one in snapshots
+        if one.state == "completed"
+        and (one.tags.get(Tag.DLM_POLICY) in policies if policies is not None else Tag.DLM_POLICY in one.tags)
+    ]
+    return sorted(found, key=lambda one: one.started_at, reverse=True)
 
 
 def usable(images: Iterable[Image]) -> list[Image]:
@@ -141,7 +151,7 @@ def _look(found: Mapping[str, Seen[tuple[RecoveryPoint, ...]]], region: str) -> 
 
 def _volumes(facts: Facts, limits: Limits, region: str) -> CopyRow:
     look: Seen[tuple[Snapshot, ...]] = facts.volumes.get(region, nobody(f"volume snapshots in {region}"))
-    good = complete(look.found or ())
+    good = complete(look.found or (), facts.stack.found)
     return CopyRow(
         asset=Asset.VOLUME,
         kind=CopyKind.VOLUME_SNAPSHOT,

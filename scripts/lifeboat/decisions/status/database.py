@@ -69,7 +69,10 @@ def _protected(case: Case) -> Outcome:
 
 
 def _beat(case: Case) -> Outcome:
-    found, limit = case.facts.beat.value, case.limits.beat
+    limit = case.limits.beat
+    if not limit:
+        return Good(says="none is expected: status.heartbeat_minutes is 0")
+    found = case.facts.beat.value
     if found is None or found.at is None:
         return Bad(
             found=f"nothing tells when the database was last written to{f': {found.known_by}' if found else ''}",
@@ -174,29 +177,33 @@ def _rpo(case: Case) -> Outcome:
     )
 
 
-def _proof(case: Case) -> Outcome:
+def proofs(case: Case) -> tuple[list[tuple[datetime, str]], list[NotSeen]]:
+    """Return when copies of RDS's own were restored for real, and which; and what could not be looked at for it."""
     points, unseen = _all_points(case)
-    proofs = [
+    found = [
         (p.proven.at, f"the {p.kind.value} {p.id}")
         for p in points
         if p.proven is not None and p.kind is not PointKind.DUMP
     ]
-    proofs += [
+    found += [
         (d.ended, f"the drill {d.run}")
         for d in case.facts.drills.found or ()
         if d.passed and copies.covers(d, "database")
     ]
-    newest = max(proofs, default=None)
+    return found, unseen
+
+
+def _proof(case: Case) -> Outcome:
+    proven, unseen = proofs(case)
+    newest = max(proven, default=None)
     if newest is not None and case.now - newest[0] <= case.limits.proof:
         return Good(says=f"restored {old(case, newest[0])} ago: {newest[1]}")
     if unseen:
         raise unseen[0]
-    if case.facts.drills.value is None or newest is None:
-        found = "none of RDS's own copies was ever restored"
-    else:
-        found = f"the last one was restored {old(case, newest[0])} ago"
+    drills = case.facts.drills.value
+    never = f"none of RDS's own copies was ever restored, in {len(drills or ())} drills"
     return Bad(
-        found=found,
+        found=never if newest is None else f"the last one was restored {old(case, newest[0])} ago",
         wanted=f"one restored and looked into within {said(case.limits.proof)}",
         command="lifeboat drill database",
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from statistics import median
 
-from lifeboat.database_model import RecoveryPoint
+from lifeboat.database_model import HEARTBEAT_TABLE, RecoveryPoint
 from lifeboat.decisions import dump_floors, restores
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_points import humane
 from lifeboat.decisions.status import built, copies
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, late, old, once, regions, seen
-from lifeboat.errors import NotSeen
-from lifeboat.status_model import Asset, NewestDump, Weight
+from lifeboat.status_model import Asset, Weight
 
 _MEASURED_BY = 7  # dumps whose median is the measure, as `lifeboat dump` takes it
 
@@ -47,23 +47,20 @@ def _instead(points: tuple[RecoveryPoint, ...], mine: list[RecoveryPoint], newes
     return f", but there are newer ones of the database {', '.join(others[:3])}" if others else ""
 
 
-def _newest(case: Case) -> NewestDump:
-    """Return the newest dump. Raises NotSeen where there is none: that there is none is a finding of dumps.age."""
-    found = case.facts.newest_dump.value
-    if found is None:
-        raise NotSeen("there is no dump to look into", call="s3:GetObject")
-    return found
+_NONE = Good(says="nothing to judge: dumps.age tells that there is none")
 
 
 def _readable(case: Case) -> Outcome:
-    newest = _newest(case)
+    newest = case.facts.newest_dump.value
+    if newest is None:
+        return _NONE
     command = f"lifeboat dump, then: lifeboat describe {newest.point.id}"
     if newest.manifest is None:
         return Bad(found=f"{newest.point.id}: {newest.damage}", wanted="a manifest that can be read", command=command)
     part = restores.part(newest.manifest)
     if part is not None:
         return Bad(found=f"{newest.point.id} holds {part}", wanted="all of the database", command="lifeboat dump")
-    tables = newest.manifest.contents.tables
+    tables = [one for one in newest.manifest.contents.tables if one.table.name != HEARTBEAT_TABLE]
     rows = sum(table.rows for table in tables)
     if not rows:
         return Bad(
@@ -75,9 +72,9 @@ def _readable(case: Case) -> Outcome:
 
 
 def _size(case: Case) -> Outcome:
-    newest = _newest(case)
-    if newest.manifest is None:
-        raise NotSeen(f"{newest.point.id} cannot be read: {newest.damage}", call="s3:GetObjectVersion")
+    newest = case.facts.newest_dump.value
+    if newest is None or newest.manifest is None:
+        return Good(says="nothing to judge: dumps.age or dumps.content tells why")
     suspicious = dump_floors.suspicious(newest.manifest)
     command = f"lifeboat describe {newest.point.id}; where the data is meant to be less: lifeboat dump --accept-smaller"
     if suspicious:
@@ -99,7 +96,9 @@ def _size(case: Case) -> Outcome:
 
 
 def _verification(case: Case) -> Outcome:
-    newest = _newest(case)
+    newest = case.facts.newest_dump.value
+    if newest is None:
+        return _NONE
     failed = [doubt for doubt in newest.point.doubts if "verification" in doubt]
     if failed:
         return Bad(
@@ -111,15 +110,18 @@ def _verification(case: Case) -> Outcome:
     return Good(says="not verified yet" if proven is None else f"passed level {proven.level}")
 
 
-def _proof(case: Case) -> Outcome:
-    stack, limits = case.stack, case.limits
-    points = seen(case.facts.dumps, stack.recovery.region) or ()
-    proofs = [
+def proofs(case: Case) -> list[tuple[datetime, str, int]]:
+    """Return when dumps of the primary region passed a verification that is deep enough, which, and the level."""
+    points = seen(case.facts.dumps, case.stack.recovery.region) or ()
+    return [
         (point.proven.at, point.id, point.proven.level)
-        for point in copies.dumps_of_database(points, stack)
-        if point.proven is not None and point.proven.level >= limits.proof_level
+        for point in copies.dumps_of_database(points, case.stack)
+        if point.proven is not None and point.proven.level >= case.limits.proof_level
     ]
-    newest = max(proofs, default=None)
+
+
+def _proof(case: Case) -> Outcome:
+    limits, newest = case.limits, max(proofs(case), default=None)
     if newest is None or case.now - newest[0] > limits.proof:
         return Bad(
             found=f"no dump passed a verification of level {limits.proof_level}"

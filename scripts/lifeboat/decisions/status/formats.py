@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lifeboat.decisions.status import gate
-from lifeboat.status_model import Colour, CopyRow, DrillRow, Status, Verdict
+from lifeboat.status_model import Colour, CopyRow, DrillRow, Measure, Status, Verdict
 
 
 def document(found: Status) -> dict[str, Any]:
@@ -73,3 +74,81 @@ def _verdict(verdict: Verdict) -> dict[str, str]:
         "why": verdict.why,
         "next": verdict.command,
     }
+
+
+# -- Prometheus --------------------------------------------------------------------------------------------------------
+
+# In the base units and with the suffixes that Prometheus asks for ("Metric and label naming").
+_EXPOSED = {
+    "BackupAgeSeconds": (
+        "lifeboat_backup_age_seconds",
+        "Age of the newest sound copy, of the region that lags behind.",
+    ),
+    "RestoreProofAgeSeconds": ("lifeboat_restore_proof_age_seconds", "Time since a copy was last proven by a restore."),
+    "BackupBytes": ("lifeboat_backup_bytes", "Size of the newest copy."),
+    "MeasuredRpoSeconds": ("lifeboat_measured_rpo_seconds", "Loss that the last drill measured."),
+    "MeasuredRtoSeconds": ("lifeboat_measured_rto_seconds", "Recovery time that the last drill measured."),
+    "DrillAgeSeconds": ("lifeboat_drill_age_seconds", "Time since a drill last went well."),
+    "LeakedResources": ("lifeboat_leaked_resources", "Things that drills made and did not take away."),
+}
+
+
+def prometheus(found: Status, measures: Iterable[Measure]) -> str:
+    """Return a status in Prometheus's text format, for a textfile collector; what nobody saw has no sample."""
+    lines = []
+    by_name: dict[str, list[Measure]] = {}
+    for measure in measures:
+        by_name.setdefault(measure.name, []).append(measure)
+    for name, (exposed, says) in _EXPOSED.items():
+        if name in by_name:
+            lines += [f"# HELP {exposed} {says}", f"# TYPE {exposed} gauge"]
+            lines += [f"{exposed}{_labels(found, one.dimensions)} {one.value:g}" for one in by_name[name]]
+    ok = "lifeboat_status_check_ok"
+    lines += [f"# HELP {ok} 1 where a check is green, 0 where it is red or could not look.", f"# TYPE {ok} gauge"]
+    for verdict in found.verdicts:
+        labels = {"check": verdict.check, "subject": verdict.subject}
+        lines.append(f"{ok}{_labels(found, labels)} {int(verdict.colour is Colour.GREEN)}")
+    counts = "lifeboat_status_checks"
+    lines += [f"# HELP {counts} Checks of each colour.", f"# TYPE {counts} gauge"]
+    lines += [f"{counts}{_labels(found, {'colour': one.value})} {len(found.of(one))}" for one in Colour]
+    for name, value, says in (
+        ("lifeboat_status_checks_expected", found.expected, "Checks that the stack asks for."),
+        ("lifeboat_status_checks_executed", found.executed, "Checks that saw what they had to see."),
+        ("lifeboat_status_gate", gate.exit_status(found), "What lifeboat status --gate ends with; 0 is all green."),
+        ("lifeboat_status_timestamp_seconds", found.now.timestamp(), "When everything was looked at."),
+    ):
+        lines += [f"# HELP {name} {says}", f"# TYPE {name} gauge", f"{name}{_labels(found, {})} {value:.0f}"]
+    return "\n".join(lines)
+
+
+def _labels(found: Status, labels: Mapping[str, str]) -> str:
+    both = {"environment": found.environment, "application": found.application}
+    both |= {name.lower(): value for name, value in labels.items() if name != "Name"}
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in both.items()) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+# -- Nagios ------------------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    gate.NAGIOS_OK: "OK",
+    gate.NAGIOS_WARNING: "WARNING",
+    gate.NAGIOS_CRITICAL: "CRITICAL",
+    gate.NAGIOS_UNKNOWN: "UNKNOWN",
+}
+_NAMED = 3  # findings in the one line
+
+
+def nagios(found: Status, measures: Iterable[Measure]) -> str:
+    """Return the one line of a plugin of Nagios, with the ages as its performance data."""
+    red, unknown = found.of(Colour.RED), found.of(Colour.UNKNOWN)
+    first = [f"{one.name}: {one.says}" for one in [*red, *unknown][:_NAMED]]
+    more = len(red) + len(unknown) - len(first)
+    says = "; ".join(first) + (f"; {more} more" if more > 0 else "") if first else f"{found.executed} checks are green"
+    counts = f"{found.executed}/{found.expected} checks, {len(red)} red, {len(unknown)} unknown"
+    data = [f"{one.dimensions['Kind']}={one.value:.0f}s" for one in measures if one.name == "BackupAgeSeconds"]
+    line = f"LIFEBOAT {_WORDS[gate.nagios_status(found)]} - {found.environment}: {counts}: {says}"
+    return " ".join(f"{line} | {' '.join([*data, f'red={len(red)}', f'unknown={len(unknown)}'])}".split())

@@ -13,7 +13,7 @@ from lifeboat.errors import (
 from lifeboat.status_model import Colour, Status, Weight
 
 # In the order of how grave they are: what is damaged, what costs, what nobody can see, what does not work, what is old.
-_OF_WEIGHT = {
+OF_WEIGHT = {
     Weight.INTEGRITY: IntegrityFailure.exit_status,
     Weight.LEAK: CleanUpIncomplete.exit_status,
     Weight.PROTECTION: Failed.exit_status,
@@ -32,7 +32,7 @@ NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN = 0, 1, 2, 3
 
 def exit_status(status: Status) -> int:
     """Return what the gate ends with: 0 only where every check was made and is green."""
-    found = {_OF_WEIGHT[verdict.weight] for verdict in status.of(Colour.RED)}
+    found = {OF_WEIGHT[verdict.weight] for verdict in status.of(Colour.RED)}
     if status.of(Colour.UNKNOWN) or not status.whole:
         found.add(Unreachable.exit_status)
     return next((one for one in GRAVEST_FIRST if one in found), DONE)

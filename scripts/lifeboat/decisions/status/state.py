@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifeboat.decisions import state_doctor
-from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, once
+from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, once, once_without
 from lifeboat.errors import NotSeen
 from lifeboat.state_model import StateRoot
 from lifeboat.status_model import Asset, Limits, Stack, Weight
@@ -68,6 +68,6 @@ CHECKS = (
         asks=("dynamodb:DescribeContinuousBackups",),
         subjects=once,
         judge=_table,
-        on_missing_stack=lambda _limits: ("",),
+        on_missing_stack=once_without,
     ),
 )
