@@ -42,7 +42,7 @@ def watching() -> Iterator[Callable[[Status, str], None]]:
     with Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
 
         def show(found: Status, below: str) -> None:
-            live.update(Group(*rendered(found, out), Text(below, style="dim")), refresh=True)
+            live.update(Group(*screen(found, out, below)), refresh=True)
 
         yield show
 
@@ -57,6 +57,24 @@ def rendered(found: Status, out: Console) -> list[RenderableType]:
     parts += _amiss(found, out)
     parts.append(_count(found))
     return parts
+
+
+def screen(found: Status, out: Console, below: str) -> list[RenderableType]:
+    """Return what fits onto one screen: of what is red a line each, and how many more there are; `below` is the last line."""
+    narrow = out.width < _NARROW
+    parts: list[RenderableType] = [_headline(found, out), _assets(found, out), Text("")]
+    parts += [] if narrow else [_copies(found, out), _drills(found, out)]
+    last = Group(_count(found), Text(below, style="dim"))
+    left = out.height - sum(len(out.render_lines(part, pad=False)) for part in [*parts, last])
+    amiss = [*found.of(Colour.RED), *found.of(Colour.UNKNOWN)]
+    shown = amiss if len(amiss) <= left else amiss[: max(0, left - 1)]
+    for one in shown:
+        line = Text.assemble((f"{_MARK[one.colour]} ", _STYLE[one.colour]), (one.name, "bold"), f" {one.says}")
+        line.truncate(out.width, overflow="ellipsis")
+        parts.append(line)
+    if len(amiss) > len(shown):
+        parts.append(Text(f"  and {len(amiss) - len(shown)} more: lifeboat status", style="dim"))
+    return [*parts, last]
 
 
 # -- the head ----------------------------------------------------------------------------------------------------------
@@ -144,7 +162,7 @@ def _gauge(part: float, style: str) -> Text:
 def _size(row: CopyRow, out: Console) -> Text:
     if not row.sizes:
         return Text("")
-    newest = humane(row.sizes[-1])
+    newest = humane(row.sizes[-1]) if row.sizes[-1] else ""
     return Text(f"{newest} {trends.line(row.sizes)}" if out.is_terminal and len(row.sizes) > 1 else newest)
 
 
@@ -167,11 +185,10 @@ def _narrow_copies(found: Status, out: Console) -> Iterator[RenderableType]:
         more = [_text(cell) for cell in cells[1:]]
         if len(more) == 5:
             age, count, size, verified, restored = more
-            yield Text.assemble(
-                "    ", age, ", ", count, " kept, ", size, "\n    verified ", verified, ", restored ", restored
-            )
-        elif more:
-            yield Text.assemble("    ", *more)
+            age.rstrip()
+            yield Text.assemble("    ", age, ", ", count, " kept", ", " if size.plain else "", size)
+            looked = verified.plain if row.verified is not None else "never"
+            yield Text(f"    verified: {looked}; restored: {restored.plain}", style="dim")
 
 
 def _text(cell: RenderableType) -> Text:

@@ -69,6 +69,8 @@ def verdict(check: Check, case: Case) -> Verdict:
         )
 
     try:
+        if check.on_missing_stack is None:
+            case.stack  # noqa: B018  (raises where nobody knows what must be there: then there is nothing to judge by)
         outcome = check.judge(case)
     except NotSeen as error:
         call = error.call or ", ".join(check.asks)

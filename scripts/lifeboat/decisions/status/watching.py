@@ -130,6 +130,8 @@ def measured(stack: Stack) -> tuple[str, ...]:
 
 
 def _written(case: Case) -> Outcome:
+    if _alarm(case) is None:
+        return Good(says="nothing to judge: alarms.present tells that it is gone")
     at, limit = (case.facts.metrics.value or {}).get(case.subject), case.limits.metric
     if at is None or case.now - at > limit:
         return Bad(
