@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lifeboat.clients import sdk
@@ -49,17 +49,18 @@ class ProtectionSettings:
         """Return what a backup plan takes; None where there is no such plan."""
         backup = self._client("backup", region)
         with translated(f"look at what the backup plan {plan} selects"):
-            if (
-                sdk.unless_absent(("ResourceNotFoundException",), lambda: backup.get_backup_plan(BackupPlanId=plan))
-                is None
-            ):
+            standing = sdk.unless_absent(
+                ("ResourceNotFoundException",), lambda: backup.get_backup_plan(BackupPlanId=plan)
+            )
+            # One that was deleted is still told of for a while, with when that was.
+            if standing is None or "DeletionDate" in standing:
                 return None
             listed = sdk.items(backup, "list_backup_selections", "BackupSelectionsList", BackupPlanId=plan)
             found = [
                 backup.get_backup_selection(BackupPlanId=plan, SelectionId=one["SelectionId"])["BackupSelection"]
                 for one in listed
             ]
-        return tuple(_selection(one) for one in found)
+        return tuple(selection for one in found for selection in _selections(one))
 
     def lock(self, vault: str, region: str) -> VaultLock | None:
         """Return how a vault is locked; None where there is no such vault."""
@@ -138,19 +139,16 @@ class ProtectionSettings:
         return sdk.tags(found[0].get("Tags", [])) if found else None
 
 
-def _selection(found: Mapping[str, Any]) -> BackupSelection:
-    listed = {one["ConditionKey"]: one["ConditionValue"] for one in found.get("ListOfTags", [])}
-    equal = {
-        one["ConditionKey"].removeprefix(_TAG): one["ConditionValue"]
-        for one in found.get("Conditions", {}).get("StringEquals", [])
-    }
-    # What is listed by tag is taken beside the resources, and is an "or": without resources, any of these tags.
-    return BackupSelection(
-        name=str(found["SelectionName"]),
-        resources=tuple(found.get("Resources", [])) or (("*",) if listed else ()),
-        excluded=tuple(found.get("NotResources", [])),
-        tags={**listed, **equal},
-    )
+def _selections(found: Mapping[str, Any]) -> Iterator[BackupSelection]:
+    """Yield what a selection takes: its resources that have all tags of its conditions, and whatever has one of its list."""
+    name, excluded = str(found["SelectionName"]), tuple(found.get("NotResources", []))
+    equal = found.get("Conditions", {}).get("StringEquals", [])
+    if found.get("Resources"):
+        tags = {one["ConditionKey"].removeprefix(_TAG): one["ConditionValue"] for one in equal}
+        yield BackupSelection(name=name, resources=tuple(found["Resources"]), excluded=excluded, tags=tags)
+    for one in found.get("ListOfTags", []):
+        tag = {one["ConditionKey"].removeprefix(_TAG): one["ConditionValue"]}
+        yield BackupSelection(name=name, resources=("*",), excluded=excluded, tags=tag)
 
 
 def _rule(found: Mapping[str, Any]) -> ReplicationRule:
