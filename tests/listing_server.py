@@ -115,6 +115,8 @@ def page(copies: Copies, environ: WSGIEnvironment) -> tuple[str, str]:
 
 
 def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
+    if not query["prefix"][0].startswith("dumps/"):  # a state's: there is none
+        return "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
     copies.asked["versions"] = copies.asked.get("versions", 0) + 1
     # The marker is the number of the dump that the next page begins with: whole dumps fit into pages well enough.
     start = int(query.get("version-id-marker", ["0"])[0] or 0)

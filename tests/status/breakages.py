@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
-from tests.gitlab_sites import DR_REGION, REGION
 from tests.status.scene import Place
+
+
+class Where(StrEnum):
+    """Where an accident can happen."""
+
+    ANYWHERE = "anywhere"
+    WITHOUT_LOCK = "without object lock"  # S3 keeps versioning on for a bucket that has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +26,7 @@ class Breakage:
     check: str
     words: str
     colour: str = "red"
+    where: Where = Where.ANYWHERE
 
 
 def _schedule(place: Place) -> None:
@@ -161,11 +169,12 @@ BREAKAGES = (
     Breakage(
         what="versioning of dumps suspended",
         happen=lambda place: place.client("s3").put_bucket_versioning(
-            Bucket=place.names.copies if place.more.get("locked") else place.names.dumps,
+            Bucket=place.names.copies,
             VersioningConfiguration={"Status": "Suspended"},
         ),
         check="dumps.versioning",
         words="is suspended",
+        where=Where.WITHOUT_LOCK,
     ),
     Breakage(
         what="lock table without point-in-time recovery",
@@ -225,7 +234,7 @@ BREAKAGES = (
     ),
     Breakage(
         what="alarms denied",
-        happen=_denied("monitoring", "DescribeAlarms"),
+        happen=_denied("cloudwatch", "DescribeAlarms"),
         check="alarms.actions",
         words="AccessDenied",
         colour="unknown",
@@ -245,5 +254,3 @@ BREAKAGES = (
         colour="unknown",
     ),
 )
-# Of what only a copy that is there tells: each is put into the buckets of dumps, or taken out of them.
-REGIONS = (REGION, DR_REGION)

@@ -246,6 +246,8 @@ def _buckets(site: BackupSite, built: Callable[..., None]) -> None:
     for client, bucket in ((s3, site.plain.bucket), (copies, state_copies)):
         client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     role = _role(site, "replication", "s3", ["s3:*", "kms:*"])
+    alias = f"alias/{site.plain.application}-database"
+    key = site.cloud.client("kms", DR_REGION).describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
     for source, target in ((site.bucket(), site.bucket(DR_REGION)), (site.plain.bucket, state_copies)):
         rule = {
             "ID": f"to-{DR_REGION}",
@@ -253,7 +255,11 @@ def _buckets(site: BackupSite, built: Callable[..., None]) -> None:
             "Status": "Enabled",
             "Filter": {"Prefix": ""},
             "DeleteMarkerReplication": {"Status": "Disabled"},
-            "Destination": {"Bucket": f"arn:aws:s3:::{target}"},
+            "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+            "Destination": {
+                "Bucket": f"arn:aws:s3:::{target}",
+                "EncryptionConfiguration": {"ReplicaKmsKeyID": key},
+            },
         }
         s3.put_bucket_replication(Bucket=source, ReplicationConfiguration={"Role": role, "Rules": [rule]})
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests import command_line
 from tests.backup_sites import BackupSite
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import DR_REGION, REGION
 from tests.status.breakages import BREAKAGES, Breakage
+from tests.status.healthy import MANIFEST
 from tests.status.scene import Place, scene
 
 HOUR = timedelta(hours=1)
@@ -89,8 +91,6 @@ def test_a_dump_that_failed_its_verification_is_red(site: BackupSite, place: Pla
 
 
 def test_a_dump_without_rows_is_red(site: BackupSite, place: Place) -> None:
-    from tests.status.healthy import MANIFEST  # noqa: PLC0415
-
     emptied = tuple(replace(table, rows=0) for table in MANIFEST.contents.tables)
     site.put_dump(HOUR, contents=replace(MANIFEST.contents, tables=emptied))
 
@@ -197,8 +197,6 @@ def test_wrong_options_are_told_before_anything_is_looked_at(
 
 
 def test_an_environment_that_is_not_there_is_told(tmp_path: Path, site: BackupSite) -> None:
-    from tests import command_line  # noqa: PLC0415
-
     done = command_line.run(site.plain.root, "status", "-e", "nowhere")
 
     assert done.returncode == 2
