@@ -27,6 +27,7 @@ def copies() -> Copies:
     recovery = {
         **RECOVERY,
         "application": NAME,
+        "database": {**RECOVERY["database"], "identifier": f"{NAME}-g1"},
         "dumps": {"bucket": f"{bucket}-{REGION}", "prefix": "dumps/", "replica_bucket": f"{bucket}-{DR_REGION}"},
         "vaults": {"primary": f"{NAME}-backups", "dr": f"{NAME}-backups-dr"},
     }
