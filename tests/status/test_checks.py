@@ -643,6 +643,14 @@ ACCIDENTS = (
         {"drills.rto state": "took 5h"},
         drills=Seen(found=(drill("full"), drill("state", rto=5 * HOUR))),
     ),
+    accident(
+        "RTO not known",
+        {"drills.rto state": "never saw the application answer"},
+        drills=Seen(found=(drill("full"), drill("state", rto=None))),
+    ),
+    accident(
+        "no RTO was to be measured", drills=Seen(found=(drill("full"), drill("state", rto=None, rto_objective=None)))
+    ),
     accident("RTO just met", drills=Seen(found=(drill("full"), drill("state", rto=4 * HOUR)))),
     accident(
         "evidence broken", {"drills.evidence": "bundle 3 was changed"}, evidence=Seen(found=("bundle 3 was changed",))

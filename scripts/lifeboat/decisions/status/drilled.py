@@ -68,8 +68,14 @@ def _passed(case: Case) -> Outcome:
 
 def _rto(case: Case) -> Outcome:
     found = _last(case)
-    if found is None or found.rto is None or found.rto_objective is None:
-        return Good(says="nothing to judge: no recovery time was measured")
+    if found is None or found.rto_objective is None:
+        return Good(says="nothing to judge: none was to be measured")
+    if found.rto is None:
+        return Bad(
+            found=f"the last drill of {_of(case)} never saw the application answer, so its recovery time is not known",
+            wanted=f"at most {said(found.rto_objective)}",
+            command=f"lifeboat report {found.run}",
+        )
     if found.rto > found.rto_objective:
         return Bad(
             found=f"the last drill of {_of(case)} took {said(found.rto)}",
