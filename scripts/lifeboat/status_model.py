@@ -165,7 +165,10 @@ class BucketSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm of CloudWatch: what it does, how it stands and since when, and what it watches."""
+    """An alarm of CloudWatch: what it does, how it stands and since when, and what it watches.
+
+    `page` is the page of docs/runbooks that its description names, empty where it names none.
+    """
 
     name: str
     enabled: bool
@@ -176,6 +179,7 @@ class Alarm:
     namespace: str
     metric: str
     dimensions: Mapping[str, str] = field(hash=False)
+    page: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +322,10 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How old and how large things may be, as environments/<env>.toml says ([status], [dumps])."""
+    """How old and how large things may be, and where they are, as environments/<env>.toml says ([status], [dumps]).
+
+    `before_aws` is what stands before `aws` in the operator's shell.
+    """
 
     late: timedelta
     proof: timedelta
@@ -335,6 +342,7 @@ class Limits:
     account_id: str
     region: str
     dr_region: str
+    before_aws: str = ""
 
 
 # -- what the checks say -----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_points import humane
 from lifeboat.decisions.status import trends
 from lifeboat.status_model import Asset, Colour, CopyRow, DrillRow, Status, Verdict
-from lifeboat.views import console
+from lifeboat.views import console, next_command
 
 _NARROW = 110  # columns; a table of copies does not fit into fewer
 _STYLE = {Colour.GREEN: "green", Colour.RED: "bold red", Colour.UNKNOWN: "bold yellow"}
@@ -275,7 +275,7 @@ def _grouped(verdicts: Sequence[Verdict], colour: Colour, out: Console) -> Itera
             ("is", first.says),
             ("should be", first.wanted),
             ("why", first.why),
-            ("next", first.command),
+            ("next", next_command(first.command)),
         ):
             if words:
                 style = "cyan" if name == "next" else ("" if name == "is" else "dim")

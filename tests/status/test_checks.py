@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -551,7 +552,12 @@ ACCIDENTS = (
     accident(
         "state finding",
         {"state.sound stack digest": "another digest"},
-        state={**healthy().state, "stack digest": StateCheck(name="stack digest", says="x", finding="another digest")},
+        state={
+            **healthy().state,
+            "stack digest": StateCheck(
+                name="stack digest", says="x", finding="another digest", command="lifeboat state restore 1"
+            ),
+        },
     ),
     accident("lock table without PITR", {"state.table-recovery": "is off"}, table_recovery=Seen(found="DISABLED")),
     accident("no lock table", {"state.table-recovery": "there is no lock table"}, table_recovery=Seen()),
@@ -881,3 +887,30 @@ def test_expected_checks_follow_from_the_stack_alone() -> None:
     nothing = judged(Facts(now=NOW, stack=healthy().stack))
 
     assert [(one.check, one.subject) for one in nothing.verdicts] == before
+
+
+def test_what_is_to_be_typed_names_the_environment_and_reaches_it() -> None:
+    by_what = {case.what: case for case in ACCIDENTS}
+    facts = healthy()
+    for what in ("retention changed to 1", "key disabled"):
+        facts = replace(facts, **by_what[what].changes)
+
+    found = judging.status("production", facts, replace(LIMITS, before_aws="eval x && "))
+    here = judging.status("local", facts, LIMITS)
+
+    retention, key = (
+        next(one for one in found.verdicts if one.check == name) for name in ("database.retention", "keys.enabled")
+    )
+    assert retention.command.startswith("lifeboat apply -e production, which sets it again")
+    assert key.command.startswith("eval x && aws kms enable-key")
+    assert next(one for one in here.verdicts if one.check == "database.retention").command.startswith(
+        "lifeboat apply, "
+    )
+
+
+def test_every_command_of_ours_that_is_printed_is_one() -> None:
+    for case in ACCIDENTS:
+        for one in judged(replace(healthy(), **case.changes)).of(Colour.RED):
+            assert re.search(r"\b(lifeboat|aws|git|psql|sign in|timedatectl|confirm)\b|docs/runbooks/", one.command), (
+                one
+            )

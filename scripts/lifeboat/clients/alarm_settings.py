@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from lifeboat.status_model import Alarm, EventRule, Measure, Topic
 
 NAMESPACE = "Lifeboat"
 _AT_ONCE = 1000  # data that PutMetricData takes in a call (CloudWatch API reference)
+_PAGE = re.compile(r"docs/runbooks/[a-z0-9-]+\.md")  # as modules/backup-alarms writes it into a description
 _QUERIES = 500  # that GetMetricData takes in a call
 _PERIOD = 60
 
@@ -103,7 +105,7 @@ class AlarmSettings:
 
 
 def _alarm(found: Mapping[str, Any]) -> Alarm:
-    since = found.get("StateUpdatedTimestamp")
+    since, page = found.get("StateUpdatedTimestamp"), _PAGE.search(str(found.get("AlarmDescription", "")))
     return Alarm(
         name=str(found["AlarmName"]),
         enabled=bool(found.get("ActionsEnabled", True)),
@@ -114,6 +116,7 @@ def _alarm(found: Mapping[str, Any]) -> Alarm:
         namespace=str(found.get("Namespace", "")),
         metric=str(found.get("MetricName", "")),
         dimensions={one["Name"]: one["Value"] for one in found.get("Dimensions", [])},
+        page="" if page is None else page[0],
     )
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from lifeboat.commands import state_doctor as doctor
-from lifeboat.config import Project
 from lifeboat.decisions import state_doctor
 from lifeboat.decisions.state_verdicts import Standing
 from lifeboat.decisions.status import built, judging, metrics, watching
@@ -37,7 +36,7 @@ class Looked:
 
 def status(site: Site, tell: Teller) -> Looked:
     """Look at everything and judge it; changes nothing, and what cannot be looked at is told, not guessed."""
-    facts, judged_by = observe(site, tell), limits(site.project)
+    facts, judged_by = observe(site, tell), limits(site)
     found = judging.status(site.project.env, facts, judged_by)
     return Looked(status=found, measures=metrics.measures(found, facts, judged_by))
 
@@ -83,13 +82,10 @@ class _Quiet:
         yield lambda _: None
 
 
-def limits(project: Project) -> Limits:
+def limits(site: Site) -> Limits:
     """Return how old and how large things may be, as the environment's file says."""
-    settings, dumps, application = (
-        project.environment.status,
-        project.environment.dumps,
-        project.environment.application,
-    )
+    environment = site.project.environment
+    settings, dumps, application = environment.status, environment.dumps, environment.application
     return Limits(
         late=timedelta(minutes=settings.late_minutes),
         proof=timedelta(days=settings.proof_days),
@@ -106,6 +102,7 @@ def limits(project: Project) -> Limits:
         account_id=application.account_id,
         region=application.region,
         dr_region=application.dr_region,
+        before_aws=site.shell(""),
     )
 
 
@@ -289,7 +286,7 @@ def _stores(asked: _Asked) -> _Fill:
 
 
 def _watching(asked: _Asked) -> _Fill:
-    client, stack, within = asked.site.alarm_settings(), asked.stack, limits(asked.site.project).metric
+    client, stack, within = asked.site.alarm_settings(), asked.stack, limits(asked.site).metric
     if stack is None:
         return lambda facts: facts
     alarms = asked.looks.at(asked.place("the alarms", "cloudwatch:DescribeAlarms"), lambda: client.alarms(asked.region))

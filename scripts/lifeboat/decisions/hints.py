@@ -28,6 +28,7 @@ VERBS = frozenset(
         "resume",
         "retire",
         "runs",
+        "status",
         "verify",
     }
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
+from lifeboat.decisions import hints
 from lifeboat.decisions.status import copies, drilled
 from lifeboat.decisions.status.check import Bad, Case, Check
 from lifeboat.decisions.status.registry import CHECKS
@@ -26,7 +28,7 @@ def status(environment: str, facts: Facts, limits: Limits) -> Status:
         rpo=None if objectives is None else timedelta(hours=objectives.rpo_hours),
         rto=None if objectives is None else timedelta(hours=objectives.rto_hours),
         expected=len(expected(stack, limits)),
-        verdicts=tuple(_verdicts(facts, limits)),
+        verdicts=tuple(_typed(one, environment, limits) for one in _verdicts(facts, limits)),
         copies=copies.rows(facts, limits),
         drills=drilled.rows(facts),
     )
@@ -50,6 +52,12 @@ def expected(stack: Stack | None, limits: Limits) -> list[tuple[Check, str]]:
 def _verdicts(facts: Facts, limits: Limits) -> Iterator[Verdict]:
     for check, subject in expected(facts.stack.found, limits):
         yield verdict(check, Case(facts=facts, limits=limits, subject=subject))
+
+
+def _typed(found: Verdict, environment: str, limits: Limits) -> Verdict:
+    """Return a verdict whose command reaches this environment as it stands: typed as it is, it must not hit another."""
+    command = f"{limits.before_aws}{found.command}" if found.command.startswith("aws ") else found.command
+    return replace(found, command=hints.for_environment(command, None if environment == hints.DEFAULT else environment))
 
 
 def verdict(check: Check, case: Case) -> Verdict:

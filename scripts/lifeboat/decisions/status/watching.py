@@ -57,11 +57,10 @@ def _quiet(case: Case) -> Outcome:
         return Good(says="nothing to judge: alarms.present tells that it is gone")
     since = "" if found.since is None else f" for {old(case, found.since)}"
     if found.state == "ALARM":
-        slug = case.subject.removeprefix(f"{case.stack.recovery.application}-")
         return Bad(
             found=f"{case.subject} is in ALARM{since}: {found.reason}",
             wanted="OK",
-            command=f"docs/runbooks/alarm-{slug}.md",
+            command=found.page or f"aws cloudwatch describe-alarm-history --alarm-name {case.subject}",
         )
     if found.state != "OK":
         raise NotSeen(
