@@ -43,7 +43,7 @@ class PlanRecords:
             raise IntegrityFailure(f"s3://{self._bucket}/{_KEY} is not what this lifeboat writes: {error}") from error
 
     def write(self, record: PlanRecord) -> None:
-        """Write the record in place of the one before."""
+        """Write the record in place of the one before; where there is no bucket yet there is nothing to drift from."""
         body = {
             "at": record.at.isoformat(),
             "by": record.by,
@@ -51,6 +51,9 @@ class PlanRecords:
             "summary": record.summary,
         }
         with translated(f"write down what the {record.by} found in s3://{self._bucket}/{_KEY}"):
-            self._s3.put_object(
-                Bucket=self._bucket, Key=_KEY, Body=json.dumps(body).encode(), ContentType="application/json"
+            sdk.unless_absent(
+                ("NoSuchBucket",),
+                lambda: self._s3.put_object(
+                    Bucket=self._bucket, Key=_KEY, Body=json.dumps(body).encode(), ContentType="application/json"
+                ),
             )
