@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +203,25 @@ def test_an_environment_that_is_not_there_is_told(tmp_path: Path, site: BackupSi
     done = command_line.run(site.plain.root, "status", "-e", "nowhere")
 
     assert done.returncode == 2
+
+
+def test_a_lock_that_somebody_left_is_red(site: BackupSite, place: Place) -> None:
+    here = f"{getpass.getuser()}@{socket.gethostname()}"
+    lock = {
+        "ID": "11111111-2222-3333-4444-555555555555",
+        "Operation": "OperationTypeApply",
+        "Info": "",
+        "Who": here,
+        "Version": "1.11.4",
+        "Created": datetime.now(UTC).isoformat(),
+        "Path": f"{place.names.state}/stack.tfstate",
+    }
+    site.cloud.client("dynamodb").put_item(
+        TableName=place.names.table,
+        Item={"LockID": {"S": f"{place.names.state}/stack.tfstate"}, "Info": {"S": json.dumps(lock)}},
+    )
+
+    found = next(one for one in verdicts(place, "state.sound") if one["subject"] == "stack lock in the table")
+
+    assert found["colour"] == "red"
+    assert "locked by" in found["is"]

@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 from lifeboat.database_model import HEARTBEAT_TABLE, PointKind, Selection, TableContent, TableName
+from lifeboat.decisions import state_mending
 from lifeboat.decisions.dump_floors import ACCEPTED
-from lifeboat.decisions.status import gate, judging
+from lifeboat.decisions.state_doctor import Diagnosis
+from lifeboat.decisions.state_verdicts import Finding, Standing, critical, notice, warning
+from lifeboat.decisions.state_verdicts import Verdict as DoctorsVerdict
+from lifeboat.decisions.status import gate, judging, state
 from lifeboat.decisions.status.check import Case, Check, Good
 from lifeboat.decisions.status.registry import BY_ID, CHECKS
 from lifeboat.model import EncryptionKey
+from lifeboat.state_model import StateRoot
 from lifeboat.status_model import (
     BackupSelection,
     Beat,
@@ -914,3 +919,30 @@ def test_every_command_of_ours_that_is_printed_is_one() -> None:
             assert re.search(r"\b(lifeboat|aws|git|psql|sign in|timedatectl|confirm)\b|docs/runbooks/", one.command), (
                 one
             )
+
+
+def _verdict(finding: Finding | None, standing: Standing) -> DoctorsVerdict:
+    says = "it is well" if finding is None else finding.found
+    return DoctorsVerdict(check="digest", root=StateRoot.STACK, standing=standing, says=says, finding=finding)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "colour"),
+    [
+        (_verdict(None, Standing.GOOD), Colour.GREEN),
+        (_verdict(None, Standing.MOOT), Colour.GREEN),
+        (_verdict(None, Standing.UNSEEN), Colour.UNKNOWN),
+        (_verdict(critical("another digest", "that of the top", "x"), Standing.FINDING), Colour.RED),
+        (_verdict(warning("no digest", "one", "x"), Standing.FINDING), Colour.RED),
+        (_verdict(notice("there never was a state", "one", "lifeboat apply"), Standing.FINDING), Colour.RED),
+        (_verdict(notice("it is just worked on", "x", state_mending.AGAIN), Standing.FINDING), Colour.UNKNOWN),
+    ],
+)
+def test_what_the_state_doctor_says_counts_as_it_says_it(verdict: DoctorsVerdict, colour: Colour) -> None:
+    told = state.of_doctor(Diagnosis(expected=1, verdicts=(verdict,)))
+
+    found = judged(replace(healthy(), state={**healthy().state, **told}))
+
+    (one,) = (one for one in found.verdicts if one.subject == "stack digest")
+    assert one.colour is colour
+    assert one.says == verdict.says

@@ -11,8 +11,7 @@ from typing import NoReturn
 
 from lifeboat.commands import state_doctor as doctor
 from lifeboat.decisions import state_doctor
-from lifeboat.decisions.state_verdicts import Standing
-from lifeboat.decisions.status import built, judging, metrics, watching
+from lifeboat.decisions.status import built, judging, metrics, state, watching
 from lifeboat.dumps import places
 from lifeboat.dumps import status_facts as copies
 from lifeboat.model import Teller
@@ -229,10 +228,10 @@ def _machines(asked: _Asked) -> _Fill:
 
 
 def _stores(asked: _Asked) -> _Fill:
-    site, settings, state = asked.site, asked.site.protection_settings(), asked.site.project.environment.state
+    site, settings, backend = asked.site, asked.site.protection_settings(), asked.site.project.environment.state
     table = asked.looks.at(
-        asked.place(f"the table {state.lock_table}", "dynamodb:DescribeContinuousBackups"),
-        lambda: settings.table_recovery(state.lock_table, asked.region),
+        asked.place(f"the table {backend.lock_table}", "dynamodb:DescribeContinuousBackups"),
+        lambda: settings.table_recovery(backend.lock_table, asked.region),
     )
     stack = asked.stack
     if stack is None:
@@ -265,7 +264,7 @@ def _stores(asked: _Asked) -> _Fill:
         manifest = (
             "" if newest is None else f"{newest.point.source.partition(f'{recovery.dumps.bucket}/')[2]}manifest.json"
         )
-        keyed = {recovery.dumps.bucket: manifest, recovery.dumps.replica_bucket: "", state.bucket: state.key}
+        keyed = {recovery.dumps.bucket: manifest, recovery.dumps.replica_bucket: "", backend.bucket: backend.key}
         where = dict(zip(keyed, (asked.region, recovery.dr_region, asked.region), strict=True))
         buckets = asked.looks.each(
             keyed,
@@ -321,23 +320,10 @@ def _running(asked: _Asked) -> _Fill:
 
 
 def _state(asked: _Asked, tell: Teller) -> _Fill:
-    state = asked.looks.pool.submit(_doctor, asked.site, tell)
-    return lambda facts: replace(facts, state=state.result())
+    looked = asked.looks.pool.submit(_doctor, asked.site, tell)
+    return lambda facts: replace(facts, state=looked.result())
 
 
 def _doctor(site: Site, tell: Teller) -> dict[str, StateCheck]:
     """Return what the state doctor says, by the name of the check."""
-    diagnosis = state_doctor.diagnose(doctor.observe(site, tell, list(StateRoot)))
-    found: dict[str, StateCheck] = {}
-    for verdict in diagnosis.verdicts:
-        name = verdict.check if verdict.root is None else f"{verdict.root.value} {verdict.check}"
-        amiss = verdict.finding
-        found[name] = StateCheck(
-            name=name,
-            says=verdict.says,
-            finding="" if amiss is None else amiss.found,
-            wanted="" if amiss is None else amiss.wanted,
-            command="" if amiss is None else amiss.command,
-            unseen=verdict.standing is Standing.UNSEEN,
-        )
-    return found
+    return state.of_doctor(state_doctor.diagnose(doctor.observe(site, tell, list(StateRoot))))

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from lifeboat.decisions import state_doctor
+from lifeboat.decisions import state_doctor, state_mending
+from lifeboat.decisions.state_doctor import Diagnosis
+from lifeboat.decisions.state_verdicts import Severity, Standing
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, once, once_without
 from lifeboat.errors import NotSeen
 from lifeboat.state_model import StateRoot
-from lifeboat.status_model import Asset, Limits, Stack, Weight
+from lifeboat.status_model import Asset, Limits, Stack, StateCheck, Weight
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all checks of the doctor, of both roots: they hang on nothing that answers."""
     roots = [f"{root.value} {name}" for root in StateRoot for name in state_doctor.OF_A_ROOT]
     return (*state_doctor.SHARED, *roots)
+
+
+def of_doctor(diagnosis: Diagnosis) -> dict[str, StateCheck]:
+    """Return what the doctor found, by the name of the check.
+
+    What somebody is at work on, and lives, is neither sound nor damaged: nobody can tell before that has ended.
+    """
+    found: dict[str, StateCheck] = {}
+    for verdict in diagnosis.verdicts:
+        name = verdict.check if verdict.root is None else f"{verdict.root.value} {verdict.check}"
+        amiss = verdict.finding
+        working = amiss is not None and amiss.severity is Severity.NOTICE and amiss.command == state_mending.AGAIN
+        found[name] = StateCheck(
+            name=name,
+            says=verdict.says,
+            finding="" if amiss is None else amiss.found,
+            wanted="" if amiss is None else amiss.wanted,
+            command="" if amiss is None else amiss.command,
+            unseen=working or verdict.standing is Standing.UNSEEN,
+        )
+    return found
 
 
 def _subjects(_stack: Stack) -> tuple[str, ...]:
