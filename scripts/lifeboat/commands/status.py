@@ -7,22 +7,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from lifeboat.commands import state_doctor as doctor
 from lifeboat.decisions import state_doctor
 from lifeboat.decisions.status import built, judging, metrics, state, watching
 from lifeboat.dumps import places
 from lifeboat.dumps import status_facts as copies
+from lifeboat.evidence_model import Chain
 from lifeboat.model import Teller
 from lifeboat.site import Site
-from lifeboat.stack import open_recoveries, status_facts
+from lifeboat.stack import open_recoveries, status_evidence, status_facts
 from lifeboat.stack.looking import Looks, Place, look, results
 from lifeboat.state_model import StateRoot
-from lifeboat.status_model import Facts, Limits, Measure, Stack, StateCheck, Status
+from lifeboat.status_model import Facts, Limits, Measure, Seen, Stack, StateCheck, Status
 
 # Most of a look's time is the service's: they wait for each other no more than the connections allow.
 _AT_ONCE = 16
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ def observe(site: Site, tell: Teller) -> Facts:
         asked = _Asked(site=site, looks=Looks(pool=pool), stack=stack.found, now=now)
         # The largest first: listings of dumps take longest.
         fills = [_copies(asked), _state(asked, tell), _database(asked), _machines(asked)]
-        fills += [_stores(asked), _watching(asked), _running(asked)]
+        fills += [_stores(asked), _watching(asked), _running(asked), _drills(asked)]
         facts = Facts(now=now, stack=stack)
         for fill in fills:
             facts = fill(facts)
@@ -317,6 +319,22 @@ def _running(asked: _Asked) -> _Fill:
     file = asked.looks.at(asked.place("the recovery file", "s3:GetObject"), lambda: status_facts.recovery_file(site))
     plan = asked.looks.at(asked.place("the last plan", "s3:GetObject"), site.plan_records().newest)
     return lambda facts: replace(facts, open_runs=runs.result(), recovery_file=file.result(), last_plan=plan.result())
+
+
+def _drills(asked: _Asked) -> _Fill:
+    site, place = asked.site, asked.place("the evidence of drills", "s3:GetObject")
+    chain = asked.looks.at(place, lambda: status_evidence.chain(site))
+
+    def of_chain(read: Callable[[Chain], _Read]) -> Seen[_Read]:
+        looked = chain.result()
+        if looked.found is None:
+            return Seen(unseen=looked.unseen)
+        whole = looked.found
+        return look(place, lambda: read(whole))
+
+    return lambda facts: replace(
+        facts, drills=of_chain(status_evidence.drills), evidence=of_chain(status_evidence.findings)
+    )
 
 
 def _state(asked: _Asked, tell: Teller) -> _Fill:

@@ -24,6 +24,7 @@ VERBS = frozenset(
         "plan-recovery",
         "recover",
         "recovery-file",
+        "report",
         "restore",
         "resume",
         "retire",
