@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifeboat.evidence_model import Outcome
 
 from tests import command_line
 from tests.backup_sites import BackupSite
 from tests.conftest import RunningCloud
+from tests.evidence_runs import drill
 from tests.gitlab_sites import DR_REGION, REGION
 from tests.status.breakages import BREAKAGES, Breakage
 from tests.status.healthy import MANIFEST
@@ -127,6 +129,88 @@ def test_a_damaged_manifest_is_red_and_not_unknown(site: BackupSite, place: Plac
 
     assert found["colour"] == "red"
     assert "is not what this lifeboat writes" in found["is"]
+
+
+# -- drills ------------------------------------------------------------------------------------------------------------
+
+
+def keep(site: BackupSite, **changes: Any) -> str:
+    """Keep the evidence of a drill of everything that has just ended, changed, and return the key that it lies under."""
+    store, now = site.plain.site().evidence(site.bucket()), datetime.now(UTC)
+    link = store.append(replace(drill(1, scope="full"), **{"ended": now, **changes}))
+    assert link.unsealed == ""
+    keys = [
+        one["Key"]
+        for one in site.cloud.client("s3").list_objects_v2(Bucket=site.bucket(), Prefix="evidence/")["Contents"]
+    ]
+    return str(sorted(keys)[-1])
+
+
+def of_full(place: Place) -> dict[str, tuple[str, str]]:
+    found = place.status()["verdicts"]
+    return {
+        one["check"]: (one["colour"], one["is"])
+        for one in found
+        if one["check"].startswith("drills.") and one["subject"] in ("full", "")
+    }
+
+
+def test_a_drill_that_went_well_is_green_and_its_evidence_whole(site: BackupSite, place: Place) -> None:
+    keep(site)
+
+    found = of_full(place)
+
+    assert {check: colour for check, (colour, _) in found.items()} == {
+        "drills.age": "green",
+        "drills.passed": "green",
+        "drills.rto": "green",
+        "drills.evidence": "green",
+    }
+
+
+def test_a_last_drill_that_failed_is_red_however_good_the_one_before_was(site: BackupSite, place: Place) -> None:
+    keep(site, ended=datetime.now(UTC) - HOUR)
+    keep(site, outcome=Outcome.UNSOUND, why="orders lacks 3 rows")
+
+    found = of_full(place)
+
+    assert found["drills.passed"][0] == "red"
+    assert "orders lacks 3 rows" in found["drills.passed"][1]
+    assert found["drills.age"][0] == "green"
+
+
+def test_a_drill_that_took_too_long_is_red(site: BackupSite, place: Place) -> None:
+    rto = drill(1).rto
+    assert rto is not None
+    keep(site, rto=replace(rto, seconds=5 * 3600.0, met=False), outcome=Outcome.MISSED)
+
+    found = of_full(place)
+
+    assert found["drills.rto"] == ("red", "the last drill of everything took 5h")
+    assert found["drills.passed"][0] == "green"
+
+
+def test_a_drill_of_long_ago_is_red(site: BackupSite, place: Place) -> None:
+    keep(site, ended=datetime.now(UTC) - timedelta(days=93))
+
+    assert of_full(place)["drills.age"] == ("red", "the last drill that went well was 93d ago")
+
+
+@pytest.mark.parametrize("what", ["changed", "taken away"])
+def test_evidence_that_was_tampered_with_is_red(site: BackupSite, place: Place, what: str) -> None:
+    keep(site)
+    key = keep(site)
+    s3 = site.cloud.client("s3")
+    if what == "changed":
+        body = s3.get_object(Bucket=site.bucket(), Key=key)["Body"].read()
+        s3.put_object(Bucket=site.bucket(), Key=key, Body=body[:-1] + b" ")
+    else:
+        s3.delete_object(Bucket=site.bucket(), Key=key)
+
+    found = of_full(place)
+
+    assert found["drills.evidence"][0] == "red"
+    assert "2" in found["drills.evidence"][1]
 
 
 # -- the whole -----------------------------------------------------------------------------------------------------------
