@@ -79,6 +79,7 @@ from tests.status.healthy import (
     passed,
     point,
     recovery,
+    resource,
     rules,
     unseen,
     volume,
@@ -585,6 +586,12 @@ ACCIDENTS = (
         {f"alarms.quiet {STALE}": "is in ALARM for 24h: too old"},
         alarms=_alarms(state="ALARM", reason="too old"),
     ),
+    accident("alarm that rings for this very status", alarms=_alarms(state="ALARM", metric="StatusChecksRed")),
+    accident(
+        "alarm of that name that is not ours",
+        {f"alarms.quiet {STALE}": "is in ALARM"},
+        alarms=_alarms(state="ALARM", metric="StatusChecksRed", namespace="Others"),
+    ),
     accident(
         "rule disabled",
         {f"alarms.rules {REGION} {RULE}": "is disabled"},
@@ -946,3 +953,34 @@ def test_what_the_state_doctor_says_counts_as_it_says_it(verdict: DoctorsVerdict
     (one,) = (one for one in found.verdicts if one.subject == "stack digest")
     assert one.colour is colour
     assert one.says == verdict.says
+
+
+def test_where_there_is_nothing_to_judge_another_check_is_red() -> None:
+    moot = [
+        (case, judged(replace(healthy(), **case.changes)))
+        for case in ACCIDENTS
+        if any("nothing to judge" in one.says for one in judged(replace(healthy(), **case.changes)).verdicts)
+    ]
+
+    assert {case.what for case, _ in moot} >= {"no dump", "alarm gone", "DLM policy gone"}
+    assert [case.what for case, found in moot if not found.of(Colour.RED)] == ["no RTO was to be measured"]
+    assert not any("nothing to judge" in one.says for one in judged(healthy()).verdicts)
+
+
+def test_a_metric_that_is_written_only_where_something_was_measured_is_not_missed() -> None:
+    seldom = resource(
+        "aws_cloudwatch_metric_alarm",
+        "this",
+        "rto-missed-state",
+        alarm_name="app-x-rto-missed-state",
+        namespace="Lifeboat",
+        treat_missing_data="notBreaching",
+    )
+    alarms = {**(healthy().alarms.found or {}), "app-x-rto-missed-state": alarm("app-x-rto-missed-state")}
+    facts = replace(
+        healthy(),
+        stack=Seen(found=Stack(recovery=recovery(), resources=(*RESOURCES, seldom))),
+        alarms=Seen(found=alarms),
+    )
+
+    assert amiss(facts) == {}

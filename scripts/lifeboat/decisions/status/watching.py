@@ -9,6 +9,8 @@ from lifeboat.errors import NotSeen
 from lifeboat.status_model import Alarm, Asset, Stack, Weight
 
 OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
+# Alarms on these ring while a check is red: were that a red check too, neither would ever end.
+OF_A_STATUS = ("StatusChecksRed", "StatusChecksUnknown")
 _AGAIN = "lifeboat apply, which sets it again; lifeboat alarms test shows whether it is heard"
 
 
@@ -55,6 +57,8 @@ def _quiet(case: Case) -> Outcome:
     found = _alarm(case)
     if found is None:
         return Good(says="nothing to judge: alarms.present tells that it is gone")
+    if found.namespace == OURS and found.metric in OF_A_STATUS:
+        return Good(says=f"{found.state}: it rings for what this status tells itself")
     since = "" if found.since is None else f" for {old(case, found.since)}"
     if found.state == "ALARM":
         return Bad(
@@ -120,11 +124,15 @@ def _heard(case: Case) -> Outcome:
 
 
 def measured(stack: Stack) -> tuple[str, ...]:
-    """Return the alarms whose metric is lifeboat's own: these need somebody to write it."""
+    """Return the alarms whose metric is lifeboat's own, and that ring where nobody writes it: those need somebody who does.
+
+    What a drill measured is written where one has; the age of drills tells that there was none.
+    """
     return tuple(
         str(one.attributes["alarm_name"])
         for one in stack.of_kind("aws_cloudwatch_metric_alarm")
         if one.attributes.get("namespace") == OURS
+        and one.attributes.get("treat_missing_data", "breaching") == "breaching"
     )
 
 
