@@ -107,6 +107,10 @@ scan: setup scan-tools ## Judge the plans of ENV by the rules of disaster recove
 recover: setup ## Bring ENV back, timed until it answers: SCOPE=instance, database or full, AMI=latest, TO=latest
 	@lifeboat recover -e $(SAFE_ENV) --scope $(SAFE_SCOPE) --ami $(SAFE_AMI) $(SAFE_TO)
 
+.PHONY: status
+status: setup ## Show whether ENV could be recovered: each copy and its proof, drills, alarms, what is red and what to type
+	@lifeboat status -e $(SAFE_ENV)
+
 .PHONY: doctor
 doctor: setup ## Look at everything that is needed on this machine
 	@lifeboat doctor -e $(SAFE_ENV)
@@ -168,9 +172,10 @@ lint: setup ## ruff, mypy --strict, import contracts, terraform fmt and validate
 	@python -m pytest -q -p no:cacheprovider --no-header tests/modules/test_validate.py
 
 .PHONY: docs
-docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md from the rules, docs/evidence.schema.json
+docs: setup ## Write docs/runbooks from the tables of steps, docs/policy.md and docs/status.md from rules and checks, docs/evidence.schema.json
 	@python -m lifeboat.runbooks.pages docs/runbooks
 	@python -m lifeboat.runbooks.policy_page docs/policy.md
+	@python -m lifeboat.runbooks.status_page docs/status.md
 	@python -m lifeboat.runbooks.evidence_page docs/evidence.schema.json
 
 .PHONY: bench

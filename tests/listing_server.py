@@ -42,6 +42,7 @@ class Copies:
     unfinished_dump: int
     failed_snapshot: int
     partial_point: int
+    refused: str = ""  # the listing of which only the first page is answered
     asked: dict[str, int] = field(default_factory=dict)
     proofs: list[str] = field(default_factory=list)
 
@@ -114,10 +115,19 @@ def page(copies: Copies, environ: WSGIEnvironment) -> tuple[str, str]:
     raise KeyError(path)
 
 
+def _require(copies: Copies, listing: str, start: int) -> None:
+    """Raise KeyError for a later page of the listing that is refused."""
+    if copies.refused == listing and start:
+        raise KeyError(f"page 2 of {listing}")
+
+
 def _versions(copies: Copies, query: dict[str, list[str]]) -> str:
+    if not query["prefix"][0].startswith("dumps/"):  # a state's: there is none
+        return "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>"
     copies.asked["versions"] = copies.asked.get("versions", 0) + 1
     # The marker is the number of the dump that the next page begins with: whole dumps fit into pages well enough.
     start = int(query.get("version-id-marker", ["0"])[0] or 0)
+    _require(copies, "versions", start)
     end = min(start + S3_PAGE // 6, copies.dumps)
     one = _OF_ONE.search(query["prefix"][0])
     if one is not None:  # it is looked at once more
@@ -155,6 +165,7 @@ def _rds(copies: Copies, asked: dict[str, list[str]], environ: WSGIEnvironment) 
     here = "eu-west-1/rds" in environ["HTTP_AUTHORIZATION"]
     every = copies.points if vaulted else copies.snapshots
     start, total = int(asked.get("Marker", ["0"])[0]), every if here else 0
+    _require(copies, counted, start)
     end = min(start + RDS_PAGE, total)
     rows = []
     for number in range(start, end):
@@ -181,6 +192,7 @@ def _xml(action: str, inner: str) -> str:
 
 def _vault(copies: Copies, query: dict[str, list[str]], *, dr: bool) -> str:
     start, total = int(query.get("nextToken", ["0"])[0]), 0 if dr else copies.points
+    _require(copies, "vault", start)
     end = min(start + BACKUP_PAGE, total)
     found = [
         {

@@ -19,6 +19,7 @@ from lifeboat import (
     cli_report,
     cli_restore,
     cli_scan,
+    cli_status,
     cli_verify,
     config,
     views,
@@ -77,6 +78,7 @@ cli_database.add_to(app)
 cli_report.add_to(app)
 cli_restore.add_to(app)
 cli_scan.add_to(app)
+cli_status.add_to(app)
 cli_verify.add_to(app)
 
 

@@ -170,6 +170,29 @@ class DumpSettings(_Table):
     retention: DumpRetention = DumpRetention()
 
 
+Days = Annotated[int, Field(strict=True, ge=1, le=3660)]
+
+
+class StatusSettings(_Table):
+    """How old what `lifeboat status` looks at may be, and how deep a verification proves a dump.
+
+    `late_minutes`: how much later than planned a copy may be there; `proof_days`: since a copy of the database and a dump
+    were restored; `image_days`, `image_proof_days`: since an image was made, and since one booted; `drill_days`: since a
+    drill of each kind; `plan_days`: since a plan found nothing to change. `heartbeat_minutes` 0: the stack has no heartbeat.
+    """
+
+    late_minutes: Annotated[int, Field(strict=True, ge=0, le=1440)] = 120
+    proof_days: Days = 31
+    proof_level: Annotated[int, Field(strict=True, ge=1, le=4)] = 2
+    image_days: Days = 32
+    image_proof_days: Days = 92
+    drill_days: Days = 92
+    plan_days: Days = 8
+    heartbeat_minutes: Annotated[int, Field(strict=True, ge=0, le=1440)] = 10
+    skew_seconds: Annotated[int, Field(strict=True, ge=1, le=3600)] = 300
+    metric_hours: Annotated[int, Field(strict=True, ge=1, le=168)] = 3
+
+
 class LocalCloud(_Table):
     """The program that plays AWS for this environment, started when it does not run."""
 
@@ -188,6 +211,7 @@ class Environment(_Table):
     dns: Dns = Dns()
     database: DatabaseSettings = DatabaseSettings()
     dumps: DumpSettings = DumpSettings()
+    status: StatusSettings = StatusSettings()
     local_cloud: LocalCloud | None = None
     gitlab: GitLabSettings | None = None
 

@@ -136,6 +136,14 @@ class Unreachable(LifeboatError):
     exit_status = 8
 
 
+class NotSeen(Unreachable):
+    """A check asked for something that could not be looked at; `call` is what would tell it, as IAM names it."""
+
+    def __init__(self, summary: str, *, call: str) -> None:
+        super().__init__(summary)
+        self.call = call
+
+
 class GitLabUnreachable(Unreachable):
     """GitLab did not answer: a recovery goes around it, which no other service allows."""
 

@@ -17,6 +17,7 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
+from lifeboat.clients.alarm_settings import AlarmSettings
 from lifeboat.clients.backup_points import BackupPoints
 from lifeboat.clients.checkov import Checkov
 from lifeboat.clients.database_answers import DatabaseAnswers
@@ -41,12 +42,15 @@ from lifeboat.clients.lease import Lease
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
 from lifeboat.clients.owned_things import OwnedThings
+from lifeboat.clients.plan_records import PlanRecords
 from lifeboat.clients.postgres import Postgres, ServerAddress
+from lifeboat.clients.protection_settings import ProtectionSettings
 from lifeboat.clients.restore_tests import RestoreTests
 from lifeboat.clients.run_files import RUN_MARK
 from lifeboat.clients.run_spans import RunSpans
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.secret_store import SecretStore
+from lifeboat.clients.service_clock import ServiceClock
 from lifeboat.clients.state_locks import StateLocks
 from lifeboat.clients.state_memory import StateMemory
 from lifeboat.clients.state_store import StateStore
@@ -480,6 +484,25 @@ class Site:
     def database_answers(self, recovery: Recovery) -> DatabaseAnswers:
         """Return what the stack's database tells of its data, asked with its password."""
         return DatabaseAnswers(self.new_postgres(recovery))
+
+    # -- what watches and protects -----------------------------------------------------------------------------------
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return how copies are protected, in both regions."""
+        return ProtectionSettings(self.client)
+
+    def alarm_settings(self) -> AlarmSettings:
+        """Return the alarms, rules, topics and metrics of this environment, in both regions."""
+        return AlarmSettings(self.client, self.project.environment.application.name)
+
+    def plan_records(self) -> PlanRecords:
+        """Return what the last plan or apply of the stack found."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return PlanRecords(s3=self.client("s3", application.region), bucket=state.bucket)
+
+    def service_clock(self) -> ServiceClock:
+        """Return AWS's clock in the primary region."""
+        return ServiceClock(self.client("sts", self.project.environment.application.region))
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.rehearsal import CLEAN, ROOT
 
 NAME = "app-many"
 CPU_SECONDS, MEMORY_BYTES = 60, 300 * 1024**2
+STATUS_CPU_SECONDS = 10
 COUNT = 10_000
 
 
@@ -25,6 +27,7 @@ def copies() -> Copies:
     recovery = {
         **RECOVERY,
         "application": NAME,
+        "database": {**RECOVERY["database"], "identifier": f"{NAME}-g1"},
         "dumps": {"bucket": f"{bucket}-{REGION}", "prefix": "dumps/", "replica_bucket": f"{bucket}-{DR_REGION}"},
         "vaults": {"primary": f"{NAME}-backups", "dr": f"{NAME}-backups-dr"},
     }
@@ -137,3 +140,32 @@ def test_each_of_them_is_looked_at_and_the_one_that_was_altered_is_found(tmp_pat
     assert sorted((path.split("/")[-3], "-1-failed-" in path) for path in told.proofs) == [
         (dump, dump == altered) for dump in looked_at
     ]
+
+
+def test_a_status_over_ten_thousand_of_them_takes_seconds_and_counts_none_of_the_bad_ones(tmp_path: Path) -> None:
+    told = replace(
+        copies(),
+        dumps=2_500,  # in each region
+        snapshots=4_000,
+        points=1_000,
+        failed_dump=2_490,
+        unfinished_dump=2_498,
+        failed_snapshot=3_999,
+        partial_point=999,
+    )
+
+    with listing_server(told) as url:
+        status, text, seconds, memory = measured(checkout(tmp_path, url), "status", "-o", "json")
+
+    print(f"status: {seconds:.1f} s of CPU, {memory / 1024**2:.0f} MB")
+    assert status == 0, text[-2000:]
+    assert (seconds < STATUS_CPU_SECONDS, memory < MEMORY_BYTES) == (True, True), (seconds, memory)
+    document = json.loads(text[text.index("{") :])
+    counts = {(row["kind"], row["region"]): row["count"] for row in document["copies"]}
+    # One failed, of which the copy is doubted too, and one never became a dump.
+    assert counts["dump", REGION] == counts["dump", DR_REGION] == told.dumps - 2
+    assert counts["snapshot", REGION] == told.snapshots - 1
+    assert counts["AWS Backup point", REGION] == told.points - 1
+    assert document["checks"]["whole"]
+    # What this server does not answer is unknown, and not green.
+    assert {one["colour"] for one in document["verdicts"] if one["check"] == "alarms.heard"} == {"unknown"}

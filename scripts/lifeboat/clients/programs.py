@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from lifeboat.errors import Unreachable
 from lifeboat.model import FoundVersion
 
 ANSWER_SECONDS = 30.0
@@ -127,3 +128,13 @@ def git_sha(folder: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{sha}-dirty" if changes else sha
+
+
+def uncommitted(path: Path) -> bool:
+    """Return whether git lacks a file as it is here. Raises Unreachable where git cannot say."""
+    asked = ["git", "-C", str(path.parent), "status", "--porcelain", "--ignored", "--", path.name]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unreachable(f"git cannot say whether {path.name} is committed: {error}") from error
+    return bool(said.strip())

@@ -16,7 +16,18 @@ from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
 from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
-from lifeboat.stack import allowed, gate, known_states, options, outputs, preflight, public_name, rehearsal, repair
+from lifeboat.stack import (
+    allowed,
+    gate,
+    known_states,
+    options,
+    outputs,
+    plan_records,
+    preflight,
+    public_name,
+    rehearsal,
+    repair,
+)
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 from lifeboat.stack.gate import Gate
 from lifeboat.state_model import StateRoot
@@ -193,6 +204,7 @@ def _both_roots(work: Applying, orders: _Orders, check: Running | None) -> Appli
         recovery = outputs.recovery(stack_store)
         rows = outputs.protection_table(site, recovery)
         repair.done(site, work.run)
+        plan_records.applied(site, work.tell)
     with stages.timed("wait for the application"):
         patience = PROBE_SECONDS if stack_plan.empty else PROBE_SECONDS_AFTER_CHANGES
         answers = probe.answer(recovery.app.url, seconds=patience)

@@ -11,7 +11,7 @@ from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import IntegrityFailure, LifeboatError, Refused, ScanNotValid
 from lifeboat.model import Plan
 from lifeboat.site import Site
-from lifeboat.stack import allowed, gate, options, planning, preflight
+from lifeboat.stack import allowed, gate, options, plan_records, planning, preflight
 from lifeboat.stack.gate import Gate
 from lifeboat.stack.planning import SavedPlan
 from lifeboat.state_model import StateRoot
@@ -46,6 +46,9 @@ def run(site: Site, tell: Teller, *, offline: bool) -> Planned:
             )
             return Planned(plans=_named(planning.of_files_alone(site, tell, folder, [StateRoot.STACK])), offline=True)
         both = planning.of_what_stands(site, tell, folder)
+        for one in both:
+            if one.root is StateRoot.STACK:
+                plan_records.planned(site, tell, one.plan)
         return Planned(plans=_named(both), offline=False, refusals=_refusals(site, tell, both))
 
 

@@ -29,6 +29,7 @@ VERBS = frozenset(
         "resume",
         "retire",
         "runs",
+        "status",
         "verify",
     }
 )

@@ -1,0 +1,1 @@
+"""What `lifeboat status` says: pure checks of what was looked at, three-valued, green only by what was seen."""

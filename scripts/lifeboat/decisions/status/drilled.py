@@ -1,0 +1,161 @@
+"""The checks of drills: the last one of each scope, its recovery time against the objective, and the chain of evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lifeboat.decisions.durations import said
+from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old, once, once_without
+from lifeboat.decisions.status.copies import covers
+from lifeboat.status_model import Asset, DrillRecord, DrillRow, Facts, Limits, Stack, Weight
+
+SCOPES = ("database", "instance", "full", "state")
+
+
+def last(drills: tuple[DrillRecord, ...], scope: str) -> DrillRecord | None:
+    """Return the last drill of a scope, however it came out; a full one counts for the database and the instance too."""
+    return max((drill for drill in drills if covers(drill, scope)), key=lambda drill: drill.ended, default=None)
+
+
+def rows(facts: Facts) -> tuple[DrillRow, ...]:
+    """Return one row for each scope."""
+    unseen = "" if facts.drills.unseen is None else facts.drills.unseen.why
+    found = facts.drills.found or ()
+    passed = tuple(drill for drill in found if drill.passed)
+    return tuple(
+        DrillRow(scope=scope, record=last(found, scope), passed_at=_ended(last(passed, scope)), unseen=unseen)
+        for scope in SCOPES
+    )
+
+
+def _ended(record: DrillRecord | None) -> datetime | None:
+    return None if record is None else record.ended
+
+
+# -- the checks --------------------------------------------------------------------------------------------------------
+
+
+def _last(case: Case) -> DrillRecord | None:
+    return last(case.facts.drills.value or (), case.subject)
+
+
+def _age(case: Case) -> Outcome:
+    good = [drill for drill in case.facts.drills.value or () if drill.passed and covers(drill, case.subject)]
+    newest = max(good, key=lambda drill: drill.ended, default=None)
+    limit, command = case.limits.drill, f"lifeboat drill {case.subject}"
+    wanted = f"one that went well within {said(limit)}"
+    if newest is None:
+        return Bad(found=f"no drill of {_of(case)} ever went well", wanted=wanted, command=command)
+    if case.now - newest.ended > limit:
+        return Bad(
+            found=f"the last drill that went well was {old(case, newest.ended)} ago", wanted=wanted, command=command
+        )
+    return Good(says=f"{old(case, newest.ended)} ago, {newest.run}")
+
+
+def _passed(case: Case) -> Outcome:
+    found = _last(case)
+    if found is None:
+        return Good(says="nothing to judge: drills.age tells that there was none")
+    if not found.passed:
+        return Bad(
+            found=f"the last drill of {_of(case)} failed {old(case, found.ended)} ago: {found.why}",
+            wanted="a drill that brings everything back",
+            command=f"lifeboat report {found.run}",
+        )
+    return Good(says=f"passed {old(case, found.ended)} ago")
+
+
+def _rto(case: Case) -> Outcome:
+    found = _last(case)
+    if found is None or found.rto_objective is None:
+        return Good(says="nothing to judge: none was to be measured")
+    if found.rto is None:
+        return Bad(
+            found=f"the last drill of {_of(case)} never saw the application answer, so its recovery time is not known",
+            wanted=f"at most {said(found.rto_objective)}",
+            command=f"lifeboat report {found.run}",
+        )
+    if found.rto > found.rto_objective:
+        return Bad(
+            found=f"the last drill of {_of(case)} took {said(found.rto)}",
+            wanted=f"at most {said(found.rto_objective)}",
+            command=f"lifeboat report {found.run} shows which step took how long",
+        )
+    return Good(says=f"{said(found.rto)} of {said(found.rto_objective)}")
+
+
+def _of(case: Case) -> str:
+    return {"full": "everything", "state": "the state"}.get(case.subject, f"the {case.subject}")
+
+
+def _chain(case: Case) -> Outcome:
+    findings = case.facts.evidence.value or ()
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        return Bad(
+            found=f"{findings[0]}{more}",
+            wanted="every bundle of evidence as it was written",
+            command="lifeboat report verify",
+        )
+    return Good(says="whole")
+
+
+def _scopes(_stack: Stack) -> tuple[str, ...]:
+    return SCOPES
+
+
+def _scopes_without(_limits: Limits) -> tuple[str, ...]:
+    return SCOPES
+
+
+CHECKS = (
+    Check(
+        id="drills.age",
+        asset=Asset.DRILLS,
+        weight=Weight.OBJECTIVE,
+        title="A drill of each kind went well, not long ago",
+        why="What was not rehearsed fails on the night that it must work. A full drill is one of both.",
+        act="`lifeboat drill full`, `lifeboat drill state`; the pipeline has a job for a schedule.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=_scopes,
+        judge=_age,
+        on_missing_stack=_scopes_without,
+    ),
+    Check(
+        id="drills.passed",
+        asset=Asset.DRILLS,
+        weight=Weight.INTEGRITY,
+        title="The last drill of each kind went well",
+        why="Only a restore can tell that rows are missing: the last one did.",
+        act="`lifeboat report latest` says which step or probe failed.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=_scopes,
+        judge=_passed,
+        on_missing_stack=_scopes_without,
+    ),
+    Check(
+        id="drills.rto",
+        asset=Asset.DRILLS,
+        weight=Weight.OBJECTIVE,
+        title="The recovery time of the last drill of each kind is within the objective",
+        why="On the night itself it will not be faster.",
+        act="`lifeboat report latest` shows which step took how long.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=_scopes,
+        judge=_rto,
+        on_missing_stack=_scopes_without,
+    ),
+    Check(
+        id="drills.evidence",
+        asset=Asset.DRILLS,
+        weight=Weight.INTEGRITY,
+        title="The chain of evidence is whole",
+        why="Evidence that somebody changed, or took away, proves nothing: nor does what is left.",
+        act="`lifeboat report verify` names the bundle.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=once,
+        judge=_chain,
+        on_missing_stack=once_without,
+    ),
+)

@@ -1,0 +1,219 @@
+"""The checks of what watches: alarms that act, rules that tell somebody, topics that somebody hears, metrics that come."""
+
+from __future__ import annotations
+
+from lifeboat.decisions.durations import said
+from lifeboat.decisions.status import built
+from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old, seen
+from lifeboat.errors import NotSeen
+from lifeboat.status_model import Alarm, Asset, Stack, Weight
+
+OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
+# Alarms on these ring while a check is red: were that a red check too, neither would ever end.
+OF_A_STATUS = ("StatusChecksRed", "StatusChecksUnknown")
+_AGAIN = "lifeboat apply, which sets it again; lifeboat alarms test shows whether it is heard"
+
+
+def alarms(stack: Stack) -> tuple[str, ...]:
+    """Return the names of the alarms that were built; one empty name where there is none."""
+    return built.named(stack, "aws_cloudwatch_metric_alarm", "alarm_name") or ("",)
+
+
+def _alarm(case: Case) -> Alarm | None:
+    return (case.facts.alarms.value or {}).get(case.subject)
+
+
+def _present(case: Case) -> Outcome:
+    if not case.subject:
+        return Bad(found="the stack has no alarm", wanted="one for each way to fail", command="lifeboat plan")
+    found = _alarm(case)
+    if found is None:
+        return Bad(found=f"there is no alarm {case.subject}", wanted="it was built", command=_AGAIN)
+    return Good(says=f"{found.state}")
+
+
+def _acts(case: Case) -> Outcome:
+    found = _alarm(case)
+    if found is None:
+        return Good(says="nothing to judge: alarms.present tells that it is gone")
+    if not found.enabled:
+        return Bad(
+            found=f"the actions of {case.subject} are switched off",
+            wanted="enabled: in ALARM, it tells nobody",
+            command=f"aws cloudwatch enable-alarm-actions --alarm-names {case.subject}",
+        )
+    topics = set(topics_of(case.stack))
+    if not topics & set(found.actions):
+        return Bad(
+            found=f"{case.subject} has no action that tells the stack's topic"
+            + (f": {', '.join(found.actions)}" if found.actions else ": it has none at all"),
+            wanted="an action on the topic that people listen to",
+            command=_AGAIN,
+        )
+    return Good(says="tells the topic")
+
+
+def _quiet(case: Case) -> Outcome:
+    found = _alarm(case)
+    if found is None:
+        return Good(says="nothing to judge: alarms.present tells that it is gone")
+    if found.namespace == OURS and found.metric in OF_A_STATUS:
+        return Good(says=f"{found.state}: it rings for what this status tells itself")
+    since = "" if found.since is None else f" for {old(case, found.since)}"
+    if found.state == "ALARM":
+        return Bad(
+            found=f"{case.subject} is in ALARM{since}: {found.reason}",
+            wanted="OK",
+            command=found.page or f"aws cloudwatch describe-alarm-history --alarm-name {case.subject}",
+        )
+    if found.state != "OK":
+        raise NotSeen(
+            f"{case.subject} is in {found.state}{since}: it does not know itself", call="cloudwatch:DescribeAlarms"
+        )
+    return Good(says="OK")
+
+
+def rules(stack: Stack) -> tuple[str, ...]:
+    """Return the event rules that were built, as region and name; one empty where there is none."""
+    built_rules = stack.of_kind("aws_cloudwatch_event_rule")
+    found = [f"{one.region or stack.recovery.region} {one.attributes['name']}" for one in built_rules]
+    return tuple(found) or ("",)
+
+
+def _rule(case: Case) -> Outcome:
+    if not case.subject:
+        return Bad(found="the stack has no event rule", wanted="one for each event", command="lifeboat plan")
+    region, _, name = case.subject.partition(" ")
+    found = (seen(case.facts.rules, region) or {}).get(name)
+    if found is None:
+        return Bad(found=f"there is no rule {name} in {region}", wanted="it was built", command=_AGAIN)
+    if not found.enabled:
+        return Bad(
+            found=f"the rule {name} in {region} is disabled",
+            wanted="enabled",
+            command=f"aws events enable-rule --name {name} --region {region}",
+        )
+    if not set(topics_of(case.stack)) & set(found.targets):
+        return Bad(
+            found=f"the rule {name} in {region} has no target that people listen to"
+            + (f": {', '.join(found.targets)}" if found.targets else ""),
+            wanted="the stack's topic of that region",
+            command=_AGAIN,
+        )
+    return Good(says="enabled, tells the topic")
+
+
+def topics_of(stack: Stack) -> tuple[str, ...]:
+    """Return the ARNs of the topics that were built, at least the one that the stack's output names."""
+    found = {str(one.attributes["arn"]) for one in stack.of_kind("aws_sns_topic")}
+    return tuple(sorted(found | {stack.recovery.topic_arn}))
+
+
+def _heard(case: Case) -> Outcome:
+    found = seen(case.facts.topics, case.subject)
+    if found is None:
+        return Bad(found=f"there is no topic {case.subject}", wanted="it was built", command="lifeboat apply")
+    if not found.confirmed:
+        pending = f"; {', '.join(found.pending)} did not confirm" if found.pending else ""
+        return Bad(
+            found=f"nobody listens to {case.subject}{pending}",
+            wanted="at least one subscriber that confirmed",
+            command="confirm the mail that AWS sent, or set alarms.subscribers and lifeboat apply",
+        )
+    return Good(says=f"{len(found.confirmed)} confirmed" + (f", {len(found.pending)} not" if found.pending else ""))
+
+
+def measured(stack: Stack) -> tuple[str, ...]:
+    """Return the alarms whose metric is lifeboat's own, and that ring where nobody writes it: those need somebody who does.
+
+    What a drill measured is written where one has; the age of drills tells that there was none.
+    """
+    return tuple(
+        str(one.attributes["alarm_name"])
+        for one in stack.of_kind("aws_cloudwatch_metric_alarm")
+        if one.attributes.get("namespace") == OURS
+        and one.attributes.get("treat_missing_data", "breaching") == "breaching"
+    )
+
+
+def _written(case: Case) -> Outcome:
+    if _alarm(case) is None:
+        return Good(says="nothing to judge: alarms.present tells that it is gone")
+    at, limit = (case.facts.metrics.value or {}).get(case.subject), case.limits.metric
+    if at is None or case.now - at > limit:
+        return Bad(
+            found=f"nobody has written the metric of {case.subject} for {said(limit)}",
+            wanted="a data point each hour",
+            command="lifeboat status --publish, and look for what became of its schedule",
+        )
+    return Good(says=f"written {old(case, at)} ago")
+
+
+CHECKS = (
+    Check(
+        id="alarms.present",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="Every alarm that was built is there",
+        why="A deleted alarm is silent, as a quiet one is.",
+        act="`lifeboat apply` makes it again.",
+        asks=("cloudwatch:DescribeAlarms",),
+        subjects=alarms,
+        judge=_present,
+    ),
+    Check(
+        id="alarms.actions",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="Every alarm acts: its actions are enabled and reach the topic",
+        why="An alarm without an action turns red in a console that nobody looks at.",
+        act="`lifeboat apply`, then `lifeboat alarms test`.",
+        asks=("cloudwatch:DescribeAlarms",),
+        subjects=alarms,
+        judge=_acts,
+    ),
+    Check(
+        id="alarms.quiet",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="No alarm is in ALARM, and each knows how it stands",
+        why="It has told already; somebody has to do something.",
+        act="Each alarm has a page in docs/runbooks.",
+        asks=("cloudwatch:DescribeAlarms",),
+        subjects=alarms,
+        judge=_quiet,
+    ),
+    Check(
+        id="alarms.rules",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="Every event rule is there, enabled, and tells the topic",
+        why="Failed jobs, disabled keys and a tampered vault are told by these rules and by nothing else.",
+        act="`lifeboat apply`, then `lifeboat alarms test`.",
+        asks=("events:ListRules", "events:ListTargetsByRule"),
+        subjects=rules,
+        judge=_rule,
+    ),
+    Check(
+        id="alarms.heard",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="Every topic has a subscriber that confirmed",
+        why="A topic that nobody listens to takes every message and drops it.",
+        act="Confirm the mail of AWS, or name subscribers in `alarms.subscribers`.",
+        asks=("sns:ListSubscriptionsByTopic",),
+        subjects=topics_of,
+        judge=_heard,
+    ),
+    Check(
+        id="alarms.measured",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="Every metric of lifeboat's that an alarm watches is written",
+        why="Whoever should measure the age has stopped: nobody would hear of an old copy.",
+        act="`lifeboat status --publish` writes them all now; then mend its schedule.",
+        asks=("cloudwatch:GetMetricData",),
+        subjects=measured,
+        judge=_written,
+    ),
+)

@@ -1,0 +1,256 @@
+"""Ways in which copies are silently no good any more: what happens, which check must be red then, and with which reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.status.scene import Place
+
+
+class Where(StrEnum):
+    """Where an accident can happen."""
+
+    ANYWHERE = "anywhere"
+    WITHOUT_LOCK = "without object lock"  # S3 keeps versioning on for a bucket that has it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breakage:
+    """One accident. `colour` is what the check must come out as, and `words` must be in what it says."""
+
+    what: str
+    happen: Callable[[Place], object]
+    check: str
+    words: str
+    colour: str = "red"
+    where: Where = Where.ANYWHERE
+
+
+def _schedule(place: Place) -> None:
+    scheduler = place.client("scheduler")
+    found = scheduler.get_schedule(Name=place.names.schedule)
+    kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(**kept, State="DISABLED")
+
+
+def _selections(place: Place) -> None:
+    backup = place.client("backup")
+    for one in backup.list_backup_selections(BackupPlanId=place.names.plan)["BackupSelectionsList"]:
+        found = backup.get_backup_selection(BackupPlanId=place.names.plan, SelectionId=one["SelectionId"])
+        if any(place.names.database in arn for arn in found["BackupSelection"].get("Resources", [])):
+            backup.delete_backup_selection(BackupPlanId=place.names.plan, SelectionId=one["SelectionId"])
+
+
+def _alarm_without_action(place: Place) -> None:
+    cloudwatch = place.client("cloudwatch")
+    found = cloudwatch.describe_alarms(AlarmNames=[place.names.alarm])["MetricAlarms"][0]
+    kept = (
+        "AlarmName",
+        "Namespace",
+        "MetricName",
+        "Dimensions",
+        "Statistic",
+        "ComparisonOperator",
+        "Threshold",
+        "Period",
+        "EvaluationPeriods",
+        "TreatMissingData",
+    )
+    cloudwatch.put_metric_alarm(**{key: found[key] for key in kept}, AlarmActions=[])
+
+
+def _targets(place: Place) -> None:
+    events = place.client("events")
+    targets = events.list_targets_by_rule(Rule=place.names.rule)["Targets"]
+    events.remove_targets(Rule=place.names.rule, Ids=[one["Id"] for one in targets])
+
+
+def _listeners(place: Place) -> None:
+    sns = place.client("sns")
+    for one in sns.list_subscriptions_by_topic(TopicArn=place.names.topic)["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+
+
+def _untag(place: Place) -> None:
+    place.client("ec2").delete_tags(Resources=[place.names.instance], Tags=[{"Key": "lifeboat:protect"}])
+
+
+def _replication(place: Place) -> None:
+    s3 = place.client("s3")
+    found = s3.get_bucket_replication(Bucket=place.names.dumps)["ReplicationConfiguration"]
+    rules = [{**rule, "Status": "Disabled"} for rule in found["Rules"]]
+    s3.put_bucket_replication(Bucket=place.names.dumps, ReplicationConfiguration={**found, "Rules": rules})
+
+
+def _open_run(place: Place) -> None:
+    run = "20260301T030000Z-recover-1a2b3c"
+    for number, kind in enumerate(("begun", "intent"), start=1):
+        line = {"seq": number, "at": "2026-03-01T03:00:00+00:00", "kind": kind, "step": "image", "text": "", "data": {}}
+        place.client("s3").put_object(
+            Bucket=place.names.state, Key=f"runs/{run}/{number:06}.json", Body=json.dumps(line).encode()
+        )
+
+
+def _drifted(place: Place) -> None:
+    record = {"at": "2026-11-29T12:00:00+00:00", "by": "plan", "changes": 2, "summary": "2 to change"}
+    place.client("s3").put_object(Bucket=place.names.state, Key="runs/last-plan.json", Body=json.dumps(record).encode())
+
+
+def _denied(service: str, operation: str) -> Callable[[Place], object]:
+    rule = {"code": "AccessDenied", "status": 403, "times": 99, "first": 1}
+    return lambda place: place.faults("faults", add={"service": service, "operation": operation, **rule})
+
+
+def _modified(**asked: object) -> Callable[[Place], object]:
+    return lambda place: place.client("rds").modify_db_instance(
+        DBInstanceIdentifier=place.names.database, ApplyImmediately=True, **asked
+    )
+
+
+BREAKAGES = (
+    Breakage(what="job stopped", happen=_schedule, check="dumps.schedule", words="is DISABLED: the job no longer runs"),
+    Breakage(
+        what="job's schedule deleted",
+        happen=lambda place: place.client("scheduler").delete_schedule(Name=place.names.schedule),
+        check="dumps.schedule",
+        words="there is no schedule",
+    ),
+    Breakage(
+        what="retention changed to 1",
+        happen=_modified(BackupRetentionPeriod=1),
+        check="database.retention",
+        words="are kept 1 day",
+    ),
+    Breakage(
+        what="deletion protection off",
+        happen=_modified(DeletionProtection=False),
+        check="database.protected",
+        words="nothing keeps",
+    ),
+    Breakage(
+        what="key disabled",
+        happen=lambda place: place.client("kms").disable_key(KeyId=place.names.key),
+        check="keys.enabled",
+        words="the key is Disabled",
+    ),
+    Breakage(
+        what="key to be deleted",
+        happen=lambda place: place.client("kms").schedule_key_deletion(KeyId=place.names.key, PendingWindowInDays=7),
+        check="keys.enabled",
+        words="the key is PendingDeletion",
+    ),
+    Breakage(
+        what="selection matches nothing",
+        happen=_selections,
+        check="vault.selection",
+        words="no selection takes the serving database",
+    ),
+    Breakage(what="tag removed from the instance", happen=_untag, check="lifecycle.selects", words="does not have"),
+    Breakage(
+        what="DLM policy disabled",
+        happen=lambda place: place.client("dlm").update_lifecycle_policy(PolicyId=place.names.policy, State="DISABLED"),
+        check="lifecycle.enabled",
+        words="is DISABLED",
+    ),
+    Breakage(
+        what="vault lock removed",
+        happen=lambda place: place.client("backup").delete_backup_vault_lock_configuration(
+            BackupVaultName=place.names.vault
+        ),
+        check="vault.lock",
+        words="is not locked",
+    ),
+    Breakage(
+        what="replication rule off", happen=_replication, check="copies.replication", words="no rule that is enabled"
+    ),
+    Breakage(
+        what="versioning of dumps suspended",
+        happen=lambda place: place.client("s3").put_bucket_versioning(
+            Bucket=place.names.copies,
+            VersioningConfiguration={"Status": "Suspended"},
+        ),
+        check="dumps.versioning",
+        words="is suspended",
+        where=Where.WITHOUT_LOCK,
+    ),
+    Breakage(
+        what="lock table without point-in-time recovery",
+        happen=lambda place: place.client("dynamodb").update_continuous_backups(
+            TableName=place.names.table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+        ),
+        check="state.table-recovery",
+        words="is off",
+    ),
+    Breakage(
+        what="alarm without action", happen=_alarm_without_action, check="alarms.actions", words="it has none at all"
+    ),
+    Breakage(
+        what="alarm disabled",
+        happen=lambda place: place.client("cloudwatch").disable_alarm_actions(AlarmNames=[place.names.alarm]),
+        check="alarms.actions",
+        words="are switched off",
+    ),
+    Breakage(
+        what="alarm deleted",
+        happen=lambda place: place.client("cloudwatch").delete_alarms(AlarmNames=[place.names.alarm]),
+        check="alarms.present",
+        words="there is no alarm",
+    ),
+    Breakage(
+        what="alarm in ALARM",
+        happen=lambda place: place.client("cloudwatch").set_alarm_state(
+            AlarmName=place.names.alarm, StateValue="ALARM", StateReason="of a test"
+        ),
+        check="alarms.quiet",
+        words="is in ALARM",
+    ),
+    Breakage(
+        what="rule disabled",
+        happen=lambda place: place.client("events").disable_rule(Name=place.names.rule),
+        check="alarms.rules",
+        words="is disabled",
+    ),
+    Breakage(what="rule without target", happen=_targets, check="alarms.rules", words="has no target"),
+    Breakage(what="topic that nobody hears", happen=_listeners, check="alarms.heard", words="nobody listens"),
+    Breakage(
+        what="state overwritten with another digest",
+        happen=lambda place: place.client("s3").put_object(
+            Bucket=place.names.state, Key="stack.tfstate", Body=place.more["state"] + b"\n"
+        ),
+        check="state.sound",
+        words="digest",
+    ),
+    Breakage(what="open run", happen=_open_run, check="runs.open", words="1 recovery is not finished"),
+    Breakage(what="drift", happen=_drifted, check="runs.drift", words="found 2 to change"),
+    Breakage(
+        what="windows denied",
+        happen=_denied("rds", "DescribeDBInstanceAutomatedBackups"),
+        check="database.window",
+        words="AccessDenied",
+        colour="unknown",
+    ),
+    Breakage(
+        what="alarms denied",
+        happen=_denied("cloudwatch", "DescribeAlarms"),
+        check="alarms.actions",
+        words="AccessDenied",
+        colour="unknown",
+    ),
+    Breakage(
+        what="key denied",
+        happen=_denied("kms", "DescribeKey"),
+        check="keys.enabled",
+        words="AccessDenied",
+        colour="unknown",
+    ),
+    Breakage(
+        what="dumps denied",
+        happen=_denied("s3", "ListObjectVersions"),
+        check="dumps.age",
+        words="AccessDenied",
+        colour="unknown",
+    ),
+)

@@ -1,0 +1,101 @@
+"""What a status takes from the evidence of runs: drills alone, what they measured, and what is wrong with the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lifeboat.errors import Unreachable
+from lifeboat.evidence_model import Outcome
+from lifeboat.stack import status_evidence
+
+from tests.evidence_runs import bundle, chain, chained, drill
+
+BODIES = chained(bundle(), drill(1), drill(2, scope="full", minutes=5))
+
+
+def test_drills_are_told_with_what_they_measured_and_recoveries_are_none() -> None:
+    first, second = status_evidence.drills(chain(*BODIES))
+
+    assert (first.scope, second.scope) == ("database", "full")
+    assert first.ended < second.ended
+    assert second.run == drill(2, scope="full", minutes=5).run
+    assert (first.rto_objective, second.rto_objective) == (timedelta(hours=4), timedelta(hours=4))
+    assert second.rto == timedelta(minutes=5)
+    assert first.passed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "passed"),
+    [
+        (Outcome.MET, True),
+        (Outcome.MISSED, True),  # too slow: the objective is another check's
+        (Outcome.LEFT_OVER, True),  # so is what it left
+        (Outcome.UNSOUND, False),
+        (Outcome.STOPPED, False),
+        (Outcome.FAILED, False),
+        (Outcome.INTERRUPTED, False),
+    ],
+)
+def test_only_what_was_restored_and_answered_went_well(outcome: Outcome, passed: bool) -> None:
+    bodies = chained(replace(drill(1), outcome=outcome, why="rows are missing"))
+
+    (found,) = status_evidence.drills(chain(*bodies))
+
+    assert (found.passed, found.why) == (passed, "rows are missing")
+
+
+def test_a_drill_that_measured_nothing_tells_its_objective_alone() -> None:
+    one = drill(1)
+    assert one.rto is not None
+    bodies = chained(replace(one, rto=replace(one.rto, seconds=None), rpo=None))
+
+    (found,) = status_evidence.drills(chain(*bodies))
+
+    assert (found.rto, found.rto_objective, found.rpo) == (None, timedelta(hours=4), None)
+
+
+def test_a_whole_chain_has_no_findings() -> None:
+    assert status_evidence.findings(chain(*BODIES)) == ()
+    assert status_evidence.findings(chain()) == ()
+    assert status_evidence.drills(chain()) == ()
+
+
+def _changed() -> Any:
+    return replace(chain(*BODIES), stored=chain(BODIES[0], BODIES[1].replace(b"drill", b"dr1ll"), BODIES[2]).stored)
+
+
+@pytest.mark.parametrize(
+    ("found", "number"),
+    [
+        (_changed, 2),
+        (lambda: replace(chain(*BODIES), stored=chain(BODIES[0], None, BODIES[2]).stored), 2),
+        (lambda: replace(chain(*BODIES), stored=chain(*BODIES[:2]).stored), 3),
+    ],
+    ids=["changed", "missing", "cut off"],
+)
+def test_what_is_wrong_with_the_chain_names_the_bundle(found: Callable[[], Any], number: int) -> None:
+    findings = status_evidence.findings(found())
+
+    assert findings
+    assert any(str(number) in text for text in findings)
+
+
+def test_a_chain_that_nobody_could_see_all_of_is_not_called_whole() -> None:
+    with pytest.raises(Unreachable, match="no answer"):
+        status_evidence.findings(replace(chain(*BODIES), unseen=("no answer from the other region",)))
+
+
+def test_a_last_bundle_that_the_other_region_does_not_know_of_is_not_called_whole() -> None:
+    whole = chain(*BODIES)
+    known = {number: head for number, head in whole.heads.items() if number < 3}
+
+    with pytest.raises(Unreachable):
+        status_evidence.findings(replace(whole, heads=known))
+
+
+def test_bundles_that_the_other_region_never_knew_of_are_findings() -> None:
+    assert status_evidence.findings(chain(*BODIES, heads=False))
