@@ -27,7 +27,7 @@ variable "password" {
 
 resource "aws_db_instance" "this" {
   # checkov:skip=LB_RDS_2:AWS may choose
-  # checkov:skip=CKV_AWS_293
+  # checkov:skip=CKV_AWS_16
   identifier               = "app"
   backup_retention_period  = var.days
   skip_final_snapshot      = false
@@ -101,8 +101,8 @@ def test_what_comments_skip_is_told_with_its_reason(run: CheckovRun) -> None:
         "LB_RDS_2": CheckovSkip(
             rule="LB_RDS_2", address="aws_db_instance.this", reason="AWS may choose", file="main.tf", line=10
         ),
-        "CKV_AWS_293": CheckovSkip(
-            rule="CKV_AWS_293",
+        "CKV_AWS_16": CheckovSkip(
+            rule="CKV_AWS_16",
             address="aws_db_instance.this",
             reason="No comment provided",
             file="main.tf",
