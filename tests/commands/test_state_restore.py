@@ -239,7 +239,10 @@ def test_nothing_is_written_over_in_a_bucket_that_keeps_no_versions(
 
     assert f"versioning of {site.bucket} is suspended" in refused
     enabled = f"aws s3api put-bucket-versioning --bucket {site.bucket} --versioning-configuration Status=Enabled"
-    assert "the bucket's policy lets the role break-glass alone enable it" in refused
+    assert (
+        "the bucket's policy lets only those enable it whom it names: the command below takes the role break-glass"
+        in refused
+    )
     assert f"{site.plain.application}-break-glass" in refused
     assert refused.endswith(f"{enabled}) && lifeboat state restore -e x --latest-good")
     assert (site.versions(), site.runs()) == (before, [])

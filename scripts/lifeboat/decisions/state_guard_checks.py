@@ -147,7 +147,11 @@ def _rule_made(seen: Observation) -> str:
 
 
 def _by_whom(denied: Look[frozenset[str]], action: str) -> str:
-    return "; the bucket's policy lets the role break-glass alone do that" if action in (denied.found or ()) else ""
+    return (
+        "; the bucket's policy lets only those do that whom it names, the role break-glass among them"
+        if action in (denied.found or ())
+        else ""
+    )
 
 
 def _allowed(seen: Observation, denied: Look[frozenset[str]], action: str, command: str) -> str:

@@ -285,13 +285,16 @@ def _begins_anew(purpose: Purpose, stood: Stood) -> bool:
 
 
 def _unknown(site: Site, root: StateRoot, memory: Memory, how: str = "") -> Unreachable:
-    anew = f"lifeboat state restore --latest-good{_option(root)} -e {site.project.env}"
+    if memory.damaged:
+        return Unreachable(
+            f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}. A restore looks at every"
+            " version, and writes down anew which one it is",
+            hint=f"lifeboat state restore --latest-good{_option(root)} -e {site.project.env}",
+        )
     return Unreachable(
         f"{how}which state of root {root.value} is the newest cannot be known: {memory.unseen}",
-        hint=f"{anew} looks at every version, and writes down anew which one is the newest"
-        if memory.damaged
-        else "make it possible to ask (the network, a role that may read"
-        f" {site.state_memory().place(root)}); lifeboat recover goes on without it",
+        hint=f"make it possible to ask (the network, a role that may read {site.state_memory().place(root)}); lifeboat recover"
+        " goes on without it",
     )
 
 

@@ -96,7 +96,7 @@ def require_versioned(site: Site, writing: Writing) -> None:
     command = f"aws s3api put-bucket-versioning --bucket {store.bucket} --versioning-configuration Status=Enabled"
     role, whom = _denied_to_all_but_break_glass(store, "s3:PutBucketVersioning"), ""
     if role:
-        whom = "; the bucket's policy lets the role break-glass alone enable it, which the command below takes"
+        whom = "; the bucket's policy lets only those enable it whom it names: the command below takes the role break-glass"
     raise Refused(
         f"versioning of {store.bucket} is {versioning.lower() or 'off'}: what stands on top of {writing.place} would be written"
         f" over, and no version of it would be left{whom}",
