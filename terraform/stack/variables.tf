@@ -166,8 +166,8 @@ variable "dns" {
 variable "dumps" {
   description = <<-EOT
     Dumps of the database: how often one is made, how long it is kept and locked (modules/dump-bucket), and the job that makes
-    them from an image of this project (modules/dump-job). Without job.image there is no job. Options and defaults are the
-    modules'.
+    them from an image of this project (modules/dump-job). Without job.image there is no job, and LB_DUMP_3 asks who makes
+    them. Options and defaults are the modules'.
   EOT
   type = object({
     every_hours = optional(number)

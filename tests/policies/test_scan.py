@@ -117,6 +117,23 @@ def test_what_holds_data_and_no_rule_looks_at_is_told(tmp_path: Path) -> None:
     assert told in " ".join(done.stdout.split())
 
 
+def test_buckets_and_tables_that_say_nothing_of_their_data_are_told(tmp_path: Path) -> None:
+    plan = (
+        _good()
+        .add("aws_s3_bucket.uploads", {"bucket": "customer-uploads"})
+        .add("aws_s3_bucket.logs", {"bucket": "logs", "tags": {"lifeboat:data": "false"}})
+        .add("aws_s3_bucket.dumps", {"bucket": "app-dumps"})
+        .add("aws_dynamodb_table.lock", {"name": "locks", "hash_key": "LockID"})
+    )
+
+    done = lifeboat("scan", "--plan", _file(tmp_path, plan), "-o", "json")
+
+    assert [text for text in json.loads(done.stdout)["remarks"] if "lifeboat:data" in text] == [
+        "nothing is said of the copies of aws_s3_bucket without the tag lifeboat:data (1 in the plan,"
+        " aws_s3_bucket.uploads for one)"
+    ]
+
+
 def test_one_resource_is_not_called_resources(tmp_path: Path) -> None:
     plan = PlanFile().add("aws_ebs_volume.data", {"size": 1, "encrypted": True})
 

@@ -107,7 +107,7 @@ def test_a_check_of_checkovs_own_that_cannot_tell_has_looked() -> None:
 
 
 def test_a_check_of_checkovs_own_about_nothing_that_is_there_is_none() -> None:
-    plan = PlanFile().add("aws_vpc.this")
+    plan = PlanFile().add("aws_efs_file_system.this")
     run = ran(plan, evaluated={**ran(plan).evaluated, "CKV_AWS_16": 0})
 
     assert [reason for reason in validity.reasons(seen(plan, run)) if "CKV_AWS_16" in reason] == []

@@ -25,6 +25,11 @@ def holds_dumps(case: Case) -> bool:
     return _is(case.resource, "dumps", _DUMPS)
 
 
+def has_role(resource: Resource) -> bool:
+    """Return whether a bucket says what it is for, by its tag or as one for the state or for dumps."""
+    return _ROLE in resource.tags() or _is(resource, "state", _STATE) or _is(resource, "dumps", _DUMPS)
+
+
 def dump_buckets(plan: Planned) -> list[Resource]:
     """Return the buckets for dumps of a database."""
     return [bucket for bucket in plan.of("aws_s3_bucket") if _is(bucket, "dumps", _DUMPS)]
