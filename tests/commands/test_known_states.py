@@ -296,7 +296,7 @@ def test_root_1_is_missed_as_well_and_what_it_made_is_found_again_only_by_agreem
     assert asked.to_agree[0].startswith("begin a new state of root 1, with what it made found by its names: ")
 
 
-def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_that_an_apply_takes(
+def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_that_an_apply_takes_when_agreed(
     new_site: Callable[[LockMode], StateSite],
 ) -> None:
     site = new_site("both")
@@ -308,7 +308,10 @@ def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_
 
     passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)
 
-    assert (passed.remarks, passed.to_agree) == ((), ())
+    assert passed.remarks == ()
+    assert [asked.partition(":")[0] for asked in passed.to_agree] == [
+        "put root 1's state back as this machine has it, serial 8"
+    ]
     assert dict(passed.tops) == {BACKEND: mark_of(ahead), STACK: mark_of(site.applied.newest)}
     with pytest.raises(Refused, match="deleted at"):
         known_states.require(here(site), Purpose.PLAN, known_states.BOTH)
