@@ -43,6 +43,7 @@ def records(plain: PlainSite, *generations: str) -> None:
         {
             "type": kind,
             "mode": "managed",
+            "name": "this",
             "module": "module.database",
             "instances": [
                 {"index_key": generation, "attributes": {"deletion_protection": True}} for generation in generations
