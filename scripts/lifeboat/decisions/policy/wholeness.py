@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from lifeboat.decisions.policy.planned import mapping
+from lifeboat.decisions.policy.reported import block_of
 
 
 class Wholeness(StrEnum):
@@ -30,11 +31,11 @@ def wholeness(document: Mapping[str, Any]) -> Wholeness:
     named = {change["address"] for change in document.get("resource_changes", [])}
     named |= set(_held(mapping(mapping(document.get("planned_values")).get("root_module"))))
     prior = mapping(mapping(document.get("prior_state")).get("values"))
-    must = {
-        *_held(mapping(prior.get("root_module"))),
-        *_written(mapping(mapping(document.get("configuration")).get("root_module")), ""),
-    }
-    return Wholeness.UNTOLD if must <= named else Wholeness.PART
+    held = set(_held(mapping(prior.get("root_module"))))
+    written = set(_written(mapping(mapping(document.get("configuration")).get("root_module")), ""))
+    # A for_each over literals alone leaves no expression in a plan: one of its instances is then all that can be asked for.
+    blocks = {block_of(address) for address in named}
+    return Wholeness.UNTOLD if held <= named and written <= blocks else Wholeness.PART
 
 
 def _held(module: Mapping[str, Any]) -> Iterator[str]:
