@@ -60,7 +60,9 @@ def lock_left(site: StateSite) -> None:
 
 
 def versioning_suspended(site: StateSite) -> None:
-    site.cloud.client("s3").put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
+    s3 = site.cloud.client("s3")
+    s3.delete_bucket_replication(Bucket=site.bucket)  # with it S3 suspends no versioning
+    s3.put_bucket_versioning(Bucket=site.bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
 # -- commands ------------------------------------------------------------------------------------------------------------
