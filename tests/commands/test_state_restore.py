@@ -164,6 +164,7 @@ def naive_plan(site: StateSite) -> str:
     terraform = here.stack_terraform()
     terraform.init(here.backend())
     folder = site.plain.root / ".lifeboat" / "naive"
+    folder.mkdir()
     found = terraform.plan(out=folder / "plan", events=folder / "events", seconds=60).planned()
     return f"Plan: {len(found.changes)} to add"
 
