@@ -201,7 +201,7 @@ class StateSite:
 
     def runs(self) -> list[str]:
         """Return the runs that have a journal in the bucket, oldest first."""
-        return sorted({key.split("/")[1] for key in self._journals()})
+        return sorted({key.split("/")[1] for key in self._journals() if key.count("/") == 2})
 
     def unended(self) -> list[str]:
         """Return the runs whose end is not marked."""
