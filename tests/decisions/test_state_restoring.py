@@ -473,3 +473,11 @@ def test_what_bears_our_tags_and_is_in_no_state_would_be_known_to_aws_alone() ->
     assert strangers([known, lost], frozenset({"arn:a", "c"})) == (
         Vanishing(address=Address("aws_vpc"), id="b", known_to="AWS in r"),
     )
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_no_state_to_compare_with() -> None:
+    deep = b"[" * 100_000
+
+    assert not same_content(deep, b'{"serial": 1}')
+    with pytest.raises(ValueError, match="nested too deeply"):
+        with_serial(deep, 2)
