@@ -107,10 +107,17 @@ class DrillThings:
             found = self._client("ec2", region).describe_images(ImageIds=[image], IncludeDeprecated=True)["Images"]
         if not found:
             return None
+        device = found[0]["RootDeviceName"]
+        sizes = [
+            mapping["Ebs"]["VolumeSize"]
+            for mapping in found[0].get("BlockDeviceMappings", [])
+            if mapping.get("DeviceName") == device and "VolumeSize" in mapping.get("Ebs", {})
+        ]
+        size = {"VolumeSize": sizes[0]} if sizes else {}
         # A volume of an encrypted snapshot is encrypted under the same key by itself.
         return {
-            "DeviceName": found[0]["RootDeviceName"],
-            "Ebs": {"DeleteOnTermination": True, "Encrypted": True, "VolumeType": "gp3"},
+            "DeviceName": device,
+            "Ebs": {"DeleteOnTermination": True, "Encrypted": True, "VolumeType": "gp3", **size},
         }
 
     # -- databases -------------------------------------------------------------------------------------------------------

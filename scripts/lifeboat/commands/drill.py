@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -251,9 +252,23 @@ def _estimate(site: Site, recovery: Recovery, request: DrillRequest) -> Estimate
         database=str(serving.get("instance_class", "")),
         database_gib=int(serving.get("allocated_storage") or 0),
         instance=recovery.app.instance_type,
-        instance_gib=0,
+        instance_gib=_root_gib(site),
     )
     return drill_costs.estimate(request.scope, sizes, _lasts(site, request.scope))
+
+
+def _root_gib(site: Site) -> int:
+    """Return the size of the serving instance's root volume, as Terraform's state has it; 0 where it has none."""
+    body = site.stack_store().body()
+    resources = json.loads(body)["resources"] if body else []
+    found = [
+        int(volume["volume_size"])
+        for resource in resources
+        if resource["type"] == "aws_instance" and resource["mode"] == "managed"
+        for instance in resource["instances"]
+        for volume in instance["attributes"].get("root_block_device") or []
+    ]
+    return max(found, default=0)
 
 
 def _lasts(site: Site, scope: DrillScope) -> timedelta:
@@ -284,11 +299,14 @@ def _told(failed: LifeboatError, c: Recovering) -> LifeboatError:
     """Return the same with what to type after a drill: none is gone on with."""
     env, isolation = c.site.project.env, c.isolation
     scope = "" if isolation is None else isolation.drill.scope.value
-    failed.summary = f"the drill failed, and all that it made is gone again: {failed.summary}"
+    made = drill_ledger.made(c.journal.events)
+    gone = "and all that it made is gone again" if made else "and had made nothing"
+    failed.summary = f"the drill failed, {gone}: {failed.summary}"
     failed.args = (failed.summary,)
-    failed.hint = (
-        f"lifeboat logs {c.journal.run} -e {env} shows how far it came; lifeboat drill {scope} -e {env} drills anew"
-    )
+    # What a recovery would be told of its run, to give it up or to go on with it, is not for a drill.
+    first = failed.hint if failed.hint and c.journal.run not in failed.hint else ""
+    shown = f"lifeboat logs {c.journal.run} -e {env} shows how far it came"
+    failed.hint = "\n        ".join([*([first] if first else []), f"{shown}; lifeboat drill {scope} -e {env} drills anew"])
     return failed
 
 
