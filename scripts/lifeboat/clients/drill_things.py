@@ -101,6 +101,12 @@ class DrillThings:
             found = next(self._instances_named(thing), None)
         return None if found is None else InstanceId(found["InstanceId"])
 
+    def private_address(self, thing: Thing) -> str | None:
+        """Return the address of a drill's instance in its network; None where there is none."""
+        with translated(f"look at {thing.words}"):
+            found = next(self._instances_named(thing), None)
+        return None if found is None else found.get("PrivateIpAddress")
+
     def root_of(self, image: ImageId, region: str) -> dict[str, Any] | None:
         """Return the mapping of an image's root volume that encrypts it and lets it go with its instance."""
         with translated(f"look at {image} in {region}"):

@@ -306,7 +306,9 @@ def _told(failed: LifeboatError, c: Recovering) -> LifeboatError:
     # What a recovery would be told of its run, to give it up or to go on with it, is not for a drill.
     first = failed.hint if failed.hint and c.journal.run not in failed.hint else ""
     shown = f"lifeboat logs {c.journal.run} -e {env} shows how far it came"
-    failed.hint = "\n        ".join([*([first] if first else []), f"{shown}; lifeboat drill {scope} -e {env} drills anew"])
+    failed.hint = "\n        ".join(
+        [*([first] if first else []), f"{shown}; lifeboat drill {scope} -e {env} drills anew"]
+    )
     return failed
 
 

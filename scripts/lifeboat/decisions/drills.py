@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lifeboat.database_model import InstanceSettings
+from lifeboat.database_model import ClientSession, InstanceSettings
 from lifeboat.drill_model import Drill, DrillScope
 from lifeboat.errors import Refused
 from lifeboat.model import App, Database, DrillNetwork, Health, HostScript
@@ -18,6 +18,9 @@ EXPIRES_AFTER = timedelta(hours=24)
 # Logs in CloudWatch would outlive the instance, a standby and autoscaling prove nothing that a drill looks at.
 _NOT_OF_A_DRILL = ("EnableCloudwatchLogsExports", "MaxAllocatedStorage", "OptionGroupName")
 _ANSWERED = 600  # HTTP statuses end below it
+_SECRET = "APP_SECRET_NAME="  # noqa: S105  (of a setting)
+# An operator's or a backup's sessions say nothing of the application.
+_TOOLS = ("psql", "pg_dump", "pg_restore", "lifeboat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,42 +134,86 @@ _ASK = """
 settings="${HOST_ROOT:-}/etc/app/app.env"
 port="$(sed -n 's/^PORT=//p' "$settings" | tail -n 1)"
 curl --silent --show-error --max-time 10 --write-out '\\n%{http_code}' "http://${HOST_ADDRESS:-localhost}:$port$1" || true
+echo
+docker inspect app 2>/dev/null | grep -o 'APP_SECRET_NAME=[^"]*' | head -n 1 || true
 """
 
 
 def asking(path: str, token: str) -> HostScript:
-    """Return what asks the application on its own host for its health: there is no route to it from anywhere else."""
+    """Return what asks the application on its own host for its health: there is no route to it from anywhere else.
+
+    It also says which secret its container was told of, for one that the image started by itself is told of production's.
+    """
     return HostScript(name="drill-health", text=_ASK, arguments=(path,), token=token)
 
 
-def answered(said: str, address: str) -> Health:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the application answered on its host, and the secret that its container was told of; empty: there is none."""
+
+    health: Health
+    secret: str
+
+
+def answered(said: str, address: str) -> Answer:
     """Return what the application answered to that."""
-    body, _, status = said.strip().rpartition("\n")
-    code = int(status) if status.strip().isdigit() else 0
+    lines = said.strip().splitlines()
+    told = lines.pop().removeprefix(_SECRET) if lines and lines[-1].startswith(_SECRET) else ""
+    while lines and not lines[-1].strip():
+        lines.pop()
+    status = lines.pop().strip() if lines and lines[-1].strip().isdigit() else ""
+    body = "\n".join(lines).strip()
     try:
         document: Any = json.loads(body)
     except ValueError:
         document = {}
     about = document if isinstance(document, dict) else {}
-    return Health(
+    health = Health(
         address=address,
-        status=code or None,
-        says=body.strip()[:200] or "nothing",
+        status=int(status or 0) or None,
+        says=body[:200] or "nothing",
         instance_id=about.get("instance_id"),
         image=about.get("image"),
     )
+    return Answer(health=health, secret=told)
 
 
-def unwell(health: Health, scope: DrillScope) -> str | None:
+def unwell(answer: Answer, drill: Drill) -> str | None:
     """Return why an answer is not the one that a drill waits for; None where it is.
 
     Without a database the application cannot be well: that it answers at all shows that the image boots and starts it.
     """
+    health, own = answer.health, drill.name + SECRET_SUFFIX
+    if answer.secret != own:
+        return f"its container was told of {answer.secret or 'no secret'}, and not yet of the drill's {own}"
     if health.status is None:
         return f"nobody answers there: {health.says}"
-    if scope is DrillScope.FULL and health.status != 200:
+    if drill.scope is DrillScope.FULL and health.status != 200:
         return f"HTTP {health.status}: {health.says}"
     return None if health.status < _ANSWERED else f"HTTP {health.status}"
+
+
+# -- whom the application works with -------------------------------------------------------------------------------------
+
+
+def not_connected(sessions: Sequence[ClientSession], user: str) -> str | None:
+    """Return why nothing of the application works on the restored database; None where it does, by who is connected."""
+    if any(session.user == user and not _is_tool(session) for session in sessions):
+        return None
+    others = ", ".join(sorted({session.program or session.user for session in sessions})) or "nobody"
+    return f"no session of {user} is in the restored database: there is {others}"
+
+
+def reached_production(sessions: Sequence[ClientSession], address: str | None) -> str | None:
+    """Return who of the drill's host is connected to the database in service; None where nobody is."""
+    there = [session for session in sessions if address is not None and session.address == address]
+    if not there:
+        return None
+    return f"{there[0].program or there[0].user} from {address}, which is the drill's instance"
+
+
+def _is_tool(session: ClientSession) -> bool:
+    return session.program.startswith(_TOOLS)
 
 
 def canary_is_due(canary: datetime, restorable: datetime | None) -> str | None:

@@ -8,10 +8,11 @@ from lifeboat.clients.waiting import Patience
 from lifeboat.database_model import InstanceSettings
 from lifeboat.decisions import drills
 from lifeboat.decisions.drill_guard import Deed
+from lifeboat.decisions.drills import Answer
 from lifeboat.decisions.durations import said
 from lifeboat.drill_model import Thing, ThingKind
-from lifeboat.errors import Failed, Unreachable
-from lifeboat.model import Gap, Health, InstanceId
+from lifeboat.errors import Failed, IntegrityFailure, Unreachable
+from lifeboat.model import Gap, InstanceId, WorksOn
 from lifeboat.runbooks import drilling, next_generation, recover
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
@@ -126,22 +127,23 @@ def wait_for_application(c: Recovering, turn: Turn) -> None:
     instance = c.site.drill_things().instance_id(_instance(c))
     if instance is None:
         raise Failed(f"there is no instance {_instance(c).id}")
-    scope, number = drilling.drill(c).scope, 0
+    number = 0
     with c.tell.waiting() as show:
         while True:
             number += 1
-            health = _asked(c, turn, instance, number)
-            why = health if isinstance(health, str) else drills.unwell(health, scope)
+            answer = _asked(c, turn, instance, number)
+            why = answer if isinstance(answer, str) else drills.unwell(answer, drilling.drill(c))
             if why is None:
                 break
             show(f"{instance}: {why}")
             turn.sleep(_POLL_SECONDS)
-    if isinstance(health, str):
-        raise Failed(health)
+    if isinstance(answer, str):
+        raise Failed(answer)
+    health = answer.health
     turn.note(f"{instance} answers: HTTP {health.status}, {health.says}", answered=instance, status=health.status)
 
 
-def _asked(c: Recovering, turn: Turn, instance: InstanceId, number: int) -> Health | str:
+def _asked(c: Recovering, turn: Turn, instance: InstanceId, number: int) -> Answer | str:
     """Ask once; return what was answered, or in words why nobody could ask."""
     path, token = c.site.project.environment.application.health_path, f"{c.journal.run}-{number}"
     patience = Patience(
@@ -152,6 +154,41 @@ def _asked(c: Recovering, turn: Turn, instance: InstanceId, number: int) -> Heal
     except (Failed, Unreachable) as error:
         return error.summary
     return drills.answered(said_, str(instance))
+
+
+# -- with which database ---------------------------------------------------------------------------------------------------
+
+
+def is_connected(c: Recovering) -> Gap | None:
+    """Is it written down that the application works on the restored database?"""
+    return None if c.fact("works_on") else Gap(text=f"nobody has asked {next_generation.named(c)} who works on it")
+
+
+def look_who_is_connected(c: Recovering, turn: Turn) -> None:
+    """Ask the restored database until it has a session of the application, and the one in service that it has none of it.
+
+    Raises IntegrityFailure where the drill's instance reached the database in service: the isolation does not hold.
+    """
+    found = next_generation.instance(c)
+    if found is None:
+        raise Failed("there is no restored database")
+    recovery, restored = c.recovery, c.site.database_answers(next_generation.stack_with(c, found))
+    with c.tell.waiting() as show:
+        while (why := drills.not_connected(restored.sessions(), recovery.database.username)) is not None:
+            show(why)
+            turn.sleep(_POLL_SECONDS)
+    address = c.site.drill_things().private_address(_instance(c))
+    reached = drills.reached_production(c.site.database_answers(recovery).sessions(), address)
+    if reached is not None:
+        raise IntegrityFailure(
+            f"the drill is not isolated: the database in service {recovery.database.identifier} has a session of {reached}",
+            hint="look at what leads out of the drill network: its route tables, peerings and security groups",
+        )
+    turn.note(
+        f"the application works on {found.identifier}, and nothing of the drill on {recovery.database.identifier}",
+        works_on=WorksOn.NEW.value,
+        works_on_why=f"{found.identifier} has sessions of {recovery.database.username}",
+    )
 
 
 # -- afterwards ----------------------------------------------------------------------------------------------------------
@@ -187,6 +224,13 @@ CHOICE: tuple[Step[Recovering], ...] = (
 )
 TOLD: Step[Recovering] = Step(
     name="secret", title="Make a secret that leads to the restored database", check=is_told, do=tell_it
+)
+CONNECTED: Step[Recovering] = Step(
+    name="sessions",
+    title="Ask the databases which one the application works on",
+    check=is_connected,
+    do=look_who_is_connected,
+    limit=timedelta(minutes=5),
 )
 LAUNCHED: tuple[Step[Recovering], ...] = (
     Step(

@@ -16,6 +16,7 @@ FULL: tuple[Step[Recovering], ...] = (
     *drill_database.DATA,
     drill_instance.TOLD,
     *drill_instance.LAUNCHED,
+    drill_instance.CONNECTED,
 )
 _TABLES: dict[DrillScope, tuple[Step[Recovering], ...]] = {
     DrillScope.DATABASE: drill_database.STEPS,
