@@ -79,7 +79,7 @@ def require(touch: Touch | None, drill: Drill) -> None:
     """Raise Refused where an effect would touch what is not the drill's, or does not say what it touches."""
     why = "an effect does not say what it touches" if touch is None else refusal(touch, drill)
     if why is not None:
-        deed = "this" if touch is None else f"{touch.deed.value} it"
+        deed = "do this" if touch is None else f"{touch.deed.value} it"
         raise Refused(
             f"a drill must not {deed}: {why}",
             hint=f"lifeboat logs {drill.run} shows what the drill did before; nothing of production was changed",
