@@ -115,7 +115,11 @@ def test_an_effect_that_does_not_say_what_it_touches_is_refused() -> None:
         (DATABASE, OTHERS, None),  # of another drill of the application
         (DATABASE, {"lifeboat:drill": RUN}, None),  # of a version that does not say of which application
         (DATABASE, {}, "it bears no mark of a drill: somebody else made it, or took the mark off"),
-        (DATABASE, {"application": "app-x"}, "it bears no mark of a drill: somebody else made it, or took the mark off"),
+        (
+            DATABASE,
+            {"application": "app-x"},
+            "it bears no mark of a drill: somebody else made it, or took the mark off",
+        ),
         (SERVING, {"lifeboat:drill": RUN}, "it is of a drill of nobody knows what, not of app-x"),
         (DATABASE, {**OURS, "lifeboat:drill-of": "app-y"}, "it is of a drill of app-y, not of app-x"),
     ],
