@@ -82,7 +82,7 @@ _STOPS: tuple[tuple[int, str], ...] = (
     (10, "It came back, later or with more lost than the objectives allow. This is what a drill is for."),
     (
         11,
-        "What came back is not what it should be: rows are missing, a probe is wrong, the canary is gone. So would a recovery's be.",
+        "It is not what it should be: rows are missing, a probe is wrong, the canary is gone. A recovery's would be, too.",
     ),
     (12, "Something of the drill is still there: `lifeboat sweep`, once what it says is mended."),
     (130, "Interrupted; what was made is gone again."),
