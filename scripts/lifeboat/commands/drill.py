@@ -189,8 +189,8 @@ class _Drilling:
 
     def _end(self, failed: LifeboatError | None) -> None:
         text = "done" if failed is None else failed.summary
-        seconds = self._timing().took.total_seconds()
         with suppress(LifeboatError):  # what is not marked as ended, a sweep looks at once more, and finds nothing
+            seconds = self._timing().took.total_seconds()
             self.journal.write(EventKind.ENDED, text=text, rto_seconds=seconds, failed=failed is not None)
 
     def _timing(self) -> Timing:
