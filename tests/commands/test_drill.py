@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from lifeboat import config
+from lifeboat.clients.gitlab_api import Patience
 from lifeboat.model import RunId
 from lifeboat.site import Site
 
@@ -65,6 +66,7 @@ def production(stack: Rehearsal) -> dict[str, Any]:
         "databases": databases,
         "instances": [(i["InstanceId"], i["State"], i.get("SecurityGroups"), i.get("Tags")) for i in running],
         "secrets": {name: _digest(secrets.get_secret_value(SecretId=name)["SecretString"]) for name in named},
+        "variables": site(stack).gitlab(Patience(tell=lambda _: None)).variables(),
         "records": [route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"] for zone in zones],
         "groups": ec2.describe_security_groups()["SecurityGroups"],
         "state": _digest(state.decode()),
@@ -280,6 +282,19 @@ def test_credentials_that_expire_while_it_is_taken_away_end_with_what_is_left(st
     assert "lifeboat sweep" in said
     assert (meanwhile.returncode, swept.returncode) == (12, 0), meanwhile.stderr + swept.stderr
     assert left(stack) == []
+
+
+def test_a_sweep_with_credentials_that_have_expired_ends_with_12_whatever_it_asks_first(stack: Rehearsal) -> None:
+    stack.control(
+        "faults", add={"service": "sts", "operation": ".*", "code": "ExpiredToken", "status": 400, "times": 100}
+    )
+
+    swept = stack.lifeboat("sweep", "--yes")
+    stack.control("faults", clear=True)
+
+    assert swept.returncode == 12, swept.stderr
+    assert "nobody can tell what drills left" in swept.stderr
+    assert passed(stack.lifeboat("sweep")).stdout == "drills left nothing\n"
 
 
 # -- wrong inputs ------------------------------------------------------------------------------------------------------

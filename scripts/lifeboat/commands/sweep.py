@@ -35,31 +35,31 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
     at is no absence.
     """
     rehearsal.require_running(site, "sweep")
-    preflight.require_account(site)
     name = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-sweep-{uuid4().hex[:6]}")
-    with site.drill_lease(name, tell.say).held():
-        found = _looked(site)
-        going = [leak for leak in found if leak.why_not is None]
-        if going:
-            agree([f"remove {words(leak)}" for leak in going])
-        kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
-        gone = _removed(site, tell, going, kept)
-        closed = _closed(site, {one.thing for one in kept})
+    try:
+        preflight.require_account(site)
+        with site.drill_lease(name, tell.say).held():
+            return _swept(site, tell, agree)
+    except Unreachable as error:  # with credentials that have expired nobody can even ask who we are
+        raise CleanUpIncomplete(
+            f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
+        ) from error
+
+
+def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+    found = leaks.leaks(site)
+    going = [leak for leak in found if leak.why_not is None]
+    if going:
+        agree([f"remove {words(leak)}" for leak in going])
+    kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
+    gone = _removed(site, tell, going, kept)
+    closed = _closed(site, {one.thing for one in kept})
     if kept:
         raise CleanUpIncomplete(
             f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
             hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
         )
-    return Swept(found=tuple(found), gone=tuple(gone), closed=tuple(closed))
-
-
-def _looked(site: Site) -> Sequence[Leak]:
-    try:
-        return leaks.leaks(site)
-    except Unreachable as error:
-        raise CleanUpIncomplete(
-            f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
-        ) from error
+    return Swept(found=found, gone=tuple(gone), closed=tuple(closed))
 
 
 def words(leak: Leak) -> str:
