@@ -34,7 +34,7 @@ from lifeboat.model import (
     Teller,
     Timing,
 )
-from lifeboat.runbooks import drill_tables
+from lifeboat.runbooks import drill_tables, drilling
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Watcher
 from lifeboat.site import Site
@@ -66,22 +66,8 @@ def run(site: Site, orders: Orders, request: DrillRequest) -> DrillReport:
     Raises before anything is made where something forbids it; afterwards what the drill failed of, when all is taken
     away; CleanUpIncomplete where something could not be.
     """
-    rehearsal.require_running(site, "drill")
-    preflight.require(site, orders.tell)
-    preflight.require_account(site)
-    repair.require_own(site, site.stack_store())
-    recovery = outputs.recovery(site.stack_store())
-    network = _NOWHERE if request.scope is DrillScope.STATE else drills.network(recovery.drill, site.project.env)
+    allowed = _allowed(site, orders, request)
     run_id = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{run_states.DRILL}-{request.scope.value}-{uuid4().hex[:6]}")
-    drill_turns.require_nobody(site)
-    estimate = _estimate(site, recovery, request)
-    drill_costs.require_within(
-        estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {site.project.env}"
-    )
-    orders.tell.say(f"the drill is expected to cost {drill_costs.words(estimate)}")
-    to_agree = drill_costs.to_agree(estimate)
-    if to_agree:
-        orders.agree(to_agree)
     with site.drill_lease(run_id, orders.tell.say).held() as held:
         drill_turns.require_nobody(site)
         drill = Drill(
@@ -91,8 +77,34 @@ def run(site: Site, orders: Orders, request: DrillRequest) -> DrillReport:
             expires=datetime.now(UTC) + EXPIRES_AFTER,
         )
         journal = site.journal(run_id)
-        c = _context(site, orders, journal, Isolation(drill=drill, network=network), request)
-        return _Drilling(c=c, orders=orders, held=held, journal=journal, estimate=estimate).carried_out()
+        c = _context(site, orders, journal, Isolation(drill=drill, network=allowed.network), request)
+        return _Drilling(c=c, orders=orders, held=held, journal=journal, estimate=allowed.estimate).carried_out()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Allowed:
+    """What a drill that may begin restores into, and what it is expected to cost."""
+
+    network: DrillNetwork
+    estimate: Estimate
+
+
+def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
+    """Return what a drill may begin with; raises where something forbids it, or nobody agrees to what it may cost."""
+    rehearsal.require_running(site, "drill")
+    preflight.require(site, orders.tell)
+    preflight.require_account(site)
+    repair.require_own(site, site.stack_store())
+    recovery, env = outputs.recovery(site.stack_store()), site.project.env
+    network = _NOWHERE if request.scope is DrillScope.STATE else drills.network(recovery.drill, env)
+    drill_turns.require_nobody(site)
+    estimate = _estimate(site, recovery, request)
+    drill_costs.require_within(estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {env}")
+    orders.tell.say(f"the drill is expected to cost {drill_costs.words(estimate)}")
+    to_agree = drill_costs.to_agree(estimate)
+    if to_agree:
+        orders.agree(to_agree)
+    return _Allowed(network=network, estimate=estimate)
 
 
 def _context(site: Site, orders: Orders, journal: Journal, isolation: Isolation, request: DrillRequest) -> Recovering:
@@ -119,7 +131,9 @@ def _context(site: Site, orders: Orders, journal: Journal, isolation: Isolation,
 def _nobody(lines: Sequence[str]) -> None:
     """Raise IntegrityFailure: what an operator may agree to in a recovery, a drill is there to find."""
     raise IntegrityFailure(
-        "what was restored is not what it should be:\n" + "\n".join(f"  {line}" for line in lines),
+        "what was restored is not what it should be:\n"
+        # What a recovery asks is whether it may serve all the same.
+        + "\n".join(f"  {line.partition(', although ')[2] or line}" for line in lines),
         hint="lifeboat plan-recovery shows the other copies; nothing of production was touched",
     )
 
@@ -136,9 +150,8 @@ class _Drilling:
 
     @property
     def drill(self) -> Drill:
-        isolation = self.c.isolation
-        assert isolation is not None  # it was made with one
-        return isolation.drill
+        """The drill that is carried out."""
+        return drilling.drill(self.c)
 
     def carried_out(self) -> DrillReport:
         """Carry out the steps, take away what was made whatever came of them, and return the report or raise."""
@@ -150,12 +163,16 @@ class _Drilling:
             failed = _plain(error)
         except KeyboardInterrupt:
             failed = Interrupted("interrupted")
+        except Exception:  # what nobody foresaw: what was made goes all the same
+            self._unwound()
+            raise
         kept = self._unwound()
         if not kept:
             self._end(failed)
-        evidence = self.orders.keep(self.journal, self.drill.scope, failed or _left_over(self.drill, kept, None))
-        if kept:
-            raise _left_over(self.drill, kept, failed) or AssertionError("something is kept")
+        incomplete = _left_over(self.drill, kept, failed)
+        evidence = self.orders.keep(self.journal, self.drill.scope, incomplete or failed)
+        if incomplete is not None:
+            raise incomplete
         if failed is not None:
             raise _told(failed, self.c)
         return self._report(left, evidence)
@@ -297,8 +314,7 @@ def _plain(error: LifeboatError) -> LifeboatError:
 
 def _told(failed: LifeboatError, c: Recovering) -> LifeboatError:
     """Return the same with what to type after a drill: none is gone on with."""
-    env, isolation = c.site.project.env, c.isolation
-    scope = "" if isolation is None else isolation.drill.scope.value
+    env, scope = c.site.project.env, drilling.drill(c).scope.value
     made = drill_ledger.made(c.journal.events)
     gone = "and all that it made is gone again" if made else "and had made nothing"
     failed.summary = f"the drill failed, {gone}: {failed.summary}"
