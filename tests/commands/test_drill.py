@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from lifeboat import config
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.model import RunId
 from lifeboat.site import Site
 
+from tests.database_recoveries import address
 from tests.rehearsal import Rehearsal, passed
 
 BUCKET = "app-local-tfstate-123456789012-eu-west-1"
@@ -194,6 +196,25 @@ def test_a_wrong_answer_of_what_was_restored_fails_the_drill_and_nothing_is_left
     )
     assert "probe notes" in failed.stderr
     assert "resume" not in failed.stderr
+    assert left(stack) == []
+
+
+def test_a_snapshot_of_an_emptied_table_fails_the_drill_where_only_a_restore_can_tell(stack: Rehearsal) -> None:
+    rds, name = stack.client("rds"), "app-local-g1-emptied"
+    with psycopg.connect(address(stack), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM notes")
+        connection.execute("TRUNCATE notes")
+        rds.create_db_snapshot(DBInstanceIdentifier="app-local-g1", DBSnapshotIdentifier=name)
+        rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier=name, WaiterConfig={"Delay": 1})
+        connection.execute("INSERT INTO notes SELECT * FROM kept")
+
+    failed = stack.lifeboat("drill", "database", "--from", name)
+
+    said = " ".join(failed.stderr.split())
+    tags = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]["TagList"]
+    assert failed.returncode == 11, failed.stderr
+    assert "notes" in said
+    assert "lifeboat:proven-at" not in {tag["Key"] for tag in tags}
     assert left(stack) == []
 
 
