@@ -13,10 +13,9 @@ from lifeboat.clients.journal import Journal
 from lifeboat.commands import drill as drill_command
 from lifeboat.commands import sweep as sweep_command
 from lifeboat.drill_model import DrillReport, DrillRequest, DrillScope
-from lifeboat.errors import DONE, OBJECTIVE_MISSED, LifeboatError
+from lifeboat.errors import DONE, OBJECTIVE_MISSED
 from lifeboat.runbooks import drill_tables
 from lifeboat.runner import Watcher
-from lifeboat.site import Site
 
 drill = typer.Typer(
     help="A recovery rehearsed in isolation: restored for real, proven, timed, and taken away again.",
@@ -118,7 +117,7 @@ def _copy(text: str | None) -> str | None:
 
 def _drilled(env: str, request: DrillRequest, output: Output, *, yes: bool) -> int:
     here = site_of(env)
-    done = drill_command.run(here, _orders(here, yes=yes), request)
+    done = drill_command.run(here, _orders(yes=yes), request)
     if output is Output.JSON:
         views.document(views_drill.report_document(done))
     else:
@@ -130,7 +129,7 @@ def _status(done: DrillReport) -> int:
     return DONE if done.met else OBJECTIVE_MISSED
 
 
-def _orders(site: Site, *, yes: bool) -> drill_command.Orders:
+def _orders(*, yes: bool) -> drill_command.Orders:
     def watch(journal: Journal, objective: timedelta) -> Watcher:
         def failed_at() -> datetime | None:
             noted = [event.data["failed_at"] for event in journal.events if "failed_at" in event.data]
@@ -138,7 +137,4 @@ def _orders(site: Site, *, yes: bool) -> drill_command.Orders:
 
         return views_recovery.Steps(objective=objective, failed_at=failed_at, now=lambda: datetime.now(UTC))
 
-    def keep(_journal: Journal, _scope: DrillScope, _failed: LifeboatError | None) -> str:
-        return f"the journal s3://{site.project.environment.state.bucket}/runs/{_journal.run}/"
-
-    return drill_command.Orders(tell=views.Teller(), watch=watch, agree=asking(yes=yes), keep=keep)
+    return drill_command.Orders(tell=views.Teller(), watch=watch, agree=asking(yes=yes))

@@ -137,6 +137,11 @@ def test_a_full_drill_comes_back_in_time_and_leaves_production_as_it_was(stack: 
     assert found["facts"]["compared with"].startswith("app-local-g1")
     assert found["rpo_seconds"] < 60
     assert found["price_unknown"] == []
+    bundle = json.loads(passed(stack.lifeboat("report", found["run"], "-o", "json")).stdout)
+    assert (bundle["kind"], bundle["scope"], bundle["outcome"]) == ("drill", "full", "met")
+    assert [(one["type"], one["gone_at"] is not None) for one in bundle["made"]] == [
+        (one["type"], True) for one in made
+    ]
     sessions = [one["text"] for one in events if one["step"] == "sessions" and one["kind"] == "note"]
     assert sessions == [
         f"the application works on {made[0]['id']}, and nothing of the drill on app-local-g1",

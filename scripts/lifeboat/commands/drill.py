@@ -20,6 +20,7 @@ from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import EXPIRES_AFTER, Isolation
 from lifeboat.drill_model import Drill, DrillReport, DrillRequest, DrillScope, Estimate
 from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, Interrupted, LifeboatError, StoppedPartWay
+from lifeboat.evidence_model import Kind
 from lifeboat.model import (
     Agree,
     DrillGroups,
@@ -38,7 +39,16 @@ from lifeboat.runbooks import drill_tables, drilling
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Watcher
 from lifeboat.site import Site
-from lifeboat.stack import database_copies, drill_effects, drill_turns, outputs, preflight, rehearsal, repair
+from lifeboat.stack import (
+    database_copies,
+    drill_effects,
+    drill_turns,
+    evidence_keeping,
+    outputs,
+    preflight,
+    rehearsal,
+    repair,
+)
 from lifeboat.stack.drill_effects import Guard, Kept, Removing
 
 LEARNT_FROM = 5  # newest drills of the same scope, for how long one lasts
@@ -49,15 +59,11 @@ _NOWHERE = DrillNetwork(subnet_group="", subnet_ids=[], security_groups=DrillGro
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """Whom to tell how it goes, whom to show the steps, whom to ask for agreement before money is spent.
-
-    `keep` writes the evidence of a drill when it is over, with what it failed of, and returns where it is in words.
-    """
+    """Whom to tell how it goes, whom to show the steps, whom to ask for agreement before money is spent."""
 
     tell: Teller
     watch: Callable[[Journal, timedelta], Watcher]
     agree: Agree
-    keep: Callable[[Journal, DrillScope, LifeboatError | None], str]
 
 
 def run(site: Site, orders: Orders, request: DrillRequest) -> DrillReport:
@@ -170,7 +176,7 @@ class _Drilling:
         if not kept:
             self._end(failed)
         incomplete = _left_over(self.drill, kept, failed)
-        evidence = self.orders.keep(self.journal, self.drill.scope, incomplete or failed)
+        evidence = self._kept(incomplete or failed)
         if incomplete is not None:
             raise incomplete
         if failed is not None:
@@ -209,6 +215,19 @@ class _Drilling:
         with suppress(LifeboatError):  # what is not marked as ended, a sweep looks at once more, and finds nothing
             seconds = self._timing().took.total_seconds()
             self.journal.write(EventKind.ENDED, text=text, rto_seconds=seconds, failed=failed is not None)
+
+    def _kept(self, failed: LifeboatError | None) -> str:
+        """Write the evidence of the drill, whatever came of it, and return in words where it is; that it could not is told."""
+        scope = self.drill.scope
+        about = evidence_keeping.About(
+            kind=Kind.DRILL,
+            scope=scope.value,
+            answering=drill_tables.answering(scope),
+            titles=drill_tables.titles(scope),
+        )
+        ended = evidence_keeping.ended(failed)
+        link = evidence_keeping.append(self.c.site, self.orders.tell, self.journal, about, ended)
+        return "not written" if link is None else f"bundle {link.number}, sha256 {link.sha256}"
 
     def _timing(self) -> Timing:
         noted = self.c.fact("failed_at")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from lifeboat.clients import run_files
@@ -96,6 +97,7 @@ def plan(c: Recovering, turn: Turn) -> None:
                     continue
                 turn.sleep(_POLL_SECONDS)
             planned = running.planned()
+            digest = hashlib.sha256((folder / "plan").read_bytes()).hexdigest()
         finally:
             if not running.ended:
                 running.stop()
@@ -105,7 +107,7 @@ def plan(c: Recovering, turn: Turn) -> None:
             "Terraform plans other outputs with the newest sound version of the state than are in it",
             hint=f"lifeboat plan -e {site.project.env}",
         )
-    turn.note("a plan with the copy changes nothing", planned=0)
+    turn.note("a plan with the copy changes nothing", planned=0, changes=[], plan_sha256=digest)
 
 
 PLANNED = "plan"
