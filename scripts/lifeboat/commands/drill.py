@@ -223,7 +223,7 @@ class _Drilling:
             kind=Kind.DRILL,
             scope=scope.value,
             answering=drill_tables.answering(scope),
-            titles=drill_tables.titles(scope),
+            titles={**drill_tables.titles(scope), drill_effects.UNWIND: "Take away what it made"},
         )
         ended = evidence_keeping.ended(failed)
         link = evidence_keeping.append(self.c.site, self.orders.tell, self.journal, about, ended)
