@@ -60,6 +60,15 @@ $(error TO must be latest or a time in UTC: 2026-03-01T03:11:00Z)
 endif
 override SAFE_TO := $(if $(filter latest,$(GIVEN_TO)),,--to $(GIVEN_TO))
 
+# DRILL is what a drill brings back, in isolation.
+DRILL ?= full
+unexport DRILL
+override GIVEN_DRILL := $(value DRILL)
+override SAFE_DRILL := $(and $(filter 1,$(words $(GIVEN_DRILL))),$(filter database instance full state,$(GIVEN_DRILL)))
+ifeq ($(SAFE_DRILL),)
+$(error DRILL must be database, instance, full or state)
+endif
+
 .PHONY: help
 help: ## Print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -106,6 +115,10 @@ scan: setup scan-tools ## Judge the plans of ENV by the rules of disaster recove
 .PHONY: recover
 recover: setup ## Bring ENV back, timed until it answers: SCOPE=instance, database or full, AMI=latest, TO=latest
 	@lifeboat recover -e $(SAFE_ENV) --scope $(SAFE_SCOPE) --ami $(SAFE_AMI) $(SAFE_TO)
+
+.PHONY: drill
+drill: setup ## Bring ENV back in isolation, prove it, take it away again: DRILL=database, instance, full or state
+	@lifeboat drill $(SAFE_DRILL) -e $(SAFE_ENV)
 
 .PHONY: status
 status: setup ## Show whether ENV could be recovered: each copy and its proof, drills, alarms, what is red and what to type

@@ -33,3 +33,5 @@ ci = {
     project_path = "demo/app"
   }
 }
+
+drill = { enabled = true } # a network that drills restore into

@@ -3,3 +3,8 @@ output "role_arns" {
   description = "ARNs by role: writer, verifier, restore_operator, break_glass."
   value       = { for role, made in aws_iam_role.this : role => made.arn }
 }
+
+output "role_names" {
+  description = "Names by role, known before the roles are there."
+  value       = { for role, made in aws_iam_role.this : role => made.name }
+}

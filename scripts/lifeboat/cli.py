@@ -14,6 +14,7 @@ import typer
 from lifeboat import (
     cli_backups,
     cli_database,
+    cli_drill,
     cli_dump,
     cli_recover,
     cli_report,
@@ -72,6 +73,7 @@ app.add_typer(dns, name="dns")
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(state, name="state")
 cli_backups.add_to(app)
+cli_drill.add_to(app)
 cli_dump.add_to(app)
 cli_recover.add_to(app)
 cli_database.add_to(app)

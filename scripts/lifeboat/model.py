@@ -137,6 +137,22 @@ class Protection(_Output):
     regions: list[str]
 
 
+class DrillGroups(_Output):
+    """The security groups of a drill's database and of its instance."""
+
+    database: str
+    instance: str
+
+
+class DrillNetwork(_Output):
+    """The network that drills restore into; without `instance_profile` no instance can be asked anything in it."""
+
+    subnet_group: str
+    subnet_ids: list[str]
+    security_groups: DrillGroups
+    instance_profile: str | None = None
+
+
 class Recovery(_Output):
     """The stack's output `recovery`: all that Python knows of what Terraform built."""
 
@@ -156,6 +172,7 @@ class Recovery(_Output):
     topic_arn: str
     image_copies_key_arn: str | None = None
     roles: dict[str, str] = Field(default_factory=dict)
+    drill: DrillNetwork | None = None
     protection: list[Protection]
 
 

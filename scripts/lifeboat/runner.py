@@ -5,7 +5,7 @@ It reaches nothing outside: the journal, the clock and the fence are given to it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -56,15 +56,36 @@ class Fence(Protocol):
         """Raise Locked when somebody did."""
 
 
+class Guard(Protocol):
+    """What looks at each effect before it is written down and done."""
+
+    def __call__(self, step: str, about: Mapping[str, Any], /) -> None:
+        """Raise Refused where it must not be done."""
+
+
+def unguarded(_step: str, _about: Mapping[str, Any], /) -> None:
+    """Let every effect be done: what a recovery may touch is decided before its plan is carried out."""
+
+
 class Turn:
     """A step's time to act: what it does to the world goes through `effect`, what it waits for through `sleep`."""
 
-    def __init__(self, step: str, *, limit: timedelta, journal: Journal, clock: Clock, fence: Fence) -> None:
+    def __init__(
+        self,
+        step: str,
+        *,
+        limit: timedelta,
+        journal: Journal,
+        clock: Clock,
+        fence: Fence,
+        guard: Guard = unguarded,
+    ) -> None:
         self._step = step
         self._limit = limit
         self._journal = journal
         self._clock = clock
         self._fence = fence
+        self._guard = guard
         self._until = clock.monotonic() + limit.total_seconds()
 
     @property
@@ -86,6 +107,7 @@ class Turn:
         An intent without a result is what an interruption leaves; the step's check then finds out whether it was done.
         """
         self._fence.require()
+        self._guard(self._step, about)
         self._journal.write(EventKind.INTENT, step=self._step, text=text, **about)
         came: dict[str, Any] = {}
         try:
@@ -200,6 +222,7 @@ class Runner:
     clock: Clock
     fence: Fence
     watcher: Watcher
+    guard: Guard = unguarded
 
     def run(
         self,
@@ -281,7 +304,14 @@ class Runner:
         if step.do is None:
             raise Failed(gap.text)
         self.journal.write(EventKind.DOING, step=step.name, text=gap.text)
-        turn = Turn(step.name, limit=step.limit, journal=self.journal, clock=self.clock, fence=self.fence)
+        turn = Turn(
+            step.name,
+            limit=step.limit,
+            journal=self.journal,
+            clock=self.clock,
+            fence=self.fence,
+            guard=self.guard,
+        )
         try:
             step.do(context, turn)
         except StepTookTooLong as error:

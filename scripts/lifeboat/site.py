@@ -19,11 +19,13 @@ from botocore.config import Config
 from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
 from lifeboat.clients.alarm_settings import AlarmSettings
 from lifeboat.clients.backup_points import BackupPoints
+from lifeboat.clients.canary import Canary
 from lifeboat.clients.checkov import Checkov
 from lifeboat.clients.database_answers import DatabaseAnswers
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
+from lifeboat.clients.drill_things import DrillThings
 from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore, OtherBucket
 from lifeboat.clients.dump_uploads import Uploads
@@ -297,6 +299,25 @@ class Site:
             patience=lease.patience(tell),
             again=again,
         )
+
+    def drill_lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
+        """Return the lease that keeps drills of this environment apart; it keeps nobody out who is no drill."""
+        state, application = self.project.environment.state, self.project.environment.application
+        return Lease(
+            dynamodb=self.client("dynamodb", application.region),
+            table=state.lock_table,
+            name=f"{self.project.env}/drill",
+            run=run,
+            patience=lease.patience(tell),
+        )
+
+    def drill_things(self) -> DrillThings:
+        """Return what drills made, of both regions."""
+        return DrillThings(client=self.client)
+
+    def canary(self, recovery: Recovery) -> Canary:
+        """Return the row that a drill writes into the database's heartbeat and looks for in a restored one."""
+        return Canary(self.new_postgres(recovery))
 
     def journals(self) -> JournalBucket:
         """Return the journals of this environment's runs."""
@@ -600,6 +621,23 @@ class Site:
             },
             var_files=self.project.var_files,
         )
+
+    def drill_terraform(self, run: RunId) -> Terraform:
+        """Return root 2 for a drill, with a data folder of its own: what is told of its backend there counts nowhere else."""
+        return Terraform(
+            root=self.project.stack_root,
+            data=self.project.work / "terraform" / "drill",
+            env={**self.terraform_env(), RUN_MARK: run},
+            variables=self.variables(teardown=False),
+            var_files=self.project.var_files,
+        )
+
+    def drill_backend(self, key: str) -> dict[str, str]:
+        """Return the backend configuration of a copy of the state, which nobody else knows and so nobody locks."""
+        settings = {
+            name: value for name, value in self.backend().items() if name not in ("dynamodb_table", "use_lockfile")
+        }
+        return {**settings, "key": key}
 
     def offline_stack(self) -> Terraform:
         """Return a copy of root 2 that needs no account: a local empty state, and no call to AWS."""

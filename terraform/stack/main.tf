@@ -295,6 +295,26 @@ module "recovery_roles" {
   passed_role_arns = [module.app_instance.role_arn, module.backup_plan.role_arn]
 }
 
+# What a drill restores, it restores into a network of its own.
+module "drill_network" {
+  source = "../../modules/drill-network"
+  count  = var.drill.enabled ? 1 : 0
+
+  name               = var.name
+  account_id         = var.account_id
+  region             = var.region
+  cidr               = var.drill.cidr
+  availability_zones = [for letter in slice(var.network.availability_zones, 0, 2) : "${var.region}${letter}"]
+  client_cidrs       = var.drill.client_cidrs
+  endpoints          = var.drill.endpoints
+  operator_role_name = module.recovery_roles.role_names["restore_operator"]
+
+  database = {
+    port         = var.database.instance.port
+    kms_key_arns = [module.database.kms_key_arn]
+  }
+}
+
 module "ci_identity" {
   source = "../../modules/ci-identity"
   count  = var.ci == null ? 0 : 1

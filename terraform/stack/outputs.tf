@@ -51,6 +51,16 @@ output "recovery" {
       [for ci in module.ci_identity : { for role, arn in ci.role_arns : "ci_${role}" => arn }]...
     )
 
+    # Where drills restore into; null: there is no such network, and drills are refused.
+    drill = one([
+      for network in module.drill_network : {
+        subnet_group     = network.subnet_group
+        subnet_ids       = network.subnet_ids
+        security_groups  = network.security_groups
+        instance_profile = network.instance_profile
+      }
+    ])
+
     protection = concat(
       module.database.protection,
       module.backup_plan.protection,

@@ -322,6 +322,18 @@ variable "ci" {
   default = null
 }
 
+variable "drill" {
+  description = "The network that drills restore into; without it a drill is refused. Options and defaults: modules/drill-network."
+  type = object({
+    enabled      = optional(bool, false)
+    cidr         = optional(string)
+    client_cidrs = optional(set(string))
+    endpoints    = optional(set(string))
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "break_glass_role_arns" {
   description = "Roles besides <name>-break-glass that may weaken what protects the copies; name whoever applies this root."
   type        = set(string)

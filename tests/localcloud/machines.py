@@ -21,6 +21,10 @@ TRUST = {
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ],
 }
+READS_SECRETS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}],
+}
 WITH_DOCKER = "#!/bin/bash\nset -eu\ndnf install -y docker\nsystemctl enable --now docker\n"
 
 
@@ -55,6 +59,7 @@ class Machines:
         if name not in [p["InstanceProfileName"] for p in iam.list_instance_profiles()["InstanceProfiles"]]:
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
             iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
+            iam.put_role_policy(RoleName=name, PolicyName="secrets", PolicyDocument=json.dumps(READS_SECRETS))
             iam.create_instance_profile(InstanceProfileName=name)
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
         return name

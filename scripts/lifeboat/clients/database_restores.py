@@ -102,6 +102,14 @@ class DatabaseRestores:
         times = [one["InstanceCreateTime"] for one in found if one.get("InstanceCreateTime")]
         return max(times, default=None)
 
+    def restorable_until(self, identifier: str) -> datetime | None:
+        """Return until when an instance's backups can be restored from; None where there is none, or RDS does not say."""
+        with translated(f"look at the backups of {identifier}"):
+            answer = sdk.unless_absent(
+                _ABSENT, lambda: self._rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+            )
+        return answer[0].get("LatestRestorableTime") if answer else None
+
     def instance(self, identifier: str) -> RestoredInstance | None:
         """Return an instance; None when there is none of that name."""
         with translated(f"look at the database {identifier}"):

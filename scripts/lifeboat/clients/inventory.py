@@ -663,6 +663,7 @@ FINDERS: Mapping[str, Finder] = {
     "aws_security_group": _security_groups,
     "aws_vpc_security_group_egress_rule": _security_group_rules(egress=True),
     "aws_vpc_security_group_ingress_rule": _security_group_rules(egress=False),
+    "aws_vpc_endpoint": _by_tags("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
     "aws_eip": _addresses,
     "aws_route53_zone": _zones,
     "aws_route53_record": _records,

@@ -49,6 +49,15 @@ class _Held:
         return f"{self.who} (process {self.pid}), at {_what(self.run)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """Who holds a lease: the run, by whom it was begun and where, and since when."""
+
+    run: RunId
+    who: str
+    since: datetime
+
+
 def patience(tell: Callable[[str], None], *, seconds: float = SECONDS) -> Patience:
     """Return how long a lease is good for and is watched before it is taken from another machine, and whom to tell."""
     return Patience(seconds=seconds, tell=tell, clock=elapsed)
@@ -123,6 +132,17 @@ class Lease:
                 ) from error
         if self._lost:
             raise Locked(f"the lease of {_what(self._run)} on this environment is lost: {self._lost}", hint=self._again)
+
+    def holding(self) -> Holding | None:
+        """Return who holds it; None where it was given back, was not renewed in time, or its holder of this machine died.
+
+        Of a holder whose clock is behind ours it may say None too early: whoever acts on that takes the lease first.
+        """
+        with translated(f"look at the lease in {self._table}", hint="lifeboat apply, where nothing was applied yet"):
+            held = self._found()
+        if held is None or float(held.expires) < time.time() or _is_dead(held):
+            return None
+        return Holding(run=RunId(held.run), who=held.who, since=held.since)
 
     def _acquire(self) -> None:
         with translated(f"take the lease in {self._table}", hint="lifeboat apply, where nothing was applied yet"):

@@ -380,8 +380,10 @@ def _require_backend(site: Site) -> known_states.Passed:
 def _reopened(site: Site, tell: Teller, journal: Journal) -> tuple[RecoveryRequest, list[Unfinished]]:
     """Read a run's journal, wait until nothing of it works any more, and return what was asked and who was at it."""
     if not run_states.is_recovery(RunId(journal.run)):
+        drilled = run_states.is_drill(RunId(journal.run))
         raise Refused(
-            f"the run {journal.run} is no recovery: it is not gone on with", hint=f"lifeboat logs {journal.run}"
+            f"the run {journal.run} is {'a drill' if drilled else 'no recovery'}: it is not gone on with",
+            hint="lifeboat sweep takes away what it left" if drilled else f"lifeboat logs {journal.run}",
         )
     journal.open()
     state = run_states.state(journal.events)

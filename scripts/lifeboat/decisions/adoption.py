@@ -32,6 +32,7 @@ HOW: Mapping[str, How] = {
     "aws_security_group": How.SEARCHED,
     "aws_vpc_security_group_egress_rule": How.SEARCHED,
     "aws_vpc_security_group_ingress_rule": How.SEARCHED,
+    "aws_vpc_endpoint": How.SEARCHED,
     "aws_eip": How.SEARCHED,
     # AWS takes the same association twice; adopted, the provider would replace it and so take the address away.
     "aws_eip_association": How.REWRITTEN,

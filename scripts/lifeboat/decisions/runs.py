@@ -10,11 +10,17 @@ from lifeboat.model import Event, EventKind, RunId, RunState
 # What a run is of stands behind its time: 20261128T032535Z-recover-1a2b3c, 20261128T032535Z-app-restart-1a2b3c.
 RECOVERY = "recover"
 APPLICATION = "app"
+DRILL = "drill"
 
 
 def is_recovery(run: RunId) -> bool:
     """Return whether a run is a recovery, which can be gone on with."""
     return run.split("-")[1:2] == [RECOVERY]
+
+
+def is_drill(run: RunId) -> bool:
+    """Return whether a run is a drill, which is never gone on with: `lifeboat sweep` takes away what it left."""
+    return run.split("-")[1:2] == [DRILL]
 
 
 def is_of_the_application(run: RunId) -> bool:

@@ -126,7 +126,7 @@ def copy_is_noted(c: Recovering) -> Gap | None:
 def note_copy(c: Recovering, turn: Turn) -> None:
     """Write it beside the dump, or on the snapshot, for whoever chooses next."""
     at = c.now().replace(microsecond=0)
-    with turn.effect(f"note that {c.fact('copy')} was restored and proven"):
+    with turn.effect(f"note that {c.fact('copy')} was restored and proven", proves=c.fact("copy")):
         if next_generation.is_from_dump(c):
             store, entry = _dump(c)
             manifest, digest = store.read(entry)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from lifeboat.database_model import InstanceSettings, RestoredInstance, RestoreOrder
-from lifeboat.decisions import databases, decided_copies, generations, retirement
+from lifeboat.decisions import databases, decided_copies, drills, generations, retirement
 from lifeboat.errors import ChoiceGone, Failed, IntegrityFailure, NothingFits, NotYet, StoppedPartWay, Unreachable
 from lifeboat.model import Gap
 from lifeboat.runbooks import database_proof, dump_restore, next_generation
@@ -96,6 +96,8 @@ def _order(c: Recovering) -> RestoreOrder:
 def _settings(c: Recovering) -> InstanceSettings:
     """Return what the new instance must be like: an empty one with room for the dump, and for what the old one had grown to."""
     known = database_copies.settings(c.site)
+    if c.isolation is not None:
+        known = drills.settings(known, c.isolation)
     if not next_generation.is_from_dump(c):
         return known
     old = c.site.database_restores(c.recovery.region).instance(c.fact("old_identifier"))
@@ -201,7 +203,7 @@ def take_away(c: Recovering, turn: Turn, found: RestoredInstance) -> None:
         turn.sleep(_SOON_SECONDS)
 
 
-RESTORING: tuple[Step[Recovering], ...] = (
+MADE: tuple[Step[Recovering], ...] = (
     Step(
         name="restore",
         title="Restore the next generation of the database",
@@ -218,6 +220,9 @@ RESTORING: tuple[Step[Recovering], ...] = (
     ),
     dump_restore.FILL,
     database_proof.PROOF,
+)
+RESTORING: tuple[Step[Recovering], ...] = (
+    *MADE,
     Step(
         name="retention",
         title="Turn its backups and its protection on",

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from lifeboat.errors import EXIT_STATUSES
-from lifeboat.runbooks import recover_both, recover_database, state_lost
+from lifeboat.runbooks import drill_page, recover_both, recover_database, state_lost
 from lifeboat.runbooks.recover import ANSWERS, STEPS
 from lifeboat.runner import SideBySide, Step, flat
 
@@ -278,6 +278,7 @@ def main(folder: Path) -> None:
     for scenario in SCENARIOS:
         (folder / scenario.file).write_text(page(scenario))
     (folder / state_lost.FILE).write_text(state_lost.page())
+    (folder / drill_page.FILE).write_text(drill_page.page())
 
 
 if __name__ == "__main__":

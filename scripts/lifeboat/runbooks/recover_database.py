@@ -103,7 +103,7 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
     """Is the copy decided on, and the generation that comes of it?"""
     if c.fact("copy") is not None:
         return None
-    made = _chosen(c)
+    made = choice_made(c)
     chosen = made.chosen
     takes = "unknown" if chosen.takes is None else said(chosen.takes)
     unseen = f"; not seen: {database_choice.blind_spots(made.choosing.hidden)}" if made.choosing.hidden else ""
@@ -115,7 +115,7 @@ def copy_is_chosen(c: Recovering) -> Gap | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Made:
+class Made:
     """The choice that was made; the moment of the copy, and of a window the one to name to RDS."""
 
     choosing: Choosing
@@ -126,7 +126,7 @@ class _Made:
     raw_size: int | None  # of a dump: its bytes before compression
 
 
-def _chosen(c: Recovering) -> _Made:
+def choice_made(c: Recovering) -> Made:
     """Return the choice; raises NothingFits where nothing fits what is asked, and what a dump is refused with."""
     request, noted = c.request, c.fact("failed_at")
     database_choice.require_time(request.to, now=c.now())
@@ -141,7 +141,7 @@ def _chosen(c: Recovering) -> _Made:
     chosen = every.required(made, env=c.site.project.env)
     manifest = recovery_choice.require_fit(c.site, chosen, every.wanted)
     as_of = chosen.to if manifest is None else manifest.snapshot_at
-    return _Made(
+    return Made(
         choosing=made,
         wanted=every.wanted,
         chosen=chosen,
@@ -156,12 +156,12 @@ def asks(c: Recovering) -> list[str]:
     if c.fact("copy") is not None:
         return []
     try:
-        return _to_agree(c, _chosen(c))
+        return _to_agree(c, choice_made(c))
     except LifeboatError:
         return []  # the step itself says why
 
 
-def _to_agree(c: Recovering, made: _Made) -> list[str]:
+def _to_agree(c: Recovering, made: Made) -> list[str]:
     """Return what the operator has to know of the copy before it is restored."""
     found, declared, at = made.choosing, c.request.failed_at, f"{made.as_of:%Y-%m-%d %H:%M:%S}Z"
     lines = []
@@ -187,7 +187,7 @@ def _to_agree(c: Recovering, made: _Made) -> list[str]:
 
 def choose_copy(c: Recovering, turn: Turn) -> None:
     """Write down the copy, why it and not the others, and the generation that comes of it."""
-    made = _chosen(c)
+    made = choice_made(c)
     to_agree = _to_agree(c, made)
     if to_agree:
         c.agree(to_agree)
@@ -204,7 +204,7 @@ def choose_copy(c: Recovering, turn: Turn) -> None:
     )
 
 
-def _decided(c: Recovering, made: _Made) -> DecidedCopy:
+def _decided(c: Recovering, made: Made) -> DecidedCopy:
     """Return the copy as what it becomes: a generation that never left a trace."""
     recovery = c.recovery
     name = recovery.application

@@ -14,6 +14,7 @@ from lifeboat.clients import gitlab_api, probe, state_store
 from lifeboat.clients.terraform import Running
 from lifeboat.decisions import deployments, images, recoveries
 from lifeboat.decisions.deployments import Expected
+from lifeboat.decisions.drills import Isolation
 from lifeboat.errors import Failed, NothingFits, StoppedPartWay
 from lifeboat.model import (
     Agree,
@@ -57,6 +58,7 @@ class Recovering:
     adoption: Plan | None = None  # of the restored database, by Terraform
     after: Plan | None = None  # what an apply would still change when all is done
     remarks: list[str] = field(default_factory=list)
+    isolation: Isolation | None = None  # of a drill: what it makes is in a network of its own, and marked
 
     # -- what was decided ----------------------------------------------------------------------------------------------
 

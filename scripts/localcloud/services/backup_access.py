@@ -64,6 +64,24 @@ def role_allows(cloud: Cloud, role_arn: str, action: str) -> bool:
     return allowed
 
 
+def role_allows_on(cloud: Cloud, role_arn: str, action: str, resource: str, values: dict[str, str]) -> bool:
+    """Return whether a role's policies allow an action on a resource; `values` are condition keys in lower case."""
+    role = _role(cloud, role_arn)
+    if role is None:
+        return False
+    documents = [*role.policies.values(), *(_current(policy) for policy in role.managed_policies.values())]
+    allowed = False
+    for statement in (found for document in documents for found in statements(document)):
+        if not _matches_any(statement, "Action", action) or not _matches_any(statement, "Resource", resource):
+            continue
+        if not _conditions_hold(statement, values):
+            continue
+        if statement["Effect"] == "Deny":
+            return False
+        allowed = True
+    return allowed
+
+
 def _role(cloud: Cloud, role_arn: str) -> Any:
     roles = cloud.moto("iam", "aws").roles.values()
     return next((role for role in roles if role.arn == role_arn), None)

@@ -13,6 +13,7 @@ from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
 from localcloud import hosts, machine_images
 from localcloud.cloud import Cloud
 from localcloud.operations import Answer, Call, Refused, around
+from localcloud.services import networks
 
 LOG = logging.getLogger("localcloud.hosts")
 STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -26,7 +27,8 @@ ACCEPTED = {
 
 @around("ec2", "RunInstances")
 def check_launch(call: Call, proceed: Callable[[], Answer]) -> Answer:
-    """Refuse images that do not exist or cannot be launched, and root volumes smaller than their snapshot."""
+    """Refuse images that do not exist or cannot be launched, root volumes smaller than their snapshot, and mixed networks."""
+    networks.check_launch(call)
     image_id = call.params.get("ImageId")
     image = call.cloud.moto("ec2", call.region).amis.get(image_id)
     if image_id is not None:

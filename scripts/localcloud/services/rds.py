@@ -235,8 +235,15 @@ def _security_groups(cloud: Cloud, region: str, asked: list[str] | None, vpc_id:
         default = backend.get_default_security_group(vpc_id)
         asked = [default.id] if default is not None else []
     for group in asked:
-        if backend.get_security_group_from_id(group) is None:
+        found = backend.get_security_group_from_id(group)
+        if found is None:
             raise Refused("InvalidParameterValue", f"Invalid security group , groupId= {group}, groupName=.")
+        if found.vpc_id != vpc_id:
+            raise Refused(
+                "InvalidParameterCombination",
+                "The DB instance and EC2 security group are in different VPCs. The DB instance is in "
+                f"{vpc_id} and the EC2 security group is in {found.vpc_id}",
+            )
     return [{"VpcSecurityGroupId": group, "Status": "active"} for group in asked]
 
 

@@ -15,7 +15,7 @@ from localcloud import hosts, machine_images
 from localcloud.cloud import Cloud
 from localcloud.hosts import Host
 from localcloud.operations import Call, Refused, operation
-from localcloud.services import backup_access
+from localcloud.services import backup_access, networks
 
 LOG = logging.getLogger("localcloud.ssm")
 DOCUMENT = "AWS-RunShellScript"
@@ -98,7 +98,7 @@ def _targeted(call: Call, targets: list[dict[str, Any]], managed: dict[str, Host
 
 
 def _managed(call: Call) -> list[Host]:
-    """Return the hosts whose agent can speak to SSM: running, with a role that lets it."""
+    """Return the hosts whose agent can speak to SSM: running, with a role that lets it, in a network that leads there."""
     cloud = call.cloud
     backend = cloud.moto("ec2", call.region)
     found = []
@@ -110,6 +110,7 @@ def _managed(call: Call) -> list[Host]:
             host is not None
             and roles
             and backup_access.role_allows(cloud, roles[0].arn, "ssm:UpdateInstanceInformation")
+            and networks.reaches_ssm(cloud, call.region, instance)
         ):
             found.append(host)
     return found

@@ -1,0 +1,99 @@
+"""`lifeboat sweep`: what drills left that were killed, or could not clear up, shown and then removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from lifeboat.clients.journal import Journal
+from lifeboat.clients.waiting import WallClock
+from lifeboat.decisions import drill_ledger
+from lifeboat.drill_model import Leak, Thing
+from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
+from lifeboat.model import Agree, EventKind, RunId, Teller
+from lifeboat.site import Site
+from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
+from lifeboat.stack.drill_effects import Kept, Removing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What was found, and what of it is gone; runs that are marked as ended, for nothing of them is left."""
+
+    found: tuple[Leak, ...]
+    gone: tuple[Thing, ...]
+    closed: tuple[RunId, ...]
+
+
+def run(site: Site, tell: Teller, agree: Agree) -> Swept:
+    """Remove what drills left, after it was shown, and mark them as ended.
+
+    Raises CleanUpIncomplete where something stays, or where nobody can tell whether something does: what cannot be looked
+    at is no absence.
+    """
+    rehearsal.require_running(site, "sweep")
+    name = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-sweep-{uuid4().hex[:6]}")
+    try:
+        preflight.require_account(site)
+        with site.drill_lease(name, tell.say).held():
+            return _swept(site, tell, agree)
+    except Unreachable as error:  # with credentials that have expired nobody can even ask who we are
+        raise CleanUpIncomplete(
+            f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
+        ) from error
+
+
+def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+    found = leaks.leaks(site)
+    going = [leak for leak in found if leak.why_not is None]
+    if going:
+        agree([f"remove {words(leak)}" for leak in going])
+    kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
+    gone = _removed(site, tell, going, kept)
+    closed = _closed(site, {one.thing for one in kept})
+    if kept:
+        raise CleanUpIncomplete(
+            f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
+            hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
+        )
+    return Swept(found=found, gone=tuple(gone), closed=tuple(closed))
+
+
+def words(leak: Leak) -> str:
+    """Return a leak in words."""
+    expires = "" if leak.expires is None else f", expires {leak.expires:%Y-%m-%d %H:%M}Z"
+    about = f" ({leak.about})" if leak.about else ""
+    return f"{leak.thing.words}{about}: left by {leak.run}{expires}, found by {leak.found_by}"
+
+
+def _removed(site: Site, tell: Teller, going: Sequence[Leak], kept: list[Kept]) -> list[Thing]:
+    """Remove one after the other, instances before databases and secrets; what stays is added to `kept`."""
+    gone: list[Thing] = []
+    application = site.project.environment.application.name
+    how = Removing(things=site.drill_things(), clock=WallClock(), tell=tell, noted=gone.append)
+    for leak in going:
+        why = drill_effects.removed(leak.thing, application, how)
+        if why is not None:
+            kept.append(Kept(thing=leak.thing, why=why))
+    return gone
+
+
+def _closed(site: Site, kept: set[Thing]) -> list[RunId]:
+    """Write into the ledger of each drill that its things are gone, and its end, where all are."""
+    closed: list[RunId] = []
+    for run_id, events in list(leaks.unended(site)):
+        left = drill_ledger.left(events)
+        if any(thing in kept for thing in left):
+            continue
+        with suppress(LifeboatError):  # a later sweep closes it
+            journal: Journal = site.journal(run_id)
+            journal.open()
+            noted = drill_effects.noting(journal)
+            for thing in left:
+                noted(thing)
+            journal.write(EventKind.ENDED, text="swept", failed=True)
+            closed.append(run_id)
+    return closed

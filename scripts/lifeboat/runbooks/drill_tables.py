@@ -1,0 +1,47 @@
+"""Which table of steps drills what, and the step at which its clock stops."""
+
+from __future__ import annotations
+
+from lifeboat.decisions.timings import Answering
+from lifeboat.drill_model import DrillScope
+from lifeboat.runbooks import drill_database, drill_instance, drill_state, drilling
+from lifeboat.runbooks.recovering import Recovering
+from lifeboat.runner import Step
+
+FULL: tuple[Step[Recovering], ...] = (
+    drill_instance.CHOICE[0],
+    *drill_database.CANARY,
+    drilling.DECLARED,
+    drill_instance.CHOICE[1],
+    *drill_database.DATA,
+    drill_instance.TOLD,
+    *drill_instance.LAUNCHED,
+    drill_instance.CONNECTED,
+)
+_TABLES: dict[DrillScope, tuple[Step[Recovering], ...]] = {
+    DrillScope.DATABASE: drill_database.STEPS,
+    DrillScope.INSTANCE: drill_instance.STEPS,
+    DrillScope.FULL: FULL,
+    DrillScope.STATE: drill_state.STEPS,
+}
+_ANSWERS = {
+    DrillScope.DATABASE: drill_database.RESTORED,
+    DrillScope.INSTANCE: drill_instance.ANSWERED,
+    DrillScope.FULL: drill_instance.ANSWERED,
+    DrillScope.STATE: drill_state.PLANNED,
+}
+
+
+def of(scope: DrillScope) -> tuple[Step[Recovering], ...]:
+    """Return the steps that drill this."""
+    return _TABLES[scope]
+
+
+def titles(scope: DrillScope) -> dict[str, str]:
+    """Return the title of each of them by its name."""
+    return {step.name: step.title for step in of(scope)}
+
+
+def answering(scope: DrillScope) -> Answering:
+    """Return the step at which the clock of a drill stops; nothing after it takes that back."""
+    return Answering(step=_ANSWERS[scope], confirmed_by="")
