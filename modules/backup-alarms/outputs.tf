@@ -28,13 +28,18 @@ output "pages" {
 }
 
 output "freshness_metrics" {
-  description = "Metrics that lifeboat writes (age of the newest proven copy, in hours) and the age at which each rings, by kind."
+  description = "Metrics that lifeboat writes (age of the newest copy, proof or drill, in seconds) and the age at which each rings, by alarm."
   value = {
-    for kind, limit in local.freshness : kind => {
-      namespace  = local.metric_namespace
-      metric     = "BackupAgeHours"
-      dimensions = { Kind = kind, Name = var.name }
-      max_hours  = limit.max_hours
+    for key, limit in local.freshness : key => {
+      namespace   = local.metric_namespace
+      metric      = limit.metric
+      dimensions  = { Kind = limit.kind, Name = var.name }
+      max_seconds = limit.max_seconds
     }
   }
+}
+
+output "dashboard_name" {
+  description = "Dashboard that shows all of it; dashboards belong to the account, not to a region."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
 }

@@ -104,7 +104,8 @@ variable "limits" {
   description = <<-EOT
     What is too old or too long. Left out: database, instance_volume, vault, dumps and state are too old after objectives.rpo_hours;
     vault and instance_volume mean AWS Backup and DLM; an image is too old after 32 days (they are monthly), a drill after
-    92, and a job has run unusually long after 4 hours.
+    92; the last proof of a copy of the database or a dump is too old after 31 days, that of an image after 92; a job has run
+    unusually long after 4 hours.
   EOT
   type = object({
     database_hours        = optional(number)
@@ -114,6 +115,8 @@ variable "limits" {
     state_hours           = optional(number)
     image_days            = optional(number, 32)
     drill_days            = optional(number, 92)
+    proof_days            = optional(number, 31)
+    image_proof_days      = optional(number, 92)
     job_hours             = optional(number, 4)
   })
   default  = {}
@@ -128,8 +131,8 @@ variable "limits" {
   }
 
   validation {
-    condition     = var.limits.image_days > 0 && var.limits.drill_days > 0
-    error_message = "limits.image_days and drill_days must be above 0."
+    condition     = min(var.limits.image_days, var.limits.drill_days, var.limits.proof_days, var.limits.image_proof_days) > 0
+    error_message = "limits.image_days, drill_days, proof_days and image_proof_days must be above 0."
   }
 
   validation {

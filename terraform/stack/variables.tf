@@ -285,6 +285,8 @@ variable "alarms" {
       state_hours           = optional(number)
       image_days            = optional(number)
       drill_days            = optional(number)
+      proof_days            = optional(number)
+      image_proof_days      = optional(number)
       job_hours             = optional(number)
     }))
     database_free_gb = optional(number)
