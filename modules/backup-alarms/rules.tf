@@ -26,7 +26,7 @@ locals {
           "detail-type" = ["ECS Task State Change"]
           detail = {
             clusterArn = [job.cluster_arn]
-            group      = ["family:${job.family}"]
+            group      = [for family in concat([job.family], job.other_families) : "family:${family}"]
             lastStatus = ["STOPPED"]
             "$or" = [
               { stopCode = [{ "anything-but" = ["EssentialContainerExited"] }] },
@@ -35,8 +35,8 @@ locals {
           }
         })
       }
-      values  = { task = "$.detail.taskArn", status = "$.detail.containers[0].exitCode", why = "$.detail.stoppedReason" }
-      message = "Dump job <task> ended with status <status>: <why>"
+      values  = { job = "$.detail.group", task = "$.detail.taskArn", status = "$.detail.containers[0].exitCode", why = "$.detail.stoppedReason" }
+      message = "Job <job>, task <task>, ended with status <status>: <why>"
     }
   }
 

@@ -69,7 +69,7 @@ variable "watch" {
     What is watched. databases: identifiers by generation. vaults: names in both regions. kms_key_arns and dr_kms_key_arns:
     keys without which a copy cannot be read, by a name of yours. buckets and dr_buckets: names of the buckets that hold
     copies. replications: S3 copies, by a name of yours. database_storage: what is little. dump_job: the
-    job of modules/dump-job, where there is one. Maps, because their values are known only after the first apply.
+    job of modules/dump-job, where there is one, and the families of its other jobs. Maps, because their values are known only after the first apply.
   EOT
   type = object({
     databases        = map(string)
@@ -82,7 +82,7 @@ variable "watch" {
     dr_buckets       = map(string)
     replications     = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
     database_storage = optional(object({ free_gb = optional(number, 2) }), {})
-    dump_job         = optional(object({ cluster_arn = string, family = string, not_run_queue = string }))
+    dump_job         = optional(object({ cluster_arn = string, family = string, not_run_queue = string, other_families = optional(list(string), []) }))
   })
   nullable = false
 

@@ -21,8 +21,8 @@ locals {
 
   _trusted_services = {
     writer           = sort(var.trusted.writer_services)
-    verifier         = []
-    restore_operator = ["backup.amazonaws.com"]
+    verifier         = sort(var.trusted.verifier_services)
+    restore_operator = sort(setunion(["backup.amazonaws.com"], var.trusted.restore_operator_services))
     break_glass      = []
   }
 

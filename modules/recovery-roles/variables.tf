@@ -49,13 +49,15 @@ variable "policies" {
 }
 
 variable "trusted" {
-  description = "Who may take each role: ARNs of roles or users, and for the writer also services. An empty list means whoever in the account IAM allows to."
+  description = "Who may take each role: ARNs of roles or users, and services that run jobs with it. An empty list means whoever in the account IAM allows to."
   type = object({
-    writer           = optional(set(string), [])
-    writer_services  = optional(set(string), [])
-    verifier         = optional(set(string), [])
-    restore_operator = optional(set(string), [])
-    break_glass      = optional(set(string), [])
+    writer                    = optional(set(string), [])
+    writer_services           = optional(set(string), [])
+    verifier                  = optional(set(string), [])
+    verifier_services         = optional(set(string), [])
+    restore_operator          = optional(set(string), [])
+    restore_operator_services = optional(set(string), [])
+    break_glass               = optional(set(string), [])
   })
   default  = {}
   nullable = false
@@ -71,6 +73,11 @@ variable "trusted" {
   validation {
     condition     = length(setsubtract(var.trusted.writer_services, ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"])) == 0
     error_message = "trusted.writer_services may hold ec2.amazonaws.com, ecs-tasks.amazonaws.com and scheduler.amazonaws.com: what can run a dump."
+  }
+
+  validation {
+    condition     = length(setsubtract(setunion(var.trusted.verifier_services, var.trusted.restore_operator_services), ["ecs-tasks.amazonaws.com"])) == 0
+    error_message = "trusted.verifier_services and restore_operator_services may hold ecs-tasks.amazonaws.com: what runs `lifeboat verify` and `lifeboat retention` on a schedule."
   }
 }
 

@@ -85,4 +85,77 @@ locals {
       },
     ]
   })
+
+  # What `lifeboat status` looks at beside the dumps and the stack's own state: settings, histories and journals, no content.
+  _status_policy_json = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Look"
+        Effect = "Allow"
+        Action = [
+          "backup:Describe*",
+          "backup:Get*",
+          "backup:List*",
+          "cloudwatch:DescribeAlarms",
+          "cloudwatch:GetMetricData",
+          "dlm:GetLifecyclePolicies",
+          "dlm:GetLifecyclePolicy",
+          "ec2:Describe*",
+          "events:ListRules",
+          "events:ListTargetsByRule",
+          "kms:DescribeKey",
+          "rds:Describe*",
+          "rds:ListTagsForResource",
+          "scheduler:GetSchedule",
+          "scheduler:ListSchedules",
+          "secretsmanager:ListSecrets",
+          "sns:ListSubscriptionsByTopic",
+          "sqs:ListQueueTags",
+          "sqs:ListQueues",
+          "tag:GetResources",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid    = "LookAtBuckets"
+        Effect = "Allow"
+        Action = [
+          "s3:GetBucketObjectLockConfiguration",
+          "s3:GetBucketVersioning",
+          "s3:GetLifecycleConfiguration",
+          "s3:GetReplicationConfiguration",
+        ]
+        Resource = [for bucket in ["dumps", "tfstate"] : "arn:aws:s3:::${var.name}-${bucket}-${var.account_id}-*"]
+      },
+      {
+        Sid      = "ListStates"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource = [local._state_bucket_arn, local._state_copies_arn]
+      },
+      {
+        Sid      = "ReadStatesAndJournals"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = ["${local._state_bucket_arn}/*", "${local._state_copies_arn}/*"]
+      },
+      {
+        Sid      = "LookAtTheLockTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:GetItem"]
+        Resource = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
+      },
+      {
+        Sid      = "DecryptThem"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com", "s3.${var.dr_region}.amazonaws.com"] }
+        }
+      },
+    ]
+  })
 }
