@@ -4,6 +4,9 @@ locals {
   _kinds  = ["database", "instance-volume", "vault", "dumps", "state", "image"]
   _scopes = ["database", "instance", "full", "state"]
 
+  # Not those of single databases: a recovery makes another one, and need not write the dashboard for it.
+  _shown = [for key in sort(keys(local.alarms)) : key if !startswith(key, "database-storage-low")]
+
   # A metric of lifeboat per kind, shown in another unit than it is measured in: seconds are hard to read.
   _graphs = {
     age    = { title = "Age of the newest copy (hours)", metric = "BackupAgeSeconds", kinds = local._kinds, by = 3600, lines = { "RPO" = var.objectives.rpo_hours } }
@@ -86,7 +89,7 @@ locals {
           height = 8
           properties = {
             title  = "Alarms"
-            alarms = [for key in sort(keys(local.alarms)) : "arn:aws:cloudwatch:${var.region}:${var.account_id}:alarm:${var.name}-${key}"]
+            alarms = [for key in local._shown : "arn:aws:cloudwatch:${var.region}:${var.account_id}:alarm:${var.name}-${key}"]
           }
         },
       ],
