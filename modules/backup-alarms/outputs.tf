@@ -43,3 +43,60 @@ output "dashboard_name" {
   description = "Dashboard that shows all of it; dashboards belong to the account, not to a region."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
+
+output "tester_policy_json" {
+  description = "Policy for who runs `lifeboat alarms test`: rings these alarms and rules, listens to these topics in a queue named as a drill's, and changes nothing else."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "LookAtWhatRings"
+        Effect = "Allow"
+        Action = [
+          "backup:GetBackupVaultNotifications",
+          "cloudwatch:DescribeAlarmHistory",
+          "cloudwatch:DescribeAlarms",
+          "events:ListRules",
+          "events:ListTargetsByRule",
+          "rds:DescribeEventSubscriptions",
+          "sns:GetSubscriptionAttributes",
+          "sns:GetTopicAttributes",
+          "sns:ListSubscriptionsByTopic",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid      = "RingTheAlarms"
+        Effect   = "Allow"
+        Action   = ["cloudwatch:SetAlarmState"]
+        Resource = ["arn:aws:cloudwatch:*:${var.account_id}:alarm:${var.name}-*"]
+      },
+      {
+        Sid       = "MakeUpEvents"
+        Effect    = "Allow"
+        Action    = ["events:PutEvents"]
+        Resource  = [for region in [var.region, var.dr_region] : "arn:aws:events:${region}:${var.account_id}:event-bus/default"]
+        Condition = { StringEquals = { "events:source" = local.test_source } }
+      },
+      {
+        Sid       = "ListenInAQueue"
+        Effect    = "Allow"
+        Action    = ["sns:Subscribe"]
+        Resource  = values(local._topic_arns)
+        Condition = { StringEquals = { "sns:Protocol" = "sqs" } }
+      },
+      {
+        Sid      = "ListenNoMore"
+        Effect   = "Allow"
+        Action   = ["sns:Unsubscribe"]
+        Resource = flatten([for arn in values(local._topic_arns) : [arn, "${arn}:*"]])
+      },
+      {
+        Sid      = "KeepTheQueueMeanwhile"
+        Effect   = "Allow"
+        Action   = ["sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:TagQueue"]
+        Resource = ["arn:aws:sqs:*:${var.account_id}:${var.name}-drill-*"]
+      },
+    ]
+  })
+}

@@ -56,6 +56,7 @@ locals {
     prover       = ["verifier"]
     state        = ["restore_operator"]
     state_reader = ["verifier"]
+    alarms       = ["verifier"]
   }
 
   given_policies = merge([

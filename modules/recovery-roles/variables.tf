@@ -32,14 +32,14 @@ variable "account_id" {
 }
 
 variable "policies" {
-  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them) and state_reader (looks up where they are) to the verifier; state (uses the Terraform state) to the restore operator."
+  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them), state_reader (looks up where they are) and alarms (rings them, to prove that they are heard) to the verifier; state (uses the Terraform state) to the restore operator."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader"])) == 0
-    error_message = "policies may have the keys \"writer\", \"reader\", \"prover\", \"state\" and \"state_reader\"; remove or rename: ${join(", ", setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader"]))}."
+    condition     = length(setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader", "alarms"])) == 0
+    error_message = "policies may have the keys \"writer\", \"reader\", \"prover\", \"state\", \"state_reader\" and \"alarms\"; remove or rename: ${join(", ", setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader", "alarms"]))}."
   }
 
   validation {

@@ -308,6 +308,7 @@ module "recovery_roles" {
     prover       = module.dump_bucket.prover_policy_json
     state        = local._state_policy_json
     state_reader = local._read_state_policy_json
+    alarms       = jsonencode(merge(jsondecode(module.backup_alarms.tester_policy_json), { Statement = concat(jsondecode(module.backup_alarms.tester_policy_json).Statement, local._alarm_tests) }))
   }
 
   passed_role_arns = [module.app_instance.role_arn, module.backup_plan.role_arn]

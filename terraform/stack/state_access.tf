@@ -86,6 +86,26 @@ locals {
     ]
   })
 
+  # A test of alarms writes down what it makes before it does, as every run does.
+  _alarm_tests = [
+    {
+      Sid      = "KeepTheJournalOfATest"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = ["${local._state_bucket_arn}/runs/*-alarms-*/*"]
+    },
+    {
+      Sid      = "UseTheKeyOfTheJournal"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+      Condition = {
+        "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+        StringEquals               = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" }
+      }
+    },
+  ]
+
   # What `lifeboat status` looks at beside the dumps and the stack's own state: settings, histories and journals, no content.
   _status_policy_json = jsonencode({
     Version = "2012-10-17"

@@ -18,12 +18,37 @@ from lifeboat.clients import provider_mirror
 from lifeboat.commands import alarms
 from lifeboat.commands.alarms import Asked
 
+from tests import permissions
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import RECOVERY
 from tests.plain_sites import PlainSite, Told, plain_site
 
 MODULE = Path(__file__).parents[2] / "modules/backup-alarms"
 REGIONS = ("eu-west-1", "eu-central-1")
+# The verifier, with what terraform/stack gives it for a test: the state is read, and the run's own journal written.
+VERIFIER = """
+locals {
+  bucket = "arn:aws:s3:::NAME-tfstate-123456789012-eu-west-1"
+}
+
+module "roles" {
+  source = "MODULES/recovery-roles"
+
+  name        = "NAME"
+  environment = "production"
+  account_id  = "123456789012"
+  policies = {
+    alarms       = module.backup_alarms.tester_policy_json
+    state_reader = jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        { Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [local.bucket, "${local.bucket}/*"] },
+        { Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.bucket}/runs/*-alarms-*/*"] },
+      ]
+    })
+  }
+}
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +81,8 @@ def built(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for old, new in changed.items():
         assert old in example
         example = example.replace(old, new)
-    (root / "main.tf").write_text(example)
+    roles = VERIFIER.replace("NAME", plain.application).replace("MODULES", str(MODULE.parent))
+    (root / "main.tf").write_text(example + roles)
     settings = provider_mirror.configuration(root, dict(os.environ))
     env = {
         "PATH": os.environ["PATH"],
@@ -96,6 +122,19 @@ def test_all_that_the_module_makes_is_heard(built: Built) -> None:
     # Each names a page that is there.
     pages = {one.page for one in done.rung}
     assert [page for page in pages if not (MODULE.parents[1] / page).is_file()] == []
+
+
+def test_the_verifier_may_do_all_that_a_test_does(built: Built) -> None:
+    cloud = built.plain.cloud
+    trace = cloud.directory / "logs" / "trace.jsonl"
+    before = len(trace.read_text().splitlines())
+
+    done = built.ring("drill-stale-full", "kms-key-disabled", "database-event")
+
+    called = permissions.actions([json.loads(line) for line in trace.read_text().splitlines()[before:]])
+    assert (done.arrived, len(done.rung), len(done.checked)) == (3, 3, 1)
+    assert {"cloudwatch:SetAlarmState", "events:PutEvents", "sqs:CreateQueue"} <= {call.split()[0] for call in called}
+    assert permissions.refused(called, cloud.client("iam"), f"{built.plain.application}-verifier") == []
 
 
 def test_an_alarm_whose_action_was_taken_away_is_told_and_no_other(built: Built) -> None:
