@@ -45,6 +45,7 @@ class Alarm:
     state: str  # OK, ALARM or INSUFFICIENT_DATA
     acts: bool  # its actions are enabled
     tells: tuple[str, ...]  # ARNs of what its ALARM state calls
+    back: tuple[str, ...] = ()  # and of what its other states call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ class Sending:
 class Outcome:
     """What came of one thing: after how long its message arrived, or why it did not.
 
-    `unsure`: a call of ours was refused, so nobody knows whether it would have arrived.
+    `unsure`: it could not be rung, or must not be, so nobody knows whether it would have arrived.
     """
 
     ringer: Ringer

@@ -54,7 +54,8 @@ def alarms_test(
     too, each marked as a TEST, so it is asked first. A queue listens meanwhile and is taken away again; what a killed test
     left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched on, topic, policy.
 
-    Ends with 1 where a message did not arrive, or a topic has no listener who confirmed; with 8 where a call was refused.
+    Ends with 1 where a message did not arrive, or a topic has no listener who confirmed; with 8 where something could not be
+    rung: a call was refused, or it does more than tell a topic, as an alarm does that reboots a machine.
 
     Example: lifeboat alarms test dumps-stale kms-key-disabled -e production
     """
@@ -83,6 +84,6 @@ def _end(done: AlarmReport) -> None:
     if any(not one.unsure for one in lost) or wrong or deaf:
         raise Failed(summary + (f"\n{left}" if left else ""), hint="the page of each says what to do: docs/runbooks")
     if lost:
-        raise Unreachable(summary, hint="ask for the permission that it names, then run the same command again")
+        raise Unreachable(summary, hint="the reason of each says what keeps it from being tested; a permission, mostly")
     if left:
         raise CleanUpIncomplete(left, hint="lifeboat sweep")

@@ -144,6 +144,42 @@ def test_an_alarm_of_alarms_is_rung_as_well(here: AlarmSite) -> None:
     assert (done.arrived, [one.ringer.name for one in done.rung]) == (1, [here.name("anything")])
 
 
+def test_what_a_young_subscription_missed_is_rung_once_more(here: AlarmSite) -> None:
+    told = Told(then=lambda: here.policy(REGION, "cloudwatch.amazonaws.com", "events.amazonaws.com"))
+    here.policy(REGION, "rds.amazonaws.com")  # nothing passes until it is waited for
+
+    done = alarms.test(
+        here.site(), told, agreed, Asked(names=("dumps-stale", "backup-job-failed"), within=timedelta(seconds=6))
+    )
+
+    assert (done.arrived, len(done.rung)) == (2, 2)
+    assert "2 messages have not come after 3 s; ringing these once more" in told.lines
+    assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
+def test_an_alarm_that_does_more_than_tell_is_not_rung(here: AlarmSite, state: str) -> None:
+    reboot = f"arn:aws:automate:{REGION}:ec2:reboot"
+    here.alarm("dumps-stale", **{state: [here.topic(), reboot]})
+
+    done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 8
+    assert f"not rung, since it does more than tell: {reboot}" in done.stderr
+    assert "Alarm updated" not in str(
+        here.cloud.client("cloudwatch").describe_alarm_history(AlarmName=here.name("dumps-stale"))["AlarmHistoryItems"]
+    )
+
+
+def test_a_rule_that_does_more_than_tell_is_not_rung(here: AlarmSite) -> None:
+    queue = f"arn:aws:sqs:{REGION}:123456789012:work"
+    here.cloud.client("events").put_targets(Rule=here.name("backup-job-failed"), Targets=[{"Id": "q", "Arn": queue}])
+
+    done = ring(here, "backup-job-failed")
+
+    assert [(one.why, one.unsure) for one in done.rung] == [(f"not rung, since it does more than tell: {queue}", True)]
+
+
 # -- what does not arrive ----------------------------------------------------------------------------------------------
 
 

@@ -159,6 +159,7 @@ def _alarm(found: Mapping[str, Any], region: str) -> Alarm:
         state=str(found["StateValue"]),
         acts=bool(found.get("ActionsEnabled", True)),
         tells=tuple(found.get("AlarmActions", [])),
+        back=(*found.get("OKActions", []), *found.get("InsufficientDataActions", [])),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from lifeboat.alarm_model import AlarmReport, Channels, Outcome, Ringer, Row, Sending, Sort
@@ -232,7 +233,7 @@ def _ring(work: _Work, sendings: Sequence[Sending], left: list[str]) -> list[Out
                 sent[sending.token] = elapsed()
             except Unreachable as error:
                 outcomes[sending.token] = replace(_outcome(work, sending), why=error.summary, unsure=True)
-        arrived = _heard(work, [one for one in sendings if one.token in sent], sent)
+        arrived = _arrivals(work, [one for one in sendings if one.token in sent], sent)
         for sending in sendings:
             if sending.token in sent:
                 outcomes[sending.token] = _judged(work, sending, arrived)
@@ -251,10 +252,33 @@ def _send(routes: AlarmRoutes, sending: Sending) -> None:
     routes.set_state(sending.ringer, "ALARM", sending.text)
 
 
-def _heard(work: _Work, sendings: Sequence[Sending], sent: dict[str, float]) -> dict[tuple[str, str], timedelta]:
-    """Return after how long each message came, by token and topic."""
+_Arrived = dict[tuple[str, str], timedelta]
+
+
+def _arrivals(work: _Work, sendings: Sequence[Sending], sent: dict[str, float]) -> _Arrived:
+    """Return after how long each message came, by token and topic; what has not come at half time is rung once more.
+
+    A subscription may take some seconds until it gets messages: what was rung at once can pass it by.
+    """
+    half, found = work.within / 2, _Arrived()
+    hear = partial(_hear, work, sendings, sent)
+    hear(found)
+    missing = [one for one in sendings if any((one.token, arn) not in found for arn in one.topics)]
+    if missing:
+        work.tell.say(
+            f"{len(missing)} messages have not come after {half.total_seconds():.0f} s; ringing these once more"
+        )
+    for sending in missing:
+        with suppress(Unreachable):  # what did not come is told as that
+            _send(work.routes, replace(sending, before="ALARM"))  # which it is by now
+    if missing:
+        hear(found)
+    return found
+
+
+def _hear(work: _Work, sendings: Sequence[Sending], sent: dict[str, float], found: _Arrived) -> None:
+    """Listen until all have come, for half of the time at most, and add what came to `found`."""
     awaited = {(sending.token, arn) for sending in sendings for arn in sending.topics}
-    found: dict[tuple[str, str], timedelta] = {}
 
     def ask() -> tuple[bool | None, str]:
         for heard in [one for queue in work.queues for one in queue.heard()]:
@@ -264,8 +288,7 @@ def _heard(work: _Work, sendings: Sequence[Sending], sent: dict[str, float]) -> 
         return (True if len(found) == len(awaited) else None), f"{len(found)} of {len(awaited)} messages arrived"
 
     with work.tell.waiting() as show:
-        until(Patience(seconds=work.within.total_seconds(), tell=show), ask)
-    return found
+        until(Patience(seconds=work.within.total_seconds() / 2, tell=show), ask)
 
 
 def _judged(work: _Work, sending: Sending, arrived: dict[tuple[str, str], timedelta]) -> Outcome:

@@ -275,12 +275,14 @@ def sendable(channels: Channels, wanted: frozenset[Ringer], run: RunId) -> Senda
         # Not the number alone: -1 would be found in -10.
         token = f"{run}-{len(sendings) + 1:04}"
         why = alarm_mute(one, channels) if isinstance(one, Alarm) else rule_mute(one, channels)
+        more = "" if why else _does_more(one)
         try:
-            sending = None if why else _sending(one, token)
+            sending = None if why or more else _sending(one, token)
         except NothingFits as error:
             why, sending = error.summary, None
         if sending is None:
-            mute.append(_mute(one.ringer, _page(one.ringer, one.about), why))
+            page = _page(one.ringer, one.about)
+            mute.append(Outcome(ringer=one.ringer, page=page, why=why or more, unsure=bool(more)))
         else:
             sendings.append(sending)
     checked = [
@@ -294,6 +296,13 @@ def sendable(channels: Channels, wanted: frozenset[Ringer], run: RunId) -> Senda
         mute=tuple(one for one in mute if one not in gone),
         checked=tuple(sorted((*checked, *gone), key=lambda one: one.ringer)),
     )
+
+
+def _does_more(one: Alarm | Rule) -> str:
+    """Return why something must not be rung: who rings an alarm that reboots a machine reboots it."""
+    calls = (*one.tells, *one.back) if isinstance(one, Alarm) else tuple(target.arn for target in one.targets)
+    others = sorted(set(calls) - set(topics_of(calls)))
+    return f"not rung, since it does more than tell: {', '.join(others)}" if others else ""
 
 
 def _mute(ringer: Ringer, page: str, why: str) -> Outcome:
