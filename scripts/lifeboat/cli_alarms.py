@@ -41,7 +41,7 @@ def alarms_list(env: Env = "local", output: Out = Output.TABLE) -> int:
 def alarms_test(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Alarms and rules, such as dumps-stale; all without one."),
+        typer.Argument(metavar="NAME", help="Alarms and rules, such as dumps-stale; all without one."),
     ] = None,
     env: Env = "local",
     output: Out = Output.TABLE,
