@@ -141,12 +141,24 @@ locals {
         Sid    = "LookAtBuckets"
         Effect = "Allow"
         Action = [
-          "s3:GetBucketObjectLockConfiguration",
-          "s3:GetBucketVersioning",
+          "s3:GetBucket*",
           "s3:GetLifecycleConfiguration",
           "s3:GetReplicationConfiguration",
         ]
         Resource = [for bucket in ["dumps", "tfstate"] : "arn:aws:s3:::${var.name}-${bucket}-${var.account_id}-*"]
+      },
+      {
+        Sid       = "ListEvidence"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource  = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*"]
+        Condition = { StringLike = { "s3:prefix" = ["evidence/*"] } }
+      },
+      {
+        Sid      = "ReadEvidence"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/evidence/*"]
       },
       {
         Sid      = "ListStates"
