@@ -26,6 +26,7 @@ OPERATIONS = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }
 # What lies under the stack's own keys: the action on the key, and the service through which it is asked for.
 UNDER_A_KEY = {

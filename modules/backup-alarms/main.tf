@@ -5,32 +5,109 @@ locals {
   metric_namespace = "Lifeboat"
   page             = "docs/runbooks/alarm-%s.md"
 
-  _gb = 1024 * 1024 * 1024
+  _gb   = 1024 * 1024 * 1024
+  _hour = 3600
+  _day  = 86400
 
-  # Age of the newest copy of each kind that lifeboat has found sound, written every hour.
-  freshness = {
-    database        = { max_hours = coalesce(var.limits.database_hours, var.objectives.rpo_hours), of = "second that the database can be restored to" }
-    instance-volume = { max_hours = coalesce(var.limits.instance_volume_hours, var.objectives.rpo_hours), of = "snapshot of the instance's volume" }
-    vault           = { max_hours = coalesce(var.limits.vault_hours, var.objectives.rpo_hours), of = "recovery point in the backup vaults" }
-    dumps           = { max_hours = coalesce(var.limits.dumps_hours, var.objectives.rpo_hours), of = "database dump" }
-    state           = { max_hours = coalesce(var.limits.state_hours, var.objectives.rpo_hours), of = "look at the Terraform state and its copy" }
-    image           = { max_hours = var.limits.image_days * 24, of = "image of the instance" }
-    drill           = { max_hours = var.limits.drill_days * 24, of = "successful drill" }
-  }
+  # What `lifeboat status --publish` measures every hour, in seconds, and from when on each is too old: the newest copy of
+  # each kind, the newest restore that proved one, and the newest drill of each scope (a full one counts for two more).
+  freshness = merge(
+    {
+      for kind, limit in {
+        database        = { hours = coalesce(var.limits.database_hours, var.objectives.rpo_hours), of = "second that the database can be restored to" }
+        instance-volume = { hours = coalesce(var.limits.instance_volume_hours, var.objectives.rpo_hours), of = "snapshot of the instance's volume" }
+        vault           = { hours = coalesce(var.limits.vault_hours, var.objectives.rpo_hours), of = "recovery point in the backup vaults" }
+        dumps           = { hours = coalesce(var.limits.dumps_hours, var.objectives.rpo_hours), of = "database dump" }
+        state           = { hours = coalesce(var.limits.state_hours, var.objectives.rpo_hours), of = "look at the Terraform state and its copy" }
+        image           = { hours = var.limits.image_days * 24, of = "image of the instance" }
+        } : "${kind}-stale" => {
+        slug        = "${kind}-stale"
+        metric      = "BackupAgeSeconds"
+        kind        = kind
+        max_seconds = limit.hours * local._hour
+        says        = "The newest ${limit.of} is older than ${limit.hours} hours"
+      }
+    },
+    {
+      for kind, limit in {
+        database = { days = var.limits.proof_days, of = "copy of the database" }
+        dumps    = { days = var.limits.proof_days, of = "dump" }
+        image    = { days = var.limits.image_proof_days, of = "image of the instance" }
+        } : "proof-stale-${kind}" => {
+        slug        = "proof-stale"
+        metric      = "RestoreProofAgeSeconds"
+        kind        = kind
+        max_seconds = limit.days * local._day
+        says        = "No ${limit.of} was proven by a restore for ${limit.days} days"
+      }
+    },
+    {
+      for scope in ["database", "instance", "full", "state"] : "drill-stale-${scope}" => {
+        slug        = "drill-stale"
+        metric      = "DrillAgeSeconds"
+        kind        = scope
+        max_seconds = var.limits.drill_days * local._day
+        says        = "No drill of scope ${scope} has gone well for ${var.limits.drill_days} days"
+      }
+    },
+  )
 
   _freshness_alarms = {
-    for kind, limit in local.freshness : "${kind}-stale" => {
-      slug       = "${kind}-stale"
-      says       = "The newest ${limit.of} is older than ${limit.max_hours} hours, or nothing has measured it for 3 hours."
+    for key, limit in local.freshness : key => {
+      slug       = limit.slug
+      says       = "${limit.says}, or nothing has measured it for 3 hours."
       namespace  = local.metric_namespace
-      metric     = "BackupAgeHours"
-      dimensions = { Kind = kind, Name = var.name }
+      metric     = limit.metric
+      dimensions = { Kind = limit.kind, Name = var.name }
       statistic  = "Minimum"
       comparison = "GreaterThanThreshold"
-      threshold  = limit.max_hours
-      period     = 3600
+      threshold  = limit.max_seconds
+      period     = local._hour
       periods    = 3 # a daily copy starts up to an hour late and takes its time
       missing    = "breaching"
+    }
+  }
+
+  # What the last drill of a scope measured, against the objectives. Without a drill there is no value: drill-stale rings.
+  _measured = merge(
+    { for scope in ["database", "instance", "full", "state"] : "rto-missed-${scope}" => { slug = "rto-missed", metric = "MeasuredRtoSeconds", kind = scope, hours = var.objectives.rto_hours, says = "took longer than" } },
+    { for scope in ["database", "full"] : "rpo-missed-${scope}" => { slug = "rpo-missed", metric = "MeasuredRpoSeconds", kind = scope, hours = var.objectives.rpo_hours, says = "would have lost more than" } },
+  )
+
+  _measured_alarms = {
+    for key, one in local._measured : key => {
+      slug       = one.slug
+      says       = "The last drill of scope ${one.kind} ${one.says} ${one.hours} hours."
+      namespace  = local.metric_namespace
+      metric     = one.metric
+      dimensions = { Kind = one.kind, Name = var.name }
+      statistic  = "Maximum"
+      comparison = "GreaterThanThreshold"
+      threshold  = one.hours * local._hour
+      period     = local._hour
+      periods    = 1
+      missing    = "notBreaching"
+    }
+  }
+
+  # Counts that must be 0. The first one also rings when nobody counts: then nobody measures anything else either.
+  _count_alarms = {
+    for key, one in {
+      status-red     = { metric = "StatusChecksRed", periods = 3, missing = "breaching", says = "Checks of `lifeboat status` have been red for 3 hours, or nothing has published them for as long." }
+      status-unknown = { metric = "StatusChecksUnknown", periods = 3, missing = "notBreaching", says = "`lifeboat status` could not see something for 3 hours: a denied or failed call." }
+      drill-leaked   = { metric = "LeakedResources", periods = 2, missing = "notBreaching", says = "Drills left resources behind." }
+      } : key => {
+      slug       = key
+      says       = one.says
+      namespace  = local.metric_namespace
+      metric     = one.metric
+      dimensions = { Name = var.name }
+      statistic  = "Minimum"
+      comparison = "GreaterThanThreshold"
+      threshold  = 0
+      period     = local._hour
+      periods    = one.periods
+      missing    = one.missing
     }
   }
 
@@ -119,7 +196,7 @@ locals {
     },
   )
 
-  alarms = merge(local._freshness_alarms, local._failure_alarms)
+  alarms = merge(local._freshness_alarms, local._measured_alarms, local._count_alarms, local._failure_alarms)
 
   pages = distinct([
     for slug in concat(values(local.alarms)[*].slug, keys(local.rules), ["database-event"]) : format(local.page, slug)

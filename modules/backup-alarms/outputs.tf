@@ -28,13 +28,75 @@ output "pages" {
 }
 
 output "freshness_metrics" {
-  description = "Metrics that lifeboat writes (age of the newest proven copy, in hours) and the age at which each rings, by kind."
+  description = "Metrics that lifeboat writes (age of the newest copy, proof or drill, in seconds) and the age at which each rings, by alarm."
   value = {
-    for kind, limit in local.freshness : kind => {
-      namespace  = local.metric_namespace
-      metric     = "BackupAgeHours"
-      dimensions = { Kind = kind, Name = var.name }
-      max_hours  = limit.max_hours
+    for key, limit in local.freshness : key => {
+      namespace   = local.metric_namespace
+      metric      = limit.metric
+      dimensions  = { Kind = limit.kind, Name = var.name }
+      max_seconds = limit.max_seconds
     }
   }
+}
+
+output "dashboard_name" {
+  description = "Dashboard that shows all of it; dashboards belong to the account, not to a region."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}
+
+output "tester_policy_json" {
+  description = "Policy for who runs `lifeboat alarms test`: rings these alarms and rules, listens to these topics in a queue named as a drill's, and changes nothing else."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "LookAtWhatRings"
+        Effect = "Allow"
+        Action = [
+          "backup:GetBackupVaultNotifications",
+          "cloudwatch:DescribeAlarmHistory",
+          "cloudwatch:DescribeAlarms",
+          "events:ListRules",
+          "events:ListTargetsByRule",
+          "rds:DescribeEventSubscriptions",
+          "sns:GetSubscriptionAttributes",
+          "sns:GetTopicAttributes",
+          "sns:ListSubscriptionsByTopic",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid      = "RingTheAlarms"
+        Effect   = "Allow"
+        Action   = ["cloudwatch:SetAlarmState"]
+        Resource = ["arn:aws:cloudwatch:*:${var.account_id}:alarm:${var.name}-*"]
+      },
+      {
+        Sid       = "MakeUpEvents"
+        Effect    = "Allow"
+        Action    = ["events:PutEvents"]
+        Resource  = [for region in [var.region, var.dr_region] : "arn:aws:events:${region}:${var.account_id}:event-bus/default"]
+        Condition = { StringEquals = { "events:source" = local.test_source } }
+      },
+      {
+        Sid       = "ListenInAQueue"
+        Effect    = "Allow"
+        Action    = ["sns:Subscribe"]
+        Resource  = values(local._topic_arns)
+        Condition = { StringEquals = { "sns:Protocol" = "sqs" } }
+      },
+      {
+        Sid      = "ListenNoMore"
+        Effect   = "Allow"
+        Action   = ["sns:Unsubscribe"]
+        Resource = flatten([for arn in values(local._topic_arns) : [arn, "${arn}:*"]])
+      },
+      {
+        Sid      = "KeepTheQueueMeanwhile"
+        Effect   = "Allow"
+        Action   = ["sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:TagQueue"]
+        Resource = ["arn:aws:sqs:*:${var.account_id}:${var.name}-drill-*"]
+      },
+    ]
+  })
 }

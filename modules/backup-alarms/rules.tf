@@ -1,6 +1,9 @@
 # What rings at once: EventBridge rules. Those on API calls need a CloudTrail trail that records management events.
 
 locals {
+  # `lifeboat alarms test` puts events of this source with the same detail: sources that begin with aws. are AWS's own.
+  test_source = "lifeboat.test"
+
   # An API names a key by id or by ARN; a pattern must know both.
   _keys = {
     for place, arns in { primary = var.watch.kms_key_arns, dr = var.watch.dr_kms_key_arns } : place =>
@@ -19,11 +22,11 @@ locals {
     for job in var.watch.dump_job[*] : "dump-job-failed" => {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.ecs"]
+          source        = ["aws.ecs", local.test_source]
           "detail-type" = ["ECS Task State Change"]
           detail = {
             clusterArn = [job.cluster_arn]
-            group      = ["family:${job.family}"]
+            group      = [for family in concat([job.family], job.other_families) : "family:${family}"]
             lastStatus = ["STOPPED"]
             "$or" = [
               { stopCode = [{ "anything-but" = ["EssentialContainerExited"] }] },
@@ -32,8 +35,8 @@ locals {
           }
         })
       }
-      values  = { task = "$.detail.taskArn", status = "$.detail.containers[0].exitCode", why = "$.detail.stoppedReason" }
-      message = "Dump job <task> ended with status <status>: <why>"
+      values  = { job = "$.detail.group", task = "$.detail.taskArn", status = "$.detail.containers[0].exitCode", why = "$.detail.stoppedReason" }
+      message = "Job <job>, task <task>, ended with status <status>: <why>"
     }
   }
 
@@ -42,7 +45,7 @@ locals {
     backup-job-failed = {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.backup"]
+          source        = ["aws.backup", local.test_source]
           "detail-type" = ["Backup Job State Change"]
           detail        = { state = ["ABORTED", "EXPIRED", "FAILED"], backupVaultName = [var.watch.vaults.primary] }
         })
@@ -54,7 +57,7 @@ locals {
     copy-job-failed = {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.backup"]
+          source        = ["aws.backup", local.test_source]
           "detail-type" = ["Copy Job State Change"]
           detail = {
             state                     = ["FAILED", "PARTIAL"]
@@ -70,7 +73,7 @@ locals {
     restore-job-failed = {
       patterns = {
         for place in ["primary", "dr"] : place => jsonencode({
-          source        = ["aws.backup"]
+          source        = ["aws.backup", local.test_source]
           "detail-type" = ["Restore Job State Change"]
           detail        = { status = ["ABORTED", "FAILED"] }
         })
@@ -82,7 +85,7 @@ locals {
     vault-tampering = {
       patterns = {
         for place, vault in var.watch.vaults : place => jsonencode({
-          source        = ["aws.backup"]
+          source        = ["aws.backup", local.test_source]
           "detail-type" = ["AWS API Call via CloudTrail"]
           detail = {
             eventSource = ["backup.amazonaws.com"]
@@ -108,7 +111,7 @@ locals {
     backup-plan-changed = {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.backup"]
+          source        = ["aws.backup", local.test_source]
           "detail-type" = ["AWS API Call via CloudTrail"]
           detail = {
             eventSource       = ["backup.amazonaws.com"]
@@ -124,7 +127,7 @@ locals {
     lifecycle-policy-error = {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.dlm"]
+          source        = ["aws.dlm", local.test_source]
           "detail-type" = ["DLM Policy State Change"]
           detail        = { state = ["ERROR"], policy_id = local._dlm_policies }
         })
@@ -136,7 +139,7 @@ locals {
     lifecycle-policy-changed = {
       patterns = {
         primary = jsonencode({
-          source        = ["aws.dlm"]
+          source        = ["aws.dlm", local.test_source]
           "detail-type" = ["AWS API Call via CloudTrail"]
           detail = {
             eventSource       = ["dlm.amazonaws.com"]
@@ -153,7 +156,7 @@ locals {
     snapshot-failed = {
       patterns = {
         for place in ["primary", "dr"] : place => jsonencode({
-          source        = ["aws.ec2"]
+          source        = ["aws.ec2", local.test_source]
           "detail-type" = ["EBS Multi-Volume Snapshots Completion Status", "EBS Snapshot Notification"]
           detail        = { event = ["copySnapshot", "createSnapshot", "createSnapshots"], result = ["failed"] }
         })
@@ -165,7 +168,7 @@ locals {
     kms-key-disabled = {
       patterns = {
         for place, keys in local._keys : place => jsonencode({
-          source        = ["aws.kms"]
+          source        = ["aws.kms", local.test_source]
           "detail-type" = ["AWS API Call via CloudTrail"]
           detail = {
             eventSource       = ["kms.amazonaws.com"]
@@ -181,7 +184,7 @@ locals {
     bucket-protection-changed = {
       patterns = {
         for place, buckets in local._buckets : place => jsonencode({
-          source        = ["aws.s3"]
+          source        = ["aws.s3", local.test_source]
           "detail-type" = ["AWS API Call via CloudTrail"]
           detail = {
             eventSource = ["s3.amazonaws.com"]

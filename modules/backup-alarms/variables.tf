@@ -69,7 +69,7 @@ variable "watch" {
     What is watched. databases: identifiers by generation. vaults: names in both regions. kms_key_arns and dr_kms_key_arns:
     keys without which a copy cannot be read, by a name of yours. buckets and dr_buckets: names of the buckets that hold
     copies. replications: S3 copies, by a name of yours. database_storage: what is little. dump_job: the
-    job of modules/dump-job, where there is one. Maps, because their values are known only after the first apply.
+    job of modules/dump-job, where there is one, and the families of its other jobs. Maps, because their values are known only after the first apply.
   EOT
   type = object({
     databases        = map(string)
@@ -82,7 +82,7 @@ variable "watch" {
     dr_buckets       = map(string)
     replications     = optional(map(object({ source_bucket = string, destination_bucket = string, rule_id = string })), {})
     database_storage = optional(object({ free_gb = optional(number, 2) }), {})
-    dump_job         = optional(object({ cluster_arn = string, family = string, not_run_queue = string }))
+    dump_job         = optional(object({ cluster_arn = string, family = string, not_run_queue = string, other_families = optional(list(string), []) }))
   })
   nullable = false
 
@@ -104,7 +104,8 @@ variable "limits" {
   description = <<-EOT
     What is too old or too long. Left out: database, instance_volume, vault, dumps and state are too old after objectives.rpo_hours;
     vault and instance_volume mean AWS Backup and DLM; an image is too old after 32 days (they are monthly), a drill after
-    92, and a job has run unusually long after 4 hours.
+    92; the last proof of a copy of the database or a dump is too old after 31 days, that of an image after 92; a job has run
+    unusually long after 4 hours.
   EOT
   type = object({
     database_hours        = optional(number)
@@ -114,6 +115,8 @@ variable "limits" {
     state_hours           = optional(number)
     image_days            = optional(number, 32)
     drill_days            = optional(number, 92)
+    proof_days            = optional(number, 31)
+    image_proof_days      = optional(number, 92)
     job_hours             = optional(number, 4)
   })
   default  = {}
@@ -128,8 +131,8 @@ variable "limits" {
   }
 
   validation {
-    condition     = var.limits.image_days > 0 && var.limits.drill_days > 0
-    error_message = "limits.image_days and drill_days must be above 0."
+    condition     = min(var.limits.image_days, var.limits.drill_days, var.limits.proof_days, var.limits.image_proof_days) > 0
+    error_message = "limits.image_days, drill_days, proof_days and image_proof_days must be above 0."
   }
 
   validation {

@@ -33,6 +33,38 @@ locals {
     ]...)
   )
 
+  families = merge({ dump = local.family }, { for name in keys(var.schedule.jobs) : name => "${var.name}-${name}" })
+
+  _other_roles = distinct([for name in sort(keys(var.schedule.jobs)) : var.schedule.jobs[name].role_arn if var.schedule.jobs[name].role_arn != null])
+
+  _container = {
+    name      = "lifeboat"
+    image     = var.task.image
+    essential = true
+
+    readonlyRootFilesystem = true
+    stopTimeout            = 120 # seconds, the longest on Fargate: a dump that is stopped takes back its uploads
+    linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
+    mountPoints            = [{ sourceVolume = "scratch", containerPath = local._scratch, readOnly = false }]
+
+    environment = [
+      { name = "AWS_DEFAULT_REGION", value = var.region },
+      { name = "HOME", value = local._scratch },
+      { name = "TMPDIR", value = local._scratch },
+    ]
+    secrets = [for name in sort(keys(var.task.secrets)) : { name = name, valueFrom = var.task.secrets[name] }]
+  }
+  _log = {
+    for name in keys(local.families) : name => {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.this.name
+        awslogs-region        = var.region
+        awslogs-stream-prefix = name
+      }
+    }
+  }
+
   _assumed_by = {
     for service in ["ecs-tasks", "scheduler"] : service => {
       Effect    = "Allow"
@@ -77,33 +109,37 @@ resource "aws_ecs_task_definition" "this" {
     name = "scratch"
   }
 
-  container_definitions = jsonencode([{
-    name      = "lifeboat"
-    image     = var.task.image
-    essential = true
-    command   = concat(["dump", "-e", var.environment], var.task.arguments)
+  container_definitions = jsonencode([merge(local._container, {
+    command          = concat(["dump", "-e", var.environment], var.task.arguments)
+    logConfiguration = local._log.dump
+  })])
+}
 
-    readonlyRootFilesystem = true
-    stopTimeout            = 120 # seconds, the longest on Fargate: a dump that is stopped takes back its uploads
-    linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
-    mountPoints            = [{ sourceVolume = "scratch", containerPath = local._scratch, readOnly = false }]
+# A family each: whoever reads why a task ended sees which command it was, and each has its own role.
+resource "aws_ecs_task_definition" "jobs" {
+  for_each = var.schedule.jobs
 
-    environment = [
-      { name = "AWS_DEFAULT_REGION", value = var.region },
-      { name = "HOME", value = local._scratch },
-      { name = "TMPDIR", value = local._scratch },
-    ]
-    secrets = [for name in sort(keys(var.task.secrets)) : { name = name, valueFrom = var.task.secrets[name] }]
+  family                   = local.families[each.key]
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.task.cpu
+  memory                   = var.task.memory
+  execution_role_arn       = aws_iam_role.start.arn
+  task_role_arn            = coalesce(each.value.role_arn, aws_iam_role.task.arn)
 
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        awslogs-group         = aws_cloudwatch_log_group.this.name
-        awslogs-region        = var.region
-        awslogs-stream-prefix = "dump"
-      }
-    }
-  }])
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = "X86_64"
+  }
+
+  volume {
+    name = "scratch"
+  }
+
+  container_definitions = jsonencode([merge(local._container, {
+    command          = concat(each.value.command, ["-e", var.environment])
+    logConfiguration = local._log[each.key]
+  })])
 }
 
 # -- where it runs ----------------------------------------------------------------------------------------------------
@@ -194,7 +230,7 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "given" {
-  for_each = var.policies
+  for_each = { for use, policy in var.policies : use => policy if policy != null }
 
   name   = each.key
   role   = aws_iam_role.task.id
@@ -256,14 +292,14 @@ resource "aws_iam_role_policy" "schedule" {
         Sid       = "RunTheJob"
         Effect    = "Allow"
         Action    = ["ecs:RunTask"]
-        Resource  = ["${local.family_arn}:*"]
+        Resource  = concat(["${local.family_arn}:*"], [for name in sort(keys(var.schedule.jobs)) : "arn:aws:ecs:${var.region}:${var.account_id}:task-definition/${local.families[name]}:*"])
         Condition = { ArnEquals = { "ecs:cluster" = local.cluster_arn } }
       },
       {
         Sid       = "PassItsRoles"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
-        Resource  = [aws_iam_role.start.arn, aws_iam_role.task.arn]
+        Resource  = concat([aws_iam_role.start.arn, aws_iam_role.task.arn], local._other_roles)
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
       {
@@ -328,6 +364,48 @@ resource "aws_scheduler_schedule" "this" {
     precondition {
       condition     = local.gap_hours <= var.every_hours
       error_message = "schedule.cron (${local.schedule}) leaves up to ${local.gap_hours} hours between two dumps, more than every_hours (${var.every_hours}): run it more often, or raise every_hours within objectives.rpo_hours (${var.objectives.rpo_hours})."
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.schedule]
+}
+
+resource "aws_scheduler_schedule" "jobs" {
+  # checkov:skip=CKV_AWS_297:What the schedule holds is the name of a task and no secret.
+  for_each = var.schedule.jobs
+
+  name                         = local.families[each.key]
+  description                  = "lifeboat ${join(" ", each.value.command)} of ${var.name}"
+  schedule_expression          = each.value.cron
+  schedule_expression_timezone = "UTC"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_ecs_cluster.this.arn
+    role_arn = aws_iam_role.schedule.arn
+
+    ecs_parameters {
+      task_definition_arn = aws_ecs_task_definition.jobs[each.key].arn
+      launch_type         = "FARGATE"
+      task_count          = 1
+
+      network_configuration {
+        subnets          = var.network.subnet_ids
+        security_groups  = [aws_security_group.this.id]
+        assign_public_ip = var.network.assign_public_ip
+      }
+    }
+
+    retry_policy {
+      maximum_event_age_in_seconds = 3600
+      maximum_retry_attempts       = 10
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.not_run.arn
     }
   }
 

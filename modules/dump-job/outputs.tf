@@ -13,6 +13,11 @@ output "family" {
   value       = aws_ecs_task_definition.this.family
 }
 
+output "families" {
+  description = "Families of all task definitions, by what they do: dump, and the names of schedule.jobs."
+  value       = merge({ dump = aws_ecs_task_definition.this.family }, { for name, job in aws_ecs_task_definition.jobs : name => job.family })
+}
+
 output "not_run_queue" {
   description = "Name of the queue of runs that could not be started; empty when all is well."
   value       = aws_sqs_queue.not_run.name
@@ -26,6 +31,11 @@ output "log_group" {
 output "role_arn" {
   description = "Role that the job works with."
   value       = aws_iam_role.task.arn
+}
+
+output "schedules" {
+  description = "When the other jobs run, UTC, by name."
+  value       = { for name, job in aws_scheduler_schedule.jobs : name => job.schedule_expression }
 }
 
 output "schedule" {

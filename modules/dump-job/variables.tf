@@ -72,11 +72,17 @@ variable "every_hours" {
 variable "schedule" {
   description = <<-EOT
     When dumps are made, UTC: `at` is one of their times, and the others follow every every_hours. Or a cron of six fields
-    instead, whose longest pause must not be longer than every_hours.
+    instead, whose longest pause must not be longer than every_hours. jobs are other commands of the same image, by a short
+    name, each with a cron of its own, UTC; they work with role_arn, or with the dump job's own role where that is null.
   EOT
   type = object({
     at   = optional(string, "01:30")
     cron = optional(string)
+    jobs = optional(map(object({
+      command  = list(string)
+      cron     = string
+      role_arn = optional(string)
+    })), {})
   })
   default  = {}
   nullable = false
@@ -84,6 +90,16 @@ variable "schedule" {
   validation {
     condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.schedule.at))
     error_message = "schedule.at must be a time such as \"01:30\", UTC."
+  }
+
+  validation {
+    condition     = alltrue([for name, job in var.schedule.jobs : can(regex("^[a-z][a-z0-9-]{1,15}$", name)) && name != "dump" && length(job.command) > 0])
+    error_message = "schedule.jobs must have short names of their own (2 to 16 of a-z, 0-9 and hyphens, not \"dump\") and a command each, for example { status = { command = [\"status\", \"--publish\"], cron = \"cron(17 * * * ? *)\" } }."
+  }
+
+  validation {
+    condition     = alltrue([for job in var.schedule.jobs : can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", job.cron))])
+    error_message = "schedule.jobs: each cron must have six fields, for example \"cron(17 * * * ? *)\"."
   }
 
   validation {
@@ -182,16 +198,18 @@ variable "database" {
 }
 
 variable "policies" {
-  description = "What the job may do besides reading the password, as JSON: writer adds dumps to the bucket, state reads what the manifest notes of the stack."
+  description = "What the job may do besides reading the password, as JSON: writer adds dumps to the bucket, state reads what the manifest notes of the stack; look and reader, where given, see what `lifeboat status` reports and change nothing."
   type = object({
     writer = string
     state  = string
+    look   = optional(string)
+    reader = optional(string)
   })
   nullable = false
 
   validation {
-    condition     = alltrue([for policy in values(var.policies) : can(jsondecode(policy).Statement)])
-    error_message = "policies.writer and policies.state must be policy documents in JSON, such as output writer_policy_json of modules/dump-bucket."
+    condition     = alltrue([for policy in values(var.policies) : policy == null ? true : can(jsondecode(policy).Statement)])
+    error_message = "policies must be policy documents in JSON, such as output writer_policy_json of modules/dump-bucket."
   }
 }
 

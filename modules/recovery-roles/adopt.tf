@@ -9,6 +9,7 @@ locals {
       Sid    = "LookAtTheWholeStack"
       Effect = "Allow"
       Action = [
+        "cloudwatch:GetDashboard",
         "cloudwatch:ListTagsForResource",
         "ecs:DescribeClusters",
         "ecs:DescribeTaskDefinition",

@@ -21,8 +21,8 @@ locals {
 
   _trusted_services = {
     writer           = sort(var.trusted.writer_services)
-    verifier         = []
-    restore_operator = ["backup.amazonaws.com"]
+    verifier         = sort(var.trusted.verifier_services)
+    restore_operator = sort(setunion(["backup.amazonaws.com"], var.trusted.restore_operator_services))
     break_glass      = []
   }
 
@@ -56,6 +56,7 @@ locals {
     prover       = ["verifier"]
     state        = ["restore_operator"]
     state_reader = ["verifier"]
+    alarms       = ["verifier"]
   }
 
   given_policies = merge([

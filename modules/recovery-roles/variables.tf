@@ -32,14 +32,14 @@ variable "account_id" {
 }
 
 variable "policies" {
-  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them) and state_reader (looks up where they are) to the verifier; state (uses the Terraform state) to the restore operator."
+  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them), state_reader (looks up where they are) and alarms (rings them, to prove that they are heard) to the verifier; state (uses the Terraform state) to the restore operator."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader"])) == 0
-    error_message = "policies may have the keys \"writer\", \"reader\", \"prover\", \"state\" and \"state_reader\"; remove or rename: ${join(", ", setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader"]))}."
+    condition     = length(setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader", "alarms"])) == 0
+    error_message = "policies may have the keys \"writer\", \"reader\", \"prover\", \"state\", \"state_reader\" and \"alarms\"; remove or rename: ${join(", ", setsubtract(keys(var.policies), ["writer", "reader", "prover", "state", "state_reader", "alarms"]))}."
   }
 
   validation {
@@ -49,13 +49,15 @@ variable "policies" {
 }
 
 variable "trusted" {
-  description = "Who may take each role: ARNs of roles or users, and for the writer also services. An empty list means whoever in the account IAM allows to."
+  description = "Who may take each role: ARNs of roles or users, and services that run jobs with it. An empty list means whoever in the account IAM allows to."
   type = object({
-    writer           = optional(set(string), [])
-    writer_services  = optional(set(string), [])
-    verifier         = optional(set(string), [])
-    restore_operator = optional(set(string), [])
-    break_glass      = optional(set(string), [])
+    writer                    = optional(set(string), [])
+    writer_services           = optional(set(string), [])
+    verifier                  = optional(set(string), [])
+    verifier_services         = optional(set(string), [])
+    restore_operator          = optional(set(string), [])
+    restore_operator_services = optional(set(string), [])
+    break_glass               = optional(set(string), [])
   })
   default  = {}
   nullable = false
@@ -71,6 +73,11 @@ variable "trusted" {
   validation {
     condition     = length(setsubtract(var.trusted.writer_services, ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"])) == 0
     error_message = "trusted.writer_services may hold ec2.amazonaws.com, ecs-tasks.amazonaws.com and scheduler.amazonaws.com: what can run a dump."
+  }
+
+  validation {
+    condition     = length(setsubtract(setunion(var.trusted.verifier_services, var.trusted.restore_operator_services), ["ecs-tasks.amazonaws.com"])) == 0
+    error_message = "trusted.verifier_services and restore_operator_services may hold ecs-tasks.amazonaws.com: what runs `lifeboat verify` and `lifeboat retention` on a schedule."
   }
 }
 

@@ -25,6 +25,7 @@ from lifeboat import (
     config,
     views,
 )
+from lifeboat.cli_alarms import alarms
 from lifeboat.cli_ami import ami
 from lifeboat.cli_app import application
 from lifeboat.cli_dns import dns
@@ -66,6 +67,7 @@ _USAGE_MISTAKE: Any = typer.BadParameter.__base__
 
 local = typer.Typer(help="The local cloud of a rehearsal environment.", no_args_is_help=True)
 app.add_typer(local, name="local")
+app.add_typer(alarms, name="alarms")
 app.add_typer(ami, name="ami")
 app.add_typer(application, name="app")
 app.add_typer(gitlab, name="gitlab")

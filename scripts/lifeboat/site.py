@@ -17,6 +17,7 @@ import botocore.session
 from botocore.config import Config
 
 from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
+from lifeboat.clients.alarm_routes import AlarmRoutes
 from lifeboat.clients.alarm_settings import AlarmSettings
 from lifeboat.clients.backup_points import BackupPoints
 from lifeboat.clients.canary import Canary
@@ -41,6 +42,7 @@ from lifeboat.clients.inventory import Finder, Inventory
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.known_versions import KnownVersions
 from lifeboat.clients.lease import Lease
+from lifeboat.clients.listening_queue import ListeningQueue
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.clients.names import Names
 from lifeboat.clients.owned_things import OwnedThings
@@ -377,6 +379,16 @@ class Site:
     def restore_tests(self) -> RestoreTests:
         """Return what restore tests of AWS Backup left for somebody to look at, in the primary region."""
         return RestoreTests(self.client("rds", self.project.environment.application.region))
+
+    # -- alarms --------------------------------------------------------------------------------------------------------
+
+    def alarm_routes(self) -> AlarmRoutes:
+        """Return what rings for this environment, in both regions."""
+        return AlarmRoutes(client=self.client, application=self.project.environment.application.name)
+
+    def listening_queue(self, region: str, name: str) -> ListeningQueue:
+        """Return a queue of this name that is still to be made."""
+        return ListeningQueue(client=self.client, region=region, name=name)
 
     # -- the public name ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,16 @@ locals {
   _dumped_by = local._dump_job ? { dump = module.dump_job[0].security_group_id } : {}
 
   # Who says that something makes dumps must say how often; the job does so every day when nobody says it.
+  # What else the job's image does by the clock, and with which role: looking needs the password as a dump does.
+  _job_commands = {
+    status    = { command = ["status", "--publish"], role_arn = null }
+    verify    = { command = ["verify", "--sample", "1/7"], role_arn = module.recovery_roles.role_arns["verifier"] }
+    retention = { command = ["retention", "apply", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
+    drill     = { command = ["drill", "database", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
+  }
+  _job_names = local._dump_job ? sort([for name, cron in var.schedules : name if cron != null]) : []
+  _jobs      = { for name in local._job_names : name => merge(local._job_commands[name], { cron = var.schedules[name] }) }
+
   _dumps_every_hours = local._dump_job ? coalesce(var.dumps.every_hours, 24) : var.dumps.every_hours
 }
 
@@ -128,7 +138,7 @@ module "dump_job" {
   region      = var.region
   objectives  = var.objectives
   every_hours = local._dumps_every_hours
-  schedule    = var.dumps.job.schedule
+  schedule    = merge(var.dumps.job.schedule, { jobs = local._jobs })
   task        = var.dumps.job
 
   network = {
@@ -149,6 +159,8 @@ module "dump_job" {
   policies = {
     writer = module.dump_bucket.writer_policy_json
     state  = local._read_state_policy_json
+    look   = contains(local._job_names, "status") ? local._status_policy_json : null
+    reader = contains(local._job_names, "status") ? module.dump_bucket.reader_policy_json : null
   }
 }
 
@@ -272,6 +284,8 @@ module "backup_alarms" {
       cluster_arn   = "arn:aws:ecs:${var.region}:${var.account_id}:cluster/${var.name}-dump"
       family        = "${var.name}-dump"
       not_run_queue = "${var.name}-dump-not-run"
+
+      other_families = [for name in local._job_names : "${var.name}-${name}"]
     } : null
   }
 }
@@ -282,7 +296,11 @@ module "recovery_roles" {
   name        = var.name
   environment = var.environment
   account_id  = var.account_id
-  trusted     = var.roles
+
+  trusted = merge(var.roles, {
+    verifier_services         = contains(local._job_names, "verify") ? ["ecs-tasks.amazonaws.com"] : []
+    restore_operator_services = length(setintersection(local._job_names, ["retention", "drill"])) > 0 ? ["ecs-tasks.amazonaws.com"] : []
+  })
 
   policies = {
     writer       = module.dump_bucket.writer_policy_json
@@ -290,6 +308,7 @@ module "recovery_roles" {
     prover       = module.dump_bucket.prover_policy_json
     state        = local._state_policy_json
     state_reader = local._read_state_policy_json
+    alarms       = jsonencode(merge(jsondecode(module.backup_alarms.tester_policy_json), { Statement = concat(jsondecode(module.backup_alarms.tester_policy_json).Statement, local._alarm_tests) }))
   }
 
   passed_role_arns = [module.app_instance.role_arn, module.backup_plan.role_arn]

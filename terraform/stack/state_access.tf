@@ -85,4 +85,109 @@ locals {
       },
     ]
   })
+
+  # A test of alarms writes down what it makes before it does, as every run does.
+  _alarm_tests = [
+    {
+      Sid      = "KeepTheJournalOfATest"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject"]
+      Resource = ["${local._state_bucket_arn}/runs/*-alarms-*/*"]
+    },
+    {
+      Sid      = "UseTheKeyOfTheJournal"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+      Condition = {
+        "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+        StringEquals               = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" }
+      }
+    },
+  ]
+
+  # What `lifeboat status` looks at beside the dumps and the stack's own state: settings, histories and journals, no content.
+  _status_policy_json = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Look"
+        Effect = "Allow"
+        Action = [
+          "backup:Describe*",
+          "backup:Get*",
+          "backup:List*",
+          "cloudwatch:DescribeAlarms",
+          "cloudwatch:GetMetricData",
+          "dlm:GetLifecyclePolicies",
+          "dlm:GetLifecyclePolicy",
+          "ec2:Describe*",
+          "events:ListRules",
+          "events:ListTargetsByRule",
+          "kms:DescribeKey",
+          "rds:Describe*",
+          "rds:ListTagsForResource",
+          "scheduler:GetSchedule",
+          "scheduler:ListSchedules",
+          "secretsmanager:ListSecrets",
+          "sns:ListSubscriptionsByTopic",
+          "sqs:ListQueueTags",
+          "sqs:ListQueues",
+          "tag:GetResources",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid    = "LookAtBuckets"
+        Effect = "Allow"
+        Action = [
+          "s3:GetBucket*",
+          "s3:GetLifecycleConfiguration",
+          "s3:GetReplicationConfiguration",
+        ]
+        Resource = [for bucket in ["dumps", "tfstate"] : "arn:aws:s3:::${var.name}-${bucket}-${var.account_id}-*"]
+      },
+      {
+        Sid       = "ListEvidence"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource  = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*"]
+        Condition = { StringLike = { "s3:prefix" = ["evidence/*"] } }
+      },
+      {
+        Sid      = "ReadEvidence"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/evidence/*"]
+      },
+      {
+        Sid      = "ListStates"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
+        Resource = [local._state_bucket_arn, local._state_copies_arn]
+      },
+      {
+        Sid      = "ReadStatesAndJournals"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = ["${local._state_bucket_arn}/*", "${local._state_copies_arn}/*"]
+      },
+      {
+        Sid      = "LookAtTheLockTable"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:GetItem"]
+        Resource = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
+      },
+      {
+        Sid      = "DecryptThem"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+          StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com", "s3.${var.dr_region}.amazonaws.com"] }
+        }
+      },
+    ]
+  })
 }

@@ -203,6 +203,22 @@ variable "dumps" {
   nullable = false
 }
 
+variable "schedules" {
+  description = <<-EOT
+    When the dump job's image does what else must be done, UTC, as cron expressions of EventBridge Scheduler; null: never.
+    status writes the ages that alarms ring on, verify proves a seventh of the dumps, retention marks dumps to go. A drill
+    needs drills to be enabled.
+  EOT
+  type = object({
+    status    = optional(string, "cron(17 * * * ? *)")
+    verify    = optional(string, "cron(10 4 * * ? *)")
+    retention = optional(string, "cron(40 5 * * ? *)")
+    drill     = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "backup" {
   description = <<-EOT
     Copies besides the database's own: snapshots of volumes and images of the instance (modules/ebs-lifecycle), backups in
@@ -285,6 +301,8 @@ variable "alarms" {
       state_hours           = optional(number)
       image_days            = optional(number)
       drill_days            = optional(number)
+      proof_days            = optional(number)
+      image_proof_days      = optional(number)
       job_hours             = optional(number)
     }))
     database_free_gb = optional(number)

@@ -45,6 +45,7 @@ def test_what_is_not_there_is_not_found(cloud: RunningCloud) -> None:
         **{"vpc_id": "vpc-0", "allocation_id": "eipalloc-0", "instance_id": "i-0", "role": "nobody", "name": "nothing"},
         **{"policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess", "secret_id": "nothing", "family": "nothing"},
         **{"rule": "nothing", "target_id": "alarms", "alarm_name": "nothing", "protocol": "email", "endpoint": "a@b.c"},
+        **{"dashboard_name": "nothing"},
         **{"arn": "arn:aws:sns:eu-west-1:123456789012:no", "topic_arn": "arn:aws:sns:eu-west-1:123456789012:no"},
     }
 
@@ -119,11 +120,14 @@ def test_alarms_and_topics_have_what_belongs_to_them(cloud: RunningCloud) -> Non
         Tags=PAIRS,
     )
 
+    alarms.put_dashboard(DashboardName="app-recovery", DashboardBody='{"widgets": []}')
+
     (rule,) = inventory(cloud).candidates(wanted("aws_cloudwatch_event_rule", name="app-rule"))
     assert rule == Candidate(import_id="app-rule", tagged=True, ours=True, owner=OURS)
     assert found(cloud, "aws_cloudwatch_event_target", rule="app-rule", target_id="alarms") == ["app-rule/alarms"]
     assert found(cloud, "aws_cloudwatch_event_target", rule="app-rule", target_id="another") == []
     assert found(cloud, "aws_cloudwatch_metric_alarm", alarm_name="app-stale") == ["app-stale"]
+    assert found(cloud, "aws_cloudwatch_dashboard", dashboard_name="app-recovery") == ["app-recovery"]
     assert found(cloud, "aws_sns_topic_policy", arn=topic) == [topic]
     assert found(cloud, "aws_sns_topic_subscription", topic_arn=topic, protocol="sqs", endpoint=queue) == [subscription]
     assert found(cloud, "aws_sns_topic_subscription", topic_arn=topic, protocol="sqs", endpoint="other") == []

@@ -167,6 +167,10 @@ class LocalGitLab:
             self.write(text)
         return self.prepared(self.turn(push=ref)["pipeline"])
 
+    def scheduled(self, **variables: str) -> Any:
+        """Start the pipeline of a schedule with these variables; return it when it is prepared."""
+        return self.prepared(self.turn(schedule=variables)["pipeline"])
+
     def prepared(self, number: int, who: str = "maintainer") -> Any:
         """Return a pipeline as soon as GitLab has prepared it; until then all of it is `created`."""
         pipelines = self.project(who).pipelines

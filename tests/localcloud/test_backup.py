@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import RunningCloud
+from tests.localcloud.inboxes import open_inbox
 
 PRIMARY, DR = "eu-west-1", "eu-central-1"
 ROLE = "arn:aws:iam::123456789012:role/backup"
@@ -251,7 +252,7 @@ def test_wrong_locks_are_refused_and_a_compliance_lock_has_a_date(stage: Stage) 
 def test_a_vault_tells_its_topic_when_the_topic_lets_it(stage: Stage) -> None:
     sns, sqs = stage.cloud.client("sns"), stage.cloud.client("sqs")
     topic = sns.create_topic(Name="vault-news")["TopicArn"]
-    queue = sqs.create_queue(QueueName="vault-news")["QueueUrl"]
+    queue = open_inbox(stage.cloud, "vault-news")
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     stage.backup.put_backup_vault_notifications(

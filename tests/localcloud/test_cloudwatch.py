@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from localcloud.services.cloudwatch import judged, rule_holds
 
 from tests.conftest import RunningCloud
+from tests.localcloud.inboxes import open_inbox
 
 ACCOUNT = "123456789012"
 
@@ -68,7 +69,7 @@ class Watch:
 def watch(cloud: RunningCloud) -> Watch:
     name = f"watch-{uuid4().hex[:8]}"
     sns = cloud.client("sns")
-    queue = cloud.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    queue = open_inbox(cloud, name)
     topic = sns.create_topic(Name=name)["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}")
     return Watch(cloud, name, topic, queue)
@@ -289,3 +290,43 @@ def test_an_alarm_that_aws_would_not_take_is_refused(watch: Watch, wrong: dict[s
 
     assert refusal.value.response["Error"]["Code"] == "ValidationError"
     assert watch.client.describe_alarms(AlarmNames=[watch.name])["MetricAlarms"] == []
+
+
+def test_a_dashboard_is_kept_as_it_was_put(cloud: RunningCloud) -> None:
+    body = {"widgets": [
+        {"type": "text", "x": 0, "y": 0, "width": 24, "height": 2, "properties": {"markdown": "# Copies"}},
+        {"type": "metric", "properties": {
+            "region": "eu-west-1", "metrics": [["Lifeboat", "BackupAgeSeconds", "Name", "app", "Kind", "dumps", {"label": "d"}]],
+        }},
+        {"type": "alarm", "properties": {"alarms": ["arn:aws:cloudwatch:eu-west-1:1:alarm:a"]}},
+    ]}  # fmt: skip
+    client = cloud.client("cloudwatch")
+
+    client.put_dashboard(DashboardName="copies", DashboardBody=json.dumps(body))
+
+    assert json.loads(client.get_dashboard(DashboardName="copies")["DashboardBody"]) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{", "valid JSON"),
+        ({}, "'widgets'"),
+        ({"widgets": [{"type": "picture", "properties": {}}]}, "type of a widget"),
+        ({"widgets": [{"type": "text", "properties": {}}]}, "properties/markdown"),
+        ({"widgets": [{"type": "text", "width": 25, "properties": {"markdown": ""}}]}, "width must be"),
+        ({"widgets": [{"type": "text", "x": 20, "y": 0, "width": 6, "properties": {"markdown": ""}}]}, "24 columns"),
+        ({"widgets": [{"type": "metric", "properties": {"metrics": [["A", "B"]]}}]}, "properties/region"),
+        ({"widgets": [{"type": "metric", "properties": {"region": "eu-west-1"}}]}, "properties/metrics"),
+        ({"widgets": [{"type": "metric", "properties": {"region": "eu-west-1", "metrics": [["A"]]}}]}, "namespace"),
+    ],
+)  # fmt: skip
+def test_a_dashboard_that_cloudwatch_would_not_take_is_refused(cloud: RunningCloud, body: Any, said: str) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+
+    with pytest.raises(ClientError) as refused:
+        cloud.client("cloudwatch").put_dashboard(DashboardName="wrong", DashboardBody=text)
+
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterInput"
+    assert said in refused.value.response["Error"]["Message"]
+    assert "wrong" not in str(cloud.client("cloudwatch").list_dashboards()["DashboardEntries"])

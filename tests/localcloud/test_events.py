@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import RunningCloud
+from tests.localcloud.inboxes import open_inbox
 
 ACCOUNT = "123456789012"
 BY_RULES = {
@@ -61,11 +62,11 @@ class Listener:
 @pytest.fixture
 def listener(cloud: RunningCloud) -> Listener:
     name = f"alarms-{uuid4().hex[:8]}"
-    sns, sqs, events = cloud.client("sns"), cloud.client("sqs"), cloud.client("events")
+    sns, events = cloud.client("sns"), cloud.client("events")
     for rule in events.list_rules()["Rules"]:
         events.remove_targets(Rule=rule["Name"], Ids=["alarms"])
         events.delete_rule(Name=rule["Name"])
-    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    queue = open_inbox(cloud, name)
     topic = sns.create_topic(Name=name)["TopicArn"]
     document = json.dumps({"Version": "2012-10-17", "Statement": [BY_RULES]})
     sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=document)

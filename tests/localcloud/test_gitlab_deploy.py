@@ -100,7 +100,8 @@ def test_aws_is_reached_by_signed_tokens_alone() -> None:
 def test_the_plan_is_kept_for_maintainers_and_a_day_and_of_a_scan_the_reports_alone() -> None:
     kept = {name: job["artifacts"] for name, job in JOBS.items() if "artifacts" in job}
 
-    assert set(kept) == {"plan", "policy"}
+    assert set(kept) == {"plan", "policy", "drill"}
+    assert kept["drill"]["paths"] == ["drill/report.html"]
     assert kept["policy"]["paths"] == ["scan/scan.json", "scan/scan.sarif", "scan/summary.md"]
     assert (kept["plan"]["access"], kept["plan"]["expire_in"]) == ("maintainer", "1 day")
     assert kept["plan"]["reports"] == {"terraform": "plan/summary.json"}
@@ -183,6 +184,40 @@ def test_a_push_plans_and_leaves_the_rest_to_people(deployment: Deployment) -> N
         "rollback_application": "manual",
     }
     assert set(on_branch) == {"configuration", "policy", "plan"}
+
+
+def test_a_schedule_that_drills_does_nothing_else(deployment: Deployment) -> None:
+    gitlab = deployment.gitlab
+    gitlab.turn(runner="offline")
+
+    drilling, plain = gitlab.scheduled(DRILL="full"), gitlab.scheduled()
+    found = statuses(drilling), set(statuses(plain))
+    drilling.cancel()
+    plain.cancel()
+    gitlab.turn(runner="online")
+
+    assert found[0] == {"drill": "pending"}
+    assert found[1] == {
+        "configuration", "policy", "plan", "apply", "sync", "deploy_application", "rollback_application",
+    }  # fmt: skip
+
+
+def test_a_drill_ends_with_its_own_status_and_shows_no_other_drills_evidence() -> None:
+    script = "\n".join(JOBS["drill"]["script"])
+    stub = 'lifeboat() { echo "lifeboat $*"; [ "$1" != drill ] || return "$WITH"; }\nset -e\n'
+
+    def ended(status: int) -> tuple[int, list[str]]:
+        env = {"PATH": os.environ["PATH"], "DRILL": "full", "ENVIRONMENT": "x", "WITH": str(status)}
+        with open_folder() as folder:
+            done = subprocess.run(
+                ["bash", "-c", stub + script], env=env, cwd=folder, capture_output=True, text=True, check=False
+            )
+        return done.returncode, [line.split()[1] for line in done.stdout.splitlines()]
+
+    assert {status: ended(status) for status in (0, 1, 3, 8, 10, 12)} == {
+        status: (status, ["drill"] if status in (3, 8) else ["drill", "report", "report"])
+        for status in (0, 1, 3, 8, 10, 12)
+    }
 
 
 def test_the_local_gitlab_finds_the_file_sound(deployment: Deployment) -> None:

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
+from tests.localcloud.inboxes import open_inbox
 
 PASSWORD = "Canary-Pass+1"
 NEW: dict[str, Any] = {
@@ -875,7 +876,7 @@ def test_events_are_listed_and_delivered_to_the_topics_that_want_them(
 ) -> None:
     rds, sns, sqs = cloud.client("rds"), cloud.client("sns"), cloud.client("sqs")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
-    queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    queue = open_inbox(cloud, "inbox")
     address = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=address, Attributes={"RawMessageDelivery": "true"})
     subscription: dict[str, Any] = {

@@ -105,10 +105,10 @@ def _application(plan: PlanFile, name: str) -> None:
     for kind in ("database", "vault", "dumps", "volume"):
         alarm = {
             "alarm_name": f"{name}-{kind}",
-            "metric_name": "BackupAgeHours",
+            "metric_name": "BackupAgeSeconds",
             "dimensions": {"Kind": kind, "Name": name},
             "comparison_operator": "GreaterThanThreshold",
-            "threshold": 24,
+            "threshold": 86400,
             "period": 3600,
             "evaluation_periods": 3,
             "treat_missing_data": "breaching",

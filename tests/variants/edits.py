@@ -288,7 +288,11 @@ VARIANTS = (
     _of(
         "LB_ALARM_2",
         "the database's age told after two days",
-        _for(_ALARMS, "threshold  = limit.max_hours", 'threshold = kind == "database" ? 48 : limit.max_hours'),
+        _for(
+            _ALARMS,
+            "threshold  = limit.max_seconds",
+            'threshold = key == "database-stale" ? 172800 : limit.max_seconds',
+        ),
     ),
     _of("LB_ALARM_3", "no alarm on the database's age", _without_alarm("database-stale")),
     _of("LB_ALARM_3", "no alarm on the dumps' age", _without_alarm("dumps-stale")),

@@ -57,14 +57,16 @@ run "freshness_alarms_ring_without_data_and_failure_alarms_do_not" {
   assert {
     condition = alltrue([
       for key, alarm in aws_cloudwatch_metric_alarm.this :
-      alarm.treat_missing_data == (endswith(key, "-stale") ? "breaching" : "notBreaching")
+      alarm.treat_missing_data == (strcontains(key, "-stale") || key == "status-red" ? "breaching" : "notBreaching")
     ])
     error_message = "An alarm takes missing data the wrong way."
   }
 
   assert {
-    condition = toset([for key in keys(aws_cloudwatch_metric_alarm.this) : key if endswith(key, "-stale")]) == toset([
-      "database-stale", "drill-stale", "dumps-stale", "image-stale", "instance-volume-stale", "state-stale", "vault-stale",
+    condition = toset([for key in keys(aws_cloudwatch_metric_alarm.this) : key if strcontains(key, "-stale")]) == toset([
+      "database-stale", "dumps-stale", "image-stale", "instance-volume-stale", "state-stale", "vault-stale",
+      "proof-stale-database", "proof-stale-dumps", "proof-stale-image",
+      "drill-stale-database", "drill-stale-full", "drill-stale-instance", "drill-stale-state",
     ])
     error_message = "The freshness alarms are other ones."
   }
@@ -80,14 +82,92 @@ run "ages_follow_from_the_objectives" {
   assert {
     condition = alltrue([
       for kind in ["database", "instance-volume", "vault", "dumps", "state"] :
-      aws_cloudwatch_metric_alarm.this["${kind}-stale"].threshold == 6 && output.freshness_metrics[kind].max_hours == 6
+      aws_cloudwatch_metric_alarm.this["${kind}-stale"].threshold == 21600 && output.freshness_metrics["${kind}-stale"].max_seconds == 21600
     ])
     error_message = "A copy older than the RPO does not ring."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["image-stale"].threshold == 768 && aws_cloudwatch_metric_alarm.this["drill-stale"].threshold == 2208
+    condition     = aws_cloudwatch_metric_alarm.this["image-stale"].threshold == 32 * 86400 && aws_cloudwatch_metric_alarm.this["drill-stale-full"].threshold == 92 * 86400
     error_message = "Images or drills may get older than they should."
+  }
+}
+
+run "the_last_drill_is_held_against_the_objectives" {
+  command = plan
+
+  variables {
+    objectives = { rpo_hours = 6, rto_hours = 1 }
+  }
+
+  assert {
+    condition = (
+      alltrue([for scope in ["database", "instance", "full", "state"] : aws_cloudwatch_metric_alarm.this["rto-missed-${scope}"].threshold == 3600]) &&
+      alltrue([for scope in ["database", "full"] : aws_cloudwatch_metric_alarm.this["rpo-missed-${scope}"].threshold == 21600]) &&
+      aws_cloudwatch_metric_alarm.this["rto-missed-full"].metric_name == "MeasuredRtoSeconds" &&
+      aws_cloudwatch_metric_alarm.this["rpo-missed-full"].metric_name == "MeasuredRpoSeconds"
+    )
+    error_message = "A drill that missed an objective does not ring."
+  }
+}
+
+run "what_must_be_0_rings_above_it" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for key, metric in { status-red = "StatusChecksRed", status-unknown = "StatusChecksUnknown", drill-leaked = "LeakedResources" } :
+      aws_cloudwatch_metric_alarm.this[key].metric_name == metric && aws_cloudwatch_metric_alarm.this[key].threshold == 0 &&
+      jsonencode(aws_cloudwatch_metric_alarm.this[key].dimensions) == jsonencode({ Name = "app-test" })
+    ])
+    error_message = "A check that is red, or a leak, does not ring."
+  }
+}
+
+run "every_rule_takes_the_events_of_a_test_and_those_of_one_service" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for rule in concat(values(aws_cloudwatch_event_rule.primary), values(aws_cloudwatch_event_rule.dr)) :
+      length(jsondecode(rule.event_pattern).source) == 2 && startswith(jsondecode(rule.event_pattern).source[0], "aws.") &&
+      jsondecode(rule.event_pattern).source[1] == "lifeboat.test" && length(jsondecode(rule.event_pattern).detail) > 0
+    ])
+    error_message = "A rule cannot be tested, or takes any event of a test."
+  }
+}
+
+run "the_dashboard_shows_every_metric_with_its_limit_and_every_alarm" {
+  command = plan
+
+  variables {
+    objectives = { rpo_hours = 6, rto_hours = 2 }
+  }
+
+  assert {
+    condition = length(setsubtract(
+      ["BackupAgeSeconds", "RestoreProofAgeSeconds", "DrillAgeSeconds", "BackupBytes", "MeasuredRtoSeconds", "MeasuredRpoSeconds", "StatusChecksRed", "StatusChecksUnknown", "LeakedResources"],
+      flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in try(widget.properties.metrics, []) : metric[1] if length(metric) > 1]])
+    )) == 0
+    error_message = "A metric is not on the dashboard."
+  }
+
+  assert {
+    condition = (
+      contains(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for line in try(widget.properties.annotations.horizontal, []) : "${line.label} ${line.value}"]]), "RPO 6") &&
+      contains(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for line in try(widget.properties.annotations.horizontal, []) : "${line.label} ${line.value}"]]), "RTO 120")
+    )
+    error_message = "The objectives are not drawn where they are."
+  }
+
+  assert {
+    condition     = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.x + widget.width <= 24])
+    error_message = "A widget does not fit in the 24 columns."
+  }
+
+  assert {
+    condition     = length([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget if widget.type == "alarm"][0].properties.alarms) == length([for key in keys(aws_cloudwatch_metric_alarm.this) : key if !startswith(key, "database-storage-low")])
+    error_message = "An alarm is not on the dashboard."
   }
 }
 

@@ -231,6 +231,93 @@ run "the_schedule_runs_this_family_in_this_cluster_and_nothing_else" {
   }
 }
 
+run "other_jobs_run_their_command_by_their_own_clock_and_role" {
+  command = plan
+
+  variables {
+    schedule = {
+      jobs = {
+        status = { command = ["status", "--publish"], cron = "cron(17 * * * ? *)" }
+        verify = { command = ["verify", "--sample", "1/7"], cron = "cron(10 4 * * ? *)", role_arn = "arn:aws:iam::123456789012:role/app-test-verifier" }
+      }
+    }
+    policies = {
+      writer = "{\"Statement\":[{\"Sid\":\"AddDumps\"}]}"
+      state  = "{\"Statement\":[{\"Sid\":\"ReadState\"}]}"
+      look   = "{\"Statement\":[{\"Sid\":\"Look\"}]}"
+    }
+  }
+
+  assert {
+    condition = (
+      jsonencode(jsondecode(aws_ecs_task_definition.jobs["status"].container_definitions)[0].command) == jsonencode(["status", "--publish", "-e", "test"]) &&
+      jsondecode(aws_ecs_task_definition.jobs["status"].container_definitions)[0].readonlyRootFilesystem == true &&
+      jsondecode(aws_ecs_task_definition.jobs["verify"].container_definitions)[0].logConfiguration.options.awslogs-stream-prefix == "verify" &&
+      jsonencode(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command) == jsonencode(["dump", "-e", "test"])
+    )
+    error_message = "A job runs another command, or not as the dump does."
+  }
+
+  assert {
+    condition = (
+      aws_ecs_task_definition.jobs["status"].task_role_arn == aws_iam_role.task.arn &&
+      aws_ecs_task_definition.jobs["verify"].task_role_arn == "arn:aws:iam::123456789012:role/app-test-verifier"
+    )
+    error_message = "A job works with another role."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.jobs["status"].schedule_expression == "cron(17 * * * ? *)" &&
+      aws_scheduler_schedule.jobs["verify"].target[0].dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:123456789012:app-test-dump-not-run" &&
+      jsonencode(output.families) == jsonencode({ dump = "app-test-dump", status = "app-test-status", verify = "app-test-verify" })
+    )
+    error_message = "A job runs at another time, is lost when it cannot be run, or is called otherwise."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.schedule.policy).Statement[0].Resource == [for name in ["dump", "status", "verify"] : "arn:aws:ecs:eu-west-1:123456789012:task-definition/app-test-${name}:*"] &&
+      contains(jsondecode(aws_iam_role_policy.schedule.policy).Statement[1].Resource, "arn:aws:iam::123456789012:role/app-test-verifier")
+    )
+    error_message = "The schedule may run something else, or cannot hand over a job's role."
+  }
+
+  assert {
+    condition     = keys(aws_iam_role_policy.given) == ["look", "state", "writer"]
+    error_message = "The job may do something else."
+  }
+}
+
+run "without_other_jobs_there_is_the_dump_alone" {
+  command = plan
+
+  assert {
+    condition     = length(aws_scheduler_schedule.jobs) == 0 && length(aws_ecs_task_definition.jobs) == 0 && keys(aws_iam_role_policy.given) == ["state", "writer"]
+    error_message = "Something else runs."
+  }
+}
+
+run "refuses_a_job_that_is_called_dump" {
+  command = plan
+
+  variables {
+    schedule = { jobs = { dump = { command = ["status"], cron = "cron(17 * * * ? *)" } } }
+  }
+
+  expect_failures = [var.schedule]
+}
+
+run "refuses_a_job_with_a_cron_of_five_fields" {
+  command = plan
+
+  variables {
+    schedule = { jobs = { status = { command = ["status"], cron = "cron(17 * * * ?)" } } }
+  }
+
+  expect_failures = [var.schedule]
+}
+
 run "refuses_dumps_rarer_than_the_rpo" {
   command = plan
 

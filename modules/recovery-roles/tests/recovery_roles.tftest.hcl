@@ -353,6 +353,33 @@ run "trust_in_everybody_is_refused" {
   expect_failures = [var.trusted]
 }
 
+run "a_scheduled_job_takes_the_role_that_it_is_given_and_no_other" {
+  command = plan
+
+  variables {
+    trusted = { verifier_services = ["ecs-tasks.amazonaws.com"] }
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.this["verifier"].assume_role_policy).Statement[1].Principal.Service == ["ecs-tasks.amazonaws.com"] &&
+      jsondecode(aws_iam_role.this["verifier"].assume_role_policy).Statement[1].Condition.StringEqualsIfExists["aws:SourceAccount"] == "123456789012" &&
+      jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[1].Principal.Service == ["backup.amazonaws.com"]
+    )
+    error_message = "A job cannot verify, or takes a role that it was not given."
+  }
+}
+
+run "a_service_that_runs_no_job_is_refused" {
+  command = plan
+
+  variables {
+    trusted = { restore_operator_services = ["ec2.amazonaws.com"] }
+  }
+
+  expect_failures = [var.trusted]
+}
+
 run "a_service_that_runs_no_dumps_is_refused" {
   command = plan
 

@@ -120,6 +120,15 @@ def _targets(look: Look) -> Iterator[Found]:
             yield Found(id=f"{rule}/{target}", import_id=f"{rule}/{target}")
 
 
+def _dashboards(look: Look) -> Iterator[Found]:
+    name = look.value("dashboard_name")
+    answer = answer_of(
+        "ResourceNotFound DashboardNotFoundError", look.client("cloudwatch").get_dashboard, DashboardName=name
+    )
+    if answer is not None:  # it bears no tags: whether it is ours the plan tells
+        yield Found(id=name, import_id=name)
+
+
 def _metric_alarms(look: Look) -> Iterator[Found]:
     client, name = look.client("cloudwatch"), look.value("alarm_name")
     for alarm in sdk.items(client, "describe_alarms", "MetricAlarms", AlarmNames=[name]):
@@ -156,6 +165,7 @@ REWRITTEN: Mapping[str, Finder] = {
     "aws_secretsmanager_secret_version": _secret_versions,
     "aws_ecs_cluster": _clusters,
     "aws_ecs_task_definition": _task_definitions,
+    "aws_cloudwatch_dashboard": _dashboards,
     "aws_cloudwatch_event_rule": _rules,
     "aws_cloudwatch_event_target": _targets,
     "aws_cloudwatch_metric_alarm": _metric_alarms,

@@ -85,6 +85,7 @@ HOW: Mapping[str, How] = {
     "aws_scheduler_schedule": How.NAMED,
     "aws_sqs_queue": How.NAMED,
     # alarms
+    "aws_cloudwatch_dashboard": How.REWRITTEN,
     "aws_cloudwatch_event_rule": How.REWRITTEN,
     "aws_cloudwatch_event_target": How.REWRITTEN,  # with a target_id of its own; a test sees to that
     "aws_cloudwatch_metric_alarm": How.REWRITTEN,

@@ -19,10 +19,11 @@ def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
     """Turn the knobs asked for and return how all of them stand; ValueError says what is wrong.
 
     `runner` is online or offline; `archive` is a pipeline's id; `expire` is the name of a user whose tokens expire
-    now; `push` is a branch that somebody pushes to, which starts a pipeline; `settings` changes limits, `version`,
+    now; `push` is a branch that somebody pushes to, which starts a pipeline; `schedule` are the variables of a pipeline schedule of
+    the default branch whose time has come; `settings` changes limits, `version`,
     `edition`, or what an archived or outdated job answers to its play.
     """
-    unknown = sorted(set(asked) - {"runner", "archive", "expire", "push", "settings"})
+    unknown = sorted(set(asked) - {"runner", "archive", "expire", "push", "schedule", "settings"})
     if unknown:
         raise ValueError(f"no such knob: {', '.join(unknown)}")
     records = gitlab.records
@@ -46,6 +47,8 @@ def turn(gitlab: GitLab, asked: dict[str, Any]) -> dict[str, Any]:
     for name, value in dict(asked.get("settings", {})).items():
         _set(gitlab, name, value)
     pipeline = _push(gitlab, str(asked["push"])) if "push" in asked else None
+    if "schedule" in asked:
+        pipeline = _fire(gitlab, {str(key): str(value) for key, value in dict(asked["schedule"]).items()})
     gitlab.runner.take()
     return {
         "pipeline": pipeline,
@@ -62,12 +65,23 @@ def _push(gitlab: GitLab, branch: str) -> int:
     records = gitlab.records
     if records.branch(branch) is None:
         raise ValueError(f"there is no branch {branch}")
+    return _start(gitlab, branch, "push", [])
+
+
+def _fire(gitlab: GitLab, variables: dict[str, str]) -> int:
+    """Start the pipeline of a schedule of the owner's; return its id."""
+    found = [{"key": key, "value": value, "variable_type": "env_var"} for key, value in variables.items()]
+    return _start(gitlab, "main", "schedule", found)
+
+
+def _start(gitlab: GitLab, branch: str, source: str, variables: list[dict[str, Any]]) -> int:
+    records = gitlab.records
     owner = next(user for user in records.table("users").values() if user["username"] == "owner")
-    wanted = Wanted(ref=branch, user=owner, source="push", variables=[], inputs={})
+    wanted = Wanted(ref=branch, user=owner, source=source, variables=variables, inputs={})
     try:
         made = create(records, gitlab.repository, wanted, gitlab.base)
     except CiError as wrong:
-        raise ValueError(f"the push starts no pipeline: {wrong}") from wrong
+        raise ValueError(f"the {source} starts no pipeline: {wrong}") from wrong
     gitlab.prepare_soon(made)
     return int(made["id"])
 

@@ -16,10 +16,10 @@ def alarm(name: str = "database-stale", kind: str = "database", **over: Any) -> 
     return {
         "alarm_name": name,
         "namespace": "Lifeboat",
-        "metric_name": "BackupAgeHours",
+        "metric_name": "BackupAgeSeconds",
         "dimensions": {"Kind": kind, "Name": "app"},
         "comparison_operator": "GreaterThanThreshold",
-        "threshold": 24,
+        "threshold": 86400,
         "period": 3600,
         "evaluation_periods": 3,
         "treat_missing_data": "breaching",
@@ -113,10 +113,20 @@ CASES = (
     bad("LB_ALARM_1", "a composite alarm of others", _composite('ALARM("database-stale-2")'), _SILENT),
     absent("LB_ALARM_1", "no alarm", PlanFile().add("aws_vpc.this")),
     clean("LB_ALARM_2", "the RPO", _one()),
-    bad("LB_ALARM_2", "an hour over it", _one(threshold=25), "it rings when the newest copy is older than 25 hours"),
-    clean("LB_ALARM_2", "a shorter RPO", _rpo(6, threshold=6)),
+    bad("LB_ALARM_2", "an hour over it", _one(threshold=90000), "it rings when the newest copy is older than 25 hours"),
+    clean("LB_ALARM_2", "in hours", _one(metric_name="BackupAgeHours", threshold=24)),
     bad(
-        "LB_ALARM_2", "over a shorter RPO", _rpo(6, threshold=7), "it rings when the newest copy is older than 7 hours"
+        "LB_ALARM_2",
+        "in hours, one over it",
+        _one(metric_name="BackupAgeHours", threshold=25),
+        "it rings when the newest copy is older than 25 hours",
+    ),
+    clean("LB_ALARM_2", "a shorter RPO", _rpo(6, threshold=21600)),
+    bad(
+        "LB_ALARM_2",
+        "over a shorter RPO",
+        _rpo(6, threshold=25200),
+        "it rings when the newest copy is older than 7 hours",
     ),
     clean("LB_ALARM_2", "in seconds", _one(metric_name="DumpAgeSeconds", threshold=86400)),
     bad(
@@ -125,7 +135,14 @@ CASES = (
         _one(metric_name="DumpAgeSeconds", threshold=86401),
         "it rings when the newest copy is older than 86401 seconds",
     ),
-    clean("LB_ALARM_2", "an image, which is made monthly", _one(kind="image", threshold=800)),
+    clean("LB_ALARM_2", "an image, which is made monthly", _one(kind="image", threshold=2764800)),
+    clean("LB_ALARM_2", "a drill, which is rarer still", _one(metric_name="DrillAgeSeconds", threshold=7948800)),
+    bad(
+        "LB_ALARM_2",
+        "a drill that nobody measures",
+        _one(metric_name="DrillAgeSeconds", threshold=7948800, treat_missing_data="notBreaching"),
+        "treat_missing_data is notBreaching",
+    ),
     bad(
         "LB_ALARM_2",
         "quiet without data",
@@ -155,6 +172,14 @@ CASES = (
         PlanFile()
         .add("aws_db_instance.this", {"identifier": "app"})
         .add("aws_cloudwatch_metric_alarm.this", alarm(metric_name="CPUUtilization")),
+        _unwatched("the database"),
+    ),
+    bad(
+        "LB_ALARM_3",
+        "an alarm on the age of a proof, which is not that of a copy",
+        PlanFile()
+        .add("aws_db_instance.this", {"identifier": "app"})
+        .add("aws_cloudwatch_metric_alarm.this", alarm(metric_name="RestoreProofAgeSeconds")),
         _unwatched("the database"),
     ),
     absent("LB_ALARM_3", "no copies", PlanFile().add("aws_vpc.this")),

@@ -18,6 +18,8 @@ _METRIC = "aws_cloudwatch_metric_alarm"
 _ALARMS = (_METRIC, "aws_cloudwatch_composite_alarm")
 _TOPIC = "aws_sns_topic"
 _AGE = re.compile(r"(backup|snapshot|recoverypoint|dump)age(days|hours|minutes|seconds)", re.IGNORECASE)
+# Of what is no copy but shows that one can be restored: quiet without data it is as bad, and no RPO is its limit.
+_RARE_AGE = re.compile(r"(restoreproof|drill)age(days|hours|minutes|seconds)", re.IGNORECASE)
 _UNITS = {
     "days": timedelta(days=1),
     "hours": timedelta(hours=1),
@@ -107,13 +109,15 @@ def _has_actions(alarm: Resource) -> bool:
 
 
 def _unit(alarm: Resource) -> timedelta | None:
-    """Return the unit of the age that an alarm watches; None where it watches something else."""
+    """Return the unit of the age of copies that an alarm watches; None where it watches something else."""
     found = _AGE.search(alarm.body.text("metric_name") or "")
     return None if found is None else _UNITS[found[2].lower()]
 
 
 def _is_freshness(case: Case) -> bool:
-    return _unit(case.resource) is not None
+    return (
+        _unit(case.resource) is not None or _RARE_AGE.search(case.resource.body.text("metric_name") or "") is not None
+    )
 
 
 def _rings(case: Case) -> Iterable[Fault]:
@@ -184,7 +188,7 @@ def _each_watched(case: PlanCase) -> Iterable[Fault]:
             yield Fault(
                 address=found[0].address,
                 found=f"no alarm rings when the copies of {what} grow old",
-                wanted=f"a freshness alarm (metric BackupAgeHours) whose dimension Kind is {' or '.join(sorted(names))}",
+                wanted=f"a freshness alarm (metric BackupAgeSeconds) whose dimension Kind is {' or '.join(sorted(names))}",
             )
         if what == "the database":
             yield from _each_named(found, [one for one in mine if one.body.known("namespace") != _OF_A_STACK])

@@ -21,10 +21,10 @@ resource "aws_sns_topic" "alarms" {
 resource "aws_cloudwatch_metric_alarm" "stale" {
   alarm_name          = "rehearsed-stale"
   namespace           = "Lifeboat"
-  metric_name         = "BackupAgeHours"
+  metric_name         = "BackupAgeSeconds"
   statistic           = "Maximum"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 24
+  threshold           = 86400
   period              = 3600
   evaluation_periods  = 1
   treat_missing_data  = "breaching"

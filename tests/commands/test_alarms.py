@@ -1,0 +1,439 @@
+"""`lifeboat alarms`: every message comes out of its topic, or it is told which did not and why; nothing of the test stays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from lifeboat.alarm_model import AlarmReport, Outcome
+from lifeboat.commands import alarms
+from lifeboat.commands.alarms import Asked
+from lifeboat.errors import ApprovalMissing, IntegrityFailure, NothingFits, Unreachable
+
+from tests import command_line
+from tests.alarm_sites import PATTERNS, AlarmSite, alarm_site
+from tests.conftest import RunningCloud
+from tests.gitlab_sites import DR_REGION, REGION
+from tests.localcloud.machines import until
+from tests.plain_sites import Told
+
+ALL = Asked(names=(), within=timedelta(seconds=30))
+SOON = timedelta(seconds=1)  # nothing is awaited that arrives
+
+
+def agreed(_lines: Sequence[str]) -> None:
+    """Agree to everything."""
+
+
+@pytest.fixture
+def here(cloud: RunningCloud, tmp_path: Path) -> AlarmSite:
+    return alarm_site(cloud, tmp_path)
+
+
+def ring(here: AlarmSite, *names: str, within: timedelta = timedelta(seconds=30)) -> AlarmReport:
+    return alarms.test(here.site(), Told(), agreed, Asked(names=names, within=within))
+
+
+def the(done: AlarmReport, here: AlarmSite, slug: str) -> Outcome:
+    (found,) = [one for one in (*done.rung, *done.checked) if one.ringer.name in (here.name(slug), slug)]
+    return found
+
+
+def test_every_alarm_and_rule_of_both_regions_arrives_and_nothing_of_the_test_stays(here: AlarmSite) -> None:
+    before = [here.state_of("dumps-stale"), here.state_of("replication-failed-state")]
+
+    done = alarms.test(here.site(), Told(), agreed, ALL)
+
+    assert [(one.ringer.name, one.why) for one in done.rung if not one.good] == []
+    assert (done.arrived, len(done.rung)) == (5, 5)
+    assert [(one.ringer.name, one.why) for one in done.checked] == [(here.events_of_databases, ""), (here.vault, "")]
+    assert done.topics == ((here.topic(DR_REGION), ""), (here.topic(), ""))
+    assert done.left == ()
+    assert (here.queues(), sorted(here.listeners())) == ([], ["email", "email"])
+    assert [here.state_of("dumps-stale"), here.state_of("replication-failed-state")] == before
+
+
+def test_people_read_that_it_is_a_test_and_which_page_it_is_about(here: AlarmSite) -> None:
+    done = ring(here, "dump-job-failed", "dumps-stale")
+
+    mail = here.mail()
+    assert f"eu-west-1: Dump job test ended with status test: TEST {done.run}-0002, nothing happened" in mail
+    assert f'"NewStateReason": "TEST {done.run}-0001, nothing happened"' in mail
+    assert {one.page for one in done.rung} == {
+        "docs/runbooks/alarm-dumps-stale.md", "docs/runbooks/alarm-dump-job-failed.md",
+    }  # fmt: skip
+
+
+def test_what_is_made_is_written_down_before_and_marked_so_that_a_sweep_finds_it(here: AlarmSite) -> None:
+    done = ring(here)
+
+    lines = list(here.journal())
+    name = f"{here.plain.application}-drill-{done.run[-6:]}-alarms"
+    queues = [{"type": "sqs:queue", "id": name, "region": region} for region in sorted((REGION, DR_REGION))]
+    assert [line["kind"] for line in lines] == ["begun", "note", "note", "note", "note", "ended"]
+    assert [line["data"]["made"] for line in lines if "made" in line["data"]] == queues
+    assert [line["data"]["gone"] for line in lines if "gone" in line["data"]] == queues[::-1]
+
+
+def test_a_test_that_is_interrupted_takes_everything_back(here: AlarmSite) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    here.policy(REGION, "events.amazonaws.com")  # so that it is waited for
+    with pytest.raises(KeyboardInterrupt):
+        alarms.test(here.site(), Told(then=stop), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=60)))
+
+    assert (here.queues(), sorted(here.listeners())) == ([], ["email", "email"])
+    assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
+    assert [line["kind"] for line in here.journal()][-1] == "ended"
+
+
+def test_what_a_killed_test_leaves_bears_the_marks_of_a_drill_and_stands_in_its_ledger(here: AlarmSite) -> None:
+    slow = {"service": "cloudwatch", "operation": "SetAlarmState", "status": 200, "delay_seconds": 15.0}
+    here.cloud.control("faults", add=slow)
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from lifeboat.start import main; main()",
+            "alarms",
+            "test",
+            "dumps-stale",
+            "-e",
+            "x",
+            "--yes",
+        ],
+        cwd=here.plain.root,
+    ) as process:
+        until(lambda: "sqs" in here.listeners())
+        process.kill()
+    here.cloud.control("faults", clear=True)
+
+    (url,) = here.queues()
+    marks = here.cloud.client("sqs").list_queue_tags(QueueUrl=url)["Tags"]
+    (made,) = [line["data"]["made"] for line in here.journal() if "made" in line["data"]]
+    assert made == {"type": "sqs:queue", "id": url.rsplit("/", 1)[-1], "region": REGION}
+    assert (marks["lifeboat:drill-of"], marks["lifeboat:drill"]) == (here.plain.application, marks["lifeboat:run"])
+    assert datetime.fromisoformat(marks["lifeboat:expires"]) > datetime.now(UTC)
+    assert [line["kind"] for line in here.journal()] == ["begun", "note"]
+
+
+def test_an_alarm_that_rings_already_is_rung_again_and_stays_as_it_is(here: AlarmSite) -> None:
+    here.cloud.client("cloudwatch").set_alarm_state(
+        AlarmName=here.name("dumps-stale"), StateValue="ALARM", StateReason="really"
+    )
+
+    done = ring(here, "dumps-stale")
+
+    assert (done.arrived, len(done.rung), here.state_of("dumps-stale")) == (1, 1, "ALARM")
+
+
+def test_an_alarm_of_alarms_is_rung_as_well(here: AlarmSite) -> None:
+    here.cloud.client("cloudwatch").put_composite_alarm(
+        AlarmName=here.name("anything"), AlarmRule=f'ALARM("{here.name("dumps-stale")}")', AlarmActions=[here.topic()]
+    )
+
+    done = ring(here, "anything")
+
+    assert (done.arrived, [one.ringer.name for one in done.rung]) == (1, [here.name("anything")])
+
+
+def test_what_a_young_subscription_missed_is_rung_once_more(here: AlarmSite) -> None:
+    told = Told(then=lambda: here.policy(REGION, "cloudwatch.amazonaws.com", "events.amazonaws.com"))
+    here.policy(REGION, "rds.amazonaws.com")  # nothing passes until it is waited for
+
+    done = alarms.test(
+        here.site(), told, agreed, Asked(names=("dumps-stale", "backup-job-failed"), within=timedelta(seconds=6))
+    )
+
+    assert (done.arrived, len(done.rung)) == (2, 2)
+    assert "2 messages have not come after 3 s; ringing these once more" in told.lines
+    assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
+
+
+@pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
+def test_an_alarm_that_does_more_than_tell_is_not_rung(here: AlarmSite, state: str) -> None:
+    reboot = f"arn:aws:automate:{REGION}:ec2:reboot"
+    here.alarm("dumps-stale", **{state: [here.topic(), reboot]})
+
+    done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 8
+    assert f"not rung, since it does more than tell: {reboot}" in done.stderr
+    assert "Alarm updated" not in str(
+        here.cloud.client("cloudwatch").describe_alarm_history(AlarmName=here.name("dumps-stale"))["AlarmHistoryItems"]
+    )
+
+
+def test_a_rule_that_does_more_than_tell_is_not_rung(here: AlarmSite) -> None:
+    queue = f"arn:aws:sqs:{REGION}:123456789012:work"
+    here.cloud.client("events").put_targets(Rule=here.name("backup-job-failed"), Targets=[{"Id": "q", "Arn": queue}])
+
+    done = ring(here, "backup-job-failed")
+
+    assert [(one.why, one.unsure) for one in done.rung] == [(f"not rung, since it does more than tell: {queue}", True)]
+
+
+# -- what does not arrive ----------------------------------------------------------------------------------------------
+
+
+def no_action(here: AlarmSite) -> None:
+    here.alarm("dumps-stale", AlarmActions=[])
+
+
+def switched_off(here: AlarmSite) -> None:
+    here.cloud.client("cloudwatch").disable_alarm_actions(AlarmNames=[here.name("dumps-stale")])
+
+
+def deleted(here: AlarmSite) -> None:
+    here.cloud.client("cloudwatch").delete_alarms(AlarmNames=[here.name("dumps-stale")])
+
+
+def tells_a_topic_that_is_gone(here: AlarmSite) -> None:
+    here.alarm("dumps-stale", AlarmActions=[f"{here.topic()}-gone"])
+
+
+def policy_without_cloudwatch(here: AlarmSite) -> None:
+    here.policy(REGION, "events.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("accident", "says"),
+    [
+        (no_action, "it has no action for ALARM"),
+        (switched_off, "its actions are disabled: aws cloudwatch enable-alarm-actions"),
+        (deleted, "it was built and is gone; lifeboat apply makes it again"),
+        (tells_a_topic_that_is_gone, "there is no topic arn:aws:sns:eu-west-1:"),
+        (policy_without_cloudwatch, "CloudWatch Alarms is not authorized to perform: SNS:Publish"),
+    ],
+)
+def test_an_alarm_that_would_not_be_heard_is_told_with_the_true_reason(
+    here: AlarmSite, accident: Callable[[AlarmSite], None], says: str
+) -> None:
+    accident(here)
+
+    done = ring(here, "dumps-stale", within=SOON)
+
+    assert (done.arrived, len(done.rung), done.left) == (0, 1, ())
+    assert says in the(done, here, "dumps-stale").why
+
+
+def disabled(here: AlarmSite) -> None:
+    here.cloud.client("events").disable_rule(Name=here.name("backup-job-failed"))
+
+
+def without_target(here: AlarmSite) -> None:
+    here.cloud.client("events").remove_targets(Rule=here.name("backup-job-failed"), Ids=["alarms"])
+
+
+def rule_deleted(here: AlarmSite) -> None:
+    without_target(here)
+    here.cloud.client("events").delete_rule(Name=here.name("backup-job-failed"))
+
+
+def takes_only_events_of_aws(here: AlarmSite) -> None:
+    here.rule("backup-job-failed", {**PATTERNS["backup-job-failed"][1], "source": ["aws.backup"]})
+
+
+def sends_a_constant(here: AlarmSite) -> None:
+    here.rule("backup-job-failed", Input='"a job failed"')
+
+
+def policy_without_events(here: AlarmSite) -> None:
+    here.policy(REGION, "cloudwatch.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("accident", "says"),
+    [
+        (disabled, "it is disabled: aws events enable-rule --name"),
+        (without_target, "it has no target"),
+        (rule_deleted, "it was built and is gone"),
+        (takes_only_events_of_aws, "does not take events of lifeboat.test, only of aws.backup"),
+        (sends_a_constant, "the same whatever happened"),
+        (policy_without_events, "does not let events.amazonaws.com publish"),
+    ],
+)
+def test_a_rule_that_would_not_be_heard_is_told_with_the_true_reason(
+    here: AlarmSite, accident: Callable[[AlarmSite], None], says: str
+) -> None:
+    accident(here)
+
+    done = ring(here, "backup-job-failed", within=SOON)
+
+    assert (done.arrived, len(done.rung)) == (0, 1)
+    assert says in the(done, here, "backup-job-failed").why
+
+
+@pytest.mark.parametrize(
+    ("accident", "slug", "says"),
+    [
+        (lambda here: here.policy(REGION, "backup.amazonaws.com"), "database-event", "events.rds.amazonaws.com"),
+        (lambda here: here.policy(REGION, "events.rds.amazonaws.com"), "backups", "backup.amazonaws.com publish"),
+        (
+            lambda here: here.cloud.client("rds").modify_event_subscription(
+                SubscriptionName=here.events_of_databases, Enabled=False
+            ),
+            "database-event",
+            "it is disabled",
+        ),
+        (
+            lambda here: here.cloud.client("backup").delete_backup_vault_notifications(BackupVaultName=here.vault),
+            "backups",
+            "it was built and is gone",
+        ),
+    ],
+)
+def test_what_only_aws_can_ring_is_checked_instead(
+    here: AlarmSite, accident: Callable[[AlarmSite], object], slug: str, says: str
+) -> None:
+    accident(here)
+
+    done = ring(here, slug)
+
+    assert (done.rung, [one.good for one in done.checked]) == ((), [False])
+    assert says in the(done, here, slug).why
+
+
+def only_a_queue(here: AlarmSite) -> None:
+    for region in (REGION, DR_REGION):
+        sns = here.cloud.client("sns", region)
+        for one in sns.list_subscriptions_by_topic(TopicArn=here.topic(region))["Subscriptions"]:
+            sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+        endpoint = f"arn:aws:sqs:{region}:123456789012:somewhere"
+        sns.subscribe(TopicArn=here.topic(region), Protocol="sqs", Endpoint=endpoint)
+
+
+def nobody_confirmed(here: AlarmSite) -> None:
+    only_a_queue(here)
+    here.subscribe(to="away@example.com")
+
+
+def filtered(here: AlarmSite) -> None:
+    only_a_queue(here)
+    here.subscribe(to="picky@lifeboat.test", FilterPolicy=json.dumps({"State": ["FAILED"]}))
+
+
+@pytest.mark.parametrize(
+    ("accident", "says"),
+    [
+        (only_a_queue, "nobody listens to"),
+        (nobody_confirmed, "has confirmed: away@example.com"),
+        (filtered, "the filter of every subscriber"),
+    ],
+)
+def test_a_topic_that_only_the_test_listens_to_is_told_although_all_messages_arrive(
+    here: AlarmSite, accident: Callable[[AlarmSite], None], says: str
+) -> None:
+    accident(here)
+
+    done = alarms.test(here.site(), Told(), agreed, ALL)
+
+    assert (done.arrived, len(done.rung)) == (5, 5)
+    assert [says in why for _, why in done.topics] == [True, True]
+
+
+# -- what is asked wrongly ---------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_nothing_bears_is_refused_before_anything_is_sent(here: AlarmSite) -> None:
+    with pytest.raises(NothingFits) as refused:
+        ring(here, "dumps-stale", "dumps-stael")
+
+    assert refused.value.summary == "no alarm or rule is called dumps-stael"
+    assert (here.queues(), here.state_of("dumps-stale")) == ([], "INSUFFICIENT_DATA")
+
+
+def test_without_agreement_nothing_is_sent_nor_made(here: AlarmSite) -> None:
+    asked: list[str] = []
+
+    def refuse(lines: Sequence[str]) -> None:
+        asked.extend(lines)
+        raise ApprovalMissing("no")
+
+    with pytest.raises(ApprovalMissing):
+        alarms.test(here.site(), Told(), refuse, ALL)
+
+    assert asked == [
+        "ring 2 alarms and 3 event rules: whoever listens gets that many messages, and those of the alarms once more when"
+        " they are set back"
+    ]
+    assert (here.queues(), here.state_of("dumps-stale")) == ([], "INSUFFICIENT_DATA")
+
+
+def test_without_a_state_nobody_says_that_all_is_heard(here: AlarmSite) -> None:
+    here.plain.delete("stack.tfstate")
+
+    with pytest.raises(IntegrityFailure):
+        alarms.test(here.site(), Told(), agreed, ALL)
+
+
+def test_a_region_that_does_not_answer_is_no_region_without_alarms(here: AlarmSite) -> None:
+    with refusing(here, "events", "ListRules"), pytest.raises(Unreachable) as refused:
+        alarms.test(here.site(), Told(), agreed, ALL)
+
+    assert "cannot list the event rules in eu-west-1: AccessDenied" in refused.value.summary
+    assert (here.queues(), here.state_of("dumps-stale")) == ([], "INSUFFICIENT_DATA")
+
+
+def test_who_may_not_ring_an_alarm_is_not_told_that_it_is_broken(here: AlarmSite) -> None:
+    with refusing(here, "cloudwatch", "SetAlarmState"):
+        done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 8
+    assert "0 of 1 messages arrived" in done.stderr
+    assert f"cannot set the alarm {here.name('dumps-stale')} in eu-west-1 to ALARM: AccessDenied" in done.stderr
+    assert here.queues() == []
+
+
+@contextmanager
+def refusing(here: AlarmSite, service: str, operation: str) -> Iterator[None]:
+    """Let AWS refuse a call to whoever makes it."""
+    fault = {"service": service, "operation": operation, "code": "AccessDenied", "status": 403, "times": 1000}
+    here.cloud.control("faults", add=fault)
+    yield
+    here.cloud.control("faults", clear=True)
+
+
+# -- listing and the command line --------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_what_rings_whom_it_tells_and_what_is_gone(here: AlarmSite) -> None:
+    deleted(here)
+    disabled(here)
+
+    rows = {row.ringer.name: row for row in alarms.listed(here.site())}
+
+    assert {name: (row.state, row.why.split(";")[0].split(":")[0]) for name, row in rows.items()} == {
+        here.name("dumps-stale"): ("GONE", "it was built and is gone"),
+        here.name("replication-failed-state"): ("INSUFFICIENT_DATA", ""),
+        here.name("backup-job-failed"): ("DISABLED", "it is disabled"),
+        here.name("dump-job-failed"): ("ENABLED", ""),
+        here.name("kms-key-disabled"): ("ENABLED", ""),
+        here.events_of_databases: ("ACTIVE", ""),
+        here.vault: ("ACTIVE", ""),
+    }
+    assert rows[here.name("kms-key-disabled")].page == "docs/runbooks/alarm-kms-key-disabled.md"
+
+
+def test_the_command_line_prints_the_count_and_ends_with_1_where_one_did_not_arrive(here: AlarmSite) -> None:
+    root = here.plain.root
+
+    well = command_line.run(root, "alarms", "test", "-e", "x", "--yes")
+    no_action(here)
+    badly = command_line.run(root, "alarms", "test", "-e", "x", "--yes", "-o", "json")
+    unasked = command_line.run(root, "alarms", "test", "-e", "x")
+
+    assert (well.returncode, well.stdout.strip().splitlines()[-1].split()[0]) == (0, "5/5"), well.stderr
+    assert badly.returncode == 1
+    document = json.loads(badly.stdout)
+    assert (document["arrived"], document["of"]) == (4, 5)
+    assert "4 of 5 messages arrived" in badly.stderr
+    assert f"alarm {here.name('dumps-stale')} in eu-west-1: it has no action for ALARM" in badly.stderr
+    assert unasked.returncode == 7
