@@ -324,6 +324,9 @@ def _running(asked: _Asked) -> _Fill:
 def _drills(asked: _Asked) -> _Fill:
     site, place = asked.site, asked.place("the evidence of drills", "s3:GetObject")
     chain = asked.looks.at(place, lambda: status_evidence.chain(site))
+    left = asked.looks.at(
+        asked.place("what drills left", "tag:GetResources"), lambda: status_evidence.left_behind(site)
+    )
 
     def of_chain(read: Callable[[Chain], _Read]) -> Seen[_Read]:
         looked = chain.result()
@@ -333,7 +336,10 @@ def _drills(asked: _Asked) -> _Fill:
         return look(place, lambda: read(whole))
 
     return lambda facts: replace(
-        facts, drills=of_chain(status_evidence.drills), evidence=of_chain(status_evidence.findings)
+        facts,
+        drills=of_chain(status_evidence.drills),
+        evidence=of_chain(status_evidence.findings),
+        leaks=left.result(),
     )
 
 

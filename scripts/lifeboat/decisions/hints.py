@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-GROUPS = frozenset({"ami", "app", "dns", "gitlab", "local", "retention", "snapshot", "state"})
+GROUPS = frozenset({"alarms", "ami", "app", "dns", "drill", "gitlab", "local", "retention", "snapshot", "state"})
 # They are about no environment, so that none is to be named.
 WITHOUT_ENVIRONMENT = frozenset({"policy", "scan"})
 VERBS = frozenset(
@@ -30,6 +30,7 @@ VERBS = frozenset(
         "retire",
         "runs",
         "status",
+        "sweep",
         "verify",
     }
 )

@@ -25,9 +25,6 @@ of how many checks were executed. Why it is so: [decisions/status.md](decisions/
 How old a copy may be follows from how often the stack makes it, and `late_minutes`; the other limits stand in `[status]` of
 `environments/<env>.toml`.
 
-`lifeboat drill`, `sweep` and `alarms test`, which some checks name, are no part of this version yet: what wants a drill stays
-red, and leftovers of drills stay unknown, so that the gate is not green before they are there.
-
 ## What a red check means for the gate
 
 `lifeboat status --gate` ends with the first of these that holds, and with 0 where every check was made and is green:

@@ -1,4 +1,4 @@
-"""What a status has to see of drills: their evidence, and whether the chain of it is whole."""
+"""What a status has to see of drills: their evidence, whether the chain of it is whole, and what they left behind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lifeboat.decisions import evidence_chain
 from lifeboat.errors import Unreachable
 from lifeboat.evidence_model import RESTORED, Bundle, Chain, Kind, Measured, Wrong
 from lifeboat.site import Site
-from lifeboat.stack import evidence_keeping
-from lifeboat.status_model import DrillRecord
+from lifeboat.stack import evidence_keeping, leaks
+from lifeboat.status_model import DrillRecord, LeftBehind
 
 # Of these nobody can tell whether anything is wrong.
 _UNKNOWN = (Wrong.UNSEEN, Wrong.UNSEALED)
@@ -50,3 +50,11 @@ def findings(found: Chain) -> tuple[str, ...]:
     if amiss and not wrong:
         raise Unreachable("; ".join(one.text for one in amiss))
     return wrong
+
+
+def left_behind(site: Site) -> tuple[LeftBehind, ...]:
+    """Return what drills left. Raises Unreachable or IntegrityFailure where nobody can say that there is nothing."""
+    return tuple(
+        LeftBehind(kind=leak.thing.kind, id=leak.thing.id, region=leak.thing.region, run=leak.run)
+        for leak in leaks.leaks(site)
+    )
