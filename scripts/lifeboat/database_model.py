@@ -57,6 +57,14 @@ class TableName:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table, and the function that writes the values of its type, quoted and with its schema."""
+
+    name: str
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Relation:
     """A table or sequence as the server's catalogue has it.
 
@@ -72,7 +80,7 @@ class Relation:
     visible: bool
     filtered: bool
     unlogged: bool
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     owner: TableName | None = None
     extension: str | None = None
 

@@ -120,7 +120,12 @@ def _dumps(place: Place, size: str, rounds: int) -> list[str]:
     place.sink.drop_bodies()
     pg_dump = database.program("pg_dump")
     taken: dict[str, list[int]] = {}
+    file = "{temporary}/plain.sql"
     works = [
+        place.shell(
+            "pg_dump > file, aws s3 cp, rm",
+            f"{pg_dump} > {file}; {place.upload} {file} s3://{DUMP_BUCKET}/plain.sql; rm {file}",
+        ),
         place.shell("pg_dump | aws s3 cp -", f"{pg_dump} | {place.upload} - s3://{DUMP_BUCKET}/plain.sql"),
         place.shell(
             "pg_dump -Fd -j2, upload",

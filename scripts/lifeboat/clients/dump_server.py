@@ -14,6 +14,7 @@ from psycopg import sql
 
 from lifeboat.clients.postgres import Postgres, own_path
 from lifeboat.database_model import (
+    Column,
     Extension,
     LargeObjects,
     Relation,
@@ -170,7 +171,7 @@ def relations(connection: Connection) -> list[Relation]:
     rows = connection.execute(
         """
         SELECT c.oid, n.nspname, c.relname, c.relkind::text,
-               row_security_active(c.oid), c.relpersistence = 'u', columns.names,
+               row_security_active(c.oid), c.relpersistence = 'u', columns.found,
                owners.schema, owners.name, e.extname
         FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -178,7 +179,10 @@ def relations(connection: Connection) -> list[Relation]:
             ON made.classid = 'pg_class'::regclass AND made.objid = c.oid AND made.objsubid = 0 AND made.deptype = 'e'
         LEFT JOIN pg_extension AS e ON e.oid = made.refobjid
         LEFT JOIN LATERAL (
-            SELECT array_agg(a.attname::text ORDER BY a.attnum) AS names FROM pg_attribute AS a
+            SELECT array_agg(ARRAY[a.attname::text, format('%I.%I', o.nspname, p.proname)] ORDER BY a.attnum) AS found
+            FROM pg_attribute AS a
+            JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_proc AS p ON p.oid = t.typoutput
+            JOIN pg_namespace AS o ON o.oid = p.pronamespace
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ) AS columns ON true
         LEFT JOIN LATERAL (
@@ -200,7 +204,7 @@ def relations(connection: Connection) -> list[Relation]:
             visible=row[0] in seen,
             filtered=row[4],
             unlogged=row[5],
-            columns=tuple(row[6] or ()),
+            columns=tuple(Column(name=name, output=output) for name, output in row[6] or ()),
             owner=None if row[7] is None else TableName(schema=row[7], name=row[8]),
             extension=row[9],
         )
