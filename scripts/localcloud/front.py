@@ -51,6 +51,7 @@ SERVICE_OF_SCOPE = {
 READING = re.compile(r"^(Describe|List|Get|Head|Search|Lookup|BatchGet|Query|Scan|Simulate|Validate|Test|Select)")
 # AWS's own answer when the real service is not built here would be a lie, so the code names us.
 NOT_BUILT = "LocalCloudNotImplemented"
+_FIRST_ASKED = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +337,10 @@ def _scope(environ: dict[str, Any], headers: dict[str, str], body: bytes) -> Sco
 def _match(service: str, environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     request = Request(environ.copy())
     request.environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].getvalue())
-    operation, uri_params = get_service_router(service).match(request)
+    # moto makes the list of a service's operations when it is first asked. Two that ask at the same moment get operations
+    # that are half made, and one of them ends in an error.
+    with _FIRST_ASKED:
+        operation, uri_params = get_service_router(service).match(request)
     return str(operation.name), dict(uri_params)
 
 

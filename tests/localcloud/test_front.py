@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -354,6 +355,30 @@ def test_a_write_of_the_state_that_failed_is_reported_and_done_again(cloud: Runn
     wait_for(lambda: cloud.control("health")["last_save_error"] is None)
 
     assert b"written-late" in (cloud.directory / "live" / "cloud.state").read_bytes()
+
+
+def test_a_service_that_many_ask_at_once_at_first_is_known_to_all_of_them() -> None:
+    answers = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+
+    assert answers.stdout.split() == ["ListBackupVaults"] * 16, answers.stderr
+
+
+# In a process of its own, where nobody has asked yet; threads take turns as often as they can.
+AT_ONCE = """
+import io, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from localcloud import front
+from moto.core.utils import get_service_model
+get_service_model("backup")
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(16)
+def ask(_):
+    together.wait()
+    named = {"SERVER_NAME": "x", "SERVER_PORT": "1", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO()}
+    return front._match("backup", {"REQUEST_METHOD": "GET", "PATH_INFO": "/backup-vaults/", **named})[0]
+with ThreadPoolExecutor(16) as pool:
+    print(*pool.map(ask, range(16)))
+"""
 
 
 def test_a_last_write_that_fails_leaves_no_program_running() -> None:
