@@ -217,7 +217,7 @@ def test_the_output_has_the_shape_that_lifeboat_reads(production: dict[str, Any]
         "database",
         "dlm_policy_ids",
         "dr_region",
-            "drill",
+        "drill",
         "dumps",
         "environment",
         "image_copies_key_arn",
