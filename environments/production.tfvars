@@ -64,3 +64,7 @@ ci = {
     project_path = "app/app"
   }
 }
+
+# The network that drills restore into. Its endpoints cost about 35 USD a month; endpoints = [] has none, and drills of the
+# database and the state alone. client_cidrs: from where drills ask the restored database (modules/drill-network).
+drill = { enabled = true }

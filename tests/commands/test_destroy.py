@@ -27,6 +27,14 @@ def restore_tested(rehearsal: Rehearsal) -> str:
 
 def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehearsal) -> None:
     passed(saved.lifeboat("local", "up"))
+    mark = {"lifeboat:drill": "20260301T000000Z-drill-full-aaaaaa", "lifeboat:drill-of": "app-local"}
+    saved.client("secretsmanager").create_secret(
+        Name="app-local-drill-aaaaaa",
+        SecretString="{}",
+        Tags=[{"Key": name, "Value": value} for name, value in mark.items()],
+    )
+    in_the_way = saved.lifeboat("destroy", "--yes")
+    passed(saved.lifeboat("sweep", "--yes"))
     tested = restore_tested(saved)
     kept = saved.root.parent / "kept"
     (saved.root / ".lifeboat" / "local" / "cloud" / "saves").rename(kept)
@@ -34,6 +42,9 @@ def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehears
     done = passed(saved.run("make", "destroy"))
     again = saved.run("make", "destroy")
 
+    assert in_the_way.returncode == 12
+    assert "app-local-drill-aaaaaa" in in_the_way.stderr
+    assert "lifeboat sweep -e local" in in_the_way.stderr
     assert f"deleting {tested}, which a restore test of AWS Backup left" in done.stderr
     assert "resources destroyed; nothing is left running" in done.stdout
     assert running_in(saved) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,8 @@ from lifeboat.decisions.drills import Isolation
 from lifeboat.drill_model import Drill, DrillScope, Thing
 from lifeboat.errors import Refused
 from lifeboat.model import DrillGroups, DrillNetwork, Event, EventKind, RunId
+
+from tests.rehearsal import ROOT
 
 AT = datetime(2026, 11, 29, 18, 0, tzinfo=UTC)
 FULL = Drill(run=RunId("20261129T180000Z-drill-full-e2c1b1"), scope=DrillScope.FULL, application="app-x", expires=AT)
@@ -217,6 +220,25 @@ def test_a_drill_costs_what_it_makes_for_as_long_as_it_lasts() -> None:
     assert found.usd == pytest.approx(0.017 + 0.127 * 20 / 730 + 0.0228 + 0.088 * 20 / 730 + 0.40 / 730)
     assert drill_costs.estimate(DrillScope.FULL, SIZES, two).usd == pytest.approx(2 * found.usd)
     assert drill_costs.estimate(DrillScope.STATE, SIZES, hour).usd == 0
+
+
+@pytest.mark.parametrize("env", ["local", "staging", "production"])
+def test_the_price_of_what_an_environment_runs_on_is_known(env: str) -> None:
+    text = (ROOT / "environments" / f"{env}.tfvars").read_text()
+    databases, machines = (
+        re.findall(r'"(db\.[a-z0-9.]+)"', text),
+        re.findall(r'type\s*= "([a-z0-9]+\.[a-z0-9]+)"', text),
+    )
+    # What the files leave out is what modules/database and modules/app-instance take by themselves.
+    sizes = [
+        Sizes(database=database, database_gib=1, instance=machine, instance_gib=1)
+        for database in databases or ["db.t4g.small"]
+        for machine in machines or ["t3.small"]
+    ]
+
+    assert [drill_costs.estimate(DrillScope.FULL, one, timedelta(hours=1)).unknown for one in sizes] == [()] * len(
+        sizes
+    )
 
 
 def test_less_than_ten_minutes_costs_ten() -> None:
