@@ -129,7 +129,9 @@ VARIANTS = (
         "LB_RDS_4",
         "the schedule of the dumps disabled",
         _for(
-            _JOB, 'schedule_expression_timezone = "UTC"', 'schedule_expression_timezone = "UTC"\n  state = "DISABLED"'
+            _JOB,
+            "schedule_expression          = local.schedule",
+            'schedule_expression = local.schedule\n  state = "DISABLED"',
         ),
     ),
     _of("LB_RDS_5", "AWS's own key", _for(_DATABASE, "  kms_key_id            = aws_kms_key.this.arn\n", "")),
