@@ -172,6 +172,8 @@ class DrillReport:
     made: tuple[Thing, ...]
     left: tuple[Thing, ...]
     evidence: str = ""  # which link of the chain holds its evidence
+    exit_status: int = 0  # as its evidence says, and `why` where that is not 0
+    why: str = ""
 
     @property
     def met(self) -> bool:

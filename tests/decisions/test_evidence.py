@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lifeboat.clients.journal import document
 from lifeboat.decisions.evidence import Ended
-from lifeboat.evidence_model import Attempt, Bundle, ChosenCopy, Kind, Made, Measured, Outcome, Rejected
+from lifeboat.evidence_model import RESTORED, Attempt, Bundle, ChosenCopy, Kind, Made, Measured, Outcome, Rejected
 from lifeboat.model import EventKind, Objectives
 
 from tests.evidence_runs import (
@@ -241,6 +241,24 @@ def test_a_drill_that_left_something_is_not_green() -> None:
     one = bundle(*lines, kind=Kind.DRILL, scope="database")
 
     assert (*found(one), one.why) == (Outcome.LEFT_OVER, 12, "still there: aws_secret x")
+    assert [left.id for left in one.left_over] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(1, Outcome.FAILED), (11, Outcome.UNSOUND), (130, Outcome.INTERRUPTED)]
+)
+def test_a_drill_that_failed_and_left_something_is_one_that_failed(status: int, outcome: Outcome) -> None:
+    made: dict[str, Any] = {"type": "rds:db", "id": "x", "region": "eu-central-1"}
+    lines: tuple[Line, ...] = (
+        (0, BEGUN, "", "", WHO),
+        (1, NOTE, "restore", "to be made", {"made": made}),
+        (2, STOPPED, "restore", "quota", {}),
+    )
+
+    one = bundle(*lines, kind=Kind.DRILL, scope="database", error=Ended(exit_status=status, why="quota"))
+
+    assert (*found(one), one.why) == (outcome, status, "quota; still there: rds:db x")
+    assert outcome not in RESTORED
     assert [left.id for left in one.left_over] == ["x"]
 
 

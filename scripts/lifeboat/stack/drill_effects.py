@@ -79,6 +79,8 @@ def unwind(drill: Drill, journal: Journal, how: Removing) -> tuple[Kept, ...]:
         why = removed(thing, drill.application, how)
         if why is not None:
             kept.append(Kept(thing=thing, why=why))
+            with suppress(LifeboatError):  # who wrote nothing here tells it all the same
+                journal.write(EventKind.NOTE, step=UNWIND, text=f"{thing.words} stays: {why}")
     return tuple(kept)
 
 
