@@ -149,6 +149,7 @@ def test_without_a_heartbeat_there_is_no_canary_and_the_drill_says_so(site: Dump
     assert ended == ["done", "holds", "holds"]
     assert c.fact("canary") is None
     assert "has no heartbeat, so no canary can be written to it" in c.fact("canary_why")
+    assert c.fact("no_canary") == c.fact("canary_why")
     assert any("without a canary" in remark for remark in c.remarks)
     assert drill_ledger.made(c.journal.events) == ()
 

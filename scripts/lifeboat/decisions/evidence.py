@@ -44,6 +44,7 @@ MADE, GONE = (
     "gone",
 )  # in the data of a note: {"type", "id", "region"} of what is about to be made, or was seen to be gone
 CHOSEN = "chosen"  # in the data of a note: a choice of a run that has no steps of its own for it, as the fields of ChosenCopy
+NO_CANARY = "no_canary"  # in the data of a note: why a drill that should have written one could not
 PLAN_SHA256 = "plan_sha256"  # beside the changes of a plan: of the saved file
 
 _OUTCOMES = {
@@ -157,7 +158,7 @@ def _ended(events: Sequence[Event], found: Bundle) -> Ended:
     if found.left_open:
         names = ", ".join(step.title for step in found.left_open)
         return Ended(exit_status=StoppedPartWay.exit_status, why=f"steps are open: {names}")
-    unsound = _unsound(found.proof)
+    unsound = [*_unsound(found.proof), *_not_compared(found)]
     if unsound:
         return Ended(exit_status=IntegrityFailure.exit_status, why="; ".join(unsound))
     if found.left_over:
@@ -165,6 +166,9 @@ def _ended(events: Sequence[Event], found: Bundle) -> Ended:
     missed = [
         f"{name}: {_against(one)}" for name, one in (("RTO", found.rto), ("RPO", found.rpo)) if one and not one.met
     ]
+    without = str(_noted(events).get(NO_CANARY, ""))
+    if without:
+        missed.append(f"no canary, so nobody knows that what was written last comes back: {without}")
     if missed:
         return Ended(exit_status=OBJECTIVE_MISSED, why="; ".join(missed))
     return Ended(exit_status=DONE, why="")
