@@ -50,6 +50,21 @@ def test_a_line_that_names_nothing_is_no_entry(said: object) -> None:
     assert drill_ledger.left([line(1, made=said)]) == ()
 
 
+def test_a_thing_was_ordered_when_its_last_order_went_out_or_was_answered() -> None:
+    def of(seq: int, kind: EventKind, step: str = "x") -> Event:
+        return Event(seq=seq, at=AT + timedelta(seconds=seq), kind=kind, step=step)
+
+    made, intent, result = line(1, made=drill_ledger.entry(DATABASE)), of(3, EventKind.INTENT), of(5, EventKind.RESULT)
+    again = line(6, made=drill_ledger.entry(DATABASE))
+
+    assert drill_ledger.ordered_at([], DATABASE) is None
+    assert drill_ledger.ordered_at([made, of(2, EventKind.INTENT, "y")], DATABASE) == made.at
+    assert drill_ledger.ordered_at([made, intent], DATABASE) == intent.at
+    assert drill_ledger.ordered_at([made, intent, result], DATABASE) == result.at
+    assert drill_ledger.ordered_at([made, intent, result, again], DATABASE) == again.at
+    assert drill_ledger.ordered_at([made, intent], SECRET) is None
+
+
 # -- the network -------------------------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,10 @@ from uuid import uuid4
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import drill_ledger
-from lifeboat.drill_model import Leak, Thing
-from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
+from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.evidence import Ended
+from lifeboat.drill_model import DrillScope, Leak, Thing
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, Teller
 from lifeboat.site import Site
 from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
@@ -47,6 +49,7 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
 
 
 def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+    _wait_for_what_was_ordered(site, tell)
     found = leaks.leaks(site)
     going = [leak for leak in found if leak.why_not is None]
     if going:
@@ -60,6 +63,15 @@ def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
             hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
         )
     return Swept(found=found, gone=tuple(gone), closed=tuple(closed))
+
+
+def _wait_for_what_was_ordered(site: Site, tell: Teller) -> None:
+    """Look for what a run had ordered when it was cut off until it is seen: what is not there yet is not gone."""
+    how = Removing(things=site.drill_things(), clock=WallClock(), tell=tell, noted=lambda _: None)
+    for _, events in leaks.unended(site):
+        for thing in drill_ledger.left(events):
+            with suppress(Failed):  # of a kind that only a newer lifeboat knows, which is told as a leak
+                drill_effects.found(thing, how, drill_ledger.ordered_at(events, thing))
 
 
 def words(leak: Leak) -> str:
