@@ -181,3 +181,71 @@ def test_what_stays_after_an_error_that_nobody_foresaw_is_told_with_what_takes_i
     assert "lifeboat sweep" in told
     assert "a secret of" not in told
     assert (lab.evidence().outcome, [one.id for one in lab.evidence().left_over]) == (Outcome.FAILED, [secret])
+
+
+def test_a_drill_that_was_killed_leaves_evidence_when_it_is_swept_and_one_that_told_it_no_second_one(lab: Lab) -> None:
+    secret = lab.will_make_a_secret(lab.drill.tags)
+    run: RunId = lab.drill.run
+
+    done = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    found = lab.evidence()
+    assert (done.closed, [thing.id for thing in done.gone]) == ((run,), [secret])
+    assert (found.run, found.kind, found.scope, found.outcome) == (run, "drill", "state", Outcome.INTERRUPTED)
+    assert (found.exit_status, found.why, found.left_over) == (130, "it was killed, and swept", ())
+
+
+def test_a_drill_that_could_not_clear_up_has_told_what_it_proved_and_a_sweep_adds_nothing(lab: Lab) -> None:
+    secret = lab.will_make_a_secret({"application": lab.plain.application})
+    with pytest.raises(CleanUpIncomplete):
+        lab.carried_out(DrillScope.INSTANCE)
+    marks = [{"Key": key, "Value": value} for key, value in lab.drill.tags.items()]
+    lab.plain.cloud.client("secretsmanager").tag_resource(SecretId=secret, Tags=marks)
+
+    done = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    assert done.closed == (lab.drill.run,)
+    assert lab.evidence().outcome is Outcome.FAILED
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def test_a_way_out_that_somebody_made_by_hand_is_seen_before_a_drill_begins(lab: Lab) -> None:
+    ec2 = lab.plain.cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.98.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.98.0.0/24")["Subnet"]["SubnetId"]
+    groups = [ec2.create_security_group(GroupName=n, Description=n, VpcId=vpc)["GroupId"] for n in ("db", "app")]
+    everywhere = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]  # which EC2 gives each new one
+    for group in groups:
+        ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everywhere)
+    to_database = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [{"GroupId": groups[0]}]}
+    ec2.authorize_security_group_egress(GroupId=groups[1], IpPermissions=[to_database])
+    network = DrillNetwork(
+        subnet_group="drills",
+        subnet_ids=[subnet],
+        security_groups=DrillGroups(database=groups[0], instance=groups[1]),
+    )
+    site = lab.plain.site()
+    recovery = outputs.recovery(site.stack_store()).model_copy(update={"drill": network})
+    closed = drill_command.network_of(site, recovery, DrillScope.INSTANCE)
+
+    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    ec2.authorize_security_group_egress(GroupId=groups[1], IpPermissions=everywhere)
+    with pytest.raises(Refused) as refused:
+        drill_command.network_of(site, recovery, DrillScope.INSTANCE)
+    with pytest.raises(Refused, match="nobody could ask a database"):
+        drill_command.network_of(site, recovery, DrillScope.FULL)
+
+    assert closed is network
+    lines = refused.value.summary.splitlines()[1:]
+    assert lines[:2] == [
+        f"  the route table {table} leads to 0.0.0.0/0 by {gateway}",
+        f"  the internet gateway {gateway} is attached",
+    ]
+    assert [line.partition(" (")[0] for line in lines[2:]] == [
+        f"  the security group {groups[1]} lets out to 0.0.0.0/0"
+    ]

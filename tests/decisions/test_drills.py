@@ -10,10 +10,23 @@ from lifeboat.database_model import ClientSession, InstanceSettings
 from lifeboat.decisions import drill_costs, drill_ledger, drills
 from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import Isolation
-from lifeboat.drill_model import Drill, DrillScope, Thing
-from lifeboat.errors import Refused
-from lifeboat.model import DrillGroups, DrillNetwork, Event, EventKind, RunId
+from lifeboat.drill_model import Drill, DrillScope, LetOut, NetworkSeen, Route, Thing
+from lifeboat.errors import Failed, Refused
+from lifeboat.model import (
+    Action,
+    Address,
+    Change,
+    Database,
+    DrillGroups,
+    DrillNetwork,
+    Event,
+    EventKind,
+    Plan,
+    RunId,
+)
+from lifeboat.runbooks import drill_tables
 
+from tests.gitlab_sites import RECOVERY
 from tests.rehearsal import ROOT
 
 AT = datetime(2026, 11, 29, 18, 0, tzinfo=UTC)
@@ -82,6 +95,83 @@ def test_without_endpoints_no_instance_is_launched() -> None:
         drills.require_instance(NETWORK.model_copy(update={"instance_profile": None}), "x")
 
     assert drills.require_instance(NETWORK, "x") == "app-x-drill-instance"
+
+
+@pytest.mark.parametrize(
+    ("route", "allowed"),
+    [
+        (Route(table="rtb-1", to="10.20.3.0/24", by="pcx-1"), True),  # back to who asks
+        (Route(table="rtb-1", to="10.20.0.0/16", by="tgw-1"), True),
+        (Route(table="rtb-1", to="10.0.0.0/8", by="pcx-1"), False),  # and to others
+        (Route(table="rtb-1", to="0.0.0.0/0", by="nat-1"), False),
+        (Route(table="rtb-1", to="::/0", by="eigw-1"), False),
+        (Route(table="rtb-1", to="pl-1", by="vpce-1"), False),
+    ],
+)
+def test_a_route_may_lead_back_to_who_asks_the_database_and_nowhere_else(route: Route, allowed: bool) -> None:
+    network = NETWORK.model_copy(update={"client_cidrs": ["10.20.0.0/16"]})
+    seen = NetworkSeen(routes=(route,), gateways=(), lets_out=())
+
+    if allowed:
+        drills.require_no_way_out(network, seen, "x")
+    else:
+        with pytest.raises(Refused, match=f"the route table rtb-1 leads to {route.to} by {route.by}"):
+            drills.require_no_way_out(network, seen, "x")
+
+
+def test_every_way_out_of_the_network_is_named() -> None:
+    own, other = (
+        LetOut(group="sg-app", rule=f"sgr-{n}", to=to, stays=n == 1) for n, to in ((1, "sg-db"), (2, "0.0.0.0/0"))
+    )
+    database = LetOut(group="sg-db", rule="sgr-3", to="sg-app", stays=True)
+    drills.require_no_way_out(NETWORK, NetworkSeen(routes=(), gateways=(), lets_out=(own,)), "x")
+
+    with pytest.raises(Refused) as refused:
+        drills.require_no_way_out(
+            NETWORK,
+            NetworkSeen(
+                routes=(Route(table="rtb-1", to="10.1.0.0/16", by="pcx-1"),),
+                gateways=("igw-1",),
+                lets_out=(own, other, database),
+            ),
+            "x",
+        )
+
+    assert refused.value.exit_status == 3
+    assert refused.value.summary.splitlines()[1:] == [
+        "  the route table rtb-1 leads to 10.1.0.0/16 by pcx-1",
+        "  the internet gateway igw-1 is attached",
+        "  the security group sg-app lets out to 0.0.0.0/0 (sgr-2)",
+        "  the security group sg-db lets out to sg-app (sgr-3)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "action", "taken"),
+    [
+        ("module.drill_network[0].aws_vpc.this", Action.DELETE, True),
+        ('module.drill_network[0].aws_subnet.this["a"]', Action.REPLACE, True),
+        ("module.drill_network[0].aws_vpc.this", Action.UPDATE, False),
+        ("module.database.aws_db_subnet_group.this", Action.DELETE, False),
+    ],
+)
+def test_a_plan_that_takes_something_of_the_network_away_is_known(address: str, action: Action, taken: bool) -> None:
+    change = Change(address=Address(address), resource_type="aws_vpc", action=action)
+
+    assert drills.is_taken_away(Plan(changes=(change,))) is taken
+
+
+def test_a_database_that_nobody_could_ask_is_refused_before_it_is_restored() -> None:
+    serving = Database.model_validate({**RECOVERY["database"], "address": "app-x-g1.abc.eu-west-1.rds.amazonaws.com"})
+
+    with pytest.raises(Refused) as refused:
+        drills.require_reached(NETWORK, serving, "production")
+
+    assert refused.value.exit_status == 3
+    assert "client_cidrs" in refused.value.hint
+    drills.require_reached(NETWORK.model_copy(update={"client_cidrs": ["10.20.0.0/16"]}), serving, "production")
+    # On one's own machine there is nothing between.
+    drills.require_reached(NETWORK, serving.model_copy(update={"address": "127.4.0.9"}), "local")
 
 
 # -- the database ------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
     recovery, env = outputs.recovery(site.stack_store()), site.project.env
-    network = _NOWHERE if request.scope is DrillScope.STATE else drills.network(recovery.drill, env)
+    network = _NOWHERE if request.scope is DrillScope.STATE else network_of(site, recovery, request.scope)
     drill_turns.require_nobody(site)
     estimate = _estimate(site, recovery, request)
     drill_costs.require_within(estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {env}")
@@ -123,6 +123,15 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     if to_agree:
         orders.agree(to_agree)
     return _Allowed(network=network, estimate=estimate)
+
+
+def network_of(site: Site, recovery: Recovery, scope: DrillScope) -> DrillNetwork:
+    """Return the network that a drill restores into; raises Refused where there is none, or it is not what it must be."""
+    env, found = site.project.env, drills.network(recovery.drill, site.project.env)
+    if scope in (DrillScope.DATABASE, DrillScope.FULL):
+        drills.require_reached(found, recovery.database, env)
+    drills.require_no_way_out(found, site.drill_networks(recovery.region).seen(found), env)
+    return found
 
 
 def _context(site: Site, orders: Orders, journal: Journal, isolation: Isolation, request: DrillRequest) -> Recovering:
