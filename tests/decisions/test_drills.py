@@ -373,3 +373,11 @@ def test_what_nobody_knows_the_price_of_is_said_and_asked() -> None:
     assert found.unknown == ("database db.x2iedn.32xlarge",)
     assert drill_costs.to_agree(found) == ["make what no price is known of here: database db.x2iedn.32xlarge"]
     assert "what nobody here knows the price of: database db.x2iedn.32xlarge" in drill_costs.words(found)
+    drill_costs.require_within(found, None, "lifeboat drill database -e x")
+    with pytest.raises(Refused) as refused:
+        drill_costs.require_within(found, 1000.0, "lifeboat drill database -e x")
+    assert refused.value.summary == (
+        "nobody here knows the price of database db.x2iedn.32xlarge, so nobody can say that the drill costs less than"
+        " 1000.00 USD, which --max-cost allows"
+    )
+    assert refused.value.hint == "lifeboat drill database -e x, which asks whether it may be made"
