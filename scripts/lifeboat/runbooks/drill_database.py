@@ -129,6 +129,8 @@ def choose_copy(c: Recovering, turn: Turn) -> None:
     unseen = [f"{one.what} in {one.region}" for one in found.hidden]
     if found.hidden:
         c.remarks.append(f"not everything could be looked at: {database_choice.blind_spots(found.hidden)}")
+    if made.chosen.warning:
+        c.remarks.append(f"restored {point.id} although {made.chosen.warning}")
     turn.note(
         f"{point.id} ({point.kind.value} of {point.database}): {found.choice.why}",
         raw_size=made.raw_size,
