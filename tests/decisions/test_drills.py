@@ -302,7 +302,15 @@ def test_who_is_connected_tells_which_database_the_application_works_on() -> Non
     assert drills.not_connected([], "app") == "no session of app is in the restored database: there is nobody"
     assert drills.reached_production([session("app", "10.20.0.4")], "10.255.0.9") is None
     assert drills.reached_production([own], "10.255.0.9") == "app from 10.255.0.9, which is the drill's instance"
-    assert drills.reached_production([own], None) is None
+    # Of an instance without an address nobody can tell.
+    with pytest.raises(Failed, match="nobody can tell whether it reached production"):
+        drills.reached_production([own], None)
+
+
+def test_an_image_counts_as_proven_only_after_its_application_was_not_seen_in_production() -> None:
+    names = [step.name for step in drill_tables.FULL]
+
+    assert names[-3:] == ["answers", "sessions", "proven"]
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------

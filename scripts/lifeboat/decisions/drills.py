@@ -273,8 +273,13 @@ def not_connected(sessions: Sequence[ClientSession], user: str) -> str | None:
 
 
 def reached_production(sessions: Sequence[ClientSession], address: str | None) -> str | None:
-    """Return who of the drill's host is connected to the database in service; None where nobody is."""
-    there = [session for session in sessions if address is not None and session.address == address]
+    """Return who of the drill's host is connected to the database in service; None where nobody is.
+
+    Raises Failed where nobody knows the host's address: nobody can tell then.
+    """
+    if address is None:
+        raise Failed("EC2 tells no address of the drill's instance, so nobody can tell whether it reached production")
+    there = [session for session in sessions if session.address == address]
     if not there:
         return None
     return f"{there[0].program or there[0].user} from {address}, which is the drill's instance"

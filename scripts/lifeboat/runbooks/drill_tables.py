@@ -20,6 +20,7 @@ FULL: tuple[Step[Recovering], ...] = (
     drill_instance.TOLD,
     *drill_instance.LAUNCHED,
     drill_instance.CONNECTED,
+    drill_instance.PROVEN,
 )
 _TABLES: dict[DrillScope, tuple[Step[Recovering], ...]] = {
     DrillScope.DATABASE: drill_database.STEPS,
