@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -68,9 +69,17 @@ def network(made: DumpSite) -> DrillNetwork:
     )
 
 
+def may_grow(site: DumpSite) -> None:
+    """Let the serving instance be one whose storage may grow, as Terraform's record has it."""
+    state = json.loads(site.site().stack_store().body() or b"")
+    state["resources"][0]["instances"][0]["attributes"]["max_allocated_storage"] = 100
+    site.plain.put("stack.tfstate", json.dumps(state).encode())
+
+
 def drilling(site: DumpSite, network: DrillNetwork, copy: str | None = None) -> Recovering:
     """Return a drill that has begun."""
     c = restored_sites.recovering(site, copy or "")
+    may_grow(site)
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-drill-database-{uuid4().hex[:6]}")
     journal = c.site.journal(run)
     journal.write(EventKind.BEGUN, text="drill", user="eva", host="laptop", machine="laptop")
@@ -124,6 +133,7 @@ def test_the_canary_comes_back_from_another_network_and_nothing_is_left(site: Du
     assert shown["DBSubnetGroup"]["DBSubnetGroupName"] == "drills"
     assert [group["VpcSecurityGroupId"] for group in shown["VpcSecurityGroups"]] == [network.security_groups.database]
     assert (shown["BackupRetentionPeriod"], shown["DeletionProtection"]) == (0, False)
+    assert "MaxAllocatedStorage" not in shown
     assert c.isolation is not None
     assert tags == c.isolation.drill.tags
     assert c.fact("canary_back") is True
