@@ -278,6 +278,31 @@ def test_of_the_drill_that_runs_nothing_is_a_leak(quick: Quick, plain: PlainSite
     assert [leak.thing.id for leak in leaks.leaks(site)] == [drill.name]
 
 
+def test_a_network_that_something_stands_in_does_not_go_and_each_thing_says_who_removes_it(
+    quick: Quick, plain: PlainSite
+) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal = begun(site)
+    leaks.require_none(site, "destroy")
+    with turn(site, drill, journal).effect("restore", identifier=drill.name):
+        database(quick, drill.name, {"application": plain.application})  # another one's, made in between
+
+    with pytest.raises(CleanUpIncomplete) as stranger:
+        leaks.require_none(site, "destroy")
+    make_secret(site, drill, journal)
+    with pytest.raises(CleanUpIncomplete) as both:
+        leaks.require_none(site, "apply")
+    with site.drill_lease(drill.run).held(), pytest.raises(Locked, match="in the network that would be destroyed"):
+        leaks.require_none(site, "apply")
+
+    by_hand = "what no sweep removes is somebody's: ask whose it is, and delete it by hand"
+    assert f"  rds:db {drill.name} in {REGION}: it bears no mark of a drill" in stranger.value.summary
+    assert stranger.value.hint == f"{by_hand}; then destroy again. Nothing was destroyed"
+    assert both.value.hint == (
+        f"lifeboat sweep shows and removes what bears the mark of a drill; {by_hand}; then apply again. Nothing was destroyed"
+    )
+
+
 # -- sweeping ----------------------------------------------------------------------------------------------------------
 
 

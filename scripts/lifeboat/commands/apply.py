@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lifeboat.clients import last_good, machines, probe, run_files
 from lifeboat.clients.terraform import Running, Terraform
-from lifeboat.decisions import names, plans
+from lifeboat.decisions import drills, names, plans
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
@@ -20,6 +20,7 @@ from lifeboat.stack import (
     allowed,
     gate,
     known_states,
+    leaks,
     options,
     outputs,
     plan_records,
@@ -241,6 +242,8 @@ def _judged(work: Applying, orders: _Orders, running: Running, root: _Root) -> P
     plan = running.planned()
     if root.name == allowed.STACK:
         work.require_planned_from("stack")
+        if drills.is_taken_away(plan):
+            leaks.require_none(work.site, "apply")
     if not plan.empty:
         work.tell.say(f"{root.name}: {plans.headline(plan)}")
     for line in plans.lost_by_name(plan):
