@@ -217,11 +217,6 @@ variable "schedules" {
   })
   default  = {}
   nullable = false
-
-  validation {
-    condition     = var.schedules.drill == null || var.drill.enabled
-    error_message = "schedules.drill needs a network that drills restore into: set drill = { enabled = true }, or leave schedules.drill out."
-  }
 }
 
 variable "backup" {

@@ -13,15 +13,11 @@ from lifeboat.decisions.drills import Isolation
 from lifeboat.drill_model import Drill, DrillScope, LetOut, NetworkSeen, Route, Thing
 from lifeboat.errors import Failed, Refused
 from lifeboat.model import (
-    Action,
-    Address,
-    Change,
     Database,
     DrillGroups,
     DrillNetwork,
     Event,
     EventKind,
-    Plan,
     RunId,
 )
 from lifeboat.runbooks import drill_tables
@@ -144,21 +140,6 @@ def test_every_way_out_of_the_network_is_named() -> None:
         "  the security group sg-app lets out to 0.0.0.0/0 (sgr-2)",
         "  the security group sg-db lets out to sg-app (sgr-3)",
     ]
-
-
-@pytest.mark.parametrize(
-    ("address", "action", "taken"),
-    [
-        ("module.drill_network[0].aws_vpc.this", Action.DELETE, True),
-        ('module.drill_network[0].aws_subnet.this["a"]', Action.REPLACE, True),
-        ("module.drill_network[0].aws_vpc.this", Action.UPDATE, False),
-        ("module.database.aws_db_subnet_group.this", Action.DELETE, False),
-    ],
-)
-def test_a_plan_that_takes_something_of_the_network_away_is_known(address: str, action: Action, taken: bool) -> None:
-    change = Change(address=Address(address), resource_type="aws_vpc", action=action)
-
-    assert drills.is_taken_away(Plan(changes=(change,))) is taken
 
 
 def test_a_database_that_nobody_could_ask_is_refused_before_it_is_restored() -> None:

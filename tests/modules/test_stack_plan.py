@@ -317,8 +317,6 @@ REFUSALS = {
             "active_generation": "g7",
             "network": {"availability_zones": ["a"]},
             "dumps": {"every_hours": 48},
-            "drill": {"enabled": False},
-            "schedules": {"drill": "cron(0 3 1 * ? *)"},
         },
         [
             "backup.retention_days must be between 7 and 35: below 7 a mistake found after a week cannot be undone,"
@@ -346,8 +344,6 @@ REFUSALS = {
             ' "eu-west-1b"]: RDS refuses a subnet group in one zone, and one zone can fail.',
             "every_hours must be more than 0 and at most objectives.rpo_hours (24): dump more often, or accept the"
             " loss of more data.",
-            "schedules.drill needs a network that drills restore into: set drill = { enabled = true }, or leave"
-            " schedules.drill out.",
         ],
     ),
     "in how values stand to each other": (

@@ -22,7 +22,7 @@ from lifeboat.errors import ApprovalMissing, CleanUpIncomplete, Locked, Refused,
 from lifeboat.model import EventKind, RunId, Secret
 from lifeboat.runner import Turn
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, drill_turns, leaks
+from lifeboat.stack import drill_effects, drill_rest, drill_turns, leaks
 from lifeboat.stack.drill_effects import Guard, Removing
 
 from tests import step_runs
@@ -283,23 +283,23 @@ def test_a_network_that_something_stands_in_does_not_go_and_each_thing_says_who_
 ) -> None:
     site, drill = plain.site(), drill_of(plain)
     journal = begun(site)
-    leaks.require_none(site, "destroy")
+    drill_rest.require(site, "destroy")
     with turn(site, drill, journal).effect("restore", identifier=drill.name):
         database(quick, drill.name, {"application": plain.application})  # another one's, made in between
 
     with pytest.raises(CleanUpIncomplete) as stranger:
-        leaks.require_none(site, "destroy")
+        drill_rest.require(site, "destroy")
     make_secret(site, drill, journal)
     with pytest.raises(CleanUpIncomplete) as both:
-        leaks.require_none(site, "apply")
+        drill_rest.require(site, "apply")
     with site.drill_lease(drill.run).held(), pytest.raises(Locked, match="in the network that would be destroyed"):
-        leaks.require_none(site, "apply")
+        drill_rest.require(site, "apply")
 
-    by_hand = "what no sweep removes is somebody's: ask whose it is, and delete it by hand"
+    by_hand = "what it does not remove is somebody's: ask whose it is, and delete it by hand"
     assert f"  rds:db {drill.name} in {REGION}: it bears no mark of a drill" in stranger.value.summary
     assert stranger.value.hint == f"{by_hand}; then destroy again. Nothing was destroyed"
     assert both.value.hint == (
-        f"lifeboat sweep shows and removes what bears the mark of a drill; {by_hand}; then apply again. Nothing was destroyed"
+        f"lifeboat sweep shows and removes it; {by_hand}; then apply again. Nothing was destroyed"
     )
 
 

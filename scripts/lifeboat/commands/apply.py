@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lifeboat.clients import last_good, machines, probe, run_files
 from lifeboat.clients.terraform import Running, Terraform
-from lifeboat.decisions import drills, names, plans
+from lifeboat.decisions import names, plans
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy.introduced import Deed
 from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
@@ -18,9 +18,9 @@ from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, 
 from lifeboat.site import Site
 from lifeboat.stack import (
     allowed,
+    drill_rest,
     gate,
     known_states,
-    leaks,
     options,
     outputs,
     plan_records,
@@ -242,13 +242,13 @@ def _judged(work: Applying, orders: _Orders, running: Running, root: _Root) -> P
     plan = running.planned()
     if root.name == allowed.STACK:
         work.require_planned_from("stack")
-        if drills.is_taken_away(plan):
-            leaks.require_none(work.site, "apply")
     if not plan.empty:
         work.tell.say(f"{root.name}: {plans.headline(plan)}")
     for line in plans.lost_by_name(plan):
         work.tell.warn(f"  {line}")
     agreement = allowed.require(work.site, plan, root.name)
+    if root.name == allowed.STACK:
+        drill_rest.require_for(work.site, plan)
     _ask_the_rules(work, orders, plan, root)
     if agreement:
         orders.agree(agreement)

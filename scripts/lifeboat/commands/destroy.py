@@ -14,7 +14,7 @@ from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
-from lifeboat.stack import known_states, leaks, preflight, rehearsal, repair
+from lifeboat.stack import drill_rest, known_states, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 GOING_SECONDS = 1800.0  # RDS takes 5 to 15 minutes to delete an instance
@@ -92,7 +92,7 @@ def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
         )
     plan = Plan(changes=())
     if site.root_store().bucket_exists() and store.body() is not None:
-        leaks.require_none(site, "destroy")
+        drill_rest.require(site, "destroy")
         plan = _destroy_stack(work, agree, lost)
     else:
         agree(preview(site, plan))

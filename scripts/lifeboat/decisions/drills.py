@@ -12,7 +12,7 @@ from typing import Any
 from lifeboat.database_model import ClientSession, InstanceSettings
 from lifeboat.drill_model import Drill, DrillScope, NetworkSeen
 from lifeboat.errors import Failed, Refused
-from lifeboat.model import Action, App, Database, DrillNetwork, Health, HostScript, Plan
+from lifeboat.model import App, Database, DrillNetwork, Health, HostScript
 
 # After so many hours whatever is left of a drill may be taken away without asking who needs it.
 EXPIRES_AFTER = timedelta(hours=24)
@@ -41,14 +41,6 @@ def network(found: DrillNetwork | None, env: str) -> DrillNetwork:
             " (modules/drill-network says what it costs)",
         )
     return found
-
-
-def is_taken_away(plan: Plan) -> bool:
-    """Return whether a plan deletes something of the network, or makes it anew: what a drill has in it stands in the way."""
-    return any(
-        change.address.startswith("module.drill_network[") and change.action in (Action.DELETE, Action.REPLACE)
-        for change in plan.changes
-    )
 
 
 def require_no_way_out(found: DrillNetwork, seen: NetworkSeen, env: str) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from lifeboat.decisions import drill_guard, drill_ledger
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import DrillTag, Leak, Standing, Thing, prefix
-from lifeboat.errors import CleanUpIncomplete, Failed, Locked
+from lifeboat.errors import Failed
 from lifeboat.model import Event, RunId, moment
 from lifeboat.site import Site
 from lifeboat.stack import drill_turns
@@ -39,26 +39,6 @@ def leaks(site: Site) -> tuple[Leak, ...]:
             by = BOTH if standing.thing in found else TAG
             found[standing.thing] = _leak(standing, run=run, by=by, application=application.name)
     return tuple(sorted(found.values(), key=lambda leak: (leak.run, leak.thing.kind, leak.thing.id)))
-
-
-def require_none(site: Site, doing: str) -> None:
-    """Raise Locked where a drill runs, CleanUpIncomplete where one left something: its network cannot go before that does."""
-    drill = drill_turns.running(site)
-    if drill is not None:
-        raise Locked(
-            f"the drill {drill.run} of {drill.who} runs since {drill.since:%H:%M:%S}Z, in the network that would be destroyed",
-            hint=f"lifeboat logs {drill.run} shows what it does; {doing} when it has ended",
-        )
-    left = leaks(site)
-    if left:
-        why_not = [leak for leak in left if leak.why_not is not None]
-        orders = ["lifeboat sweep shows and removes what bears the mark of a drill"] if len(why_not) < len(left) else []
-        orders += ["what no sweep removes is somebody's: ask whose it is, and delete it by hand"] if why_not else []
-        raise CleanUpIncomplete(
-            "drills left what stands in the way of what would be destroyed:\n"
-            + "\n".join(f"  {leak.thing.words}{'' if leak.why_not is None else f': {leak.why_not}'}" for leak in left),
-            hint="; ".join([*orders, f"then {doing} again. Nothing was destroyed"]),
-        )
 
 
 def unended(site: Site) -> Iterator[tuple[RunId, Sequence[Event]]]:
