@@ -44,5 +44,6 @@ ci = {
 }
 
 # The network that drills restore into. Its endpoints cost about 35 USD a month; endpoints = [] has none, and drills of the
-# database and the state alone. client_cidrs: from where drills ask the restored database (modules/drill-network).
+# database and the state alone. client_cidrs: from where drills ask the restored database, joined to this
+# network by yourself (modules/drill-network). Without it drills of the database are refused, before anything is made.
 drill = { enabled = true }

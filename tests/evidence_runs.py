@@ -40,6 +40,7 @@ PROOF: dict[str, Any] = {
     "probes": ["orders", "users"],
     "probe_findings": [],
 }
+COMPARED: dict[str, Any] = {"compared_with": ["app-g1", "the dump of 02:00Z"], "missing": []}
 # A recovery of both, side by side, as the runner writes it.
 FULL: tuple[Line, ...] = (
     (0, BEGUN, "", "attempt 1", WHO),
@@ -120,7 +121,7 @@ def drill(number: int, *, scope: str = "database", minutes: float = 3.0) -> Bund
         (0, BEGUN, "", "attempt 1", WHO),
         (1, NOTE, "copy", "chosen", COPY),
         (2, NOTE, "restore", "to be made", {"made": made}),
-        (int(minutes * 60) - 5, NOTE, "proof", "proven", PROOF),
+        (int(minutes * 60) - 5, NOTE, "proof", "proven", {**PROOF, **COMPARED}),
         (int(minutes * 60), DONE, "answers", "", {}),
         (int(minutes * 60) + 40, NOTE, "unwind", "is gone", {"gone": made}),
         (int(minutes * 60) + 41, EventKind.ENDED, "", "done", {}),

@@ -12,8 +12,8 @@ from lifeboat.cli_options import Env, Out, Output, Yes, asking, copy_id, site_of
 from lifeboat.clients.journal import Journal
 from lifeboat.commands import drill as drill_command
 from lifeboat.commands import sweep as sweep_command
-from lifeboat.drill_model import DrillReport, DrillRequest, DrillScope
-from lifeboat.errors import DONE, OBJECTIVE_MISSED
+from lifeboat.drill_model import DrillRequest, DrillScope
+from lifeboat.errors import DONE
 from lifeboat.runbooks import drill_tables
 from lifeboat.runner import Watcher
 
@@ -122,11 +122,7 @@ def _drilled(env: str, request: DrillRequest, output: Output, *, yes: bool) -> i
         views.document(views_drill.report_document(done))
     else:
         views_drill.report(done, drill_tables.titles(done.scope))
-    return _status(done)
-
-
-def _status(done: DrillReport) -> int:
-    return DONE if done.met else OBJECTIVE_MISSED
+    return done.exit_status
 
 
 def _orders(*, yes: bool) -> drill_command.Orders:

@@ -117,6 +117,34 @@ class Leak:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Route:
+    """A route of a table that leads to somewhere else than the network itself: to which range or list, and by what."""
+
+    table: str
+    to: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetOut:
+    """A rule of a security group that lets something out; `stays` where it leads to a group of the same network."""
+
+    group: str
+    rule: str
+    to: str
+    stays: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSeen:
+    """What could lead out of the network of drills, as it is now."""
+
+    routes: tuple[Route, ...]
+    gateways: tuple[str, ...]
+    lets_out: tuple[LetOut, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Price:
     """What one thing costs an hour by AWS's list; None: no price of it is known here."""
 
@@ -172,6 +200,8 @@ class DrillReport:
     made: tuple[Thing, ...]
     left: tuple[Thing, ...]
     evidence: str = ""  # which link of the chain holds its evidence
+    exit_status: int = 0  # as its evidence says, and `why` where that is not 0
+    why: str = ""
 
     @property
     def met(self) -> bool:

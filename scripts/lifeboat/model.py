@@ -145,12 +145,16 @@ class DrillGroups(_Output):
 
 
 class DrillNetwork(_Output):
-    """The network that drills restore into; without `instance_profile` no instance can be asked anything in it."""
+    """The network that drills restore into; without `instance_profile` no instance can be asked anything in it.
+
+    `client_cidrs` are the ranges that drills ask the restored database from.
+    """
 
     subnet_group: str
     subnet_ids: list[str]
     security_groups: DrillGroups
     instance_profile: str | None = None
+    client_cidrs: list[str] = []
 
 
 class Recovery(_Output):

@@ -26,6 +26,7 @@ from lifeboat.clients.database_answers import DatabaseAnswers
 from lifeboat.clients.database_restores import DatabaseRestores
 from lifeboat.clients.database_snapshots import DatabaseSnapshots
 from lifeboat.clients.databases import Databases
+from lifeboat.clients.drill_networks import DrillNetworks
 from lifeboat.clients.drill_things import DrillThings
 from lifeboat.clients.dump_bucket import DumpBucket
 from lifeboat.clients.dump_store import DumpPlace, DumpStore, OtherBucket
@@ -316,6 +317,10 @@ class Site:
     def drill_things(self) -> DrillThings:
         """Return what drills made, of both regions."""
         return DrillThings(client=self.client)
+
+    def drill_networks(self, region: str) -> DrillNetworks:
+        """Return what leads out of the networks of a region."""
+        return DrillNetworks(ec2=self.client("ec2", region))
 
     def canary(self, recovery: Recovery) -> Canary:
         """Return the row that a drill writes into the database's heartbeat and looks for in a restored one."""

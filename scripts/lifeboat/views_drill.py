@@ -37,6 +37,8 @@ def report(found: DrillReport, titles: dict[str, str]) -> None:
     out.print(escape(f"made and gone again: {', '.join(thing.words for thing in found.made) or 'nothing'}"))
     out.print(escape(f"cost: {drill_costs.words(found.estimate)}"))
     out.print(escape(f"evidence: {found.evidence}"))
+    if found.why:
+        out.print(f"[red]{escape(f'status {found.exit_status}: {found.why}')}[/red]")
 
 
 def _lost(found: DrillReport) -> str:
@@ -65,6 +67,8 @@ def report_document(found: DrillReport) -> dict[str, Any]:
         "estimate_usd": round(found.estimate.usd, 4),
         "price_unknown": list(found.estimate.unknown),
         "evidence": found.evidence,
+        "exit_status": found.exit_status,
+        "why": found.why,
     }
 
 

@@ -58,6 +58,7 @@ output "recovery" {
         subnet_ids       = network.subnet_ids
         security_groups  = network.security_groups
         instance_profile = network.instance_profile
+        client_cidrs     = var.drill.client_cidrs == null ? [] : sort(var.drill.client_cidrs)
       }
     ])
 

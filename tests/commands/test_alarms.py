@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from lifeboat.alarm_model import AlarmReport, Outcome
-from lifeboat.commands import alarms
+from lifeboat.commands import alarms, sweep
 from lifeboat.commands.alarms import Asked
-from lifeboat.errors import ApprovalMissing, IntegrityFailure, NothingFits, Unreachable
+from lifeboat.errors import ApprovalMissing, IntegrityFailure, Locked, NothingFits, Unreachable
+from lifeboat.stack import leaks
 
 from tests import command_line
 from tests.alarm_sites import PATTERNS, AlarmSite, alarm_site
@@ -92,6 +93,21 @@ def test_a_test_that_is_interrupted_takes_everything_back(here: AlarmSite) -> No
     assert (here.queues(), sorted(here.listeners())) == ([], ["email", "email"])
     assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
     assert [line["kind"] for line in here.journal()][-1] == "ended"
+
+
+def test_nobody_sweeps_the_queue_of_a_test_that_runs(here: AlarmSite) -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        if not seen:
+            seen.append((len(here.queues()), leaks.leaks(here.site())))
+            with pytest.raises(Locked):
+                sweep.run(here.site(), Told(), agreed)
+
+    here.policy(REGION, "events.amazonaws.com")  # so that it is waited for
+    alarms.test(here.site(), Told(then=look), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=4)))
+
+    assert seen == [(1, ())]
 
 
 def test_what_a_killed_test_leaves_bears_the_marks_of_a_drill_and_stands_in_its_ledger(here: AlarmSite) -> None:

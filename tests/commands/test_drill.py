@@ -324,6 +324,7 @@ def test_without_a_network_for_drills_there_is_none(stack: Rehearsal) -> None:
 
 def test_a_drill_says_what_is_under_way_while_it_runs(stack: Rehearsal) -> None:
     """The second reader: `runs` shows a drill that is under way as open, and a sweep does not touch it."""
+    beat(stack)
     drilling = drilling_until(stack, has_made)
     seen: list[Any] = []
     reading = threading.Thread(target=lambda: seen.append(stack.lifeboat("runs", "-n", "1", "-o", "json")))

@@ -10,10 +10,19 @@ from lifeboat.database_model import ClientSession, InstanceSettings
 from lifeboat.decisions import drill_costs, drill_ledger, drills
 from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import Isolation
-from lifeboat.drill_model import Drill, DrillScope, Thing
-from lifeboat.errors import Refused
-from lifeboat.model import DrillGroups, DrillNetwork, Event, EventKind, RunId
+from lifeboat.drill_model import Drill, DrillScope, LetOut, NetworkSeen, Route, Thing
+from lifeboat.errors import Failed, Refused
+from lifeboat.model import (
+    Database,
+    DrillGroups,
+    DrillNetwork,
+    Event,
+    EventKind,
+    RunId,
+)
+from lifeboat.runbooks import drill_tables
 
+from tests.gitlab_sites import RECOVERY
 from tests.rehearsal import ROOT
 
 AT = datetime(2026, 11, 29, 18, 0, tzinfo=UTC)
@@ -50,6 +59,21 @@ def test_a_line_that_names_nothing_is_no_entry(said: object) -> None:
     assert drill_ledger.left([line(1, made=said)]) == ()
 
 
+def test_a_thing_was_ordered_when_its_last_order_went_out_or_was_answered() -> None:
+    def of(seq: int, kind: EventKind, step: str = "x") -> Event:
+        return Event(seq=seq, at=AT + timedelta(seconds=seq), kind=kind, step=step)
+
+    made, intent, result = line(1, made=drill_ledger.entry(DATABASE)), of(3, EventKind.INTENT), of(5, EventKind.RESULT)
+    again = line(6, made=drill_ledger.entry(DATABASE))
+
+    assert drill_ledger.ordered_at([], DATABASE) is None
+    assert drill_ledger.ordered_at([made, of(2, EventKind.INTENT, "y")], DATABASE) == made.at
+    assert drill_ledger.ordered_at([made, intent], DATABASE) == intent.at
+    assert drill_ledger.ordered_at([made, intent, result], DATABASE) == result.at
+    assert drill_ledger.ordered_at([made, intent, result, again], DATABASE) == again.at
+    assert drill_ledger.ordered_at([made, intent], SECRET) is None
+
+
 # -- the network -------------------------------------------------------------------------------------------------------
 
 
@@ -67,6 +91,68 @@ def test_without_endpoints_no_instance_is_launched() -> None:
         drills.require_instance(NETWORK.model_copy(update={"instance_profile": None}), "x")
 
     assert drills.require_instance(NETWORK, "x") == "app-x-drill-instance"
+
+
+@pytest.mark.parametrize(
+    ("route", "allowed"),
+    [
+        (Route(table="rtb-1", to="10.20.3.0/24", by="pcx-1"), True),  # back to who asks
+        (Route(table="rtb-1", to="10.20.0.0/16", by="tgw-1"), True),
+        (Route(table="rtb-1", to="10.0.0.0/8", by="pcx-1"), False),  # and to others
+        (Route(table="rtb-1", to="0.0.0.0/0", by="nat-1"), False),
+        (Route(table="rtb-1", to="::/0", by="eigw-1"), False),
+        (Route(table="rtb-1", to="pl-1", by="vpce-1"), False),
+    ],
+)
+def test_a_route_may_lead_back_to_who_asks_the_database_and_nowhere_else(route: Route, allowed: bool) -> None:
+    network = NETWORK.model_copy(update={"client_cidrs": ["10.20.0.0/16"]})
+    seen = NetworkSeen(routes=(route,), gateways=(), lets_out=())
+
+    if allowed:
+        drills.require_no_way_out(network, seen, "x")
+    else:
+        with pytest.raises(Refused, match=f"the route table rtb-1 leads to {route.to} by {route.by}"):
+            drills.require_no_way_out(network, seen, "x")
+
+
+def test_every_way_out_of_the_network_is_named() -> None:
+    own, other = (
+        LetOut(group="sg-app", rule=f"sgr-{n}", to=to, stays=n == 1) for n, to in ((1, "sg-db"), (2, "0.0.0.0/0"))
+    )
+    database = LetOut(group="sg-db", rule="sgr-3", to="sg-app", stays=True)
+    drills.require_no_way_out(NETWORK, NetworkSeen(routes=(), gateways=(), lets_out=(own,)), "x")
+
+    with pytest.raises(Refused) as refused:
+        drills.require_no_way_out(
+            NETWORK,
+            NetworkSeen(
+                routes=(Route(table="rtb-1", to="10.1.0.0/16", by="pcx-1"),),
+                gateways=("igw-1",),
+                lets_out=(own, other, database),
+            ),
+            "x",
+        )
+
+    assert refused.value.exit_status == 3
+    assert refused.value.summary.splitlines()[1:] == [
+        "  the route table rtb-1 leads to 10.1.0.0/16 by pcx-1",
+        "  the internet gateway igw-1 is attached",
+        "  the security group sg-app lets out to 0.0.0.0/0 (sgr-2)",
+        "  the security group sg-db lets out to sg-app (sgr-3)",
+    ]
+
+
+def test_a_database_that_nobody_could_ask_is_refused_before_it_is_restored() -> None:
+    serving = Database.model_validate({**RECOVERY["database"], "address": "app-x-g1.abc.eu-west-1.rds.amazonaws.com"})
+
+    with pytest.raises(Refused) as refused:
+        drills.require_reached(NETWORK, serving, "production")
+
+    assert refused.value.exit_status == 3
+    assert "client_cidrs" in refused.value.hint
+    drills.require_reached(NETWORK.model_copy(update={"client_cidrs": ["10.20.0.0/16"]}), serving, "production")
+    # On one's own machine there is nothing between.
+    drills.require_reached(NETWORK, serving.model_copy(update={"address": "127.4.0.9"}), "local")
 
 
 # -- the database ------------------------------------------------------------------------------------------------------
@@ -197,7 +283,15 @@ def test_who_is_connected_tells_which_database_the_application_works_on() -> Non
     assert drills.not_connected([], "app") == "no session of app is in the restored database: there is nobody"
     assert drills.reached_production([session("app", "10.20.0.4")], "10.255.0.9") is None
     assert drills.reached_production([own], "10.255.0.9") == "app from 10.255.0.9, which is the drill's instance"
-    assert drills.reached_production([own], None) is None
+    # Of an instance without an address nobody can tell.
+    with pytest.raises(Failed, match="nobody can tell whether it reached production"):
+        drills.reached_production([own], None)
+
+
+def test_an_image_counts_as_proven_only_after_its_application_was_not_seen_in_production() -> None:
+    names = [step.name for step in drill_tables.FULL]
+
+    assert names[-3:] == ["answers", "sessions", "proven"]
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------
@@ -268,3 +362,11 @@ def test_what_nobody_knows_the_price_of_is_said_and_asked() -> None:
     assert found.unknown == ("database db.x2iedn.32xlarge",)
     assert drill_costs.to_agree(found) == ["make what no price is known of here: database db.x2iedn.32xlarge"]
     assert "what nobody here knows the price of: database db.x2iedn.32xlarge" in drill_costs.words(found)
+    drill_costs.require_within(found, None, "lifeboat drill database -e x")
+    with pytest.raises(Refused) as refused:
+        drill_costs.require_within(found, 1000.0, "lifeboat drill database -e x")
+    assert refused.value.summary == (
+        "nobody here knows the price of database db.x2iedn.32xlarge, so nobody can say that the drill costs less than"
+        " 1000.00 USD, which --max-cost allows"
+    )
+    assert refused.value.hint == "lifeboat drill database -e x, which asks whether it may be made"

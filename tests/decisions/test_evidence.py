@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from lifeboat.clients.journal import document
 from lifeboat.decisions.evidence import Ended
-from lifeboat.evidence_model import Attempt, Bundle, ChosenCopy, Kind, Made, Measured, Outcome, Rejected
+from lifeboat.evidence_model import RESTORED, Attempt, Bundle, ChosenCopy, Kind, Made, Measured, Outcome, Rejected
 from lifeboat.model import EventKind, Objectives
 
 from tests.evidence_runs import (
     AT,
     BEGUN,
+    COMPARED,
     DOING,
     DONE,
     FAILED_AT,
@@ -227,12 +228,40 @@ def test_a_drills_clock_starts_with_it_and_what_it_made_is_proven_gone() -> None
     assert (one.made, one.left_over) == ((made,), ())
 
 
+@pytest.mark.parametrize(
+    ("scope", "noted", "status", "why"),
+    [
+        ("database", {**PROOF, **COMPARED}, 0, ""),
+        ("database", PROOF, 11, "what was restored was compared with nothing"),
+        ("full", {**PROOF, "compared_with": []}, 11, "what was restored was compared with nothing"),
+        ("full", {}, 11, "what was restored was compared with nothing"),
+        ("instance", {}, 0, ""),
+        (
+            "database",
+            {**PROOF, **COMPARED, "canary": None, "no_canary": "app has no heartbeat"},
+            10,
+            "no canary, so nobody knows that what was written last comes back: app has no heartbeat",
+        ),
+        # Of a copy that is older than the drill none is expected.
+        ("database", {**PROOF, **COMPARED, "canary": None, "canary_why": "it was made before this drill"}, 0, ""),
+    ],
+)
+def test_a_drill_proves_what_it_compared_and_a_canary_that_could_be_written(
+    scope: str, noted: dict[str, Any], status: int, why: str
+) -> None:
+    lines: tuple[Line, ...] = ((0, BEGUN, "", "", WHO), (1, NOTE, "proof", "", noted), (3, DONE, "answers", "", {}))
+
+    one = bundle(*lines, ENDED, kind=Kind.DRILL, scope=scope)
+
+    assert (one.exit_status, one.why) == (status, why)
+
+
 def test_a_drill_that_left_something_is_not_green() -> None:
     made: dict[str, Any] = {"type": "aws_secret", "id": "x", "region": "eu-central-1"}
     lines: tuple[Line, ...] = (
         (0, BEGUN, "", "", WHO),
         (1, NOTE, "secret", "to be made", {"made": made}),
-        (2, NOTE, "proof", "proven", PROOF),
+        (2, NOTE, "proof", "proven", {**PROOF, **COMPARED}),
         (3, DONE, "answers", "", {}),
         (4, NOTE, "unwind", "another one is gone", {"gone": {**made, "id": "y"}}),
         ENDED,
@@ -241,6 +270,24 @@ def test_a_drill_that_left_something_is_not_green() -> None:
     one = bundle(*lines, kind=Kind.DRILL, scope="database")
 
     assert (*found(one), one.why) == (Outcome.LEFT_OVER, 12, "still there: aws_secret x")
+    assert [left.id for left in one.left_over] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(1, Outcome.FAILED), (11, Outcome.UNSOUND), (130, Outcome.INTERRUPTED)]
+)
+def test_a_drill_that_failed_and_left_something_is_one_that_failed(status: int, outcome: Outcome) -> None:
+    made: dict[str, Any] = {"type": "rds:db", "id": "x", "region": "eu-central-1"}
+    lines: tuple[Line, ...] = (
+        (0, BEGUN, "", "", WHO),
+        (1, NOTE, "restore", "to be made", {"made": made}),
+        (2, STOPPED, "restore", "quota", {}),
+    )
+
+    one = bundle(*lines, kind=Kind.DRILL, scope="database", error=Ended(exit_status=status, why="quota"))
+
+    assert (*found(one), one.why) == (outcome, status, "quota; still there: rds:db x")
+    assert outcome not in RESTORED
     assert [left.id for left in one.left_over] == ["x"]
 
 
@@ -253,6 +300,7 @@ def test_what_a_drill_made_once_more_after_it_was_gone_is_there_again() -> None:
         (3, NOTE, "secret", "", {"made": thing}),
         # A step tells of itself, and its ledger counts.
         (4, INTENT, "restore", "restore", {"identifier": "app-drill-1"}),
+        (4, NOTE, "comparison", "compared", COMPARED | {"tables": 4}),
         (5, DONE, "answers", "", {}),
     )
 

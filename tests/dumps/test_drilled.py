@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -68,9 +70,19 @@ def network(made: DumpSite) -> DrillNetwork:
     )
 
 
+def recorded(site: DumpSite) -> None:
+    """Let Terraform's record of the serving generation be of an instance whose storage may grow."""
+    state = json.loads(site.site().stack_store().body() or b"")
+    (instance,) = state["resources"][0]["instances"]
+    instance["index_key"] = site.database["database"]["active_generation"]
+    instance["attributes"]["max_allocated_storage"] = 100
+    site.plain.put("stack.tfstate", json.dumps(state).encode())
+
+
 def drilling(site: DumpSite, network: DrillNetwork, copy: str | None = None) -> Recovering:
     """Return a drill that has begun."""
     c = restored_sites.recovering(site, copy or "")
+    recorded(site)
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-drill-database-{uuid4().hex[:6]}")
     journal = c.site.journal(run)
     journal.write(EventKind.BEGUN, text="drill", user="eva", host="laptop", machine="laptop")
@@ -124,6 +136,7 @@ def test_the_canary_comes_back_from_another_network_and_nothing_is_left(site: Du
     assert shown["DBSubnetGroup"]["DBSubnetGroupName"] == "drills"
     assert [group["VpcSecurityGroupId"] for group in shown["VpcSecurityGroups"]] == [network.security_groups.database]
     assert (shown["BackupRetentionPeriod"], shown["DeletionProtection"]) == (0, False)
+    assert "MaxAllocatedStorage" not in shown
     assert c.isolation is not None
     assert tags == c.isolation.drill.tags
     assert c.fact("canary_back") is True
@@ -149,6 +162,7 @@ def test_without_a_heartbeat_there_is_no_canary_and_the_drill_says_so(site: Dump
     assert ended == ["done", "holds", "holds"]
     assert c.fact("canary") is None
     assert "has no heartbeat, so no canary can be written to it" in c.fact("canary_why")
+    assert c.fact("no_canary") == c.fact("canary_why")
     assert any("without a canary" in remark for remark in c.remarks)
     assert drill_ledger.made(c.journal.events) == ()
 
@@ -165,3 +179,20 @@ def test_a_canary_is_a_row_of_its_own_that_is_found_by_its_moment(site: DumpSite
     site.run("DROP TABLE lifeboat_heartbeat")
     with pytest.raises(Failed, match="has no heartbeat"):
         canary.write()
+
+
+def test_what_a_recovery_would_ask_about_a_copy_is_told_in_the_report_of_a_drill(
+    site: DumpSite, network: DrillNetwork
+) -> None:
+    older, database = site.database["database"]["identifier"], site.database["database"]
+    newer = {"identifier": f"{site.plain.application}-g2", "active_generation": "g2", "generations": ["g1", "g2"]}
+    windows = site.cloud.client("rds").describe_db_instance_automated_backups(DBInstanceIdentifier=older)
+    (window,) = [one["DBInstanceAutomatedBackupsArn"] for one in windows["DBInstanceAutomatedBackups"]]
+    c = drilling(
+        replace(site, database={**site.database, "database": {**database, **newer}}), network, window.split(":")[-1]
+    )
+
+    carried_out(c, "copy")
+
+    assert c.fact("source") == older
+    assert any(line.startswith(f"restored {c.fact('copy')} although {older} does not serve") for line in c.remarks)

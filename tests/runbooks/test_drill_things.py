@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,11 @@ from lifeboat.commands import sweep
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions.drill_guard import Deed
 from lifeboat.drill_model import Drill, DrillScope, Thing, ThingKind
-from lifeboat.errors import ApprovalMissing, CleanUpIncomplete, Locked, Refused
+from lifeboat.errors import ApprovalMissing, CleanUpIncomplete, Locked, Refused, Unreachable
 from lifeboat.model import EventKind, RunId, Secret
 from lifeboat.runner import Turn
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, drill_turns, leaks
+from lifeboat.stack import drill_effects, drill_rest, drill_turns, leaks
 from lifeboat.stack.drill_effects import Guard, Removing
 
 from tests import step_runs
@@ -180,6 +183,56 @@ def test_what_lost_its_mark_stays_and_is_named_and_the_rest_goes(quick: Quick, p
     assert drill.name not in names(quick)
 
 
+@dataclass
+class SeenLater(step_runs.Hurried):
+    """A clock on which nobody waits, and on which something happens after some seconds."""
+
+    after: float = 30.0
+    then: Callable[[], None] = lambda: None
+    happened: bool = False
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.slept >= self.after and not self.happened:
+            self.happened = True
+            self.then()
+
+
+def test_what_was_ordered_just_now_and_is_seen_only_later_goes_too(quick: Quick, plain: PlainSite) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal = begun(site)
+    with suppress(Unreachable), turn(site, drill, journal).effect("restore", identifier=drill.name):
+        raise Unreachable("RDS does not answer, and has taken the order")
+    clock = SeenLater(then=lambda: database(quick, drill.name, drill.tags))
+
+    kept = drill_effects.unwind(drill, journal, replace(removing(site, journal), clock=clock, seconds=120))
+
+    assert (kept, clock.happened) == ((), True)
+    assert drill.name not in names(quick)
+    assert drill_ledger.left(journal.events) == ()
+
+
+def test_what_was_ordered_long_ago_is_not_waited_for(plain: PlainSite) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal, thing, clock = begun(site), drill.thing(ThingKind.DATABASE, REGION), step_runs.Hurried()
+    how = replace(removing(site, journal), clock=clock)
+
+    why = drill_effects.removed(thing, plain.application, how, datetime.now(UTC) - timedelta(minutes=6))
+
+    assert (why, clock.slept) == (None, 0.0)
+
+
+def test_what_was_ordered_just_now_is_gone_when_nobody_sees_it_for_a_minute(plain: PlainSite) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal, clock = begun(site), step_runs.Hurried()
+    with turn(site, drill, journal).effect("restore", identifier=drill.name):
+        pass
+
+    kept = drill_effects.unwind(drill, journal, replace(removing(site, journal), clock=clock))
+
+    assert (kept, clock.slept) == ((), 60.0)
+
+
 # -- leaks -------------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +278,31 @@ def test_of_the_drill_that_runs_nothing_is_a_leak(quick: Quick, plain: PlainSite
     assert [leak.thing.id for leak in leaks.leaks(site)] == [drill.name]
 
 
+def test_a_network_that_something_stands_in_does_not_go_and_each_thing_says_who_removes_it(
+    quick: Quick, plain: PlainSite
+) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal = begun(site)
+    drill_rest.require(site, "destroy")
+    with turn(site, drill, journal).effect("restore", identifier=drill.name):
+        database(quick, drill.name, {"application": plain.application})  # another one's, made in between
+
+    with pytest.raises(CleanUpIncomplete) as stranger:
+        drill_rest.require(site, "destroy")
+    make_secret(site, drill, journal)
+    with pytest.raises(CleanUpIncomplete) as both:
+        drill_rest.require(site, "apply")
+    with site.drill_lease(drill.run).held(), pytest.raises(Locked, match="in the network that would be destroyed"):
+        drill_rest.require(site, "apply")
+
+    by_hand = "what it does not remove is somebody's: ask whose it is, and delete it by hand"
+    assert f"  rds:db {drill.name} in {REGION}: it bears no mark of a drill" in stranger.value.summary
+    assert stranger.value.hint == f"{by_hand}; then destroy again. Nothing was destroyed"
+    assert both.value.hint == (
+        f"lifeboat sweep shows and removes it; {by_hand}; then apply again. Nothing was destroyed"
+    )
+
+
 # -- sweeping ----------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +330,21 @@ def test_a_sweep_removes_what_it_has_shown_and_ends_the_run(quick: Quick, plain:
     assert (done.gone, done.closed) == ((drill.thing(ThingKind.DATABASE, REGION),), (RUN,))
     assert site.journals().events(RunId(RUN))[-1].kind is EventKind.ENDED
     assert swept(site) == sweep.Swept(found=(), gone=(), closed=())
+
+
+def test_a_sweep_looks_for_what_was_ordered_just_now_until_it_is_seen(quick: Quick, plain: PlainSite) -> None:
+    site, drill = plain.site(), drill_of(plain)
+    journal = begun(site)
+    with suppress(Unreachable), turn(site, drill, journal).effect("restore", identifier=drill.name):
+        raise Unreachable("killed, and RDS has taken the order")
+    later = threading.Timer(2.0, lambda: database(quick, drill.name, drill.tags))
+    later.start()
+
+    done = swept(site)
+
+    later.join()
+    assert done.gone == (drill.thing(ThingKind.DATABASE, REGION),)
+    assert drill.name not in names(quick)
 
 
 def test_a_sweep_leaves_what_lacks_the_mark_and_says_so(quick: Quick, plain: PlainSite) -> None:

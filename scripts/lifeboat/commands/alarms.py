@@ -54,7 +54,8 @@ def listed(site: Site) -> list[Row]:
 def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     """Ring what is asked for, listen to what comes out of its topics, and set everything back.
 
-    Raises NothingFits for a name that nothing bears, Unreachable where it cannot be looked at, before anything is sent.
+    Raises NothingFits for a name that nothing bears, Unreachable where it cannot be looked at, Locked while a drill, a sweep
+    or another test is at it; all before anything is sent.
     """
     looked = _look(site)
     application = site.project.environment.application.name
@@ -67,7 +68,8 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     if found.sendings:
         agree([_asked_of(found.sendings)])
         journal = site.journal(run)
-        with _listening(site, journal, found.sendings, left) as queues:
+        # What the holder of this lease makes is no leak: nobody sweeps it away while it is listened to.
+        with site.drill_lease(run, tell.say).held(), _listening(site, journal, found.sendings, left) as queues:
             work = _Work(
                 routes=site.alarm_routes(), queues=queues, channels=looked.channels, within=asked.within, tell=tell
             )

@@ -18,9 +18,18 @@ from lifeboat.decisions import drill_costs, drill_ledger, drills, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import EXPIRES_AFTER, Isolation
+from lifeboat.decisions.evidence import Ended
 from lifeboat.drill_model import Drill, DrillReport, DrillRequest, DrillScope, Estimate
-from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, Interrupted, LifeboatError, StoppedPartWay
-from lifeboat.evidence_model import Kind
+from lifeboat.errors import (
+    DONE,
+    CleanUpIncomplete,
+    Failed,
+    IntegrityFailure,
+    Interrupted,
+    LifeboatError,
+    StoppedPartWay,
+    Unreachable,
+)
 from lifeboat.model import (
     Agree,
     DrillGroups,
@@ -50,7 +59,9 @@ from lifeboat.stack import (
     repair,
 )
 from lifeboat.stack.drill_effects import Guard, Kept, Removing
+from lifeboat.stack.evidence_keeping import Written
 
+RUN_IS = "run: "  # a line of its own on stderr, once something was begun: pipelines take the run from it
 LEARNT_FROM = 5  # newest drills of the same scope, for how long one lasts
 _FIRST_TIME = timedelta(hours=1)  # what one is taken to last before any was measured
 # What a drill of the state restores nothing into: it needs no network, and has the nouns all the same.
@@ -84,7 +95,8 @@ def run(site: Site, orders: Orders, request: DrillRequest) -> DrillReport:
         )
         journal = site.journal(run_id)
         c = _context(site, orders, journal, Isolation(drill=drill, network=allowed.network), request)
-        return _Drilling(c=c, orders=orders, held=held, journal=journal, estimate=allowed.estimate).carried_out()
+        orders.tell.say(f"{RUN_IS}{run_id}")
+        return Drilling(c=c, orders=orders, held=held, journal=journal, estimate=allowed.estimate).carried_out()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +114,7 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
     recovery, env = outputs.recovery(site.stack_store()), site.project.env
-    network = _NOWHERE if request.scope is DrillScope.STATE else drills.network(recovery.drill, env)
+    network = _NOWHERE if request.scope is DrillScope.STATE else network_of(site, recovery, request.scope)
     drill_turns.require_nobody(site)
     estimate = _estimate(site, recovery, request)
     drill_costs.require_within(estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {env}")
@@ -111,6 +123,15 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     if to_agree:
         orders.agree(to_agree)
     return _Allowed(network=network, estimate=estimate)
+
+
+def network_of(site: Site, recovery: Recovery, scope: DrillScope) -> DrillNetwork:
+    """Return the network that a drill restores into; raises Refused where there is none, or it is not what it must be."""
+    env, found = site.project.env, drills.network(recovery.drill, site.project.env)
+    if scope in (DrillScope.DATABASE, DrillScope.FULL):
+        drills.require_reached(found, recovery.database, env)
+    drills.require_no_way_out(found, site.drill_networks(recovery.region).seen(found), env)
+    return found
 
 
 def _context(site: Site, orders: Orders, journal: Journal, isolation: Isolation, request: DrillRequest) -> Recovering:
@@ -145,7 +166,7 @@ def _nobody(lines: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Drilling:
+class Drilling:
     """One drill that has begun: from its first step until nothing of it is left."""
 
     c: Recovering
@@ -169,19 +190,25 @@ class _Drilling:
             failed = _plain(error)
         except KeyboardInterrupt:
             failed = Interrupted("interrupted")
-        except Exception:  # what nobody foresaw: what was made goes all the same
-            self._unwound()
+        except Exception as error:  # what nobody foresaw: what was made goes all the same, and what stays is told
+            _, incomplete = self._ended(Failed(f"{type(error).__name__}, which nobody foresaw"))
+            if incomplete is not None:
+                self.orders.tell.warn(f"{incomplete.summary}\n{incomplete.hint}")
             raise
-        kept = self._unwound()
-        if not kept:
-            self._end(failed)
-        incomplete = _left_over(self.drill, kept, failed)
-        evidence = self._kept(incomplete or failed)
+        written, incomplete = self._ended(failed)
         if incomplete is not None:
             raise incomplete
         if failed is not None:
             raise _told(failed, self.c)
-        return self._report(left, evidence)
+        return self._report(left, written)
+
+    def _ended(self, failed: LifeboatError | None) -> tuple[Written, CleanUpIncomplete | None]:
+        """Take away what was made, and write the end of the drill and its evidence; return that, and what could not go."""
+        kept = self._unwound()
+        if not kept:
+            self._end(failed)
+        # What it failed of is what it proved; that something is left the ledger in it says by itself.
+        return self._kept(failed), _left_over(self.drill, kept, failed)
 
     def _steps(self) -> tuple[LeftOpen, ...]:
         site, c = self.c.site, self.c
@@ -216,18 +243,10 @@ class _Drilling:
             seconds = self._timing().took.total_seconds()
             self.journal.write(EventKind.ENDED, text=text, rto_seconds=seconds, failed=failed is not None)
 
-    def _kept(self, failed: LifeboatError | None) -> str:
-        """Write the evidence of the drill, whatever came of it, and return in words where it is; that it could not is told."""
-        scope = self.drill.scope
-        about = evidence_keeping.About(
-            kind=Kind.DRILL,
-            scope=scope.value,
-            answering=drill_tables.answering(scope),
-            titles={**drill_tables.titles(scope), drill_effects.UNWIND: "Take away what it made"},
-        )
-        ended = evidence_keeping.ended(failed)
-        link = evidence_keeping.append(self.c.site, self.orders.tell, self.journal, about, ended)
-        return "not written" if link is None else f"bundle {link.number}, sha256 {link.sha256}"
+    def _kept(self, failed: LifeboatError | None) -> Written:
+        """Write the evidence of the drill, whatever came of it; that it could not be written is told."""
+        about, ended = drill_tables.evidence_of(self.drill.scope), evidence_keeping.ended(failed)
+        return evidence_keeping.append(self.c.site, self.orders.tell, self.journal, about, ended)
 
     def _timing(self) -> Timing:
         noted = self.c.fact("failed_at")
@@ -236,8 +255,8 @@ class _Drilling:
         answering = drill_tables.answering(self.drill.scope)
         return timings.measured(self.journal.events, failed_at=failed_at, rto=rto, answering=answering)
 
-    def _report(self, left: tuple[LeftOpen, ...], evidence: str) -> DrillReport:
-        lost = self.c.fact("rpo_seconds")
+    def _report(self, left: tuple[LeftOpen, ...], written: Written) -> DrillReport:
+        lost, ended, link = self.c.fact("rpo_seconds"), _status(written), written.link
         return DrillReport(
             run=self.drill.run,
             scope=self.drill.scope,
@@ -250,8 +269,17 @@ class _Drilling:
             estimate=self.estimate,
             made=drill_ledger.made(self.journal.events),
             left=(),
-            evidence=evidence,
+            evidence="not written" if link is None else f"bundle {link.number}, sha256 {link.sha256}",
+            exit_status=ended.exit_status,
+            why=ended.why,
         )
+
+
+def _status(written: Written) -> Ended:
+    """Return how the command ends where nothing was raised: as the evidence says, and not well where there is none of it."""
+    if written.ended is None or (written.link is None and written.ended.exit_status == DONE):
+        return Ended(exit_status=Unreachable.exit_status, why="its evidence is not written, so it proves nothing")
+    return written.ended
 
 
 def _facts(c: Recovering) -> tuple[tuple[str, str], ...]:

@@ -11,11 +11,14 @@ from uuid import uuid4
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import drill_ledger
-from lifeboat.drill_model import Leak, Thing
-from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
+from lifeboat.decisions import runs as run_states
+from lifeboat.decisions.evidence import Ended
+from lifeboat.drill_model import DrillScope, Leak, Thing
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, Teller
+from lifeboat.runbooks import drill_tables
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
+from lifeboat.stack import drill_effects, evidence_keeping, leaks, preflight, rehearsal
 from lifeboat.stack.drill_effects import Kept, Removing
 
 
@@ -47,19 +50,29 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
 
 
 def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+    _wait_for_what_was_ordered(site, tell)
     found = leaks.leaks(site)
     going = [leak for leak in found if leak.why_not is None]
     if going:
         agree([f"remove {words(leak)}" for leak in going])
     kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
     gone = _removed(site, tell, going, kept)
-    closed = _closed(site, {one.thing for one in kept})
+    closed = _closed(site, tell, {one.thing for one in kept})
     if kept:
         raise CleanUpIncomplete(
             f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
             hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
         )
     return Swept(found=found, gone=tuple(gone), closed=tuple(closed))
+
+
+def _wait_for_what_was_ordered(site: Site, tell: Teller) -> None:
+    """Look for what a run had ordered when it was cut off until it is seen: what is not there yet is not gone."""
+    how = Removing(things=site.drill_things(), clock=WallClock(), tell=tell, noted=lambda _: None)
+    for _, events in leaks.unended(site):
+        for thing in drill_ledger.left(events):
+            with suppress(Failed):  # of a kind that only a newer lifeboat knows, which is told as a leak
+                drill_effects.found(thing, how, drill_ledger.ordered_at(events, thing))
 
 
 def words(leak: Leak) -> str:
@@ -81,7 +94,7 @@ def _removed(site: Site, tell: Teller, going: Sequence[Leak], kept: list[Kept]) 
     return gone
 
 
-def _closed(site: Site, kept: set[Thing]) -> list[RunId]:
+def _closed(site: Site, tell: Teller, kept: set[Thing]) -> list[RunId]:
     """Write into the ledger of each drill that its things are gone, and its end, where all are."""
     closed: list[RunId] = []
     for run_id, events in list(leaks.unended(site)):
@@ -96,4 +109,21 @@ def _closed(site: Site, kept: set[Thing]) -> list[RunId]:
                 noted(thing)
             journal.write(EventKind.ENDED, text="swept", failed=True)
             closed.append(run_id)
+            _tell_evidence(site, tell, journal)
     return closed
+
+
+def _tell_evidence(site: Site, tell: Teller, journal: Journal) -> None:
+    """Write the evidence of a drill that was killed: one that proved nothing is not one that never was."""
+    run_id = RunId(journal.run)
+    scope = run_states.drilled(run_id)
+    try:
+        if scope not in set(DrillScope) or any(one.run == run_id for one in evidence_keeping.store(site).bundles()):
+            return
+    except LifeboatError as error:
+        tell.warn(
+            f"the evidence of {run_id} is not written: {error.summary}; its journal stays (lifeboat logs {run_id})"
+        )
+        return
+    about = drill_tables.evidence_of(DrillScope(scope))
+    evidence_keeping.append(site, tell, journal, about, Ended(exit_status=INTERRUPTED, why="it was killed, and swept"))

@@ -79,7 +79,13 @@ def words(found: Estimate) -> str:
 
 
 def require_within(found: Estimate, cap: float | None, again: str) -> None:
-    """Raise Refused where an estimate is above what may be spent. What nobody knows the price of has to be agreed to apart."""
+    """Raise Refused where an estimate is above what may be spent, or holds what nobody knows the price of."""
+    if cap is not None and found.unknown:
+        raise Refused(
+            f"nobody here knows the price of {', '.join(found.unknown)}, so nobody can say that the drill costs less than"
+            f" {cap:.2f} USD, which --max-cost allows",
+            hint=f"{again}, which asks whether it may be made",
+        )
     if cap is not None and found.usd > cap:
         raise Refused(
             f"the drill is expected to cost {words(found)}, and --max-cost allows {cap:.2f} USD",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from lifeboat.drill_model import Thing
-from lifeboat.model import Event
+from lifeboat.model import Event, EventKind
 
 MADE, GONE = "made", "gone"
 
@@ -31,6 +32,17 @@ def left(events: Iterable[Event]) -> tuple[Thing, ...]:
                 if name == MADE:
                     open_[found] = None
     return tuple(reversed(open_))
+
+
+def ordered_at(events: Iterable[Event], thing_: Thing) -> datetime | None:
+    """Return when it was last about to be made, ordered, or its order answered; None where the ledger does not name it."""
+    at, step = None, None
+    for event in events:
+        if thing(event, MADE) == thing_:
+            at, step = event.at, event.step
+        elif event.step == step and event.kind in (EventKind.INTENT, EventKind.RESULT):
+            at = event.at
+    return at
 
 
 def thing(event: Event, name: str) -> Thing | None:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from lifeboat.database_model import ClientSession, InstanceSettings
-from lifeboat.drill_model import Drill, DrillScope
-from lifeboat.errors import Refused
+from lifeboat.drill_model import Drill, DrillScope, NetworkSeen
+from lifeboat.errors import Failed, Refused
 from lifeboat.model import App, Database, DrillNetwork, Health, HostScript
 
 # After so many hours whatever is left of a drill may be taken away without asking who needs it.
@@ -40,6 +41,65 @@ def network(found: DrillNetwork | None, env: str) -> DrillNetwork:
             " (modules/drill-network says what it costs)",
         )
     return found
+
+
+def require_no_way_out(found: DrillNetwork, seen: NetworkSeen, env: str) -> None:
+    """Raise Refused where something leads out of the network by now that Terraform did not build.
+
+    A route or a gateway that was added by hand is no drift: no plan shows it. Back to who asks the restored database, and
+    nowhere else, a route may lead.
+    """
+    lines = [
+        f"the route table {route.table} leads to {route.to} by {route.by}"
+        for route in seen.routes
+        if not _is_within(route.to, found.client_cidrs)
+    ]
+    lines += [f"the internet gateway {gateway} is attached" for gateway in seen.gateways]
+    lines += [
+        f"the security group {rule.group} lets out to {rule.to} ({rule.rule})"
+        for rule in seen.lets_out
+        if not rule.stays or rule.group == found.security_groups.database
+    ]
+    if lines:
+        raise Refused(
+            f"something leads out of the network of drills of {env}, so what is restored could write to production, or to"
+            " people:\n" + "\n".join(f"  {line}" for line in lines),
+            hint=f"take it away, and the drill begins; whoever asks the restored database belongs into drill.client_cidrs in"
+            f" environments/{env}.tfvars",
+        )
+
+
+def _is_within(destination: str, ranges: Sequence[str]) -> bool:
+    """Return whether a route's destination lies in one of these ranges; a list of prefixes lies nowhere."""
+    try:
+        to = ip_network(destination, strict=False)
+    except ValueError:
+        return False
+    known = [one for one in map(ip_network, ranges) if one.version == to.version]
+    return any(to.subnet_of(one) for one in known)  # type: ignore[arg-type]
+
+
+def require_reached(found: DrillNetwork, serving: Database, env: str) -> None:
+    """Raise Refused where nobody could ask a database in the network, which would be found out only when it is restored.
+
+    Where the database in service has a loopback address, all databases are on this machine, and need no way.
+    """
+    if found.client_cidrs or _is_loopback(serving.address):
+        return
+    raise Refused(
+        f"nobody could ask a database that is restored into the network of drills of {env}: it names no range that drills"
+        " ask from",
+        hint=f'set drill = {{ enabled = true, client_cidrs = ["10.20.0.0/16"] }} in environments/{env}.tfvars, with the range'
+        f" that you drill from and that you have joined to that network, then lifeboat apply -e {env}"
+        f" (modules/drill-network); without it: lifeboat drill instance -e {env}",
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # a name, as RDS gives
+        return False
 
 
 def settings(known: InstanceSettings, isolation: Isolation) -> InstanceSettings:
@@ -205,8 +265,13 @@ def not_connected(sessions: Sequence[ClientSession], user: str) -> str | None:
 
 
 def reached_production(sessions: Sequence[ClientSession], address: str | None) -> str | None:
-    """Return who of the drill's host is connected to the database in service; None where nobody is."""
-    there = [session for session in sessions if address is not None and session.address == address]
+    """Return who of the drill's host is connected to the database in service; None where nobody is.
+
+    Raises Failed where nobody knows the host's address: nobody can tell then.
+    """
+    if address is None:
+        raise Failed("EC2 tells no address of the drill's instance, so nobody can tell whether it reached production")
+    there = [session for session in sessions if session.address == address]
     if not there:
         return None
     return f"{there[0].program or there[0].user} from {address}, which is the drill's instance"

@@ -44,6 +44,7 @@ MADE, GONE = (
     "gone",
 )  # in the data of a note: {"type", "id", "region"} of what is about to be made, or was seen to be gone
 CHOSEN = "chosen"  # in the data of a note: a choice of a run that has no steps of its own for it, as the fields of ChosenCopy
+NO_CANARY = "no_canary"  # in the data of a note: why a drill that should have written one could not
 PLAN_SHA256 = "plan_sha256"  # beside the changes of a plan: of the saved file
 
 _OUTCOMES = {
@@ -143,7 +144,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
             for one in events
         ),
     )
-    ended = facts.error or _ended(events, found)
+    ended = _ended(events, found) if facts.error is None else _raised(facts.error, found)
     outcome = _OUTCOMES.get(ended.exit_status, Outcome.FAILED)
     if facts.error is None and events[-1].kind is EventKind.ENDED and events[-1].text == ABORTED:
         outcome = Outcome.GIVEN_UP
@@ -157,18 +158,37 @@ def _ended(events: Sequence[Event], found: Bundle) -> Ended:
     if found.left_open:
         names = ", ".join(step.title for step in found.left_open)
         return Ended(exit_status=StoppedPartWay.exit_status, why=f"steps are open: {names}")
-    unsound = _unsound(found.proof)
+    unsound = [*_unsound(found.proof), *_not_compared(found)]
     if unsound:
         return Ended(exit_status=IntegrityFailure.exit_status, why="; ".join(unsound))
     if found.left_over:
-        names = ", ".join(f"{one.type} {one.id}" for one in found.left_over)
-        return Ended(exit_status=CleanUpIncomplete.exit_status, why=f"still there: {names}")
+        return Ended(exit_status=CleanUpIncomplete.exit_status, why=_still_there(found))
     missed = [
         f"{name}: {_against(one)}" for name, one in (("RTO", found.rto), ("RPO", found.rpo)) if one and not one.met
     ]
+    without = str(_noted(events).get(NO_CANARY, ""))
+    if without:
+        missed.append(f"no canary, so nobody knows that what was written last comes back: {without}")
     if missed:
         return Ended(exit_status=OBJECTIVE_MISSED, why="; ".join(missed))
     return Ended(exit_status=DONE, why="")
+
+
+def _not_compared(found: Bundle) -> list[str]:
+    """Return what is wrong where a drill restored a database that nobody compared with anything: it could be an empty one."""
+    restores = found.kind is Kind.DRILL and found.scope in ("database", "full")
+    if not restores or (found.proof is not None and found.proof.compared_with):
+        return []
+    return ["what was restored was compared with nothing"]
+
+
+def _raised(error: Ended, found: Bundle) -> Ended:
+    """Return what an attempt was raised out of, and with it what a drill left: that it failed of something stays what it proved."""
+    return replace(error, why=f"{error.why}; {_still_there(found)}") if found.left_over else error
+
+
+def _still_there(found: Bundle) -> str:
+    return f"still there: {', '.join(f'{one.type} {one.id}' for one in found.left_over)}"
 
 
 def _against(one: Measured) -> str:

@@ -23,6 +23,11 @@ def is_drill(run: RunId) -> bool:
     return run.split("-")[1:2] == [DRILL]
 
 
+def drilled(run: RunId) -> str | None:
+    """Return what a drill drills, as its name says it: database, instance, full or state; None where it is no drill."""
+    return next(iter(run.split("-")[2:3]), None) if is_drill(run) else None
+
+
 def is_of_the_application(run: RunId) -> bool:
     """Return whether a run did one thing to the application, which its host remembers."""
     return run.split("-")[1:2] == [APPLICATION]

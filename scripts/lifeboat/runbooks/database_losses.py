@@ -56,6 +56,9 @@ def compare_rows(c: Recovering, turn: Turn) -> None:
     if taken:
         c.remarks.append(f"taken for partitions that are gone, by their names, and not missed: {', '.join(taken)}")
     against = [*lines, *(c.fact("probe_findings") or ())]
+    if c.isolation is not None and not known:
+        # A recovery has to serve with what it has; a drill that compared nothing has found nothing out.
+        against.append("nobody could compare it with anything: " + ("; ".join(unseen) or "there is nothing else"))
     if against:
         c.agree([f"let {found.identifier} serve, although {line}" for line in against])
     for line in unseen:

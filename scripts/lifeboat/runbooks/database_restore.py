@@ -96,12 +96,11 @@ def _order(c: Recovering) -> RestoreOrder:
 def _settings(c: Recovering) -> InstanceSettings:
     """Return what the new instance must be like: an empty one with room for the dump, and for what the old one had grown to."""
     known = database_copies.settings(c.site)
-    if c.isolation is not None:
-        known = drills.settings(known, c.isolation)
-    if not next_generation.is_from_dump(c):
-        return known
-    old = c.site.database_restores(c.recovery.region).instance(c.fact("old_identifier"))
-    return generations.with_room(known, live=0 if old is None else old.size, raw=c.fact("raw_size") or 0)
+    if next_generation.is_from_dump(c):
+        old = c.site.database_restores(c.recovery.region).instance(c.fact("old_identifier"))
+        # Before a drill's settings are taken from it: how much it may grow decides how much room a dump gets.
+        known = generations.with_room(known, live=0 if old is None else old.size, raw=c.fact("raw_size") or 0)
+    return known if c.isolation is None else drills.settings(known, c.isolation)
 
 
 def _wait(c: Recovering, turn: Turn, check: Callable[[Recovering], Gap | None], longest: float) -> None:
@@ -150,7 +149,7 @@ def password_is_managed(c: Recovering) -> Gap | None:
 
 def manage_password(c: Recovering, turn: Turn) -> None:
     """Let RDS give it a new password under the key of the serving one, and wait until the database takes it."""
-    found, settings = next_generation.instance(c), database_copies.settings(c.site)
+    found, settings = next_generation.instance(c), _settings(c)
     restores = c.site.database_restores(c.recovery.region)
 
     def order(name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from lifeboat.database_model import PointKind
-from lifeboat.decisions import database_choice, decided_copies, drills
+from lifeboat.decisions import database_choice, decided_copies, drills, evidence
 from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.drill_guard import Deed
 from lifeboat.drill_model import ThingKind
@@ -55,7 +55,8 @@ def canary_is_written(c: Recovering) -> Gap | None:
 def write_canary(c: Recovering, turn: Turn) -> None:
     """Write one row to the heartbeat of the database in service, where its copy is one that can still get it.
 
-    Where none can be written the newest beat of the heartbeat tells what was lost, as it does in a recovery.
+    Where none can be written the newest beat of the heartbeat tells what was lost, as it does in a recovery, and the drill
+    ends with 10: nobody knows then that what was written last comes back.
     """
     serving = c.recovery.database.identifier
     if c.request.copy is not None:
@@ -70,7 +71,7 @@ def write_canary(c: Recovering, turn: Turn) -> None:
             came["canary"] = at.isoformat()
     except (Failed, Unreachable, RoleMissing) as error:
         c.remarks.append(f"without a canary: {error.summary}")
-        turn.note(error.summary, canary=None, canary_why=error.summary)
+        turn.note(error.summary, canary=None, canary_why=error.summary, **{evidence.NO_CANARY: error.summary})
         return
     turn.note(f"the canary is the row of {at:%Y-%m-%d %H:%M:%S.%f}Z", canary=at.isoformat(), canary_why="written")
 
@@ -128,6 +129,8 @@ def choose_copy(c: Recovering, turn: Turn) -> None:
     unseen = [f"{one.what} in {one.region}" for one in found.hidden]
     if found.hidden:
         c.remarks.append(f"not everything could be looked at: {database_choice.blind_spots(found.hidden)}")
+    if made.chosen.warning:
+        c.remarks.append(f"restored {point.id} although {made.chosen.warning}")
     turn.note(
         f"{point.id} ({point.kind.value} of {point.database}): {found.choice.why}",
         raw_size=made.raw_size,

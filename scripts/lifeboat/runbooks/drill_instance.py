@@ -247,12 +247,12 @@ LAUNCHED: tuple[Step[Recovering], ...] = (
         do=wait_for_application,
         limit=timedelta(minutes=30),
     ),
-    Step(
-        name="proven",
-        title="Note that the image boots",
-        check=boot_is_noted,
-        do=note_boot,
-        may_stay_open=(Unreachable,),
-    ),
 )
-STEPS: tuple[Step[Recovering], ...] = (CHOICE[0], drilling.DECLARED, CHOICE[1], *LAUNCHED)
+PROVEN: Step[Recovering] = Step(
+    name="proven",
+    title="Note that the image boots",
+    check=boot_is_noted,
+    do=note_boot,
+    may_stay_open=(Unreachable,),
+)
+STEPS: tuple[Step[Recovering], ...] = (CHOICE[0], drilling.DECLARED, CHOICE[1], *LAUNCHED, PROVEN)

@@ -21,8 +21,8 @@ _TEMPLATE = """\
 The alarm [drill-stale](alarm-drill-stale.md) says when it was too long ago.
 
 **What it costs.** What the restored database and the instance cost while they exist, minutes to hours; it says how much before
-it begins, and `--max-cost USD` refuses more. What serves is read, and one row is written to its heartbeat; nothing else of it is
-touched.
+it begins, and `--max-cost USD` refuses more, and what it does not know the price of. What serves is read, and one row is written
+to its heartbeat; nothing else of it is touched.
 
 ## Do this
 
@@ -35,14 +35,17 @@ restores another copy than the one that a recovery would take. It ends with 0 wh
 of it is left then.
 
 **What it needs.** A network that nothing leads out of: `drill = { enabled = true }` in the environment's `.tfvars`, then
-`make apply`. The drill asks the restored database from where it runs, so that place needs a way into that network
-(`client_cidrs`, [modules/drill-network](../../modules/drill-network/README.md)). The instance is asked over SSM.
+`make apply`. The drill asks the restored database from where it runs, so that place needs a way into that network, and its
+range stands in `client_cidrs` ([modules/drill-network](../../modules/drill-network/README.md)): without one a drill of the
+database is refused. A route that leads anywhere else, a gateway, or a rule that lets out refuses each drill but that of the
+state. The instance is asked over SSM.
 
 ## What it does
 
 The clock runs from the step that starts it until the step in bold. Each thing is written into the ledger before it is made, and
 bears the run and when it expires; whatever does not bear this run's mark is not touched. At the end, also after a failure or
-Ctrl-C, all that was made is taken away, last made first, and seen to be gone.
+Ctrl-C, all that was made is taken away, last made first, and seen to be gone; what was ordered in the last minutes, only when
+nobody sees it for a minute. Its run stands in a line `run: RUN` on stderr, whatever comes of it.
 {% for table in tables %}
 ### `lifeboat drill {{ table.scope }}`
 
@@ -73,16 +76,27 @@ _STOPS: tuple[tuple[int, str], ...] = (
     (2, "Mend what it names: an option, a file, a program. Nothing was made."),
     (
         3,
-        "There is no network for drills, the estimate is above `--max-cost`, or an effect would have touched production.",
+        "There is no network for drills, something leads out of it, or nobody could ask a database in it; the estimate is"
+        " above `--max-cost`, or holds what nobody knows the price of; or an effect would have touched production.",
+    ),
+    (
+        4,
+        "It came back, and a step of it stayed open, which the report names: the canary was not waited for to the end, or"
+        " nobody may write that a copy is proven. It counts as stopped, and is drilled anew.",
     ),
     (5, "A recovery, an apply or another drill is at it. What was made until then is gone again."),
     (6, "No copy or no image fits: `lifeboat plan-recovery` and `lifeboat ami list` say why not."),
-    (7, "Nobody here knows the price of something that it would make: agree, or `--yes`."),
-    (8, "A service does not answer: the message names it."),
-    (10, "It came back, later or with more lost than the objectives allow. This is what a drill is for."),
+    (7, "Nobody here knows the price of something that it would make: agree, or `--yes`, without `--max-cost`."),
+    (8, "A service does not answer: the message names it. Or all came back, and its evidence could not be written."),
+    (
+        10,
+        "It came back, later or with more lost than the objectives allow, or no canary could be written. This is what a"
+        " drill is for.",
+    ),
     (
         11,
-        "It is not what it should be: rows are missing, a probe is wrong, the canary is gone. A recovery's would be, too.",
+        "It is not what it should be: rows are missing, a probe is wrong, the canary is gone, or nobody could compare it with"
+        " anything. A recovery's would be, too.",
     ),
     (12, "Something of the drill is still there: `lifeboat sweep`, once what it says is mended."),
     (130, "Interrupted; what was made is gone again."),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from lifeboat.decisions.timings import Answering
 from lifeboat.drill_model import DrillScope
+from lifeboat.evidence_model import Kind
 from lifeboat.runbooks import drill_database, drill_instance, drill_state, drilling
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step
+from lifeboat.stack import drill_effects
+from lifeboat.stack.evidence_keeping import About
 
 FULL: tuple[Step[Recovering], ...] = (
     drill_instance.CHOICE[0],
@@ -17,6 +20,7 @@ FULL: tuple[Step[Recovering], ...] = (
     drill_instance.TOLD,
     *drill_instance.LAUNCHED,
     drill_instance.CONNECTED,
+    drill_instance.PROVEN,
 )
 _TABLES: dict[DrillScope, tuple[Step[Recovering], ...]] = {
     DrillScope.DATABASE: drill_database.STEPS,
@@ -45,3 +49,13 @@ def titles(scope: DrillScope) -> dict[str, str]:
 def answering(scope: DrillScope) -> Answering:
     """Return the step at which the clock of a drill stops; nothing after it takes that back."""
     return Answering(step=_ANSWERS[scope], confirmed_by="")
+
+
+def evidence_of(scope: DrillScope) -> About:
+    """Return what a journal of such a drill is of."""
+    return About(
+        kind=Kind.DRILL,
+        scope=scope.value,
+        answering=answering(scope),
+        titles={**titles(scope), drill_effects.UNWIND: "Take away what it made"},
+    )

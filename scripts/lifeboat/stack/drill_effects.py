@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from lifeboat.clients.drill_things import DrillThings
 from lifeboat.decisions import drill_guard, drill_ledger
 from lifeboat.decisions.drill_guard import Deed
-from lifeboat.drill_model import Drill, Thing
+from lifeboat.drill_model import Drill, Standing, Thing
 from lifeboat.errors import LifeboatError
 from lifeboat.model import EventKind, Teller
 from lifeboat.runner import Clock, Journal
@@ -20,6 +21,10 @@ _SOON_SECONDS = 0.5
 # RDS deletes an instance in some minutes; while it makes one or changes it, it takes no order.
 GONE_SECONDS = 1800.0
 UNWIND = "unwind"
+# EC2 and RDS answer from copies ("Eventual consistency", API reference of EC2), and an order is tried for some minutes:
+# what was ordered lately is not there only when nobody sees it for as long as a minute.
+_LATELY = timedelta(minutes=5)
+_ABSENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +81,36 @@ def unwind(drill: Drill, journal: Journal, how: Removing) -> tuple[Kept, ...]:
     """
     kept: list[Kept] = []
     for thing in drill_ledger.left(journal.events):
-        why = removed(thing, drill.application, how)
+        why = removed(thing, drill.application, how, drill_ledger.ordered_at(journal.events, thing))
         if why is not None:
             kept.append(Kept(thing=thing, why=why))
+            with suppress(LifeboatError):  # who wrote nothing here tells it all the same
+                journal.write(EventKind.NOTE, step=UNWIND, text=f"{thing.words} stays: {why}")
     return tuple(kept)
 
 
-def removed(thing: Thing, application: str, how: Removing) -> str | None:
-    """Remove one thing and wait until it is seen to be gone; return why it is still there, None where it is gone."""
+def found(thing: Thing, how: Removing, ordered_at: datetime | None) -> Standing | None:
+    """Return how a thing is; None where it is not there, and stays away for a minute if it was ordered lately."""
+    standing = how.things.standing(thing)
+    if ordered_at is None or how.clock.now() - ordered_at > _LATELY:
+        return standing
+    until = how.clock.monotonic() + _ABSENT_SECONDS
+    while standing is None and how.clock.monotonic() < until:
+        how.clock.sleep(_POLL_SECONDS)
+        standing = how.things.standing(thing)
+    return standing
+
+
+def removed(thing: Thing, application: str, how: Removing, ordered_at: datetime | None = None) -> str | None:
+    """Remove one thing and wait until it is seen to be gone; return why it is still there, None where it is gone.
+
+    `ordered_at` is when it was last ordered: what was so lately may not be seen yet.
+    """
     until = how.clock.monotonic() + how.seconds
     pause, told = _SOON_SECONDS, False
     try:
-        while (standing := how.things.standing(thing)) is not None:
+        standing = found(thing, how, ordered_at)
+        while standing is not None:
             why = drill_guard.removable(thing, standing.tags, application=application)
             if why is not None:
                 return why
@@ -100,6 +123,7 @@ def removed(thing: Thing, application: str, how: Removing) -> str | None:
                 how.things.remove(thing)
             how.clock.sleep(pause)
             pause = min(_POLL_SECONDS, 1.5 * pause)
+            standing = how.things.standing(thing)
     except LifeboatError as error:
         return error.summary
     how.noted(thing)

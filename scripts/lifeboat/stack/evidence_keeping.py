@@ -35,6 +35,14 @@ class About:
     titles: Mapping[str, str] = field(hash=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How a run ended, as its evidence has it, and the place of that in the chain; None: nobody could tell, or write it."""
+
+    ended: Ended | None = None
+    link: Link | None = None
+
+
 def store(site: Site) -> EvidenceStore:
     """Return the environment's evidence, in the bucket that the stack names, or that modules/dump-bucket would."""
     application = site.project.environment.application
@@ -69,16 +77,19 @@ def kept(site: Site, tell: Teller, journal: Journal, about: About) -> Iterator[N
     append(site, tell, journal, about)
 
 
-def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ended | None = None) -> Link | None:
-    """Write the evidence of a run into the chain and return its place; None where that failed, which is warned of."""
+def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ended | None = None) -> Written:
+    """Write the evidence of a run into the chain and return its place, and how it ended; that it failed is warned of."""
+    how: Ended | None = None
     try:
-        link = store(site).append(evidence.bundle(journal.events, _facts(site, journal, about, error)))
+        bundle = evidence.bundle(journal.events, _facts(site, journal, about, error))
+        how = Ended(exit_status=bundle.exit_status, why=bundle.why)
+        link = store(site).append(bundle)
     except (LifeboatError, *_NOT_UNDERSTOOD) as failure:
         why = failure.summary if isinstance(failure, LifeboatError) else f"{type(failure).__name__}: {failure}"
         tell.warn(
             f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run})"
         )
-        return None
+        return Written(ended=how)
     if link.unsealed:
         tell.warn(
             f"the evidence of {journal.run} is bundle {link.number}, and the other region does not know of it yet:"
@@ -86,7 +97,7 @@ def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ende
         )
     else:
         tell.say(f"evidence: bundle {link.number}, sha256 {link.sha256}; lifeboat report {journal.run} shows it")
-    return link
+    return Written(ended=how, link=link)
 
 
 def _facts(site: Site, journal: Journal, about: About, error: Ended | None) -> Facts:
