@@ -82,12 +82,6 @@ resource "aws_iam_policy" "operator" {
         Resource = [local._made.secrets]
       },
       {
-        Sid      = "FindSecretsOfDrills"
-        Effect   = "Allow"
-        Action   = ["secretsmanager:ListSecrets"]
-        Resource = ["*"]
-      },
-      {
         Sid       = "LaunchAsADrill"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]

@@ -105,7 +105,7 @@ run "who_carries_drills_out_touches_what_is_a_drills" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.operator[0].policy).Statement :
-      contains(["AskInstancesOfDrills", "FindSecretsOfDrills", "LaunchAsADrill"], statement.Sid) || alltrue([for resource in statement.Resource : strcontains(resource, "drill")])
+      contains(["AskInstancesOfDrills", "LaunchAsADrill"], statement.Sid) || alltrue([for resource in statement.Resource : strcontains(resource, "drill")])
     ])
     error_message = "A statement reaches what is no drill's: ${aws_iam_policy.operator[0].policy}."
   }

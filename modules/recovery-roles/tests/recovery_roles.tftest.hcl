@@ -129,6 +129,29 @@ run "clearing_up_needs_the_mark_of_a_run" {
   }
 }
 
+run "who_restores_finds_and_clears_what_drills_left" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for action in ["secretsmanager:ListSecrets", "sns:ListSubscriptions", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListQueues"] :
+      anytrue([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement.Effect == "Allow" && contains(statement.Action, action) && statement.Resource == ["*"]])
+    ])
+    error_message = "A sweep could not look for what drills left: ${aws_iam_policy.adopts.policy}."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : join(" ", statement.Action) => statement.Resource
+      if length(setintersection(statement.Action, ["sns:Unsubscribe", "sqs:DeleteQueue", "sqs:GetQueueUrl"])) > 0
+      } == {
+      "sqs:DeleteQueue sqs:GetQueueUrl" = ["arn:aws:sqs:*:123456789012:app-test-drill-*"]
+      "sns:Unsubscribe"                 = ["arn:aws:sns:*:123456789012:app-test-*"]
+    }
+    error_message = "A sweep could not clear queues of drills, or could clear those of others."
+  }
+}
+
 run "the_mark_of_a_run_comes_with_the_making_and_only_it_is_taken_off" {
   command = plan
 
