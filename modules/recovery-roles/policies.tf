@@ -76,7 +76,6 @@ locals {
       "ssm:DescribeInstanceInformation",
       "ssm:GetCommandInvocation",
       "ssm:ListCommands",
-      "tag:GetResources",
     ]
     Resource = ["*"]
   }

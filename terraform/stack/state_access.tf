@@ -133,9 +133,24 @@ locals {
           "sns:ListSubscriptionsByTopic",
           "sqs:ListQueueTags",
           "sqs:ListQueues",
-          "tag:GetResources",
         ]
         Resource = ["*"]
+      },
+      # What a drill's ledger names is looked at by its name.
+      {
+        Sid    = "LookAtWhatDrillsMake"
+        Effect = "Allow"
+        Action = ["secretsmanager:DescribeSecret", "sqs:GetQueueUrl"]
+        Resource = [
+          "arn:aws:secretsmanager:*:${var.account_id}:secret:${var.name}-drill-*",
+          "arn:aws:sqs:*:${var.account_id}:${var.name}-drill-*",
+        ]
+      },
+      {
+        Sid      = "LookAtCopiesOfTheState"
+        Effect   = "Allow"
+        Action   = ["s3:GetObjectTagging"]
+        Resource = ["${local._state_bucket_arn}/runs/*/drill.tfstate"]
       },
       {
         Sid    = "LookAtBuckets"
