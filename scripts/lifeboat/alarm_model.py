@@ -144,6 +144,11 @@ class Sending:
         """Return what people read who get its message."""
         return f"TEST {self.token}, nothing happened"
 
+    @property
+    def mark(self) -> str:
+        """Return what its message is known by: of an alarm the whole text, since messages of its other states have the token."""
+        return self.text if self.event is None else self.token
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

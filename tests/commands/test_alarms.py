@@ -157,6 +157,28 @@ def test_what_a_young_subscription_missed_is_rung_once_more(here: AlarmSite) -> 
     assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
 
 
+def test_the_message_of_an_alarm_that_is_set_to_ok_is_none_of_its_alarm(here: AlarmSite) -> None:
+    mended: list[bool] = []
+
+    def mend() -> None:
+        """Let messages pass from now on, and refuse the second ALARM: what comes then is that it is OK alone."""
+        if not mended:
+            mended.append(True)
+            here.policy(REGION, "cloudwatch.amazonaws.com")
+            refused = {"code": "AccessDenied", "status": 403, "first": 2}
+            here.cloud.control("faults", add={"service": "cloudwatch", "operation": "SetAlarmState", **refused})
+
+    here.policy(REGION, "rds.amazonaws.com")  # nothing passes until it is waited for
+
+    done = alarms.test(
+        here.site(), Told(then=mend), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=4))
+    )
+    here.cloud.control("faults", clear=True)
+
+    assert '"NewStateValue": "OK"' in here.mail()
+    assert (done.arrived, len(done.rung)) == (0, 1)
+
+
 @pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
 def test_an_alarm_that_does_more_than_tell_is_not_rung(here: AlarmSite, state: str) -> None:
     reboot = f"arn:aws:automate:{REGION}:ec2:reboot"

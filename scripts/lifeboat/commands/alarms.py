@@ -278,12 +278,12 @@ def _arrivals(work: _Work, sendings: Sequence[Sending], sent: dict[str, float]) 
 
 def _hear(work: _Work, sendings: Sequence[Sending], sent: dict[str, float], found: _Arrived) -> None:
     """Listen until all have come, for half of the time at most, and add what came to `found`."""
-    awaited = {(sending.token, arn) for sending in sendings for arn in sending.topics}
+    awaited = {(sending.token, arn): sending.mark for sending in sendings for arn in sending.topics}
 
     def ask() -> tuple[bool | None, str]:
         for heard in [one for queue in work.queues for one in queue.heard()]:
-            for token, arn in awaited - found.keys():
-                if arn == heard.topic and token in heard.text:
+            for token, arn in awaited.keys() - found.keys():
+                if arn == heard.topic and awaited[token, arn] in heard.text:
                     found[token, arn] = timedelta(seconds=elapsed() - sent[token])
         return (True if len(found) == len(awaited) else None), f"{len(found)} of {len(awaited)} messages arrived"
 
