@@ -170,9 +170,7 @@ def test_the_message_of_an_alarm_that_is_set_to_ok_is_none_of_its_alarm(here: Al
 
     here.policy(REGION, "rds.amazonaws.com")  # nothing passes until it is waited for
 
-    done = alarms.test(
-        here.site(), Told(then=mend), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=4))
-    )
+    done = alarms.test(here.site(), Told(then=mend), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=4)))
     here.cloud.control("faults", clear=True)
 
     assert '"NewStateValue": "OK"' in here.mail()
@@ -412,6 +410,28 @@ def test_who_may_not_ring_an_alarm_is_not_told_that_it_is_broken(here: AlarmSite
     assert "0 of 1 messages arrived" in done.stderr
     assert f"cannot set the alarm {here.name('dumps-stale')} in eu-west-1 to ALARM: AccessDenied" in done.stderr
     assert here.queues() == []
+
+
+def test_what_stays_of_a_test_is_told_although_nothing_could_be_rung(here: AlarmSite) -> None:
+    with refusing(here, "cloudwatch", "SetAlarmState"), refusing(here, "sqs", "DeleteQueue"):
+        done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 12, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "0 of 1 messages arrived" in said
+    assert "cannot delete the queue" in said
+    assert "lifeboat sweep" in said
+
+
+def test_what_stays_of_a_test_is_told_although_nobody_could_listen(here: AlarmSite) -> None:
+    with refusing(here, "sqs", "ReceiveMessage"), refusing(here, "sqs", "DeleteQueue"):
+        done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 12, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "cannot listen to the queue" in said
+    assert "cannot delete the queue" in said
+    assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
 
 
 @contextmanager

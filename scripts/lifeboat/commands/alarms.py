@@ -18,7 +18,7 @@ from lifeboat.clients.listening_queue import ListeningQueue
 from lifeboat.clients.waiting import Patience, elapsed, until
 from lifeboat.decisions import alarm_tests, state_documents
 from lifeboat.decisions.alarm_tests import Sendable
-from lifeboat.errors import LifeboatError, Unreachable
+from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId
 from lifeboat.site import Site
 from lifeboat.stack import outputs
@@ -54,7 +54,8 @@ def listed(site: Site) -> list[Row]:
 def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     """Ring what is asked for, listen to what comes out of its topics, and set everything back.
 
-    Raises NothingFits for a name that nothing bears, Unreachable where it cannot be looked at, before anything is sent.
+    Raises NothingFits for a name that nothing bears, Unreachable where it cannot be looked at, before anything is sent;
+    CleanUpIncomplete where it failed later, and something of it stays.
     """
     looked = _look(site)
     application = site.project.environment.application.name
@@ -67,7 +68,7 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     if found.sendings:
         agree([_asked_of(found.sendings)])
         journal = site.journal(run)
-        with _listening(site, journal, found.sendings, left) as queues:
+        with _telling(tell, left), _listening(site, journal, found.sendings, left) as queues:
             work = _Work(
                 routes=site.alarm_routes(), queues=queues, channels=looked.channels, within=asked.within, tell=tell
             )
@@ -140,6 +141,21 @@ def _asked_of(sendings: Sequence[Sending]) -> str:
 
 
 # -- listening ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _telling(tell: Teller, left: list[str]) -> Iterator[None]:
+    """Tell what is `left` of a test that came to no report: nobody else does."""
+    try:
+        yield
+    except LifeboatError as error:
+        if not left:
+            raise
+        raise CleanUpIncomplete("\n".join([error.summary, *left]), hint="lifeboat sweep") from error
+    except BaseException:  # it was interrupted, or nobody foresaw it
+        for line in left:
+            tell.warn(line)
+        raise
 
 
 @contextmanager
@@ -239,7 +255,10 @@ def _ring(work: _Work, sendings: Sequence[Sending], left: list[str]) -> list[Out
                 outcomes[sending.token] = _judged(work, sending, arrived)
     finally:
         for sending in touched:
-            _told_of_alarm(work, sending, left)
+            stays = _set_back(work, sending)
+            # Of an alarm that could not be set in the first place, its outcome says so.
+            if stays and (sending.token in sent or sending.before == "ALARM"):
+                left.append(stays)
     return [outcomes[sending.token] for sending in sendings]
 
 
@@ -309,8 +328,10 @@ def _outcome(work: _Work, sending: Sending) -> Outcome:
     return Outcome(ringer=sending.ringer, page=alarm_tests.page_of(work.channels, sending.ringer))
 
 
-def _told_of_alarm(work: _Work, sending: Sending, left: list[str]) -> None:
+def _set_back(work: _Work, sending: Sending) -> str:
+    """Set an alarm as it was before, and return why it is not; empty where it is."""
     try:
         work.routes.set_state(sending.ringer, sending.before, f"the TEST {sending.token} is over")
     except LifeboatError as error:
-        left.append(f"{error.summary}; CloudWatch sets it back itself when it next looks at its metric")
+        return f"{error.summary}; CloudWatch sets it back itself when it next looks at its metric"
+    return ""
