@@ -9,7 +9,7 @@ locals {
   _job_commands = {
     status    = { command = ["status", "--publish"], role_arn = null }
     verify    = { command = ["verify", "--sample", "1/7"], role_arn = module.recovery_roles.role_arns["verifier"] }
-    retention = { command = ["retention", "apply", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
+    retention = { command = ["retention", "apply", "--yes"], role_arn = module.recovery_roles.role_arns["retention"] }
     drill     = { command = ["drill", "database", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
   }
   _job_names = local._dump_job ? sort([for name, cron in var.schedules : name if cron != null]) : []
@@ -299,7 +299,9 @@ module "recovery_roles" {
 
   trusted = merge(var.roles, {
     verifier_services         = contains(local._job_names, "verify") ? ["ecs-tasks.amazonaws.com"] : []
-    restore_operator_services = length(setintersection(local._job_names, ["retention", "drill"])) > 0 ? ["ecs-tasks.amazonaws.com"] : []
+    retention_services        = contains(local._job_names, "retention") ? ["ecs-tasks.amazonaws.com"] : []
+    restore_operator_services = contains(local._job_names, "drill") ? ["ecs-tasks.amazonaws.com"] : []
+    pipeline                  = one(module.ci_identity[*].deploy_branch)
   })
 
   policies = {

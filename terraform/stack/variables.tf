@@ -317,6 +317,7 @@ variable "roles" {
     writer           = optional(set(string))
     writer_services  = optional(set(string))
     verifier         = optional(set(string))
+    retention        = optional(set(string))
     restore_operator = optional(set(string))
     break_glass      = optional(set(string))
   })

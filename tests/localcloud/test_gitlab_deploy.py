@@ -97,6 +97,10 @@ def test_aws_is_reached_by_signed_tokens_alone() -> None:
         assert uses_aws == (".on_aws" in job.get("extends", "")), name
 
 
+def test_what_drills_may_restore_and_not_apply() -> None:
+    assert JOBS["drill"]["variables"]["AWS_ROLE_ARN"] == "$CI_DRILL_ROLE_ARN"
+
+
 def test_the_plan_is_kept_for_maintainers_and_a_day_and_of_a_scan_the_reports_alone() -> None:
     kept = {name: job["artifacts"] for name, job in JOBS.items() if "artifacts" in job}
 

@@ -15,6 +15,7 @@ import pytest
 from lifeboat.clients.inventory import Look
 from lifeboat.clients.inventory_rewritten import EVERYTHING
 from lifeboat.decisions import adoption
+from lifeboat.decisions.status.running import LOOKS_FOR_LEAKS
 from lifeboat.model import Wanted
 
 from tests import permissions
@@ -159,6 +160,35 @@ def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_c
     assert not may("kms:Decrypt", key)
     # The longest name and regions add 200; modules/recovery-roles leaves 3,500 for this and what reads dumps (1,500).
     assert len(policy) <= 1800
+
+
+DUMPS_STATUS = 'module.dump_job[0].aws_iam_role_policy.given["look"]'
+
+
+def test_what_publishes_the_status_looks_at_what_drills_leave_and_reads_no_other_object_of_the_states(
+    staging: dict[str, Any],
+) -> None:
+    policy = json.loads(_planned(staging, DUMPS_STATUS)["policy"])
+    state = "arn:aws:s3:::app-staging-tfstate-123456789012-eu-west-1"
+    copies = "arn:aws:s3:::app-staging-tfstate-123456789012-eu-central-1"
+    made = {
+        "secretsmanager:DescribeSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-staging-drill-a-b",
+        "sqs:GetQueueUrl": "arn:aws:sqs:eu-central-1:123456789012:app-staging-drill-a-alarms",
+        "s3:GetObjectTagging": f"{state}/runs/r/drill.tfstate",
+        "s3:GetObject": f"{state}/runs/r/drill.tfstate",
+        "dynamodb:GetItem": "arn:aws:dynamodb:eu-west-1:123456789012:table/app-staging-tflock",
+        "s3:ListBucket": state,
+    }
+    read = [f"{state}/stack.tfstate", f"{copies}/state.tfstate", f"{copies}/known-states/staging/stack.json"]
+
+    def may(action: str, resource: str) -> bool:
+        return permissions.allows([policy], action, resource, {})
+
+    assert [call for call in LOOKS_FOR_LEAKS if not may(call, made.get(call, "*"))] == []
+    assert [key for key in read if not may("s3:GetObject", key)] == []
+    assert not may("s3:GetObject", f"{state}/another.tfstate")
+    assert not may("s3:GetObject", f"{copies}/known-states/production/stack.json")
+    assert not may("secretsmanager:DescribeSecret", made["secretsmanager:DescribeSecret"].replace("-drill-", "-"))
 
 
 class Traced(Look):

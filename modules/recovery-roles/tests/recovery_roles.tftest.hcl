@@ -20,16 +20,16 @@ variables {
   }
 }
 
-run "there_are_four_roles_named_after_the_application" {
+run "there_are_five_roles_named_after_the_application" {
   command = plan
 
   assert {
-    condition     = sort([for role in aws_iam_role.this : role.name]) == tolist(["app-test-break-glass", "app-test-restore-operator", "app-test-verifier", "app-test-writer"])
+    condition     = sort([for role in aws_iam_role.this : role.name]) == tolist(["app-test-break-glass", "app-test-restore-operator", "app-test-retention", "app-test-verifier", "app-test-writer"])
     error_message = "The roles have other names."
   }
 
   assert {
-    condition     = sort(keys(output.role_arns)) == tolist(["break_glass", "restore_operator", "verifier", "writer"])
+    condition     = sort(keys(output.role_arns)) == tolist(["break_glass", "restore_operator", "retention", "verifier", "writer"])
     error_message = "The output names other roles."
   }
 }
@@ -38,7 +38,7 @@ run "each_role_gets_the_policies_for_its_work" {
   command = plan
 
   assert {
-    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "verifier/prover", "verifier/reader", "verifier/state_reader", "writer/writer"])
+    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "retention/reader", "retention/state_reader", "verifier/prover", "verifier/reader", "verifier/state_reader", "writer/writer"])
     error_message = "A policy went to another role, or to none."
   }
 
@@ -46,6 +46,74 @@ run "each_role_gets_the_policies_for_its_work" {
     condition     = aws_iam_role_policy.given["writer/writer"].policy == var.policies.writer
     error_message = "The policy was changed on its way."
   }
+}
+
+run "who_marks_dumps_to_go_does_nothing_else" {
+  command = plan
+
+  variables {
+    trusted = { retention_services = ["ecs-tasks.amazonaws.com"] }
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.own["retention"].policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt", "s3:PutObjectTagging"])
+    error_message = "Who marks dumps may do more: ${aws_iam_role_policy.own["retention"].policy}."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.own["retention"].policy).Statement[1].Condition == { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["lifeboat/test"] } }
+    error_message = "It may write more into the lock table than that it holds the environment."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.this["retention"].assume_role_policy).Statement[1].Principal.Service == ["ecs-tasks.amazonaws.com"] &&
+      jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[1].Principal.Service == ["backup.amazonaws.com"]
+    )
+    error_message = "A container that marks dumps may restore, or may not mark them."
+  }
+}
+
+run "a_pipeline_of_one_branch_drills_as_the_restore_operator" {
+  command = plan
+
+  variables {
+    trusted = {
+      pipeline = {
+        provider_arn = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
+        issuer       = "gitlab.com"
+        audience     = "https://sts.amazonaws.com"
+        subject      = "project_path:group/project:ref_type:branch:ref:main"
+      }
+    }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[2].Condition == { StringEquals = { "gitlab.com:aud" = ["https://sts.amazonaws.com"], "gitlab.com:sub" = ["project_path:group/project:ref_type:branch:ref:main"] } }
+    error_message = "Other pipelines restore: ${aws_iam_role.this["restore_operator"].assume_role_policy}."
+  }
+
+  assert {
+    condition     = alltrue([for role, made in aws_iam_role.this : role == "restore_operator" || !strcontains(made.assume_role_policy, "Federated")])
+    error_message = "A pipeline may take another role."
+  }
+}
+
+run "a_pipeline_of_any_branch_is_refused" {
+  command = plan
+
+  variables {
+    trusted = {
+      pipeline = {
+        provider_arn = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
+        issuer       = "gitlab.com"
+        audience     = "https://sts.amazonaws.com"
+        subject      = "project_path:group/project:ref_type:branch:ref:*"
+      }
+    }
+  }
+
+  expect_failures = [var.trusted]
 }
 
 run "the_restore_role_may_really_restore" {
