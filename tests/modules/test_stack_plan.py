@@ -191,6 +191,42 @@ def test_what_publishes_the_status_looks_at_what_drills_leave_and_reads_no_other
     assert not may("secretsmanager:DescribeSecret", made["secretsmanager:DescribeSecret"].replace("-drill-", "-"))
 
 
+def test_a_drill_by_the_clock_is_limited_and_swept_after(
+    stack: Stack,
+) -> None:
+    enabled = {"enabled": True, "max_usd": 2.5}
+    done = stack.plan("staging", "-out=drilling", drill=enabled, schedules={"drill": "cron(15 14 ? * SUN *)"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = json.loads(stack.run("show", "-json", "drilling").stdout)
+
+    def scheduled(job: str) -> tuple[list[str], str]:
+        planned = plan["resource_changes"]
+        (made,) = [
+            one["change"]["after"] for one in planned if one["address"].endswith(f'task_definition.jobs["{job}"]')
+        ]
+        (when,) = [
+            one["change"]["after"] for one in planned if one["address"].endswith(f'scheduler_schedule.jobs["{job}"]')
+        ]
+        return json.loads(made["container_definitions"])[0]["command"], when["schedule_expression"]
+
+    command = ["drill", "database", "--max-cost", "2.5", "--yes", "-e", "staging"]
+    assert scheduled("drill") == (command, "cron(15 14 ? * SUN *)")
+    assert scheduled("sweep") == (["sweep", "--yes", "-e", "staging"], "cron(25 2 * * ? *)")
+
+
+def test_without_a_drill_by_the_clock_nothing_sweeps(staging: dict[str, Any]) -> None:
+    jobs = [one["address"] for one in staging["resource_changes"] if "task_definition.jobs[" in one["address"]]
+
+    assert [address.partition('["')[2].rstrip('"]') for address in jobs] == ["retention", "status", "verify"]
+
+
+def test_drills_by_the_clock_without_a_network_for_them_are_refused(stack: Stack) -> None:
+    message = (
+        "schedules.drill needs drill = { enabled = true }: without a network for drills every one of them would be"
+    )
+    require_refused(stack, {"drill": {"enabled": False}, "schedules": {"drill": "cron(15 2 ? * SUN *)"}}, [message])
+
+
 class Traced(Look):
     """A look that goes as far as the first question to AWS, and fails where nobody knows to what the resource belongs."""
 
