@@ -33,6 +33,13 @@ resource "aws_iam_role_policy" "secrets" {
           Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
           Resource = [local._made.secrets]
         },
+        # AWS's policy for the agent lets it read every parameter, those of production too.
+        {
+          Sid      = "ParametersStaySecret"
+          Effect   = "Deny"
+          Action   = ["ssm:GetParameter*"]
+          Resource = ["*"]
+        },
         # RDS marks a password that it keeps with the instance that it belongs to.
         {
           Sid       = "ReadItsPassword"

@@ -503,6 +503,7 @@ run "only_the_restore_operator_keeps_tags_and_copies" {
       verifier         = []
       break_glass      = []
       restore_operator = ["rds:AddTagsToResource", "rds:CopyDBSnapshot", "rds:CreateDBSnapshot", "rds:RemoveTagsFromResource", "s3:PutObjectTagging"]
+      retention        = ["s3:PutObjectTagging"]
     })
     error_message = "Another role than the restore operator may mark or copy backups."
   }
