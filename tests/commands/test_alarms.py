@@ -304,6 +304,20 @@ def test_a_rule_that_would_not_be_heard_is_told_with_the_true_reason(
             "it is disabled",
         ),
         (
+            lambda here: here.cloud.client("rds").modify_event_subscription(
+                SubscriptionName=here.events_of_databases, EventCategories=["deletion"]
+            ),
+            "database-event",
+            "it does not tell of backup, as it was built to; lifeboat apply makes it again",
+        ),
+        (
+            lambda here: here.cloud.client("backup").put_backup_vault_notifications(
+                BackupVaultName=here.vault, SNSTopicArn=here.topic(), BackupVaultEvents=["RESTORE_JOB_COMPLETED"]
+            ),
+            "backups",
+            "it does not tell of COPY_JOB_FAILED",
+        ),
+        (
             lambda here: here.cloud.client("backup").delete_backup_vault_notifications(BackupVaultName=here.vault),
             "backups",
             "it was built and is gone",

@@ -104,7 +104,11 @@ def _look(site: Site) -> Looked:
     told += [notifier.topic for notifier in notifiers]
     arns = dict.fromkeys([*alarm_tests.topics_of(told), *alarm_tests.topics_built(resources)])
     channels = Channels(
-        alarms=alarms, rules=rules, notifiers=notifiers, topics={arn: routes.topic(arn) for arn in arns}
+        alarms=alarms,
+        rules=rules,
+        notifiers=notifiers,
+        topics={arn: routes.topic(arn) for arn in arns},
+        built_to_tell_of=alarm_tests.built_to_tell_of(resources),
     )
     return Looked(channels=channels, expected=expected)
 
