@@ -18,6 +18,7 @@ from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, 
 from lifeboat.site import Site
 from lifeboat.stack import (
     allowed,
+    drill_rest,
     gate,
     known_states,
     options,
@@ -246,6 +247,8 @@ def _judged(work: Applying, orders: _Orders, running: Running, root: _Root) -> P
     for line in plans.lost_by_name(plan):
         work.tell.warn(f"  {line}")
     agreement = allowed.require(work.site, plan, root.name)
+    if root.name == allowed.STACK:
+        drill_rest.require_for(work.site, plan)
     _ask_the_rules(work, orders, plan, root)
     if agreement:
         orders.agree(agreement)

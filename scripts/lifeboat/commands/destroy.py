@@ -11,10 +11,10 @@ from lifeboat.clients.terraform import Running
 from lifeboat.clients.waiting import Patience, until
 from lifeboat.decisions import plans
 from lifeboat.decisions.known_states import Purpose
-from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, Locked, NothingFits, Refused, StoppedPartWay
+from lifeboat.errors import IntegrityFailure, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Teller
 from lifeboat.site import Site
-from lifeboat.stack import drill_turns, known_states, leaks, preflight, rehearsal, repair
+from lifeboat.stack import drill_rest, known_states, preflight, rehearsal, repair
 from lifeboat.stack.applying import PATIENCE, Applying, steps
 
 GOING_SECONDS = 1800.0  # RDS takes 5 to 15 minutes to delete an instance
@@ -92,7 +92,7 @@ def _destroy_if_there(work: Applying, agree: Agree) -> Plan:
         )
     plan = Plan(changes=())
     if site.root_store().bucket_exists() and store.body() is not None:
-        _require_no_drill(site)
+        drill_rest.require(site, "destroy")
         plan = _destroy_stack(work, agree, lost)
     else:
         agree(preview(site, plan))
@@ -130,23 +130,6 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
     # The state stays, of this lineage and with nothing in it: the next apply begins from it.
     work.check_state()
     return plan
-
-
-def _require_no_drill(site: Site) -> None:
-    """Raise Locked where a drill runs, CleanUpIncomplete where one left something: its network cannot go before that does."""
-    drill = drill_turns.running(site)
-    if drill is not None:
-        raise Locked(
-            f"the drill {drill.run} of {drill.who} runs since {drill.since:%H:%M:%S}Z, in the network that would be destroyed",
-            hint=f"lifeboat logs {drill.run} shows what it does; destroy when it has ended",
-        )
-    left = leaks.leaks(site)
-    if left:
-        raise CleanUpIncomplete(
-            "drills left what stands in the way of what would be destroyed:\n"
-            + "\n".join(f"  {leak.thing.words}" for leak in left),
-            hint="lifeboat sweep shows and removes it; then destroy again. Nothing was destroyed",
-        )
 
 
 def _subnet_groups(site: Site) -> set[str]:
