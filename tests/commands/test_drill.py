@@ -135,14 +135,14 @@ def test_the_roles_may_do_all_that_drills_a_status_and_a_sweep_do(stack: Rehears
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
     operator, iam = "app-local-restore-operator", stack.client("iam")
 
-    def sent(*arguments: str, status: int = 0) -> set[str]:
+    def sent(*arguments: str) -> set[str]:
         before = len(trace.read_text().splitlines())
-        passed(stack.lifeboat(*arguments), status)
+        passed(stack.lifeboat(*arguments))
         return permissions.actions(json.loads(line) for line in trace.read_text().splitlines()[before:])
 
     drilled = sent("drill", "full") | sent("drill", "state")
     what_is_left(stack)
-    looked = sent("status", "-o", "json", status=1)
+    looked = sent("status", "--publish")
     swept = sent("sweep", "--yes")
 
     # What takes a mark to delete, the marked alone may be: the trace does not tell of tags.

@@ -49,7 +49,7 @@ def topics_built(resources: Iterable[ResourceView]) -> tuple[str, ...]:
 def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, tuple[str, ...]]:
     """Return of what each thing that only AWS can ring was made to tell, in Terraform's state."""
     return {
-        ringer: tuple(sorted(view.attributes.get(_TELL_OF[ringer.sort]) or ()))
+        ringer: tuple(sorted(_listed(view.attributes.get(_TELL_OF[ringer.sort]) or [])))
         for view in resources
         if (ringer := _ringer(view)) is not None and ringer.sort in _TELL_OF
     }
