@@ -160,7 +160,8 @@ def notifier_mute(notifier: Notifier, channels: Channels) -> str:
     """Return why what only AWS can ring does not tell all it was built for, its topic's policy included; empty where it does."""
     if notifier.silent:
         return notifier.silent
-    unsaid = _unsaid(notifier, channels.built_to_tell_of.get(notifier.ringer, ()))
+    built = channels.built_to_tell_of.get(notifier.ringer)
+    unsaid = "" if built is None else _unsaid(notifier, built)
     if unsaid:
         return unsaid
     missing = _no_topic([notifier.topic], channels)
