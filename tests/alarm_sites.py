@@ -188,9 +188,19 @@ class AlarmSite:
             "aws_cloudwatch_event_rule": rules,
             "aws_sns_topic": topics,
             "aws_db_event_subscription": {
-                "d": {"name": self.events_of_databases, "arn": self._arn("rds", self.events_of_databases)}
+                "d": {
+                    "name": self.events_of_databases,
+                    "arn": self._arn("rds", self.events_of_databases),
+                    "event_categories": ["backup"],
+                }
             },
-            "aws_backup_vault_notifications": {"p": {"backup_vault_name": self.vault, "backup_vault_arn": vault}},
+            "aws_backup_vault_notifications": {
+                "p": {
+                    "backup_vault_name": self.vault,
+                    "backup_vault_arn": vault,
+                    "backup_vault_events": ["COPY_JOB_FAILED"],
+                }
+            },
         }
         state = {
             "version": 4,

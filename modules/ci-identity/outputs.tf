@@ -9,3 +9,13 @@ output "role_arns" {
     aws_iam_role_policy_attachment.plan,
   ]
 }
+
+output "deploy_branch" {
+  description = "Whose tokens the apply role trusts, for other roles that its pipelines take: the provider's ARN, its issuer, audience and subject."
+  value = {
+    provider_arn = local.provider_arn
+    issuer       = local.issuer
+    audience     = var.gitlab.audience
+    subject      = one(local.subjects.apply)
+  }
+}

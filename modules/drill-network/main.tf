@@ -7,6 +7,20 @@ locals {
     databases = "arn:aws:rds:${var.region}:${var.account_id}:db:${var.name}-drill-*"
     secrets   = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.name}-drill-*"
   }
+
+  # Whoever may go through an endpoint by its policy. Keys that lie in an image of production work from inside as well, and an
+  # endpoint without a policy lets all of them through, to any account.
+  _through_endpoints = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TheInstanceOfADrillAlone"
+      Effect    = "Allow"
+      Principal = { AWS = "*" }
+      Action    = ["*"] # what it may do, its role says
+      Resource  = ["*"]
+      Condition = { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.instance.arn } }
+    }]
+  })
 }
 
 # Host names are what the endpoints of AWS are found by: an instance asks for ssm.REGION.amazonaws.com and nothing else.
@@ -157,6 +171,7 @@ resource "aws_vpc_endpoint" "this" {
   subnet_ids          = [aws_subnet.this[var.availability_zones[0]].id]
   security_group_ids  = [aws_security_group.endpoints[0].id]
   private_dns_enabled = true
+  policy              = local._through_endpoints
 
   tags = { Name = "${var.name}-drill-${each.key}" }
 }

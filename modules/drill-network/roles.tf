@@ -33,6 +33,13 @@ resource "aws_iam_role_policy" "secrets" {
           Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
           Resource = [local._made.secrets]
         },
+        # AWS's policy for the agent lets it read every parameter, those of production too.
+        {
+          Sid      = "ParametersStaySecret"
+          Effect   = "Deny"
+          Action   = ["ssm:GetParameter*"]
+          Resource = ["*"]
+        },
         # RDS marks a password that it keeps with the instance that it belongs to.
         {
           Sid       = "ReadItsPassword"
@@ -80,12 +87,6 @@ resource "aws_iam_policy" "operator" {
         Effect   = "Allow"
         Action   = ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:TagResource"]
         Resource = [local._made.secrets]
-      },
-      {
-        Sid      = "FindSecretsOfDrills"
-        Effect   = "Allow"
-        Action   = ["secretsmanager:ListSecrets"]
-        Resource = ["*"]
       },
       {
         Sid       = "LaunchAsADrill"

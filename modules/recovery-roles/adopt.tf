@@ -1,5 +1,5 @@
-# What making a database for a dump and adopting a restored one takes, what follows it, and the looking that any plan takes. A
-# policy of its own: IAM allows the inline ones of a role 10,240 characters together. Taking an older generation away
+# What making a database for a dump and adopting a restored one takes, what follows it, the looking that any plan takes, and the
+# finding of what drills left. A policy of its own: IAM allows the inline ones of a role 10,240 characters together. Taking an older generation away
 # (`lifeboat retire`) is for who applies the stack.
 
 locals {
@@ -155,6 +155,27 @@ locals {
         "arn:aws:iam::${var.account_id}:role/${var.name}-app",
         "arn:aws:iam::${var.account_id}:role/${var.name}-dump",
       ]
+    },
+    # What drills and tests of alarms left, in both regions, and with or without a network for drills: `lifeboat sweep` looks for
+    # everything that bears the mark, and nobody else takes away the queue of a test that was killed.
+    {
+      Sid      = "FindWhatDrillsLeft"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:ListSecrets", "sns:ListSubscriptions", "sqs:ListQueues"]
+      Resource = ["*"]
+    },
+    {
+      Sid      = "ClearQueuesOfDrills"
+      Effect   = "Allow"
+      Action   = ["sqs:DeleteQueue", "sqs:GetQueueUrl"]
+      Resource = ["arn:aws:sqs:*:${var.account_id}:${var.name}-drill-*"]
+    },
+    # On the topics of the application; SNS names a subscription by its topic's ARN and its own id.
+    {
+      Sid      = "EndTheirSubscriptions"
+      Effect   = "Allow"
+      Action   = ["sns:Unsubscribe"]
+      Resource = ["arn:aws:sns:*:${var.account_id}:${var.name}-*"]
     },
     {
       Sid      = "LookAtThisPolicy"

@@ -1,9 +1,11 @@
-# Who does what in a recovery. Writing, proving, restoring and overriding are four roles, so that none can do another's harm.
+# Who does what in a recovery. Writing, proving, marking, restoring and overriding are five roles, so that none can do another's
+# harm.
 
 locals {
   _roles = {
     writer           = "Adds dumps"
     verifier         = "Looks at every copy and proves it"
+    retention        = "Marks dumps that may go, and deletes none"
     restore_operator = "Restores, and destroys no backup"
     break_glass      = "Passes the guards; for emergencies, with MFA"
   }
@@ -15,6 +17,7 @@ locals {
   _trusted_arns = {
     writer           = var.trusted.writer
     verifier         = var.trusted.verifier
+    retention        = var.trusted.retention
     restore_operator = var.trusted.restore_operator
     break_glass      = var.trusted.break_glass
   }
@@ -22,6 +25,7 @@ locals {
   _trusted_services = {
     writer           = sort(var.trusted.writer_services)
     verifier         = sort(var.trusted.verifier_services)
+    retention        = sort(var.trusted.retention_services)
     restore_operator = sort(setunion(["backup.amazonaws.com"], var.trusted.restore_operator_services))
     break_glass      = []
   }
@@ -45,6 +49,14 @@ locals {
           Action    = ["sts:AssumeRole"]
           Condition = { StringEqualsIfExists = { "aws:SourceAccount" = var.account_id } }
         }],
+        # The pipeline that drills: with the role that may deploy it could change anything.
+        [for pipeline in role == "restore_operator" ? var.trusted.pipeline[*] : [] : {
+          Sid       = "Pipeline"
+          Effect    = "Allow"
+          Principal = { Federated = pipeline.provider_arn }
+          Action    = ["sts:AssumeRoleWithWebIdentity"]
+          Condition = { StringEquals = { "${pipeline.issuer}:aud" = [pipeline.audience], "${pipeline.issuer}:sub" = [pipeline.subject] } }
+        }],
       )
     })
   }
@@ -52,10 +64,10 @@ locals {
   # Given by the caller: which role gets which of var.policies.
   _uses = {
     writer       = ["writer"]
-    reader       = ["verifier", "restore_operator"]
+    reader       = ["verifier", "retention", "restore_operator"]
     prover       = ["verifier"]
     state        = ["restore_operator"]
-    state_reader = ["verifier"]
+    state_reader = ["verifier", "retention"]
     alarms       = ["verifier"]
   }
 

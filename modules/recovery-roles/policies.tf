@@ -76,7 +76,6 @@ locals {
       "ssm:DescribeInstanceInformation",
       "ssm:GetCommandInvocation",
       "ssm:ListCommands",
-      "tag:GetResources",
     ]
     Resource = ["*"]
   }
@@ -89,6 +88,36 @@ locals {
     Condition = { StringEquals = { "cloudwatch:namespace" = "Lifeboat" } }
   }
 
+  # What is tagged to expire stays as a version, locked or for superseded_days: a tag destroys nothing.
+  _tag_dumps = {
+    Sid      = "TagDumps"
+    Effect   = "Allow"
+    Action   = ["s3:PutObjectTagging"]
+    Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
+  }
+
+  # The environment is held against a recovery that may choose a dump meanwhile: one row of the lock table, and no digest of a
+  # state. The table lies under the key of the state, which only its alias tells from here.
+  _hold_environment = [
+    {
+      Sid       = "HoldTheEnvironment"
+      Effect    = "Allow"
+      Action    = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      Resource  = ["arn:aws:dynamodb:*:${var.account_id}:table/${var.name}-tflock"]
+      Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["lifeboat/${var.environment}"] } }
+    },
+    {
+      Sid      = "UseTheKeyOfTheLockTable"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = ["arn:aws:kms:*:${var.account_id}:key/*"]
+      Condition = {
+        "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
+        StringLike                 = { "kms:ViaService" = "dynamodb.*.amazonaws.com" }
+      }
+    },
+  ]
+
   own_policies = {
     writer = jsonencode({
       Version   = "2012-10-17"
@@ -98,6 +127,11 @@ locals {
     verifier = jsonencode({
       Version   = "2012-10-17"
       Statement = concat([local._look, local._publish_ages], local._never)
+    })
+
+    retention = jsonencode({
+      Version   = "2012-10-17"
+      Statement = concat([local._tag_dumps], local._hold_environment, local._never)
     })
 
     restore_operator = jsonencode({
@@ -201,13 +235,7 @@ locals {
             Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
             Resource = ["arn:aws:secretsmanager:*:${var.account_id}:secret:${var.name}/*"]
           },
-          # What is tagged to expire stays as a version, locked or for superseded_days: a tag destroys nothing.
-          {
-            Sid      = "TagDumps"
-            Effect   = "Allow"
-            Action   = ["s3:PutObjectTagging"]
-            Resource = ["arn:aws:s3:::${var.name}-dumps-${var.account_id}-*/*"]
-          },
+          local._tag_dumps,
           {
             Sid      = "KeepDumps"
             Effect   = "Allow"

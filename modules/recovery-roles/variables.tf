@@ -32,7 +32,7 @@ variable "account_id" {
 }
 
 variable "policies" {
-  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier and restore operator; prover (puts proofs beside them), state_reader (looks up where they are) and alarms (rings them, to prove that they are heard) to the verifier; state (uses the Terraform state) to the restore operator."
+  description = "Policies as JSON, by use: writer (adds dumps) goes to the writer; reader (finds and reads dumps) to verifier, retention and restore operator; prover (puts proofs beside them), state_reader (looks up where they are) to verifier and retention, alarms (rings them, to prove that they are heard) to the verifier; state (uses the Terraform state) to the restore operator."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -49,22 +49,30 @@ variable "policies" {
 }
 
 variable "trusted" {
-  description = "Who may take each role: ARNs of roles or users, and services that run jobs with it. An empty list means whoever in the account IAM allows to."
+  description = "Who may take each role: ARNs of roles or users, and services that run jobs with it. pipeline drills as the restore operator, by tokens of one subject alone. An empty list means whoever in the account IAM allows to."
   type = object({
     writer                    = optional(set(string), [])
     writer_services           = optional(set(string), [])
     verifier                  = optional(set(string), [])
     verifier_services         = optional(set(string), [])
+    retention                 = optional(set(string), [])
+    retention_services        = optional(set(string), [])
     restore_operator          = optional(set(string), [])
     restore_operator_services = optional(set(string), [])
     break_glass               = optional(set(string), [])
+    pipeline = optional(object({
+      provider_arn = string
+      issuer       = string
+      audience     = string
+      subject      = string
+    }))
   })
   default  = {}
   nullable = false
 
   validation {
     condition = alltrue([
-      for arn in setunion(var.trusted.writer, var.trusted.verifier, var.trusted.restore_operator, var.trusted.break_glass) :
+      for arn in setunion(var.trusted.writer, var.trusted.verifier, var.trusted.retention, var.trusted.restore_operator, var.trusted.break_glass) :
       can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+$", arn))
     ])
     error_message = "trusted must list whole ARNs of roles or users without wildcards, for example \"arn:aws:iam::123456789012:role/on-call\"."
@@ -76,8 +84,13 @@ variable "trusted" {
   }
 
   validation {
-    condition     = length(setsubtract(setunion(var.trusted.verifier_services, var.trusted.restore_operator_services), ["ecs-tasks.amazonaws.com"])) == 0
-    error_message = "trusted.verifier_services and restore_operator_services may hold ecs-tasks.amazonaws.com: what runs `lifeboat verify` and `lifeboat retention` on a schedule."
+    condition     = length(setsubtract(setunion(var.trusted.verifier_services, var.trusted.retention_services, var.trusted.restore_operator_services), ["ecs-tasks.amazonaws.com"])) == 0
+    error_message = "trusted.verifier_services, retention_services and restore_operator_services may hold ecs-tasks.amazonaws.com: what runs `lifeboat verify`, `lifeboat retention` and `lifeboat drill` on a schedule."
+  }
+
+  validation {
+    condition     = alltrue([for pipeline in var.trusted.pipeline[*] : !can(regex("[*?]", "${pipeline.audience}${pipeline.subject}")) && pipeline.subject != ""])
+    error_message = "trusted.pipeline must name one audience and one subject without wildcards: whose token fits restores."
   }
 }
 

@@ -11,8 +11,8 @@ if [ -n "${AWS_ROLE_ARN:-}" ]; then
   # Keys of the runner's environment would come before the token.
   unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 elif [ "${AWS_RUNNER_IDENTITY:-}" != meant ]; then
-  echo "error: AWS_ROLE_ARN is empty, so ${CI_JOB_NAME:-this job} would run as its runner; set CI_PLAN_ROLE_ARN and" \
-    "CI_APPLY_ROLE_ARN in the project's variables, scoped to ${ENVIRONMENT:-the environment}" >&2
+  echo "error: AWS_ROLE_ARN is empty, so ${CI_JOB_NAME:-this job} would run as its runner; set CI_PLAN_ROLE_ARN," \
+    "CI_APPLY_ROLE_ARN and CI_DRILL_ROLE_ARN in the project's variables, scoped to ${ENVIRONMENT:-the environment}" >&2
   exit 1
 fi
 AWS_IDENTITY="$(aws sts get-caller-identity --query Arn --output text)" || exit 1

@@ -28,7 +28,7 @@ from lifeboat.errors import (
 )
 from lifeboat.model import LOSING, Action, Plan, RunId
 from lifeboat.site import Site, site
-from lifeboat.stack import gate, known_states, recovered, repair
+from lifeboat.stack import drill_rest, gate, known_states, recovered, repair
 from lifeboat.stack.gate import Gate
 from lifeboat.state_model import StateRoot
 from lifeboat.views import Teller
@@ -74,6 +74,7 @@ def plan(here: Site, folder: Path) -> None:
         raise Refused("this plan would lose what must not be lost, so it is not kept")
     try:
         recovered.require_kept(here, found)
+        drill_rest.require_for(here, found)
         if not found.empty:
             _gate(here).require("stack", lambda: stack.planned(folder / "stack.plan"))
     except LifeboatError:

@@ -73,7 +73,10 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Notifier:
-    """Something that only AWS itself can ring: its topic, what it tells of, and why it is silent ("": it is not)."""
+    """Something that only AWS itself can ring: its topic, what it tells of, and why it is silent ("": it is not).
+
+    An RDS event subscription that names no category tells of all.
+    """
 
     ringer: Ringer
     topic: str
@@ -103,12 +106,16 @@ class Topic:
 
 @dataclass(frozen=True, kw_only=True)
 class Channels:
-    """Everything that rings for one application, and the topics that it all goes to; None: there is no such topic."""
+    """Everything that rings for one application, and the topics that it all goes to; None: there is no such topic.
+
+    `built_to_tell_of` is what Terraform made each notifier tell of.
+    """
 
     alarms: tuple[Alarm, ...]
     rules: tuple[Rule, ...]
     notifiers: tuple[Notifier, ...]
     topics: Mapping[str, Topic | None] = field(hash=False)
+    built_to_tell_of: Mapping[Ringer, tuple[str, ...]] = field(hash=False, default_factory=dict)
 
     @property
     def to_ring(self) -> tuple[Alarm | Rule, ...]:
@@ -143,6 +150,11 @@ class Sending:
     def text(self) -> str:
         """Return what people read who get its message."""
         return f"TEST {self.token}, nothing happened"
+
+    @property
+    def mark(self) -> str:
+        """Return what its message is known by: of an alarm the whole text, since messages of its other states have the token."""
+        return self.text if self.event is None else self.token
 
 
 @dataclass(frozen=True, kw_only=True)

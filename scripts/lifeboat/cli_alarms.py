@@ -55,7 +55,8 @@ def alarms_test(
     left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched on, topic, policy.
 
     Ends with 1 where a message did not arrive, or a topic has no listener who confirmed; with 8 where something could not be
-    rung: a call was refused, or it does more than tell a topic, as an alarm does that reboots a machine.
+    rung: a call was refused, or it does more than tell a topic, as an alarm does that reboots a machine; with 12 where
+    something of the test stays.
 
     Example: lifeboat alarms test dumps-stale kms-key-disabled -e production
     """
@@ -83,6 +84,10 @@ def _end(done: AlarmReport) -> None:
         raise Failed("nothing rings, so nothing was tested", hint="lifeboat apply")
     if any(not one.unsure for one in lost) or wrong or deaf:
         raise Failed(summary + (f"\n{left}" if left else ""), hint="the page of each says what to do: docs/runbooks")
+    if lost and left:
+        raise CleanUpIncomplete(
+            f"{summary}\n{left}", hint="lifeboat sweep; the reason of each says what kept it from being tested"
+        )
     if lost:
         raise Unreachable(summary, hint="the reason of each says what keeps it from being tested; a permission, mostly")
     if left:

@@ -9,11 +9,16 @@ locals {
   _job_commands = {
     status    = { command = ["status", "--publish"], role_arn = null }
     verify    = { command = ["verify", "--sample", "1/7"], role_arn = module.recovery_roles.role_arns["verifier"] }
-    retention = { command = ["retention", "apply", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
-    drill     = { command = ["drill", "database", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
+    retention = { command = ["retention", "apply", "--yes"], role_arn = module.recovery_roles.role_arns["retention"] }
+    drill     = { command = ["drill", "database", "--max-cost", tostring(var.drill.max_usd), "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
+    sweep     = { command = ["sweep", "--yes"], role_arn = module.recovery_roles.role_arns["restore_operator"] }
   }
-  _job_names = local._dump_job ? sort([for name, cron in var.schedules : name if cron != null]) : []
-  _jobs      = { for name in local._job_names : name => merge(local._job_commands[name], { cron = var.schedules[name] }) }
+  # A drill that was stopped leaves everything. Once a day, half a day from when a drill begins: a sweep beside one is refused.
+  _drill_hour = var.schedules.drill == null ? "" : split(" ", var.schedules.drill)[1]
+  _sweep_hour = can(tonumber(local._drill_hour)) ? (tonumber(local._drill_hour) + 12) % 24 : 3
+  _schedules  = merge(var.schedules, { sweep = var.schedules.drill == null ? null : "cron(25 ${local._sweep_hour} * * ? *)" })
+  _job_names  = local._dump_job ? sort([for name, cron in local._schedules : name if cron != null]) : []
+  _jobs       = { for name in local._job_names : name => merge(local._job_commands[name], { cron = local._schedules[name] }) }
 
   _dumps_every_hours = local._dump_job ? coalesce(var.dumps.every_hours, 24) : var.dumps.every_hours
 }
@@ -299,7 +304,9 @@ module "recovery_roles" {
 
   trusted = merge(var.roles, {
     verifier_services         = contains(local._job_names, "verify") ? ["ecs-tasks.amazonaws.com"] : []
-    restore_operator_services = length(setintersection(local._job_names, ["retention", "drill"])) > 0 ? ["ecs-tasks.amazonaws.com"] : []
+    retention_services        = contains(local._job_names, "retention") ? ["ecs-tasks.amazonaws.com"] : []
+    restore_operator_services = contains(local._job_names, "drill") ? ["ecs-tasks.amazonaws.com"] : []
+    pipeline                  = one(module.ci_identity[*].deploy_branch)
   })
 
   policies = {

@@ -133,9 +133,24 @@ locals {
           "sns:ListSubscriptionsByTopic",
           "sqs:ListQueueTags",
           "sqs:ListQueues",
-          "tag:GetResources",
         ]
         Resource = ["*"]
+      },
+      # What a drill's ledger names is looked at by its name.
+      {
+        Sid    = "LookAtWhatDrillsMake"
+        Effect = "Allow"
+        Action = ["secretsmanager:DescribeSecret", "sqs:GetQueueUrl"]
+        Resource = [
+          "arn:aws:secretsmanager:*:${var.account_id}:secret:${var.name}-drill-*",
+          "arn:aws:sqs:*:${var.account_id}:${var.name}-drill-*",
+        ]
+      },
+      {
+        Sid      = "LookAtCopiesOfTheState"
+        Effect   = "Allow"
+        Action   = ["s3:GetObjectTagging"]
+        Resource = ["${local._state_bucket_arn}/runs/*/drill.tfstate"]
       },
       {
         Sid    = "LookAtBuckets"
@@ -167,10 +182,13 @@ locals {
         Resource = [local._state_bucket_arn, local._state_copies_arn]
       },
       {
-        Sid      = "ReadStatesAndJournals"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-        Resource = ["${local._state_bucket_arn}/*", "${local._state_copies_arn}/*"]
+        Sid    = "ReadStatesAndJournals"
+        Effect = "Allow"
+        Action = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = concat(
+          flatten([for key in local._state_keys : ["${local._state_bucket_arn}/${key}", "${local._state_bucket_arn}/${key}.tflock", "${local._state_copies_arn}/${key}"]]),
+          ["${local._state_bucket_arn}/runs/*", "${local._state_copies_arn}/${local._known_states}", "${local._state_copies_arn}/${var.name}/evidence/*"],
+        )
       },
       {
         Sid      = "LookAtTheLockTable"

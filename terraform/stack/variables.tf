@@ -207,7 +207,7 @@ variable "schedules" {
   description = <<-EOT
     When the dump job's image does what else must be done, UTC, as cron expressions of EventBridge Scheduler; null: never.
     status writes the ages that alarms ring on, verify proves a seventh of the dumps, retention marks dumps to go. A drill
-    needs drills to be enabled.
+    needs drills to be enabled, and is followed by a daily sweep, half a day later: the drill's hour is best a number.
   EOT
   type = object({
     status    = optional(string, "cron(17 * * * ? *)")
@@ -217,6 +217,16 @@ variable "schedules" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.schedules.drill == null || var.drill.enabled
+    error_message = "schedules.drill needs drill = { enabled = true }: without a network for drills every one of them would be refused."
+  }
+
+  validation {
+    condition     = var.schedules.drill == null ? true : can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", var.schedules.drill))
+    error_message = "schedules.drill must be a cron of six fields, for example \"cron(15 2 ? * SUN *)\"."
+  }
 }
 
 variable "backup" {
@@ -317,6 +327,7 @@ variable "roles" {
     writer           = optional(set(string))
     writer_services  = optional(set(string))
     verifier         = optional(set(string))
+    retention        = optional(set(string))
     restore_operator = optional(set(string))
     break_glass      = optional(set(string))
   })
@@ -341,15 +352,21 @@ variable "ci" {
 }
 
 variable "drill" {
-  description = "The network that drills restore into; without it a drill is refused. Options and defaults: modules/drill-network."
+  description = "The network that drills restore into; without it a drill is refused. Options and defaults: modules/drill-network. max_usd is what a scheduled drill may be expected to cost, in US dollars."
   type = object({
     enabled      = optional(bool, false)
     cidr         = optional(string)
     client_cidrs = optional(set(string))
     endpoints    = optional(set(string))
+    max_usd      = optional(number, 10)
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.drill.max_usd > 0
+    error_message = "drill.max_usd must be above 0: a drill that may cost nothing is never carried out."
+  }
 }
 
 variable "break_glass_role_arns" {

@@ -173,6 +173,26 @@ def test_what_a_young_subscription_missed_is_rung_once_more(here: AlarmSite) -> 
     assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
 
 
+def test_the_message_of_an_alarm_that_is_set_to_ok_is_none_of_its_alarm(here: AlarmSite) -> None:
+    mended: list[bool] = []
+
+    def mend() -> None:
+        """Let messages pass from now on, and refuse the second ALARM: what comes then is that it is OK alone."""
+        if not mended:
+            mended.append(True)
+            here.policy(REGION, "cloudwatch.amazonaws.com")
+            refused = {"code": "AccessDenied", "status": 403, "first": 2}
+            here.cloud.control("faults", add={"service": "cloudwatch", "operation": "SetAlarmState", **refused})
+
+    here.policy(REGION, "rds.amazonaws.com")  # nothing passes until it is waited for
+
+    done = alarms.test(here.site(), Told(then=mend), agreed, Asked(names=("dumps-stale",), within=timedelta(seconds=4)))
+    here.cloud.control("faults", clear=True)
+
+    assert '"NewStateValue": "OK"' in here.mail()
+    assert (done.arrived, len(done.rung)) == (0, 1)
+
+
 @pytest.mark.parametrize("state", ["AlarmActions", "OKActions"])
 def test_an_alarm_that_does_more_than_tell_is_not_rung(here: AlarmSite, state: str) -> None:
     reboot = f"arn:aws:automate:{REGION}:ec2:reboot"
@@ -300,6 +320,20 @@ def test_a_rule_that_would_not_be_heard_is_told_with_the_true_reason(
             "it is disabled",
         ),
         (
+            lambda here: here.cloud.client("rds").modify_event_subscription(
+                SubscriptionName=here.events_of_databases, EventCategories=["deletion"]
+            ),
+            "database-event",
+            "it does not tell of backup, as it was built to; lifeboat apply makes it again",
+        ),
+        (
+            lambda here: here.cloud.client("backup").put_backup_vault_notifications(
+                BackupVaultName=here.vault, SNSTopicArn=here.topic(), BackupVaultEvents=["RESTORE_JOB_COMPLETED"]
+            ),
+            "backups",
+            "it does not tell of COPY_JOB_FAILED",
+        ),
+        (
             lambda here: here.cloud.client("backup").delete_backup_vault_notifications(BackupVaultName=here.vault),
             "backups",
             "it was built and is gone",
@@ -406,6 +440,28 @@ def test_who_may_not_ring_an_alarm_is_not_told_that_it_is_broken(here: AlarmSite
     assert "0 of 1 messages arrived" in done.stderr
     assert f"cannot set the alarm {here.name('dumps-stale')} in eu-west-1 to ALARM: AccessDenied" in done.stderr
     assert here.queues() == []
+
+
+def test_what_stays_of_a_test_is_told_although_nothing_could_be_rung(here: AlarmSite) -> None:
+    with refusing(here, "cloudwatch", "SetAlarmState"), refusing(here, "sqs", "DeleteQueue"):
+        done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 12, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "0 of 1 messages arrived" in said
+    assert "cannot delete the queue" in said
+    assert "lifeboat sweep" in said
+
+
+def test_what_stays_of_a_test_is_told_although_nobody_could_listen(here: AlarmSite) -> None:
+    with refusing(here, "sqs", "ReceiveMessage"), refusing(here, "sqs", "DeleteQueue"):
+        done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+
+    assert done.returncode == 12, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "cannot listen to the queue" in said
+    assert "cannot delete the queue" in said
+    assert here.state_of("dumps-stale") == "INSUFFICIENT_DATA"
 
 
 @contextmanager

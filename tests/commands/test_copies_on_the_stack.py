@@ -70,20 +70,22 @@ def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_i
         ("keep", name, "--release"),
         ("keep", kept, "--why", "audit"),
         ("keep", kept, "--release"),
-        ("retention", "apply", "--yes"),
     )
+    going = sent(("retention", "apply", "--yes"))
     pruning = sent(("snapshot", "prune", "--keep", "1", "--older-than", "1s", "--yes"))
     document: dict[str, Any] = json.loads(passed(stack.ask("backups", "-o", "json")).stdout)
 
     iam = stack.client("iam")
     assert permissions.refused(looking, iam, "app-local-verifier") == []
-    assert permissions.refused(looking | working, iam, "app-local-restore-operator") == []
+    assert permissions.refused(going, iam, "app-local-retention") == []
+    assert permissions.refused(looking | working | going, iam, "app-local-restore-operator") == []
     assert permissions.refused(pruning, iam, "app-local-break-glass") == []
     assert "rds:DeleteDBSnapshot" in permissions.refused(pruning, iam, "app-local-restore-operator")
     marking = {"s3:PutObjectTagging", "rds:AddTagsToResource", "rds:CreateDBSnapshot", "rds:CopyDBSnapshot"}
-    assert marking <= working
+    assert marking <= working | going
     for role in ("writer", "verifier", "break-glass"):
-        assert marking <= set(permissions.refused(working, iam, f"app-local-{role}"))
+        assert marking <= set(permissions.refused(working | going, iam, f"app-local-{role}"))
+    assert marking - {"s3:PutObjectTagging"} <= set(permissions.refused(working, iam, "app-local-retention"))
     assert document["unseen"] == []
     found = {(point["id"], point["region"]) for point in document["points"]}
     assert {(kept, DR), (goes, DR), (name, DR)} <= found

@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from lifeboat.model import RunId
+from lifeboat.model import EventKind, RunId
 
+from tests import permissions
 from tests.database_recoveries import address, beat
 from tests.drilled import BUCKET, left, production, site
 from tests.rehearsal import Rehearsal, passed
@@ -125,6 +126,56 @@ def test_a_drill_from_a_dump_compares_every_row_and_expects_no_canary(stack: Reh
     assert "was made before this drill" in found["facts"]["canary"]
     assert "dump of app" in found["facts"]["copy"]
     assert left(stack) == []
+
+
+# -- who may -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_roles_may_do_all_that_drills_a_status_and_a_sweep_do(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("ami", "bake"))
+    trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
+    operator, iam = "app-local-restore-operator", stack.client("iam")
+
+    def sent(*arguments: str) -> set[str]:
+        before = len(trace.read_text().splitlines())
+        passed(stack.lifeboat(*arguments))
+        return permissions.actions(json.loads(line) for line in trace.read_text().splitlines()[before:])
+
+    drilled = sent("drill", "full") | sent("drill", "state")
+    what_is_left(stack)
+    looked = sent("status", "--publish")
+    swept = sent("sweep", "--yes")
+
+    assert permissions.refused(drilled | swept, iam, operator) == []
+    # The trace does not tell of tags: what bears the mark of a run may be deleted, and nothing else.
+    documents = permissions.policies(iam, operator)
+    marked = {"aws:ResourceTag/lifeboat:run": "r"}
+    database = "arn:aws:rds:eu-west-1:123456789012:db:app-local-drill-aaaaaa"
+    may = [permissions.allows(documents, "rds:DeleteDBInstance", database, tags) for tags in (marked, {})]
+    assert may == [True, False]
+    assert {"secretsmanager:DescribeSecret", "s3:GetObjectTagging", "sqs:GetQueueUrl"} <= looked & swept
+    assert {"sns:ListSubscriptions", "sns:Unsubscribe", "sqs:DeleteQueue"} <= swept
+    assert permissions.refused(looked, iam, "app-local-dump") == []
+    assert left(stack) == []
+
+
+def what_is_left(stack: Rehearsal) -> None:
+    """Leave what a killed full drill, one of the state and a test of alarms leave, in the ledger of one run."""
+    run, name = RunId("20260301T000000Z-drill-full-aaaaaa"), "app-local-drill-aaaaaa"
+    tags = {"lifeboat:drill": run, "lifeboat:drill-of": "app-local", "lifeboat:run": run}
+    copy, marks = f"runs/{run}/drill.tfstate", "&".join(f"{key}={value}" for key, value in tags.items())
+    url = stack.client("sqs").create_queue(QueueName=name, tags=tags)["QueueUrl"]
+    queue = "arn:aws:sqs:eu-west-1:123456789012:" + url.rpartition("/")[2]
+    topic = next(one["TopicArn"] for one in stack.client("sns").list_topics()["Topics"] if "alarms" in one["TopicArn"])
+    stack.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    stack.client("secretsmanager").create_secret(Name=name, SecretString="{}", Tags=pairs)
+    stack.client("s3").put_object(Bucket=BUCKET, Key=copy, Body=b"{}", Tagging=marks)
+    ledger = site(stack).journal(run)
+    ledger.write(EventKind.BEGUN, text="drill of full")
+    for kind, thing in (("sqs:queue", name), ("secretsmanager:secret", name), ("s3:object", f"s3://{BUCKET}/{copy}")):
+        made = {"type": kind, "id": thing, "region": "eu-west-1"}
+        ledger.write(EventKind.NOTE, step="make", text=f"makes {thing}", made=made)
 
 
 # -- drills that find something ----------------------------------------------------------------------------------------
@@ -319,6 +370,17 @@ def test_without_a_network_for_drills_there_is_none(stack: Rehearsal) -> None:
     assert done.returncode == 3, done.stderr
     assert "local has no network that nothing leads out of" in " ".join(done.stderr.split())
     assert "drill = { enabled = true }" in " ".join(done.stderr.split())
+    assert left(stack) == []
+
+
+def test_another_network_waits_for_what_is_in_this_one(stack: Rehearsal) -> None:
+    stack.edit("environments/local.tfvars", r"^drill = .*$", 'drill = { enabled = true, cidr = "10.254.0.0/20" }')
+
+    with site(stack).drill_lease(RunId("20260301T000000Z-drill-full-aaaaaa")).held():
+        applied = stack.lifeboat("apply", "--yes")
+
+    assert applied.returncode == 5, applied.stderr
+    assert "runs since" in applied.stderr
     assert left(stack) == []
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from lifeboat.alarm_model import Channels, Ringer, Sort, Subscriber, Topic
-from lifeboat.decisions.alarm_tests import deaf, named, policy_refuses
+from lifeboat.alarm_model import Channels, Notifier, Ringer, Sort, Subscriber, Topic
+from lifeboat.decisions.alarm_tests import deaf, named, notifier_mute, policy_refuses
 from lifeboat.errors import NothingFits
 
 ARN = "arn:aws:sns:eu-west-1:123456789012:app-alarms"
@@ -83,6 +83,34 @@ def test_a_policy_lets_a_rule_publish_or_is_told_not_to(statements: list[dict[st
     topic = Topic(arn=ARN, policy=json.dumps({"Version": "2012-10-17", "Statement": statements}), subscribers=())
 
     assert (policy_refuses(topic, RULE, "123456789012") is None) is lets
+
+
+DATABASE = Ringer(sort=Sort.DATABASE_EVENTS, region="eu-west-1", name="app-database-event")
+VAULT = Ringer(sort=Sort.VAULT_EVENTS, region="eu-west-1", name="app-backups")
+LETS_ALL = json.dumps({"Statement": [statement(Principal="*")]})
+
+
+@pytest.mark.parametrize(
+    ("ringer", "built", "tells_of", "says"),
+    [
+        (DATABASE, ("backup", "failure"), ("backup", "deletion", "failure"), ""),
+        (DATABASE, ("backup", "failure"), ("backup",), "it does not tell of failure, as it was built to"),
+        (DATABASE, ("backup", "failure"), (), ""),  # RDS: of everything
+        (DATABASE, (), ("backup",), "it tells of backup alone, and was built to tell of everything"),
+        (VAULT, ("COPY_JOB_FAILED",), ("COPY_JOB_FAILED",), ""),
+        (VAULT, ("COPY_JOB_FAILED",), (), "it does not tell of COPY_JOB_FAILED, as it was built to"),
+    ],
+)
+def test_what_only_aws_rings_tells_of_all_that_it_was_built_for(
+    ringer: Ringer, built: tuple[str, ...], tells_of: tuple[str, ...], says: str
+) -> None:
+    topic = Topic(arn=ARN, policy=LETS_ALL, subscribers=())
+    one = Notifier(ringer=ringer, topic=ARN, tells_of=tells_of)
+    channels = Channels(alarms=(), rules=(), notifiers=(one,), topics={ARN: topic}, built_to_tell_of={ringer: built})
+
+    why = notifier_mute(one, channels)
+
+    assert why.partition(";")[0] == says
 
 
 def test_a_name_is_one_whole_or_without_the_applications_in_front() -> None:

@@ -97,6 +97,10 @@ def test_aws_is_reached_by_signed_tokens_alone() -> None:
         assert uses_aws == (".on_aws" in job.get("extends", "")), name
 
 
+def test_what_drills_may_restore_and_not_apply() -> None:
+    assert JOBS["drill"]["variables"]["AWS_ROLE_ARN"] == "$CI_DRILL_ROLE_ARN"
+
+
 def test_the_plan_is_kept_for_maintainers_and_a_day_and_of_a_scan_the_reports_alone() -> None:
     kept = {name: job["artifacts"] for name, job in JOBS.items() if "artifacts" in job}
 
@@ -202,22 +206,71 @@ def test_a_schedule_that_drills_does_nothing_else(deployment: Deployment) -> Non
     }  # fmt: skip
 
 
-def test_a_drill_ends_with_its_own_status_and_shows_no_other_drills_evidence() -> None:
-    script = "\n".join(JOBS["drill"]["script"])
-    stub = 'lifeboat() { echo "lifeboat $*"; [ "$1" != drill ] || return "$WITH"; }\nset -e\n'
+RUN = "20260301T000000Z-drill-full-aaaaaa"
+# In the place of lifeboat: it says what it was asked, and ends as it is told to; a report fails where REPORT says so.
+STUB = f"""#!/bin/sh
+echo "lifeboat $*" >>asked
+case "$1" in
+  drill) echo "asks first" >&2; [ -z "$BEGUN" ] || echo "run: {RUN}" >&2; echo "done"; exit "$WITH" ;;
+  report) exit "$REPORT" ;;
+  sweep) [ "$(grep -c sweep asked)" -ge "$SWEPT" ] || exit 5 ;;
+esac
+"""
 
-    def ended(status: int) -> tuple[int, list[str]]:
-        env = {"PATH": os.environ["PATH"], "DRILL": "full", "ENVIRONMENT": "x", "WITH": str(status)}
-        with open_folder() as folder:
-            done = subprocess.run(
-                ["bash", "-c", stub + script], env=env, cwd=folder, capture_output=True, text=True, check=False
-            )
-        return done.returncode, [line.split()[1] for line in done.stdout.splitlines()]
 
-    assert {status: ended(status) for status in (0, 1, 3, 8, 10, 12)} == {
-        status: (status, ["drill"] if status in (3, 8) else ["drill", "report", "report"])
-        for status in (0, 1, 3, 8, 10, 12)
-    }
+def ran(script: str, **asked: str) -> tuple[int, list[str], str]:
+    """Run a script of the pipeline beside a stub; return its status, what lifeboat was asked, and what was printed."""
+    with open_folder() as folder:
+        (folder / "lifeboat").write_text(STUB)
+        (folder / "lifeboat").chmod(0o755)
+        env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "ENVIRONMENT": "x", "REPORT": "0", **asked}
+        done = subprocess.run(
+            ["bash", ROOT / "scripts/ci" / script], env=env, cwd=folder, capture_output=True, text=True, check=False
+        )
+        return done.returncode, (folder / "asked").read_text().splitlines(), done.stdout
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 5, 6, 8, 10, 11, 12, 130])
+@pytest.mark.parametrize("report", [0, 1])
+def test_a_drill_that_began_ends_with_its_own_status_beside_its_own_evidence(status: int, report: int) -> None:
+    ended, asked, printed = ran("drill.sh", DRILL="full", BEGUN="yes", WITH=str(status), REPORT=str(report))
+
+    assert ended == status
+    assert asked == [
+        "lifeboat drill full --max-cost 10 -e x --yes",
+        f"lifeboat report {RUN} -e x -o junit --out drill/junit.xml",
+        f"lifeboat report {RUN} -e x -o html --out drill/report.html",
+    ]
+    assert printed == "done\n"
+
+
+@pytest.mark.parametrize("status", [2, 3, 5, 7, 8])
+def test_a_drill_that_did_not_begin_shows_no_other_drills_evidence(status: int) -> None:
+    ended, asked, _ = ran("drill.sh", DRILL="state", BEGUN="", WITH=str(status))
+
+    assert (ended, asked) == (status, ["lifeboat drill state -e x --yes"])
+
+
+def test_a_pipelines_drill_costs_no_more_than_its_schedule_says() -> None:
+    _, asked, _ = ran("drill.sh", DRILL="database", BEGUN="", WITH="3", DRILL_MAX_COST="2.5")
+
+    assert asked == ["lifeboat drill database --max-cost 2.5 -e x --yes"]
+
+
+def test_what_a_drill_left_is_swept_once_its_lease_is_over() -> None:
+    at_once, later = (ran("sweep.sh", SWEPT=at, SWEEP_AGAIN_SECONDS="0") for at in ("1", "2"))
+    never, _, _ = ran("sweep.sh", SWEPT="3", SWEEP_AGAIN_SECONDS="0")
+
+    assert (at_once[0], len(at_once[1]), later[0], len(later[1]), never) == (0, 1, 0, 2, 5)
+
+
+def test_a_sweep_follows_a_drill_within_the_jobs_time_and_as_whoever_drilled() -> None:
+    job = JOBS["drill"]
+
+    assert job["script"] == ["scripts/ci/drill.sh"]
+    assert job["after_script"] == ["source scripts/ci/aws_login.sh", "scripts/ci/sweep.sh"]
+    limits = [job["variables"][f"RUNNER_{part}_TIMEOUT"] for part in ("SCRIPT", "AFTER_SCRIPT")]
+    assert (limits, job["timeout"]) == (["3h 20m", "35m"], "4 hours")
 
 
 def test_the_local_gitlab_finds_the_file_sound(deployment: Deployment) -> None:

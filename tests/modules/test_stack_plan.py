@@ -15,6 +15,7 @@ import pytest
 from lifeboat.clients.inventory import Look
 from lifeboat.clients.inventory_rewritten import EVERYTHING
 from lifeboat.decisions import adoption
+from lifeboat.decisions.status.running import LOOKS_FOR_LEAKS
 from lifeboat.model import Wanted
 
 from tests import permissions
@@ -159,6 +160,71 @@ def test_who_applies_may_remember_states_in_the_other_region_and_write_over_no_c
     assert not may("kms:Decrypt", key)
     # The longest name and regions add 200; modules/recovery-roles leaves 3,500 for this and what reads dumps (1,500).
     assert len(policy) <= 1800
+
+
+DUMPS_STATUS = 'module.dump_job[0].aws_iam_role_policy.given["look"]'
+
+
+def test_what_publishes_the_status_looks_at_what_drills_leave_and_reads_no_other_object_of_the_states(
+    staging: dict[str, Any],
+) -> None:
+    policy = json.loads(_planned(staging, DUMPS_STATUS)["policy"])
+    state = "arn:aws:s3:::app-staging-tfstate-123456789012-eu-west-1"
+    copies = "arn:aws:s3:::app-staging-tfstate-123456789012-eu-central-1"
+    made = {
+        "secretsmanager:DescribeSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-staging-drill-a-b",
+        "sqs:GetQueueUrl": "arn:aws:sqs:eu-central-1:123456789012:app-staging-drill-a-alarms",
+        "s3:GetObjectTagging": f"{state}/runs/r/drill.tfstate",
+        "s3:GetObject": f"{state}/runs/r/drill.tfstate",
+        "dynamodb:GetItem": "arn:aws:dynamodb:eu-west-1:123456789012:table/app-staging-tflock",
+        "s3:ListBucket": state,
+    }
+    read = [f"{state}/stack.tfstate", f"{copies}/state.tfstate", f"{copies}/known-states/staging/stack.json"]
+
+    def may(action: str, resource: str) -> bool:
+        return permissions.allows([policy], action, resource, {})
+
+    assert [call for call in LOOKS_FOR_LEAKS if not may(call, made.get(call, "*"))] == []
+    assert [key for key in read if not may("s3:GetObject", key)] == []
+    assert not may("s3:GetObject", f"{state}/another.tfstate")
+    assert not may("s3:GetObject", f"{copies}/known-states/production/stack.json")
+    assert not may("secretsmanager:DescribeSecret", made["secretsmanager:DescribeSecret"].replace("-drill-", "-"))
+
+
+def test_a_drill_by_the_clock_is_limited_and_swept_after(
+    stack: Stack,
+) -> None:
+    enabled = {"enabled": True, "max_usd": 2.5}
+    done = stack.plan("staging", "-out=drilling", drill=enabled, schedules={"drill": "cron(15 14 ? * SUN *)"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = json.loads(stack.run("show", "-json", "drilling").stdout)
+
+    def scheduled(job: str) -> tuple[list[str], str]:
+        planned = plan["resource_changes"]
+        (made,) = [
+            one["change"]["after"] for one in planned if one["address"].endswith(f'task_definition.jobs["{job}"]')
+        ]
+        (when,) = [
+            one["change"]["after"] for one in planned if one["address"].endswith(f'scheduler_schedule.jobs["{job}"]')
+        ]
+        return json.loads(made["container_definitions"])[0]["command"], when["schedule_expression"]
+
+    command = ["drill", "database", "--max-cost", "2.5", "--yes", "-e", "staging"]
+    assert scheduled("drill") == (command, "cron(15 14 ? * SUN *)")
+    assert scheduled("sweep") == (["sweep", "--yes", "-e", "staging"], "cron(25 2 * * ? *)")
+
+
+def test_without_a_drill_by_the_clock_nothing_sweeps(staging: dict[str, Any]) -> None:
+    jobs = [one["address"] for one in staging["resource_changes"] if "task_definition.jobs[" in one["address"]]
+
+    assert [address.partition('["')[2].rstrip('"]') for address in jobs] == ["retention", "status", "verify"]
+
+
+def test_drills_by_the_clock_without_a_network_for_them_are_refused(stack: Stack) -> None:
+    message = (
+        "schedules.drill needs drill = { enabled = true }: without a network for drills every one of them would be"
+    )
+    require_refused(stack, {"drill": {"enabled": False}, "schedules": {"drill": "cron(15 2 ? * SUN *)"}}, [message])
 
 
 class Traced(Look):

@@ -73,11 +73,31 @@ run "a_drill_talks_to_itself_and_to_aws_alone" {
   }
 }
 
+run "no_key_but_the_drills_own_goes_through_an_endpoint" {
+  command = apply
+
+  assert {
+    condition = alltrue([for endpoint in aws_vpc_endpoint.this : [
+      for statement in jsondecode(endpoint.policy).Statement : [statement.Effect, statement.Condition]
+    ] == [["Allow", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.instance.arn } }]]])
+    error_message = "Keys that lie in an image work from inside: ${jsonencode({ for name, endpoint in aws_vpc_endpoint.this : name => endpoint.policy })}."
+  }
+}
+
+run "the_instance_reads_no_parameter" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.secrets.policy).Statement : statement.Resource if statement.Effect == "Deny" && contains(statement.Action, "ssm:GetParameter*")] == [["*"]]
+    error_message = "The policy of AWS's agent lets it read the parameters of production."
+  }
+}
+
 run "the_instance_reads_no_secret_of_production" {
   command = plan
 
   assert {
-    condition = [for statement in jsondecode(aws_iam_role_policy.secrets.policy).Statement : statement.Resource] == [
+    condition = [for statement in jsondecode(aws_iam_role_policy.secrets.policy).Statement : statement.Resource if statement.Effect == "Allow"] == [
       ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-test-drill-*"],
       ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-*"],
     ]
@@ -85,7 +105,7 @@ run "the_instance_reads_no_secret_of_production" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.secrets.policy).Statement[1].Condition == { ArnLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:eu-west-1:123456789012:db:app-test-drill-*" } }
+    condition     = [for statement in jsondecode(aws_iam_role_policy.secrets.policy).Statement : statement.Condition if statement.Sid == "ReadItsPassword"][0] == { ArnLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:eu-west-1:123456789012:db:app-test-drill-*" } }
     error_message = "The role of a drill's instance reads the password of a database that is no drill's."
   }
 }
@@ -105,7 +125,7 @@ run "who_carries_drills_out_touches_what_is_a_drills" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.operator[0].policy).Statement :
-      contains(["AskInstancesOfDrills", "FindSecretsOfDrills", "LaunchAsADrill"], statement.Sid) || alltrue([for resource in statement.Resource : strcontains(resource, "drill")])
+      contains(["AskInstancesOfDrills", "LaunchAsADrill"], statement.Sid) || alltrue([for resource in statement.Resource : strcontains(resource, "drill")])
     ])
     error_message = "A statement reaches what is no drill's: ${aws_iam_policy.operator[0].policy}."
   }

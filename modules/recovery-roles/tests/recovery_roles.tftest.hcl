@@ -20,16 +20,16 @@ variables {
   }
 }
 
-run "there_are_four_roles_named_after_the_application" {
+run "there_are_five_roles_named_after_the_application" {
   command = plan
 
   assert {
-    condition     = sort([for role in aws_iam_role.this : role.name]) == tolist(["app-test-break-glass", "app-test-restore-operator", "app-test-verifier", "app-test-writer"])
+    condition     = sort([for role in aws_iam_role.this : role.name]) == tolist(["app-test-break-glass", "app-test-restore-operator", "app-test-retention", "app-test-verifier", "app-test-writer"])
     error_message = "The roles have other names."
   }
 
   assert {
-    condition     = sort(keys(output.role_arns)) == tolist(["break_glass", "restore_operator", "verifier", "writer"])
+    condition     = sort(keys(output.role_arns)) == tolist(["break_glass", "restore_operator", "retention", "verifier", "writer"])
     error_message = "The output names other roles."
   }
 }
@@ -38,7 +38,7 @@ run "each_role_gets_the_policies_for_its_work" {
   command = plan
 
   assert {
-    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "verifier/prover", "verifier/reader", "verifier/state_reader", "writer/writer"])
+    condition     = sort(keys(aws_iam_role_policy.given)) == tolist(["restore_operator/reader", "restore_operator/state", "retention/reader", "retention/state_reader", "verifier/prover", "verifier/reader", "verifier/state_reader", "writer/writer"])
     error_message = "A policy went to another role, or to none."
   }
 
@@ -46,6 +46,74 @@ run "each_role_gets_the_policies_for_its_work" {
     condition     = aws_iam_role_policy.given["writer/writer"].policy == var.policies.writer
     error_message = "The policy was changed on its way."
   }
+}
+
+run "who_marks_dumps_to_go_does_nothing_else" {
+  command = plan
+
+  variables {
+    trusted = { retention_services = ["ecs-tasks.amazonaws.com"] }
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.own["retention"].policy).Statement : statement.Action if statement.Effect == "Allow"])) == toset(["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt", "s3:PutObjectTagging"])
+    error_message = "Who marks dumps may do more: ${aws_iam_role_policy.own["retention"].policy}."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.own["retention"].policy).Statement[1].Condition == { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["lifeboat/test"] } }
+    error_message = "It may write more into the lock table than that it holds the environment."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.this["retention"].assume_role_policy).Statement[1].Principal.Service == ["ecs-tasks.amazonaws.com"] &&
+      jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[1].Principal.Service == ["backup.amazonaws.com"]
+    )
+    error_message = "A container that marks dumps may restore, or may not mark them."
+  }
+}
+
+run "a_pipeline_of_one_branch_drills_as_the_restore_operator" {
+  command = plan
+
+  variables {
+    trusted = {
+      pipeline = {
+        provider_arn = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
+        issuer       = "gitlab.com"
+        audience     = "https://sts.amazonaws.com"
+        subject      = "project_path:group/project:ref_type:branch:ref:main"
+      }
+    }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this["restore_operator"].assume_role_policy).Statement[2].Condition == { StringEquals = { "gitlab.com:aud" = ["https://sts.amazonaws.com"], "gitlab.com:sub" = ["project_path:group/project:ref_type:branch:ref:main"] } }
+    error_message = "Other pipelines restore: ${aws_iam_role.this["restore_operator"].assume_role_policy}."
+  }
+
+  assert {
+    condition     = alltrue([for role, made in aws_iam_role.this : role == "restore_operator" || !strcontains(made.assume_role_policy, "Federated")])
+    error_message = "A pipeline may take another role."
+  }
+}
+
+run "a_pipeline_of_any_branch_is_refused" {
+  command = plan
+
+  variables {
+    trusted = {
+      pipeline = {
+        provider_arn = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
+        issuer       = "gitlab.com"
+        audience     = "https://sts.amazonaws.com"
+        subject      = "project_path:group/project:ref_type:branch:ref:*"
+      }
+    }
+  }
+
+  expect_failures = [var.trusted]
 }
 
 run "the_restore_role_may_really_restore" {
@@ -126,6 +194,29 @@ run "clearing_up_needs_the_mark_of_a_run" {
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.own["restore_operator"].policy).Statement : statement.Sid == "ReplaceTheInstance" || try(statement.Condition.Null["aws:ResourceTag/lifeboat:run"], "") == "false" if statement.Effect == "Allow" && length(setintersection(flatten([statement.Action]), ["ec2:TerminateInstances", "rds:DeleteDBInstance", "ec2:DeregisterImage"])) > 0])
     error_message = "The restore operator may delete what no run has made."
+  }
+}
+
+run "who_restores_finds_and_clears_what_drills_left" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for action in ["secretsmanager:ListSecrets", "sns:ListSubscriptions", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListQueues"] :
+      anytrue([for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : statement.Effect == "Allow" && contains(statement.Action, action) && statement.Resource == ["*"]])
+    ])
+    error_message = "A sweep could not look for what drills left: ${aws_iam_policy.adopts.policy}."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_policy.adopts.policy).Statement : join(" ", statement.Action) => statement.Resource
+      if length(setintersection(statement.Action, ["sns:Unsubscribe", "sqs:DeleteQueue", "sqs:GetQueueUrl"])) > 0
+      } == {
+      "sqs:DeleteQueue sqs:GetQueueUrl" = ["arn:aws:sqs:*:123456789012:app-test-drill-*"]
+      "sns:Unsubscribe"                 = ["arn:aws:sns:*:123456789012:app-test-*"]
+    }
+    error_message = "A sweep could not clear queues of drills, or could clear those of others."
   }
 }
 
@@ -412,6 +503,7 @@ run "only_the_restore_operator_keeps_tags_and_copies" {
       verifier         = []
       break_glass      = []
       restore_operator = ["rds:AddTagsToResource", "rds:CopyDBSnapshot", "rds:CreateDBSnapshot", "rds:RemoveTagsFromResource", "s3:PutObjectTagging"]
+      retention        = ["s3:PutObjectTagging"]
     })
     error_message = "Another role than the restore operator may mark or copy backups."
   }

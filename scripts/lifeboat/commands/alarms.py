@@ -18,7 +18,7 @@ from lifeboat.clients.listening_queue import ListeningQueue
 from lifeboat.clients.waiting import Patience, elapsed, until
 from lifeboat.decisions import alarm_tests, state_documents
 from lifeboat.decisions.alarm_tests import Sendable
-from lifeboat.errors import LifeboatError, Unreachable
+from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId
 from lifeboat.site import Site
 from lifeboat.stack import outputs
@@ -55,7 +55,7 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     """Ring what is asked for, listen to what comes out of its topics, and set everything back.
 
     Raises NothingFits for a name that nothing bears, Unreachable where it cannot be looked at, Locked while a drill, a sweep
-    or another test is at it; all before anything is sent.
+    or another test is at it; all before anything is sent. CleanUpIncomplete where it failed later, and something of it stays.
     """
     looked = _look(site)
     application = site.project.environment.application.name
@@ -69,7 +69,11 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
         agree([_asked_of(found.sendings)])
         journal = site.journal(run)
         # What the holder of this lease makes is no leak: nobody sweeps it away while it is listened to.
-        with site.drill_lease(run, tell.say).held(), _listening(site, journal, found.sendings, left) as queues:
+        with (
+            site.drill_lease(run, tell.say).held(),
+            _telling(tell, left),
+            _listening(site, journal, found.sendings, left) as queues,
+        ):
             work = _Work(
                 routes=site.alarm_routes(), queues=queues, channels=looked.channels, within=asked.within, tell=tell
             )
@@ -105,7 +109,11 @@ def _look(site: Site) -> Looked:
     told += [notifier.topic for notifier in notifiers]
     arns = dict.fromkeys([*alarm_tests.topics_of(told), *alarm_tests.topics_built(resources)])
     channels = Channels(
-        alarms=alarms, rules=rules, notifiers=notifiers, topics={arn: routes.topic(arn) for arn in arns}
+        alarms=alarms,
+        rules=rules,
+        notifiers=notifiers,
+        topics={arn: routes.topic(arn) for arn in arns},
+        built_to_tell_of=alarm_tests.built_to_tell_of(resources),
     )
     return Looked(channels=channels, expected=expected)
 
@@ -142,6 +150,21 @@ def _asked_of(sendings: Sequence[Sending]) -> str:
 
 
 # -- listening ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _telling(tell: Teller, left: list[str]) -> Iterator[None]:
+    """Tell what is `left` of a test that came to no report: nobody else does."""
+    try:
+        yield
+    except LifeboatError as error:
+        if not left:
+            raise
+        raise CleanUpIncomplete("\n".join([error.summary, *left]), hint="lifeboat sweep") from error
+    except BaseException:  # it was interrupted, or nobody foresaw it
+        for line in left:
+            tell.warn(line)
+        raise
 
 
 @contextmanager
@@ -241,7 +264,10 @@ def _ring(work: _Work, sendings: Sequence[Sending], left: list[str]) -> list[Out
                 outcomes[sending.token] = _judged(work, sending, arrived)
     finally:
         for sending in touched:
-            _told_of_alarm(work, sending, left)
+            stays = _set_back(work, sending)
+            # Of an alarm that could not be set in the first place, its outcome says so.
+            if stays and (sending.token in sent or sending.before == "ALARM"):
+                left.append(stays)
     return [outcomes[sending.token] for sending in sendings]
 
 
@@ -280,12 +306,12 @@ def _arrivals(work: _Work, sendings: Sequence[Sending], sent: dict[str, float]) 
 
 def _hear(work: _Work, sendings: Sequence[Sending], sent: dict[str, float], found: _Arrived) -> None:
     """Listen until all have come, for half of the time at most, and add what came to `found`."""
-    awaited = {(sending.token, arn) for sending in sendings for arn in sending.topics}
+    awaited = {(sending.token, arn): sending.mark for sending in sendings for arn in sending.topics}
 
     def ask() -> tuple[bool | None, str]:
         for heard in [one for queue in work.queues for one in queue.heard()]:
-            for token, arn in awaited - found.keys():
-                if arn == heard.topic and token in heard.text:
+            for token, arn in awaited.keys() - found.keys():
+                if arn == heard.topic and awaited[token, arn] in heard.text:
                     found[token, arn] = timedelta(seconds=elapsed() - sent[token])
         return (True if len(found) == len(awaited) else None), f"{len(found)} of {len(awaited)} messages arrived"
 
@@ -311,8 +337,10 @@ def _outcome(work: _Work, sending: Sending) -> Outcome:
     return Outcome(ringer=sending.ringer, page=alarm_tests.page_of(work.channels, sending.ringer))
 
 
-def _told_of_alarm(work: _Work, sending: Sending, left: list[str]) -> None:
+def _set_back(work: _Work, sending: Sending) -> str:
+    """Set an alarm as it was before, and return why it is not; empty where it is."""
     try:
         work.routes.set_state(sending.ringer, sending.before, f"the TEST {sending.token} is over")
     except LifeboatError as error:
-        left.append(f"{error.summary}; CloudWatch sets it back itself when it next looks at its metric")
+        return f"{error.summary}; CloudWatch sets it back itself when it next looks at its metric"
+    return ""

@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 from lifeboat.commands import state_doctor as doctor
 from lifeboat.decisions import state_doctor
 from lifeboat.decisions.status import built, judging, metrics, state, watching
+from lifeboat.decisions.status.running import LOOKS_FOR_LEAKS
 from lifeboat.dumps import places
 from lifeboat.dumps import status_facts as copies
 from lifeboat.evidence_model import Chain
@@ -325,7 +326,7 @@ def _drills(asked: _Asked) -> _Fill:
     site, place = asked.site, asked.place("the evidence of drills", "s3:GetObject")
     chain = asked.looks.at(place, lambda: status_evidence.chain(site))
     left = asked.looks.at(
-        asked.place("what drills left", "tag:GetResources"), lambda: status_evidence.left_behind(site)
+        asked.place("what drills left", ", ".join(LOOKS_FOR_LEAKS)), lambda: status_evidence.left_behind(site)
     )
 
     def of_chain(read: Callable[[Chain], _Read]) -> Seen[_Read]:

@@ -26,6 +26,8 @@ _SERVICES = {
 }
 _COMPARED = ("StringEquals", "StringLike", "ArnEquals", "ArnLike", "Bool")
 _PAGES = {Sort.DATABASE_EVENTS: "docs/runbooks/alarm-database-event.md"}
+# Attributes of Terraform's resources that name the events.
+_TELL_OF = {Sort.DATABASE_EVENTS: "event_categories", Sort.VAULT_EVENTS: "backup_vault_events"}
 # Of these somebody takes notice, or a program does that wakes somebody; a queue or a stream keeps what it gets to itself.
 _HUMAN = ("email", "email-json", "sms", "http", "https", "application", "lambda")
 
@@ -42,6 +44,15 @@ def built(resources: Iterable[ResourceView]) -> frozenset[Ringer]:
 def topics_built(resources: Iterable[ResourceView]) -> tuple[str, ...]:
     """Return the ARNs of the topics in Terraform's state."""
     return tuple(sorted(str(view.attributes["arn"]) for view in resources if view.kind == "aws_sns_topic"))
+
+
+def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, tuple[str, ...]]:
+    """Return of what each thing that only AWS can ring was made to tell, in Terraform's state."""
+    return {
+        ringer: tuple(sorted(_listed(view.attributes.get(_TELL_OF[ringer.sort]) or [])))
+        for view in resources
+        if (ringer := _ringer(view)) is not None and ringer.sort in _TELL_OF
+    }
 
 
 def _ringer(view: ResourceView) -> Ringer | None:
@@ -146,15 +157,30 @@ def rule_mute(rule: Rule, channels: Channels) -> str:
 
 
 def notifier_mute(notifier: Notifier, channels: Channels) -> str:
-    """Return why what only AWS can ring tells nobody, its topic's policy included; empty where all is right."""
+    """Return why what only AWS can ring does not tell all it was built for, its topic's policy included; empty where it does."""
     if notifier.silent:
         return notifier.silent
+    built = channels.built_to_tell_of.get(notifier.ringer)
+    unsaid = "" if built is None else _unsaid(notifier, built)
+    if unsaid:
+        return unsaid
     missing = _no_topic([notifier.topic], channels)
     if missing:
         return missing
     topic = channels.topics[notifier.topic]
     refused = None if topic is None else policy_refuses(topic, notifier.ringer, _account(topic.arn))
     return refused or ""
+
+
+def _unsaid(notifier: Notifier, built: Sequence[str]) -> str:
+    """Return of what it no longer tells; RDS tells of everything where no category is named."""
+    everything = notifier.ringer.sort is Sort.DATABASE_EVENTS
+    if everything and not notifier.tells_of:
+        return ""
+    if everything and not built:
+        return f"it tells of {', '.join(notifier.tells_of)} alone, and was built to tell of everything; {_AGAIN}"
+    missing = [one for one in built if one not in notifier.tells_of]
+    return f"it does not tell of {', '.join(missing)}, as it was built to; {_AGAIN}" if missing else ""
 
 
 def _no_topic(arns: Sequence[str], channels: Channels) -> str:

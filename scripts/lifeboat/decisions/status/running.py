@@ -7,6 +7,21 @@ from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old
 from lifeboat.status_model import Asset, Weight
 
 _SHOWN = 5
+# What looking for it calls (clients/drill_things.py): by their mark in both regions, and each that a ledger names.
+LOOKS_FOR_LEAKS = (
+    "s3:ListBucket",
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "dynamodb:GetItem",
+    "rds:DescribeDBInstances",
+    "ec2:DescribeInstances",
+    "ec2:DescribeVolumes",
+    "secretsmanager:ListSecrets",
+    "secretsmanager:DescribeSecret",
+    "sqs:ListQueues",
+    "sqs:GetQueueUrl",
+    "sqs:ListQueueTags",
+)
 
 
 def _open(case: Case) -> Outcome:
@@ -95,7 +110,7 @@ CHECKS = (
         title="No drill left anything behind",
         why="It costs money every hour, and a copy of production lies where nobody looks after it.",
         act="`lifeboat sweep` shows what is left, asks, and takes it away.",
-        asks=("tag:GetResources", "rds:DescribeDBInstances", "ec2:DescribeInstances"),
+        asks=LOOKS_FOR_LEAKS,
         subjects=once,
         judge=_leaks,
         on_missing_stack=once_without,
