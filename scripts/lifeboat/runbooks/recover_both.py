@@ -39,11 +39,10 @@ def all_is_at_hand(c: Recovering) -> Gap | None:
 
 def _why_not_launched(c: Recovering) -> str | None:
     """Return why no instance runs from the image; the stack's output tells of it only when the database is adopted."""
-    old = c.fact("old_instance")
     known = sorted(c.recorded() - c.to_destroy())
     for name in known:
         found = c.site.instances().instance(name)
-        fresh = name != old or not c.replaces
+        fresh = name != c.old or not c.replaces
         if found is not None and found.state == "running" and found.image == c.image and fresh:
             left = sorted(c.to_destroy())
             return f"{name} runs, and Terraform has still to end {', '.join(left)}" if left else None
