@@ -95,13 +95,21 @@ locals {
       Resource = ["${local._state_bucket_arn}/runs/*-alarms-*/*"]
     },
     {
+      # While it listens nobody sweeps, and nobody drills.
+      Sid       = "KeepSweepsAway"
+      Effect    = "Allow"
+      Action    = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      Resource  = ["arn:aws:dynamodb:${var.region}:${var.account_id}:table/${var.name}-tflock"]
+      Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["lifeboat/${var.environment}/drill"] } }
+    },
+    {
       Sid      = "UseTheKeyOfTheJournal"
       Effect   = "Allow"
       Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
       Condition = {
         "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${var.name}-tfstate" }
-        StringEquals               = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" }
+        StringEquals               = { "kms:ViaService" = ["dynamodb.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com"] }
       }
     },
   ]
