@@ -25,7 +25,8 @@ from tests.plain_sites import PlainSite, Told, plain_site
 
 MODULE = Path(__file__).parents[2] / "modules/backup-alarms"
 REGIONS = ("eu-west-1", "eu-central-1")
-# The verifier, with what terraform/stack gives it for a test: the state is read, and the run's own journal written.
+# The verifier, with what terraform/stack gives it for a test: the state is read, the run's own journal written,
+# and the lease of drills held.
 VERIFIER = """
 locals {
   bucket = "arn:aws:s3:::NAME-tfstate-123456789012-eu-west-1"
@@ -44,6 +45,7 @@ module "roles" {
       Statement = [
         { Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [local.bucket, "${local.bucket}/*"] },
         { Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.bucket}/runs/*-alarms-*/*"] },
+        { Effect = "Allow", Action = ["dynamodb:GetItem", "dynamodb:UpdateItem"], Resource = ["arn:aws:dynamodb:*:123456789012:table/*-tflock"] },
       ]
     })
   }

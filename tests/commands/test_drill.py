@@ -133,6 +133,7 @@ def test_a_drill_from_a_dump_compares_every_row_and_expects_no_canary(stack: Reh
 
 def test_the_roles_may_do_all_that_drills_a_status_and_a_sweep_do(stack: Rehearsal) -> None:
     passed(stack.lifeboat("ami", "bake"))
+    beat(stack)
     trace = stack.root / ".lifeboat/local/cloud/logs/trace.jsonl"
     operator, iam = "app-local-restore-operator", stack.client("iam")
 
