@@ -100,18 +100,14 @@ def _words(probed: _Probed) -> str:
 def copy_is_noted(c: Recovering) -> Gap | None:
     """Does the copy say that it was restored and held its data?
 
-    One that lacks rows or answers a probe wrongly is not to be taken for a proven one. Nor is a snapshot of which nobody
-    knows that; a dump's every table was held against its manifest, as a verification does, whatever became of the old database.
+    One that lacks rows or answers a probe wrongly, or of which nobody knows that, is not to be taken for a proven one.
     """
-    if c.fact("missing") or c.fact("probe_findings"):
-        return None
-    is_dump = c.fact("copy_kind") == PointKind.DUMP.value
-    if not is_dump and (c.fact("not_compared") or c.fact("compared_with") == []):
+    if c.fact("missing") or c.fact("not_compared") or c.fact("compared_with") == [] or c.fact("probe_findings"):
         return None
     if c.fact("with_rows") == 0:
         return None  # somebody knew that it is empty: nothing was seen in it
     kind, copy = c.fact("copy_kind"), c.fact("copy")
-    if is_dump:
+    if kind == PointKind.DUMP.value:
         # Whether a failure stands beside it is another matter: whoever accepted that has restored it all the same.
         noted = any(proof.run == c.journal.run for proof in _dump(c)[1].proofs)
         return None if noted else Gap(text=f"{copy} does not say that it was restored and held its data")
