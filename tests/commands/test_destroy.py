@@ -44,7 +44,7 @@ def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehears
 
     assert in_the_way.returncode == 12
     assert "app-local-drill-aaaaaa" in in_the_way.stderr
-    assert "lifeboat sweep -e local" in in_the_way.stderr
+    assert "lifeboat sweep shows and removes it" in in_the_way.stderr
     assert f"deleting {tested}, which a restore test of AWS Backup left" in done.stderr
     assert "resources destroyed; nothing is left running" in done.stdout
     assert running_in(saved) == []

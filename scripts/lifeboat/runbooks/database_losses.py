@@ -84,10 +84,12 @@ class _Answer:
 
 
 def _of_old(c: Recovering) -> _Answer:
-    """Return what the old database holds; nothing where it serves no more, so that this one would be compared with itself."""
+    """Return what the old database holds; nothing where it is gone, or serves no more: this one would be compared with itself."""
     old = c.recovery
     if old.database.identifier != c.fact("old_identifier"):
         return _Answer()
+    if c.site.database_restores(c.recovery.region).instance(old.database.identifier) is None:
+        return _Answer()  # nobody will ever see what was in it, which is no look that failed
     return _Answer(found=[missing_rows.of_tables(old.database.identifier, _answers(c, old).tables())])
 
 
