@@ -30,6 +30,7 @@ REGIONS = ("eu-west-1", "eu-central-1")
 VERIFIER = """
 locals {
   bucket = "arn:aws:s3:::NAME-tfstate-123456789012-eu-west-1"
+  table  = "arn:aws:dynamodb:eu-west-1:123456789012:table/NAME-tflock"
 }
 
 module "roles" {
@@ -45,7 +46,7 @@ module "roles" {
       Statement = [
         { Effect = "Allow", Action = ["s3:GetObject", "s3:ListBucket"], Resource = [local.bucket, "${local.bucket}/*"] },
         { Effect = "Allow", Action = ["s3:PutObject"], Resource = ["${local.bucket}/runs/*-alarms-*/*"] },
-        { Effect = "Allow", Action = ["dynamodb:GetItem", "dynamodb:UpdateItem"], Resource = ["arn:aws:dynamodb:*:123456789012:table/*-tflock"] },
+        { Effect = "Allow", Action = ["dynamodb:GetItem", "dynamodb:UpdateItem"], Resource = [local.table] },
       ]
     })
   }
