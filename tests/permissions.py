@@ -24,6 +24,7 @@ OPERATIONS = {
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "s3:ListObjectsV2": "s3:ListBucket",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
@@ -167,8 +168,12 @@ def _may(documents: list[dict[str, Any]], action: str, resource: str) -> bool:
 
 def _allows_key(document: dict[str, Any], action: str, service: str) -> bool:
     for statement in _statements(document, "Allow"):
-        said = statement.get("Condition", {}).get("StringLike", {}).get("kms:ViaService", [])
-        through = [said] if isinstance(said, str) else said
+        conditions = statement.get("Condition", {})
+        through = [
+            one
+            for operator in ("StringEquals", "StringLike")
+            for one in _listed(conditions.get(operator, {}).get("kms:ViaService", []))
+        ]
         if any(_matches(action, one) for one in _actions(statement)) and any(
             one.startswith(service) for one in through
         ):

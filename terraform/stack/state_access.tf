@@ -135,6 +135,7 @@ locals {
           "kms:DescribeKey",
           "rds:Describe*",
           "rds:ListTagsForResource",
+          "s3:ListAllMyBuckets",
           "scheduler:GetSchedule",
           "scheduler:ListSchedules",
           "secretsmanager:ListSecrets",
