@@ -375,7 +375,7 @@ class Site:
     def hosts(self, region: str) -> Hosts:
         """Return the application's instances in a region."""
         return Hosts(
-            ec2=self.client("ec2", region),
+            ec2=partial(self.client, "ec2", region),
             ssm=self.client("ssm", region),
             # Never sent twice, so over a connection of its own, which cannot have gone stale.
             sender=self._own_client("ssm", region, attempts=1),

@@ -47,7 +47,7 @@ def faults(cloud: RunningCloud) -> Iterator[Callable[..., None]]:
 
 
 def hosts_of(cloud: RunningCloud, **sender: Any) -> Hosts:
-    return Hosts(ec2=cloud.client("ec2"), ssm=cloud.client("ssm"), sender=cloud.client("ssm", **sender))
+    return Hosts(ec2=lambda: cloud.client("ec2"), ssm=cloud.client("ssm"), sender=cloud.client("ssm", **sender))
 
 
 def sent(cloud: RunningCloud, token: str) -> int:

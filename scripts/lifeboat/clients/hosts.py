@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NewType
 
 from botocore.exceptions import ClientError
@@ -35,12 +35,14 @@ _SHOWN_LINES, _SHOWN_CHARACTERS = 12, 1500
 
 
 class Hosts:
-    """The instances of one region. `sender` is a client of SSM that tries each call once.
+    """The instances of one region. `ec2` gives EC2's client, whose model is 30 MB: it is made for who asks EC2.
+
+    `sender` is a client of SSM that tries each call once.
 
     SendCommand has no token: tried again by the SDK after a lost answer, a script would run twice.
     """
 
-    def __init__(self, *, ec2: Any, ssm: Any, sender: Any) -> None:
+    def __init__(self, *, ec2: Callable[[], Any], ssm: Any, sender: Any) -> None:
         self._ec2 = ec2
         self._ssm = ssm
         self._sender = sender
@@ -49,21 +51,26 @@ class Hosts:
         """Return whether an instance runs and its agent answers; "missing" and "offline" where there is none."""
         with translated(f"look at {instance}"):
             answer = sdk.unless_absent(
-                ("InvalidInstanceID.NotFound",), lambda: self._ec2.describe_instances(InstanceIds=[instance])
+                ("InvalidInstanceID.NotFound",), lambda: self._ec2().describe_instances(InstanceIds=[instance])
             )
             found = [i for reservation in answer["Reservations"] for i in reservation["Instances"]] if answer else []
             if not found:
                 return HostStanding(instance=instance, state="missing", agent="offline")
-            filters = [{"Key": "InstanceIds", "Values": [instance]}]
-            agents = self._ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
         state = found[0]["State"]["Name"]
         return HostStanding(
             instance=instance,
             state=state,
-            agent=str(agents[0]["PingStatus"]).lower() if agents else "offline",
+            agent=self.agent(instance),
             # What is terminated keeps its record for an hour, without what it was made of.
             machine=machine(found[0]) if "RootDeviceName" in found[0] and "Architecture" in found[0] else None,
         )
+
+    def agent(self, instance: InstanceId) -> str:
+        """Return whether an instance's agent answers: "online", "connectionlost" …; "offline" where SSM knows none."""
+        filters = [{"Key": "InstanceIds", "Values": [instance]}]
+        with translated(f"look at the agent of {instance}"):
+            agents = self._ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
+        return str(agents[0]["PingStatus"]).lower() if agents else "offline"
 
     def run(self, instance: InstanceId, script: HostScript, patience: Patience) -> str:
         """Run a script on an instance and return what it printed, at most 24,000 characters.

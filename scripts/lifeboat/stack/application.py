@@ -151,8 +151,12 @@ def running_image(site: Site) -> tuple[ContainerImage | None, str]:
     said = deployments.reference(health.image or "")
     if said is not None:
         return said, ""
+    hosts, instance = site.hosts(recovery.region), InstanceId(app.instance_id)
     try:
-        running = deployed_on(site, site.hosts(recovery.region), InstanceId(app.instance_id)).running
+        agent = hosts.agent(instance)
+        if agent != "online":
+            return None, f"the SSM agent of {instance} is {agent}"
+        running = _looked(site, hosts, instance).running
     except LifeboatError as error:
         return None, error.summary
     return running, "" if running else f"nothing of it runs on {app.instance_id}"
