@@ -54,6 +54,7 @@ class Checkov:
                 env={**bare_environment(), **_ENVIRONMENT},
                 timeout=LONGEST_SECONDS,
                 check=False,
+                start_new_session=True,  # ended as a group: see programs.end_children
             )
         except subprocess.TimeoutExpired:
             raise Failed(f"checkov did not end within {LONGEST_SECONDS:g} s", hint="lifeboat scan --native") from None
