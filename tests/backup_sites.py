@@ -200,6 +200,7 @@ def backup_site(cloud: RunningCloud, folder: Path) -> BackupSite:
     )
     while "LatestRestorableTime" not in rds.describe_db_instances(DBInstanceIdentifier=made.instance)["DBInstances"][0]:
         time.sleep(0.05)  # the window opens within a second
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=made.instance, WaiterConfig={"Delay": 1})
     document = {
         **RECOVERY,
         "application": made.plain.application,
