@@ -25,6 +25,26 @@ def restore_tested(rehearsal: Rehearsal) -> str:
     return str(tested)
 
 
+def state_versions(rehearsal: Rehearsal) -> list[str]:
+    """Return the versions of the stack's state."""
+    found = rehearsal.client("s3").list_object_versions(
+        Bucket="app-local-tfstate-123456789012-eu-west-1", Prefix="stack.tfstate"
+    )
+    return [one["VersionId"] for one in found["Versions"]]
+
+
+def test_a_database_whose_protection_nobody_can_lift_is_told_before_anything_is_taken_down(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("local", "break", "database"))
+    before = state_versions(stack)
+
+    done = stack.lifeboat("destroy", "--yes")
+
+    assert done.returncode == 3
+    assert "error: app-local-g1 is failed: RDS takes no snapshot of it" in done.stderr
+    assert "next: lifeboat local reset -e local takes the local cloud away" in done.stderr
+    assert state_versions(stack) == before
+
+
 def test_destroy_takes_everything_down_and_leaves_nothing_running(saved: Rehearsal) -> None:
     passed(saved.lifeboat("local", "up"))
     mark = {"lifeboat:drill": "20260301T000000Z-drill-full-aaaaaa", "lifeboat:drill-of": "app-local"}

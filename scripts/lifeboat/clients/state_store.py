@@ -297,6 +297,19 @@ def recorded(body: bytes | None) -> dict[Address, str]:
     }
 
 
+def database_identifiers(body: bytes | None) -> list[str]:
+    """Return the names of the database instances in a state: their ids there are others."""
+    if body is None:
+        return []
+    return [
+        str(instance["attributes"]["identifier"])
+        for resource in _document(body).get("resources", [])
+        if (resource["mode"], resource["type"]) == ("managed", "aws_db_instance")
+        for instance in resource["instances"]
+        if "deposed" not in instance and instance.get("attributes")
+    ]
+
+
 def name_records(body: bytes | None) -> list[ManagedRecord]:
     """Return the simple DNS record sets that Terraform keeps, as its state says they are."""
     if body is None:

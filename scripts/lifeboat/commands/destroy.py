@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lifeboat.clients import known_state, restore_tests, run_files, state_store
 from lifeboat.clients.terraform import Running
 from lifeboat.clients.waiting import Patience, until
-from lifeboat.decisions import plans
+from lifeboat.decisions import plans, retirement
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused, StoppedPartWay
 from lifeboat.model import Agree, Plan, Teller
@@ -107,6 +107,7 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
         repair.adopt_stack(site, work.tell, work.stack, lost)
         plan = _start_destroy_plan(work).planned()
         repair.forget_adoptions(work.stack)
+    _require_able(site)
     groups = _subnet_groups(site)
     tested = site.restore_tests().databases(groups)
     agree(preview(site, plan, tested))
@@ -130,6 +131,23 @@ def _destroy_stack(work: Applying, agree: Agree, lost: repair.Lost) -> Plan:
     # The state stays, of this lineage and with nothing in it: the next apply begins from it.
     work.check_state()
     return plan
+
+
+def _require_able(site: Site) -> None:
+    """Raise Refused where RDS would lift no protection from a database of the stack: nothing is taken down then."""
+    region, env = site.project.environment.application.region, site.project.env
+    restores = site.database_restores(region)
+    for identifier in state_store.database_identifiers(site.stack_store().body()):
+        found = restores.instance(identifier)
+        why = None if found is None or not found.protected else retirement.broken(identifier, found.status)
+        if why is None:
+            continue
+        if site.local_cloud() is not None:
+            hint = f"lifeboat local reset -e {env} takes the local cloud away with all that is in it"
+        else:
+            order = retirement.by_hand(identifier)
+            hint = f"{order}; then lifeboat destroy -e {env}. Where RDS refuses these too, only AWS can do it"
+        raise Refused(f"{why}, so nothing is destroyed", hint=hint)
 
 
 def _subnet_groups(site: Site) -> set[str]:
