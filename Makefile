@@ -139,7 +139,7 @@ test: setup scan-tools ## Run the tests: real Terraform, provider, PostgreSQL an
 
 .PHONY: test-long
 test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (half an hour)
-	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_KILLS=10 \
+	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_SHARDS=$(WORKERS) LIFEBOAT_KILLS=10 \
 	  python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  tests/long --ignore tests/long/test_state_accidents.py  # make test-accidents
 

@@ -71,6 +71,7 @@ locals {
       "route53:List*",
       "s3:GetBucket*",
       "s3:GetReplicationConfiguration",
+      "s3:ListAllMyBuckets",
       "scheduler:GetSchedule",
       "sns:ListSubscriptionsByTopic",
       "ssm:DescribeInstanceInformation",

@@ -30,7 +30,7 @@ def state_versions(rehearsal: Rehearsal) -> list[str]:
     found = rehearsal.client("s3").list_object_versions(
         Bucket="app-local-tfstate-123456789012-eu-west-1", Prefix="stack.tfstate"
     )
-    return [one["VersionId"] for one in found["Versions"]]
+    return [one["VersionId"] for one in found["Versions"] if one["Key"] == "stack.tfstate"]
 
 
 def test_a_database_whose_protection_nobody_can_lift_is_told_before_anything_is_taken_down(stack: Rehearsal) -> None:

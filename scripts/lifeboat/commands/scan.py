@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from lifeboat.state_model import StateRoot
 STANDARD_INPUT = "-"
 # The stack comes last: its objectives are what a report names.
 ROOTS = (StateRoot.BACKEND, StateRoot.STACK)
+_LOOK_SECONDS = 0.5
 
 
 class Depth(StrEnum):
@@ -170,6 +171,9 @@ def _at_once(look: Callable[[SavedPlan], Looked], saved: Sequence[SavedPlan], te
     with ThreadPoolExecutor(max_workers=len(saved)) as pool:
         looks = [pool.submit(look, one) for one in saved]
         try:
+            # A signal that comes as an endless wait begins would be heard of at its end.
+            while wait(looks, _LOOK_SECONDS).not_done:
+                pass
             return tuple(one.result() for one in looks)
         except KeyboardInterrupt:
             tell.warn("interrupted: ending what judges")
