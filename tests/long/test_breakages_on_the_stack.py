@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.database_recoveries import beat
 from tests.gitlab_sites import ACCOUNT, REGION
@@ -91,6 +95,25 @@ def place(whole: Rehearsal) -> Iterator[Place]:
     whole.load("whole")
 
 
+def by_break_glass(place: Place) -> Place:
+    """Return the same for whom nothing of the stack is guarded from."""
+
+    def client(service: str, region: str = REGION) -> Any:
+        role = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-break-glass"
+        keys = place.client("sts").assume_role(RoleArn=role, RoleSessionName="accident")["Credentials"]
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=place.client(service).meta.endpoint_url,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    return replace(place, client=client)
+
+
 def amiss(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (f"{one['check']} {one['subject']}".rstrip(), one["colour"], one["is"])
@@ -111,7 +134,12 @@ def test_nothing_is_red_on_the_whole_stack_however_often_one_looks(whole: Rehear
     "breakage", [one for one in BREAKAGES if one.where is Where.ANYWHERE], ids=lambda one: one.what
 )
 def test_an_accident_is_told_by_its_check_with_its_reason(place: Place, breakage: Breakage) -> None:
-    breakage.happen(place)
+    if breakage.guarded:
+        with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+            breakage.happen(place)
+        breakage.happen(by_break_glass(place))
+    else:
+        breakage.happen(place)
 
     document = place.status()
 

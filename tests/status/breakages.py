@@ -19,7 +19,10 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Breakage:
-    """One accident. `colour` is what the check must come out as, and `words` must be in what it says."""
+    """One accident. `colour` is what the check must come out as, and `words` must be in what it says.
+
+    `guarded`: the policies of an applied stack let nobody do that but the break-glass role.
+    """
 
     what: str
     happen: Callable[[Place], object]
@@ -27,6 +30,7 @@ class Breakage:
     words: str
     colour: str = "red"
     where: Where = Where.ANYWHERE
+    guarded: bool = False
 
 
 def _schedule(place: Place) -> None:
@@ -162,9 +166,14 @@ BREAKAGES = (
         ),
         check="vault.lock",
         words="is not locked",
+        guarded=True,
     ),
     Breakage(
-        what="replication rule off", happen=_replication, check="copies.replication", words="no rule that is enabled"
+        what="replication rule off",
+        happen=_replication,
+        check="copies.replication",
+        words="no rule that is enabled",
+        guarded=True,
     ),
     Breakage(
         what="versioning of dumps suspended",
