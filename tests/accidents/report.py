@@ -1,8 +1,14 @@
-"""`make test-accidents` in a table: what plain Terraform makes of each accident, and how lifeboat got the state back."""
+"""`make test-accidents` in a table: what plain Terraform makes of each accident, and how lifeboat got the state back.
+
+    python -m tests.accidents.report OUTCOMES [PAGE.md]
+
+A page as well is written where one is named.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -14,8 +20,13 @@ from rich.table import Table
 SHELL = 'eval "$(lifeboat local env -e local)" && '  # before what is no command of lifeboat's
 
 
-def main(path: Path) -> int:
-    """Print the outcomes that the file holds; returns 1 when there are none."""
+_CHANGES_EACH_TIME = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+|/\S*/(?=[^/\s]+)"
+)  # ids, and where a checkout lies
+
+
+def main(path: Path, page: Path | None = None) -> int:
+    """Print the outcomes that the file holds, and write them into a page; returns 1 when there are none."""
     outcomes = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     modes: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for outcome in outcomes:
@@ -27,6 +38,8 @@ def main(path: Path) -> int:
     for outcome in outcomes:
         for line in outcome["wrong"]:
             console.print(f"{outcome['mode']}, {outcome['accident']}: {line}", markup=False)
+    if page is not None:
+        page.write_text("\n".join(_page(modes)) + "\n", encoding="utf-8")
     return 0 if outcomes else 1
 
 
@@ -53,6 +66,36 @@ def _table(mode: str, found: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _page(modes: dict[str, list[dict[str, Any]]]) -> list[str]:
+    lines = [
+        "# Accidents to Terraform's state",
+        "",
+        "Each on an applied local stack: what `terraform plan` ends with and says, what doing as its message says leads to,",
+        "the commands that `lifeboat state doctor` names and after which the plan is empty, and seconds until then.",
+    ]
+    for mode, found in sorted(modes.items()):
+        lines += ["", f"## Lock mode {mode}", "", "| accident | terraform plan | as its message says | typed | s |"]
+        lines += ["|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_plain(cell) for cell in _cells(outcome))} |" for outcome in found]
+        lines += ["", f"{_figures(found)}."]
+    return lines
+
+
+def _cells(outcome: dict[str, Any]) -> list[str]:
+    theirs, afterwards = outcome["naive"], outcome["naive"]["afterwards"]
+    return [
+        outcome["accident"],
+        _said(theirs["plain"]),
+        f"{theirs['advice']}: {_said(afterwards)}" if afterwards else "-",
+        "; ".join(f"`{one['command'].removeprefix(SHELL)}`" for one in outcome["typed"]),
+        f"{outcome['seconds']:.0f}" if not outcome["wrong"] else "not back",
+    ]
+
+
+def _plain(cell: str) -> str:
+    return _CHANGES_EACH_TIME.sub("…", " ".join(cell.split())).replace("|", "\\|")
+
+
 def _said(answer: dict[str, Any]) -> str:
     return f"{answer['status']}: {answer['says']}"
 
@@ -75,4 +118,4 @@ def _goes_on(answer: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -166,8 +166,14 @@ class Scene:
 
     def sound(self) -> Sound:
         """Return what exists now, as both states know it and as AWS does."""
-        ids = {f"{root.value} {address}": id_ for root in StateRoot for address, id_ in _ids(self.top(root)).items()}
+        ids = {f"{root.value} {address}": id_ for root in StateRoot for address, id_ in self._ids(root).items()}
         return Sound(ids=ids, counted=self.counted())
+
+    def _ids(self, root: StateRoot) -> dict[str, str]:
+        try:
+            return _ids(self.top(root))
+        except self.client("s3").exceptions.NoSuchKey:
+            return {}  # so that what is missing is told, and how it came to that
 
     def cut_off_from_the_bucket(self) -> None:
         """Let no call to the bucket be answered any more, as in an outage of its region."""
