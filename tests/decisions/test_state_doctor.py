@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from lifeboat.decisions import state_digest_checks, state_doctor
-from lifeboat.decisions.state_doctor import OF_A_ROOT, SHARED
+from lifeboat.decisions.state_doctor import GUARDS, OF_A_ROOT, SHARED
 from lifeboat.decisions.state_observation import KindSeen, LeftState, LockSeen, Look, Observation, RootSeen
 from lifeboat.decisions.state_verdicts import Severity, Standing, Verdict
 from lifeboat.model import RunId, StateMark
@@ -154,6 +154,7 @@ def test_with_a_sound_state_every_check_is_made_and_there_is_no_finding() -> Non
     assert [(v.check, v.root) for v in found.verdicts] == [
         *((name, None) for name in SHARED),
         *((name, root) for root in StateRoot for name in OF_A_ROOT),
+        *((name, None) for name in GUARDS),
         ("tagged aws_instance", None),
     ]
     assert (found.findings, found.unseen) == ([], [])
@@ -1217,6 +1218,14 @@ def test_a_digest_that_keeps_every_apply_out_is_written_before_an_apply_is_named
     assert [finding.command for finding in found] == ["lifeboat state restore v5", "lifeboat apply"]
 
 
+def test_a_state_is_back_before_an_apply_is_named_that_guards_it_anew() -> None:
+    stack = of_root(entries=entries(marker(), version(5)))
+
+    found = state_doctor.diagnose(observation(stack=stack, denied=Look(found=frozenset()))).findings
+
+    assert [finding.command for finding in found] == ["lifeboat state restore v5", "lifeboat apply"]
+
+
 def test_the_region_that_needs_no_name_is_given_none() -> None:
     america = replace(place(), region="us-east-1")
     roots = (of_root(place=america, entries=Look()),)
@@ -1268,7 +1277,7 @@ def test_what_a_first_apply_has_not_made_yet_is_waited_for_and_nothing_is_repair
     assert all(UNDER_WAY in f.found for f in found.findings)
     assert not any("second time" in f.found for f in found.findings)
     assert [v.check for v in found.verdicts if v.finding] == [
-        *("at work", "lock table", "replica bucket", "object", "object"),
+        *("at work", "lock table", "object", "object", "replica bucket"),
     ]
 
 

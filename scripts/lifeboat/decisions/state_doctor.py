@@ -42,13 +42,16 @@ SHARED: dict[str, Callable[[Observation], Outcome]] = {
     "versioning": guard.versioning,
     "lock table": backend.table,
     "runs of this machine": backend.runs,
+}
+# An apply mends these, and refuses to while a root has no state: they come after those of the roots.
+GUARDS: dict[str, Callable[[Observation], Outcome]] = {
     "replica bucket": guard.replica_bucket,
     "bucket policies": guard.guards,
     "replication": guard.replication,
 }
 _TAGGED = "tagged "
 # What an apply makes, or writes down when it ends.
-_OF_AN_APPLY = frozenset(SHARED) - {"at work"} | {"memory"}
+_OF_AN_APPLY = frozenset(SHARED) - {"at work"} | frozenset(GUARDS) | {"memory"}
 # In the order in which to repair: nothing is restored while somebody holds the lock, and no apply writes down what it
 # found while the digest keeps it out.
 OF_A_ROOT: dict[str, Callable[[Observation, RootSeen], Outcome]] = {
@@ -71,9 +74,11 @@ def diagnose(seen: Observation) -> Diagnosis:
     verdicts = [_verdict(seen, name, None, check(seen)) for name, check in SHARED.items()]
     for root in seen.roots:
         verdicts += [_verdict(seen, name, root, check(seen, root)) for name, check in OF_A_ROOT.items()]
+    verdicts += [_verdict(seen, name, None, check(seen)) for name, check in GUARDS.items()]
     verdicts += [_verdict(seen, f"{_TAGGED}{kind.kind}", None, against.things(seen, kind)) for kind in seen.kinds]
     return Diagnosis(
-        expected=len(SHARED) + len(OF_A_ROOT) * len(seen.roots) + len(seen.kinds), verdicts=tuple(verdicts)
+        expected=len(SHARED) + len(OF_A_ROOT) * len(seen.roots) + len(GUARDS) + len(seen.kinds),
+        verdicts=tuple(verdicts),
     )
 
 
