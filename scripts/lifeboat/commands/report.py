@@ -150,9 +150,12 @@ def require_whole(findings: Iterable[Finding], env: str) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a report into a file, whole or not at all. Raises WrongConfiguration where it cannot be written."""
+    """Write a report into a file, whole or not at all, or into the pipe or device that it is; a link is followed.
+
+    Raises WrongConfiguration where it cannot be written.
+    """
     try:
-        private_files.write(path, text.encode())
+        private_files.write_named(path, text.encode())
     except OSError as error:
         raise WrongConfiguration(
             f"the report cannot be written to {path}: {error.strerror}", hint="name another file: --out FILE"
