@@ -348,7 +348,9 @@ def test_a_bundle_that_is_gone_and_an_end_that_is_cut_off_are_found(lab: Lab) ->
     cut_off = lab.report("verify", "-o", "json")
 
     assert (gone.returncode, cut_off.returncode) == (11, 11)
-    assert "bundle 2 (run 20260301T030002Z-recover-000002) is gone" in " ".join(gone.stderr.split())
+    said = " ".join(gone.stderr.split())
+    assert "bundle 2 (run 20260301T030002Z-recover-000002) is gone" in said
+    assert f"aws s3api list-object-versions --bucket {lab.dumps} --prefix {store.place.prefix} shows" in said
     findings = json.loads(cut_off.stdout)["findings"]
     assert [(one["number"], one["wrong"]) for one in findings] == [(2, "cut-off"), (3, "cut-off")]
 
