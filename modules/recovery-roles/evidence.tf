@@ -10,14 +10,14 @@ locals {
     {
       Sid       = "FindEvidence"
       Effect    = "Allow"
-      Action    = ["s3:ListBucket"]
+      Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
       Resource  = [local._evidence_buckets]
       Condition = { StringLike = { "s3:prefix" = ["evidence/*"] } }
     },
     {
       Sid       = "FindItsDigests"
       Effect    = "Allow"
-      Action    = ["s3:ListBucket"]
+      Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
       Resource  = [local._digest_buckets]
       Condition = { StringLike = { "s3:prefix" = ["${var.name}/evidence/*"] } }
     },

@@ -133,5 +133,5 @@ def _give(text: str, out: Path | None) -> None:
 
 def _status(here: Site, findings: tuple[Finding, ...]) -> int:
     """Return 0 where the evidence is as it was written; raises what says that it is not, or that nobody could look."""
-    report_command.require_whole(findings, here.project.env)
+    report_command.require_whole(here, findings)
     return DONE

@@ -304,11 +304,16 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """All links as they are stored, by number, what the other region knows of them, and what could not be looked at."""
+    """All links as they are stored, by number, what the other region knows of them, and what could not be looked at.
+
+    Of what was taken away the number is known as long as a version of it, or the mark of its deletion, is kept.
+    """
 
     stored: Mapping[int, Stored] = field(hash=False)
     heads: Mapping[int, Head] = field(hash=False)
     unseen: tuple[str, ...] = ()
+    gone: frozenset[int] = frozenset()
+    heads_gone: frozenset[int] = frozenset()
 
 
 class Wrong(StrEnum):

@@ -45,6 +45,10 @@ class Kept:
     def take_away(self, number: int) -> None:
         self.cloud.client("s3").delete_object(Bucket=self.place.bucket, Key=self.place.key(number))
 
+    def forget(self, number: int) -> None:
+        s3 = self.cloud.client("s3", DR_REGION)
+        s3.delete_object(Bucket=self.place.head_bucket, Key=self.place.head_key(number))
+
     def refuse(self, operation: str, path: str) -> None:
         rule = {"service": "s3", "operation": operation, "path": path}
         self.cloud.control("faults", add={**rule, "code": "AccessDenied", "status": 403, "times": 1000})
@@ -131,6 +135,39 @@ def test_what_was_done_to_a_stored_bundle_is_found_by_its_number(kept: Kept) -> 
     assert (gone, cut_off) == ([(2, Wrong.MISSING)], [(3, Wrong.CUT_OFF)])
 
 
+def test_an_end_that_is_cut_off_with_its_digest_is_found_and_its_number_not_used_again(kept: Kept) -> None:
+    kept.cloud.client("s3", DR_REGION).put_bucket_versioning(
+        Bucket=kept.place.head_bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    for one in (bundle(), drill(1), drill(2)):
+        kept.store().append(one)
+
+    for number in (3, 2):
+        kept.take_away(number)
+        kept.forget(number)
+    cut_off = kept.wrong()
+    after = kept.store().append(drill(3))
+    kept.take_away(1)
+    kept.forget(1)
+    kept.take_away(4)
+    kept.forget(4)
+
+    assert cut_off == [(2, Wrong.CUT_OFF), (3, Wrong.CUT_OFF)]
+    assert after.number == 4
+    assert kept.wrong() == [(number, Wrong.CUT_OFF) for number in (1, 2, 3, 4)]
+
+
+def test_a_digest_that_was_taken_away_is_told_from_one_that_was_never_written(kept: Kept) -> None:
+    kept.cloud.client("s3", DR_REGION).put_bucket_versioning(
+        Bucket=kept.place.head_bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    kept.store().append(bundle())
+
+    kept.forget(1)
+
+    assert kept.wrong() == [(1, Wrong.DISAGREES)]
+
+
 def test_what_comes_after_an_end_that_was_cut_off_does_not_take_its_place(kept: Kept) -> None:
     links = [kept.store().append(one) for one in (bundle(), drill(1))]
     kept.take_away(2)
@@ -182,7 +219,7 @@ def test_what_the_other_region_could_not_be_told_is_said_and_told_by_the_next_ru
 
 def test_where_nobody_may_list_the_other_region_the_chain_is_not_called_whole(kept: Kept) -> None:
     kept.store().append(bundle())
-    kept.refuse("ListObjects.*", f"/{kept.place.head_bucket}.*")
+    kept.refuse("ListObject.*", f"/{kept.place.head_bucket}.*")
 
     link, wrong = kept.store().append(drill(1)), kept.wrong()
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -234,6 +235,44 @@ def test_a_line_whose_answer_was_lost_counts_for_the_process_that_wrote_it(
     assert [event.text for event in first.events] == ["launch", "launched"]
     assert journals.events(RUN) == list(first.events)
     assert (tmp_path / "journal.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_while_a_line_is_written_costs_neither_that_one_nor_those_after_it(
+    cloud: RunningCloud, bucket: str, tmp_path: Path, when: str
+) -> None:
+    journals = JournalBucket(s3=_Interrupted(cloud.client("s3"), when), bucket=bucket)
+    first = journal(journals, tmp_path)
+    first.write(EventKind.BEGUN)
+    with pytest.raises(KeyboardInterrupt):
+        first.write(EventKind.STOPPED, text="interrupted")
+
+    first.write(EventKind.RESULT, text="removed")
+
+    assert [event.text for event in first.events] == ["", "interrupted", "removed"]
+    assert journals.events(RUN) == list(first.events)
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [document(event) for event in first.events]
+
+
+class _Interrupted:
+    """S3 to a process that is interrupted while its second object is written: before that is sent, or once it is there."""
+
+    def __init__(self, s3: Any, when: str) -> None:
+        self._s3 = s3
+        self._when = when
+        self._written = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **asked: Any) -> Any:
+        self._written += 1
+        if self._written != 2:
+            return self._s3.put_object(**asked)
+        if self._when == "after":
+            self._s3.put_object(**asked)
+        raise KeyboardInterrupt
 
 
 def test_without_a_bucket_there_is_no_run_and_the_command_that_makes_it_is_named(cloud: RunningCloud) -> None:

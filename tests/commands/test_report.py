@@ -348,21 +348,40 @@ def test_a_bundle_that_is_gone_and_an_end_that_is_cut_off_are_found(lab: Lab) ->
     cut_off = lab.report("verify", "-o", "json")
 
     assert (gone.returncode, cut_off.returncode) == (11, 11)
-    assert "bundle 2 (run 20260301T030002Z-recover-000002) is gone" in " ".join(gone.stderr.split())
+    said = " ".join(gone.stderr.split())
+    assert "bundle 2 (run 20260301T030002Z-recover-000002) is gone" in said
+    assert f"aws s3api list-object-versions --bucket {lab.dumps} --prefix {store.place.prefix} shows" in said
     findings = json.loads(cut_off.stdout)["findings"]
     assert [(one["number"], one["wrong"]) for one in findings] == [(2, "cut-off"), (3, "cut-off")]
 
 
+def test_evidence_that_was_taken_away_with_its_digests_is_missed(lab: Lab) -> None:
+    there = lab.plain.cloud.client("s3", DR_REGION)
+    there.put_bucket_versioning(Bucket=lab.other_region, VersioningConfiguration={"Status": "Enabled"})
+    run = lab.recover(1)
+    place, s3 = evidence_keeping.store(lab.plain.site()).place, lab.plain.cloud.client("s3")
+
+    s3.delete_object(Bucket=place.bucket, Key=place.key(1))
+    there.delete_object(Bucket=place.head_bucket, Key=place.head_key(1))
+    verified, every = lab.report("verify"), lab.report("--all")
+
+    assert (verified.returncode, every.returncode) == (11, 11)
+    assert "bundle 1 is gone, and none follows it: the end is cut off" in " ".join(verified.stderr.split())
+    assert f"without evidence: {run}: none was written, it is of an older lifeboat, or it was taken away" in " ".join(
+        every.stdout.split()
+    )
+
+
 def test_what_nobody_could_look_at_is_not_called_whole(lab: Lab) -> None:
     lab.recover(1)
-    lab.refuse("ListObjects.*", f"/{lab.other_region}.*")
+    lab.refuse("ListObject.*", f"/{lab.other_region}.*")
     blind = lab.report("verify")
     lab.plain.cloud.control("faults", clear=True)
     lab.refuse("GetObject", f"/{lab.dumps}/evidence/.*")
     unread = lab.report("verify")
 
     assert (blind.returncode, unread.returncode) == (8, 8)
-    assert f"cannot list s3://{lab.other_region}/" in " ".join(blind.stderr.split())
+    assert f"cannot list the versions in s3://{lab.other_region}/" in " ".join(blind.stderr.split())
     assert f"cannot read the evidence s3://{lab.dumps}/" in " ".join(unread.stderr.split())
 
 

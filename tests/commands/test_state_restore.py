@@ -543,11 +543,12 @@ def test_without_the_first_region_the_state_can_be_had_as_a_file(new_site: Calla
     site = new_site("both")
     site.replicate()
     site.delete_bucket()
-    file = site.plain.root.parent / "pulled.tfstate"
+    file, link = site.plain.root.parent / "pulled.tfstate", site.plain.root / "link.tfstate"
+    link.symlink_to(file)
 
     refused = site.restore("--latest-good", "--from-replica", "--yes", status=8)
     inside = site.restore("--latest-good", "--from-replica", "--to-file", "x.tfstate", status=2)
-    pulled = site.restore("--latest-good", "--from-replica", "--to-file", str(file))
+    pulled = site.restore("--latest-good", "--from-replica", "--to-file", str(link))
     again = site.restore("--latest-good", "--from-replica", "--to-file", str(file), status=2)
 
     said = " ".join(refused.stderr.split())
@@ -555,6 +556,7 @@ def test_without_the_first_region_the_state_can_be_had_as_a_file(new_site: Calla
     assert "lies in the checkout" in inside.stderr
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (site.applied.newest, 0o600)
     assert "serial 5, 3 resources" in pulled.stdout
+    assert link.is_symlink()
     assert "exists already" in again.stderr
     assert not list(site.plain.root.rglob("x.tfstate"))
 

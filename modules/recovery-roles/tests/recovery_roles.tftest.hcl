@@ -276,7 +276,7 @@ run "evidence_is_added_to_and_read_and_never_changed" {
   }
 
   assert {
-    condition     = flatten([for statement in jsondecode(aws_iam_policy.reads_evidence.policy).Statement : statement.Action]) == ["s3:ListBucket", "s3:ListBucket", "s3:GetObject", "kms:Decrypt"]
+    condition     = flatten([for statement in jsondecode(aws_iam_policy.reads_evidence.policy).Statement : statement.Action]) == ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "kms:Decrypt"]
     error_message = "Who reads evidence may do more than that."
   }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -54,6 +54,22 @@ class EvidencePlace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Numbers:
+    """Which numbers are there, and which were: of these a version is kept, or the mark of its deletion."""
+
+    there: frozenset[int]
+    gone: frozenset[int]
+
+    @property
+    def ever(self) -> frozenset[int]:
+        """All that were used."""
+        return self.there | self.gone
+
+
+_NONE = _Numbers(there=frozenset(), gone=frozenset())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Writing:
     """How a bundle becomes bytes, and bytes what is stored: `read` never raises, it says how they are damaged."""
 
@@ -81,12 +97,12 @@ class EvidenceStore:
         sealed, unseen = self._sealed_numbers()
         for _ in range(_ATTEMPTS):
             numbers = self._numbers()
-            number = max([*numbers, *sealed], default=0) + 1
-            before = self._before(number - 1, numbers, sealed)
+            number = max(numbers.ever | sealed.ever, default=0) + 1
+            before = self._before(number - 1, numbers.there, sealed.there)
             body = self._writing.written(number, before, bundle)
             if self._put(number, body):
                 digest = hashlib.sha256(body).hexdigest()
-                why = "" if unseen else self._seal_before(number - 1, numbers, sealed)
+                why = "" if unseen else self._seal_before(number - 1, numbers.there, sealed.ever)
                 why = self._seal(Head(number=number, sha256=digest, run=bundle.run)) or why
                 return Link(number=number, previous=before, sha256=digest, unsealed=why)
         raise Locked(
@@ -129,12 +145,12 @@ class EvidenceStore:
             return error.summary
         return "" if ours else f"s3://{self.place.head_bucket}/{key} says something else of it"
 
-    def _sealed_numbers(self) -> tuple[list[int], str]:
+    def _sealed_numbers(self) -> tuple[_Numbers, str]:
         """Return which links the other region knows of, and why that could not be seen."""
         try:
             return self._listed(self._head_s3, self.place.head_bucket, self.place.head_prefix), ""
         except LifeboatError as error:
-            return [], error.summary
+            return _NONE, error.summary
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -144,11 +160,19 @@ class EvidenceStore:
         Of the bundles the journals are left out: those of years are more than fits into memory. Raises Unreachable where the
         bundles themselves cannot be read, NothingFits where there is no such bucket.
         """
-        numbers = self._numbers()
+        found = self._numbers()
+        numbers = sorted(found.there)
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
             stored = dict(zip(numbers, pool.map(self._without_journal, numbers), strict=True))
-        heads, unseen = self._known_heads()
-        return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else ())
+        sealed, unseen = self._sealed_numbers()
+        heads, unread = self._known_heads(sorted(sealed.there))
+        return Chain(
+            stored=stored,
+            heads=heads,
+            unseen=tuple(filter(None, [unseen, unread])),
+            gone=found.gone,
+            heads_gone=sealed.gone,
+        )
 
     def bundles(self, newest: int | None = None) -> list[Stored]:
         """Return the newest bundles, newest first; damaged ones too. None: all."""
@@ -156,7 +180,7 @@ class EvidenceStore:
 
     def newest_first(self) -> Iterator[Stored]:
         """Yield every bundle, newest first, damaged ones too; read as far as somebody looks."""
-        numbers = sorted(self._numbers(), reverse=True)
+        numbers = sorted(self._numbers().there, reverse=True)
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
             for first in range(0, len(numbers), _SIDE_BY_SIDE):
                 yield from pool.map(self._stored, numbers[first : first + _SIDE_BY_SIDE])
@@ -164,13 +188,13 @@ class EvidenceStore:
     def link(self, number: int) -> Chain:
         """Return one link, the one after it, and what the other region knows of both: enough to judge it alone."""
         sealed, unseen = self._sealed_numbers()
-        numbers = [one for one in self._numbers() if one in (number, number + 1)]
+        numbers = sorted(self._numbers().there & {number, number + 1})
         stored = {one: self._stored(one) for one in numbers}
         try:
-            heads = {one: self._head(one) for one in numbers if one in sealed}
+            heads = {one: self._head(one) for one in numbers if one in sealed.there}
         except LifeboatError as error:
             return Chain(stored=stored, heads={}, unseen=(error.summary,))
-        return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else ())
+        return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else (), heads_gone=sealed.gone)
 
     def body(self, number: int) -> bytes:
         """Return the stored bytes of a bundle."""
@@ -178,8 +202,8 @@ class EvidenceStore:
         with translated(f"read the evidence s3://{self.place.bucket}/{key}"):
             return bytes(self._s3.get_object(Bucket=self.place.bucket, Key=key)["Body"].read())
 
-    def _numbers(self) -> list[int]:
-        return sorted(self._listed(self._s3, self.place.bucket, self.place.prefix))
+    def _numbers(self) -> _Numbers:
+        return self._listed(self._s3, self.place.bucket, self.place.prefix)
 
     def _without_journal(self, number: int) -> Stored:
         return without_journal(self._stored(number))
@@ -187,12 +211,11 @@ class EvidenceStore:
     def _stored(self, number: int) -> Stored:
         return self._writing.read(number, self.body(number))
 
-    def _known_heads(self) -> tuple[dict[int, Head], str]:
-        """Return what the other region knows of each link, and why that could not be seen."""
-        numbers, unseen = self._sealed_numbers()
+    def _known_heads(self, numbers: list[int]) -> tuple[dict[int, Head], str]:
+        """Return what the other region knows of these links, and why that could not be seen."""
         try:
             with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-                return dict(zip(numbers, pool.map(self._head, numbers), strict=True)), unseen
+                return dict(zip(numbers, pool.map(self._head, numbers), strict=True)), ""
         except LifeboatError as error:
             return {}, error.summary
 
@@ -210,20 +233,27 @@ class EvidenceStore:
             return Head(number=number, sha256="", run="", damaged=f"it is of number {head.number}")
         return head
 
-    def _listed(self, s3: Any, bucket: str, prefix: str) -> list[int]:
-        with translated(f"list s3://{bucket}/{prefix}"):
+    def _listed(self, s3: Any, bucket: str, prefix: str) -> _Numbers:
+        """Return the numbers below a prefix, by all versions: a listing of objects says nothing of one that was deleted."""
+        there, ever = set[str](), set[str]()
+        with translated(f"list the versions in s3://{bucket}/{prefix}"):
             try:
-                keys = [
-                    str(e["Key"]) for e in sdk.items(s3, "list_objects_v2", "Contents", Bucket=bucket, Prefix=prefix)
-                ]
+                for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+                    versions = page.get("Versions", [])
+                    ever.update(str(one["Key"]) for one in [*versions, *page.get("DeleteMarkers", [])])
+                    there.update(str(one["Key"]) for one in versions if one["IsLatest"])
             except ClientError as error:
                 if sdk.code(error) not in _NO_BUCKET:
                     raise
                 raise NothingFits(
                     f"there is no bucket {bucket}, so no evidence was ever written", hint="lifeboat apply makes it"
                 ) from None
-        found = (_NUMBER.fullmatch(key.removeprefix(prefix)) for key in keys)
-        return [int(one[1]) for one in found if one is not None]
+        return _Numbers(there=_numbered(there, prefix), gone=_numbered(ever - there, prefix))
+
+
+def _numbered(keys: Iterable[str], prefix: str) -> frozenset[int]:
+    found = (_NUMBER.fullmatch(key.removeprefix(prefix)) for key in keys)
+    return frozenset(int(one[1]) for one in found if one is not None)
 
 
 def without_journal(found: Stored) -> Stored:

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ _NO_BUCKET = {"NoSuchBucket", "404"}
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """A line that does not count yet, and how many bytes the file had before it."""
+
+    event: Event
+    before: int
+
+
 class Journal:
     """The journal of one run, append-only, in both places.
 
@@ -39,7 +48,8 @@ class Journal:
         self._bucket = bucket
         self._now = now
         self._events: list[Event] = []
-        self._unsure: Event | None = None  # a line of which nobody knows whether it got to the bucket
+        self._unsure: _Line | None = None  # nobody knows whether it got to the bucket
+        self._cut_off: _Line | None = None  # an interrupt came while it was written
         self._lock = threading.Lock()
 
     @property
@@ -56,32 +66,55 @@ class Journal:
         """Append one line, durable in both places when this returns.
 
         Raises Locked when the run is somebody else's now, Unreachable when the bucket does not answer: then the line
-        does not count, here either.
+        does not count, here either. Interrupted on its way, it is written by the next one, before that.
         """
         with self._lock:
             self._settle()
             event = Event(seq=len(self._events) + 1, at=self._now(), kind=kind, step=step, text=text, data=data)
-            before = _append(self._path, [event])
+            line = _Line(event=event, before=self._path.stat().st_size if self._path.exists() else 0)
+            self._cut_off = line
             try:
-                self._bucket.put(self._run, event)
-            except Unreachable:
-                os.truncate(self._path, before)
-                self._unsure = event
+                self._write(line)
+            except Exception:
+                self._cut_off = None
                 raise
             self._events.append(event)
+            self._cut_off = None
             if kind is EventKind.ENDED:
                 self._bucket.mark_ended(self._run)
             return event
 
+    def _write(self, line: _Line) -> None:
+        _append(self._path, [line.event])
+        try:
+            self._bucket.put(self._run, line.event)
+        except Unreachable:
+            os.truncate(self._path, line.before)
+            self._unsure = line
+            raise
+
     def _settle(self) -> None:
-        """Find out whether the line whose answer was lost got to the bucket: if so, it is ours and counts."""
-        if self._unsure is None:
-            return
-        found = self._bucket.line(self._run, self._unsure.seq)
-        if found == self._unsure:
-            _append(self._path, [found])
-            self._events.append(found)
-        self._unsure = None
+        """Let an earlier line count that is ours: one whose answer was lost if it got to the bucket, one cut off in any case.
+
+        That one is written once more, since what was sent of it may get there at any time, and would take the next one's place.
+        """
+        if self._unsure is not None:
+            if self._bucket.line(self._run, self._unsure.event.seq) == self._unsure.event:
+                self._count(self._unsure)
+            self._unsure = None
+        if self._cut_off is not None:
+            if self._cut_off.event.seq > len(self._events):
+                self._bucket.put(self._run, self._cut_off.event)
+            self._count(self._cut_off)
+            self._cut_off = None
+
+    def _count(self, line: _Line) -> None:
+        """Let a line of the bucket count here; an interrupt leaves nothing that doing it once more does not mend."""
+        if line.event.seq > len(self._events):
+            if self._path.exists():
+                os.truncate(self._path, line.before)
+            _append(self._path, [line.event])
+            self._events.append(line.event)
 
     def open(self) -> None:
         """Read what earlier attempts wrote, wherever they ran; what only this machine knows is given to the bucket.
@@ -228,17 +261,15 @@ def _key(run: RunId, seq: int) -> str:
     return f"{_PREFIX}{run}/{seq:06}.json"
 
 
-def _append(path: Path, events: Iterable[Event]) -> int:
-    """Add lines to a file, durable when this returns; return how long it was before."""
+def _append(path: Path, events: Iterable[Event]) -> None:
+    """Add lines to a file, durable when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        before = os.fstat(descriptor).st_size
         for event in events:
             file.write(json.dumps(document(event)) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    return before
 
 
 def _read(path: Path) -> list[Event]:

@@ -131,28 +131,32 @@ def verify(site: Site) -> Verified:
     return Verified(bundles=len(chain.stored), findings=evidence_chain.verified(chain))
 
 
-def require_whole(findings: Iterable[Finding], env: str) -> None:
+def require_whole(site: Site, findings: Iterable[Finding]) -> None:
     """Raise IntegrityFailure for what was changed or taken away, naming it; Unreachable for what nobody could look at."""
     grave = [one for one in findings if one.wrong not in (Wrong.UNSEALED, Wrong.UNSEEN)]
     if grave:
+        place = evidence_keeping.store(site).place
         raise IntegrityFailure(
             "the evidence is not as it was written:\n" + "\n".join(f"  {one.text}" for one in grave),
-            hint="older versions of an object are kept: aws s3api list-object-versions --bucket BUCKET --prefix evidence/"
-            " shows who wrote when",
+            hint=f"older versions of an object are kept: aws s3api list-object-versions --bucket {place.bucket}"
+            f" --prefix {place.prefix} shows which was written when",
         )
     unsure = [one.text for one in findings]
     if unsure:
         raise Unreachable(
             "nobody can tell whether all evidence is as it was written:\n" + "\n".join(f"  {text}" for text in unsure),
-            hint=f"where the other region did not answer: lifeboat report verify -e {env} once more when it does; the next run"
-            " tells it what it lacks",
+            hint=f"where the other region did not answer: lifeboat report verify -e {site.project.env} once more when it does;"
+            " the next run tells it what it lacks",
         )
 
 
 def write(path: Path, text: str) -> None:
-    """Write a report into a file, whole or not at all. Raises WrongConfiguration where it cannot be written."""
+    """Write a report into a file, whole or not at all, or into the pipe or device that it is; a link is followed.
+
+    Raises WrongConfiguration where it cannot be written.
+    """
     try:
-        private_files.write(path, text.encode())
+        private_files.write_named(path, text.encode())
     except OSError as error:
         raise WrongConfiguration(
             f"the report cannot be written to {path}: {error.strerror}", hint="name another file: --out FILE"

@@ -80,7 +80,7 @@ def verified(chain: Chain) -> tuple[Finding, ...]:
     A link is whole where its bytes have the digest that the next link names and the other region knows. One that the other
     region does not know of is not called whole.
     """
-    last = max([*chain.stored, *chain.heads], default=0)
+    last = max([*chain.stored, *chain.heads, *chain.gone, *chain.heads_gone], default=0)
     return (
         *(Finding(number=None, wrong=Wrong.UNSEEN, text=text) for text in chain.unseen),
         *(finding for number in range(1, last + 1) for finding in _of_link(chain, number)),
@@ -113,7 +113,10 @@ def _of_link(chain: Chain, number: int) -> Iterator[Finding]:
         yield _found(number, Wrong.DISAGREES, text)
     if number == 1 and not changed and link.previous != NOTHING_BEFORE:
         yield _found(number, Wrong.CHANGED, "bundle 1 names one before it")
-    if head is None and not chain.unseen:
+    if head is None and number in chain.heads_gone:
+        text = f"what the other region knew of bundle {number} ({_of_run(link)}) was taken away: nobody can tell by it any more"
+        yield _found(number, Wrong.DISAGREES, text)
+    elif head is None and not chain.unseen:
         text = (
             f"the other region does not know of bundle {number} ({_of_run(link)}): its writing was cut off, or that was taken"
             " away; nobody can tell whether the bundle is as it was written"

@@ -17,6 +17,9 @@ SOURCES: tuple[tuple[str, str], ...] = (
 )
 
 
+_NONE = "none was written, it is of an older lifeboat, or it was taken away: lifeboat report verify tells"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One bundle in the chain; None where it cannot be read."""
@@ -133,7 +136,7 @@ def without(runs: Iterable[str], found: Sequence[Entry], unended: Collection[str
     lines = []
     for run in sorted(runs, reverse=True):
         if run not in known:
-            why = "it has not ended" if run in unended else "none was written, or it is of an older lifeboat"
+            why = "it has not ended" if run in unended else _NONE
             lines.append((run, why))
     return tuple(lines)
 

@@ -500,5 +500,5 @@ def pull(site: Site, request: Request, path: Path) -> StateChoice:
         raise WrongConfiguration(f"there is no folder {target.parent}", hint=f"mkdir -p {target.parent}")
     versions = _versions(site, request.source, request.root)
     choice = _choice(request, versions.history())
-    private_files.write(target, versions.body(_required(choice, request).version_id))
+    private_files.write_named(target, versions.body(_required(choice, request).version_id))
     return choice
