@@ -38,7 +38,10 @@ def data_is_proven(c: Recovering) -> Gap | None:
 
 
 def prove_data(c: Recovering, turn: Turn) -> None:
-    """Count its tables and those with rows, read from the data itself until when it has any, and ask the environment's probes."""
+    """Count its tables and those with rows, read from the data itself until when it has any, and ask the environment's probes.
+
+    What is wrong with an answer, `compare_rows` judges: somebody may have to agree with it.
+    """
     found = next_generation.instance(c)
     if found is None:
         raise Failed("there is no restored database")
