@@ -44,7 +44,7 @@ from lifeboat.model import (
     Teller,
     Timing,
 )
-from lifeboat.runbooks import drill_tables, drilling
+from lifeboat.runbooks import drill_asked, drill_tables, drilling
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Watcher
 from lifeboat.site import Site
@@ -116,6 +116,7 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     recovery, env = outputs.recovery(site.stack_store()), site.project.env
     network = _NOWHERE if request.scope is DrillScope.STATE else network_of(site, recovery, request.scope)
     drill_turns.require_nobody(site)
+    drill_asked.require(site, recovery, request)
     estimate = _estimate(site, recovery, request)
     drill_costs.require_within(estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {env}")
     orders.tell.say(f"the drill is expected to cost {drill_costs.words(estimate)}")
@@ -369,8 +370,9 @@ def _told(failed: LifeboatError, c: Recovering) -> LifeboatError:
     # What a recovery would be told of its run, to give it up or to go on with it, is not for a drill.
     first = failed.hint if failed.hint and c.journal.run not in failed.hint else ""
     shown = f"lifeboat logs {c.journal.run} -e {env} shows how far it came"
+    copy = f" --from {c.request.copy}" if c.request.copy else ""
     failed.hint = "\n        ".join(
-        [*([first] if first else []), f"{shown}; lifeboat drill {scope} -e {env} drills anew"]
+        [*([first] if first else []), f"{shown}; lifeboat drill {scope}{copy} -e {env} drills anew"]
     )
     return failed
 

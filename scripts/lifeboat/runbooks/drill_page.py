@@ -73,7 +73,7 @@ No drill is gone on with: `lifeboat resume` refuses one. What a drill left that 
 (`lifeboat:proven-at`), and the next recovery counts on it. Why it is made this way: [drills.md](../decisions/drills.md).
 """
 _STOPS: tuple[tuple[int, str], ...] = (
-    (2, "Mend what it names: an option, a file, a program. Nothing was made."),
+    (2, "Mend what it names: an option, a file, a program, the SQL of a probe. What was made is gone again."),
     (
         3,
         "There is no network for drills, something leads out of it, or nobody could ask a database in it; the estimate is"
