@@ -96,13 +96,14 @@ def _gate(here: Site) -> Gate:
 
 
 def apply(here: Site, folder: Path) -> None:
-    """Apply the saved plan."""
+    """Apply the saved plan; raises as the plan did where a drill has begun, or left something, in what it would destroy."""
     saved = folder / "stack.plan"
     if not saved.is_file():
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
     stack, settings = _stack(here, Purpose.APPLY), here.project.environment.terraform
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
     with here.lease(run, say).held():  # so that a recovery and this one know of each other
+        drill_rest.require_for_saved(here, stack.planned(saved))
         running = stack.apply(
             saved,
             events=folder / "events.jsonl",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -108,7 +108,8 @@ class Topic:
 class Channels:
     """Everything that rings for one application, and the topics that it all goes to; None: there is no such topic.
 
-    `built_to_tell_of` is what Terraform made each notifier tell of.
+    `built_to_tell_of` is what Terraform made each notifier tell of; `shell` makes of a command what an operator types to
+    reach this environment with it.
     """
 
     alarms: tuple[Alarm, ...]
@@ -116,6 +117,7 @@ class Channels:
     notifiers: tuple[Notifier, ...]
     topics: Mapping[str, Topic | None] = field(hash=False)
     built_to_tell_of: Mapping[Ringer, tuple[str, ...]] = field(hash=False, default_factory=dict)
+    shell: Callable[[str], str] = str
 
     @property
     def to_ring(self) -> tuple[Alarm | Rule, ...]:

@@ -68,11 +68,11 @@ def alarms_test(
         views.document(views_alarms.tested_document(done))
     else:
         views_alarms.tested(done)
-    _end(done)
+    _end(done, env)
     return DONE
 
 
-def _end(done: AlarmReport) -> None:
+def _end(done: AlarmReport, env: str) -> None:
     """Raise what a test comes to that did not go well, the gravest first."""
     lost = [one for one in done.rung if not one.good]
     wrong = [one for one in done.checked if not one.good]
@@ -83,7 +83,10 @@ def _end(done: AlarmReport) -> None:
     if not done.rung and not done.checked:
         raise Failed("nothing rings, so nothing was tested", hint="lifeboat apply")
     if any(not one.unsure for one in lost) or wrong or deaf:
-        raise Failed(summary + (f"\n{left}" if left else ""), hint="the page of each says what to do: docs/runbooks")
+        pages = [one.page for one in (*(one for one in lost if not one.unsure), *wrong) if one.page]
+        shown = f"less {pages[0]}" if pages else f"lifeboat alarms list -e {env} names the page of each"
+        more = ", and the page of each other, which lifeboat alarms list names" if len(set(pages)) > 1 else ""
+        raise Failed(summary + (f"\n{left}" if left else ""), hint=f"{shown}{more}")
     if lost and left:
         raise CleanUpIncomplete(
             f"{summary}\n{left}", hint="lifeboat sweep; the reason of each says what kept it from being tested"

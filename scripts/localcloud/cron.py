@@ -128,6 +128,21 @@ def due_in(text: str, today: date) -> str | None:
     return "monthly" if days >= 7 else None
 
 
+def time_of_day(text: str, zone_name: str, today: date) -> time | None:
+    """Return when an expression first fires on a day that it fires on, in UTC; None for one without such a time.
+
+    That is rate(…), at(…), and a cron that fires each hour: it fires again after each of the others.
+    """
+    if not text.startswith("cron("):
+        return None
+    expression = cron(text)
+    if len(expression.hours) == 24:
+        return None
+    midnight = datetime.combine(today, time(), UTC)
+    first = next(expression.times(midnight - timedelta(seconds=1), zone(zone_name)), None)
+    return None if first is None else first.time()
+
+
 # -- one field ---------------------------------------------------------------------------------------------------------
 
 

@@ -243,7 +243,10 @@ def policy_without_cloudwatch(here: AlarmSite) -> None:
     ("accident", "says"),
     [
         (no_action, "it has no action for ALARM"),
-        (switched_off, "its actions are disabled: aws cloudwatch enable-alarm-actions"),
+        (
+            switched_off,
+            'its actions are disabled: eval "$(lifeboat local env -e x)" && aws cloudwatch enable-alarm-actions',
+        ),
         (deleted, "it was built and is gone; lifeboat apply makes it again"),
         (tells_a_topic_that_is_gone, "there is no topic arn:aws:sns:eu-west-1:"),
         (policy_without_cloudwatch, "CloudWatch Alarms is not authorized to perform: SNS:Publish"),
@@ -288,7 +291,7 @@ def policy_without_events(here: AlarmSite) -> None:
 @pytest.mark.parametrize(
     ("accident", "says"),
     [
-        (disabled, "it is disabled: aws events enable-rule --name"),
+        (disabled, 'it is disabled: eval "$(lifeboat local env -e x)" && aws events enable-rule --name'),
         (without_target, "it has no target"),
         (rule_deleted, "it was built and is gone"),
         (takes_only_events_of_aws, "does not take events of lifeboat.test, only of aws.backup"),
@@ -507,5 +510,6 @@ def test_the_command_line_prints_the_count_and_ends_with_1_where_one_did_not_arr
     document = json.loads(badly.stdout)
     assert (document["arrived"], document["of"]) == (4, 5)
     assert "4 of 5 messages arrived" in badly.stderr
+    assert "less docs/runbooks/alarm-dumps-stale.md" in badly.stderr
     assert f"alarm {here.name('dumps-stale')} in eu-west-1: it has no action for ALARM" in badly.stderr
     assert unasked.returncode == 7

@@ -340,6 +340,21 @@ def test_what_cannot_be_drilled_is_refused_and_nothing_is_made(
 
     assert done.returncode == status, done.stderr
     assert says in " ".join(done.stderr.split())
+    assert "run: " not in done.stderr
+    assert left(stack) == []
+
+
+def test_a_probe_that_cannot_be_read_is_told_before_anything_is_written(stack: Rehearsal) -> None:
+    path = stack.root / "environments/local.toml"
+    path.write_text(path.read_text() + '\n[[dumps.probes]]\nname = "typo"\nsql = "selec 1"\nexpect = 1\n')
+
+    done = stack.lifeboat("drill", "database")
+
+    assert done.returncode == 2, done.stderr
+    assert 'environments/local.toml asks of a restored copy: probe typo: syntax error at or near "selec"' in " ".join(
+        done.stderr.split()
+    )
+    assert "run: " not in done.stderr
     assert left(stack) == []
 
 

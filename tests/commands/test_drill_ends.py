@@ -17,7 +17,7 @@ from lifeboat.commands.drill import Drilling, Orders
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions.drills import Isolation
 from lifeboat.drill_model import Drill, DrillReport, DrillScope, Estimate, Thing, ThingKind
-from lifeboat.errors import CleanUpIncomplete, Refused
+from lifeboat.errors import CleanUpIncomplete, NothingFits, Refused
 from lifeboat.evidence_model import Bundle, Outcome
 from lifeboat.model import DrillGroups, DrillNetwork, EventKind, RecoveryRequest, RunId, Scope, Secret
 from lifeboat.runbooks.recovering import Recovering
@@ -206,6 +206,26 @@ def test_a_drill_that_could_not_clear_up_has_told_what_it_proved_and_a_sweep_add
 
     assert done.closed == (lab.drill.run,)
     assert lab.evidence().outcome is Outcome.FAILED
+
+
+# -- before it begins --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_never_applied_is_not_damaged_and_is_told_how_to_begin(cloud: RunningCloud, tmp_path: Path) -> None:
+    plain = plain_site(cloud, tmp_path)
+    site = plain.site()
+    where = {"LocationConstraint": DR_REGION}
+    replica = site.project.environment.state.replica_bucket
+    cloud.client("s3", DR_REGION).create_bucket(Bucket=replica, CreateBucketConfiguration=where)
+    drill_command.require_applied(site)
+    plain.delete("stack.tfstate")
+
+    with pytest.raises(NothingFits) as raised:
+        drill_command.require_applied(site)
+
+    assert raised.value.exit_status == 6
+    assert "nothing was ever applied that could be drilled" in raised.value.summary
+    assert raised.value.hint == "lifeboat apply -e x"
 
 
 # -- the network -------------------------------------------------------------------------------------------------------

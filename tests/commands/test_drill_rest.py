@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lifeboat.errors import CleanUpIncomplete, Locked
@@ -65,3 +66,38 @@ def test_an_apply_waits_for_what_a_drill_left(plain: PlainSite) -> None:
 
     assert f"sqs:queue {name} in eu-west-1" in refused.value.summary
     assert "lifeboat sweep shows and removes it; then apply again" in str(refused.value.hint)
+
+
+def saved(*actions: str, address: str = "module.drill_network[0].aws_vpc.this") -> dict[str, Any]:
+    """Return a saved plan of one change, as `terraform show -json` prints it."""
+    kind = address.split(".")[-2]
+    change = {"address": address, "mode": "managed", "type": kind, "change": {"actions": list(actions)}}
+    return {"format_version": "1.2", "resource_changes": [change]}
+
+
+@pytest.mark.parametrize(
+    ("document", "waits"),
+    [
+        (saved("delete"), True),
+        (saved("delete", "create"), True),
+        (saved("create", "delete"), True),
+        (saved("update"), False),
+        (saved("no-op"), False),
+        (saved("delete", address="module.network.aws_subnet.this"), False),
+        ({"format_version": "1.2"}, False),
+    ],
+)
+def test_a_saved_plan_waits_for_a_drill_that_began_since(
+    plain: PlainSite, document: dict[str, Any], waits: bool
+) -> None:
+    site = plain.site()
+    drill_rest.require_for_saved(site, document)
+
+    with site.drill_lease(DRILL).held():
+        if not waits:
+            drill_rest.require_for_saved(site, document)
+            return
+        with pytest.raises(Locked) as refused:
+            drill_rest.require_for_saved(site, document)
+
+    assert refused.value.summary.startswith(f"the drill {DRILL} of ")

@@ -341,6 +341,19 @@ def test_less_than_ten_minutes_costs_ten() -> None:
     assert short.usd == drill_costs.estimate(DrillScope.DATABASE, SIZES, timedelta(minutes=10)).usd
 
 
+@pytest.mark.parametrize(
+    ("scope", "lasts", "said"),
+    [
+        (DrillScope.DATABASE, timedelta(seconds=20), "less than 0.01 USD for 1 min ("),
+        (DrillScope.DATABASE, timedelta(minutes=45), "about 0.02 USD for 45 min ("),
+        (DrillScope.DATABASE, timedelta(minutes=90), "about 0.03 USD for 1.5 h ("),
+        (DrillScope.STATE, timedelta(hours=1), "less than 0.01 USD for 1.0 h ("),
+    ],
+)
+def test_little_money_and_a_short_time_are_said_as_such(scope: DrillScope, lasts: timedelta, said: str) -> None:
+    assert drill_costs.words(drill_costs.estimate(scope, SIZES, lasts)).startswith(said)
+
+
 def test_a_drill_above_the_cap_is_refused_with_what_it_would_cost() -> None:
     found = drill_costs.estimate(DrillScope.DATABASE, SIZES, timedelta(hours=10))
     drill_costs.require_within(found, None, "lifeboat drill database -e x")

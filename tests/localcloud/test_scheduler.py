@@ -82,6 +82,23 @@ def test_a_tick_fires_what_is_due_and_nothing_else(stage: Stage) -> None:
     assert len(stage.tick("daily")) == 2  # at(…) fires once
 
 
+def test_what_is_due_together_fires_in_the_order_of_a_day(stage: Stage) -> None:
+    stage.create("verify", "cron(10 4 * * ? *)")
+    stage.create("status", "cron(17 * * * ? *)")
+    stage.create(
+        "kolkata", "cron(0 5 * * ? *)", ScheduleExpressionTimezone="Asia/Kolkata"
+    )  # half past eleven at night, UTC
+    stage.create("dump", "cron(30 1,13 * * ? *)")
+    names = ("dump", "verify", "kolkata", "status")
+
+    fired = [line.partition(":")[0].removeprefix("schedule default/") for line in stage.tick("daily")]
+
+    assert [name for name in fired if name in names] == list(names)
+    stage.received()
+    for name in names:
+        stage.cloud.client("scheduler").delete_schedule(Name=name)
+
+
 def test_a_role_that_may_not_send_leaves_a_dead_letter(stage: Stage) -> None:
     sqs = stage.cloud.client("sqs")
     letters = sqs.create_queue(QueueName="dead")["QueueUrl"]

@@ -20,6 +20,7 @@ from lifeboat.decisions.drill_guard import Deed
 from lifeboat.drill_model import Drill, DrillScope, Thing, ThingKind
 from lifeboat.errors import ApprovalMissing, CleanUpIncomplete, Locked, Refused, Unreachable
 from lifeboat.model import EventKind, RunId, Secret
+from lifeboat.runbooks import drill_tables
 from lifeboat.runner import Turn
 from lifeboat.site import Site
 from lifeboat.stack import drill_effects, drill_rest, drill_turns, leaks
@@ -97,6 +98,13 @@ def nobody(lines: Sequence[str]) -> None:
 
 def everybody(_lines: Sequence[str]) -> None:
     pass
+
+
+# -- the steps ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_step_that_fails_for_a_probe_says_that_it_judges_probes() -> None:
+    assert drill_tables.titles(DrillScope.DATABASE)["comparison"].endswith("judge the probes' answers")
 
 
 # -- the ledger and the guard ------------------------------------------------------------------------------------------

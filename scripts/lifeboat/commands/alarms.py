@@ -114,6 +114,7 @@ def _look(site: Site) -> Looked:
         notifiers=notifiers,
         topics={arn: routes.topic(arn) for arn in arns},
         built_to_tell_of=alarm_tests.built_to_tell_of(resources),
+        shell=site.shell,
     )
     return Looked(channels=channels, expected=expected)
 

@@ -19,6 +19,7 @@ from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import EXPIRES_AFTER, Isolation
 from lifeboat.decisions.evidence import Ended
+from lifeboat.decisions.known_states import Purpose
 from lifeboat.drill_model import Drill, DrillReport, DrillRequest, DrillScope, Estimate
 from lifeboat.errors import (
     DONE,
@@ -27,6 +28,7 @@ from lifeboat.errors import (
     IntegrityFailure,
     Interrupted,
     LifeboatError,
+    NothingFits,
     StoppedPartWay,
     Unreachable,
 )
@@ -44,7 +46,7 @@ from lifeboat.model import (
     Teller,
     Timing,
 )
-from lifeboat.runbooks import drill_tables, drilling
+from lifeboat.runbooks import drill_asked, drill_tables, drilling
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Watcher
 from lifeboat.site import Site
@@ -53,6 +55,7 @@ from lifeboat.stack import (
     drill_effects,
     drill_turns,
     evidence_keeping,
+    known_states,
     outputs,
     preflight,
     rehearsal,
@@ -113,9 +116,11 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     preflight.require(site, orders.tell)
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
+    require_applied(site)
     recovery, env = outputs.recovery(site.stack_store()), site.project.env
     network = _NOWHERE if request.scope is DrillScope.STATE else network_of(site, recovery, request.scope)
     drill_turns.require_nobody(site)
+    drill_asked.require(site, recovery, request)
     estimate = _estimate(site, recovery, request)
     drill_costs.require_within(estimate, request.max_cost, f"lifeboat drill {request.scope.value} -e {env}")
     orders.tell.say(f"the drill is expected to cost {drill_costs.words(estimate)}")
@@ -123,6 +128,19 @@ def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     if to_agree:
         orders.agree(to_agree)
     return _Allowed(network=network, estimate=estimate)
+
+
+def require_applied(site: Site) -> None:
+    """Raise NothingFits where nothing was ever applied, Refused where the state is gone that was there."""
+    if site.stack_store().body() is not None:
+        return
+    known_states.require(site, Purpose.RECOVER, known_states.STACK)
+    state = site.project.environment.state
+    raise NothingFits(
+        f"there is no state in the state backend ({state.bucket}, {state.lock_table}), so nothing was ever applied that"
+        " could be drilled",
+        hint=f"lifeboat apply -e {site.project.env}",
+    )
 
 
 def network_of(site: Site, recovery: Recovery, scope: DrillScope) -> DrillNetwork:
@@ -369,8 +387,9 @@ def _told(failed: LifeboatError, c: Recovering) -> LifeboatError:
     # What a recovery would be told of its run, to give it up or to go on with it, is not for a drill.
     first = failed.hint if failed.hint and c.journal.run not in failed.hint else ""
     shown = f"lifeboat logs {c.journal.run} -e {env} shows how far it came"
+    copy = f" --from {c.request.copy}" if c.request.copy else ""
     failed.hint = "\n        ".join(
-        [*([first] if first else []), f"{shown}; lifeboat drill {scope} -e {env} drills anew"]
+        [*([first] if first else []), f"{shown}; lifeboat drill {scope}{copy} -e {env} drills anew"]
     )
     return failed
 

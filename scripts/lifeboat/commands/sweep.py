@@ -14,11 +14,11 @@ from lifeboat.decisions import drill_ledger
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.evidence import Ended
 from lifeboat.drill_model import DrillScope, Leak, Thing
-from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, NothingFits, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, Teller
 from lifeboat.runbooks import drill_tables
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, evidence_keeping, leaks, preflight, rehearsal
+from lifeboat.stack import drill_effects, evidence_keeping, leaks, preflight
 from lifeboat.stack.drill_effects import Kept, Removing
 
 
@@ -37,7 +37,7 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
     Raises CleanUpIncomplete where something stays, or where nobody can tell whether something does: what cannot be looked
     at is no absence.
     """
-    rehearsal.require_running(site, "sweep")
+    _require_seen(site)
     name = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-sweep-{uuid4().hex[:6]}")
     try:
         preflight.require_account(site)
@@ -47,6 +47,22 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
         raise CleanUpIncomplete(
             f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
         ) from error
+
+
+def _require_seen(site: Site) -> None:
+    """Raise CleanUpIncomplete where the local cloud is stopped and keeps its state, NothingFits where there is no state of one."""
+    env, cloud = site.project.env, site.local_cloud()
+    if cloud is None or cloud.health() is not None:
+        return
+    if not cloud.directory.exists():
+        raise NothingFits(
+            f"the local cloud of {env} does not run and has no state, so there is nothing to sweep",
+            hint=f"lifeboat apply -e {env}",
+        )
+    raise CleanUpIncomplete(
+        f"nobody can tell what drills left: the local cloud of {env} does not run, and its state is kept",
+        hint=f"lifeboat local up -e {env}, then lifeboat sweep -e {env}",
+    )
 
 
 def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:

@@ -141,7 +141,9 @@ def _page(ringer: Ringer, about: str) -> str:
 def alarm_mute(alarm: Alarm, channels: Channels) -> str:
     """Return why an alarm tells nobody, by its settings; empty where they are right."""
     if not alarm.acts:
-        return f"its actions are disabled: aws cloudwatch enable-alarm-actions --alarm-names {alarm.ringer.name}"
+        name, region = alarm.ringer.name, alarm.ringer.region
+        enable = f"aws cloudwatch enable-alarm-actions --alarm-names {name} --region {region}"
+        return f"its actions are disabled: {channels.shell(enable)}"
     if not alarm.tells:
         return f"it has no action for ALARM; {_AGAIN}"
     return _no_topic(alarm.tells, channels)
@@ -150,7 +152,8 @@ def alarm_mute(alarm: Alarm, channels: Channels) -> str:
 def rule_mute(rule: Rule, channels: Channels) -> str:
     """Return why a rule tells nobody, by its settings; empty where they are right."""
     if not rule.enabled:
-        return f"it is disabled: aws events enable-rule --name {rule.ringer.name} --region {rule.ringer.region}"
+        enable = f"aws events enable-rule --name {rule.ringer.name} --region {rule.ringer.region}"
+        return f"it is disabled: {channels.shell(enable)}"
     if not rule.targets:
         return f"it has no target; {_AGAIN}"
     return _no_topic([target.arn for target in rule.targets], channels)

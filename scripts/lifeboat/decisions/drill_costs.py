@@ -41,6 +41,7 @@ _INSTANCES: Mapping[str, float] = {
 _GIB_MONTH = {"database": 0.127, "instance": 0.088}  # gp3
 _HOURS_OF_A_MONTH = 730
 _SECRET_HOUR = 0.40 / _HOURS_OF_A_MONTH
+_LEAST_USD = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +75,10 @@ def _storage(of: str, gib: int) -> Price:
 def words(found: Estimate) -> str:
     """Return an estimate in words."""
     hours = found.lasts.total_seconds() / 3600
+    lasts = f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(hours * 60))} min"
+    usd = f"about {found.usd:.2f} USD" if found.usd >= _LEAST_USD else f"less than {_LEAST_USD} USD"
     unknown = f", and what nobody here knows the price of: {', '.join(found.unknown)}" if found.unknown else ""
-    return f"about {found.usd:.2f} USD for {hours:.1f} h{unknown} ({found.source})"
+    return f"{usd} for {lasts}{unknown} ({found.source})"
 
 
 def require_within(found: Estimate, cap: float | None, again: str) -> None:

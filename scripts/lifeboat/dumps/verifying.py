@@ -6,17 +6,19 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
+from psycopg.pq import DiagnosticField
 
 from lifeboat.clients import restore_programs, scratch_server
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.postgres import Postgres, own_path, said
+from lifeboat.clients.redaction import redacted
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
 from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
@@ -37,6 +39,7 @@ from lifeboat.errors import (
 )
 
 _PROBE_SECONDS = 60
+_SYNTAX_ERROR = b"42601"
 _MARGIN = 1024**3
 # Measured: 1.31 times the raw bytes on the disk with all indexes; a copy with many of them may take thrice as much.
 _DISK_PER_RAW = 4
@@ -403,6 +406,29 @@ def ask(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:
         if wrong is not None:
             findings.append(wrong)
     return findings
+
+
+def unreadable(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:
+    """Return which questions the server cannot read, whatever its database holds, and what it says; none of them is run.
+
+    In a transaction that has failed PostgreSQL reads a statement and goes no further: it looks up no table and no column
+    (exec_parse_message in postgres.c). That there are several statements is an error there too, of no place in the text.
+    """
+    if not questions:
+        return []
+    found = []
+    with postgres.connection(application="lifeboat verify") as connection:
+        with suppress(psycopg.errors.DivisionByZero):
+            connection.execute("BEGIN READ ONLY")
+            connection.execute("SELECT 1 / 0")
+        for probe in questions:
+            read = connection.pgconn.prepare(b"", probe.sql.encode())
+            if read.error_field(DiagnosticField.SQLSTATE) != _SYNTAX_ERROR:
+                continue
+            if read.error_field(DiagnosticField.STATEMENT_POSITION) is not None:
+                words = read.error_field(DiagnosticField.MESSAGE_PRIMARY) or b""
+                found.append(f"probe {probe.name}: {redacted(words.decode(errors='replace'))}")
+    return found
 
 
 def _answer(postgres: Postgres, probe: Probe) -> str | None:

@@ -159,7 +159,7 @@ def old_one(c: Recovering, old: str) -> DatabaseAnswers | str:
 
 COMPARED: Step[Recovering] = Step(
     name="comparison",
-    title="Look for tables that have lost their rows",
+    title="Look for tables that have lost their rows, and judge the probes' answers",
     check=rows_are_compared,
     do=compare_rows,
     limit=timedelta(hours=1),

@@ -21,7 +21,7 @@ from lifeboat.decisions import databases, manifests, recoveries
 from lifeboat.dumps import recovery_choice, verifying
 from lifeboat.errors import Failed, IntegrityFailure, NothingFits, Unreachable
 from lifeboat.model import Gap, Tag
-from lifeboat.runbooks import next_generation
+from lifeboat.runbooks import drill_asked, next_generation
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Step, Turn
 
@@ -38,7 +38,10 @@ def data_is_proven(c: Recovering) -> Gap | None:
 
 
 def prove_data(c: Recovering, turn: Turn) -> None:
-    """Count its tables and those with rows, read from the data itself until when it has any, and ask the environment's probes."""
+    """Count its tables and those with rows, read from the data itself until when it has any, and ask the environment's probes.
+
+    What is wrong with an answer, `compare_rows` judges: somebody may have to agree with it.
+    """
     found = next_generation.instance(c)
     if found is None:
         raise Failed("there is no restored database")
@@ -87,7 +90,10 @@ def _probed(c: Recovering, found: RestoredInstance) -> _Probed:
     To a wrong answer somebody has to agree with all that is missing: nobody is asked anything while other steps run beside.
     """
     questions = [probe.noun for probe in c.site.project.environment.dumps.probes]
-    findings = verifying.ask(c.site.new_postgres(next_generation.stack_with(c, found)), questions)
+    postgres = c.site.new_postgres(next_generation.stack_with(c, found))
+    if c.isolation is not None:
+        drill_asked.require_readable(c.site, postgres)  # in a recovery somebody may agree that it serves all the same
+    findings = verifying.ask(postgres, questions)
     return _Probed(names=[question.name for question in questions], findings=findings)
 
 

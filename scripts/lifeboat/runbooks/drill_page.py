@@ -73,7 +73,7 @@ No drill is gone on with: `lifeboat resume` refuses one. What a drill left that 
 (`lifeboat:proven-at`), and the next recovery counts on it. Why it is made this way: [drills.md](../decisions/drills.md).
 """
 _STOPS: tuple[tuple[int, str], ...] = (
-    (2, "Mend what it names: an option, a file, a program. Nothing was made."),
+    (2, "Mend what it names: an option, a file, a program, the SQL of a probe. What was made is gone again."),
     (
         3,
         "There is no network for drills, something leads out of it, or nobody could ask a database in it; the estimate is"
@@ -85,7 +85,10 @@ _STOPS: tuple[tuple[int, str], ...] = (
         " nobody may write that a copy is proven. It counts as stopped, and is drilled anew.",
     ),
     (5, "A recovery, an apply or another drill is at it. What was made until then is gone again."),
-    (6, "No copy or no image fits: `lifeboat plan-recovery` and `lifeboat ami list` say why not."),
+    (
+        6,
+        "Nothing was ever applied, or no copy or no image fits: `lifeboat plan-recovery` and `lifeboat ami list` say why not.",
+    ),
     (7, "Nobody here knows the price of something that it would make: agree, or `--yes`, without `--max-cost`."),
     (8, "A service does not answer: the message names it. Or all came back, and its evidence could not be written."),
     (

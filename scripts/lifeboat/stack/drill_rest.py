@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lifeboat.drill_model import Leak
 from lifeboat.errors import CleanUpIncomplete, Locked
@@ -19,6 +20,17 @@ def require_for(site: Site, plan: Plan) -> None:
     """Raise as `require` does where an apply of a plan would take something of the network away, for good or to make it anew."""
     lost = [one for one in plan.changes if one.action in LOSING and one.resource_type in _TYPES]
     if any(change.address.startswith(_NETWORK) for change in lost):
+        require(site, "apply")
+
+
+def require_for_saved(site: Site, document: Mapping[str, Any]) -> None:
+    """Raise as `require_for` does, for a saved plan as `terraform show -json` prints it: a drill may have begun since."""
+    lost = [
+        one
+        for one in document.get("resource_changes", [])
+        if "delete" in one["change"]["actions"] and one["type"] in _TYPES
+    ]
+    if any(one["address"].startswith(_NETWORK) for one in lost):
         require(site, "apply")
 
 

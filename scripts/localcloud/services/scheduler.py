@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import uuid4
 
@@ -86,18 +86,28 @@ def _kind(target_arn: str) -> str:
 
 @on_tick
 def run_due(cloud: Cloud, schedule: str, now: datetime) -> list[str]:
-    """Fire every enabled schedule that is due; moments given with at(…) fire once they have passed."""
+    """Fire every enabled schedule that is due, in the order of a day; moments given with at(…) fire once they have passed."""
     from moto import backends
 
     lines: list[str] = []
     with shift(cloud):
-        for region, backend in sorted(backends.get_backend("scheduler")[ACCOUNT_ID].items()):
-            for group in list(backend.schedule_groups.values()):
-                for entry in list(group.schedules.values()):
-                    if _due(cloud, entry, schedule, now):
-                        lines.append(_fire(cloud, region, entry, now))
-                        _after(cloud, group, entry)
+        due = [
+            (region, group, entry)
+            for region, backend in sorted(backends.get_backend("scheduler")[ACCOUNT_ID].items())
+            for group in backend.schedule_groups.values()
+            for entry in group.schedules.values()
+            if _due(cloud, entry, schedule, now)
+        ]
+        for region, group, entry in sorted(due, key=lambda one: _turn(one[2], now)):
+            lines.append(_fire(cloud, region, entry, now))
+            _after(cloud, group, entry)
     return lines
+
+
+def _turn(entry: Any, now: datetime) -> time:
+    """Return what orders schedules that are due together: their time of day; what has none comes last."""
+    found = cron.time_of_day(entry.schedule_expression, entry.schedule_expression_timezone or "UTC", now.date())
+    return time.max if found is None else found
 
 
 def _due(cloud: Cloud, entry: Any, tick: str, now: datetime) -> bool:

@@ -1,0 +1,63 @@
+"""A local cloud that is stopped keeps its state: what is in it, nobody saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lifeboat import config
+from lifeboat.commands import sweep
+from lifeboat.errors import CleanUpIncomplete, NothingFits
+from lifeboat.site import Site
+
+from tests import step_runs
+from tests.conftest import free_port
+from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
+from tests.plain_sites import Told
+
+
+def stopped(folder: Path) -> Site:
+    """Return the site of an environment whose local cloud does not run."""
+    port = free_port()
+    (folder / "environments").mkdir()
+    (folder / "environments" / "x.tfvars").write_text("")
+    (folder / "environments" / "x.toml").write_text(f"""
+[application]
+name = "app-x"
+account_id = "{ACCOUNT}"
+region = "{REGION}"
+dr_region = "{DR_REGION}"
+[state]
+bucket = "app-x-tfstate-{ACCOUNT}-{REGION}"
+replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
+lock_table = "app-x-tflock"
+[endpoint]
+url = "http://127.0.0.1:{port}"
+[dns]
+resolver = "127.77.192.53:{port}"
+[local_cloud]
+command = ["false"]
+directory = "cloud"
+""")
+    return Site(config.load(folder, "x"), {})
+
+
+def test_a_sweep_that_cannot_look_into_a_stopped_local_cloud_says_so(tmp_path: Path) -> None:
+    site = stopped(tmp_path)
+    cloud = site.local_cloud()
+    assert cloud is not None
+    cloud.directory.mkdir(parents=True)
+
+    with pytest.raises(CleanUpIncomplete) as raised:
+        sweep.run(site, Told(), step_runs.nobody)
+
+    assert raised.value.exit_status == 12
+    assert raised.value.summary == (
+        "nobody can tell what drills left: the local cloud of x does not run, and its state is kept"
+    )
+    assert raised.value.hint == "lifeboat local up -e x, then lifeboat sweep -e x"
+
+
+def test_a_sweep_without_any_state_of_a_local_cloud_has_nothing_to_look_at(tmp_path: Path) -> None:
+    with pytest.raises(NothingFits, match="has no state, so there is nothing to sweep"):
+        sweep.run(stopped(tmp_path), Told(), step_runs.nobody)
