@@ -253,7 +253,10 @@ class StateCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRecord:
-    """The evidence of one drill: of what, when it ended, whether all of it went well, and the recovery time that it measured."""
+    """The evidence of one drill: of what, when it ended, whether all of it went well, and the recovery time that it measured.
+
+    `copies` are those of the database that it restored: the kind, in the words of recovery points, and the region.
+    """
 
     scope: str  # database, instance, full or state
     run: str
@@ -263,6 +266,7 @@ class DrillRecord:
     rto: timedelta | None = None
     rto_objective: timedelta | None = None
     rpo: timedelta | None = None
+    copies: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,6 +213,7 @@ def drill(scope: str, age: timedelta = DAY, **other: Any) -> DrillRecord:
         "passed": True,
         "rto": timedelta(minutes=3),
         "rto_objective": 4 * HOUR,
+        "copies": () if scope in ("instance", "state") else ((PointKind.POINT_IN_TIME.value, REGION),),
     }
     return DrillRecord(**{**facts, **other})
 

@@ -21,9 +21,11 @@ from lifeboat.decisions.status.registry import BY_ID, CHECKS
 from lifeboat.model import EncryptionKey
 from lifeboat.state_model import StateRoot
 from lifeboat.status_model import (
+    Asset,
     BackupSelection,
     Beat,
     Colour,
+    CopyKind,
     Facts,
     InstanceSeen,
     LeftBehind,
@@ -306,6 +308,11 @@ ACCIDENTS = (
         "proof too old",
         {"database.proof": "the last one was restored 32d ago"},
         drills=Seen(found=(drill("full", 32 * DAY), drill("state"))),
+    ),
+    accident(
+        "only a dump was ever restored",
+        {"database.proof": "none of RDS's own copies was ever restored, in 2 drills"},
+        drills=Seen(found=(drill("full", copies=((PointKind.DUMP.value, REGION),)), drill("state"))),
     ),
     accident(
         "a restore test is a proof",
@@ -984,3 +991,32 @@ def test_a_metric_that_is_written_only_where_something_was_measured_is_not_misse
     )
 
     assert amiss(facts) == {}
+
+
+@pytest.mark.parametrize("region", [REGION, DR_REGION])
+@pytest.mark.parametrize(
+    ("restored", "kind"),
+    [
+        (PointKind.DUMP, CopyKind.DUMP),
+        (PointKind.POINT_IN_TIME, CopyKind.WINDOW),
+        (PointKind.AUTOMATED_SNAPSHOT, CopyKind.SNAPSHOT),
+        (PointKind.MANUAL_SNAPSHOT, CopyKind.SNAPSHOT),
+        (PointKind.BACKUP_POINT, CopyKind.VAULT),
+    ],
+)
+def test_a_drill_has_restored_the_kind_of_copy_that_it_took_in_its_region_and_no_other(
+    restored: PointKind, kind: CopyKind, region: str
+) -> None:
+    unproven = replace(DUMP, proven=None)
+    taken = drill("database", copies=((restored.value, region),))
+    facts = replace(
+        healthy(),
+        dumps=both((unproven,), (replace(unproven, region=DR_REGION),)),
+        snapshots=both(*((point(PointKind.AUTOMATED_SNAPSHOT, HOUR, where),) for where in (REGION, DR_REGION))),
+        drills=Seen(found=(taken, drill("full", copies=((restored.value, region),), passed=False), drill("state"))),
+    )
+
+    found = [row for row in judged(facts).copies if row.restored_at is not None and row.kind is not CopyKind.IMAGE]
+
+    assert [(row.asset is Asset.VOLUME, row.kind, row.region) for row in found] == [(False, kind, region)]
+    assert found[0].restored_at == taken.ended
