@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lifeboat.alarm_model import Subscriber
 from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, Unseen, Verdict
 from lifeboat.decisions.status import judging, state
 from lifeboat.model import EncryptionKey, Image, ImageId, Recovery, RunId, Snapshot, SnapshotId, Tag
@@ -238,6 +239,10 @@ def rules(topic: str, **other: Any) -> dict[str, EventRule]:
     return {RULE: EventRule(**{**facts, **other})}
 
 
+def listener(protocol: str = "email", **other: Any) -> Subscriber:
+    return Subscriber(**{"protocol": protocol, "endpoint": "on-call", "confirmed": True, **other})
+
+
 def bucket(name: str, **other: Any) -> BucketSeen:
     to = f"arn:aws:s3:::{name.removesuffix(REGION)}{DR_REGION}"
     facts: dict[str, Any] = {
@@ -330,7 +335,7 @@ def healthy() -> Facts:
         },
         alarms=Seen(found={name: alarm(name) for name in (STALE, FAILED)}),
         rules=both(rules(TOPIC), rules(DR_TOPIC)),
-        topics={arn: Seen(found=Topic(arn=arn, confirmed=("email:on-call",), pending=())) for arn in (TOPIC, DR_TOPIC)},
+        topics={arn: Seen(found=Topic(arn=arn, subscribers=(listener(),))) for arn in (TOPIC, DR_TOPIC)},
         metrics=Seen(found={STALE: NOW - HOUR}),
         state={name: StateCheck(name=name, says="good") for name in state.names()},
         open_runs=Seen(found=()),

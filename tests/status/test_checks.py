@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lifeboat.alarm_model import Subscriber
 from lifeboat.database_model import HEARTBEAT_TABLE, PointKind, Selection, TableContent, TableName
 from lifeboat.decisions import state_mending
 from lifeboat.decisions.dump_floors import ACCEPTED
@@ -76,6 +77,7 @@ from tests.status.healthy import (
     image,
     in_vault,
     judged,
+    listener,
     machine_in_vault,
     newest,
     passed,
@@ -156,8 +158,8 @@ def _alarms(**other: Any) -> Seen[Any]:
     return Seen(found={STALE: alarm(STALE, **other), FAILED: alarm(FAILED)})
 
 
-def _topic(*confirmed: str) -> dict[str, Seen[Any]]:
-    return {**healthy().topics, TOPIC: Seen(found=Topic(arn=TOPIC, confirmed=confirmed, pending=("email:on-call",)))}
+def _topic(*subscribers: Subscriber) -> dict[str, Seen[Any]]:
+    return {**healthy().topics, TOPIC: Seen(found=Topic(arn=TOPIC, subscribers=subscribers))}
 
 
 def _old_dump(age: timedelta, **other: Any) -> dict[str, Seen[Any]]:
@@ -610,8 +612,23 @@ ACCIDENTS = (
         rules=both(rules(TOPIC), rules(DR_TOPIC, targets=())),
     ),
     accident("rule gone", {f"alarms.rules {REGION} {RULE}": "there is no rule"}, rules=both({}, rules(DR_TOPIC))),
-    accident("topic without confirmed subscriber", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic()),
-    accident("one of two confirmed", topics=_topic("email:other")),
+    accident("topic without subscriber", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic()),
+    accident(
+        "topic without confirmed subscriber",
+        {f"alarms.heard {TOPIC}": "has confirmed: on-call"},
+        topics=_topic(listener(confirmed=False), listener("sqs")),
+    ),
+    accident("only a queue listens", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic(listener("sqs"))),
+    accident(
+        "a filter keeps every alarm away",
+        {f"alarms.heard {TOPIC}": "the filter of every subscriber of"},
+        topics=_topic(listener(wants='{"State": ["none"]}'), listener("sqs")),
+    ),
+    accident(
+        "a filter keeps some away",
+        topics=_topic(listener(wants='{"State": ["none"]}'), listener()),
+    ),
+    accident("one of two confirmed", topics=_topic(listener(), listener(confirmed=False))),
     accident("topic gone", {f"alarms.heard {TOPIC}": "there is no topic"}, topics={**healthy().topics, TOPIC: Seen()}),
     accident("metric missing", {f"alarms.measured {STALE}": "nobody has written the metric"}, metrics=Seen(found={})),
     accident(
