@@ -952,6 +952,28 @@ def test_every_command_of_ours_that_is_printed_is_one() -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("namespace", "command"),
+    [
+        ("Lifeboat", "lifeboat status -e production --publish, which writes it"),
+        ("AWS/Backup", "lifeboat status -e production once more in some minutes: AWS writes this metric itself"),
+    ],
+)
+def test_an_alarm_that_has_no_data_yet_is_unknown_and_says_who_writes_its_metric(namespace: str, command: str) -> None:
+    alarms = _alarms(state="INSUFFICIENT_DATA", namespace=namespace, since=NOW - 2 * HOUR)
+
+    status = judging.status("production", replace(healthy(), alarms=alarms), LIMITS)
+
+    (found,) = status.of(Colour.UNKNOWN)
+    assert (found.name, found.wanted, found.command) == (f"alarms.quiet {STALE}", "OK", command)
+    assert found.says == (
+        f"{STALE} is in INSUFFICIENT_DATA for 2h: CloudWatch has no data of its metric yet"
+        f" ({namespace} BackupAgeSeconds)"
+    )
+    assert status.of(Colour.RED) == []
+    assert gate.exit_status(status) == 8
+
+
 def _verdict(finding: Finding | None, standing: Standing) -> DoctorsVerdict:
     says = "it is well" if finding is None else finding.found
     return DoctorsVerdict(check="digest", root=StateRoot.STACK, standing=standing, says=says, finding=finding)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from lifeboat.decisions import alarm_tests
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status import built
-from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old, seen
-from lifeboat.errors import NotSeen
+from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, Unknown, old, seen
 from lifeboat.status_model import Alarm, Asset, Stack, Weight
 
 OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
@@ -68,8 +67,13 @@ def _quiet(case: Case) -> Outcome:
             command=found.page or f"aws cloudwatch describe-alarm-history --alarm-name {case.subject}",
         )
     if found.state != "OK":
-        raise NotSeen(
-            f"{case.subject} is in {found.state}{since}: it does not know itself", call="cloudwatch:DescribeAlarms"
+        return Unknown(
+            found=f"{case.subject} is in {found.state}{since}: CloudWatch has no data of its metric yet"
+            f" ({found.namespace} {found.metric})",
+            wanted="OK",
+            command="lifeboat status --publish, which writes it"
+            if found.namespace == OURS
+            else "lifeboat status once more in some minutes: AWS writes this metric itself",
         )
     return Good(says="OK")
 
