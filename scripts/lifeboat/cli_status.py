@@ -13,7 +13,7 @@ from lifeboat import views, views_status
 from lifeboat.cli_options import Env, duration, site_of
 from lifeboat.commands import status as status_command
 from lifeboat.decisions.status import formats, gate
-from lifeboat.errors import DONE
+from lifeboat.errors import DONE, LifeboatError
 
 
 class Shape(StrEnum):
@@ -53,13 +53,20 @@ def status(
     pause = duration(every)
     if watched and (output is not Shape.TABLE or gated or published):
         raise typer.BadParameter("--watch shows the table and nothing else")
-    here = site_of(env)
-    if watched:
-        if not sys.stdout.isatty():
-            raise typer.BadParameter("--watch needs a terminal")
-        with views_status.watching() as show:
-            status_command.watch(here, show, pause, time.sleep)
-    looked = status_command.status(here, views.Teller())
+    try:
+        here = site_of(env)
+        if watched:
+            if not sys.stdout.isatty():
+                raise typer.BadParameter("--watch needs a terminal")
+            with views_status.watching() as show:
+                status_command.watch(here, show, pause, time.sleep)
+        looked = status_command.status(here, views.Teller())
+    except LifeboatError as problem:
+        if output is not Shape.NAGIOS or gated:
+            raise
+        views.error(problem)
+        views_status.text(formats.nagios_unseen(problem.summary))
+        return gate.NAGIOS_UNKNOWN
     found = looked.status
     if output is Shape.JSON:
         views.document(formats.document(found))
