@@ -36,7 +36,9 @@ def status(
     output: Annotated[Shape, typer.Option("--output", "-o", help="table, json, prometheus or nagios.")] = Shape.TABLE,
     gated: Annotated[bool, typer.Option("--gate", help="End with the gravest of what is red or unknown.")] = False,
     watched: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-    every: Annotated[str, typer.Option("--every", metavar="TIME", help="With --watch: how often: 30s, 5m.")] = "30s",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="With --watch: how often: 30s (which is meant), 5m.")
+    ] = None,
     published: Annotated[bool, typer.Option("--publish", help="Write ages, sizes and counts to CloudWatch.")] = False,
 ) -> int:
     """Show whether this environment could be recovered: each copy, its proof, the last drills, what watches over them.
@@ -50,7 +52,9 @@ def status(
 
     Example: lifeboat status --gate -e production
     """
-    pause = duration(every)
+    if every is not None and not watched:
+        raise typer.BadParameter("--every says how often --watch looks; without it, a status is made once")
+    pause = duration(every or "30s")
     if watched and (output is not Shape.TABLE or gated or published):
         raise typer.BadParameter("--watch shows the table and nothing else")
     try:

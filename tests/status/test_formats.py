@@ -205,6 +205,13 @@ def test_nagios_is_told_in_one_line_that_nothing_could_be_looked_at() -> None:
     assert "nope" in ended.stderr
 
 
+def test_how_often_to_look_is_refused_where_it_is_looked_at_once() -> None:
+    ended = command_line.run(ROOT, "status", "--every", "5m", "-e", "nope")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--every says how often --watch looks" in ended.stderr
+
+
 def test_what_cannot_be_looked_at_ends_a_gate_as_any_command() -> None:
     ended = command_line.run(ROOT, "status", "-o", "nagios", "--gate", "-e", "nope")
 
