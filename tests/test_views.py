@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import typer
-from lifeboat import views, views_recovery
+from lifeboat import views, views_alarms, views_recovery
+from lifeboat.alarm_model import Ringer, Row, Sort
 from lifeboat.cli import app
 from lifeboat.errors import Failed
 from lifeboat.model import AssetRow, Gap, Prerequisite, Previewed, Recovery, RecoveryPreview, Way
@@ -109,6 +110,25 @@ def test_no_help_has_what_would_become_a_picture() -> None:
 
     assert len(found) > 100
     assert [text for text in found if Text.from_markup(text) != Text.from_markup(text, emoji=False)] == []
+
+
+def test_what_rings_is_listed_whole_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name, page = f"{'a-long-application-' * 4}drill-stale-database", "docs/runbooks/alarm-drill-stale.md"
+    ringer = Ringer(sort=Sort.ALARM, region="eu-central-1", name=name)
+    tells = (f"arn:aws:sns:eu-central-1:123456789012:{'a-long-application-' * 4}alarms",)
+
+    views_alarms.rows([Row(ringer=ringer, state="OK", tells=tells, page=page, why="[red] it has no action")])
+
+    _, line = capsys.readouterr().out.splitlines()
+    assert re.split(r" {2,}", line) == [
+        "alarm",
+        name,
+        "eu-central-1",
+        "OK",
+        tells[0].rpartition(":")[2],
+        "no: [red] it has no action",
+        page,
+    ]
 
 
 def test_the_end_of_an_apply_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from lifeboat import views, views_status
 from lifeboat.cli_options import Env, duration, site_of
 from lifeboat.commands import status as status_command
 from lifeboat.decisions.status import formats, gate
-from lifeboat.errors import DONE
+from lifeboat.errors import DONE, LifeboatError
 
 
 class Shape(StrEnum):
@@ -36,7 +36,9 @@ def status(
     output: Annotated[Shape, typer.Option("--output", "-o", help="table, json, prometheus or nagios.")] = Shape.TABLE,
     gated: Annotated[bool, typer.Option("--gate", help="End with the gravest of what is red or unknown.")] = False,
     watched: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-    every: Annotated[str, typer.Option("--every", metavar="TIME", help="With --watch: how often: 30s, 5m.")] = "30s",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="With --watch: how often: 30s (which is meant), 5m.")
+    ] = None,
     published: Annotated[bool, typer.Option("--publish", help="Write ages, sizes and counts to CloudWatch.")] = False,
 ) -> int:
     """Show whether this environment could be recovered: each copy, its proof, the last drills, what watches over them.
@@ -50,16 +52,25 @@ def status(
 
     Example: lifeboat status --gate -e production
     """
-    pause = duration(every)
+    if every is not None and not watched:
+        raise typer.BadParameter("--every says how often --watch looks; without it, a status is made once")
+    pause = duration(every or "30s")
     if watched and (output is not Shape.TABLE or gated or published):
         raise typer.BadParameter("--watch shows the table and nothing else")
-    here = site_of(env)
-    if watched:
-        if not sys.stdout.isatty():
-            raise typer.BadParameter("--watch needs a terminal")
-        with views_status.watching() as show:
-            status_command.watch(here, show, pause, time.sleep)
-    looked = status_command.status(here, views.Teller())
+    try:
+        here = site_of(env)
+        if watched:
+            if not sys.stdout.isatty():
+                raise typer.BadParameter("--watch needs a terminal")
+            with views_status.watching() as show:
+                status_command.watch(here, show, pause, time.sleep)
+        looked = status_command.status(here, views.Teller())
+    except LifeboatError as problem:
+        if output is not Shape.NAGIOS or gated:
+            raise
+        views.error(problem)
+        views_status.text(formats.nagios_unseen(problem.summary))
+        return gate.NAGIOS_UNKNOWN
     found = looked.status
     if output is Shape.JSON:
         views.document(formats.document(found))

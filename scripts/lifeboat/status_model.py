@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from lifeboat.alarm_model import Subscriber
 from lifeboat.database_model import Manifest, RecoveryPoint, Unseen
 from lifeboat.errors import NotSeen
 from lifeboat.model import EncryptionKey, Image, Recovery, RunId, Snapshot
@@ -203,11 +204,10 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
-    """Who listens to a topic: subscribers that confirmed it, and those that did not."""
+    """Who listens to a topic, those that did not confirm it too."""
 
     arn: str
-    confirmed: tuple[str, ...]
-    pending: tuple[str, ...]
+    subscribers: tuple[Subscriber, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +253,10 @@ class StateCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRecord:
-    """The evidence of one drill: of what, when it ended, whether all of it went well, and the recovery time that it measured."""
+    """The evidence of one drill: of what, when it ended, whether all of it went well, and the recovery time that it measured.
+
+    `copies` are those of the database that it restored: the kind, in the words of recovery points, and the region.
+    """
 
     scope: str  # database, instance, full or state
     run: str
@@ -263,6 +266,7 @@ class DrillRecord:
     rto: timedelta | None = None
     rto_objective: timedelta | None = None
     rpo: timedelta | None = None
+    copies: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

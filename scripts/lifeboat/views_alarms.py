@@ -9,13 +9,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from lifeboat.alarm_model import AlarmReport, Outcome, Ringer, Row
-from lifeboat.views import console
+from lifeboat.views import aligned, console, lines
+
+_HEADINGS = ("what", "name", "region", "state", "tells", "heard", "page")
 
 
 def rows(found: Sequence[Row]) -> None:
-    """Print what rings, one line each."""
+    """Print what rings, one line each: a table on a terminal, elsewhere whole lines, however long."""
+    out = console(stderr=False)
+    if not out.is_terminal:
+        lines(aligned([_HEADINGS, *map(_plain, found)]))
+        return
     table = Table()
-    for heading in ("what", "name", "region", "state", "tells", "heard", "page"):
+    for heading in _HEADINGS:
         table.add_column(heading, overflow="fold", no_wrap=heading in ("region", "state"))
     for row in found:
         heard = "[green]yes[/green]" if not row.why else f"[red]no: {escape(row.why)}[/red]"
@@ -23,7 +29,13 @@ def rows(found: Sequence[Row]) -> None:
         state = f"[red]{row.state}[/red]" if row.state in ("ALARM", "GONE") else row.state
         ringer = row.ringer
         table.add_row(ringer.sort.value, escape(ringer.name), ringer.region, state, escape(tells), heard, row.page)
-    console(stderr=False).print(table)
+    out.print(table)
+
+
+def _plain(row: Row) -> tuple[str, ...]:
+    ringer, tells = row.ringer, ", ".join(arn.split(":")[-1] for arn in row.tells) or "nobody"
+    heard = f"no: {row.why}" if row.why else "yes"
+    return ringer.sort.value, ringer.name, ringer.region, row.state, tells, heard, row.page
 
 
 def rows_document(found: Sequence[Row]) -> list[dict[str, Any]]:

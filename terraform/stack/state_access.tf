@@ -139,6 +139,7 @@ locals {
           "scheduler:GetSchedule",
           "scheduler:ListSchedules",
           "secretsmanager:ListSecrets",
+          "sns:GetSubscriptionAttributes",
           "sns:ListSubscriptionsByTopic",
           "sqs:ListQueueTags",
           "sqs:ListQueues",

@@ -41,7 +41,7 @@ def wants(**keys: Any) -> str:
 def test_a_topic_is_heard_by_a_person_who_confirmed_and_filters_nothing_away(
     subscribers: list[Subscriber], says: str
 ) -> None:
-    why = deaf(Topic(arn=ARN, policy="", subscribers=tuple(subscribers)))
+    why = deaf(ARN, subscribers)
 
     assert (says in why) if says else why == ""
 

@@ -78,6 +78,16 @@ def _listeners(place: Place) -> None:
         sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
 
 
+def _filtered(place: Place) -> None:
+    sns = place.client("sns")
+    for one in sns.list_subscriptions_by_topic(TopicArn=place.names.topic)["Subscriptions"]:
+        sns.set_subscription_attributes(
+            SubscriptionArn=one["SubscriptionArn"],
+            AttributeName="FilterPolicy",
+            AttributeValue=json.dumps({"nothing": ["has-this"]}),
+        )
+
+
 def _untag(place: Place) -> None:
     place.client("ec2").delete_tags(Resources=[place.names.instance], Tags=[{"Key": "lifeboat:protect"}])
 
@@ -224,6 +234,12 @@ BREAKAGES = (
     ),
     Breakage(what="rule without target", happen=_targets, check="alarms.rules", words="has no target"),
     Breakage(what="topic that nobody hears", happen=_listeners, check="alarms.heard", words="nobody listens"),
+    Breakage(
+        what="filter that nothing passes",
+        happen=_filtered,
+        check="alarms.heard",
+        words="the filter of every subscriber",
+    ),
     Breakage(
         what="state overwritten with another digest",
         happen=lambda place: place.client("s3").put_object(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lifeboat.alarm_model import Subscriber
 from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, Unseen, Verdict
 from lifeboat.decisions.status import judging, state
 from lifeboat.model import EncryptionKey, Image, ImageId, Recovery, RunId, Snapshot, SnapshotId, Tag
@@ -213,6 +214,7 @@ def drill(scope: str, age: timedelta = DAY, **other: Any) -> DrillRecord:
         "passed": True,
         "rto": timedelta(minutes=3),
         "rto_objective": 4 * HOUR,
+        "copies": () if scope in ("instance", "state") else ((PointKind.POINT_IN_TIME.value, REGION),),
     }
     return DrillRecord(**{**facts, **other})
 
@@ -235,6 +237,10 @@ def alarm(name: str, **other: Any) -> Alarm:
 def rules(topic: str, **other: Any) -> dict[str, EventRule]:
     facts: dict[str, Any] = {"name": RULE, "enabled": True, "targets": (topic,)}
     return {RULE: EventRule(**{**facts, **other})}
+
+
+def listener(protocol: str = "email", **other: Any) -> Subscriber:
+    return Subscriber(**{"protocol": protocol, "endpoint": "on-call", "confirmed": True, **other})
 
 
 def bucket(name: str, **other: Any) -> BucketSeen:
@@ -329,7 +335,7 @@ def healthy() -> Facts:
         },
         alarms=Seen(found={name: alarm(name) for name in (STALE, FAILED)}),
         rules=both(rules(TOPIC), rules(DR_TOPIC)),
-        topics={arn: Seen(found=Topic(arn=arn, confirmed=("email:on-call",), pending=())) for arn in (TOPIC, DR_TOPIC)},
+        topics={arn: Seen(found=Topic(arn=arn, subscribers=(listener(),))) for arn in (TOPIC, DR_TOPIC)},
         metrics=Seen(found={STALE: NOW - HOUR}),
         state={name: StateCheck(name=name, says="good") for name in state.names()},
         open_runs=Seen(found=()),

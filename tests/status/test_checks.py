@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lifeboat.alarm_model import Subscriber
 from lifeboat.database_model import HEARTBEAT_TABLE, PointKind, Selection, TableContent, TableName
 from lifeboat.decisions import state_mending
 from lifeboat.decisions.dump_floors import ACCEPTED
@@ -21,9 +22,11 @@ from lifeboat.decisions.status.registry import BY_ID, CHECKS
 from lifeboat.model import EncryptionKey
 from lifeboat.state_model import StateRoot
 from lifeboat.status_model import (
+    Asset,
     BackupSelection,
     Beat,
     Colour,
+    CopyKind,
     Facts,
     InstanceSeen,
     LeftBehind,
@@ -74,6 +77,7 @@ from tests.status.healthy import (
     image,
     in_vault,
     judged,
+    listener,
     machine_in_vault,
     newest,
     passed,
@@ -154,8 +158,8 @@ def _alarms(**other: Any) -> Seen[Any]:
     return Seen(found={STALE: alarm(STALE, **other), FAILED: alarm(FAILED)})
 
 
-def _topic(*confirmed: str) -> dict[str, Seen[Any]]:
-    return {**healthy().topics, TOPIC: Seen(found=Topic(arn=TOPIC, confirmed=confirmed, pending=("email:on-call",)))}
+def _topic(*subscribers: Subscriber) -> dict[str, Seen[Any]]:
+    return {**healthy().topics, TOPIC: Seen(found=Topic(arn=TOPIC, subscribers=subscribers))}
 
 
 def _old_dump(age: timedelta, **other: Any) -> dict[str, Seen[Any]]:
@@ -306,6 +310,11 @@ ACCIDENTS = (
         "proof too old",
         {"database.proof": "the last one was restored 32d ago"},
         drills=Seen(found=(drill("full", 32 * DAY), drill("state"))),
+    ),
+    accident(
+        "only a dump was ever restored",
+        {"database.proof": "none of RDS's own copies was ever restored, in 2 drills"},
+        drills=Seen(found=(drill("full", copies=((PointKind.DUMP.value, REGION),)), drill("state"))),
     ),
     accident(
         "a restore test is a proof",
@@ -603,8 +612,23 @@ ACCIDENTS = (
         rules=both(rules(TOPIC), rules(DR_TOPIC, targets=())),
     ),
     accident("rule gone", {f"alarms.rules {REGION} {RULE}": "there is no rule"}, rules=both({}, rules(DR_TOPIC))),
-    accident("topic without confirmed subscriber", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic()),
-    accident("one of two confirmed", topics=_topic("email:other")),
+    accident("topic without subscriber", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic()),
+    accident(
+        "topic without confirmed subscriber",
+        {f"alarms.heard {TOPIC}": "has confirmed: on-call"},
+        topics=_topic(listener(confirmed=False), listener("sqs")),
+    ),
+    accident("only a queue listens", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic(listener("sqs"))),
+    accident(
+        "a filter keeps every alarm away",
+        {f"alarms.heard {TOPIC}": "the filter of every subscriber of"},
+        topics=_topic(listener(wants='{"State": ["none"]}'), listener("sqs")),
+    ),
+    accident(
+        "a filter keeps some away",
+        topics=_topic(listener(wants='{"State": ["none"]}'), listener()),
+    ),
+    accident("one of two confirmed", topics=_topic(listener(), listener(confirmed=False))),
     accident("topic gone", {f"alarms.heard {TOPIC}": "there is no topic"}, topics={**healthy().topics, TOPIC: Seen()}),
     accident("metric missing", {f"alarms.measured {STALE}": "nobody has written the metric"}, metrics=Seen(found={})),
     accident(
@@ -928,6 +952,28 @@ def test_every_command_of_ours_that_is_printed_is_one() -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("namespace", "command"),
+    [
+        ("Lifeboat", "lifeboat status -e production --publish, which writes it"),
+        ("AWS/Backup", "lifeboat status -e production once more in some minutes: AWS writes this metric itself"),
+    ],
+)
+def test_an_alarm_that_has_no_data_yet_is_unknown_and_says_who_writes_its_metric(namespace: str, command: str) -> None:
+    alarms = _alarms(state="INSUFFICIENT_DATA", namespace=namespace, since=NOW - 2 * HOUR)
+
+    status = judging.status("production", replace(healthy(), alarms=alarms), LIMITS)
+
+    (found,) = status.of(Colour.UNKNOWN)
+    assert (found.name, found.wanted, found.command) == (f"alarms.quiet {STALE}", "OK", command)
+    assert found.says == (
+        f"{STALE} is in INSUFFICIENT_DATA for 2h: CloudWatch has no data of its metric yet"
+        f" ({namespace} BackupAgeSeconds)"
+    )
+    assert status.of(Colour.RED) == []
+    assert gate.exit_status(status) == 8
+
+
 def _verdict(finding: Finding | None, standing: Standing) -> DoctorsVerdict:
     says = "it is well" if finding is None else finding.found
     return DoctorsVerdict(check="digest", root=StateRoot.STACK, standing=standing, says=says, finding=finding)
@@ -984,3 +1030,32 @@ def test_a_metric_that_is_written_only_where_something_was_measured_is_not_misse
     )
 
     assert amiss(facts) == {}
+
+
+@pytest.mark.parametrize("region", [REGION, DR_REGION])
+@pytest.mark.parametrize(
+    ("restored", "kind"),
+    [
+        (PointKind.DUMP, CopyKind.DUMP),
+        (PointKind.POINT_IN_TIME, CopyKind.WINDOW),
+        (PointKind.AUTOMATED_SNAPSHOT, CopyKind.SNAPSHOT),
+        (PointKind.MANUAL_SNAPSHOT, CopyKind.SNAPSHOT),
+        (PointKind.BACKUP_POINT, CopyKind.VAULT),
+    ],
+)
+def test_a_drill_has_restored_the_kind_of_copy_that_it_took_in_its_region_and_no_other(
+    restored: PointKind, kind: CopyKind, region: str
+) -> None:
+    unproven = replace(DUMP, proven=None)
+    taken = drill("database", copies=((restored.value, region),))
+    facts = replace(
+        healthy(),
+        dumps=both((unproven,), (replace(unproven, region=DR_REGION),)),
+        snapshots=both(*((point(PointKind.AUTOMATED_SNAPSHOT, HOUR, where),) for where in (REGION, DR_REGION))),
+        drills=Seen(found=(taken, drill("full", copies=((restored.value, region),), passed=False), drill("state"))),
+    )
+
+    found = [row for row in judged(facts).copies if row.restored_at is not None and row.kind is not CopyKind.IMAGE]
+
+    assert [(row.asset is Asset.VOLUME, row.kind, row.region) for row in found] == [(False, kind, region)]
+    assert found[0].restored_at == taken.ended

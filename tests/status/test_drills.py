@@ -28,6 +28,12 @@ def test_drills_are_told_with_what_they_measured_and_recoveries_are_none() -> No
     assert first.passed
 
 
+def test_a_drill_tells_which_copies_of_the_database_it_restored() -> None:
+    (found,) = status_evidence.drills(chain(*chained(drill(1))))
+
+    assert found.copies == tuple((one.kind, one.region) for one in drill(1).copies if one.asset == "database") != ()
+
+
 @pytest.mark.parametrize(
     ("outcome", "passed"),
     [

@@ -14,7 +14,9 @@ from lifeboat.status_model import Facts, Measure, Seen, Status
 from lifeboat.views_status import rendered, screen
 from rich.console import Console
 
+from tests import command_line
 from tests.gitlab_sites import DR_REGION
+from tests.rehearsal import ROOT
 from tests.status.healthy import (
     APP,
     DAY,
@@ -193,6 +195,27 @@ def test_nagios_gets_one_line(facts: Facts, begins: str) -> None:
     assert "\n" not in line
     assert line.count("|") == 1
     assert "database=540s" in line.partition("|")[2]
+
+
+def test_nagios_is_told_in_one_line_that_nothing_could_be_looked_at() -> None:
+    ended = command_line.run(ROOT, "status", "-o", "nagios", "-e", "nope")
+
+    assert ended.returncode == 3
+    assert re.fullmatch(r"LIFEBOAT UNKNOWN: [^\n|]*nope[^\n|]*\n", ended.stdout)
+    assert "nope" in ended.stderr
+
+
+def test_how_often_to_look_is_refused_where_it_is_looked_at_once() -> None:
+    ended = command_line.run(ROOT, "status", "--every", "5m", "-e", "nope")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--every says how often --watch looks" in ended.stderr
+
+
+def test_what_cannot_be_looked_at_ends_a_gate_as_any_command() -> None:
+    ended = command_line.run(ROOT, "status", "-o", "nagios", "--gate", "-e", "nope")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
 
 
 # -- metrics -----------------------------------------------------------------------------------------------------------

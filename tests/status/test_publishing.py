@@ -81,16 +81,24 @@ def test_that_metrics_are_refused_is_told(cloud: RunningCloud, settings: AlarmSe
     cloud.control("faults", clear=True)
 
 
-def test_who_did_not_confirm_is_told_apart(cloud: RunningCloud, settings: AlarmSettings) -> None:
+def test_who_listens_is_told_with_what_they_want_to_hear(cloud: RunningCloud, settings: AlarmSettings) -> None:
     sns = cloud.client("sns")
     topic = sns.create_topic(Name=f"app-{uuid4().hex}")["TopicArn"]
 
     empty = settings.topic(topic)
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="on-call@lifeboat.test")
+    queue = cloud.client("sqs").create_queue(QueueName=f"app-{uuid4().hex}")["QueueUrl"]
+    arn = cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"FilterPolicy": '{"a": ["b"]}'})
     heard = settings.topic(topic)
 
     assert empty is not None
-    assert (empty.confirmed, empty.pending) == ((), ())
+    assert empty.subscribers == ()
     assert heard is not None
-    assert heard.confirmed == ("email:on-call@lifeboat.test",)
+    assert {(one.protocol, one.endpoint, one.confirmed, bool(one.wants)) for one in heard.subscribers} == {
+        ("email", "on-call@lifeboat.test", True, False),
+        ("sqs", arn, True, True),
+    }
     assert settings.topic(f"arn:aws:sns:{REGION}:123456789012:none") is None

@@ -107,7 +107,7 @@ class AlarmRoutes:
             return Topic(
                 arn=arn,
                 policy=str(found["Attributes"].get("Policy", "")),
-                subscribers=tuple(_subscriber(one, sns) for one in listed),
+                subscribers=tuple(subscriber(one, sns) for one in listed),
             )
 
     def refused_action(self, ringer: Ringer, token: str) -> str:
@@ -178,7 +178,8 @@ def _target(found: Mapping[str, Any]) -> Target:
     return Target(arn=str(found["Arn"]), paths=tuple(paths[name] for name in shown if name in paths))
 
 
-def _subscriber(found: Mapping[str, str], sns: Any) -> Subscriber:
+def subscriber(found: Mapping[str, str], sns: Any) -> Subscriber:
+    """Return a subscription of a listing, with the filter that only its attributes name."""
     confirmed = found["SubscriptionArn"].startswith("arn:")
     said: Mapping[str, str] = {}
     if confirmed:

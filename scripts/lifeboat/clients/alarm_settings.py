@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.clients import sdk
+from lifeboat.clients import alarm_routes, sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.status_model import Alarm, EventRule, Measure, Topic
 
@@ -51,21 +51,16 @@ class AlarmSettings:
             }
 
     def topic(self, arn: str) -> Topic | None:
-        """Return who listens to a topic; None where there is no such topic."""
+        """Return who listens to a topic, each with its filter; None where there is no such topic."""
         sns = self._client("sns", arn.split(":")[3])
         with translated(f"list who listens to {arn}"):
             listed = sdk.unless_absent(
                 ("NotFound", "NotFoundException"),
                 lambda: list(sdk.items(sns, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn)),
             )
-        if listed is None:
-            return None
-        said = [(f"{one['Protocol']}:{one['Endpoint']}", one["SubscriptionArn"]) for one in listed]
-        return Topic(
-            arn=arn,
-            confirmed=tuple(sorted(who for who, subscription in said if subscription.startswith("arn:"))),
-            pending=tuple(sorted(who for who, subscription in said if not subscription.startswith("arn:"))),
-        )
+            if listed is None:
+                return None
+            return Topic(arn=arn, subscribers=tuple(alarm_routes.subscriber(one, sns) for one in listed))
 
     def newest(self, alarms: Sequence[Alarm], region: str, within: timedelta) -> dict[str, datetime]:
         """Return when the newest data point of each alarm's metric is of, by the alarm's name; none: within this time none came."""

@@ -91,7 +91,7 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
 
 def _deaf(channels: Channels, arn: str) -> str:
     topic = channels.topics[arn]
-    return f"there is no topic {arn}" if topic is None else alarm_tests.deaf(topic)
+    return f"there is no topic {arn}" if topic is None else alarm_tests.deaf(arn, topic.subscribers)
 
 
 def _look(site: Site) -> Looked:

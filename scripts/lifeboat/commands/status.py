@@ -299,7 +299,7 @@ def _watching(asked: _Asked) -> _Fill:
     )
     topics = asked.looks.each(
         watching.topics_of(stack),
-        lambda arn: asked.place(f"who listens to {arn}", "sns:ListSubscriptionsByTopic"),
+        lambda arn: asked.place(f"who listens to {arn}", "sns:ListSubscriptionsByTopic, sns:GetSubscriptionAttributes"),
         client.topic,
     )
 

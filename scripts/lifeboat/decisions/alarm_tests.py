@@ -195,21 +195,26 @@ def _no_topic(arns: Sequence[str], channels: Channels) -> str:
 
 
 def _unheard(arns: Iterable[str], channels: Channels) -> str:
-    problems = [deaf(topic) for arn in arns if (topic := channels.topics.get(arn)) is not None]
+    problems = [deaf(arn, topic.subscribers) for arn in arns if (topic := channels.topics.get(arn)) is not None]
     return next((problem for problem in problems if problem), "")
 
 
-def deaf(topic: Topic) -> str:
+def deaf(arn: str, subscribers: Iterable[Subscriber]) -> str:
     """Return why no person hears a topic; empty where one does. A queue alone is nobody: it wakes no one."""
-    people = [one for one in topic.subscribers if one.protocol in _HUMAN]
+    people = [one for one in subscribers if one.protocol in _HUMAN]
     if not people:
-        return f"nobody listens to {topic.arn}: alarms.subscribers in the environment's tfvars names who should"
+        return f"nobody listens to {arn}: alarms.subscribers in the environment's tfvars names who should"
     confirmed = [one for one in people if one.confirmed]
     if not confirmed:
-        return f"nobody who should listen to {topic.arn} has confirmed: {', '.join(one.endpoint for one in people)}"
-    if not any(_hears(one) for one in confirmed):
-        return f"the filter of every subscriber of {topic.arn} keeps alarms from them"
+        return f"nobody who should listen to {arn} has confirmed: {', '.join(one.endpoint for one in people)}"
+    if not hearers(confirmed):
+        return f"the filter of every subscriber of {arn} keeps alarms from them"
     return ""
+
+
+def hearers(subscribers: Iterable[Subscriber]) -> list[Subscriber]:
+    """Return those that confirmed, wake somebody, and surely get messages of alarms and rules."""
+    return [one for one in subscribers if one.confirmed and one.protocol in _HUMAN and _hears(one)]
 
 
 def _hears(one: Subscriber) -> bool:

@@ -36,6 +36,7 @@ def _record(bundle: Bundle) -> DrillRecord:
         rto=_length(bundle.rto),
         rto_objective=None if bundle.rto is None else timedelta(seconds=bundle.rto.objective_seconds),
         rpo=_length(bundle.rpo),
+        copies=tuple((copy.kind, copy.region) for copy in bundle.copies if copy.asset == "database"),
     )
 
 

@@ -57,7 +57,16 @@ class Bad:
     command: str
 
 
-Outcome = Good | Bad
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """What was seen and tells nothing, what should be, and the one command to type."""
+
+    found: str
+    wanted: str
+    command: str
+
+
+Outcome = Good | Bad | Unknown
 Subjects = Callable[[Stack], tuple[str, ...]]
 
 

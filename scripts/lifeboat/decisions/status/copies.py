@@ -19,19 +19,25 @@ SNAPSHOTS = (PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT)
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of copy: of what, how the stack names what makes it (None: see `every`), and how often it is made then."""
+    """One kind of copy: of what, how the stack names what makes it (None: see `every`), and how often it is made then.
+
+    `points` are the recovery points of the database that are copies of this kind.
+    """
 
     asset: Asset
     kind: CopyKind
     word: str
     every: timedelta | None = None
+    points: tuple[PointKind, ...] = ()
 
 
-WINDOWS = Kind(asset=Asset.DATABASE, kind=CopyKind.WINDOW, word=built.WINDOW)
+WINDOWS = Kind(asset=Asset.DATABASE, kind=CopyKind.WINDOW, word=built.WINDOW, points=(PointKind.POINT_IN_TIME,))
 # RDS takes one in each backup window.
-AUTOMATED = Kind(asset=Asset.DATABASE, kind=CopyKind.SNAPSHOT, word=built.WINDOW, every=timedelta(days=1))
-IN_VAULT = Kind(asset=Asset.DATABASE, kind=CopyKind.VAULT, word=built.BACKUP)
-DUMPS = Kind(asset=Asset.DUMPS, kind=CopyKind.DUMP, word="")
+AUTOMATED = Kind(
+    asset=Asset.DATABASE, kind=CopyKind.SNAPSHOT, word=built.WINDOW, every=timedelta(days=1), points=SNAPSHOTS
+)
+IN_VAULT = Kind(asset=Asset.DATABASE, kind=CopyKind.VAULT, word=built.BACKUP, points=(PointKind.BACKUP_POINT,))
+DUMPS = Kind(asset=Asset.DUMPS, kind=CopyKind.DUMP, word="", points=(PointKind.DUMP,))
 VOLUMES = Kind(asset=Asset.VOLUME, kind=CopyKind.VOLUME_SNAPSHOT, word=built.SNAPSHOT)
 MACHINES_IN_VAULT = Kind(asset=Asset.VOLUME, kind=CopyKind.VAULT, word=built.BACKUP)
 IMAGES = Kind(asset=Asset.IMAGE, kind=CopyKind.IMAGE, word=built.IMAGE)
@@ -106,7 +112,7 @@ def _expected(row: CopyRow, stack: Stack) -> bool:
 
 
 def _of_points(facts: Facts, limits: Limits, region: str) -> Iterable[CopyRow]:
-    stack, restored = facts.stack.found, _restored(facts)
+    stack = facts.stack.found
 
     def row(kind: Kind, look: Seen[Sequence[RecoveryPoint]], mine: Sequence[RecoveryPoint]) -> CopyRow:
         good = sound(mine, facts.now)
@@ -122,7 +128,7 @@ def _of_points(facts: Facts, limits: Limits, region: str) -> Iterable[CopyRow]:
             sizes=tuple(p.size for p in reversed(good[:TREND]) if p.size is not None),
             verified=None if proven is None else proven.level,
             verified_at=None if proven is None else proven.at,
-            restored_at=_newest([*_runs_of(good), *restored.get(kind.asset, ())]),
+            restored_at=_newest([*_runs_of(good), *_restored(facts, kind, region)]),
             unseen="" if look.unseen is None else look.unseen.why,
         )
 
@@ -198,12 +204,13 @@ def _runs_of(points: Iterable[RecoveryPoint]) -> Iterable[datetime]:
     )
 
 
-def _restored(facts: Facts) -> dict[Asset, list[datetime]]:
-    passed = [drill for drill in facts.drills.found or () if drill.passed]
-    return {
-        Asset.DATABASE: [drill.ended for drill in passed if covers(drill, "database")],
-        Asset.IMAGE: [drill.ended for drill in passed if covers(drill, "instance")],
-    }
+def _restored(facts: Facts, kind: Kind, region: str) -> Iterable[datetime]:
+    """Return when drills that went well restored copies of this kind that lay in this region."""
+    return (
+        drill.ended
+        for drill in facts.drills.found or ()
+        if drill.passed and any((word, region) in drill.copies for word in kind.points)
+    )
 
 
 def covers(drill: DrillRecord, scope: str) -> bool:

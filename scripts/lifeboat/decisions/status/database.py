@@ -188,7 +188,7 @@ def proofs(case: Case) -> tuple[list[tuple[datetime, str]], list[NotSeen]]:
     found += [
         (d.ended, f"the drill {d.run}")
         for d in case.facts.drills.found or ()
-        if d.passed and copies.covers(d, "database")
+        if d.passed and any(kind != PointKind.DUMP for kind, _ in d.copies)
     ]
     return found, unseen
 

@@ -142,6 +142,12 @@ _WORDS = {
 _NAMED = 3  # findings in the one line
 
 
+def nagios_unseen(why: str) -> str:
+    """Return the one line of a plugin of Nagios for a status that could not be made."""
+    # What follows a bar is performance data to Nagios.
+    return f"LIFEBOAT {_WORDS[gate.NAGIOS_UNKNOWN]}: {' '.join(why.replace('|', '/').split())}"
+
+
 def nagios(found: Status, measures: Iterable[Measure]) -> str:
     """Return the one line of a plugin of Nagios, with the ages as its performance data."""
     red, unknown = found.of(Colour.RED), found.of(Colour.UNKNOWN)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from lifeboat.decisions import hints
 from lifeboat.decisions.status import copies, drilled
-from lifeboat.decisions.status.check import Bad, Case, Check
+from lifeboat.decisions.status.check import Bad, Case, Check, Unknown
 from lifeboat.decisions.status.registry import CHECKS
 from lifeboat.errors import NotSeen
 from lifeboat.status_model import Colour, Facts, Limits, Stack, Status, Verdict
@@ -88,6 +88,8 @@ def verdict(check: Check, case: Case) -> Verdict:
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # One answer that nobody foresaw must not hide what all other checks have to say.
         return said(Colour.UNKNOWN, f"the check could not be made of what was seen: {type(error).__name__}: {error}")
+    if isinstance(outcome, Unknown):
+        return said(Colour.UNKNOWN, outcome.found, outcome.wanted, outcome.command)
     if isinstance(outcome, Bad):
         return said(Colour.RED, outcome.found, outcome.wanted, outcome.command)
     return said(Colour.GREEN, outcome.says)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lifeboat.decisions import alarm_tests
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status import built
-from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old, seen
-from lifeboat.errors import NotSeen
+from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, Unknown, old, seen
 from lifeboat.status_model import Alarm, Asset, Stack, Weight
 
 OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
@@ -67,8 +67,13 @@ def _quiet(case: Case) -> Outcome:
             command=found.page or f"aws cloudwatch describe-alarm-history --alarm-name {case.subject}",
         )
     if found.state != "OK":
-        raise NotSeen(
-            f"{case.subject} is in {found.state}{since}: it does not know itself", call="cloudwatch:DescribeAlarms"
+        return Unknown(
+            found=f"{case.subject} is in {found.state}{since}: CloudWatch has no data of its metric yet"
+            f" ({found.namespace} {found.metric})",
+            wanted="OK",
+            command="lifeboat status --publish, which writes it"
+            if found.namespace == OURS
+            else "lifeboat status once more in some minutes: AWS writes this metric itself",
         )
     return Good(says="OK")
 
@@ -113,14 +118,18 @@ def _heard(case: Case) -> Outcome:
     found = seen(case.facts.topics, case.subject)
     if found is None:
         return Bad(found=f"there is no topic {case.subject}", wanted="it was built", command="lifeboat apply")
-    if not found.confirmed:
-        pending = f"; {', '.join(found.pending)} did not confirm" if found.pending else ""
+    why = alarm_tests.deaf(case.subject, found.subscribers)
+    if why:
         return Bad(
-            found=f"nobody listens to {case.subject}{pending}",
-            wanted="at least one subscriber that confirmed",
-            command="confirm the mail that AWS sent, or set alarms.subscribers and lifeboat apply",
+            found=why,
+            wanted="somebody who confirmed, is no queue, and filters no alarm away",
+            command="confirm the mail that AWS sent, or set alarms.subscribers and lifeboat apply;"
+            " lifeboat alarms test shows whether it is heard",
         )
-    return Good(says=f"{len(found.confirmed)} confirmed" + (f", {len(found.pending)} not" if found.pending else ""))
+    heard, all_ = len(alarm_tests.hearers(found.subscribers)), len(found.subscribers)
+    return Good(
+        says=f"{heard} confirmed" + (f", {all_ - heard} more that did not, or hear no alarm" if all_ > heard else "")
+    )
 
 
 def measured(stack: Stack) -> tuple[str, ...]:
@@ -198,10 +207,10 @@ CHECKS = (
         id="alarms.heard",
         asset=Asset.ALARMS,
         weight=Weight.PROTECTION,
-        title="Every topic has a subscriber that confirmed",
+        title="Every topic has a subscriber that confirmed, wakes somebody, and filters no alarm away",
         why="A topic that nobody listens to takes every message and drops it.",
-        act="Confirm the mail of AWS, or name subscribers in `alarms.subscribers`.",
-        asks=("sns:ListSubscriptionsByTopic",),
+        act="Confirm the mail of AWS, name subscribers in `alarms.subscribers`, or take the filter of theirs away.",
+        asks=("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"),
         subjects=topics_of,
         judge=_heard,
     ),
