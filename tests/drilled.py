@@ -11,6 +11,7 @@ from lifeboat import config
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.site import Site
 
+from tests.database_recoveries import wait_until_it_answers
 from tests.rehearsal import Rehearsal
 
 BUCKET = "app-local-tfstate-123456789012-eu-west-1"
@@ -47,6 +48,7 @@ def production(stack: Rehearsal) -> dict[str, Any]:
     route53 = stack.client("route53")
     zones = [zone["Id"] for zone in route53.list_hosted_zones()["HostedZones"]]
     state = stack.client("s3").get_object(Bucket=BUCKET, Key="stack.tfstate")["Body"].read()
+    wait_until_it_answers(stack)
     with urllib.request.urlopen(f"{stack.exported()['APP_URL']}", timeout=10) as answer:
         rows = json.load(answer)
     return {
