@@ -12,7 +12,7 @@ from lifeboat.site import Site
 
 from tests import step_runs
 from tests.conftest import free_port
-from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
+from tests.gitlab_sites import settings_of
 from tests.plain_sites import Told
 
 
@@ -21,18 +21,7 @@ def stopped(folder: Path) -> Site:
     port = free_port()
     (folder / "environments").mkdir()
     (folder / "environments" / "x.tfvars").write_text("")
-    (folder / "environments" / "x.toml").write_text(f"""
-[application]
-name = "app-x"
-account_id = "{ACCOUNT}"
-region = "{REGION}"
-dr_region = "{DR_REGION}"
-[state]
-bucket = "app-x-tfstate-{ACCOUNT}-{REGION}"
-replica_bucket = "app-x-tfstate-{ACCOUNT}-{DR_REGION}"
-lock_table = "app-x-tflock"
-[endpoint]
-url = "http://127.0.0.1:{port}"
+    (folder / "environments" / "x.toml").write_text(f"""{settings_of(f"http://127.0.0.1:{port}")}
 [dns]
 resolver = "127.77.192.53:{port}"
 [local_cloud]

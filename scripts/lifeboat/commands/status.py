@@ -323,7 +323,7 @@ def _running(asked: _Asked) -> _Fill:
 
 
 def _drills(asked: _Asked) -> _Fill:
-    site, place = asked.site, asked.place("the evidence of drills", "s3:GetObject")
+    site, place = asked.site, asked.place("the evidence of drills", "s3:ListBucketVersions, s3:GetObject")
     chain = asked.looks.at(place, lambda: status_evidence.chain(site))
     left = asked.looks.at(
         asked.place("what drills left", ", ".join(LOOKS_FOR_LEAKS)), lambda: status_evidence.left_behind(site)
