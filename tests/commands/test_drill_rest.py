@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lifeboat.errors import CleanUpIncomplete, Locked
 from lifeboat.model import Action, Address, Change, Plan, RunId
+from lifeboat.site import Site
 from lifeboat.stack import drill_rest
 
 from tests.conftest import RunningCloud
@@ -29,6 +31,19 @@ def plan(action: Action, address: str) -> Plan:
 NETWORK = plan(Action.REPLACE, "module.drill_network[0].aws_vpc.this")
 
 
+def waits_for_a_drill(site: Site, ask: Callable[[], None], *, waits: bool) -> None:
+    """Ask while a drill is at work, and fail unless that is refused, or goes on where it has nothing to wait for."""
+    with site.drill_lease(DRILL).held():
+        if not waits:
+            ask()
+            return
+        with pytest.raises(Locked) as refused:
+            ask()
+
+    assert refused.value.summary.startswith(f"the drill {DRILL} of ")
+    assert refused.value.hint == f"lifeboat logs {DRILL} shows what it does; apply when it has ended"
+
+
 @pytest.mark.parametrize(
     ("planned", "waits"),
     [
@@ -45,15 +60,7 @@ def test_an_apply_waits_for_a_drill_where_it_takes_the_network_away(
 ) -> None:
     site = plain.site()
 
-    with site.drill_lease(DRILL).held():
-        if not waits:
-            drill_rest.require_for(site, planned)
-            return
-        with pytest.raises(Locked) as refused:
-            drill_rest.require_for(site, planned)
-
-    assert refused.value.summary.startswith(f"the drill {DRILL} of ")
-    assert refused.value.hint == f"lifeboat logs {DRILL} shows what it does; apply when it has ended"
+    waits_for_a_drill(site, lambda: drill_rest.require_for(site, planned), waits=waits)
 
 
 def test_an_apply_waits_for_what_a_drill_left(plain: PlainSite) -> None:
@@ -93,11 +100,4 @@ def test_a_saved_plan_waits_for_a_drill_that_began_since(
     site = plain.site()
     drill_rest.require_for_saved(site, document)
 
-    with site.drill_lease(DRILL).held():
-        if not waits:
-            drill_rest.require_for_saved(site, document)
-            return
-        with pytest.raises(Locked) as refused:
-            drill_rest.require_for_saved(site, document)
-
-    assert refused.value.summary.startswith(f"the drill {DRILL} of ")
+    waits_for_a_drill(site, lambda: drill_rest.require_for_saved(site, document), waits=waits)
