@@ -29,7 +29,7 @@ REGIONS = ("eu-west-1", "eu-central-1")
 ROOT_DEVICE = "/dev/xvda"
 ARCHITECTURES = ("i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac")
 LONGEST_TOKEN = 64
-SETTLE_SECONDS = 0.3  # for how long a new snapshot or image is pending
+SETTLE_SECONDS = 0.9  # for how long a new snapshot or image is pending
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
 

@@ -36,7 +36,7 @@ def test_the_page_is_what_the_table_says() -> None:
 
 
 def test_every_check_of_the_doctor_has_a_row_and_every_row_a_check() -> None:
-    checks = {*state_doctor.SHARED, *state_doctor.OF_A_ROOT, "tagged"}
+    checks = {*state_doctor.SHARED, *state_doctor.OF_A_ROOT, *state_doctor.GUARDS, "tagged"}
 
     assert {check for row in ROWS for check in row.checks} == checks
 
