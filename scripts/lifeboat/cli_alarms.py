@@ -19,6 +19,11 @@ alarms = typer.Typer(
 )
 
 
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(alarms, name="alarms")
+
+
 @alarms.command("list")
 def alarms_list(env: Env = "local", output: Out = Output.TABLE) -> int:
     """List alarms, event rules and what AWS tells by itself, in both regions: state, who is told, or why nobody would hear it.

@@ -18,6 +18,13 @@ from lifeboat.stack import machine_images
 ami = typer.Typer(
     help="Machine images to recover the instance from: bake, list, choose, copy, register, prune.", no_args_is_help=True
 )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(ami, name="ami")
+
+
 _SNAPSHOT_ID = re.compile(r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 

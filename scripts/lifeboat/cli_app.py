@@ -17,6 +17,11 @@ application = typer.Typer(
 )
 
 
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(application, name="app")
+
+
 @application.command("rollback")
 def app_rollback(env: Env = "local", output: Out = Output.TABLE, within: Within = "5m") -> int:
     """Run the image that ran before the present one; ends with 3 when the host knows of none.

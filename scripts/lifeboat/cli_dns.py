@@ -14,6 +14,11 @@ from lifeboat.errors import DONE, IntegrityFailure
 dns = typer.Typer(help="The public name of the application.", no_args_is_help=True)
 
 
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(dns, name="dns")
+
+
 HostedZone = Annotated[
     str | None, typer.Option("--zone", help="Id of the hosted zone, where several have the name.", metavar="ID")
 ]

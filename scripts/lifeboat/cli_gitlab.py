@@ -25,6 +25,12 @@ gitlab = typer.Typer(
     no_args_is_help=True,
 )
 
+
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(gitlab, name="gitlab")
+
+
 Pruning = Annotated[
     bool, typer.Option("--prune", help="Delete variables that lifeboat keeps here and the file asks for no more.")
 ]

@@ -16,6 +16,13 @@ from lifeboat.decisions import recovery_points
 from lifeboat.errors import DONE
 
 snapshot = typer.Typer(help="Manual snapshots of the database: create, list, copy, prune.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(snapshot, name="snapshot")
+
+
 NoWait = Annotated[bool, typer.Option("--no-wait", help="End when it is ordered; the same command waits for it later.")]
 
 

@@ -31,6 +31,12 @@ state = typer.Typer(
     help="Terraform's own state: every version of it listed, read, compared, and gone back to.", no_args_is_help=True
 )
 
+
+def add_to(app: typer.Typer) -> None:
+    """Make this a group of commands of the program."""
+    app.add_typer(state, name="state")
+
+
 Root = Annotated[
     StateRoot, typer.Option("--root", help="Whose state: the stack's, or that of root 1, which makes the bucket.")
 ]

@@ -9,68 +9,65 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 from botocore.config import Config
 
-from lifeboat.clients import inventory, inventory_rewritten, lease, provider_mirror, token_file
-from lifeboat.clients.alarm_routes import AlarmRoutes
-from lifeboat.clients.alarm_settings import AlarmSettings
-from lifeboat.clients.backup_points import BackupPoints
-from lifeboat.clients.canary import Canary
-from lifeboat.clients.checkov import Checkov
-from lifeboat.clients.database_answers import DatabaseAnswers
-from lifeboat.clients.database_restores import DatabaseRestores
-from lifeboat.clients.database_snapshots import DatabaseSnapshots
-from lifeboat.clients.databases import Databases
-from lifeboat.clients.drill_networks import DrillNetworks
-from lifeboat.clients.drill_things import DrillThings
-from lifeboat.clients.dump_bucket import DumpBucket
-from lifeboat.clients.dump_store import DumpPlace, DumpStore, OtherBucket
-from lifeboat.clients.dump_uploads import Uploads
-from lifeboat.clients.encryption_keys import EncryptionKeys
-from lifeboat.clients.evidence_store import EvidencePlace, EvidenceStore, Writing
-from lifeboat.clients.gitlab import GitLab
-from lifeboat.clients.gitlab_api import GitLabApi, Patience
-from lifeboat.clients.gitlab_pipelines import GitLabPipelines
-from lifeboat.clients.hosts import Hosts
-from lifeboat.clients.images import Images
-from lifeboat.clients.instances import Instances
-from lifeboat.clients.inventory import Finder, Inventory
-from lifeboat.clients.journal import Journal, JournalBucket
-from lifeboat.clients.known_versions import KnownVersions
-from lifeboat.clients.lease import Lease
-from lifeboat.clients.listening_queue import ListeningQueue
-from lifeboat.clients.local_cloud import LocalCloud
-from lifeboat.clients.names import Names
-from lifeboat.clients.owned_things import OwnedThings
-from lifeboat.clients.plan_records import PlanRecords
-from lifeboat.clients.postgres import Postgres, ServerAddress
-from lifeboat.clients.protection_settings import ProtectionSettings
-from lifeboat.clients.restore_tests import RestoreTests
-from lifeboat.clients.run_files import RUN_MARK
-from lifeboat.clients.run_spans import RunSpans
-from lifeboat.clients.sdk import translated
-from lifeboat.clients.secret_store import SecretStore
-from lifeboat.clients.service_clock import ServiceClock
-from lifeboat.clients.state_locks import StateLocks
-from lifeboat.clients.state_memory import StateMemory
-from lifeboat.clients.state_store import StateStore
-from lifeboat.clients.state_versions import Reading, StateVersions
-from lifeboat.clients.state_writing import StateWriting
-from lifeboat.clients.switches import Switches
-from lifeboat.clients.terraform import Terraform
-from lifeboat.clients.variable_exports import VariableExports
-from lifeboat.clients.zones import Zones
 from lifeboat.config import Project
-from lifeboat.decisions import evidence_chain, manifests, state_documents
 from lifeboat.errors import WrongConfiguration
 from lifeboat.gitlab_config import GitLabSettings
 from lifeboat.model import Address, ImageId, Owner, Recovery, RunId, Secret
 from lifeboat.state_model import LockedState, StatePlace, StateRoot
+
+if TYPE_CHECKING:
+    from lifeboat.clients.alarm_routes import AlarmRoutes
+    from lifeboat.clients.alarm_settings import AlarmSettings
+    from lifeboat.clients.backup_points import BackupPoints
+    from lifeboat.clients.canary import Canary
+    from lifeboat.clients.checkov import Checkov
+    from lifeboat.clients.database_answers import DatabaseAnswers
+    from lifeboat.clients.database_restores import DatabaseRestores
+    from lifeboat.clients.database_snapshots import DatabaseSnapshots
+    from lifeboat.clients.databases import Databases
+    from lifeboat.clients.drill_networks import DrillNetworks
+    from lifeboat.clients.drill_things import DrillThings
+    from lifeboat.clients.dump_bucket import DumpBucket
+    from lifeboat.clients.dump_store import DumpStore, OtherBucket
+    from lifeboat.clients.dump_uploads import Uploads
+    from lifeboat.clients.encryption_keys import EncryptionKeys
+    from lifeboat.clients.evidence_store import EvidenceStore
+    from lifeboat.clients.gitlab import GitLab
+    from lifeboat.clients.gitlab_api import GitLabApi, Patience
+    from lifeboat.clients.gitlab_pipelines import GitLabPipelines
+    from lifeboat.clients.hosts import Hosts
+    from lifeboat.clients.images import Images
+    from lifeboat.clients.instances import Instances
+    from lifeboat.clients.inventory import Finder, Inventory
+    from lifeboat.clients.journal import Journal, JournalBucket
+    from lifeboat.clients.lease import Lease
+    from lifeboat.clients.listening_queue import ListeningQueue
+    from lifeboat.clients.local_cloud import LocalCloud
+    from lifeboat.clients.names import Names
+    from lifeboat.clients.owned_things import OwnedThings
+    from lifeboat.clients.plan_records import PlanRecords
+    from lifeboat.clients.postgres import Postgres, ServerAddress
+    from lifeboat.clients.protection_settings import ProtectionSettings
+    from lifeboat.clients.restore_tests import RestoreTests
+    from lifeboat.clients.run_spans import RunSpans
+    from lifeboat.clients.secret_store import SecretStore
+    from lifeboat.clients.service_clock import ServiceClock
+    from lifeboat.clients.state_locks import StateLocks
+    from lifeboat.clients.state_memory import StateMemory
+    from lifeboat.clients.state_store import StateStore
+    from lifeboat.clients.state_versions import StateVersions
+    from lifeboat.clients.state_writing import StateWriting
+    from lifeboat.clients.switches import Switches
+    from lifeboat.clients.terraform import Terraform
+    from lifeboat.clients.variable_exports import VariableExports
+    from lifeboat.clients.zones import Zones
 
 # What `lifeboat local env` puts into a shell for psql and GitLab, and Terraform has no use for.
 _NOT_TERRAFORMS = {"DATABASE_URL", "PGPASSWORD", "GITLAB_TOKEN"}
@@ -145,11 +142,15 @@ class Site:
 
     def signed_in(self) -> bool:
         """Return whether there are credentials at all, whosever they are. Raises Unreachable where that cannot be told."""
+        from lifeboat.clients.sdk import translated
+
         with translated("look for credentials of AWS"):
             return self._session.get_credentials() is not None
 
     def as_break_glass(self) -> dict[str, str]:
         """Return the environment variables of a session of one hour in the environment's break-glass role."""
+        from lifeboat.clients.sdk import translated
+
         application = self.project.environment.application
         # By its name (modules/recovery-roles), since a destroy that was cut off may have left no outputs to read.
         role_arn = f"arn:aws:iam::{application.account_id}:role/{application.name}-break-glass"
@@ -197,6 +198,8 @@ class Site:
         return self._store(self.project.environment.state.root_key)
 
     def _store(self, key: str) -> StateStore:
+        from lifeboat.clients.state_store import StateStore
+
         state, region = self.project.environment.state, self.project.environment.application.region
         return StateStore(
             s3=self.client("s3", region),
@@ -209,6 +212,8 @@ class Site:
 
     def replica_store(self) -> StateStore:
         """Return the stack's state as S3 copied it to the other region, where nothing locks it."""
+        from lifeboat.clients.state_store import StateStore
+
         state, region = self.project.environment.state, self.project.environment.application.dr_region
         return StateStore(
             s3=self.client("s3", region),
@@ -221,10 +226,14 @@ class Site:
 
     def owned_things(self) -> OwnedThings:
         """Return what bears the environment's tags, in any region."""
+        from lifeboat.clients.owned_things import OwnedThings
+
         return OwnedThings(client=self.client, owner=self.owner())
 
     def state_locks(self, root: StateRoot) -> StateLocks:
         """Return Terraform's own lock of one root's state, in the places that the environment's mode looks at."""
+        from lifeboat.clients.state_locks import StateLocks
+
         state, region = self.project.environment.state, self.project.environment.application.region
         return StateLocks(
             s3=self.client("s3", region),
@@ -251,6 +260,10 @@ class Site:
         return self._versions(root, (state.replica_bucket, application.dr_region), keeps_digest=False)
 
     def _versions(self, root: StateRoot, where: tuple[str, str], *, keeps_digest: bool) -> StateVersions:
+        from lifeboat.clients.known_versions import KnownVersions
+        from lifeboat.clients.state_versions import Reading, StateVersions
+        from lifeboat.decisions import state_documents
+
         state, (bucket, region) = self.project.environment.state, where
         place = StatePlace(
             root=root,
@@ -270,11 +283,15 @@ class Site:
 
     def state_writing(self, root: StateRoot) -> StateWriting:
         """Return the top of a root's state, in the bucket that Terraform reads."""
+        from lifeboat.clients.state_writing import StateWriting
+
         place = self.state_versions(root).place
         return StateWriting(s3=self.client("s3", place.region), bucket=place.bucket, key=place.key)
 
     def state_memory(self) -> StateMemory:
         """Return what is written down in the other region of the states that were found sound."""
+        from lifeboat.clients.state_memory import StateMemory
+
         bucket = self.project.environment.state.replica_bucket
         return StateMemory(s3=self._memory_client, bucket=bucket, env=self.project.env)
 
@@ -286,6 +303,8 @@ class Site:
 
     def run_spans(self, bucket: str, region: str) -> RunSpans:
         """Return when runs worked: those whose journals are in a state bucket, and those of this machine."""
+        from lifeboat.clients.run_spans import RunSpans
+
         return RunSpans(s3=self.client("s3", region), bucket=bucket, work=self.project.work)
 
     def lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None, *, again: str = "") -> Lease:
@@ -293,6 +312,9 @@ class Site:
 
         `again` is the command that goes on where the lease is lost: the same one where it is left out.
         """
+        from lifeboat.clients import lease
+        from lifeboat.clients.lease import Lease
+
         state, application = self.project.environment.state, self.project.environment.application
         return Lease(
             dynamodb=self.client("dynamodb", application.region),
@@ -305,6 +327,9 @@ class Site:
 
     def drill_lease(self, run: RunId, tell: Callable[[str], None] = lambda _: None) -> Lease:
         """Return the lease that keeps drills of this environment apart; it keeps nobody out who is no drill."""
+        from lifeboat.clients import lease
+        from lifeboat.clients.lease import Lease
+
         state, application = self.project.environment.state, self.project.environment.application
         return Lease(
             dynamodb=self.client("dynamodb", application.region),
@@ -316,35 +341,51 @@ class Site:
 
     def drill_things(self) -> DrillThings:
         """Return what drills made, of both regions."""
+        from lifeboat.clients.drill_things import DrillThings
+
         return DrillThings(client=self.client)
 
     def drill_networks(self, region: str) -> DrillNetworks:
         """Return what leads out of the networks of a region."""
+        from lifeboat.clients.drill_networks import DrillNetworks
+
         return DrillNetworks(ec2=self.client("ec2", region))
 
     def canary(self, recovery: Recovery) -> Canary:
         """Return the row that a drill writes into the database's heartbeat and looks for in a restored one."""
+        from lifeboat.clients.canary import Canary
+
         return Canary(self.new_postgres(recovery))
 
     def journals(self) -> JournalBucket:
         """Return the journals of this environment's runs."""
+        from lifeboat.clients.journal import JournalBucket
+
         state, application = self.project.environment.state, self.project.environment.application
         return JournalBucket(s3=self.client("s3", application.region), bucket=state.bucket)
 
     def journal(self, run: RunId) -> Journal:
         """Return the journal of one run, not yet read."""
+        from lifeboat.clients.journal import Journal
+
         path = self.project.work / "journals" / run / "journal.jsonl"
         return Journal(run=run, path=path, bucket=self.journals(), now=lambda: datetime.now(UTC))
 
     def inventory(self) -> Inventory:
         """Return the look-up of things that exist, by name and tag."""
+        from lifeboat.clients import inventory
+
         return self._inventory(inventory.FINDERS, {})
 
     def whole_inventory(self, chosen: Mapping[Address, str]) -> Inventory:
         """Return the look-up of what an apply would write again too; of what could be several, the ids that were chosen."""
+        from lifeboat.clients import inventory_rewritten
+
         return self._inventory(inventory_rewritten.EVERYTHING, chosen)
 
     def _inventory(self, finders: Mapping[str, Finder], chosen: Mapping[Address, str]) -> Inventory:
+        from lifeboat.clients.inventory import Inventory
+
         application = self.project.environment.application
         return Inventory(
             client=self.client,
@@ -363,10 +404,14 @@ class Site:
 
     def images(self) -> Images:
         """Return the machine images and snapshots, of both regions."""
+        from lifeboat.clients.images import Images
+
         return Images(client=self.client, owner=self.owner())
 
     def instances(self) -> Instances:
         """Return the application's instances of the primary region."""
+        from lifeboat.clients.instances import Instances
+
         region = self.project.environment.application.region
         return Instances(
             ec2=self.client("ec2", region), quotas=self.client("service-quotas", region), owner=self.owner()
@@ -374,6 +419,8 @@ class Site:
 
     def hosts(self, region: str) -> Hosts:
         """Return the application's instances in a region."""
+        from lifeboat.clients.hosts import Hosts
+
         return Hosts(
             ec2=partial(self.client, "ec2", region),
             ssm=self.client("ssm", region),
@@ -383,30 +430,42 @@ class Site:
 
     def restore_tests(self) -> RestoreTests:
         """Return what restore tests of AWS Backup left for somebody to look at, in the primary region."""
+        from lifeboat.clients.restore_tests import RestoreTests
+
         return RestoreTests(self.client("rds", self.project.environment.application.region))
 
     # -- alarms --------------------------------------------------------------------------------------------------------
 
     def alarm_routes(self) -> AlarmRoutes:
         """Return what rings for this environment, in both regions."""
+        from lifeboat.clients.alarm_routes import AlarmRoutes
+
         return AlarmRoutes(client=self.client, application=self.project.environment.application.name)
 
     def listening_queue(self, region: str, name: str) -> ListeningQueue:
         """Return a queue of this name that is still to be made."""
+        from lifeboat.clients.listening_queue import ListeningQueue
+
         return ListeningQueue(client=self.client, region=region, name=name)
 
     # -- the public name ---------------------------------------------------------------------------------------------
 
     def names(self) -> Names:
         """Return who answers for names: the environment's resolver, else the zones' own name servers."""
+        from lifeboat.clients.names import Names
+
         return Names(resolver=self.project.environment.dns.server)
 
     def zones(self) -> Zones:
         """Return the hosted zones of the account (Route 53 has no regions)."""
+        from lifeboat.clients.zones import Zones
+
         return Zones(self.client("route53", self.project.environment.application.region))
 
     def switches(self) -> Switches:
         """Return the records that were replaced, here and in the state bucket."""
+        from lifeboat.clients.switches import Switches
+
         environment = self.project.environment
         return Switches(
             folder=self.project.work / "dns",
@@ -418,6 +477,8 @@ class Site:
 
     def local_cloud(self) -> LocalCloud | None:
         """Return the local cloud; None where the environment is AWS itself."""
+        from lifeboat.clients.local_cloud import LocalCloud
+
         environment, directory = self.project.environment, self.project.cloud_directory
         if environment.local_cloud is None or environment.endpoint is None or directory is None:
             return None
@@ -430,14 +491,21 @@ class Site:
 
     def secrets(self, region: str) -> SecretStore:
         """Return the secrets of one region."""
+        from lifeboat.clients.secret_store import SecretStore
+
         return SecretStore(self.client("secretsmanager", region))
 
     def databases(self, region: str) -> Databases:
         """Return the databases of a region."""
+        from lifeboat.clients.databases import Databases
+
         return Databases(self.client("rds", region))
 
     def postgres(self, recovery: Recovery) -> Postgres:
         """Return the stack's database, signed in to as the environment's file says ([database] sign_in)."""
+        from lifeboat.clients.databases import Databases
+        from lifeboat.clients.postgres import Postgres
+
         settings = self.project.environment.database
         if settings.sign_in == "password":
             return self.new_postgres(recovery)
@@ -448,10 +516,14 @@ class Site:
 
     def new_postgres(self, recovery: Recovery) -> Postgres:
         """Return the same, signed in to by its password: in an empty one nobody was granted to sign in otherwise."""
+        from lifeboat.clients.postgres import Postgres
+
         store, secret = self.secrets(recovery.region), recovery.database.password_secret_arn
         return Postgres(address=self._address(recovery, "password"), password=lambda: store.entry(secret, "password"))
 
     def _address(self, recovery: Recovery, sign_in: Literal["password", "iam"]) -> ServerAddress:
+        from lifeboat.clients.postgres import ServerAddress
+
         database, settings = recovery.database, self.project.environment.database
         return ServerAddress(
             host=database.address,
@@ -465,11 +537,15 @@ class Site:
 
     def dump_store(self, recovery: Recovery) -> DumpStore:
         """Return the environment's dumps in the bucket that they are written to."""
+        from lifeboat.clients.dump_store import OtherBucket
+
         other = OtherBucket(bucket=recovery.dumps.replica_bucket, region=recovery.dr_region)
         return self.dumps_in(recovery.dumps.bucket, recovery.region, recovery.dumps.prefix, other)
 
     def dump_uploads(self, recovery: Recovery) -> Uploads:
         """Return the uploads to the bucket of dumps; to be closed."""
+        from lifeboat.clients.dump_uploads import Uploads
+
         return Uploads(s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket)
 
     def dumps_in(self, bucket: str, region: str, prefix: str, other: OtherBucket | None = None) -> DumpStore:
@@ -477,6 +553,9 @@ class Site:
 
         Without the bucket of the other region nobody tells the proofs of that one's copies apart.
         """
+        from lifeboat.clients.dump_store import DumpPlace, DumpStore
+        from lifeboat.decisions import manifests
+
         place = DumpPlace(
             bucket=bucket,
             region=region,
@@ -489,10 +568,15 @@ class Site:
 
     def dump_bucket(self, bucket: str, region: str) -> DumpBucket:
         """Return a bucket of dumps, as far as its rules and keys are concerned."""
+        from lifeboat.clients.dump_bucket import DumpBucket
+
         return DumpBucket(s3=self.client("s3", region), bucket=bucket, region=region)
 
     def evidence(self, bucket: str) -> EvidenceStore:
         """Return the evidence of runs in the bucket of dumps; its digests lie in the state bucket of the other region."""
+        from lifeboat.clients.evidence_store import EvidencePlace, EvidenceStore, Writing
+        from lifeboat.decisions import evidence_chain
+
         state, application = self.project.environment.state, self.project.environment.application
         return EvidenceStore(
             s3=self.client("s3", application.region),
@@ -503,43 +587,61 @@ class Site:
 
     def database_snapshots(self) -> DatabaseSnapshots:
         """Return the snapshots and automated backups of databases, of both regions."""
+        from lifeboat.clients.database_snapshots import DatabaseSnapshots
+
         return DatabaseSnapshots(client=self.client, application=self.project.environment.application.name)
 
     def backup_points(self) -> BackupPoints:
         """Return AWS Backup's recovery points, of both regions."""
+        from lifeboat.clients.backup_points import BackupPoints
+
         return BackupPoints(self.client)
 
     def encryption_keys(self, region: str) -> EncryptionKeys:
         """Return KMS's keys of a region."""
+        from lifeboat.clients.encryption_keys import EncryptionKeys
+
         return EncryptionKeys(self.client("kms", region), region=region)
 
     def database_restores(self, region: str) -> DatabaseRestores:
         """Return the application's databases of a region and their copies, for restores."""
+        from lifeboat.clients.database_restores import DatabaseRestores
+
         return DatabaseRestores(
             self.client("rds", region), region=region, application=self.project.environment.application.name
         )
 
     def database_answers(self, recovery: Recovery) -> DatabaseAnswers:
         """Return what the stack's database tells of its data, asked with its password."""
+        from lifeboat.clients.database_answers import DatabaseAnswers
+
         return DatabaseAnswers(self.new_postgres(recovery))
 
     # -- what watches and protects -----------------------------------------------------------------------------------
 
     def protection_settings(self) -> ProtectionSettings:
         """Return how copies are protected, in both regions."""
+        from lifeboat.clients.protection_settings import ProtectionSettings
+
         return ProtectionSettings(self.client)
 
     def alarm_settings(self) -> AlarmSettings:
         """Return the alarms, rules, topics and metrics of this environment, in both regions."""
+        from lifeboat.clients.alarm_settings import AlarmSettings
+
         return AlarmSettings(self.client, self.project.environment.application.name)
 
     def plan_records(self) -> PlanRecords:
         """Return what the last plan or apply of the stack found."""
+        from lifeboat.clients.plan_records import PlanRecords
+
         state, application = self.project.environment.state, self.project.environment.application
         return PlanRecords(s3=self.client("s3", application.region), bucket=state.bucket)
 
     def service_clock(self) -> ServiceClock:
         """Return AWS's clock in the primary region."""
+        from lifeboat.clients.service_clock import ServiceClock
+
         return ServiceClock(self.client("sts", self.project.environment.application.region))
 
     # -- GitLab ----------------------------------------------------------------------------------------------------
@@ -562,19 +664,27 @@ class Site:
 
     def gitlab(self, patience: Patience) -> GitLab:
         """Return the project's variables, settings and protection."""
+        from lifeboat.clients.gitlab import GitLab
+
         return GitLab(self._gitlab_api(patience))
 
     def gitlab_pipelines(self, patience: Patience) -> GitLabPipelines:
         """Return the project's pipelines, jobs and deployments."""
+        from lifeboat.clients.gitlab_pipelines import GitLabPipelines
+
         return GitLabPipelines(self._gitlab_api(patience))
 
     def _gitlab_api(self, patience: Patience) -> GitLabApi:
+        from lifeboat.clients.gitlab_api import GitLabApi
+
         settings = self.gitlab_settings
         limits = (float(settings.request_seconds), patience)
         return GitLabApi(url=settings.url, project=settings.project, token=self.gitlab_token(), limits=limits)
 
     def gitlab_token(self) -> Secret:
         """Return the token from where the environment's file says; it never comes by an option."""
+        from lifeboat.clients import token_file
+
         settings = self.gitlab_settings
         if settings.token_file is not None:
             return token_file.read(self.project.root / settings.token_file, settings.token_entry)
@@ -583,6 +693,8 @@ class Site:
 
     def variable_exports(self, recovery: Recovery) -> VariableExports:
         """Return where exports of GitLab's variables lie: the dump bucket, versioned, locked, encrypted and copied."""
+        from lifeboat.clients.variable_exports import VariableExports
+
         return VariableExports(
             s3=self.client("s3", recovery.region), bucket=recovery.dumps.bucket, environment=self.project.env
         )
@@ -591,6 +703,8 @@ class Site:
 
     def checkov(self) -> Checkov:
         """Return checkov, in its own virtual environment. Raises WrongConfiguration where that is not made yet."""
+        from lifeboat.clients.checkov import Checkov
+
         python = self.project.root / ".venv-scan" / "bin" / "python"
         if not os.access(python, os.X_OK):
             raise WrongConfiguration(
@@ -603,6 +717,8 @@ class Site:
 
     def state_terraform(self, *, teardown: bool = False, state: Path | None = None) -> Terraform:
         """Return root 1; its working state is a file (this environment's own unless named), pushed into the bucket."""
+        from lifeboat.clients.terraform import Terraform
+
         return Terraform(
             root=self.project.state_root,
             data=self.project.work / "terraform" / "state",
@@ -614,6 +730,8 @@ class Site:
 
     def stack_terraform(self, *, teardown: bool = False, credentials: Mapping[str, str] | None = None) -> Terraform:
         """Return root 2, run with the caller's credentials unless others are given."""
+        from lifeboat.clients.terraform import Terraform
+
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
@@ -626,6 +744,9 @@ class Site:
         self, run: RunId, *, image: ImageId | None = None, variables: Mapping[str, str] | None = None
     ) -> Terraform:
         """Return root 2 for a run, marked as its work; an image and variables that are given count whatever the files say."""
+        from lifeboat.clients.run_files import RUN_MARK
+        from lifeboat.clients.terraform import Terraform
+
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "stack",
@@ -641,6 +762,9 @@ class Site:
 
     def drill_terraform(self, run: RunId) -> Terraform:
         """Return root 2 for a drill, with a data folder of its own: what is told of its backend there counts nowhere else."""
+        from lifeboat.clients.run_files import RUN_MARK
+        from lifeboat.clients.terraform import Terraform
+
         return Terraform(
             root=self.project.stack_root,
             data=self.project.work / "terraform" / "drill",
@@ -662,6 +786,8 @@ class Site:
 
     def offline_terraform(self, root: StateRoot) -> Terraform:
         """Return a copy of a root that needs no account: a local empty state, and no call to AWS."""
+        from lifeboat.clients.terraform import Terraform
+
         stack = root is StateRoot.STACK
         original = self.project.stack_root if stack else self.project.state_root
         folder = self.project.work / "offline"
@@ -692,6 +818,8 @@ class Site:
 
     def scratch_terraform(self, root: StateRoot, folder: Path) -> Terraform:
         """Return a copy of a root in a folder of its own, where its state is a file: the backend is not touched by it."""
+        from lifeboat.clients.terraform import Terraform
+
         original = self.project.stack_root if root is StateRoot.STACK else self.project.state_root
         copy = folder / "terraform" / original.name
         copy.mkdir(parents=True)
@@ -746,6 +874,8 @@ class Site:
 
     def terraform_env(self) -> dict[str, str]:
         """Return the environment variables of a Terraform process: the caller's, without what would change its meaning."""
+        from lifeboat.clients import provider_mirror
+
         gitlab = self.project.environment.gitlab
         withheld = {*_NOT_TERRAFORMS, *([gitlab.token_env] if gitlab is not None and gitlab.token_env else [])}
         env = {

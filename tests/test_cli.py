@@ -1,0 +1,52 @@
+"""The commands are loaded one by one, and all of them are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import lifeboat
+import pytest
+import typer
+from lifeboat import cli
+
+FOLDER = Path(lifeboat.__file__).parent
+MODULES = sorted(
+    path.stem for path in FOLDER.glob("cli_*.py") if hasattr(import_module(f"lifeboat.{path.stem}"), "add_to")
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_program_has_every_command_of_a_module(module: str) -> None:
+    part = typer.Typer()
+    import_module(f"lifeboat.{module}").add_to(part)
+
+    offered = set(typer.main.get_group(part).commands)
+
+    assert offered
+    assert offered == {name for name, where in cli.COMMANDS.items() if where == module}
+
+
+def test_every_command_is_of_a_module_that_is_there() -> None:
+    assert set(cli.COMMANDS.values()) == set(MODULES)
+
+
+def test_a_command_is_started_without_what_the_others_need() -> None:
+    program = (
+        "import sys; from lifeboat import cli; sys.argv = ['lifeboat', 'local', '--help']\n"
+        "try: cli.main()\n"
+        "finally: print([name for name in ('psycopg', 'gitlab', 'lifeboat.cli_recover') if name in sys.modules])"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_name_that_no_command_has_is_told_with_those_like_it() -> None:
+    ended = subprocess.run(["lifeboat", "recovr"], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert "No such command 'recovr'. Did you mean 'recover', " in ended.stderr
