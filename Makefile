@@ -152,7 +152,7 @@ test-damage: setup ## Look at 500 damaged dumps in five ways, restore each hosti
 EDITED = $(shell git diff --quiet HEAD -- . ':!tests/faults/*recovery_calls.txt' || echo -edited)
 FAULTS = .lifeboat/faults-$(shell git rev-parse --short HEAD)$(EDITED).jsonl
 .PHONY: test-faults test-database-faults
-test-faults: CUT_OFF = tests/faults/test_cut_off_recoveries.py
+test-faults: CUT_OFF = tests/long/test_cut_off_recoveries.py
 test-faults: setup ## Kill, cut, refuse and throttle a recovery at every call that changes something (hours; goes on after a stop)
 test-database-faults: CUT_OFF = tests/long/test_cut_off_database_recoveries.py
 test-database-faults: setup ## The same with recoveries of the database (longer still)

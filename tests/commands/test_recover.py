@@ -181,6 +181,27 @@ def test_a_wrong_argument_begins_no_run(saved: Rehearsal, arguments: list[str], 
     assert (instances(saved), state_serial(saved), runs(saved)) == (before, serial, begun)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("LB_RDS_33=because", "there is no rule LB_RDS_33"),
+        ("LB_RDS_3", "--accept-risk LB_RDS_3 gives no reason"),
+        ("LB_RDS_3= ", "--accept-risk LB_RDS_3 gives no reason"),
+        ("LB_RDS_3=one\ntwo", "is not one line"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["apply", "recover", "resume"])
+def test_a_risk_without_a_rule_or_a_reason_is_refused_before_anything_is_begun(
+    saved: Rehearsal, verb: str, given: str, words: str
+) -> None:
+    begun = runs(saved)
+
+    done = passed(saved.ask(verb, "--accept-risk", given), 2)
+
+    assert words in done.stderr
+    assert runs(saved) == begun
+
+
 TOML, TFVARS, CI = "environments/local.toml", "environments/local.tfvars", ".gitlab-ci.yml"
 
 

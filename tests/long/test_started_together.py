@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.faults.recoveries import Point, Scene, scene
-from tests.faults.test_cut_off_recoveries import TOGETHER, start_together
+from tests.long.test_cut_off_recoveries import TOGETHER, start_together
 
 __all__ = ["scene"]
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from tests.commands.test_recover import broke, instances, runs
 from tests.rehearsal import Rehearsal, passed
 
@@ -22,27 +20,6 @@ def edited(stack: Rehearsal, name: str, pattern: str, replacement: str) -> Itera
     stack.edit(name, pattern, replacement)
     yield
     (stack.root / name).write_text(before)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ("LB_RDS_33=because", "there is no rule LB_RDS_33"),
-        ("LB_RDS_3", "--accept-risk LB_RDS_3 gives no reason"),
-        ("LB_RDS_3= ", "--accept-risk LB_RDS_3 gives no reason"),
-        ("LB_RDS_3=one\ntwo", "is not one line"),
-    ],
-)
-@pytest.mark.parametrize("verb", ["apply", "recover", "resume"])
-def test_a_risk_without_a_rule_or_a_reason_is_refused_before_anything_is_begun(
-    saved: Rehearsal, verb: str, given: str, words: str
-) -> None:
-    begun = runs(saved)
-
-    done = passed(saved.ask(verb, "--accept-risk", given), 2)
-
-    assert words in done.stderr
-    assert runs(saved) == begun
 
 
 def test_an_apply_is_refused_what_it_would_bring_about_until_somebody_accepts_it(stack: Rehearsal) -> None:
