@@ -112,7 +112,7 @@ def site_of(env: str) -> Site:
             error.hint = hints.with_environment(sys.argv[1:], typed=env, meant=error.meant)
         raise
     unnamed = env == hints.DEFAULT and os.environ.get("ENV", env) == env
-    views.speak_for(None if unnamed else env)
+    views.speak_for(None if unnamed else env, before_aws=found.shell(""))
     return found
 
 

@@ -44,6 +44,7 @@ from lifeboat.model import (
 _PLAIN_EVERY_SECONDS = 10.0
 _WIDTH_WITHOUT_TERMINAL = 140
 _spoken_for: ContextVar[str | None] = ContextVar("spoken_for", default=None)
+_before_aws: ContextVar[str] = ContextVar("before_aws", default="")
 
 
 def console(*, stderr: bool) -> Console:
@@ -460,14 +461,18 @@ def error(problem: LifeboatError) -> None:
         out.print(f"  next: {escape(next_command(problem.hint))}")
 
 
-def speak_for(env: str | None) -> None:
-    """Let what is printed to type next be for this environment; None for the one that needs no name."""
+def speak_for(env: str | None, *, before_aws: str = "") -> None:
+    """Let what is printed to type next be for this environment; None for the one that needs no name.
+
+    `before_aws` is what a shell needs before a command of the AWS CLI, where it is not AWS that is to be reached.
+    """
     _spoken_for.set(env)
+    _before_aws.set(before_aws)
 
 
 def next_command(text: str) -> str:
     """Return what is to be typed next, for the environment that is spoken for."""
-    return hints.for_environment(text, _spoken_for.get())
+    return hints.for_shell(hints.for_environment(text, _spoken_for.get()), _before_aws.get())
 
 
 def exit_statuses() -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import typer
 from lifeboat.cli import app
-from lifeboat.decisions.hints import GROUPS, VERBS, WITHOUT_ENVIRONMENT, for_environment, with_environment
+from lifeboat.decisions.hints import (
+    GROUPS,
+    VERBS,
+    WITHOUT_ENVIRONMENT,
+    for_environment,
+    for_shell,
+    with_environment,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,29 @@ def test_each_command_of_a_hint_names_the_environment_once(hint: str, wanted: st
 
 def test_the_default_environment_needs_no_name() -> None:
     assert for_environment("lifeboat apply", None) == "lifeboat apply"
+
+
+LOCAL = 'eval "$(lifeboat local env -e x)" && '
+
+
+@pytest.mark.parametrize(
+    ("hint", "wanted"),
+    [
+        ("aws kms enable-key --key-id k", f"{LOCAL}aws kms enable-key --key-id k"),
+        ("aws s3 cp a b", f"{LOCAL}aws s3 cp a b"),
+        (
+            "look at its events: aws rds describe-events, then order it again",
+            "look at its events: aws rds describe-events, then order it again"
+            ' (typed after: eval "$(lifeboat local env -e x)")',
+        ),
+        (f"{LOCAL}aws kms enable-key --key-id k", f"{LOCAL}aws kms enable-key --key-id k"),
+        ("lifeboat apply -e x", "lifeboat apply -e x"),
+        ("the aws provider is missing", "the aws provider is missing"),
+    ],
+)
+def test_a_command_of_aws_reaches_an_environment_that_is_not_aws(hint: str, wanted: str) -> None:
+    assert for_shell(hint, LOCAL) == wanted
+    assert for_shell(hint, "") == hint
 
 
 def test_the_commands_that_are_known_are_those_of_the_command_line() -> None:

@@ -42,6 +42,8 @@ _COMMAND = re.compile(
     r"(?!(?:(?!\blifeboat |[;&]).)*?(?: -e | --env |--help))",
     re.DOTALL,
 )
+# A command of the AWS CLI, not what is said of it.
+_OF_AWS = re.compile(r"(?<![\w./-])aws (?:s3 [a-z]{2}|[a-z][a-z0-9-]* [a-z]+(?:-[a-z]+)+)\b")
 
 
 def for_environment(hint: str, env: str | None) -> str:
@@ -50,6 +52,16 @@ def for_environment(hint: str, env: str | None) -> str:
     None is the environment that a command without a name is for.
     """
     return hint if env is None else _COMMAND.sub(lambda found: f"{found.group()} -e {env}", hint)
+
+
+def for_shell(hint: str, before: str) -> str:
+    """Return the hint with what a shell needs before a command of the AWS CLI, to reach an environment that is not AWS.
+
+    `before` ends with what joins it to the command; it is empty where the shell needs nothing, and AWS itself is meant.
+    """
+    if not before or before in hint or _OF_AWS.search(hint) is None:
+        return hint
+    return f"{before}{hint}" if _OF_AWS.match(hint) else f"{hint} (typed after: {before.removesuffix(' && ')})"
 
 
 def with_environment(arguments: Sequence[str], *, typed: str, meant: str) -> str:
