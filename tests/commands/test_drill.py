@@ -351,7 +351,7 @@ def test_a_sweep_with_credentials_that_have_expired_ends_with_12_whatever_it_ask
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["drill", "database", "--max-cost", "0.0001"], 3, "and --max-cost allows 0.00 USD"),
+        (["drill", "database", "--max-cost", "0.0001"], 3, "and --max-cost allows 0.0001 USD"),
         (["drill", "database", "--max-cost", "-1"], 2, "--max-cost"),
         (["drill", "database", "--from", "no-such-copy"], 6, "no-such-copy"),
         (["drill", "database", "--from", "../../x"], 2, "lifeboat plan-recovery lists them"),
