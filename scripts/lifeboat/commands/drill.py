@@ -112,6 +112,7 @@ class _Allowed:
 
 def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     """Return what a drill may begin with; raises where something forbids it, or nobody agrees to what it may cost."""
+    rehearsal.require_begun(site, "drill")
     rehearsal.require_running(site, "drill")
     preflight.require(site, orders.tell)
     preflight.require_account(site)

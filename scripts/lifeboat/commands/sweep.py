@@ -13,11 +13,11 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import Leak, Thing
-from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, NothingFits, Unreachable
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, RunState, Teller
 from lifeboat.runbooks import evidence_owed
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, leaks, preflight
+from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
 from lifeboat.stack.drill_effects import Kept, Removing
 
 
@@ -55,13 +55,9 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
 def _require_seen(site: Site) -> None:
     """Raise CleanUpIncomplete where the local cloud is stopped and keeps its state, NothingFits where there is no state of one."""
     env, cloud = site.project.env, site.local_cloud()
+    rehearsal.require_begun(site, "sweep")
     if cloud is None or cloud.health() is not None:
         return
-    if not cloud.directory.exists():
-        raise NothingFits(
-            f"the local cloud of {env} does not run and has no state, so there is nothing to sweep",
-            hint=f"lifeboat apply -e {env}",
-        )
     raise CleanUpIncomplete(
         f"nobody can tell what drills left: the local cloud of {env} does not run, and its state is kept",
         hint=f"lifeboat local up -e {env}, then lifeboat sweep -e {env}",
