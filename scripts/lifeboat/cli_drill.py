@@ -99,7 +99,8 @@ def drill_state(*, env: Env = "local", output: Out = Output.TABLE, yes: Yes = Fa
 def sweep(*, env: Env = "local", output: Out = Output.TABLE, yes: Yes = False) -> int:
     """Remove what drills left that were killed, by their ledgers and by their mark, after it is shown.
 
-    What does not bear the mark is never removed. 12 where something stays, or where nobody could look.
+    What does not bear the mark is never removed. 12 where something stays, or where nobody could look. Of drills and recoveries
+    that ended, and were cut off before their evidence was written, it is written now.
 
     Example: lifeboat sweep -e production
     """

@@ -78,6 +78,7 @@ def swept(found: Swept) -> None:
         views.lines(["drills left nothing"])
     views.lines([f"gone: {thing.words}" for thing in found.gone])
     views.lines([f"ended: {run}" for run in found.closed])
+    views.lines([f"evidence written: {run}" for run in found.told])
 
 
 def swept_document(found: Swept) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def swept_document(found: Swept) -> dict[str, Any]:
         ],
         "gone": [_thing(thing) for thing in found.gone],
         "ended": list(found.closed),
+        "evidence": list(found.told),
     }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 from lifeboat.clients.evidence_store import EvidencePlace, EvidenceStore, Writing
 from lifeboat.decisions import evidence_chain
@@ -17,6 +19,7 @@ from lifeboat.evidence_model import NOTHING_BEFORE, Wrong
 from tests.conftest import RunningCloud
 from tests.evidence_runs import bundle, drill
 from tests.gitlab_sites import DR_REGION
+from tests.loopback_servers import http, saying
 
 NAME = "app-x"
 
@@ -27,11 +30,13 @@ class Kept:
 
     cloud: RunningCloud
     place: EvidencePlace
+    s3: Any = None  # instead of the cloud's
+    head_s3: Any = None
 
     def store(self) -> EvidenceStore:
         return EvidenceStore(
-            s3=self.cloud.client("s3"),
-            head_s3=self.cloud.client("s3", DR_REGION),
+            s3=self.s3 or self.cloud.client("s3"),
+            head_s3=self.head_s3 or self.cloud.client("s3", DR_REGION),
             place=self.place,
             writing=Writing(written=evidence_chain.linked, read=evidence_chain.stored),
         )
@@ -245,6 +250,41 @@ def test_where_bundles_cannot_be_read_nothing_is_said_of_them(kept: Kept) -> Non
 
     with pytest.raises(Unreachable, match="cannot read the evidence"):
         kept.store().chain()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("", "the answer is cut off"),
+        ("<ListVersionsResult></ListVersionsResult>", "the answer is cut off"),
+        (
+            "<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>",
+            "there are more, and S3 does not say where",
+        ),
+    ],
+)
+def test_a_listing_that_is_cut_off_is_no_shorter_chain_in_either_region(kept: Kept, answer: str, why: str) -> None:
+    link = kept.store().append(bundle())
+    with saying(http(answer.encode())) as port:
+        cut_off = boto3.client(
+            "s3",
+            region_name="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        here, there = replace(kept, s3=cut_off), replace(kept, head_s3=cut_off)
+        with pytest.raises(Unreachable) as raised:
+            here.store().chain()
+        with pytest.raises(Unreachable):
+            here.store().append(bundle())
+        unseen = there.store().chain()
+
+    url = f"s3://{kept.place.bucket}/{kept.place.prefix}"
+    assert raised.value.summary == f"cannot list the versions of {url}: {why}"
+    assert (list(unseen.stored), len(unseen.unseen)) == ([link.number], 1)
+    assert why in unseen.unseen[0]
+    assert [finding.wrong for finding in evidence_chain.verified(unseen)] == [Wrong.UNSEEN]
 
 
 def test_without_a_bucket_there_is_no_evidence_and_never_was(cloud: RunningCloud) -> None:

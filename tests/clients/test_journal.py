@@ -193,10 +193,22 @@ def test_a_run_that_ended_is_told_from_one_that_did_not_without_reading_its_line
     first.write(EventKind.BEGUN)
     before = journals.unended()
 
-    first.write(EventKind.ENDED)
+    first.end("done")
 
     assert (before, journals.unended(), journals.runs()) == ([RUN], [], [RUN])
     assert [event.kind for event in journals.events(RUN)] == [EventKind.BEGUN, EventKind.ENDED]
+
+
+def test_a_run_that_owes_evidence_after_its_last_line_is_found_until_it_is_marked(
+    journals: JournalBucket, tmp_path: Path
+) -> None:
+    first = journal(journals, tmp_path)
+    first.write(EventKind.ENDED)
+    before = journals.unended()
+
+    first.mark_ended()
+
+    assert (before, journals.unended()) == ([RUN], [])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

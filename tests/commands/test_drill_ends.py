@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ import pytest
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.commands import drill as drill_command
-from lifeboat.commands import sweep
+from lifeboat.commands import report, sweep
 from lifeboat.commands.drill import Drilling, Orders
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions.drills import Isolation
@@ -89,11 +91,33 @@ class Lab:
         )
         return thing.id
 
+    def killed_when_it_writes_its_evidence(self, scope: DrillScope) -> None:
+        """Carry the drill out in a process that is killed when its evidence is on its way, before it gets there."""
+        fork = multiprocessing.get_context("fork")  # which has the journal's lines already
+        go = fork.Event()
+
+        def drill() -> None:
+            go.wait()
+            self.carried_out(scope)
+
+        process = fork.Process(target=drill)
+        process.start()
+        rule = {"service": "s3", "operation": "PutObject", "path": ".*/evidence/.*", "status": 503}
+        self.plain.cloud.control("faults", add={**rule, "kill": process.pid})
+        go.set()
+        process.join(120)
+        self.plain.cloud.control("faults", clear=True)
+        assert process.exitcode == -signal.SIGKILL
+
+    def bundles(self) -> list[Bundle | None]:
+        """Return all evidence that there is, oldest first."""
+        return [one.bundle for one in evidence_keeping.store(self.plain.site()).chain().stored.values()]
+
     def evidence(self) -> Bundle:
         """Return the one bundle that there is."""
-        (stored,) = evidence_keeping.store(self.plain.site()).chain().stored.values()
-        assert stored.bundle is not None
-        return stored.bundle
+        (found,) = self.bundles()
+        assert found is not None
+        return found
 
 
 @pytest.fixture
@@ -152,6 +176,47 @@ def test_a_drill_whose_evidence_is_not_written_does_not_end_well(lab: Lab) -> No
     assert (done.exit_status, done.evidence) == (8, "not written")
     assert done.why == "its evidence is not written, so it proves nothing"
 
+    lab.plain.cloud.control("faults", clear=True)
+    swept = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+    assert (swept.told, lab.evidence().outcome, lab.evidence().ended) == (
+        (RUN,),
+        Outcome.MET,
+        lab.journal.events[-1].at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "outcome", "status"),
+    [(DrillScope.STATE, Outcome.MET, 0), (DrillScope.INSTANCE, Outcome.FAILED, Refused.exit_status)],
+    ids=["came back", "failed"],
+)
+def test_a_drill_that_was_killed_between_its_last_line_and_its_evidence_has_that_from_the_sweep_once(
+    lab: Lab, scope: DrillScope, outcome: Outcome, status: int
+) -> None:
+    if scope is DrillScope.STATE:
+        lab.has_planned()
+    lab.killed_when_it_writes_its_evidence(scope)
+    site = lab.plain.site()
+    between = (site.journals().events(RUN)[-1].kind, site.journals().unended(), lab.bundles())
+
+    first = sweep.run(site, lab.told, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    found = lab.evidence()
+    assert between == (EventKind.ENDED, [RUN], [])
+    assert (first, second) == (
+        sweep.Swept(found=(), gone=(), closed=(), told=(RUN,)),
+        sweep.Swept(found=(), gone=(), closed=()),
+    )
+    assert (found.run, found.outcome, found.exit_status, found.ended) == (
+        RUN,
+        outcome,
+        status,
+        site.journals().events(RUN)[-1].at,
+    )
+    assert found.why.startswith("the drill network of x has no endpoints of AWS" if status else "")
+    assert (report.verify(site), site.journals().unended()) == (report.Verified(bundles=1, findings=()), [])
+
 
 def test_a_drill_that_failed_and_could_not_clear_up_is_no_proof_of_anything(lab: Lab) -> None:
     secret = lab.will_make_a_secret({"application": lab.plain.application})
@@ -192,7 +257,7 @@ def test_a_drill_that_was_killed_leaves_evidence_when_it_is_swept_and_one_that_t
     found = lab.evidence()
     assert (done.closed, [thing.id for thing in done.gone]) == ((run,), [secret])
     assert (found.run, found.kind, found.scope, found.outcome) == (run, "drill", "state", Outcome.INTERRUPTED)
-    assert (found.exit_status, found.why, found.left_over) == (130, "it was killed, and swept", ())
+    assert (found.exit_status, found.why, found.left_over) == (130, "it did not get to its end, and was swept", ())
 
 
 def test_a_drill_that_could_not_clear_up_has_told_what_it_proved_and_a_sweep_adds_nothing(lab: Lab) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import UserDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,10 +15,10 @@ from xml.etree import ElementTree
 import pytest
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
-from lifeboat.commands import recover
-from lifeboat.decisions import evidence_chain
+from lifeboat.commands import recover, report, sweep
+from lifeboat.decisions import evidence, evidence_chain
 from lifeboat.decisions.timings import Answering
-from lifeboat.errors import Failed, LifeboatError, Locked, StoppedPartWay
+from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
 from lifeboat.evidence_model import Kind
 from lifeboat.model import EventKind, Gap, RunId
 from lifeboat.runner import Runner, Step, Turn
@@ -74,6 +75,13 @@ ABOUT = About(
     answering=Answering(step="answers", confirmed_by="sessions"),
     titles={step.name: step.title for step in STEPS},
 )
+
+
+class Interrupting(UserDict[str, str]):
+    """Titles of steps; somebody presses Ctrl-C when they are asked for one."""
+
+    def __getitem__(self, key: str) -> str:
+        raise KeyboardInterrupt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +260,49 @@ def test_evidence_that_cannot_be_written_is_warned_of_and_changes_nothing_else(l
     none, latest, every = lab.report(run), lab.report(), lab.report("--all")
     assert (none.returncode, latest.returncode, every.returncode) == (6, 6, 0)
     assert f"the run {run} has no evidence" in " ".join(none.stderr.split())
-    assert f"without evidence: {run}: none was written" in " ".join(every.stdout.split())
+    assert f"without evidence: {run}: it has ended, and was cut off or refused" in " ".join(every.stdout.split())
+
+
+def test_what_a_recovery_that_ended_owes_the_next_sweep_writes_once(lab: Lab) -> None:
+    lab.refuse("PutObject", f"/{lab.dumps}/.*")
+    run = lab.recover(1)
+    lab.plain.cloud.control("faults", clear=True)
+    site = lab.plain.site()
+    with site.lease(run).held():  # it is at it still
+        meanwhile = sweep.run(site, lab.told, lambda _: None)
+
+    first = sweep.run(site, lab.told, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
+    assert (meanwhile.told, first.told, second.told) == ((), (run,), ())
+    assert (bundle["kind"], bundle["outcome"], bundle["exit_status"]) == ("recover", "met", 0)
+    assert (report.verify(site).bundles, lab.report("verify").returncode) == (1, 0)
+
+
+def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_sweep_writes(lab: Lab) -> None:
+    run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
+    journal = lab.plain.site().journal(run)
+    journal.open()
+    journal.write(EventKind.ENDED, text=evidence.ABORTED)
+
+    swept = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
+    assert (swept.told, bundle["outcome"], bundle["scope"]) == ((run,), "given-up", "instance")
+
+
+def test_an_interrupt_while_evidence_is_written_says_what_writes_it(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+    journal.write(EventKind.NOTE, step="restore", text="restored")
+    journal.write(EventKind.ENDED, text="done")
+
+    with pytest.raises(Interrupted) as raised:
+        evidence_keeping.append(site, lab.told, journal, replace(ABOUT, titles=Interrupting(ABOUT.titles)))
+
+    assert (raised.value.exit_status, raised.value.hint) == (130, "lifeboat sweep writes it where it is missing")
 
 
 def test_a_journal_that_is_not_understood_is_warned_of_and_the_run_ends_as_it_would(lab: Lab) -> None:
@@ -266,7 +316,7 @@ def test_a_journal_that_is_not_understood_is_warned_of_and_the_run_ends_as_it_wo
 
     assert lab.told.lines == [
         f"the evidence of {run} is not written: ValueError: Invalid isoformat string: 'yesterday'; its journal stays"
-        f" (lifeboat logs {run})"
+        f" (lifeboat logs {run}); lifeboat sweep writes it, once that is mended"
     ]
 
 

@@ -354,6 +354,16 @@ def test_little_money_and_a_short_time_are_said_as_such(scope: DrillScope, lasts
     assert drill_costs.words(drill_costs.estimate(scope, SIZES, lasts)).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("cap", "said"), [(0.0, "0.00"), (0.1, "0.10"), (0.0001, "0.0001"), (1e-7, "0.0000001"), (0.125, "0.125")]
+)
+def test_a_cap_is_told_with_all_digits_that_it_was_given_with(cap: float, said: str) -> None:
+    found = drill_costs.estimate(DrillScope.DATABASE, SIZES, timedelta(hours=10))
+
+    with pytest.raises(Refused, match=f"and --max-cost allows {said} USD$"):
+        drill_costs.require_within(found, cap, "lifeboat drill database -e x")
+
+
 def test_a_drill_above_the_cap_is_refused_with_what_it_would_cost() -> None:
     found = drill_costs.estimate(DrillScope.DATABASE, SIZES, timedelta(hours=10))
     drill_costs.require_within(found, None, "lifeboat drill database -e x")

@@ -633,9 +633,15 @@ def test_level_4_needs_probes_and_asks_them(place: DumpSite, manifest: Manifest)
     place.write('[[dumps.probes]]\nname = "accounts"\nsql = "SELECT count(*) FROM accounts"\nexpect = 301')
     try:
         wrong = place.ask("verify", manifest.id, "--level", "4")
+        place.write('[[dumps.probes]]\nname = "accounts"\nsql = "SELEC count(*) FROM accounts"\nexpect = 300')
+        told = [one for one in place.store.entries() if one.id == manifest.id]
+        mistyped = place.ask("verify", manifest.id, "--level", "4")
     finally:
         place.write()
 
-    assert (without.returncode, wrong.returncode) == (2, 11)
+    assert (without.returncode, wrong.returncode, mistyped.returncode) == (2, 11, 2)
     assert "environment x has no probes to ask at level 4" in without.stderr
     assert "probe accounts: 300; expected 301" in wrong.stdout
+    assert 'probe accounts: syntax error at or near "SELEC"' in " ".join(mistyped.stderr.split())
+    assert "mend the sql of that [[dumps.probes]] in environments/x.toml" in " ".join(mistyped.stderr.split())
+    assert [one for one in place.store.entries() if one.id == manifest.id] == told

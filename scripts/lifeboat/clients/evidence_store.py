@@ -234,11 +234,15 @@ class EvidenceStore:
         return head
 
     def _listed(self, s3: Any, bucket: str, prefix: str) -> _Numbers:
-        """Return the numbers below a prefix, by all versions: a listing of objects says nothing of one that was deleted."""
+        """Return the numbers below a prefix, by all versions: a listing of objects says nothing of one that was deleted.
+
+        One that is cut off is none: a chain that looks shorter than it is would look whole.
+        """
         there, ever = set[str](), set[str]()
-        with translated(f"list the versions in s3://{bucket}/{prefix}"):
+        url = f"s3://{bucket}/{prefix}"
+        with translated(f"list the versions in {url}"):
             try:
-                for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+                for page in sdk.version_pages(s3, url, bucket=bucket, prefix=prefix):
                     versions = page.get("Versions", [])
                     ever.update(str(one["Key"]) for one in [*versions, *page.get("DeleteMarkers", [])])
                     there.update(str(one["Key"]) for one in versions if one["IsLatest"])

@@ -80,9 +80,16 @@ class Journal:
                 raise
             self._events.append(event)
             self._cut_off = None
-            if kind is EventKind.ENDED:
-                self._bucket.mark_ended(self._run)
             return event
+
+    def end(self, text: str, **data: Any) -> None:
+        """Write the last line of a run that owes nothing after it, and mark it as ended; raises as `write` does."""
+        self.write(EventKind.ENDED, text=text, **data)
+        self.mark_ended()
+
+    def mark_ended(self) -> None:
+        """Mark the run as ended. One that writes evidence is marked after that: till then it is found among the unended."""
+        self._bucket.mark_ended(self._run)
 
     def _write(self, line: _Line) -> None:
         _append(self._path, [line.event])

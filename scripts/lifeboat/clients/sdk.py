@@ -72,6 +72,22 @@ def items(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
         yield from page.get(key, [])
 
 
+def version_pages(s3: Any, url: str, *, bucket: str, prefix: str) -> Iterator[Any]:
+    """Yield every page of the versions below a prefix; raises Unreachable where the listing (of `url`, in words) is cut off.
+
+    botocore takes an empty answer for a page without entries, and a page that does not say where the next one begins for the
+    last.
+    """
+    more = False
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        if "IsTruncated" not in page:
+            raise Unreachable(f"cannot list the versions of {url}: the answer is cut off")
+        more = page["IsTruncated"]
+        yield page
+    if more:
+        raise Unreachable(f"cannot list the versions of {url}: there are more, and S3 does not say where")
+
+
 def tags(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return AWS's pairs of Key and Value as a mapping."""
     return {pair["Key"]: pair["Value"] for pair in pairs}

@@ -80,24 +80,13 @@ class StateVersions:
         return sorted(found, key=lambda entry: (entry.latest, entry.written_at, entry.marker), reverse=True)
 
     def _entries(self) -> Iterator[StateEntry]:
-        pages = self._s3.get_paginator("list_object_versions")
-        more = False
-        for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.key):
-            # botocore takes an empty answer for a page without entries, and a page that does not say where the next one
-            # begins for the last.
-            if "IsTruncated" not in page:
-                raise Unreachable(f"cannot list the versions of {self.place.url}: the answer is cut off")
-            more = page["IsTruncated"]
+        for page in sdk.version_pages(self._s3, self.place.url, bucket=self.place.bucket, prefix=self.place.key):
             for version in page.get("Versions", []):
                 if version["Key"] == self.place.key:  # the prefix is also that of the lock file
                     yield _entry(version, size=int(version["Size"]))
             for marker in page.get("DeleteMarkers", []):
                 if marker["Key"] == self.place.key:
                     yield replace(_entry(marker, size=None), marker=True)
-        if more:
-            raise Unreachable(
-                f"cannot list the versions of {self.place.url}: there are more, and S3 does not say where"
-            )
 
     def below_top(self) -> StateEntry | None:
         """Return the version that was on top before the latest, with what it says of itself; no other one is read."""

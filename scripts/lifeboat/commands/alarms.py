@@ -199,7 +199,7 @@ def _listening(
         for queue in reversed(made):
             _remove(queue, journal, left)
         if not left:
-            _told(lambda: journal.write(EventKind.ENDED, text="done"), left)
+            _told(lambda: journal.end("done"), left)
 
 
 def _tags(run: RunId, application: str) -> dict[str, str]:

@@ -65,7 +65,7 @@ def run(site: Site, tell: Teller, verb: Verb, within: timedelta) -> Done:
 def _end(tell: Teller, journal: Journal, how: str) -> None:
     """Write down that it is over; where that cannot be written, what was done is no less done."""
     try:
-        journal.write(EventKind.ENDED, text=how)
+        journal.end(how)
     except LifeboatError as error:
         tell.warn(f"the end of {journal.run} is not written down: {error.summary}")
 
@@ -77,8 +77,8 @@ def _end_what_was_cut_off(site: Site, tell: Teller, by: RunId) -> None:
             journal = site.journal(earlier)
             journal.open()
             if run_states.state(journal.events) is RunState.ENDED:
-                site.journals().mark_ended(earlier)
+                journal.mark_ended()
             else:
-                journal.write(EventKind.ENDED, text=f"cut off; found by {by}")
+                journal.end(f"cut off; found by {by}")
     except LifeboatError as error:
         tell.warn(f"an earlier run stays open: {error.summary}")

@@ -287,7 +287,7 @@ def _write_down(work: Applying, orders: _Orders) -> None:
     who = {"user": run_files.user_name(), "host": socket.gethostname(), "machine": machines.machine()}
     journal.write(EventKind.BEGUN, text="apply", **who)
     journal.write(EventKind.NOTE, text="; ".join(gate.told(found)), accepted_risks=found)
-    journal.write(EventKind.ENDED, text="accepted; what came of the apply is in its own files")
+    journal.end("accepted; what came of the apply is in its own files")
 
 
 def nobody_agrees(lines: Sequence[str]) -> None:

@@ -112,6 +112,7 @@ class _Allowed:
 
 def _allowed(site: Site, orders: Orders, request: DrillRequest) -> _Allowed:
     """Return what a drill may begin with; raises where something forbids it, or nobody agrees to what it may cost."""
+    rehearsal.require_begun(site, "drill")
     rehearsal.require_running(site, "drill")
     preflight.require(site, orders.tell)
     preflight.require_account(site)
@@ -258,8 +259,14 @@ class Drilling:
     def _end(self, failed: LifeboatError | None) -> None:
         text = "done" if failed is None else failed.summary
         with suppress(LifeboatError):  # what is not marked as ended, a sweep looks at once more, and finds nothing
-            seconds = self._timing().took.total_seconds()
-            self.journal.write(EventKind.ENDED, text=text, rto_seconds=seconds, failed=failed is not None)
+            self.journal.write(
+                EventKind.ENDED,
+                text=text,
+                rto_seconds=self._timing().took.total_seconds(),
+                failed=failed is not None,
+                # None: the lines before this one say it, and a sweep reads it from them as the evidence does.
+                exit_status=None if failed is None else failed.exit_status,
+            )
 
     def _kept(self, failed: LifeboatError | None) -> Written:
         """Write the evidence of the drill, whatever came of it; that it could not be written is told."""

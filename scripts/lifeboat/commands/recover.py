@@ -20,9 +20,7 @@ from lifeboat.decisions import database_choice, evidence, recoveries, recovery_p
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy import risks
-from lifeboat.decisions.timings import Answering
 from lifeboat.errors import IntegrityFailure, Interrupted, Locked, NothingFits, Refused, StoppedPartWay
-from lifeboat.evidence_model import Kind
 from lifeboat.model import (
     AcceptedRisk,
     Agree,
@@ -42,9 +40,9 @@ from lifeboat.model import (
     Scope,
     Teller,
 )
-from lifeboat.runbooks import database_given_up, database_sessions, recover_both, recover_database, tables
+from lifeboat.runbooks import database_given_up, recover_both, recover_database, tables
 from lifeboat.runbooks.deployment import withdraw
-from lifeboat.runbooks.recover import ANSWERS, INSTANCE, end_left_over, left_over, policy_gate, to_agree
+from lifeboat.runbooks.recover import INSTANCE, end_left_over, left_over, policy_gate, to_agree
 from lifeboat.runbooks.recovering import Recovering
 from lifeboat.runner import Runner, Turn, Watcher, flat
 from lifeboat.runner import preview as look
@@ -64,7 +62,6 @@ from lifeboat.stack.applying import PATIENCE, Applying
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
-ANSWERING = Answering(step=ANSWERS, confirmed_by=database_sessions.ASKED.name)
 _ORPHAN_POLL_SECONDS = 0.5
 _ASKS_LATER = (
     "it may ask once more when the data is restored: where tables hold no rows of which the old database or the newest dump"
@@ -211,7 +208,7 @@ def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *
                     objective = timedelta(hours=_rto_hours(site))
                     watcher = orders.watch(journal, objective)
                     runner = Runner(journal=journal, clock=WallClock(), fence=fence, watcher=watcher)
-                    with evidence_keeping.kept(site, tell, journal, _about(request)):
+                    with evidence_keeping.kept(site, tell, journal, tables.evidence_of(request.scope)):
                         return _reported(runner, c, objective)
 
 
@@ -249,12 +246,6 @@ def _held_to_abort(site: Site, tell: Teller, run: RunId) -> Iterator[None]:
         yield
 
 
-def _about(request: RecoveryRequest) -> evidence_keeping.About:
-    """Return what a recovery's evidence tells of it beside its journal."""
-    titles = tables.titles(request.scope)
-    return evidence_keeping.About(kind=Kind.RECOVER, scope=request.scope.value, answering=ANSWERING, titles=titles)
-
-
 def _reported(runner: Runner, c: Recovering, objective: timedelta) -> RecoveryReport:
     """Carry out the steps, and return what came of them; where none is left open, the run has ended."""
     left = _carried_out(runner, c)
@@ -272,13 +263,13 @@ def _carried_out(runner: Runner, c: Recovering) -> tuple[LeftOpen, ...]:
         # What waits beside others shows nothing on the line that they show their waits on.
         return runner.run(tables.of(c.request.scope), c, replace(c, tell=_Quiet(c.tell)))
     except StoppedPartWay as error:
-        if timings.answered(c.journal.events[before:], ANSWERING) is None:
+        if timings.answered(c.journal.events[before:], tables.ANSWERING) is None:
             raise
         raise StoppedPartWay(
             f"the application answers, but the recovery is not done: {error.summary}", hint=error.hint
         ) from error
     finally:
-        seen = timings.answered(c.journal.events[before:], ANSWERING)
+        seen = timings.answered(c.journal.events[before:], tables.ANSWERING)
         if seen is not None:
             last_good.remember(c.site.project.work, seen)
 
@@ -330,7 +321,10 @@ def _report(c: Recovering, left: tuple[LeftOpen, ...], objective: timedelta) -> 
     return RecoveryReport(
         run=RunId(c.journal.run),
         timing=timings.measured(
-            c.journal.events, failed_at=datetime.fromisoformat(c.fact("failed_at")), rto=objective, answering=ANSWERING
+            c.journal.events,
+            failed_at=datetime.fromisoformat(c.fact("failed_at")),
+            rto=objective,
+            answering=tables.ANSWERING,
         ),
         left_open=left,
         remarks=tuple(c.remarks),
@@ -491,7 +485,7 @@ def abort(site: Site, tell: Teller, which: RunId | None) -> list[str]:
         turn = Turn("abort", limit=timedelta(minutes=10), journal=journal, clock=WallClock(), fence=held)
         told = _given_up(c, turn)
         journal.write(EventKind.ENDED, text=evidence.ABORTED)
-        evidence_keeping.append(site, tell, journal, _about(request))
+        evidence_keeping.append(site, tell, journal, tables.evidence_of(request.scope))
     return [f"{run} is given up", *told]
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from lifeboat.clients import evidence_store, private_files
 from lifeboat.clients.evidence_store import EvidenceStore
+from lifeboat.clients.journal import JournalBucket
 from lifeboat.decisions import evidence_chain, evidence_overview, runs
 from lifeboat.decisions.evidence_overview import Overview, RunReport
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.evidence_model import Finding, Stored, Wrong
-from lifeboat.model import RunId
+from lifeboat.model import RunId, RunState
 from lifeboat.site import Site
 from lifeboat.stack import evidence_keeping
 
@@ -101,7 +102,7 @@ def _no_evidence(site: Site, which: str, lost: Sequence[Finding]) -> LifeboatErr
     if known:
         return NothingFits(
             f"the run {which} has no evidence: it has not ended, or none could be written",
-            hint=f"lifeboat logs {which} -e {env} prints its journal",
+            hint=f"lifeboat logs {which} -e {env} prints its journal; lifeboat sweep -e {env} writes it where it has ended",
         )
     return NothingFits(f"there is no run {which}", hint=f"lifeboat report --all -e {env} lists them")
 
@@ -111,6 +112,7 @@ def of_all(site: Site) -> Overview:
     chain = evidence_keeping.store(site).chain()
     journals, now = site.journals(), datetime.now(UTC)
     unended = set(journals.unended())
+    owing = {run for run in unended if runs.has_evidence(run) and _has_ended(journals, run)}
     every = [run for run in journals.runs() if runs.has_evidence(run)]
     entries = evidence_overview.entries(chain.stored.values())
     return Overview(
@@ -120,9 +122,17 @@ def of_all(site: Site) -> Overview:
         entries=entries,
         series=evidence_overview.series(entries),
         proofs=evidence_overview.proofs(entries, now=now),
-        without=evidence_overview.without(every, entries, unended),
+        without=evidence_overview.without(every, entries, unended=unended, owing=owing),
         findings=evidence_chain.verified(chain),
     )
+
+
+def _has_ended(journals: JournalBucket, run: RunId) -> bool:
+    """Return whether a run that is not marked as ended has; one that cannot be read has not, as far as anybody knows."""
+    try:
+        return runs.state(journals.events(run)) is RunState.ENDED
+    except IntegrityFailure:
+        return False
 
 
 def verify(site: Site) -> Verified:

@@ -1,4 +1,4 @@
-"""`lifeboat sweep`: what drills left that were killed, or could not clear up, shown and then removed."""
+"""`lifeboat sweep`: what drills left that were killed, or could not clear up, removed; the evidence that runs owe, written."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions import runs as run_states
-from lifeboat.decisions.evidence import Ended
-from lifeboat.drill_model import DrillScope, Leak, Thing
-from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, NothingFits, Unreachable
-from lifeboat.model import Agree, EventKind, RunId, Teller
-from lifeboat.runbooks import drill_tables
+from lifeboat.drill_model import Leak, Thing
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
+from lifeboat.model import Agree, EventKind, RunId, RunState, Teller
+from lifeboat.runbooks import evidence_owed
 from lifeboat.site import Site
-from lifeboat.stack import drill_effects, evidence_keeping, leaks, preflight
+from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
 from lifeboat.stack.drill_effects import Kept, Removing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What was found, and what of it is gone; runs that are marked as ended, for nothing of them is left."""
+    """What was found, and what of it is gone; runs that were ended by this, for nothing of them is left.
+
+    `told` are the runs whose evidence was written: they were cut off before it was.
+    """
 
     found: tuple[Leak, ...]
     gone: tuple[Thing, ...]
     closed: tuple[RunId, ...]
+    told: tuple[RunId, ...] = ()
 
 
 def run(site: Site, tell: Teller, agree: Agree) -> Swept:
-    """Remove what drills left, after it was shown, and mark them as ended.
+    """Remove what drills left, after it was shown, end them, and write the evidence that they and recoveries owe.
 
     Raises CleanUpIncomplete where something stays, or where nobody can tell whether something does: what cannot be looked
     at is no absence.
@@ -52,13 +55,9 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
 def _require_seen(site: Site) -> None:
     """Raise CleanUpIncomplete where the local cloud is stopped and keeps its state, NothingFits where there is no state of one."""
     env, cloud = site.project.env, site.local_cloud()
+    rehearsal.require_begun(site, "sweep")
     if cloud is None or cloud.health() is not None:
         return
-    if not cloud.directory.exists():
-        raise NothingFits(
-            f"the local cloud of {env} does not run and has no state, so there is nothing to sweep",
-            hint=f"lifeboat apply -e {env}",
-        )
     raise CleanUpIncomplete(
         f"nobody can tell what drills left: the local cloud of {env} does not run, and its state is kept",
         hint=f"lifeboat local up -e {env}, then lifeboat sweep -e {env}",
@@ -73,13 +72,14 @@ def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
         agree([f"remove {words(leak)}" for leak in going])
     kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
     gone = _removed(site, tell, going, kept)
-    closed = _closed(site, tell, {one.thing for one in kept})
+    closed, ended = _closed(site, {one.thing for one in kept})
+    told = evidence_owed.written(site, tell, [*ended, *evidence_owed.recoveries(site)])
     if kept:
         raise CleanUpIncomplete(
             f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
             hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
         )
-    return Swept(found=found, gone=tuple(gone), closed=tuple(closed))
+    return Swept(found=found, gone=tuple(gone), closed=tuple(closed), told=tuple(told))
 
 
 def _wait_for_what_was_ordered(site: Site, tell: Teller) -> None:
@@ -110,9 +110,13 @@ def _removed(site: Site, tell: Teller, going: Sequence[Leak], kept: list[Kept]) 
     return gone
 
 
-def _closed(site: Site, tell: Teller, kept: set[Thing]) -> list[RunId]:
-    """Write into the ledger of each drill that its things are gone, and its end, where all are."""
+def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
+    """Write into the ledger of each drill that its things are gone, and its end, where all are.
+
+    Returns those, and the journals of all that have ended by now and are not marked as that.
+    """
     closed: list[RunId] = []
+    ended: list[Journal] = []
     for run_id, events in list(leaks.unended(site)):
         left = drill_ledger.left(events)
         if any(thing in kept for thing in left):
@@ -120,26 +124,18 @@ def _closed(site: Site, tell: Teller, kept: set[Thing]) -> list[RunId]:
         with suppress(LifeboatError):  # a later sweep closes it
             journal: Journal = site.journal(run_id)
             journal.open()
-            noted = drill_effects.noting(journal)
-            for thing in left:
-                noted(thing)
-            journal.write(EventKind.ENDED, text="swept", failed=True)
-            closed.append(run_id)
-            _tell_evidence(site, tell, journal)
-    return closed
+            if run_states.state(journal.events) is not RunState.ENDED:
+                _end(journal, left)
+                closed.append(run_id)
+            ended.append(journal)
+    return closed, ended
 
 
-def _tell_evidence(site: Site, tell: Teller, journal: Journal) -> None:
-    """Write the evidence of a drill that was killed: one that proved nothing is not one that never was."""
-    run_id = RunId(journal.run)
-    scope = run_states.drilled(run_id)
-    try:
-        if scope not in set(DrillScope) or any(one.run == run_id for one in evidence_keeping.store(site).bundles()):
-            return
-    except LifeboatError as error:
-        tell.warn(
-            f"the evidence of {run_id} is not written: {error.summary}; its journal stays (lifeboat logs {run_id})"
-        )
-        return
-    about = drill_tables.evidence_of(DrillScope(scope))
-    evidence_keeping.append(site, tell, journal, about, Ended(exit_status=INTERRUPTED, why="it was killed, and swept"))
+def _end(journal: Journal, left: Sequence[Thing]) -> None:
+    """Write the end of a drill that was killed: one that proved nothing is not one that never was."""
+    noted = drill_effects.noting(journal)
+    for thing in left:
+        noted(thing)
+    journal.write(
+        EventKind.ENDED, text="it did not get to its end, and was swept", failed=True, exit_status=INTERRUPTED
+    )

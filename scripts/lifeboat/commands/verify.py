@@ -102,7 +102,7 @@ def depth(site: Site, asked: Depth) -> Depth:
             f"environment {site.project.env} has no probes to ask at level 4",
             hint=f"write [[dumps.probes]] into environments/{site.project.env}.toml: name, sql, and expect, minimum or maximum",
         )
-    return replace(asked, probes=probes)
+    return replace(asked, probes=probes, asked_in=f"environments/{site.project.settings_file.name}")
 
 
 def elsewhere(site: Site, which: Which, done: Sequence[Verified]) -> list[Elsewhere]:

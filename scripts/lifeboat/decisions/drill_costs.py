@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from lifeboat.drill_model import DrillScope, Estimate, Price
 from lifeboat.errors import Refused
@@ -86,14 +87,19 @@ def require_within(found: Estimate, cap: float | None, again: str) -> None:
     if cap is not None and found.unknown:
         raise Refused(
             f"nobody here knows the price of {', '.join(found.unknown)}, so nobody can say that the drill costs less than"
-            f" {cap:.2f} USD, which --max-cost allows",
+            f" {_given(cap)} USD, which --max-cost allows",
             hint=f"{again}, which asks whether it may be made",
         )
     if cap is not None and found.usd > cap:
         raise Refused(
-            f"the drill is expected to cost {words(found)}, and --max-cost allows {cap:.2f} USD",
+            f"the drill is expected to cost {words(found)}, and --max-cost allows {_given(cap)} USD",
             hint=f"{again} --max-cost {found.usd + 0.005:.2f}",
         )
+
+
+def _given(usd: float) -> str:
+    """Return a sum with all the digits that it was given with, and cents in any case."""
+    return max(f"{usd:.2f}", f"{Decimal(repr(usd)):f}", key=len)
 
 
 def to_agree(found: Estimate) -> list[str]:

@@ -151,6 +151,14 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
     return replace(found, outcome=outcome, exit_status=ended.exit_status, why=ended.why)
 
 
+def raised(events: Sequence[Event]) -> Ended | None:
+    """Return what the last line of a run says that it was raised out of; None where nothing was."""
+    end = next((event for event in reversed(events) if event.kind is EventKind.ENDED), None)
+    if end is None or not end.data.get("failed"):
+        return None
+    return Ended(exit_status=int(end.data.get("exit_status", Failed.exit_status)), why=end.text)
+
+
 def _ended(events: Sequence[Event], found: Bundle) -> Ended:
     """Return how a run ended whose last attempt nothing was raised out of, the gravest first."""
     if events[-1].kind is EventKind.ENDED and events[-1].text == ABORTED:

@@ -17,6 +17,7 @@ SOURCES: tuple[tuple[str, str], ...] = (
 )
 
 
+_OWED = "it has ended, and was cut off or refused before it was written: lifeboat sweep writes it"
 _NONE = "none was written, it is of an older lifeboat, or it was taken away: lifeboat report verify tells"
 
 
@@ -130,13 +131,15 @@ def _age(asset: str, source: str, proven: Bundle | None, now: datetime) -> Proof
     return ProofAge(asset=asset, source=source, at=proven.ended, run=proven.run, seconds=age)
 
 
-def without(runs: Iterable[str], found: Sequence[Entry], unended: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Return the runs that have a journal and no evidence, newest first, and why in words."""
+def without(
+    runs: Iterable[str], found: Sequence[Entry], *, unended: Collection[str], owing: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """Return the runs that have a journal and no evidence, newest first, and why in words; of those `owing` it can be made."""
     known = {entry.bundle.run for entry in found if entry.bundle is not None}
     lines = []
     for run in sorted(runs, reverse=True):
         if run not in known:
-            why = "it has not ended" if run in unended else _NONE
+            why = _OWED if run in owing else "it has not ended" if run in unended else _NONE
             lines.append((run, why))
     return tuple(lines)
 

@@ -56,13 +56,14 @@ _EXTENSION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """How deep to look, the questions of level 4, and how long one restore may take.
+    """How deep to look, the questions of level 4 and the file that they stand in, and how long one restore may take.
 
     `env` are the caller's variables: PG_BIN among them names the folder of PostgreSQL's programs.
     """
 
     level: int
     probes: tuple[Probe, ...] = ()
+    asked_in: str = ""
     within: timedelta = timedelta(hours=2)
     env: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)  # secrets are among them
 
@@ -86,7 +87,8 @@ class NotHere(LifeboatError):
 def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> Verified:
     """Look at a copy and put the proof beside it, of a failure as well.
 
-    Raises Unreachable where the bucket does not answer: that says nothing about the copy.
+    Raises Unreachable where the bucket does not answer, WrongConfiguration where PostgreSQL cannot read a question: that
+    says nothing about the copy.
     """
     begun = time.monotonic()
     try:
@@ -251,7 +253,8 @@ def _clients(copy: Copy, depth: Depth) -> Path:
 def restored_on_scratch(copy: Copy, depth: Depth, tellers: Tellers) -> tuple[list[str], list[str]]:
     """Restore a copy on a scratch server, compare it, check its indexes, ask the probes; return findings and remarks.
 
-    Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer.
+    Raises NotHere where this machine lacks what the copy needs, Unreachable where the bucket does not answer,
+    WrongConfiguration before anything is restored where the server cannot read a probe.
     """
     manifest = copy.manifest
     clients = _clients(copy, depth)
@@ -316,6 +319,8 @@ class _Scratch(NamedTuple):
 
 def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[str]:
     copy, scratch, programs, tellers = here
+    if depth.level == 4:
+        require_readable(scratch.as_role(PROBER), depth.probes, depth.asked_in)
     there = _extensions(copy, scratch, programs)
     scratch.create_roles(_roles(copy))
     target = Target(postgres=scratch.as_role(RESTORER), rights=Rights(superuser=False, schemas_there=there), jobs=2)
@@ -406,6 +411,17 @@ def ask(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:
         if wrong is not None:
             findings.append(wrong)
     return findings
+
+
+def require_readable(postgres: Postgres, questions: Sequence[Probe], file: str) -> None:
+    """Raise WrongConfiguration where a server cannot read a question of this file, whatever its database holds."""
+    unread = unreadable(postgres, questions)
+    if unread:
+        raise WrongConfiguration(
+            f"PostgreSQL cannot read what {file} asks of a restored copy:\n"
+            + "\n".join(f"  {line}" for line in unread),
+            hint=f"mend the sql of that [[dumps.probes]] in {file}; it says nothing of any copy",
+        )
 
 
 def unreadable(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:

@@ -10,7 +10,7 @@ from lifeboat.database_model import RecoveryPointId
 from lifeboat.drill_model import DrillRequest, DrillScope
 from lifeboat.dumps import recovery_choice, verifying
 from lifeboat.dumps.recovery_choice import Asked
-from lifeboat.errors import Failed, IntegrityFailure, NothingFits, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.errors import Failed, IntegrityFailure, NothingFits, RoleMissing, Unreachable
 from lifeboat.model import Recovery
 from lifeboat.site import Site
 from lifeboat.stack import machine_images
@@ -40,11 +40,4 @@ def _require_copy(site: Site, named: RecoveryPointId) -> None:
 def require_readable(site: Site, postgres: Postgres) -> None:
     """Raise WrongConfiguration where a server cannot read a probe, whatever its database holds; none of them is run."""
     questions = [probe.noun for probe in site.project.environment.dumps.probes]
-    unread = verifying.unreadable(postgres, questions)
-    if unread:
-        file = f"environments/{site.project.settings_file.name}"
-        raise WrongConfiguration(
-            f"PostgreSQL cannot read what {file} asks of a restored copy:\n"
-            + "\n".join(f"  {line}" for line in unread),
-            hint=f"mend the sql of that [[dumps.probes]] in {file}; it says nothing of any copy",
-        )
+    verifying.require_readable(postgres, questions, f"environments/{site.project.settings_file.name}")

@@ -66,6 +66,7 @@ at once there are never.
 | {{ stop.status }} | {{ stop.means }} | {{ stop.type }} |
 {% endfor %}
 No drill is gone on with: `lifeboat resume` refuses one. What a drill left that was killed, `lifeboat sweep` shows and removes.
+It also writes the evidence of one that ended and was cut off, or refused, before that was there.
 
 ## Afterwards
 

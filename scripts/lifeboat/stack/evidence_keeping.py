@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 
@@ -12,11 +12,12 @@ from lifeboat.clients import terraform
 from lifeboat.clients.evidence_store import EvidenceStore
 from lifeboat.clients.journal import Journal
 from lifeboat.decisions import evidence
+from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.evidence import Ended, Facts
 from lifeboat.decisions.timings import Answering
-from lifeboat.errors import INTERRUPTED, Failed, IntegrityFailure, LifeboatError, Locked, Unreachable
+from lifeboat.errors import INTERRUPTED, Failed, IntegrityFailure, Interrupted, LifeboatError, Locked, Unreachable
 from lifeboat.evidence_model import Kind, Link
-from lifeboat.model import Teller
+from lifeboat.model import RunState, Teller
 from lifeboat.site import Site
 from lifeboat.stack import outputs
 
@@ -78,18 +79,34 @@ def kept(site: Site, tell: Teller, journal: Journal, about: About) -> Iterator[N
 
 
 def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ended | None = None) -> Written:
-    """Write the evidence of a run into the chain and return its place, and how it ended; that it failed is warned of."""
+    """Write the evidence of a run into the chain and return its place, and how it ended; that it failed is warned of.
+
+    A run that has ended is marked as that after it: until then `lifeboat sweep` writes what is missing. Raises Interrupted
+    with that where it is interrupted.
+    """
     how: Ended | None = None
+    has_ended = run_states.state(journal.events) is RunState.ENDED
     try:
         bundle = evidence.bundle(journal.events, _facts(site, journal, about, error))
         how = Ended(exit_status=bundle.exit_status, why=bundle.why)
         link = store(site).append(bundle)
     except (LifeboatError, *_NOT_UNDERSTOOD) as failure:
         why = failure.summary if isinstance(failure, LifeboatError) else f"{type(failure).__name__}: {failure}"
+        later = "; lifeboat sweep writes it, once that is mended" if has_ended else ""
         tell.warn(
-            f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run})"
+            f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run}){later}"
         )
         return Written(ended=how)
+    except KeyboardInterrupt:
+        if not has_ended:
+            raise
+        raise Interrupted(
+            f"interrupted while the evidence of {journal.run} was written",
+            hint="lifeboat sweep writes it where it is missing",
+        ) from None
+    if has_ended:
+        with suppress(LifeboatError):  # a sweep finds the evidence, and marks it
+            journal.mark_ended()
     if link.unsealed:
         tell.warn(
             f"the evidence of {journal.run} is bundle {link.number}, and the other region does not know of it yet:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from lifeboat.clients import known_state, run_files
-from lifeboat.errors import IntegrityFailure, Unreachable
+from lifeboat.errors import IntegrityFailure, NothingFits, Unreachable
 from lifeboat.model import RunId, Teller
 from lifeboat.site import Site
 
@@ -17,6 +17,16 @@ def require_running(site: Site, what: str) -> None:
         raise Unreachable(
             f"the local cloud of {site.project.env} does not run, so there is nothing to {what}",
             hint="lifeboat local up (goes on from where it was), or lifeboat apply",
+        )
+
+
+def require_begun(site: Site, what: str) -> None:
+    """Raise NothingFits where the environment's local cloud does not run and keeps no state: nothing was ever applied to it."""
+    env, cloud = site.project.env, site.local_cloud()
+    if cloud is not None and cloud.health() is None and not cloud.directory.exists():
+        raise NothingFits(
+            f"the local cloud of {env} does not run and has no state, so there is nothing to {what}",
+            hint=f"lifeboat apply -e {env}",
         )
 
 

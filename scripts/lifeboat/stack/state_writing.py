@@ -74,7 +74,7 @@ def carry_out(site: Site, tell: Teller, writing: Writing) -> Restored:
         with _told(work):
             work.carry_out()
         unremembered = _remember(site, tell, writing, run)
-        journal.write(EventKind.ENDED, text="done")
+        journal.end("done")
         _end_earlier(site, run, writing, fence)
     return Restored(serial=restoring.serial, written=writing.written, run=run, unremembered=unremembered)
 
@@ -237,7 +237,7 @@ def _told(work: _Work) -> Iterator[None]:
         with suppress(LifeboatError):
             work.journal.write(EventKind.STOPPED, text=error.summary)
             if not work.changed:
-                work.journal.write(EventKind.ENDED, text="nothing of the state was changed")
+                work.journal.end("nothing of the state was changed")
         if not work.changed or isinstance(error, StoppedPartWay | IntegrityFailure):
             raise
         raise StoppedPartWay(
@@ -264,7 +264,7 @@ def _end_earlier(site: Site, run: RunId, writing: Writing, fence: Lease | None) 
         except (IntegrityFailure, NothingFits):
             continue  # lifeboat runs shows it, and why
         if journal.events[0].data.get("root") == writing.root.value:
-            journal.write(EventKind.ENDED, text=f"cut off; the state was put right by {run}")
+            journal.end(f"cut off; the state was put right by {run}")
 
 
 # -- reading back ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""Evidence that is owed by runs that ended, and were cut off or refused before it was written: made from their journals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from lifeboat.clients.journal import Journal
+from lifeboat.decisions import evidence
+from lifeboat.decisions import runs as run_states
+from lifeboat.drill_model import DrillScope
+from lifeboat.errors import LifeboatError
+from lifeboat.model import EventKind, RunId, RunState, Scope, Teller
+from lifeboat.runbooks import drill_tables, tables
+from lifeboat.site import Site
+from lifeboat.stack import evidence_keeping
+from lifeboat.stack.evidence_keeping import About
+
+
+def recoveries(site: Site) -> Iterator[Journal]:
+    """Yield the journals of recoveries that have ended and are not marked as that, but for one that is at it now."""
+    bucket = site.journals()
+    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
+    # After the listing: what is marked since then has its evidence, which is found.
+    held = site.lease(RunId("look")).holding() if unended else None
+    for run in unended:
+        with suppress(LifeboatError):  # one that cannot be read is named by all that a recovery would be in the way of
+            if (held is None or held.run != run) and run_states.state(bucket.events(run)) is RunState.ENDED:
+                journal: Journal = site.journal(run)
+                journal.open()
+                yield journal
+
+
+def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
+    """Write what runs that ended owe, mark those that owe nothing any more, and return the runs that it was written of.
+
+    What cannot be written is warned of: the run stays unmarked, and the next sweep tries again.
+    """
+    owing = [journal for journal in ended if run_states.has_evidence(RunId(journal.run))]
+    try:
+        known = {one.run for one in evidence_keeping.store(site).bundles()} if owing else set()
+    except LifeboatError as error:
+        for journal in owing:
+            _warn(tell, journal, error.summary)
+        return []
+    for journal in ended:
+        if journal not in owing or journal.run in known:
+            _mark(journal)
+    return [RunId(one.run) for one in owing if one.run not in known and _is_written(site, tell, one)]
+
+
+def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
+    about = _about(journal)
+    if about is None:
+        _warn(tell, journal, "it is of a newer lifeboat")
+        return False
+    return evidence_keeping.append(site, tell, journal, about, evidence.raised(journal.events)).link is not None
+
+
+def _warn(tell: Teller, journal: Journal, why: str) -> None:
+    tell.warn(f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run})")
+
+
+def _about(journal: Journal) -> About | None:
+    """Return what a journal is of; None where nobody here knows such a scope."""
+    scope = run_states.drilled(RunId(journal.run))
+    if scope is not None:
+        return drill_tables.evidence_of(DrillScope(scope)) if scope in set(DrillScope) else None
+    asked = [event.data.get("request", {}) for event in journal.events if event.kind is EventKind.BEGUN]
+    found = asked[-1].get("scope", Scope.INSTANCE.value)
+    return tables.evidence_of(Scope(found)) if found in set(Scope) else None
+
+
+def _mark(journal: Journal) -> None:
+    with suppress(LifeboatError):  # the next sweep marks it
+        journal.mark_ended()
