@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lifeboat.site import Site
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
 from tests.plain_sites import PlainSite, plain_site
+from tests.terraform_attributes import alarm_attributes, rule_attributes
 
 REGIONS = (REGION, DR_REGION)
 # Every form of pattern that the module has: literals, anything-but, alternatives, lists of objects.
@@ -113,8 +114,8 @@ class AlarmSite:
             AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": statements}),
         )
 
-    def alarm(self, slug: str, **changed: Any) -> None:
-        """Make an alarm, or change it."""
+    def alarm(self, slug: str, *, without: Iterable[str] = (), **changed: Any) -> None:
+        """Make an alarm, or change it; `without` what it usually has."""
         asked = {
             "AlarmName": self.name(slug), "AlarmDescription": f"It is old. What to do: docs/runbooks/alarm-{slug}.md",
             "Namespace": self.plain.application, "MetricName": "BackupAgeSeconds", "Statistic": "Minimum",
@@ -122,7 +123,7 @@ class AlarmSite:
             "Threshold": 86400, "Period": 3600, "EvaluationPeriods": 3, "TreatMissingData": "ignore",
             "AlarmActions": [self.topic()], "OKActions": [self.topic()], **changed,
         }  # fmt: skip
-        self.cloud.client("cloudwatch").put_metric_alarm(**asked)
+        self.cloud.client("cloudwatch").put_metric_alarm(**{key: asked[key] for key in asked if key not in without})
 
     def rule(self, slug: str, pattern: Mapping[str, Any] | None = None, **target: Any) -> None:
         """Make a rule, or change its pattern or its target."""
@@ -144,6 +145,10 @@ class AlarmSite:
     def state_of(self, slug: str) -> str:
         found = self.cloud.client("cloudwatch").describe_alarms(AlarmNames=[self.name(slug)])["MetricAlarms"]
         return str(found[0]["StateValue"])
+
+    def history(self, slug: str) -> str:
+        found = self.cloud.client("cloudwatch").describe_alarm_history(AlarmName=self.name(slug))
+        return str(found["AlarmHistoryItems"])
 
     def mail(self) -> str:
         return (self.cloud.directory / "live/mail/on-call@lifeboat.test").read_text()
@@ -170,14 +175,26 @@ class AlarmSite:
             if "-alarms-" in entry["Key"] and entry["Key"].endswith(".json"):
                 yield json.load(s3.get_object(Bucket=self.plain.bucket, Key=entry["Key"])["Body"])
 
-    def write_state(self) -> None:
-        """Write down in Terraform's state what was built."""
-        alarms = {slug: {"alarm_name": self.name(slug), "arn": self._arn("cloudwatch", slug)} for slug in ALARMS}
+    def write_state(self, **patterns: Mapping[str, Any]) -> None:
+        """Write down in Terraform's state what was built; `patterns` are those of rules that were built with others."""
+        alarms = {
+            slug: {
+                "alarm_name": self.name(slug),
+                "arn": self._arn("cloudwatch", slug),
+                **alarm_attributes(
+                    namespace=self.plain.application,
+                    dimensions={"Kind": slug},
+                    threshold=86400,
+                    treat_missing_data="ignore",
+                ),
+            }
+            for slug in ALARMS
+        }
         rules = {
             slug: {
                 "name": self.name(slug),
                 "arn": f"arn:aws:events:{region}:{ACCOUNT}:rule/{self.name(slug)}",
-                "event_pattern": json.dumps(pattern),
+                **rule_attributes(patterns.get(slug, pattern)),
             }
             for slug, (region, pattern, _, _) in PATTERNS.items()
         }

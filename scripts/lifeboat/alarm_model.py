@@ -46,6 +46,7 @@ class Alarm:
     acts: bool  # its actions are enabled
     tells: tuple[str, ...]  # ARNs of what its ALARM state calls
     back: tuple[str, ...] = ()  # and of what its other states call
+    settings: Mapping[str, object] = field(hash=False, default_factory=dict)  # by Terraform's names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Rule:
     enabled: bool
     pattern: str
     targets: tuple[Target, ...]
+    settings: Mapping[str, object] = field(hash=False, default_factory=dict)  # by Terraform's names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +107,19 @@ class Topic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Built:
+    """An alarm or a rule as Terraform's state has it: the type of its resource, and its attributes."""
+
+    kind: str
+    settings: Mapping[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Channels:
     """Everything that rings for one application, and the topics that it all goes to; None: there is no such topic.
 
-    `built_to_tell_of` is what Terraform made each notifier tell of; `shell` makes of a command what an operator types to
-    reach this environment with it.
+    `built_to_tell_of` is what Terraform made each notifier tell of, and `built_as` how it set each alarm and rule; `shell`
+    makes of a command what an operator types to reach this environment with it.
     """
 
     alarms: tuple[Alarm, ...]
@@ -117,6 +127,7 @@ class Channels:
     notifiers: tuple[Notifier, ...]
     topics: Mapping[str, Topic | None] = field(hash=False)
     built_to_tell_of: Mapping[Ringer, tuple[str, ...]] = field(hash=False, default_factory=dict)
+    built_as: Mapping[Ringer, Built] = field(hash=False, default_factory=dict)
     shell: Callable[[str], str] = str
 
     @property

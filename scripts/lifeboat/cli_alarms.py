@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 def alarms_list(env: Env = "local", output: Out = Output.TABLE) -> int:
     """List alarms, event rules and what AWS tells by itself, in both regions: state, who is told, or why nobody would hear it.
 
-    What was built and is gone is listed as well.
+    What was built and is gone is listed as well, and what was changed by hand is told with what was built.
 
     Example: lifeboat alarms list -e production
     """
@@ -57,7 +57,8 @@ def alarms_test(
 
     Alarms are set to ALARM and back, rules get a made-up event of source lifeboat.test. Whoever listens gets the messages
     too, each marked as a TEST, so it is asked first. A queue listens meanwhile and is taken away again; what a killed test
-    left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched on, topic, policy.
+    left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched on, topic, policy. What is not as
+    Terraform built it, such as a threshold that somebody raised, is told and not rung.
 
     Ends with 1 where a message did not arrive, or a topic has no listener who confirmed; with 8 where something could not be
     rung: a call was refused, or it does more than tell a topic, as an alarm does that reboots a machine; with 12 where

@@ -168,7 +168,8 @@ class BucketSeen:
 class Alarm:
     """An alarm of CloudWatch: what it does, how it stands and since when, and what it watches.
 
-    `page` is the page of docs/runbooks that its description names, empty where it names none.
+    `page` is the page of docs/runbooks that its description names, empty where it names none. `settings` are by the names of
+    Terraform's attributes.
     """
 
     name: str
@@ -181,15 +182,17 @@ class Alarm:
     metric: str
     dimensions: Mapping[str, str] = field(hash=False)
     page: str = ""
+    settings: Mapping[str, object] = field(hash=False, default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventRule:
-    """A rule of EventBridge, and the ARNs that it tells."""
+    """A rule of EventBridge, and the ARNs that it tells; `settings` are by the names of Terraform's attributes."""
 
     name: str
     enabled: bool
     targets: tuple[str, ...]
+    settings: Mapping[str, object] = field(hash=False, default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,12 +215,16 @@ class Topic:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A schedule of EventBridge Scheduler: its state in AWS's word, when it runs, and whom it calls."""
+    """A schedule of EventBridge Scheduler: its state in AWS's word, when it runs, and whom it calls.
+
+    `settings` are by the names of Terraform's attributes.
+    """
 
     name: str
     state: str
     expression: str
     target: str
+    settings: Mapping[str, object] = field(hash=False, default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lifeboat.alarm_model import AlarmReport, Outcome
@@ -202,9 +203,7 @@ def test_an_alarm_that_does_more_than_tell_is_not_rung(here: AlarmSite, state: s
 
     assert done.returncode == 8
     assert f"not rung, since it does more than tell: {reboot}" in done.stderr
-    assert "Alarm updated" not in str(
-        here.cloud.client("cloudwatch").describe_alarm_history(AlarmName=here.name("dumps-stale"))["AlarmHistoryItems"]
-    )
+    assert "Alarm updated" not in here.history("dumps-stale")
 
 
 def test_a_rule_that_does_more_than_tell_is_not_rung(here: AlarmSite) -> None:
@@ -247,7 +246,7 @@ def policy_without_cloudwatch(here: AlarmSite) -> None:
             switched_off,
             'its actions are disabled: eval "$(lifeboat local env -e x)" && aws cloudwatch enable-alarm-actions',
         ),
-        (deleted, "it was built and is gone; lifeboat apply makes it again"),
+        (deleted, "it was built and is gone; lifeboat apply -e x makes it again"),
         (tells_a_topic_that_is_gone, "there is no topic arn:aws:sns:eu-west-1:"),
         (policy_without_cloudwatch, "CloudWatch Alarms is not authorized to perform: SNS:Publish"),
     ],
@@ -277,7 +276,9 @@ def rule_deleted(here: AlarmSite) -> None:
 
 
 def takes_only_events_of_aws(here: AlarmSite) -> None:
-    here.rule("backup-job-failed", {**PATTERNS["backup-job-failed"][1], "source": ["aws.backup"]})
+    pattern = {**PATTERNS["backup-job-failed"][1], "source": ["aws.backup"]}
+    here.rule("backup-job-failed", pattern)
+    here.write_state(**{"backup-job-failed": pattern})  # it was built so
 
 
 def sends_a_constant(here: AlarmSite) -> None:
@@ -310,6 +311,122 @@ def test_a_rule_that_would_not_be_heard_is_told_with_the_true_reason(
     assert says in the(done, here, "backup-job-failed").why
 
 
+# -- what was changed by hand ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"Threshold": 1e9}, "threshold is 1000000000, built as 86400"),
+        (
+            {"ComparisonOperator": "LessThanThreshold"},
+            "comparison_operator is LessThanThreshold, built as GreaterThanThreshold",
+        ),
+        ({"EvaluationPeriods": 24}, "evaluation_periods is 24, built as 3"),
+        ({"DatapointsToAlarm": 1}, "datapoints_to_alarm is 1, built as 3"),
+        ({"TreatMissingData": "notBreaching"}, "treat_missing_data is notBreaching, built as ignore"),
+        ({"TreatMissingData": "missing"}, "treat_missing_data is missing, built as ignore"),
+        ({"Statistic": "Maximum"}, "statistic is Maximum, built as Minimum"),
+        ({"Period": 60}, "period is 60, built as 3600"),
+        ({"Unit": "Bytes"}, "unit is Bytes, built as not set"),
+        ({"Namespace": "Nobody"}, "namespace is Nobody, built as {application}"),
+        ({"MetricName": "Nothing"}, "metric_name is Nothing, built as BackupAgeSeconds"),
+        (
+            {"Dimensions": [{"Name": "Kind", "Value": "drills"}]},
+            "dimensions.Kind is drills, built as dumps-stale",
+        ),
+        (
+            {"Threshold": 1e9, "TreatMissingData": "missing"},
+            "threshold is 1000000000, built as 86400; treat_missing_data is missing, built as ignore",
+        ),
+    ],
+    ids=lambda one: "+".join(one) if isinstance(one, dict) else "",
+)
+def test_an_alarm_that_was_changed_by_hand_is_told_before_anything_is_sent(
+    here: AlarmSite, changed: dict[str, Any], says: str
+) -> None:
+    here.alarm("dumps-stale", **changed)
+
+    done = ring(here, "dumps-stale", within=SOON)
+
+    said = says.format(application=here.plain.application)
+    why = f"it is not as it was built: {said}; lifeboat apply -e x sets it again"
+    assert [(one.why, one.unsure, one.page) for one in done.rung] == [
+        (why, False, "docs/runbooks/alarm-dumps-stale.md")
+    ]
+    assert [row.why for row in alarms.listed(here.site()) if row.why] == [why]
+    assert (here.state_of("dumps-stale"), "Alarm updated" in here.history("dumps-stale")) == (
+        "INSUFFICIENT_DATA",
+        False,
+    )
+
+
+def test_an_alarm_of_a_percentile_is_told(here: AlarmSite) -> None:
+    here.alarm("dumps-stale", without=("Statistic",), ExtendedStatistic="p10")
+
+    done = ring(here, "dumps-stale", within=SOON)
+
+    assert the(done, here, "dumps-stale").why == (
+        "it is not as it was built: statistic is not set, built as Minimum; extended_statistic is p10, built as not set;"
+        " lifeboat apply -e x sets it again"
+    )
+
+
+def test_an_alarm_of_a_calculation_is_told(here: AlarmSite) -> None:
+    nothing = [{"Id": "e", "Expression": "TIME_SERIES(0)", "ReturnData": True, "Period": 60}]
+    here.alarm("dumps-stale", without=("Statistic", "Namespace", "MetricName", "Dimensions", "Period"), Metrics=nothing)
+
+    done = ring(here, "dumps-stale", within=SOON)
+
+    assert (
+        'metric_query is [{"expression": "TIME_SERIES(0)", "id": "e", "period": 60, "return_data": true}], built as not set'
+    ) in the(done, here, "dumps-stale").why
+
+
+def test_a_rule_whose_pattern_was_changed_by_hand_is_told_before_anything_is_sent(here: AlarmSite) -> None:
+    usual = PATTERNS["backup-job-failed"][1]
+    here.rule("backup-job-failed", {**usual, "detail": {**usual["detail"], "state": ["NOTHING"]}})
+
+    done = ring(here, "backup-job-failed", within=SOON)
+
+    why = (
+        'it is not as it was built: event_pattern.detail.state is ["NOTHING"], built as ["ABORTED", "FAILED"];'
+        " lifeboat apply -e x sets it again"
+    )
+    assert [(one.why, one.unsure) for one in done.rung] == [(why, False)]
+    assert {row.ringer.name: row.why for row in alarms.listed(here.site()) if row.why} == {
+        here.name("backup-job-failed"): why
+    }
+    # No run began, so nothing was sent.
+    assert here.cloud.client("s3").list_objects_v2(Bucket=here.plain.bucket, Prefix="runs/")["KeyCount"] == 0
+
+
+def test_what_was_changed_by_hand_ends_the_test_with_1_and_the_command_to_type(here: AlarmSite) -> None:
+    here.alarm("dumps-stale", Threshold=1e9)
+
+    done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes", "dumps-stale")
+    shown = command_line.run(here.plain.root, "alarms", "list", "-e", "x")
+
+    said = "threshold is 1000000000, built as 86400; lifeboat apply -e x sets it again"
+    assert (done.returncode, said in " ".join(done.stderr.split())) == (1, True), done.stderr
+    assert (shown.returncode, said in " ".join(shown.stdout.split())) == (0, True), shown.stdout
+
+
+def test_a_state_that_does_not_say_how_an_alarm_was_built_is_no_reason_to_call_it_well(here: AlarmSite) -> None:
+    s3, bucket = here.cloud.client("s3"), here.plain.bucket
+    state = json.loads(s3.get_object(Bucket=bucket, Key="stack.tfstate")["Body"].read())
+    (of_alarms,) = (one for one in state["resources"] if one["type"] == "aws_cloudwatch_metric_alarm")
+    for instance in of_alarms["instances"]:
+        del instance["attributes"]["threshold"]
+    here.plain.put("stack.tfstate", json.dumps(state).encode())
+
+    done = ring(here, "dumps-stale", within=SOON)
+
+    assert the(done, here, "dumps-stale").why == (
+        "it is not as it was built: threshold cannot be compared with what was built; lifeboat apply -e x sets it again"
+    )
+
+
 @pytest.mark.parametrize(
     ("accident", "slug", "says"),
     [
@@ -327,7 +444,7 @@ def test_a_rule_that_would_not_be_heard_is_told_with_the_true_reason(
                 SubscriptionName=here.events_of_databases, EventCategories=["deletion"]
             ),
             "database-event",
-            "it does not tell of backup, as it was built to; lifeboat apply makes it again",
+            "it does not tell of backup, as it was built to; lifeboat apply -e x makes it again",
         ),
         (
             lambda here: here.cloud.client("backup").put_backup_vault_notifications(

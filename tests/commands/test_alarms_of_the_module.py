@@ -152,7 +152,7 @@ def test_an_alarm_whose_action_was_taken_away_is_told_and_no_other(built: Built)
     done = built.ring()
 
     assert [(one.ringer.name, one.why) for one in done.rung if not one.good] == [
-        (name, "it has no action for ALARM; lifeboat apply makes it again")
+        (name, "it has no action for ALARM; lifeboat apply -e x makes it again")
     ]
     assert done.arrived == len(done.rung) - 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from tests.status.scene import Place
@@ -33,11 +34,14 @@ class Breakage:
     guarded: bool = False
 
 
-def _schedule(place: Place) -> None:
-    scheduler = place.client("scheduler")
-    found = scheduler.get_schedule(Name=place.names.schedule)
-    kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-    scheduler.update_schedule(**kept, State="DISABLED")
+def _schedule(**changed: object) -> Callable[[Place], object]:
+    def change(place: Place) -> None:
+        scheduler = place.client("scheduler")
+        found = scheduler.get_schedule(Name=place.names.schedule)
+        asked = ("Name", "ScheduleExpression", "ScheduleExpressionTimezone", "State", "FlexibleTimeWindow", "Target")
+        scheduler.update_schedule(**{**{key: found[key] for key in asked if key in found}, **changed})
+
+    return change
 
 
 def _selections(place: Place) -> None:
@@ -48,22 +52,32 @@ def _selections(place: Place) -> None:
             backup.delete_backup_selection(BackupPlanId=place.names.plan, SelectionId=one["SelectionId"])
 
 
-def _alarm_without_action(place: Place) -> None:
-    cloudwatch = place.client("cloudwatch")
-    found = cloudwatch.describe_alarms(AlarmNames=[place.names.alarm])["MetricAlarms"][0]
-    kept = (
-        "AlarmName",
-        "Namespace",
-        "MetricName",
-        "Dimensions",
-        "Statistic",
-        "ComparisonOperator",
-        "Threshold",
-        "Period",
-        "EvaluationPeriods",
-        "TreatMissingData",
-    )
-    cloudwatch.put_metric_alarm(**{key: found[key] for key in kept}, AlarmActions=[])
+def _alarm(**changed: object) -> Callable[[Place], object]:
+    def change(place: Place) -> None:
+        cloudwatch = place.client("cloudwatch")
+        found = cloudwatch.describe_alarms(AlarmNames=[place.names.alarm])["MetricAlarms"][0]
+        kept = (
+            "AlarmName",
+            "AlarmDescription",
+            "Namespace",
+            "MetricName",
+            "Dimensions",
+            "Statistic",
+            "ComparisonOperator",
+            "Threshold",
+            "Period",
+            "EvaluationPeriods",
+            "DatapointsToAlarm",
+            "TreatMissingData",
+            "AlarmActions",
+        )
+        cloudwatch.put_metric_alarm(**{**{key: found[key] for key in kept if key in found}, **changed})
+
+    return change
+
+
+def _pattern(place: Place) -> None:
+    place.client("events").put_rule(Name=place.names.rule, EventPattern=json.dumps({"source": ["aws.nothing"]}))
 
 
 def _targets(place: Place) -> None:
@@ -125,7 +139,30 @@ def _modified(**asked: object) -> Callable[[Place], object]:
 
 
 BREAKAGES = (
-    Breakage(what="job stopped", happen=_schedule, check="dumps.schedule", words="is DISABLED: the job no longer runs"),
+    Breakage(
+        what="job stopped",
+        happen=_schedule(State="DISABLED"),
+        check="dumps.schedule",
+        words="is DISABLED: the job no longer runs",
+    ),
+    Breakage(
+        what="job runs once in a year",
+        happen=_schedule(ScheduleExpression="rate(365 days)"),
+        check="dumps.schedule",
+        words="is not as it was built: schedule_expression is rate(365 days)",
+    ),
+    Breakage(
+        what="job runs by another clock",
+        happen=_schedule(ScheduleExpressionTimezone="Asia/Tokyo"),
+        check="dumps.schedule",
+        words="is not as it was built: schedule_expression_timezone is Asia/Tokyo",
+    ),
+    Breakage(
+        what="job's schedule has ended",
+        happen=_schedule(EndDate=datetime(2099, 1, 1, tzinfo=UTC)),
+        check="dumps.schedule",
+        words="is not as it was built: end_date is 2099-01-01T00:00:00Z",
+    ),
     Breakage(
         what="job's schedule deleted",
         happen=lambda place: place.client("scheduler").delete_schedule(Name=place.names.schedule),
@@ -204,7 +241,7 @@ BREAKAGES = (
         words="is off",
     ),
     Breakage(
-        what="alarm without action", happen=_alarm_without_action, check="alarms.actions", words="it has none at all"
+        what="alarm without action", happen=_alarm(AlarmActions=[]), check="alarms.actions", words="it has none at all"
     ),
     Breakage(
         what="alarm disabled",
@@ -231,6 +268,34 @@ BREAKAGES = (
         happen=lambda place: place.client("events").disable_rule(Name=place.names.rule),
         check="alarms.rules",
         words="is disabled",
+    ),
+    *(
+        Breakage(
+            what=f"alarm with another {setting}",
+            happen=_alarm(**{asked: value}),
+            check="alarms.present",
+            words=f"is not as it was built: {setting} is {value}",
+        )
+        for asked, setting, value in (
+            ("Threshold", "threshold", 1_000_000_000),
+            ("ComparisonOperator", "comparison_operator", "LessThanThreshold"),
+            ("EvaluationPeriods", "evaluation_periods", 24),
+            ("TreatMissingData", "treat_missing_data", "ignore"),
+            ("Statistic", "statistic", "SampleCount"),
+            ("MetricName", "metric_name", "Nothing"),
+        )
+    ),
+    Breakage(
+        what="alarm that watches something else",
+        happen=_alarm(Dimensions=[{"Name": "Kind", "Value": "nothing"}]),
+        check="alarms.present",
+        words="dimensions.Kind is nothing",
+    ),
+    Breakage(
+        what="rule that takes other events",
+        happen=_pattern,
+        check="alarms.rules",
+        words='event_pattern.source is ["aws.nothing"]',
     ),
     Breakage(what="rule without target", happen=_targets, check="alarms.rules", words="has no target"),
     Breakage(what="topic that nobody hears", happen=_listeners, check="alarms.heard", words="nobody listens"),

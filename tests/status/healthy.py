@@ -38,6 +38,7 @@ from lifeboat.status_model import (
 
 from tests.backup_sites import manifest
 from tests.gitlab_sites import ACCOUNT, DR_REGION, RECOVERY, REGION
+from tests.terraform_attributes import alarm_attributes, rule_attributes, schedule_attributes
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -49,6 +50,7 @@ TOPIC, DR_TOPIC = (f"arn:aws:sns:{region}:{ACCOUNT}:app-x-alarms" for region in 
 POLICY, IMAGES_POLICY, PLAN = "policy-1", "policy-2", "plan-1"
 STALE, FAILED = "app-x-dumps-stale", "app-x-backup-job-failed"
 SCHEDULE, RULE = "app-x-dump", "app-x-vault-tampering"
+PATTERN = {"source": ["aws.backup"], "detail": {"eventName": ["DeleteBackupVault", "PutBackupVaultAccessPolicy"]}}
 LATE = timedelta(hours=2)
 
 LIMITS = Limits(
@@ -115,13 +117,27 @@ def _lock(region: str, bucket: str) -> Resource:
 
 RESOURCES = (
     resource("aws_kms_key", "this", module="module.database", arn=KEY),
-    resource("aws_cloudwatch_metric_alarm", "this", "dumps-stale", alarm_name=STALE, namespace="Lifeboat"),
-    resource("aws_cloudwatch_metric_alarm", "this", "backup-job-failed", alarm_name=FAILED, namespace="AWS/Backup"),
-    resource("aws_cloudwatch_event_rule", "primary", name=RULE, arn=f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{RULE}"),
-    resource("aws_cloudwatch_event_rule", "dr", name=RULE, arn=f"arn:aws:events:{DR_REGION}:{ACCOUNT}:rule/{RULE}"),
+    resource("aws_cloudwatch_metric_alarm", "this", "dumps-stale", alarm_name=STALE, **alarm_attributes()),
+    resource(
+        "aws_cloudwatch_metric_alarm",
+        "this",
+        "backup-job-failed",
+        alarm_name=FAILED,
+        **alarm_attributes(namespace="AWS/Backup"),
+    ),
+    *(
+        resource(
+            "aws_cloudwatch_event_rule",
+            place,
+            name=RULE,
+            arn=f"arn:aws:events:{region}:{ACCOUNT}:rule/{RULE}",
+            **rule_attributes(PATTERN),
+        )
+        for place, region in (("primary", REGION), ("dr", DR_REGION))
+    ),
     resource("aws_sns_topic", "primary", arn=TOPIC),
     resource("aws_sns_topic", "dr", arn=DR_TOPIC),
-    resource("aws_scheduler_schedule", "this", name=SCHEDULE),
+    resource("aws_scheduler_schedule", "this", name=SCHEDULE, **schedule_attributes()),
     resource(
         "aws_dlm_lifecycle_policy",
         "this",
@@ -230,13 +246,25 @@ def alarm(name: str, **other: Any) -> Alarm:
         "namespace": "Lifeboat",
         "metric": "BackupAgeSeconds",
         "dimensions": {},
+        "settings": alarm_attributes(namespace="AWS/Backup" if name == FAILED else "Lifeboat"),
     }
     return Alarm(**{**facts, **other})
 
 
 def rules(topic: str, **other: Any) -> dict[str, EventRule]:
-    facts: dict[str, Any] = {"name": RULE, "enabled": True, "targets": (topic,)}
+    facts: dict[str, Any] = {"name": RULE, "enabled": True, "targets": (topic,), "settings": rule_attributes(PATTERN)}
     return {RULE: EventRule(**{**facts, **other})}
+
+
+def schedule(**other: Any) -> Schedule:
+    facts: dict[str, Any] = {
+        "name": SCHEDULE,
+        "state": "ENABLED",
+        "expression": "cron(15 3 * * ? *)",
+        "target": "arn:c",
+        "settings": schedule_attributes(),
+    }
+    return Schedule(**{**facts, **other})
 
 
 def listener(protocol: str = "email", **other: Any) -> Subscriber:
@@ -328,11 +356,7 @@ def healthy() -> Facts:
             STATE: Seen(found=bucket(STATE, lock_days=None)),
         },
         table_recovery=Seen(found="ENABLED"),
-        schedules={
-            SCHEDULE: Seen(
-                found=Schedule(name=SCHEDULE, state="ENABLED", expression="cron(15 3 * * ? *)", target="arn:c")
-            )
-        },
+        schedules={SCHEDULE: Seen(found=schedule())},
         alarms=Seen(found={name: alarm(name) for name in (STALE, FAILED)}),
         rules=both(rules(TOPIC), rules(DR_TOPIC)),
         topics={arn: Seen(found=Topic(arn=arn, subscribers=(listener(),))) for arn in (TOPIC, DR_TOPIC)},

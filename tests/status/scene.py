@@ -15,6 +15,7 @@ from tests.conftest import RunningCloud
 from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.localcloud.test_backup import trust
 from tests.status.healthy import PROTECTION
+from tests.terraform_attributes import alarm_attributes, rule_attributes, schedule_attributes
 
 MANAGED = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor"
 PROTECT, BACKUP = {"lifeboat:protect": "daily"}, {"lifeboat:backup": "plan"}
@@ -204,16 +205,16 @@ def _backups(site: BackupSite, built: Callable[..., None], machine: str) -> str:
 
 def _watchers(site: BackupSite, built: Callable[..., None]) -> str:
     application, topics = site.plain.application, {}
-    pattern = json.dumps({"source": ["aws.backup"]})
+    pattern = {"source": ["aws.backup"]}
     for place, region in (("primary", REGION), ("dr", DR_REGION)):
         sns, events = site.cloud.client("sns", region), site.cloud.client("events", region)
         topics[region] = sns.create_topic(Name=f"{application}-alarms")["TopicArn"]
         sns.subscribe(TopicArn=topics[region], Protocol="email", Endpoint="on-call@lifeboat.test")
         built("aws_sns_topic", place, arn=topics[region])
         name = f"{application}-vault-tampering"
-        arn = events.put_rule(Name=name, EventPattern=pattern)["RuleArn"]
+        arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
         events.put_targets(Rule=name, Targets=[{"Id": "topic", "Arn": topics[region]}])
-        built("aws_cloudwatch_event_rule", place, "vault-tampering", name=name, arn=arn)
+        built("aws_cloudwatch_event_rule", place, "vault-tampering", name=name, arn=arn, **rule_attributes(pattern))
     cloudwatch = site.cloud.client("cloudwatch")
     kinds = {
         "dumps-stale": ("Lifeboat", "BackupAgeSeconds"),
@@ -222,20 +223,29 @@ def _watchers(site: BackupSite, built: Callable[..., None]) -> str:
     for slug, (namespace, metric) in kinds.items():
         ours = namespace == "Lifeboat"
         dimensions = {"Kind": "dumps", "Name": application} if ours else {"BackupVaultName": site.vault()}
+        attributes = alarm_attributes(
+            namespace=namespace,
+            metric_name=metric,
+            dimensions=dimensions,
+            statistic="Minimum" if ours else "Sum",
+            threshold=93600 if ours else 0,
+            evaluation_periods=1,
+            treat_missing_data="breaching" if ours else "notBreaching",
+        )
         cloudwatch.put_metric_alarm(
             AlarmName=f"{application}-{slug}",
             Namespace=namespace,
             MetricName=metric,
             Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-            Statistic="Minimum" if ours else "Sum",
-            ComparisonOperator="GreaterThanThreshold",
-            Threshold=93600 if ours else 0,
-            Period=3600,
+            Statistic=attributes["statistic"],
+            ComparisonOperator=attributes["comparison_operator"],
+            Threshold=attributes["threshold"],
+            Period=attributes["period"],
             EvaluationPeriods=1,
-            TreatMissingData="breaching" if ours else "notBreaching",
+            TreatMissingData=attributes["treat_missing_data"],
             AlarmActions=[topics[REGION]],
         )
-        built("aws_cloudwatch_metric_alarm", "this", slug, alarm_name=f"{application}-{slug}", namespace=namespace)
+        built("aws_cloudwatch_metric_alarm", "this", slug, alarm_name=f"{application}-{slug}", **attributes)
     return str(topics[REGION])
 
 
@@ -284,7 +294,7 @@ def _schedule(site: BackupSite, built: Callable[..., None]) -> str:
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={"Arn": arn, "RoleArn": role},
     )
-    built("aws_scheduler_schedule", "this", name=name)
+    built("aws_scheduler_schedule", "this", name=name, **schedule_attributes())
     return name
 
 

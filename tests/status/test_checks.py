@@ -33,7 +33,6 @@ from lifeboat.status_model import (
     LifecyclePolicy,
     PlanRecord,
     RecoveryFile,
-    Schedule,
     Seen,
     Stack,
     StateCheck,
@@ -57,6 +56,7 @@ from tests.status.healthy import (
     LIMITS,
     MANIFEST,
     NOW,
+    PATTERN,
     PLAN,
     POLICY,
     PROTECTION,
@@ -85,9 +85,11 @@ from tests.status.healthy import (
     recovery,
     resource,
     rules,
+    schedule,
     unseen,
     volume,
 )
+from tests.terraform_attributes import alarm_attributes, rule_attributes, schedule_attributes
 
 MINUTE = timedelta(minutes=1)
 DAILY = DAY + LATE
@@ -509,13 +511,30 @@ ACCIDENTS = (
     accident(
         "schedule disabled",
         {f"dumps.schedule {SCHEDULE}": "is DISABLED"},
-        schedules={SCHEDULE: Seen(found=Schedule(name=SCHEDULE, state="DISABLED", expression="e", target="t"))},
+        schedules={SCHEDULE: Seen(found=schedule(state="DISABLED"))},
     ),
     accident("schedule gone", {f"dumps.schedule {SCHEDULE}": "there is no schedule"}, schedules={SCHEDULE: Seen()}),
     accident(
         "schedule without target",
         {f"dumps.schedule {SCHEDULE}": "calls nobody"},
-        schedules={SCHEDULE: Seen(found=Schedule(name=SCHEDULE, state="ENABLED", expression="e", target=""))},
+        schedules={SCHEDULE: Seen(found=schedule(target=""))},
+    ),
+    *(
+        accident(
+            f"schedule with another {setting}",
+            {f"dumps.schedule {SCHEDULE}": f"the schedule {SCHEDULE} is not as it was built: {setting} is {value}"},
+            schedules={SCHEDULE: Seen(found=schedule(settings=schedule_attributes(**{setting: value})))},
+        )
+        for setting, value in {
+            "schedule_expression": "rate(365 days)",
+            "schedule_expression_timezone": "Asia/Tokyo",
+            "end_date": "2026-01-01T00:00:00Z",
+        }.items()
+    ),
+    accident(
+        "schedule of which nobody knows when it runs",
+        {f"dumps.schedule {SCHEDULE}": "nobody knows: schedule_expression cannot be compared"},
+        schedules={SCHEDULE: Seen(found=schedule(settings={}))},
     ),
     accident(
         "versioning suspended",
@@ -590,6 +609,33 @@ ACCIDENTS = (
     ),
     accident("alarm tells more", alarms=_alarms(actions=("arn:x", TOPIC))),
     accident("alarm disabled", {f"alarms.actions {STALE}": "are switched off"}, alarms=_alarms(enabled=False)),
+    *(
+        accident(
+            f"alarm with another {setting}",
+            {f"alarms.present {STALE}": f"{STALE} is not as it was built: {setting} is {value}"},
+            alarms=_alarms(settings=alarm_attributes(**{setting: value})),
+        )
+        for setting, value in {
+            "threshold": 1_000_000_000,
+            "comparison_operator": "LessThanThreshold",
+            "evaluation_periods": 24,
+            "treat_missing_data": "ignore",
+            "statistic": "Maximum",
+            "metric_name": "Nothing",
+            "unit": "Bytes",
+        }.items()
+    ),
+    accident(
+        "alarm of other dimensions",
+        {f"alarms.present {STALE}": "dimensions.Kind is drills"},
+        alarms=_alarms(settings=alarm_attributes(dimensions={"Kind": "drills", "Name": "app-x"})),
+    ),
+    accident(
+        "alarm of which nobody knows how it is set",
+        {f"alarms.present {STALE}": "nobody knows: namespace cannot be compared"},
+        alarms=_alarms(settings={}),
+    ),
+    accident("alarm that names all of its periods", alarms=_alarms(settings=alarm_attributes(datapoints_to_alarm=3))),
     accident(
         "alarm in ALARM",
         {f"alarms.quiet {STALE}": "is in ALARM for 24h: too old"},
@@ -610,6 +656,22 @@ ACCIDENTS = (
         "rule without target",
         {f"alarms.rules {DR_REGION} {RULE}": "has no target"},
         rules=both(rules(TOPIC), rules(DR_TOPIC, targets=())),
+    ),
+    accident(
+        "rule of other events",
+        {
+            f"alarms.rules {DR_REGION} {RULE}": f"the rule {RULE} in {DR_REGION} is not as it was built:"
+            ' event_pattern.detail.eventName is ["Nothing"]'
+        },
+        rules=both(
+            rules(TOPIC),
+            rules(DR_TOPIC, settings=rule_attributes({**PATTERN, "detail": {"eventName": ["Nothing"]}})),
+        ),
+    ),
+    accident(
+        "rule of which nobody knows its events",
+        {f"alarms.rules {REGION} {RULE}": "nobody knows: event_pattern cannot be compared"},
+        rules=both(rules(TOPIC, settings={}), rules(DR_TOPIC)),
     ),
     accident("rule gone", {f"alarms.rules {REGION} {RULE}": "there is no rule"}, rules=both({}, rules(DR_TOPIC))),
     accident("topic without subscriber", {f"alarms.heard {TOPIC}": "nobody listens to"}, topics=_topic()),
@@ -1019,10 +1081,10 @@ def test_a_metric_that_is_written_only_where_something_was_measured_is_not_misse
         "this",
         "rto-missed-state",
         alarm_name="app-x-rto-missed-state",
-        namespace="Lifeboat",
-        treat_missing_data="notBreaching",
+        **alarm_attributes(treat_missing_data="notBreaching"),
     )
-    alarms = {**(healthy().alarms.found or {}), "app-x-rto-missed-state": alarm("app-x-rto-missed-state")}
+    there = alarm("app-x-rto-missed-state", settings=seldom.attributes)
+    alarms = {**(healthy().alarms.found or {}), there.name: there}
     facts = replace(
         healthy(),
         stack=Seen(found=Stack(recovery=recovery(), resources=(*RESOURCES, seldom))),

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifeboat.alarm_model import TEST_SOURCE, Alarm, Event, Notifier, Ringer, Rule, Sort, Subscriber, Target, Topic
-from lifeboat.clients import sdk
+from lifeboat.clients import sdk, terraform_attributes
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import Unreachable
 
@@ -56,6 +56,7 @@ class AlarmRoutes:
                         _target(target)
                         for target in sdk.items(events, "list_targets_by_rule", "Targets", Rule=one["Name"])
                     ),
+                    settings=terraform_attributes.of_rule(one),
                 )
                 for one in found
                 if one.get("EventPattern")
@@ -160,6 +161,7 @@ def _alarm(found: Mapping[str, Any], region: str) -> Alarm:
         acts=bool(found.get("ActionsEnabled", True)),
         tells=tuple(found.get("AlarmActions", [])),
         back=(*found.get("OKActions", []), *found.get("InsufficientDataActions", [])),
+        settings=terraform_attributes.of_alarm(found),
     )
 
 

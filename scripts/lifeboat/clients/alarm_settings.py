@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.clients import alarm_routes, sdk
+from lifeboat.clients import alarm_routes, sdk, terraform_attributes
 from lifeboat.clients.sdk import translated
 from lifeboat.status_model import Alarm, EventRule, Measure, Topic
 
@@ -46,6 +46,7 @@ class AlarmSettings:
                         str(one["Arn"])
                         for one in sdk.items(events, "list_targets_by_rule", "Targets", Rule=rule["Name"])
                     ),
+                    settings=terraform_attributes.of_rule(rule),
                 )
                 for rule in found
             }
@@ -112,6 +113,7 @@ def _alarm(found: Mapping[str, Any]) -> Alarm:
         metric=str(found.get("MetricName", "")),
         dimensions={one["Name"]: one["Value"] for one in found.get("Dimensions", [])},
         page="" if page is None else page[0],
+        settings=terraform_attributes.of_alarm(found),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lifeboat.clients import sdk
+from lifeboat.clients import sdk, terraform_attributes
 from lifeboat.clients.sdk import translated
 from lifeboat.status_model import (
     BackupSelection,
@@ -126,6 +126,7 @@ class ProtectionSettings:
             state=str(answer["State"]),
             expression=str(answer["ScheduleExpression"]),
             target=str(answer.get("Target", {}).get("Arn", "")),
+            settings=terraform_attributes.of_schedule(answer),
         )
 
     def tags(self, instance: str, region: str) -> dict[str, str] | None:

@@ -16,7 +16,7 @@ from lifeboat.clients.alarm_routes import AlarmRoutes
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.listening_queue import ListeningQueue
 from lifeboat.clients.waiting import Patience, elapsed, until
-from lifeboat.decisions import alarm_tests, state_documents
+from lifeboat.decisions import alarm_tests, hints, state_documents
 from lifeboat.decisions.alarm_tests import Sendable
 from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId
@@ -45,10 +45,11 @@ class Looked:
 
 
 def listed(site: Site) -> list[Row]:
-    """Return what rings in both regions, what was built and is gone too, with why nobody would hear it."""
+    """Return what rings in both regions, what was built and is gone too, with why it would not be heard of what it is for."""
     looked = _look(site)
     everything = alarm_tests.named(looked.channels, looked.expected, (), site.project.environment.application.name)
-    return alarm_tests.rows(looked.channels, everything)
+    found = alarm_tests.rows(looked.channels, everything)
+    return [replace(row, why=_typed(site, row.why)) for row in found]
 
 
 def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
@@ -82,11 +83,17 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
     topics |= {topic.arn for topic in looked.channels.topics.values() if topic is not None and not asked.names}
     return AlarmReport(
         run=run,
-        rung=tuple(sorted(rung, key=lambda one: one.ringer)),
-        checked=found.checked,
+        rung=tuple(replace(one, why=_typed(site, one.why)) for one in sorted(rung, key=lambda one: one.ringer)),
+        checked=tuple(replace(one, why=_typed(site, one.why)) for one in found.checked),
         topics=tuple((arn, _deaf(looked.channels, arn)) for arn in sorted(topics)),
         left=tuple(left),
     )
+
+
+def _typed(site: Site, why: str) -> str:
+    """Return a reason whose command reaches this environment as it stands."""
+    env = site.project.env
+    return hints.for_environment(why, None if env == hints.DEFAULT else env)
 
 
 def _deaf(channels: Channels, arn: str) -> str:
@@ -114,6 +121,7 @@ def _look(site: Site) -> Looked:
         notifiers=notifiers,
         topics={arn: routes.topic(arn) for arn in arns},
         built_to_tell_of=alarm_tests.built_to_tell_of(resources),
+        built_as=alarm_tests.built_as(resources),
         shell=site.shell,
     )
     return Looked(channels=channels, expected=expected)

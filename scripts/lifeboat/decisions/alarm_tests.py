@@ -10,8 +10,21 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lifeboat.alarm_model import Alarm, Channels, Notifier, Outcome, Ringer, Row, Rule, Sending, Sort, Subscriber, Topic
-from lifeboat.decisions import synthetic_events
+from lifeboat.alarm_model import (
+    Alarm,
+    Built,
+    Channels,
+    Notifier,
+    Outcome,
+    Ringer,
+    Row,
+    Rule,
+    Sending,
+    Sort,
+    Subscriber,
+    Topic,
+)
+from lifeboat.decisions import hand_changes, synthetic_events
 from lifeboat.errors import NothingFits
 from lifeboat.model import RunId
 from lifeboat.state_model import ResourceView
@@ -52,6 +65,15 @@ def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, tuple[st
         ringer: tuple(sorted(_listed(view.attributes.get(_TELL_OF[ringer.sort]) or [])))
         for view in resources
         if (ringer := _ringer(view)) is not None and ringer.sort in _TELL_OF
+    }
+
+
+def built_as(resources: Iterable[ResourceView]) -> dict[Ringer, Built]:
+    """Return how each alarm and rule was set, in Terraform's state."""
+    return {
+        ringer: Built(kind=view.kind, settings=view.attributes)
+        for view in resources
+        if view.deposed is None and (ringer := _ringer(view)) is not None and ringer.sort in (Sort.ALARM, Sort.RULE)
     }
 
 
@@ -107,13 +129,13 @@ def rows(channels: Channels, wanted: frozenset[Ringer]) -> list[Row]:
 
 
 def _row_of_alarm(one: Alarm, channels: Channels) -> Row:
-    why = alarm_mute(one, channels) or _unheard(topics_of(one.tells), channels)
+    why = _amiss(one, channels) or _unheard(topics_of(one.tells), channels)
     return Row(ringer=one.ringer, state=one.state, tells=one.tells, page=_page(one.ringer, one.about), why=why)
 
 
 def _row_of_rule(one: Rule, channels: Channels) -> Row:
     tells = tuple(target.arn for target in one.targets)
-    why = rule_mute(one, channels) or _unheard(topics_of(tells), channels)
+    why = _amiss(one, channels) or _unheard(topics_of(tells), channels)
     state = "ENABLED" if one.enabled else "DISABLED"
     return Row(ringer=one.ringer, state=state, tells=tells, page=_page(one.ringer, one.about), why=why)
 
@@ -136,6 +158,19 @@ def _page(ringer: Ringer, about: str) -> str:
 
 
 # -- why something cannot be heard, as far as its settings tell --------------------------------------------------------
+
+
+def _amiss(one: Alarm | Rule, channels: Channels) -> str:
+    """Return why something tells nobody, or rings for something else than it was built for; empty where neither is so."""
+    mute = alarm_mute(one, channels) if isinstance(one, Alarm) else rule_mute(one, channels)
+    return mute or _changed(one, channels)
+
+
+def _changed(one: Alarm | Rule, channels: Channels) -> str:
+    """Return what of its settings is not as Terraform built it; of what Terraform did not build, nobody knows how it must be."""
+    built = channels.built_as.get(one.ringer)
+    words = "" if built is None else hand_changes.compared(built.kind, one.settings, built.settings).words
+    return f"it is not as it was built: {words}; lifeboat apply sets it again" if words else ""
 
 
 def alarm_mute(alarm: Alarm, channels: Channels) -> str:
@@ -308,7 +343,7 @@ def sendable(channels: Channels, wanted: frozenset[Ringer], run: RunId) -> Senda
     for one in sorted(chosen, key=lambda one: one.ringer):
         # Not the number alone: -1 would be found in -10.
         token = f"{run}-{len(sendings) + 1:04}"
-        why = alarm_mute(one, channels) if isinstance(one, Alarm) else rule_mute(one, channels)
+        why = _amiss(one, channels)
         more = "" if why else _does_more(one)
         try:
             sending = None if why or more else _sending(one, token)

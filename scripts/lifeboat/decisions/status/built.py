@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lifeboat.decisions import hand_changes
+from lifeboat.decisions.hand_changes import Settings
+from lifeboat.decisions.status.check import Bad, Unknown
 from lifeboat.status_model import Resource, Stack
 
 # Words of the modules' `protection` outputs that tell the kinds of copies of one asset apart.
@@ -49,3 +52,21 @@ def snapshot_policies(stack: Stack) -> set[str]:
         for one in stack.of_kind("aws_dlm_lifecycle_policy")
         if all(details.get("policy_type") != "IMAGE_MANAGEMENT" for details in one.attributes["policy_details"])
     }
+
+
+def unlike(resource: Resource, now: Settings, what: str) -> Bad | Unknown | None:
+    """Return what to say of a thing whose settings are not those that were built, or cannot be told; None where they are."""
+    found = hand_changes.compared(resource.kind, now, resource.attributes)
+    if found.changes:
+        return Bad(
+            found=f"{what} is not as it was built: {found.now}",
+            wanted=found.built,
+            command="lifeboat apply, which sets it again",
+        )
+    if found.untold:
+        return Unknown(
+            found=f"whether {what} is as it was built, nobody knows: {found.now}",
+            wanted=found.built,
+            command="lifeboat plan, which reads all of it",
+        )
+    return None

@@ -187,7 +187,11 @@ def _scheduled(case: Case) -> Outcome:
         )
     if not found.target:
         return Bad(found=f"the schedule {case.subject} calls nobody", wanted="a target", command="lifeboat apply")
-    return Good(says=found.expression)
+    (resource,) = (
+        one for one in case.stack.of_kind("aws_scheduler_schedule") if one.attributes["name"] == case.subject
+    )
+    unlike = built.unlike(resource, found.settings, f"the schedule {case.subject}")
+    return unlike or Good(says=found.expression)
 
 
 CHECKS = (
@@ -222,9 +226,9 @@ CHECKS = (
         id="dumps.schedule",
         asset=Asset.DUMPS,
         weight=Weight.PROTECTION,
-        title="Every schedule of the stack is enabled and calls somebody",
+        title="Every schedule of the stack is enabled, runs when it was built to, and calls somebody",
         why="A job that is not started fails at nothing.",
-        act="`lifeboat apply` enables it again.",
+        act="`lifeboat apply` sets it again.",
         asks=("scheduler:GetSchedule",),
         subjects=_schedules,
         judge=_scheduled,

@@ -6,17 +6,18 @@ from lifeboat.decisions import alarm_tests
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status import built
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, Unknown, old, seen
-from lifeboat.status_model import Alarm, Asset, Stack, Weight
+from lifeboat.status_model import Alarm, Asset, Resource, Stack, Weight
 
 OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
 # Alarms on these ring while a check is red: were that a red check too, neither would ever end.
 OF_A_STATUS = ("StatusChecksRed", "StatusChecksUnknown")
+_ALARM, _RULE = "aws_cloudwatch_metric_alarm", "aws_cloudwatch_event_rule"
 _AGAIN = "lifeboat apply, which sets it again; lifeboat alarms test shows whether it is heard"
 
 
 def alarms(stack: Stack) -> tuple[str, ...]:
     """Return the names of the alarms that were built; one empty name where there is none."""
-    return built.named(stack, "aws_cloudwatch_metric_alarm", "alarm_name") or ("",)
+    return built.named(stack, _ALARM, "alarm_name") or ("",)
 
 
 def _alarm(case: Case) -> Alarm | None:
@@ -29,7 +30,8 @@ def _present(case: Case) -> Outcome:
     found = _alarm(case)
     if found is None:
         return Bad(found=f"there is no alarm {case.subject}", wanted="it was built", command=_AGAIN)
-    return Good(says=f"{found.state}")
+    (resource,) = (one for one in case.stack.of_kind(_ALARM) if one.attributes["alarm_name"] == case.subject)
+    return built.unlike(resource, found.settings, case.subject) or Good(says=f"{found.state}, set as it was built")
 
 
 def _acts(case: Case) -> Outcome:
@@ -80,9 +82,11 @@ def _quiet(case: Case) -> Outcome:
 
 def rules(stack: Stack) -> tuple[str, ...]:
     """Return the event rules that were built, as region and name; one empty where there is none."""
-    built_rules = stack.of_kind("aws_cloudwatch_event_rule")
-    found = [f"{one.region or stack.recovery.region} {one.attributes['name']}" for one in built_rules]
-    return tuple(found) or ("",)
+    return tuple(_rule_name(stack, one) for one in stack.of_kind(_RULE)) or ("",)
+
+
+def _rule_name(stack: Stack, rule: Resource) -> str:
+    return f"{rule.region or stack.recovery.region} {rule.attributes['name']}"
 
 
 def _rule(case: Case) -> Outcome:
@@ -105,7 +109,9 @@ def _rule(case: Case) -> Outcome:
             wanted="the stack's topic of that region",
             command=_AGAIN,
         )
-    return Good(says="enabled, tells the topic")
+    (resource,) = (one for one in case.stack.of_kind(_RULE) if _rule_name(case.stack, one) == case.subject)
+    unlike = built.unlike(resource, found.settings, f"the rule {name} in {region}")
+    return unlike or Good(says="enabled, tells the topic, set as it was built")
 
 
 def topics_of(stack: Stack) -> tuple[str, ...]:
@@ -139,7 +145,7 @@ def measured(stack: Stack) -> tuple[str, ...]:
     """
     return tuple(
         str(one.attributes["alarm_name"])
-        for one in stack.of_kind("aws_cloudwatch_metric_alarm")
+        for one in stack.of_kind(_ALARM)
         if one.attributes.get("namespace") == OURS
         and one.attributes.get("treat_missing_data", "breaching") == "breaching"
     )
@@ -163,9 +169,9 @@ CHECKS = (
         id="alarms.present",
         asset=Asset.ALARMS,
         weight=Weight.PROTECTION,
-        title="Every alarm that was built is there",
-        why="A deleted alarm is silent, as a quiet one is.",
-        act="`lifeboat apply` makes it again.",
+        title="Every alarm that was built is there, set as it was built",
+        why="A deleted alarm is silent, as a quiet one is; so is one whose threshold nothing reaches any more.",
+        act="`lifeboat apply` makes it again, and sets it again.",
         asks=("cloudwatch:DescribeAlarms",),
         subjects=alarms,
         judge=_present,
@@ -196,7 +202,7 @@ CHECKS = (
         id="alarms.rules",
         asset=Asset.ALARMS,
         weight=Weight.PROTECTION,
-        title="Every event rule is there, enabled, and tells the topic",
+        title="Every event rule is there, enabled, takes the events that it was built for, and tells the topic",
         why="Failed jobs, disabled keys and a tampered vault are told by these rules and by nothing else.",
         act="`lifeboat apply`, then `lifeboat alarms test`.",
         asks=("events:ListRules", "events:ListTargetsByRule"),
