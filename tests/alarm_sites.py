@@ -208,6 +208,7 @@ class AlarmSite:
                 "d": {
                     "name": self.events_of_databases,
                     "arn": self._arn("rds", self.events_of_databases),
+                    "source_type": "db-instance",
                     "event_categories": ["backup"],
                 }
             },

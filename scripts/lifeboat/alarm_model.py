@@ -74,15 +74,24 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notifier:
-    """Something that only AWS itself can ring: its topic, what it tells of, and why it is silent ("": it is not).
+class News:
+    """What something tells of: kinds of events, of what kind of source, and of which of them alone.
 
-    An RDS event subscription that names no category tells of all.
+    An RDS event subscription that names no category, no kind of source, or no source tells of all.
     """
+
+    events: tuple[str, ...]
+    source_type: str = ""
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notifier:
+    """Something that only AWS itself can ring: its topic, what it tells of, and why it is silent ("": it is not)."""
 
     ringer: Ringer
     topic: str
-    tells_of: tuple[str, ...]
+    tells_of: News
     silent: str = ""
 
 
@@ -126,7 +135,7 @@ class Channels:
     rules: tuple[Rule, ...]
     notifiers: tuple[Notifier, ...]
     topics: Mapping[str, Topic | None] = field(hash=False)
-    built_to_tell_of: Mapping[Ringer, tuple[str, ...]] = field(hash=False, default_factory=dict)
+    built_to_tell_of: Mapping[Ringer, News] = field(hash=False, default_factory=dict)
     built_as: Mapping[Ringer, Built] = field(hash=False, default_factory=dict)
     shell: Callable[[str], str] = str
 

@@ -447,6 +447,13 @@ def test_a_state_that_does_not_say_how_an_alarm_was_built_is_no_reason_to_call_i
             "it does not tell of backup, as it was built to; lifeboat apply -e x makes it again",
         ),
         (
+            lambda here: here.cloud.client("rds").add_source_identifier_to_subscription(
+                SubscriptionName=here.events_of_databases, SourceIdentifier="app-g1"
+            ),
+            "database-event",
+            "it tells of app-g1 alone, and was built to tell of all of them, of those to come too",
+        ),
+        (
             lambda here: here.cloud.client("backup").put_backup_vault_notifications(
                 BackupVaultName=here.vault, SNSTopicArn=here.topic(), BackupVaultEvents=["RESTORE_JOB_COMPLETED"]
             ),

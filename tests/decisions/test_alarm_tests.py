@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from lifeboat.alarm_model import Channels, Notifier, Ringer, Sort, Subscriber, Topic
+from lifeboat.alarm_model import Channels, News, Notifier, Ringer, Sort, Subscriber, Topic
 from lifeboat.decisions.alarm_tests import deaf, named, notifier_mute, policy_refuses
 from lifeboat.errors import NothingFits
 
@@ -104,13 +104,46 @@ LETS_ALL = json.dumps({"Statement": [statement(Principal="*")]})
 def test_what_only_aws_rings_tells_of_all_that_it_was_built_for(
     ringer: Ringer, built: tuple[str, ...], tells_of: tuple[str, ...], says: str
 ) -> None:
+    assert mute(ringer, News(events=built), News(events=tells_of)) == says
+
+
+@pytest.mark.parametrize(
+    ("built", "tells_of", "says"),
+    [
+        ({"source_type": "db-instance"}, {"source_type": "db-instance"}, ""),
+        ({"source_type": "db-instance"}, {}, ""),  # RDS: of everything that it has
+        (
+            {"source_type": "db-instance"},
+            {"source_type": "db-snapshot"},
+            "it tells of db-snapshots, and was built to tell of db-instance",
+        ),
+        (
+            {},
+            {"sources": ("app-g1",)},
+            "it tells of app-g1 alone, and was built to tell of all of them, of those to come too",
+        ),
+        ({"sources": ("app-g1",)}, {"sources": ("app-g1", "app-g2")}, ""),
+        ({"sources": ("app-g1",)}, {}, ""),
+        (
+            {"sources": ("app-g1", "app-g2")},
+            {"sources": ("app-g1",)},
+            "it tells of app-g1 alone, and was built to tell of app-g1, app-g2",
+        ),
+    ],
+)
+def test_what_rds_rings_tells_of_all_databases_that_it_was_built_for(
+    built: dict[str, Any], tells_of: dict[str, Any], says: str
+) -> None:
+    kinds = ("backup",)
+
+    assert mute(DATABASE, News(events=kinds, **built), News(events=kinds, **tells_of)) == says
+
+
+def mute(ringer: Ringer, built: News, now: News) -> str:
     topic = Topic(arn=ARN, policy=LETS_ALL, subscribers=())
-    one = Notifier(ringer=ringer, topic=ARN, tells_of=tells_of)
+    one = Notifier(ringer=ringer, topic=ARN, tells_of=now)
     channels = Channels(alarms=(), rules=(), notifiers=(one,), topics={ARN: topic}, built_to_tell_of={ringer: built})
-
-    why = notifier_mute(one, channels)
-
-    assert why.partition(";")[0] == says
+    return notifier_mute(one, channels).partition(";")[0]
 
 
 def test_a_name_is_one_whole_or_without_the_applications_in_front() -> None:

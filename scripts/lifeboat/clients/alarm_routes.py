@@ -9,7 +9,19 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifeboat.alarm_model import TEST_SOURCE, Alarm, Event, Notifier, Ringer, Rule, Sort, Subscriber, Target, Topic
+from lifeboat.alarm_model import (
+    TEST_SOURCE,
+    Alarm,
+    Event,
+    News,
+    Notifier,
+    Ringer,
+    Rule,
+    Sort,
+    Subscriber,
+    Target,
+    Topic,
+)
 from lifeboat.clients import sdk, terraform_attributes
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import Unreachable
@@ -76,7 +88,8 @@ class AlarmRoutes:
         )
         if found is None or not found.get("SNSTopicArn"):
             return None
-        return Notifier(ringer=ringer, topic=found["SNSTopicArn"], tells_of=tuple(found.get("BackupVaultEvents", [])))
+        news = News(events=tuple(found.get("BackupVaultEvents", [])))
+        return Notifier(ringer=ringer, topic=found["SNSTopicArn"], tells_of=news)
 
     def _of_databases(self, ringer: Ringer) -> Notifier | None:
         rds = self._client("rds", ringer.region)
@@ -93,7 +106,11 @@ class AlarmRoutes:
         return Notifier(
             ringer=ringer,
             topic=found["SnsTopicArn"],
-            tells_of=tuple(sorted(found.get("EventCategoriesList", []))),
+            tells_of=News(
+                events=tuple(sorted(found.get("EventCategoriesList", []))),
+                source_type=str(found.get("SourceType", "")),
+                sources=tuple(sorted(found.get("SourceIdsList", []))),
+            ),
             silent=silent,
         )
 

@@ -14,6 +14,7 @@ from lifeboat.alarm_model import (
     Alarm,
     Built,
     Channels,
+    News,
     Notifier,
     Outcome,
     Ringer,
@@ -59,10 +60,14 @@ def topics_built(resources: Iterable[ResourceView]) -> tuple[str, ...]:
     return tuple(sorted(str(view.attributes["arn"]) for view in resources if view.kind == "aws_sns_topic"))
 
 
-def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, tuple[str, ...]]:
+def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, News]:
     """Return of what each thing that only AWS can ring was made to tell, in Terraform's state."""
     return {
-        ringer: tuple(sorted(_listed(view.attributes.get(_TELL_OF[ringer.sort]) or [])))
+        ringer: News(
+            events=tuple(sorted(_listed(view.attributes.get(_TELL_OF[ringer.sort]) or []))),
+            source_type=str(view.attributes.get("source_type") or ""),
+            sources=tuple(sorted(_listed(view.attributes.get("source_ids") or []))),
+        )
         for view in resources
         if (ringer := _ringer(view)) is not None and ringer.sort in _TELL_OF
     }
@@ -210,14 +215,20 @@ def notifier_mute(notifier: Notifier, channels: Channels) -> str:
     return refused or ""
 
 
-def _unsaid(notifier: Notifier, built: Sequence[str]) -> str:
-    """Return of what it no longer tells; RDS tells of everything where no category is named."""
+def _unsaid(notifier: Notifier, built: News) -> str:
+    """Return of what it no longer tells; RDS tells of everything where no category is named, and of all that it has."""
+    now = notifier.tells_of
+    if now.source_type not in ("", built.source_type):
+        return f"it tells of {now.source_type}s, and was built to tell of {built.source_type or 'everything'}; {_AGAIN}"
+    if now.sources and not set(built.sources or ("",)) <= set(now.sources):
+        wanted = ", ".join(built.sources) or "all of them, of those to come too"
+        return f"it tells of {', '.join(now.sources)} alone, and was built to tell of {wanted}; {_AGAIN}"
     everything = notifier.ringer.sort is Sort.DATABASE_EVENTS
-    if everything and not notifier.tells_of:
+    if everything and not now.events:
         return ""
-    if everything and not built:
-        return f"it tells of {', '.join(notifier.tells_of)} alone, and was built to tell of everything; {_AGAIN}"
-    missing = [one for one in built if one not in notifier.tells_of]
+    if everything and not built.events:
+        return f"it tells of {', '.join(now.events)} alone, and was built to tell of everything; {_AGAIN}"
+    missing = [one for one in built.events if one not in now.events]
     return f"it does not tell of {', '.join(missing)}, as it was built to; {_AGAIN}" if missing else ""
 
 
