@@ -15,6 +15,7 @@ from typing import Any
 import dns.resolver
 import pytest
 
+from tests.database_recoveries import wait_until_it_answers
 from tests.localcloud.machines import asked, until
 from tests.rehearsal import Rehearsal, passed
 
@@ -79,6 +80,7 @@ def other(stack: Rehearsal) -> dict[str, str]:
 
 
 def test_an_applied_name_leads_to_the_instance_and_everybody_agrees(saved: Rehearsal) -> None:
+    wait_until_it_answers(saved)
     found = shown(saved)
     table = passed(saved.lifeboat("dns", "show")).stdout
 
