@@ -40,6 +40,7 @@ def schedule_attributes(**changed: Any) -> dict[str, Any]:
     return {
         "schedule_expression": "cron(15 3 * * ? *)",
         "schedule_expression_timezone": "UTC",
+        "flexible_time_window": [{"mode": "OFF", "maximum_window_in_minutes": 0}],
         "state": "ENABLED",
         "start_date": "",
         "end_date": "",

@@ -55,8 +55,12 @@ class _Loaded(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         part = typer.Typer()
-        import_module(f"lifeboat.{COMMANDS[name]}").add_to(part)
-        return typer.main.get_group(part).commands[name]
+        where = COMMANDS[name]
+        try:
+            import_module(f"lifeboat.{where}").add_to(part)
+            return typer.main.get_group(part).commands[name]
+        except KeyError as error:  # it would be taken for a name that no command has
+            raise RuntimeError(f"{where} cannot be loaded, or has no {name}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)

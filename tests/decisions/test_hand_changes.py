@@ -111,6 +111,16 @@ COMPOSED = {"alarm_rule": "ALARM(a) OR ALARM(b)", "actions_suppressor": []}
         (
             SCHEDULE,
             schedule_attributes(),
+            {"flexible_time_window": [{"mode": "FLEXIBLE", "maximum_window_in_minutes": 1440}]},
+            (
+                "flexible_time_window",
+                '[{"maximum_window_in_minutes": 1440, "mode": "FLEXIBLE"}]',
+                '[{"mode": "OFF"}]',
+            ),
+        ),
+        (
+            SCHEDULE,
+            schedule_attributes(),
             {"end_date": "2026-01-01T00:00:00Z"},
             ("end_date", "2026-01-01T00:00:00Z", "not set"),
         ),

@@ -158,6 +158,12 @@ BREAKAGES = (
         words="is not as it was built: schedule_expression_timezone is Asia/Tokyo",
     ),
     Breakage(
+        what="job runs some time within a day",
+        happen=_schedule(FlexibleTimeWindow={"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 1440}),
+        check="dumps.schedule",
+        words="is not as it was built: flexible_time_window is",
+    ),
+    Breakage(
         what="job's schedule has ended",
         happen=_schedule(EndDate=datetime(2099, 1, 1, tzinfo=UTC)),
         check="dumps.schedule",

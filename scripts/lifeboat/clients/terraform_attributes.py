@@ -27,6 +27,7 @@ _SCHEDULE = {
     "schedule_expression_timezone": "ScheduleExpressionTimezone",
     "state": "State",
 }
+_WINDOW = {"mode": "Mode", "maximum_window_in_minutes": "MaximumWindowInMinutes"}
 _QUERY = {"id": "Id", "account_id": "AccountId", "expression": "Expression", "label": "Label", "period": "Period"}
 _SUPPRESSOR = {"extension_period": "ActionsSuppressorExtensionPeriod", "wait_period": "ActionsSuppressorWaitPeriod"}
 
@@ -53,6 +54,7 @@ def of_schedule(found: Mapping[str, Any]) -> dict[str, object]:
     """Return the settings of an answer of GetSchedule; None: it does not have one."""
     return {
         **_named(_SCHEDULE, found),
+        "flexible_time_window": [_named(_WINDOW, found["FlexibleTimeWindow"])] if "FlexibleTimeWindow" in found else [],
         "start_date": _instant(found.get("StartDate")),
         "end_date": _instant(found.get("EndDate")),
     }

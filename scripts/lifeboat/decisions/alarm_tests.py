@@ -167,15 +167,33 @@ def _page(ringer: Ringer, about: str) -> str:
 
 def _amiss(one: Alarm | Rule, channels: Channels) -> str:
     """Return why something tells nobody, or rings for something else than it was built for; empty where neither is so."""
-    mute = alarm_mute(one, channels) if isinstance(one, Alarm) else rule_mute(one, channels)
-    return mute or _changed(one, channels)
+    mute = _tells_nobody(one, channels)
+    found = _compared(one, channels)
+    if mute:
+        return mute
+    if found.changes:
+        return f"it is not as it was built: {found.words}; lifeboat apply sets it again"
+    return (
+        f"whether it is as it was built, nobody knows: {found.now}; lifeboat plan reads all of it"
+        if found.untold
+        else ""
+    )
 
 
-def _changed(one: Alarm | Rule, channels: Channels) -> str:
-    """Return what of its settings is not as Terraform built it; of what Terraform did not build, nobody knows how it must be."""
+def _nobody_knows(one: Alarm | Rule, channels: Channels) -> bool:
+    """Return whether all that speaks against a thing is that it cannot be compared with what was built."""
+    found = _compared(one, channels)
+    return bool(found.untold) and not found.changes and not _tells_nobody(one, channels)
+
+
+def _tells_nobody(one: Alarm | Rule, channels: Channels) -> str:
+    return alarm_mute(one, channels) if isinstance(one, Alarm) else rule_mute(one, channels)
+
+
+def _compared(one: Alarm | Rule, channels: Channels) -> hand_changes.Compared:
+    """Return how its settings differ from those that Terraform built; what it did not build may be as it likes."""
     built = channels.built_as.get(one.ringer)
-    words = "" if built is None else hand_changes.compared(built.kind, one.settings, built.settings).words
-    return f"it is not as it was built: {words}; lifeboat apply sets it again" if words else ""
+    return hand_changes.Compared() if built is None else hand_changes.compared(built.kind, one.settings, built.settings)
 
 
 def alarm_mute(alarm: Alarm, channels: Channels) -> str:
@@ -362,7 +380,8 @@ def sendable(channels: Channels, wanted: frozenset[Ringer], run: RunId) -> Senda
             why, sending = error.summary, None
         if sending is None:
             page = _page(one.ringer, one.about)
-            mute.append(Outcome(ringer=one.ringer, page=page, why=why or more, unsure=bool(more)))
+            unsure = bool(more) or _nobody_knows(one, channels)
+            mute.append(Outcome(ringer=one.ringer, page=page, why=why or more, unsure=unsure))
         else:
             sendings.append(sending)
     checked = [

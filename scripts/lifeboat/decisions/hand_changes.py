@@ -32,6 +32,7 @@ _COMPARED = {
     "aws_scheduler_schedule": (
         "schedule_expression",
         "schedule_expression_timezone",
+        "flexible_time_window",
         "state",
         "start_date",
         "end_date",
@@ -44,8 +45,8 @@ _DEFAULTS = {
     "state": "ENABLED",
     "treat_missing_data": "missing",
 }
-# Terraform's provider may write 0 for a number that was not given, and CloudWatch takes no 0 for these.
-_NEVER_ZERO = ("datapoints_to_alarm", "period")
+# Terraform's provider may write 0 for a number that was not given, and none of these may be 0.
+_NEVER_ZERO = ("datapoints_to_alarm", "period", "maximum_window_in_minutes")
 _NOTHING: tuple[object, ...] = (None, "", [], {})
 _NOT_SET = "not set"
 

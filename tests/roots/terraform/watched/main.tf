@@ -127,7 +127,8 @@ resource "aws_scheduler_schedule" "whole" {
   end_date                     = "2099-01-01T01:00:00Z"
 
   flexible_time_window {
-    mode = "OFF"
+    mode                      = "FLEXIBLE"
+    maximum_window_in_minutes = 15
   }
 
   target {
