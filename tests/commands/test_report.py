@@ -280,6 +280,42 @@ def test_what_a_recovery_that_ended_owes_the_next_sweep_writes_once(lab: Lab) ->
     assert (report.verify(site).bundles, lab.report("verify").returncode) == (1, 0)
 
 
+def test_a_recovery_that_stopped_and_was_cut_off_at_its_end_later_has_evidence_of_both(lab: Lab) -> None:
+    with pytest.raises(StoppedPartWay):
+        lab.recover(1, World(breaks=Failed("RDS is away")))
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.open()
+    journal.write(EventKind.BEGUN, text="attempt 2", **ELSEWHERE, request={"scope": "database"})
+    journal.write(EventKind.DONE, step="answers")
+    journal.write(EventKind.ENDED, text="done")
+    before = lab.report("--all")
+
+    first = sweep.run(site, lab.told, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    bundles = [json.loads(lab.body(number))["bundle"] for number in (1, 2)]
+    assert f"without evidence: {run}: only an attempt that stopped has some; it has ended since" in " ".join(
+        before.stdout.split()
+    )
+    assert (first.told, second.told, report.of_all(site).without) == ((run,), (), ())
+    assert [(one["outcome"], one["exit_status"], one["events"][-1]["kind"]) for one in bundles] == [
+        ("stopped", 4, "stopped"),
+        ("met", 0, "ended"),
+    ]
+    assert (report.verify(site).bundles, site.journals().unended()) == (2, [])
+
+
+def test_a_recovery_whose_end_is_told_and_that_is_not_marked_is_only_marked(lab: Lab) -> None:
+    run = lab.recover(1)
+    site = lab.plain.site()
+    lab.plain.delete(f"runs/{run}/ended")
+
+    swept = sweep.run(site, lab.told, lambda _: None)
+
+    assert (swept.told, report.verify(site).bundles, site.journals().unended()) == ((), 1, [])
+
+
 def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_sweep_writes(lab: Lab) -> None:
     run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
     journal = lab.plain.site().journal(run)

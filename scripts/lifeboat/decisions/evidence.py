@@ -136,7 +136,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
         left_open=left,
         accepted_risks=tuple(dict.fromkeys(event.text for event in events if event.data.get("accepted_risks"))),
         made=_made(events, facts.kind),
-        journal_sha256=hashlib.sha256(b"".join(map(_line, events))).hexdigest(),
+        journal_sha256=digest(events),
         events=tuple(
             JournalLine(
                 seq=one.seq, at=one.at, kind=one.kind.value, step=one.step, text=one.text, data=_as_json(one.data)
@@ -149,6 +149,20 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
     if facts.error is None and events[-1].kind is EventKind.ENDED and events[-1].text == ABORTED:
         outcome = Outcome.GIVEN_UP
     return replace(found, outcome=outcome, exit_status=ended.exit_status, why=ended.why)
+
+
+def digest(events: Iterable[Event]) -> str:
+    """Return the SHA-256 of a journal's lines, in hex: that of its file."""
+    return hashlib.sha256(b"".join(map(_line, events))).hexdigest()
+
+
+def tells_the_end(one: Bundle, journal_sha256: str) -> bool:
+    """Return whether a bundle is what its run, of this journal, owes when it has ended.
+
+    A drill writes one, and that may be before what it left is taken away; a recovery writes one for each attempt, also for
+    one that stopped, so only that of the whole journal tells how it ended.
+    """
+    return one.kind is Kind.DRILL or one.journal_sha256 == journal_sha256
 
 
 def raised(events: Sequence[Event]) -> Ended | None:

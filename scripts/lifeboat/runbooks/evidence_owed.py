@@ -38,15 +38,27 @@ def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
     """
     owing = [journal for journal in ended if run_states.has_evidence(RunId(journal.run))]
     try:
-        known = {one.run for one in evidence_keeping.store(site).bundles()} if owing else set()
+        untold = _untold(site, owing)
     except LifeboatError as error:
         for journal in owing:
             _warn(tell, journal, error.summary)
         return []
     for journal in ended:
-        if journal not in owing or journal.run in known:
+        if journal not in owing or journal.run not in untold:
             _mark(journal)
-    return [RunId(one.run) for one in owing if one.run not in known and _is_written(site, tell, one)]
+    return [RunId(one.run) for one in owing if one.run in untold and _is_written(site, tell, one)]
+
+
+def _untold(site: Site, owing: Sequence[Journal]) -> set[str]:
+    """Return the runs whose end no bundle tells; of the bundles none is kept, those of years are more than fits into memory."""
+    journals = {str(journal.run): evidence.digest(journal.events) for journal in owing}
+    for stored in evidence_keeping.store(site).newest_first() if journals else ():
+        one = stored.bundle
+        if one is not None and one.run in journals and evidence.tells_the_end(one, journals[one.run]):
+            del journals[one.run]
+        if not journals:
+            break
+    return set(journals)
 
 
 def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
