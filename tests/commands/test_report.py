@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import UserDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ from lifeboat.decisions import evidence, evidence_chain
 from lifeboat.decisions.timings import Answering
 from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
 from lifeboat.evidence_model import Kind
-from lifeboat.model import EventKind, Gap, RunId
+from lifeboat.model import Event, EventKind, Gap, RunId
 from lifeboat.runner import Runner, Step, Turn
 from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
@@ -75,6 +75,12 @@ ABOUT = About(
     answering=Answering(step="answers", confirmed_by="sessions"),
     titles={step.name: step.title for step in STEPS},
 )
+
+
+def interrupted_after(done: Callable[[], object]) -> None:
+    """Press Ctrl-C when this is done."""
+    done()
+    raise KeyboardInterrupt
 
 
 class Interrupting(UserDict[str, str]):
@@ -222,6 +228,35 @@ def test_an_interrupted_run_writes_evidence_too(lab: Lab) -> None:
         raise KeyboardInterrupt
 
     assert json.loads(lab.report("-o", "json").stdout)["bundle"]["outcome"] == "interrupted"
+
+
+def test_an_interrupt_after_the_last_line_was_written_does_not_make_a_recovery_an_interrupted_one(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+
+    with pytest.raises(KeyboardInterrupt), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        interrupted_after(lambda: journal.write(EventKind.ENDED, text="done"))
+
+    bundle = json.loads(lab.body(1))["bundle"]
+    assert (bundle["outcome"], bundle["exit_status"], bundle["why"]) == ("met", 0, "")
+    assert site.journals().unended() == []
+
+
+def test_an_interrupt_while_the_last_line_was_on_its_way_is_set_right_by_the_next_sweep(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    began = journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+    last = Event(seq=2, at=began.at, kind=EventKind.ENDED, step="", text="done", data={})
+    with pytest.raises(KeyboardInterrupt), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        interrupted_after(lambda: site.journals().put(run, last))  # it gets there, and no answer comes back
+
+    first = sweep.run(site, lab.told, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    bundles = [json.loads(lab.body(number))["bundle"] for number in (1, 2)]
+    assert [one["outcome"] for one in bundles] == ["interrupted", "met"]
+    assert (first.told, second.told, site.journals().unended()) == ((run,), (), [])
 
 
 def test_a_recovery_that_is_given_up_says_so_in_its_evidence(lab: Lab) -> None:

@@ -66,7 +66,7 @@ def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
     if about is None:
         _warn(tell, journal, "it is of a newer lifeboat")
         return False
-    return evidence_keeping.append(site, tell, journal, about, evidence.raised(journal.events)).link is not None
+    return evidence_keeping.append(site, tell, journal, about).link is not None
 
 
 def _warn(tell: Teller, journal: Journal, why: str) -> None:
