@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections import UserDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,6 +22,7 @@ from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StoppedP
 from lifeboat.evidence_model import Kind
 from lifeboat.model import Event, EventKind, Gap, RunId
 from lifeboat.runner import Runner, Step, Turn
+from lifeboat.site import Site
 from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
 
@@ -88,6 +89,19 @@ class Interrupting(UserDict[str, str]):
 
     def __getitem__(self, key: str) -> str:
         raise KeyboardInterrupt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looking(Told):
+    """Who is told of progress, and looks each time who holds the environment."""
+
+    site: Site
+    held: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        super().say(text)
+        found = self.site.lease(RunId("look")).holding()
+        self.held.append("" if found is None else found.run.split("-")[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,12 +319,19 @@ def test_what_a_recovery_that_ended_owes_the_next_sweep_writes_once(lab: Lab) ->
     site = lab.plain.site()
     with site.lease(run).held():  # it is at it still
         meanwhile = sweep.run(site, lab.told, lambda _: None)
+    with site.lease(RunId("20260301T050000Z-abort")).held():
+        beside = sweep.run(site, lab.told, lambda _: None)
+    looking = Looking(site=site)
 
-    first = sweep.run(site, lab.told, lambda _: None)
+    first = sweep.run(site, looking, lambda _: None)
     second = sweep.run(site, lab.told, lambda _: None)
 
     bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
-    assert (meanwhile.told, first.told, second.told) == ((), (run,), ())
+    assert (meanwhile.told, beside.told, first.told, second.told) == ((), (), (run,), ())
+    assert [(line.partition(",")[0], held) for line, held in zip(looking.lines, looking.held, strict=True)] == [
+        ("evidence: bundle 1", "sweep")
+    ]
+    assert site.lease(RunId("look")).holding() is None
     assert (bundle["kind"], bundle["outcome"], bundle["exit_status"]) == ("recover", "met", 0)
     assert (report.verify(site).bundles, lab.report("verify").returncode) == (1, 0)
 

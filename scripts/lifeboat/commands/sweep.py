@@ -45,7 +45,7 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
     try:
         preflight.require_account(site)
         with site.drill_lease(name, tell.say).held():
-            return _swept(site, tell, agree)
+            return _swept(site, tell, agree, name)
     except Unreachable as error:  # with credentials that have expired nobody can even ask who we are
         raise CleanUpIncomplete(
             f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
@@ -64,7 +64,7 @@ def _require_seen(site: Site) -> None:
     )
 
 
-def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+def _swept(site: Site, tell: Teller, agree: Agree, sweep: RunId) -> Swept:
     _wait_for_what_was_ordered(site, tell)
     found = leaks.leaks(site)
     going = [leak for leak in found if leak.why_not is None]
@@ -73,7 +73,7 @@ def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
     kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
     gone = _removed(site, tell, going, kept)
     closed, ended = _closed(site, {one.thing for one in kept})
-    told = evidence_owed.written(site, tell, [*ended, *evidence_owed.recoveries(site)])
+    told = [*evidence_owed.written(site, tell, ended), *evidence_owed.of_recoveries(site, tell, sweep)]
     if kept:
         raise CleanUpIncomplete(
             f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",

@@ -9,7 +9,7 @@ from lifeboat.clients.journal import Journal
 from lifeboat.decisions import evidence
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import DrillScope
-from lifeboat.errors import LifeboatError
+from lifeboat.errors import LifeboatError, Locked
 from lifeboat.model import EventKind, RunId, RunState, Scope, Teller
 from lifeboat.runbooks import drill_tables, tables
 from lifeboat.site import Site
@@ -17,18 +17,38 @@ from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
 
 
-def recoveries(site: Site) -> Iterator[Journal]:
-    """Yield the journals of recoveries that have ended and are not marked as that, but for one that is at it now."""
+def of_recoveries(site: Site, tell: Teller, sweep: RunId) -> list[RunId]:
+    """Do what `written` does for recoveries that have ended and are not marked as that, while this sweep holds the environment.
+
+    Where somebody else holds it, it may be one that is at it now: the next sweep looks again.
+    """
+    if not _ended(site):  # who looks only keeps nobody out
+        return []
+    try:
+        with site.lease(sweep, tell.say).held():
+            return written(site, tell, list(_opened(site)))
+    except Locked:
+        return []
+
+
+def _ended(site: Site) -> list[RunId]:
+    """Return the recoveries that have ended and are not marked as that."""
     bucket = site.journals()
-    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
-    # After the listing: what is marked since then has its evidence, which is found.
-    held = site.lease(RunId("look")).holding() if unended else None
-    for run in unended:
+    found = []
+    for run in bucket.unended():
         with suppress(LifeboatError):  # one that cannot be read is named by all that a recovery would be in the way of
-            if (held is None or held.run != run) and run_states.state(bucket.events(run)) is RunState.ENDED:
-                journal: Journal = site.journal(run)
-                journal.open()
-                yield journal
+            if run_states.is_recovery(run) and run_states.state(bucket.events(run)) is RunState.ENDED:
+                found.append(run)
+    return found
+
+
+def _opened(site: Site) -> Iterator[Journal]:
+    """Yield their journals as they are by now."""
+    for run in _ended(site):
+        with suppress(LifeboatError):
+            journal: Journal = site.journal(run)
+            journal.open()
+            yield journal
 
 
 def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
