@@ -18,7 +18,7 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.commands import recover, report, sweep
 from lifeboat.decisions import evidence, evidence_chain
 from lifeboat.decisions.timings import Answering
-from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
+from lifeboat.errors import CleanUpIncomplete, Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
 from lifeboat.evidence_model import Kind
 from lifeboat.model import Event, EventKind, Gap, RunId
 from lifeboat.runner import Runner, Step, Turn
@@ -370,6 +370,24 @@ def test_a_recovery_whose_end_is_told_and_that_is_not_marked_is_only_marked(lab:
     swept = sweep.run(site, lab.told, lambda _: None)
 
     assert (swept.told, report.verify(site).bundles, site.journals().unended()) == ((), 1, [])
+
+
+def test_a_recovery_at_whose_journal_a_sweep_may_not_look_is_not_taken_for_one_that_owes_nothing(lab: Lab) -> None:
+    lab.refuse("PutObject", f"/{lab.dumps}/.*")
+    hidden, seen = lab.recover(1), lab.recover(2)
+    lab.plain.cloud.control("faults", clear=True)
+    lab.refuse("GetObject", f"/{lab.plain.bucket}/runs/{hidden}/.*")
+
+    with pytest.raises(CleanUpIncomplete) as raised:
+        sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    first, second = raised.value.summary.splitlines()
+    assert raised.value.exit_status == 12
+    assert first == "nobody can tell of every run whether it has ended, and owes its evidence:"
+    assert second.startswith(f"  {hidden}: cannot read the journal of {hidden} in {lab.plain.bucket}: AccessDenied: ")
+    assert raised.value.hint == "lifeboat sweep once more, when what it says is mended"
+    assert lab.plain.site().journals().unended() == [hidden]
+    assert json.loads(lab.body(1))["bundle"]["run"] == seen
 
 
 def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_sweep_writes(lab: Lab) -> None:

@@ -13,9 +13,10 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.decisions import drill_ledger
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import Leak, Thing
-from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, RunState, Teller
 from lifeboat.runbooks import evidence_owed
+from lifeboat.runbooks.evidence_owed import Looks
 from lifeboat.site import Site
 from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
 from lifeboat.stack.drill_effects import Kept, Removing
@@ -72,14 +73,24 @@ def _swept(site: Site, tell: Teller, agree: Agree, sweep: RunId) -> Swept:
         agree([f"remove {words(leak)}" for leak in going])
     kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
     gone = _removed(site, tell, going, kept)
-    closed, ended = _closed(site, {one.thing for one in kept})
-    told = [*evidence_owed.written(site, tell, ended), *evidence_owed.of_recoveries(site, tell, sweep)]
-    if kept:
-        raise CleanUpIncomplete(
-            f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
-            hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
-        )
+    looks = Looks()
+    closed, ended = _closed(site, {one.thing for one in kept}, looks)
+    told = [*evidence_owed.written(site, tell, ended), *evidence_owed.of_recoveries(site, tell, sweep, looks)]
+    _require_all(kept, looks.unseen)
     return Swept(found=found, gone=tuple(gone), closed=tuple(closed), told=tuple(told))
+
+
+def _require_all(kept: Sequence[Kept], unseen: Sequence[str]) -> None:
+    """Raise CleanUpIncomplete for what stays, and for runs of which nobody can tell whether they owe something."""
+    lines, again = [], "lifeboat sweep once more, when what it says is mended"
+    if kept:
+        lines.append(f"not everything that drills left could be removed:\n{drill_effects.words(kept)}")
+        again += "; what bears no mark is somebody else's: ask them"
+    if unseen:
+        listed = "\n".join(f"  {one}" for one in unseen)
+        lines.append(f"nobody can tell of every run whether it has ended, and owes its evidence:\n{listed}")
+    if lines:
+        raise CleanUpIncomplete("\n".join(lines), hint=again)
 
 
 def _wait_for_what_was_ordered(site: Site, tell: Teller) -> None:
@@ -110,7 +121,7 @@ def _removed(site: Site, tell: Teller, going: Sequence[Leak], kept: list[Kept]) 
     return gone
 
 
-def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
+def _closed(site: Site, kept: set[Thing], looks: Looks) -> tuple[list[RunId], list[Journal]]:
     """Write into the ledger of each drill that its things are gone, and its end, where all are.
 
     Returns those, and the journals of all that have ended by now and are not marked as that.
@@ -121,7 +132,7 @@ def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
         left = drill_ledger.left(events)
         if any(thing in kept for thing in left):
             continue
-        with suppress(LifeboatError):  # a later sweep closes it
+        with looks.at(run_id):  # a later sweep closes it
             journal: Journal = site.journal(run_id)
             journal.open()
             if run_states.state(journal.events) is not RunState.ENDED:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from lifeboat.clients.journal import Journal
 from lifeboat.decisions import evidence
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import DrillScope
-from lifeboat.errors import LifeboatError, Locked
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits
 from lifeboat.model import EventKind, RunId, RunState, Scope, Teller
 from lifeboat.runbooks import drill_tables, tables
 from lifeboat.site import Site
@@ -17,35 +18,55 @@ from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
 
 
-def of_recoveries(site: Site, tell: Teller, sweep: RunId) -> list[RunId]:
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """The journals that a sweep reads; `unseen` are, in words, those at which it could not look, and why."""
+
+    unseen: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, run: RunId) -> Iterator[None]:
+        """Go on where the block cannot read or write a journal, and note it where nobody could look.
+
+        One that says nothing, or is written to by somebody else, is named by all that a recovery would be in the way of.
+        """
+        try:
+            yield
+        except (IntegrityFailure, NothingFits, Locked):
+            return
+        except LifeboatError as error:
+            self.unseen.append(f"{run}: {error.summary}")
+
+
+def of_recoveries(site: Site, tell: Teller, sweep: RunId, looks: Looks) -> list[RunId]:
     """Do what `written` does for recoveries that have ended and are not marked as that, while this sweep holds the environment.
 
     Where somebody else holds it, it may be one that is at it now: the next sweep looks again.
     """
-    if not _ended(site):  # who looks only keeps nobody out
+    if not _ended(site, looks):  # who looks only keeps nobody out
         return []
     try:
         with site.lease(sweep, tell.say).held():
-            return written(site, tell, list(_opened(site)))
+            return written(site, tell, list(_opened(site, looks)))
     except Locked:
         return []
 
 
-def _ended(site: Site) -> list[RunId]:
+def _ended(site: Site, looks: Looks) -> list[RunId]:
     """Return the recoveries that have ended and are not marked as that."""
     bucket = site.journals()
     found = []
-    for run in bucket.unended():
-        with suppress(LifeboatError):  # one that cannot be read is named by all that a recovery would be in the way of
-            if run_states.is_recovery(run) and run_states.state(bucket.events(run)) is RunState.ENDED:
+    for run in filter(run_states.is_recovery, bucket.unended()):
+        with looks.at(run):
+            if run_states.state(bucket.events(run)) is RunState.ENDED:
                 found.append(run)
     return found
 
 
-def _opened(site: Site) -> Iterator[Journal]:
+def _opened(site: Site, looks: Looks) -> Iterator[Journal]:
     """Yield their journals as they are by now."""
-    for run in _ended(site):
-        with suppress(LifeboatError):
+    for run in _ended(site, Looks()):  # which of them nobody could look at is noted already
+        with looks.at(run):
             journal: Journal = site.journal(run)
             journal.open()
             yield journal
