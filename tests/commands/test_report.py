@@ -402,6 +402,30 @@ def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_swee
     assert (swept.told, bundle["outcome"], bundle["scope"]) == ((run,), "given-up", "instance")
 
 
+def test_journals_that_nobody_understands_keep_no_other_run_from_its_evidence(lab: Lab) -> None:
+    done = (EventKind.ENDED, "", {})
+    odd = {
+        lab.plain.run("20260301T040000Z-recover-00000a", done, request=None): "AttributeError: ",
+        lab.plain.run("20260301T040001Z-recover-00000b", done, request={"scope": ["full"]}): "TypeError: ",
+        lab.plain.run(
+            "20260301T040002Z-recover-00000c", done, request={"scope": "moon"}
+        ): "it is of a newer lifeboat; ",
+        lab.plain.run(
+            "20260301T040003Z-recover-00000d", (EventKind.ENDED, "", {"failed": True, "exit_status": "many"})
+        ): "ValueError: ",
+    }
+    sound = lab.plain.run("20260301T040004Z-recover-00000e", done)
+
+    swept = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    warnings = [line for line in lab.told.lines if "is not written" in line]
+    assert (swept.told, lab.plain.site().journals().unended()) == ((sound,), list(odd))
+    assert [
+        line.startswith(f"the evidence of {run} is not written: {why}")
+        for line, (run, why) in zip(warnings, odd.items(), strict=True)
+    ] == [True] * len(odd)
+
+
 def test_an_interrupt_while_evidence_is_written_says_what_writes_it(lab: Lab) -> None:
     site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
     journal = site.journal(run)

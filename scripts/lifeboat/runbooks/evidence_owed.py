@@ -103,7 +103,11 @@ def _untold(site: Site, owing: Sequence[Journal]) -> set[str]:
 
 
 def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
-    about = _about(journal)
+    try:
+        about = _about(journal)
+    except evidence_keeping.NOT_UNDERSTOOD as error:
+        _warn(tell, journal, f"{type(error).__name__}: {error}")
+        return False
     if about is None:
         _warn(tell, journal, "it is of a newer lifeboat")
         return False
@@ -115,9 +119,9 @@ def _warn(tell: Teller, journal: Journal, why: str) -> None:
 
 
 def _about(journal: Journal) -> About | None:
-    """Return what a journal is of; None where nobody here knows such a scope."""
-    scope = run_states.drilled(RunId(journal.run))
-    if scope is not None:
+    """Return what a journal is of; None where nobody here knows such a scope; raises one of NOT_UNDERSTOOD for an odd one."""
+    if run_states.is_drill(RunId(journal.run)):
+        scope = run_states.drilled(RunId(journal.run))
         return drill_tables.evidence_of(DrillScope(scope)) if scope in set(DrillScope) else None
     asked = [event.data.get("request", {}) for event in journal.events if event.kind is EventKind.BEGUN]
     found = asked[-1].get("scope", Scope.INSTANCE.value)

@@ -22,7 +22,7 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs
 
 # What a journal that another version began makes of us: a recovery that is done does not end with it.
-_NOT_UNDERSTOOD = (AttributeError, LookupError, OSError, TypeError, ValueError)
+NOT_UNDERSTOOD = (AttributeError, LookupError, OSError, TypeError, ValueError)
 _VERSION_SECONDS = 5.0  # Terraform says its own at once, or not at all
 
 
@@ -92,7 +92,7 @@ def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ende
         bundle = evidence.bundle(journal.events, _facts(site, journal, about, raised))
         how = Ended(exit_status=bundle.exit_status, why=bundle.why)
         link = store(site).append(bundle)
-    except (LifeboatError, *_NOT_UNDERSTOOD) as failure:
+    except (LifeboatError, *NOT_UNDERSTOOD) as failure:
         why = failure.summary if isinstance(failure, LifeboatError) else f"{type(failure).__name__}: {failure}"
         later = "; lifeboat sweep writes it, once that is mended" if has_ended else ""
         tell.warn(
