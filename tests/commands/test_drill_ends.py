@@ -235,7 +235,7 @@ def test_a_drill_that_failed_and_could_not_clear_up_is_no_proof_of_anything(lab:
     assert found.why.endswith(f"; still there: secretsmanager:secret {secret}")
     assert [(one.id, one.gone_at) for one in found.made] == [(secret, None)]
     assert (
-        f"secretsmanager:secret {secret} in {REGION} stays: it bears no mark of a drill" in lab.journal.events[-1].text
+        f"secretsmanager:secret {secret} in {REGION} stays: it bears no mark of a drill" in lab.journal.events[-2].text
     )
 
 
@@ -275,6 +275,38 @@ def test_a_drill_that_could_not_clear_up_has_told_what_it_proved_and_a_sweep_add
 
     assert done.closed == (lab.drill.run,)
     assert lab.evidence().outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("scope", "outcome", "status", "why"),
+    [
+        (DrillScope.STATE, Outcome.LEFT_OVER, CleanUpIncomplete.exit_status, ""),
+        (DrillScope.INSTANCE, Outcome.FAILED, Refused.exit_status, f"{NO_ENDPOINTS}; "),
+    ],
+    ids=["came back", "failed"],
+)
+def test_a_drill_that_could_not_clear_up_nor_write_its_evidence_ends_by_the_sweep_as_it_ended_itself(
+    lab: Lab, scope: DrillScope, outcome: Outcome, status: int, why: str
+) -> None:
+    secret = lab.will_make_a_secret({"application": lab.plain.application})
+    if scope is DrillScope.STATE:
+        lab.has_planned()
+    rule = {"service": "s3", "operation": "PutObject", "path": ".*/evidence/.*", "code": "AccessDenied", "status": 403}
+    lab.plain.cloud.control("faults", add={**rule, "times": 1000})
+    with pytest.raises(CleanUpIncomplete):
+        lab.carried_out(scope)
+    lab.plain.cloud.control("faults", clear=True)
+    ended = lab.journal.events[-1].at
+    marks = [{"Key": key, "Value": value} for key, value in lab.drill.tags.items()]
+    lab.plain.cloud.client("secretsmanager").tag_resource(SecretId=secret, Tags=marks)
+
+    done = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    found = lab.evidence()
+    assert (done.closed, done.told, [thing.id for thing in done.gone]) == ((RUN,), (RUN,), [secret])
+    assert (found.outcome, found.exit_status, found.ended, found.left_over) == (outcome, status, ended, ())
+    assert found.why == f"{why}left, until it was swept: secretsmanager:secret {secret}"
+    assert lab.plain.site().journals().unended() == []
 
 
 # -- before it begins --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
-from lifeboat.decisions import drill_ledger
+from lifeboat.decisions import drill_ledger, evidence
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import Leak, Thing
 from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, Unreachable
@@ -143,10 +143,19 @@ def _closed(site: Site, kept: set[Thing], looks: Looks) -> tuple[list[RunId], li
 
 
 def _end(journal: Journal, left: Sequence[Thing]) -> None:
-    """Write the end of a drill that was killed: one that proved nothing is not one that never was."""
+    """Write the end of a drill: the one that it noted when it left something, else that it was killed.
+
+    One that proved nothing is not one that never was.
+    """
     noted = drill_effects.noting(journal)
     for thing in left:
         noted(thing)
+    killed = {"text": "it did not get to its end, and was swept", "failed": True, "exit_status": INTERRUPTED}
+    how = evidence.ended_with(journal.events) or killed
     journal.write(
-        EventKind.ENDED, text="it did not get to its end, and was swept", failed=True, exit_status=INTERRUPTED
+        EventKind.ENDED,
+        text=str(how.get("text", "")),
+        failed=bool(how.get("failed")),
+        exit_status=how.get("exit_status"),
+        swept=True,
     )
