@@ -35,6 +35,7 @@ NETWORK = DrillNetwork(
     subnet_group="drills", subnet_ids=["subnet-1"], security_groups=DrillGroups(database="sg-1", instance="sg-2")
 )
 RUN = RunId("20260301T030000Z-drill-state-aaaaaa")
+NO_ENDPOINTS = "the drill network of x has no endpoints of AWS, so an instance in it could not be asked anything"
 
 
 @dataclass
@@ -186,12 +187,15 @@ def test_a_drill_whose_evidence_is_not_written_does_not_end_well(lab: Lab) -> No
 
 
 @pytest.mark.parametrize(
-    ("scope", "outcome", "status"),
-    [(DrillScope.STATE, Outcome.MET, 0), (DrillScope.INSTANCE, Outcome.FAILED, Refused.exit_status)],
+    ("scope", "outcome", "status", "why"),
+    [
+        (DrillScope.STATE, Outcome.MET, 0, ""),
+        (DrillScope.INSTANCE, Outcome.FAILED, Refused.exit_status, NO_ENDPOINTS),
+    ],
     ids=["came back", "failed"],
 )
 def test_a_drill_that_was_killed_between_its_last_line_and_its_evidence_has_that_from_the_sweep_once(
-    lab: Lab, scope: DrillScope, outcome: Outcome, status: int
+    lab: Lab, scope: DrillScope, outcome: Outcome, status: int, why: str
 ) -> None:
     if scope is DrillScope.STATE:
         lab.has_planned()
@@ -214,7 +218,7 @@ def test_a_drill_that_was_killed_between_its_last_line_and_its_evidence_has_that
         status,
         site.journals().events(RUN)[-1].at,
     )
-    assert found.why.startswith("the drill network of x has no endpoints of AWS" if status else "")
+    assert found.why == why
     assert (report.verify(site), site.journals().unended()) == (report.Verified(bundles=1, findings=()), [])
 
 
@@ -231,7 +235,7 @@ def test_a_drill_that_failed_and_could_not_clear_up_is_no_proof_of_anything(lab:
     assert found.why.endswith(f"; still there: secretsmanager:secret {secret}")
     assert [(one.id, one.gone_at) for one in found.made] == [(secret, None)]
     assert (
-        f"secretsmanager:secret {secret} in {REGION} stays: it bears no mark of a drill" in lab.journal.events[-1].text
+        f"secretsmanager:secret {secret} in {REGION} stays: it bears no mark of a drill" in lab.journal.events[-2].text
     )
 
 
@@ -271,6 +275,38 @@ def test_a_drill_that_could_not_clear_up_has_told_what_it_proved_and_a_sweep_add
 
     assert done.closed == (lab.drill.run,)
     assert lab.evidence().outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("scope", "outcome", "status", "why"),
+    [
+        (DrillScope.STATE, Outcome.LEFT_OVER, CleanUpIncomplete.exit_status, ""),
+        (DrillScope.INSTANCE, Outcome.FAILED, Refused.exit_status, f"{NO_ENDPOINTS}; "),
+    ],
+    ids=["came back", "failed"],
+)
+def test_a_drill_that_could_not_clear_up_nor_write_its_evidence_ends_by_the_sweep_as_it_ended_itself(
+    lab: Lab, scope: DrillScope, outcome: Outcome, status: int, why: str
+) -> None:
+    secret = lab.will_make_a_secret({"application": lab.plain.application})
+    if scope is DrillScope.STATE:
+        lab.has_planned()
+    rule = {"service": "s3", "operation": "PutObject", "path": ".*/evidence/.*", "code": "AccessDenied", "status": 403}
+    lab.plain.cloud.control("faults", add={**rule, "times": 1000})
+    with pytest.raises(CleanUpIncomplete):
+        lab.carried_out(scope)
+    lab.plain.cloud.control("faults", clear=True)
+    ended = lab.journal.events[-1].at
+    marks = [{"Key": key, "Value": value} for key, value in lab.drill.tags.items()]
+    lab.plain.cloud.client("secretsmanager").tag_resource(SecretId=secret, Tags=marks)
+
+    done = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    found = lab.evidence()
+    assert (done.closed, done.told, [thing.id for thing in done.gone]) == ((RUN,), (RUN,), [secret])
+    assert (found.outcome, found.exit_status, found.ended, found.left_over) == (outcome, status, ended, ())
+    assert found.why == f"{why}left, until it was swept: secretsmanager:secret {secret}"
+    assert lab.plain.site().journals().unended() == []
 
 
 # -- before it begins --------------------------------------------------------------------------------------------------

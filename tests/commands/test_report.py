@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import UserDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,10 +18,11 @@ from lifeboat.clients.waiting import WallClock
 from lifeboat.commands import recover, report, sweep
 from lifeboat.decisions import evidence, evidence_chain
 from lifeboat.decisions.timings import Answering
-from lifeboat.errors import Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
+from lifeboat.errors import CleanUpIncomplete, Failed, Interrupted, LifeboatError, Locked, StoppedPartWay
 from lifeboat.evidence_model import Kind
-from lifeboat.model import EventKind, Gap, RunId
+from lifeboat.model import Event, EventKind, Gap, RunId
 from lifeboat.runner import Runner, Step, Turn
+from lifeboat.site import Site
 from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
 
@@ -77,11 +78,30 @@ ABOUT = About(
 )
 
 
+def interrupted_after(done: Callable[[], object]) -> None:
+    """Press Ctrl-C when this is done."""
+    done()
+    raise KeyboardInterrupt
+
+
 class Interrupting(UserDict[str, str]):
     """Titles of steps; somebody presses Ctrl-C when they are asked for one."""
 
     def __getitem__(self, key: str) -> str:
         raise KeyboardInterrupt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looking(Told):
+    """Who is told of progress, and looks each time who holds the environment."""
+
+    site: Site
+    held: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        super().say(text)
+        found = self.site.lease(RunId("look")).holding()
+        self.held.append("" if found is None else found.run.split("-")[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +244,35 @@ def test_an_interrupted_run_writes_evidence_too(lab: Lab) -> None:
     assert json.loads(lab.report("-o", "json").stdout)["bundle"]["outcome"] == "interrupted"
 
 
+def test_an_interrupt_after_the_last_line_was_written_does_not_make_a_recovery_an_interrupted_one(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+
+    with pytest.raises(KeyboardInterrupt), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        interrupted_after(lambda: journal.write(EventKind.ENDED, text="done"))
+
+    bundle = json.loads(lab.body(1))["bundle"]
+    assert (bundle["outcome"], bundle["exit_status"], bundle["why"]) == ("met", 0, "")
+    assert site.journals().unended() == []
+
+
+def test_an_interrupt_while_the_last_line_was_on_its_way_is_set_right_by_the_next_sweep(lab: Lab) -> None:
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    began = journal.write(EventKind.BEGUN, text="attempt 1", **ELSEWHERE, request={})
+    last = Event(seq=2, at=began.at, kind=EventKind.ENDED, step="", text="done", data={})
+    with pytest.raises(KeyboardInterrupt), evidence_keeping.kept(site, lab.told, journal, ABOUT):
+        interrupted_after(lambda: site.journals().put(run, last))  # it gets there, and no answer comes back
+
+    first = sweep.run(site, lab.told, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    bundles = [json.loads(lab.body(number))["bundle"] for number in (1, 2)]
+    assert [one["outcome"] for one in bundles] == ["interrupted", "met"]
+    assert (first.told, second.told, site.journals().unended()) == ((run,), (), [])
+
+
 def test_a_recovery_that_is_given_up_says_so_in_its_evidence(lab: Lab) -> None:
     run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
 
@@ -270,14 +319,75 @@ def test_what_a_recovery_that_ended_owes_the_next_sweep_writes_once(lab: Lab) ->
     site = lab.plain.site()
     with site.lease(run).held():  # it is at it still
         meanwhile = sweep.run(site, lab.told, lambda _: None)
+    with site.lease(RunId("20260301T050000Z-abort")).held():
+        beside = sweep.run(site, lab.told, lambda _: None)
+    looking = Looking(site=site)
+
+    first = sweep.run(site, looking, lambda _: None)
+    second = sweep.run(site, lab.told, lambda _: None)
+
+    bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
+    assert (meanwhile.told, beside.told, first.told, second.told) == ((), (), (run,), ())
+    assert [(line.partition(",")[0], held) for line, held in zip(looking.lines, looking.held, strict=True)] == [
+        ("evidence: bundle 1", "sweep")
+    ]
+    assert site.lease(RunId("look")).holding() is None
+    assert (bundle["kind"], bundle["outcome"], bundle["exit_status"]) == ("recover", "met", 0)
+    assert (report.verify(site).bundles, lab.report("verify").returncode) == (1, 0)
+
+
+def test_a_recovery_that_stopped_and_was_cut_off_at_its_end_later_has_evidence_of_both(lab: Lab) -> None:
+    with pytest.raises(StoppedPartWay):
+        lab.recover(1, World(breaks=Failed("RDS is away")))
+    site, run = lab.plain.site(), RunId("20260301T030001Z-recover-000001")
+    journal = site.journal(run)
+    journal.open()
+    journal.write(EventKind.BEGUN, text="attempt 2", **ELSEWHERE, request={"scope": "database"})
+    journal.write(EventKind.DONE, step="answers")
+    journal.write(EventKind.ENDED, text="done")
+    before = lab.report("--all")
 
     first = sweep.run(site, lab.told, lambda _: None)
     second = sweep.run(site, lab.told, lambda _: None)
 
-    bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
-    assert (meanwhile.told, first.told, second.told) == ((), (run,), ())
-    assert (bundle["kind"], bundle["outcome"], bundle["exit_status"]) == ("recover", "met", 0)
-    assert (report.verify(site).bundles, lab.report("verify").returncode) == (1, 0)
+    bundles = [json.loads(lab.body(number))["bundle"] for number in (1, 2)]
+    assert f"without evidence: {run}: only an attempt that stopped has some; it has ended since" in " ".join(
+        before.stdout.split()
+    )
+    assert (first.told, second.told, report.of_all(site).without) == ((run,), (), ())
+    assert [(one["outcome"], one["exit_status"], one["events"][-1]["kind"]) for one in bundles] == [
+        ("stopped", 4, "stopped"),
+        ("met", 0, "ended"),
+    ]
+    assert (report.verify(site).bundles, site.journals().unended()) == (2, [])
+
+
+def test_a_recovery_whose_end_is_told_and_that_is_not_marked_is_only_marked(lab: Lab) -> None:
+    run = lab.recover(1)
+    site = lab.plain.site()
+    lab.plain.delete(f"runs/{run}/ended")
+
+    swept = sweep.run(site, lab.told, lambda _: None)
+
+    assert (swept.told, report.verify(site).bundles, site.journals().unended()) == ((), 1, [])
+
+
+def test_a_recovery_at_whose_journal_a_sweep_may_not_look_is_not_taken_for_one_that_owes_nothing(lab: Lab) -> None:
+    lab.refuse("PutObject", f"/{lab.dumps}/.*")
+    hidden, seen = lab.recover(1), lab.recover(2)
+    lab.plain.cloud.control("faults", clear=True)
+    lab.refuse("GetObject", f"/{lab.plain.bucket}/runs/{hidden}/.*")
+
+    with pytest.raises(CleanUpIncomplete) as raised:
+        sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    first, second = raised.value.summary.splitlines()
+    assert raised.value.exit_status == 12
+    assert first == "nobody can tell of every run whether it has ended, and owes its evidence:"
+    assert second.startswith(f"  {hidden}: cannot read the journal of {hidden} in {lab.plain.bucket}: AccessDenied: ")
+    assert raised.value.hint == "lifeboat sweep once more, when what it says is mended"
+    assert lab.plain.site().journals().unended() == [hidden]
+    assert json.loads(lab.body(1))["bundle"]["run"] == seen
 
 
 def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_sweep_writes(lab: Lab) -> None:
@@ -290,6 +400,30 @@ def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_swee
 
     bundle = json.loads(lab.report(run, "-o", "json").stdout)["bundle"]
     assert (swept.told, bundle["outcome"], bundle["scope"]) == ((run,), "given-up", "instance")
+
+
+def test_journals_that_nobody_understands_keep_no_other_run_from_its_evidence(lab: Lab) -> None:
+    done = (EventKind.ENDED, "", {})
+    odd = {
+        lab.plain.run("20260301T040000Z-recover-00000a", done, request=None): "AttributeError: ",
+        lab.plain.run("20260301T040001Z-recover-00000b", done, request={"scope": ["full"]}): "TypeError: ",
+        lab.plain.run(
+            "20260301T040002Z-recover-00000c", done, request={"scope": "moon"}
+        ): "it is of a newer lifeboat; ",
+        lab.plain.run(
+            "20260301T040003Z-recover-00000d", (EventKind.ENDED, "", {"failed": True, "exit_status": "many"})
+        ): "ValueError: ",
+    }
+    sound = lab.plain.run("20260301T040004Z-recover-00000e", done)
+
+    swept = sweep.run(lab.plain.site(), lab.told, lambda _: None)
+
+    warnings = [line for line in lab.told.lines if "is not written" in line]
+    assert (swept.told, lab.plain.site().journals().unended()) == ((sound,), list(odd))
+    assert [
+        line.startswith(f"the evidence of {run} is not written: {why}")
+        for line, (run, why) in zip(warnings, odd.items(), strict=True)
+    ] == [True] * len(odd)
 
 
 def test_an_interrupt_while_evidence_is_written_says_what_writes_it(lab: Lab) -> None:

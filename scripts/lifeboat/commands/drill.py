@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from lifeboat.clients import machines, run_files
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.lease import Lease
 from lifeboat.clients.waiting import WallClock
-from lifeboat.decisions import drill_costs, drill_ledger, drills, timings
+from lifeboat.decisions import drill_costs, drill_ledger, drills, evidence, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.drill_costs import Sizes
 from lifeboat.decisions.drills import EXPIRES_AFTER, Isolation
@@ -224,8 +225,7 @@ class Drilling:
     def _ended(self, failed: LifeboatError | None) -> tuple[Written, CleanUpIncomplete | None]:
         """Take away what was made, and write the end of the drill and its evidence; return that, and what could not go."""
         kept = self._unwound()
-        if not kept:
-            self._end(failed)
+        self._end(failed, kept)
         # What it failed of is what it proved; that something is left the ledger in it says by itself.
         return self._kept(failed), _left_over(self.drill, kept, failed)
 
@@ -256,17 +256,22 @@ class Drilling:
                 Kept(thing=thing, why="its removal was interrupted") for thing in drill_ledger.left(self.journal.events)
             )
 
-    def _end(self, failed: LifeboatError | None) -> None:
+    def _end(self, failed: LifeboatError | None, kept: Sequence[Kept]) -> None:
+        """Write down how the drill ended: in its last line, or where something is left in a note for the sweep that writes that."""
         text = "done" if failed is None else failed.summary
+        # None: the lines before this one say it, and a sweep reads it from them as the evidence does.
+        how: dict[str, Any] = {
+            "failed": failed is not None,
+            "exit_status": None if failed is None else failed.exit_status,
+        }
         with suppress(LifeboatError):  # what is not marked as ended, a sweep looks at once more, and finds nothing
-            self.journal.write(
-                EventKind.ENDED,
-                text=text,
-                rto_seconds=self._timing().took.total_seconds(),
-                failed=failed is not None,
-                # None: the lines before this one say it, and a sweep reads it from them as the evidence does.
-                exit_status=None if failed is None else failed.exit_status,
-            )
+            if kept:
+                left = [f"{one.thing.kind} {one.thing.id}" for one in kept]
+                noted = {evidence.ENDED_WITH: {"text": text, **how, "left": left}}
+                self.journal.write(EventKind.NOTE, step=drill_effects.UNWIND, text="something is left", **noted)
+                return
+            took = self._timing().took.total_seconds()
+            self.journal.write(EventKind.ENDED, text=text, rto_seconds=took, **how)
 
     def _kept(self, failed: LifeboatError | None) -> Written:
         """Write the evidence of the drill, whatever came of it; that it could not be written is told."""
@@ -368,8 +373,14 @@ def _lasts(site: Site, scope: DrillScope) -> timedelta:
     for run_id in [one for one in bucket.runs() if wanted in one][-LEARNT_FROM:]:
         with suppress(IntegrityFailure):
             events: list[Event] = bucket.events(run_id)
-            if events and events[-1].kind is EventKind.ENDED and not events[-1].data.get("failed"):
-                spans.append(events[-1].at - events[0].at)
+            last = events[-1] if events else None
+            # The end of one that was swept says nothing of how long it lasted.
+            if (
+                last is not None
+                and last.kind is EventKind.ENDED
+                and not (last.data.get("failed") or last.data.get("swept"))
+            ):
+                spans.append(last.at - events[0].at)
     return max(spans, default=_FIRST_TIME)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lifeboat.clients import evidence_store, private_files
 from lifeboat.clients.evidence_store import EvidenceStore
 from lifeboat.clients.journal import JournalBucket
-from lifeboat.decisions import evidence_chain, evidence_overview, runs
+from lifeboat.decisions import evidence, evidence_chain, evidence_overview, runs
 from lifeboat.decisions.evidence_overview import Overview, RunReport
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.evidence_model import Finding, Stored, Wrong
@@ -112,7 +112,8 @@ def of_all(site: Site) -> Overview:
     chain = evidence_keeping.store(site).chain()
     journals, now = site.journals(), datetime.now(UTC)
     unended = set(journals.unended())
-    owing = {run for run in unended if runs.has_evidence(run) and _has_ended(journals, run)}
+    digests = ((run, _of_its_end(journals, run)) for run in unended if runs.has_evidence(run))
+    ended: dict[str, str] = {run: digest for run, digest in digests if digest is not None}
     every = [run for run in journals.runs() if runs.has_evidence(run)]
     entries = evidence_overview.entries(chain.stored.values())
     return Overview(
@@ -122,17 +123,18 @@ def of_all(site: Site) -> Overview:
         entries=entries,
         series=evidence_overview.series(entries),
         proofs=evidence_overview.proofs(entries, now=now),
-        without=evidence_overview.without(every, entries, unended=unended, owing=owing),
+        without=evidence_overview.without(every, entries, unended=unended, ended=ended),
         findings=evidence_chain.verified(chain),
     )
 
 
-def _has_ended(journals: JournalBucket, run: RunId) -> bool:
-    """Return whether a run that is not marked as ended has; one that cannot be read has not, as far as anybody knows."""
+def _of_its_end(journals: JournalBucket, run: RunId) -> str | None:
+    """Return the digest of the journal of a run that has ended; None: it has not, as far as anybody knows who cannot read it."""
     try:
-        return runs.state(journals.events(run)) is RunState.ENDED
+        events = journals.events(run)
     except IntegrityFailure:
-        return False
+        return None
+    return evidence.digest(events) if runs.state(events) is RunState.ENDED else None
 
 
 def verify(site: Site) -> Verified:

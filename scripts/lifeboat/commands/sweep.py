@@ -10,12 +10,13 @@ from uuid import uuid4
 
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.waiting import WallClock
-from lifeboat.decisions import drill_ledger
+from lifeboat.decisions import drill_ledger, evidence
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import Leak, Thing
-from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, LifeboatError, Unreachable
+from lifeboat.errors import INTERRUPTED, CleanUpIncomplete, Failed, Unreachable
 from lifeboat.model import Agree, EventKind, RunId, RunState, Teller
 from lifeboat.runbooks import evidence_owed
+from lifeboat.runbooks.evidence_owed import Looks
 from lifeboat.site import Site
 from lifeboat.stack import drill_effects, leaks, preflight, rehearsal
 from lifeboat.stack.drill_effects import Kept, Removing
@@ -45,7 +46,7 @@ def run(site: Site, tell: Teller, agree: Agree) -> Swept:
     try:
         preflight.require_account(site)
         with site.drill_lease(name, tell.say).held():
-            return _swept(site, tell, agree)
+            return _swept(site, tell, agree, name)
     except Unreachable as error:  # with credentials that have expired nobody can even ask who we are
         raise CleanUpIncomplete(
             f"nobody can tell what drills left: {error.summary}", hint=error.hint or "lifeboat sweep, once it answers"
@@ -64,7 +65,7 @@ def _require_seen(site: Site) -> None:
     )
 
 
-def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
+def _swept(site: Site, tell: Teller, agree: Agree, sweep: RunId) -> Swept:
     _wait_for_what_was_ordered(site, tell)
     found = leaks.leaks(site)
     going = [leak for leak in found if leak.why_not is None]
@@ -72,14 +73,24 @@ def _swept(site: Site, tell: Teller, agree: Agree) -> Swept:
         agree([f"remove {words(leak)}" for leak in going])
     kept = [Kept(thing=leak.thing, why=leak.why_not) for leak in found if leak.why_not is not None]
     gone = _removed(site, tell, going, kept)
-    closed, ended = _closed(site, {one.thing for one in kept})
-    told = evidence_owed.written(site, tell, [*ended, *evidence_owed.recoveries(site)])
-    if kept:
-        raise CleanUpIncomplete(
-            f"not everything that drills left could be removed:\n{drill_effects.words(kept)}",
-            hint="lifeboat sweep once more, when what it says is mended; what bears no mark is somebody else's: ask them",
-        )
+    looks = Looks()
+    closed, ended = _closed(site, {one.thing for one in kept}, looks)
+    told = [*evidence_owed.written(site, tell, ended), *evidence_owed.of_recoveries(site, tell, sweep, looks)]
+    _require_all(kept, looks.unseen)
     return Swept(found=found, gone=tuple(gone), closed=tuple(closed), told=tuple(told))
+
+
+def _require_all(kept: Sequence[Kept], unseen: Sequence[str]) -> None:
+    """Raise CleanUpIncomplete for what stays, and for runs of which nobody can tell whether they owe something."""
+    lines, again = [], "lifeboat sweep once more, when what it says is mended"
+    if kept:
+        lines.append(f"not everything that drills left could be removed:\n{drill_effects.words(kept)}")
+        again += "; what bears no mark is somebody else's: ask them"
+    if unseen:
+        listed = "\n".join(f"  {one}" for one in unseen)
+        lines.append(f"nobody can tell of every run whether it has ended, and owes its evidence:\n{listed}")
+    if lines:
+        raise CleanUpIncomplete("\n".join(lines), hint=again)
 
 
 def _wait_for_what_was_ordered(site: Site, tell: Teller) -> None:
@@ -110,7 +121,7 @@ def _removed(site: Site, tell: Teller, going: Sequence[Leak], kept: list[Kept]) 
     return gone
 
 
-def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
+def _closed(site: Site, kept: set[Thing], looks: Looks) -> tuple[list[RunId], list[Journal]]:
     """Write into the ledger of each drill that its things are gone, and its end, where all are.
 
     Returns those, and the journals of all that have ended by now and are not marked as that.
@@ -121,7 +132,7 @@ def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
         left = drill_ledger.left(events)
         if any(thing in kept for thing in left):
             continue
-        with suppress(LifeboatError):  # a later sweep closes it
+        with looks.at(run_id):  # a later sweep closes it
             journal: Journal = site.journal(run_id)
             journal.open()
             if run_states.state(journal.events) is not RunState.ENDED:
@@ -132,10 +143,19 @@ def _closed(site: Site, kept: set[Thing]) -> tuple[list[RunId], list[Journal]]:
 
 
 def _end(journal: Journal, left: Sequence[Thing]) -> None:
-    """Write the end of a drill that was killed: one that proved nothing is not one that never was."""
+    """Write the end of a drill: the one that it noted when it left something, else that it was killed.
+
+    One that proved nothing is not one that never was.
+    """
     noted = drill_effects.noting(journal)
     for thing in left:
         noted(thing)
+    killed = {"text": "it did not get to its end, and was swept", "failed": True, "exit_status": INTERRUPTED}
+    how = evidence.ended_with(journal.events) or killed
     journal.write(
-        EventKind.ENDED, text="it did not get to its end, and was swept", failed=True, exit_status=INTERRUPTED
+        EventKind.ENDED,
+        text=str(how.get("text", "")),
+        failed=bool(how.get("failed")),
+        exit_status=how.get("exit_status"),
+        swept=True,
     )

@@ -45,6 +45,7 @@ MADE, GONE = (
 )  # in the data of a note: {"type", "id", "region"} of what is about to be made, or was seen to be gone
 CHOSEN = "chosen"  # in the data of a note: a choice of a run that has no steps of its own for it, as the fields of ChosenCopy
 NO_CANARY = "no_canary"  # in the data of a note: why a drill that should have written one could not
+ENDED_WITH = "ended_with"  # in the data of a note: how a drill ended that left something: {"text", "failed", "exit_status", "left"}
 PLAN_SHA256 = "plan_sha256"  # beside the changes of a plan: of the saved file
 
 _OUTCOMES = {
@@ -112,7 +113,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
         account=facts.account,
         region=facts.region,
         began=events[0].at,
-        ended=events[-1].at,
+        ended=_ended_at(events),
         outcome=Outcome.FAILED,
         exit_status=Failed.exit_status,
         why="",
@@ -136,7 +137,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
         left_open=left,
         accepted_risks=tuple(dict.fromkeys(event.text for event in events if event.data.get("accepted_risks"))),
         made=_made(events, facts.kind),
-        journal_sha256=hashlib.sha256(b"".join(map(_line, events))).hexdigest(),
+        journal_sha256=digest(events),
         events=tuple(
             JournalLine(
                 seq=one.seq, at=one.at, kind=one.kind.value, step=one.step, text=one.text, data=_as_json(one.data)
@@ -144,11 +145,31 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
             for one in events
         ),
     )
-    ended = _ended(events, found) if facts.error is None else _raised(facts.error, found)
+    ended = _ended(events, found) if facts.error is None else _raised(facts.error, events, found)
     outcome = _OUTCOMES.get(ended.exit_status, Outcome.FAILED)
     if facts.error is None and events[-1].kind is EventKind.ENDED and events[-1].text == ABORTED:
         outcome = Outcome.GIVEN_UP
     return replace(found, outcome=outcome, exit_status=ended.exit_status, why=ended.why)
+
+
+def ended_with(events: Iterable[Event]) -> Mapping[str, Any] | None:
+    """Return what a drill that left something noted of its end, as its last line says it; None where it did not get there."""
+    told = None if (noted := _note_of_end(events)) is None else noted.data[ENDED_WITH]
+    return told if isinstance(told, Mapping) else None
+
+
+def digest(events: Iterable[Event]) -> str:
+    """Return the SHA-256 of a journal's lines, in hex: that of its file."""
+    return hashlib.sha256(b"".join(map(_line, events))).hexdigest()
+
+
+def tells_the_end(one: Bundle, journal_sha256: str) -> bool:
+    """Return whether a bundle is what its run, of this journal, owes when it has ended.
+
+    A drill writes one, and that may be before what it left is taken away; a recovery writes one for each attempt, also for
+    one that stopped, so only that of the whole journal tells how it ended.
+    """
+    return one.kind is Kind.DRILL or one.journal_sha256 == journal_sha256
 
 
 def raised(events: Sequence[Event]) -> Ended | None:
@@ -169,8 +190,9 @@ def _ended(events: Sequence[Event], found: Bundle) -> Ended:
     unsound = [*_unsound(found.proof), *_not_compared(found)]
     if unsound:
         return Ended(exit_status=IntegrityFailure.exit_status, why="; ".join(unsound))
-    if found.left_over:
-        return Ended(exit_status=CleanUpIncomplete.exit_status, why=_still_there(found))
+    left = _left(events, found)
+    if left:
+        return Ended(exit_status=CleanUpIncomplete.exit_status, why=left)
     missed = [
         f"{name}: {_against(one)}" for name, one in (("RTO", found.rto), ("RPO", found.rpo)) if one and not one.met
     ]
@@ -190,13 +212,29 @@ def _not_compared(found: Bundle) -> list[str]:
     return ["what was restored was compared with nothing"]
 
 
-def _raised(error: Ended, found: Bundle) -> Ended:
+def _raised(error: Ended, events: Sequence[Event], found: Bundle) -> Ended:
     """Return what an attempt was raised out of, and with it what a drill left: that it failed of something stays what it proved."""
-    return replace(error, why=f"{error.why}; {_still_there(found)}") if found.left_over else error
+    left = _left(events, found)
+    return replace(error, why=f"{error.why}; {left}") if left else error
 
 
-def _still_there(found: Bundle) -> str:
-    return f"still there: {', '.join(f'{one.type} {one.id}' for one in found.left_over)}"
+def _left(events: Iterable[Event], found: Bundle) -> str:
+    """Return in words what a drill left that is there still, or was until a sweep took it away; "" where it left nothing."""
+    if found.left_over:
+        return f"still there: {', '.join(f'{one.type} {one.id}' for one in found.left_over)}"
+    left = _texts((ended_with(events) or {}).get("left"))
+    return f"left, until it was swept: {', '.join(left)}" if left else ""
+
+
+def _ended_at(events: Sequence[Event]) -> datetime:
+    """Return when a run ended: a drill that left something did so before a sweep took that away."""
+    noted = _note_of_end(events)
+    return events[-1].at if noted is None else noted.at
+
+
+def _note_of_end(events: Iterable[Event]) -> Event | None:
+    noted = [event for event in events if event.kind is EventKind.NOTE and ENDED_WITH in event.data]
+    return noted[-1] if noted else None
 
 
 def _against(one: Measured) -> str:

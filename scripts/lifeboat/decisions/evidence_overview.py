@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lifeboat.database_model import PointKind
+from lifeboat.decisions import evidence
 from lifeboat.evidence_model import RESTORED, Bundle, Finding, Kind, Measured, Stored
 
 # What a recovery can begin with. What was never restored is listed as that, and not left out.
@@ -18,6 +19,10 @@ SOURCES: tuple[tuple[str, str], ...] = (
 
 
 _OWED = "it has ended, and was cut off or refused before it was written: lifeboat sweep writes it"
+_STOPPED = (
+    "only an attempt that stopped has some; it has ended since, and was cut off or refused before that was written:"
+    " lifeboat sweep writes it"
+)
 _NONE = "none was written, it is of an older lifeboat, or it was taken away: lifeboat report verify tells"
 
 
@@ -65,7 +70,7 @@ class ProofAge:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All evidence of one environment, newest first; which runs have none, and why where that is known; what is wrong."""
+    """All evidence of one environment, newest first; which runs lack some, and why where that is known; what is wrong."""
 
     application: str
     environment: str
@@ -132,15 +137,21 @@ def _age(asset: str, source: str, proven: Bundle | None, now: datetime) -> Proof
 
 
 def without(
-    runs: Iterable[str], found: Sequence[Entry], *, unended: Collection[str], owing: Collection[str]
+    runs: Iterable[str], found: Sequence[Entry], *, unended: Collection[str], ended: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the runs that have a journal and no evidence, newest first, and why in words; of those `owing` it can be made."""
-    known = {entry.bundle.run for entry in found if entry.bundle is not None}
+    """Return the runs that have a journal and no evidence, or none of their end, newest first, and why in words.
+
+    `ended` are those that have ended and are not marked as that, with the digest of their journals: of these it can be made.
+    """
+    bundles = [entry.bundle for entry in found if entry.bundle is not None]
+    known = {one.run for one in bundles}
+    told = {one.run for one in bundles if evidence.tells_the_end(one, ended.get(one.run, ""))}
     lines = []
     for run in sorted(runs, reverse=True):
-        if run not in known:
-            why = _OWED if run in owing else "it has not ended" if run in unended else _NONE
-            lines.append((run, why))
+        if run in ended and run not in told:
+            lines.append((run, _STOPPED if run in known else _OWED))
+        elif run not in known:
+            lines.append((run, "it has not ended" if run in unended else _NONE))
     return tuple(lines)
 
 

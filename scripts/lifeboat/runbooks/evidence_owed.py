@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from lifeboat.clients.journal import Journal
 from lifeboat.decisions import evidence
 from lifeboat.decisions import runs as run_states
 from lifeboat.drill_model import DrillScope
-from lifeboat.errors import LifeboatError
+from lifeboat.errors import IntegrityFailure, LifeboatError, Locked, NothingFits
 from lifeboat.model import EventKind, RunId, RunState, Scope, Teller
 from lifeboat.runbooks import drill_tables, tables
 from lifeboat.site import Site
@@ -17,18 +18,58 @@ from lifeboat.stack import evidence_keeping
 from lifeboat.stack.evidence_keeping import About
 
 
-def recoveries(site: Site) -> Iterator[Journal]:
-    """Yield the journals of recoveries that have ended and are not marked as that, but for one that is at it now."""
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """The journals that a sweep reads; `unseen` are, in words, those at which it could not look, and why."""
+
+    unseen: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, run: RunId) -> Iterator[None]:
+        """Go on where the block cannot read or write a journal, and note it where nobody could look.
+
+        One that says nothing, or is written to by somebody else, is named by all that a recovery would be in the way of.
+        """
+        try:
+            yield
+        except (IntegrityFailure, NothingFits, Locked):
+            return
+        except LifeboatError as error:
+            self.unseen.append(f"{run}: {error.summary}")
+
+
+def of_recoveries(site: Site, tell: Teller, sweep: RunId, looks: Looks) -> list[RunId]:
+    """Do what `written` does for recoveries that have ended and are not marked as that, while this sweep holds the environment.
+
+    Where somebody else holds it, it may be one that is at it now: the next sweep looks again.
+    """
+    if not _ended(site, looks):  # who looks only keeps nobody out
+        return []
+    try:
+        with site.lease(sweep, tell.say).held():
+            return written(site, tell, list(_opened(site, looks)))
+    except Locked:
+        return []
+
+
+def _ended(site: Site, looks: Looks) -> list[RunId]:
+    """Return the recoveries that have ended and are not marked as that."""
     bucket = site.journals()
-    unended = [run for run in bucket.unended() if run_states.is_recovery(run)]
-    # After the listing: what is marked since then has its evidence, which is found.
-    held = site.lease(RunId("look")).holding() if unended else None
-    for run in unended:
-        with suppress(LifeboatError):  # one that cannot be read is named by all that a recovery would be in the way of
-            if (held is None or held.run != run) and run_states.state(bucket.events(run)) is RunState.ENDED:
-                journal: Journal = site.journal(run)
-                journal.open()
-                yield journal
+    found = []
+    for run in filter(run_states.is_recovery, bucket.unended()):
+        with looks.at(run):
+            if run_states.state(bucket.events(run)) is RunState.ENDED:
+                found.append(run)
+    return found
+
+
+def _opened(site: Site, looks: Looks) -> Iterator[Journal]:
+    """Yield their journals as they are by now."""
+    for run in _ended(site, Looks()):  # which of them nobody could look at is noted already
+        with looks.at(run):
+            journal: Journal = site.journal(run)
+            journal.open()
+            yield journal
 
 
 def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
@@ -38,23 +79,39 @@ def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
     """
     owing = [journal for journal in ended if run_states.has_evidence(RunId(journal.run))]
     try:
-        known = {one.run for one in evidence_keeping.store(site).bundles()} if owing else set()
+        untold = _untold(site, owing)
     except LifeboatError as error:
         for journal in owing:
             _warn(tell, journal, error.summary)
         return []
     for journal in ended:
-        if journal not in owing or journal.run in known:
+        if journal not in owing or journal.run not in untold:
             _mark(journal)
-    return [RunId(one.run) for one in owing if one.run not in known and _is_written(site, tell, one)]
+    return [RunId(one.run) for one in owing if one.run in untold and _is_written(site, tell, one)]
+
+
+def _untold(site: Site, owing: Sequence[Journal]) -> set[str]:
+    """Return the runs whose end no bundle tells; of the bundles none is kept, those of years are more than fits into memory."""
+    journals = {str(journal.run): evidence.digest(journal.events) for journal in owing}
+    for stored in evidence_keeping.store(site).newest_first() if journals else ():
+        one = stored.bundle
+        if one is not None and one.run in journals and evidence.tells_the_end(one, journals[one.run]):
+            del journals[one.run]
+        if not journals:
+            break
+    return set(journals)
 
 
 def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
-    about = _about(journal)
+    try:
+        about = _about(journal)
+    except evidence_keeping.NOT_UNDERSTOOD as error:
+        _warn(tell, journal, f"{type(error).__name__}: {error}")
+        return False
     if about is None:
         _warn(tell, journal, "it is of a newer lifeboat")
         return False
-    return evidence_keeping.append(site, tell, journal, about, evidence.raised(journal.events)).link is not None
+    return evidence_keeping.append(site, tell, journal, about).link is not None
 
 
 def _warn(tell: Teller, journal: Journal, why: str) -> None:
@@ -62,9 +119,9 @@ def _warn(tell: Teller, journal: Journal, why: str) -> None:
 
 
 def _about(journal: Journal) -> About | None:
-    """Return what a journal is of; None where nobody here knows such a scope."""
-    scope = run_states.drilled(RunId(journal.run))
-    if scope is not None:
+    """Return what a journal is of; None where nobody here knows such a scope; raises one of NOT_UNDERSTOOD for an odd one."""
+    if run_states.is_drill(RunId(journal.run)):
+        scope = run_states.drilled(RunId(journal.run))
         return drill_tables.evidence_of(DrillScope(scope)) if scope in set(DrillScope) else None
     asked = [event.data.get("request", {}) for event in journal.events if event.kind is EventKind.BEGUN]
     found = asked[-1].get("scope", Scope.INSTANCE.value)

@@ -22,7 +22,7 @@ from lifeboat.site import Site
 from lifeboat.stack import outputs
 
 # What a journal that another version began makes of us: a recovery that is done does not end with it.
-_NOT_UNDERSTOOD = (AttributeError, LookupError, OSError, TypeError, ValueError)
+NOT_UNDERSTOOD = (AttributeError, LookupError, OSError, TypeError, ValueError)
 _VERSION_SECONDS = 5.0  # Terraform says its own at once, or not at all
 
 
@@ -81,16 +81,18 @@ def kept(site: Site, tell: Teller, journal: Journal, about: About) -> Iterator[N
 def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ended | None = None) -> Written:
     """Write the evidence of a run into the chain and return its place, and how it ended; that it failed is warned of.
 
-    A run that has ended is marked as that after it: until then `lifeboat sweep` writes what is missing. Raises Interrupted
-    with that where it is interrupted.
+    `error` is what an attempt was raised out of. Of a run that has ended its last line says that, here as for a sweep: what
+    interrupted the command after that line interrupted no recovery. Such a run is marked as ended after it: until then
+    `lifeboat sweep` writes what is missing. Raises Interrupted with that where it is interrupted.
     """
     how: Ended | None = None
     has_ended = run_states.state(journal.events) is RunState.ENDED
     try:
-        bundle = evidence.bundle(journal.events, _facts(site, journal, about, error))
+        raised = evidence.raised(journal.events) if has_ended else error
+        bundle = evidence.bundle(journal.events, _facts(site, journal, about, raised))
         how = Ended(exit_status=bundle.exit_status, why=bundle.why)
         link = store(site).append(bundle)
-    except (LifeboatError, *_NOT_UNDERSTOOD) as failure:
+    except (LifeboatError, *NOT_UNDERSTOOD) as failure:
         why = failure.summary if isinstance(failure, LifeboatError) else f"{type(failure).__name__}: {failure}"
         later = "; lifeboat sweep writes it, once that is mended" if has_ended else ""
         tell.warn(
