@@ -4,8 +4,9 @@ configuration: none of it is quietly made anew, taken over or obeyed."""
 from __future__ import annotations
 
 import json
+import subprocess
 
-from tests.commands.test_lost_things import advised, copy_environment
+from tests.commands.test_lost_things import copy_environment
 from tests.rehearsal import Rehearsal, passed
 
 UNKNOWN = {
@@ -15,6 +16,23 @@ UNKNOWN = {
     "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
     "instances": [{"schema_version": 1, "attributes": {"id": "i-0123456789abcdef0"}}],
 }
+
+
+def advised(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the command that an error told to type next."""
+    hint = done.stderr.split("  next: ", 1)[1].strip()
+    return hint.split(": ", 1)[-1]
+
+
+def delete_state(stack: Rehearsal) -> None:
+    env = stack.exported()
+    stack.client("s3").delete_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])
+
+
+def delete_digest(stack: Rehearsal) -> None:
+    env = stack.exported()
+    key = {"LockID": {"S": f"{env['STATE_BUCKET']}/{env['STATE_KEY']}-md5"}}
+    stack.client("dynamodb").delete_item(TableName=env["LOCK_TABLE"], Key=key)
 
 
 def state_of(stack: Rehearsal) -> bytes:
@@ -103,3 +121,26 @@ def test_nothing_of_the_callers_own_configuration_reaches_the_local_environment(
 
     passed(planned)
     assert "0 added, 0 changed, 0 destroyed" in passed(typed).stdout
+
+
+def test_a_deleted_state_is_refused_and_the_command_that_is_named_brings_it_back(stack: Rehearsal) -> None:
+    delete_digest(stack)
+    delete_state(stack)
+
+    forgotten = stack.root / ".lifeboat" / "local" / "known-state.json"
+    forgotten.unlink(missing_ok=True)  # as in a fresh checkout: the other region remembers
+    applied, planned = stack.lifeboat("apply", "--yes"), stack.lifeboat("plan")
+    first, made = stack.lifeboat("apply", "--first-apply", "--yes"), stack.run("make", "apply")
+    mended = stack.run("bash", "-c", f"{advised(planned)} --yes")
+    again = stack.lifeboat("plan", "--detailed-exitcode")
+
+    for done in (applied, planned):
+        passed(done, 3)
+        assert "is gone, deleted at" in done.stderr
+        assert "is serial" in done.stderr
+        assert "the other region remembers serial" in done.stderr
+    assert "local was applied before: the other region remembers serial" in passed(first, 3).stderr
+    assert "is gone, deleted at" in passed(made, 2).stderr  # make's own status for a command that failed
+    assert "Error 3" in made.stderr
+    passed(mended)
+    passed(again)
