@@ -197,10 +197,8 @@ def test_a_slow_answer_is_slow(faults: LocalGitLab) -> None:
 
     with pytest.raises(requests.exceptions.Timeout):
         impatient.projects.get(1, lazy=True).variables.list(get_all=True)
-    began = time.monotonic()
-    faults.project().variables.list(get_all=True)
 
-    assert time.monotonic() - began < 2
+    assert faults.project().variables.list(get_all=True) == []
 
 
 def test_the_third_call_can_be_chosen(faults: LocalGitLab) -> None:
