@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import os
@@ -16,7 +15,6 @@ import dns.resolver
 import pytest
 
 from tests.database_recoveries import wait_until_it_answers
-from tests.localcloud.machines import asked, until
 from tests.rehearsal import Rehearsal, passed
 
 RECORD = "module.app_instance.aws_route53_record.app[0]"
@@ -52,28 +50,6 @@ def saved_in_bucket(stack: Rehearsal) -> list[str]:
     bucket = settings(stack)["state"]["bucket"]
     found = stack.client("s3").list_objects_v2(Bucket=bucket, Prefix="runs/dns/")
     return [entry["Key"] for entry in found.get("Contents", [])]
-
-
-@pytest.fixture
-def other(stack: Rehearsal) -> dict[str, str]:
-    """Return a second instance that runs the application: its id and address."""
-    ec2 = stack.client("ec2")
-    first = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
-    model = first["Reservations"][0]["Instances"][0]
-    data = ec2.describe_instance_attribute(InstanceId=model["InstanceId"], Attribute="userData")["UserData"]["Value"]
-    made = ec2.run_instances(
-        ImageId=model["ImageId"],
-        InstanceType=model["InstanceType"],
-        MinCount=1,
-        MaxCount=1,
-        SubnetId=model["SubnetId"],
-        SecurityGroupIds=[group["GroupId"] for group in model["SecurityGroups"]],
-        IamInstanceProfile={"Arn": model["IamInstanceProfile"]["Arn"]},
-        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
-        UserData=base64.b64decode(data).decode(),
-    )["Instances"][0]
-    until(lambda: asked(f"http://{made['PrivateIpAddress']}:8080/healthz")[0] == 200, 90)
-    return {"id": made["InstanceId"], "address": made["PrivateIpAddress"]}
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------
@@ -192,41 +168,3 @@ def test_an_application_that_is_not_well_through_its_name_is_found(stack: Rehear
     findings = shown(stack)["findings"]
 
     assert f"{NAME} at {lookup(stack)[0]} is not well: HTTP 404" in "\n".join(findings)
-
-
-# -- moved and put back ------------------------------------------------------------------------------------------------
-
-
-def test_a_switch_to_another_instance_is_proven_by_it_and_reverted_from_anywhere(
-    stack: Rehearsal, other: dict[str, str]
-) -> None:
-    before = lookup(stack)
-
-    done = passed(stack.lifeboat("dns", "switch", "--to", other["address"], "--until-apply", "--yes", "-o", "json"))
-    moved = json.loads(done.stdout)
-    after = lookup(stack)
-    told = shown(stack)
-    planned = stack.lifeboat("plan", "--detailed-exitcode")
-    local = (stack.root / ".lifeboat/local/dns/switches.jsonl").read_text().splitlines()
-    in_bucket = saved_in_bucket(stack)
-
-    assert after == [other["address"]]
-    assert [health["instance_id"] for health in moved["public"]["healths"]] == [other["id"]]
-    assert (moved["changed"], moved["before"]["values"], moved["findings"]) == (True, before, [])
-    assert told["last_switch"]["before"]["values"] == before
-    assert any("the next apply puts it back" in finding for finding in told["findings"])
-    assert any(f"it should lead to {before[0]}" in finding for finding in told["findings"])
-    assert RECORD in passed(planned, 20).stdout
-    assert len(local) == len(in_bucket) == 1
-
-    shutil.rmtree(stack.root / ".lifeboat/local/dns")  # the laptop is lost
-    back = json.loads(passed(stack.lifeboat("dns", "revert", "--yes", "-o", "json")).stdout)
-    returned = lookup(stack)
-    again = json.loads(passed(stack.ask("dns", "revert", "--yes", "-o", "json")).stdout)
-
-    assert back["changed"]
-    assert returned == before
-    assert (again["needed"], again["changed"]) == (False, False)
-    assert lookup(stack) == before
-    assert len(saved_in_bucket(stack)) == 2
-    passed(stack.lifeboat("plan", "--detailed-exitcode"))

@@ -20,7 +20,6 @@ from lifeboat.state_model import LockMode, StateRoot
 
 from tests.conftest import RunningCloud
 from tests.plain_sites import Told
-from tests.rebuilt_states import RebuiltSite, ids, rebuilt_site
 from tests.restored_states import CANARY, KEY, MODES, Applied, StateSite, made, md5, new_site, serial, state_site
 
 __all__ = ["made", "new_site"]
@@ -32,38 +31,6 @@ def rebuild(site: StateSite, *arguments: str, status: int = 0) -> str:
     """Return all that a rebuild prints, in one line."""
     ended = site.run("state", "rebuild", *arguments, status=status)
     return " ".join(f"{ended.stdout} {ended.stderr}".split())
-
-
-# -- real resources ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def built(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> RebuiltSite:
-    return rebuilt_site(cloud, tmp_path_factory.mktemp("built"))
-
-
-def test_a_stack_of_which_no_version_is_left_is_known_again_and_a_plan_is_empty(built: RebuiltSite) -> None:
-    built.forget()
-
-    # Whatever would change anything is refused, and the first such call is noted.
-    built.cloud.control(
-        "faults", add={"service": "*", "operation": CHANGING, "times": 100, "code": "AccessDenied", "status": 403}
-    )
-    shown = built.rebuild("--preview")
-    asked = built.rebuild(status=7)
-    (changing,) = built.cloud.control("faults")["faults"]
-    built.cloud.control("faults", clear=True)
-    ended = built.rebuild("--yes")
-
-    assert changing["hit"] == ""
-    assert "nothing was changed" in shown.stdout
-    assert "found: 8" in shown.stderr
-    assert "write serial 1 on top of" in asked.stderr
-    assert "stack: no changes" in ended.stdout
-    assert ids(built.top()) == ids(built.body)
-    outputs = json.loads(built.top())["outputs"]
-    assert outputs == json.loads(built.body)["outputs"]
-    assert built.secrets_left() == []
 
 
 # -- whatever the lock mode ----------------------------------------------------------------------------------------------

@@ -1,13 +1,45 @@
-"""What a rebuild of the state finds, asks and refuses of real resources, beside the whole one that `make test` makes."""
+"""What a rebuild of the state finds, asks, writes and refuses of real resources."""
 
 from __future__ import annotations
 
-from tests.commands.test_state_rebuild import built
+import json
+
+import pytest
+
+from tests.commands.test_state_rebuild import CHANGING
+from tests.conftest import RunningCloud
 from tests.gitlab_sites import REGION
-from tests.rebuilt_states import ROOT_KEY, RebuiltSite, ids
+from tests.rebuilt_states import ROOT_KEY, RebuiltSite, ids, rebuilt_site
 from tests.restored_states import KEY
 
-__all__ = ["built"]
+
+@pytest.fixture(scope="module")
+def built(cloud: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> RebuiltSite:
+    return rebuilt_site(cloud, tmp_path_factory.mktemp("built"))
+
+
+def test_a_stack_of_which_no_version_is_left_is_known_again_and_a_plan_is_empty(built: RebuiltSite) -> None:
+    built.forget()
+
+    # Whatever would change anything is refused, and the first such call is noted.
+    built.cloud.control(
+        "faults", add={"service": "*", "operation": CHANGING, "times": 100, "code": "AccessDenied", "status": 403}
+    )
+    shown = built.rebuild("--preview")
+    asked = built.rebuild(status=7)
+    (changing,) = built.cloud.control("faults")["faults"]
+    built.cloud.control("faults", clear=True)
+    ended = built.rebuild("--yes")
+
+    assert changing["hit"] == ""
+    assert "nothing was changed" in shown.stdout
+    assert "found: 8" in shown.stderr
+    assert "write serial 1 on top of" in asked.stderr
+    assert "stack: no changes" in ended.stdout
+    assert ids(built.top()) == ids(built.body)
+    outputs = json.loads(built.top())["outputs"]
+    assert outputs == json.loads(built.body)["outputs"]
+    assert built.secrets_left() == []
 
 
 def test_root_1_is_made_anew_with_its_working_copy(built: RebuiltSite) -> None:
