@@ -1,4 +1,4 @@
-"""Drills on the applied stack that take longest: what the roles may do, and what a killed one leaves."""
+"""More drills on the applied stack: what the roles may do, what a killed one leaves, the state, an instance, another network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifeboat.model import EventKind, RunId
 from tests import permissions
 from tests.commands.test_drill import SECONDS, drilling_until, has_made, journal
 from tests.database_recoveries import beat
-from tests.drilled import BUCKET, left, site
+from tests.drilled import BUCKET, left, production, site
 from tests.rehearsal import Rehearsal, passed
 
 
@@ -89,3 +89,35 @@ def test_what_a_killed_drill_left_is_swept(stack: Rehearsal, happened: Callable[
     assert "lifeboat sweep" in resumed.stderr
     assert left(stack) == []
     assert "drills left nothing" in passed(stack.lifeboat("sweep")).stdout, swept.stdout
+
+
+def test_the_newest_sound_state_plans_to_no_change(stack: Rehearsal) -> None:
+    before = production(stack)
+
+    done = passed(stack.lifeboat("drill", "state", "-o", "json"))
+
+    found = json.loads(done.stdout)
+    assert (found["facts"]["plan"], found["made"][0]["type"]) == ("no changes", "s3:object")
+    assert left(stack) == []
+    assert production(stack) == before
+
+
+def test_an_instance_without_a_database_shows_that_the_image_boots(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("ami", "bake"))
+
+    found = json.loads(passed(stack.lifeboat("drill", "instance", "-o", "json")).stdout)
+
+    assert found["facts"]["application"].startswith("HTTP 503 on i-")
+    assert [one["type"] for one in found["made"]] == ["ec2:instance"]
+    assert left(stack) == []
+
+
+def test_another_network_waits_for_what_is_in_this_one(stack: Rehearsal) -> None:
+    stack.edit("environments/local.tfvars", r"^drill = .*$", 'drill = { enabled = true, cidr = "10.254.0.0/20" }')
+
+    with site(stack).drill_lease(RunId("20260301T000000Z-drill-full-aaaaaa")).held():
+        applied = stack.lifeboat("apply", "--yes")
+
+    assert applied.returncode == 5, applied.stderr
+    assert "runs since" in applied.stderr
+    assert left(stack) == []
