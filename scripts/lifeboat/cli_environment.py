@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lifeboat import views
-from lifeboat.cli_options import AcceptRisk, Env, Out, Output, Yes, asking, site_of
+from lifeboat.cli_options import AcceptRisk, Env, Out, Output, Yes, asking, examined, site_of
 from lifeboat.commands import apply as apply_command
 from lifeboat.commands import destroy as destroy_command
 from lifeboat.commands import doctor as doctor_command
@@ -21,7 +21,6 @@ from lifeboat.errors import (
     PENDING_CHANGES,
     IntegrityFailure,
     StoppedPartWay,
-    WrongConfiguration,
 )
 from lifeboat.stack import grounds
 
@@ -158,12 +157,4 @@ def destroy(env: Env = "local", yes: Yes = False) -> int:
 
 def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
     """Look at everything lifeboat needs on this machine, with the command that fixes what is missing."""
-    rows = doctor_command.run(site_of(env))
-    if output is Output.JSON:
-        views.document(views.prerequisites_document(rows))
-    else:
-        views.prerequisites(rows)
-    bad = [row.name for row in rows if not row.good]
-    if bad:
-        raise WrongConfiguration(f"missing or wrong: {', '.join(bad)}", hint="the last column says how to mend each")
-    return DONE
+    return examined(doctor_command.run(site_of(env)), output)

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from lifeboat import views
-from lifeboat.cli_options import Env, Out, Output, Yes, asking, site_of
+from lifeboat.cli_options import Env, Out, Output, Yes, asking, examined, site_of
 from lifeboat.clients.gitlab_api import Patience
 from lifeboat.decisions.variable_exports import Reach
-from lifeboat.errors import DONE, PENDING_CHANGES, StoppedPartWay, WrongConfiguration
+from lifeboat.errors import DONE, PENDING_CHANGES, StoppedPartWay
 from lifeboat.gitlab_model import SyncPlan
 from lifeboat.pipeline import copies as copying
 from lifeboat.pipeline import deploy as deploying
@@ -234,12 +234,4 @@ def doctor(env: Env = "local", output: Out = Output.TABLE) -> int:
 
     Example: lifeboat gitlab doctor -e production
     """
-    rows = checking.run(site_of(env), _patience())
-    if output is Output.JSON:
-        views.document(views.prerequisites_document(rows))
-    else:
-        views.prerequisites(rows)
-    bad = [row.name for row in rows if not row.good]
-    if bad:
-        raise WrongConfiguration(f"missing or wrong: {', '.join(bad)}", hint="the last column says how to mend each")
-    return DONE
+    return examined(checking.run(site_of(env), _patience()), output)

@@ -14,11 +14,10 @@ from typing import Annotated
 import typer
 
 from lifeboat import config, views
-from lifeboat.commands import apply as apply_command
 from lifeboat.database_model import RecoveryPointId, dump_begun_at
 from lifeboat.decisions import durations, hints
-from lifeboat.errors import ApprovalMissing, NoSuchEnvironment, WrongConfiguration
-from lifeboat.model import Agree, ImageId
+from lifeboat.errors import DONE, ApprovalMissing, NoSuchEnvironment, WrongConfiguration
+from lifeboat.model import Agree, ImageId, Prerequisite
 from lifeboat.site import Site, site
 
 _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
@@ -116,6 +115,18 @@ def site_of(env: str) -> Site:
     return found
 
 
+def examined(rows: Sequence[Prerequisite], output: Output) -> int:
+    """Print what a doctor found, and return the exit status; raises WrongConfiguration naming what is missing or wrong."""
+    if output is Output.JSON:
+        views.document(views.prerequisites_document(rows))
+    else:
+        views.prerequisites(rows)
+    bad = [row.name for row in rows if not row.good]
+    if bad:
+        raise WrongConfiguration(f"missing or wrong: {', '.join(bad)}", hint="the last column says how to mend each")
+    return DONE
+
+
 def asking(*, yes: bool) -> Agree:
     """Return how to ask for agreement: on a terminal, or not at all where it was given already."""
 
@@ -123,7 +134,10 @@ def asking(*, yes: bool) -> Agree:
         if yes:
             return
         if not sys.stdin.isatty():
-            apply_command.nobody_agrees(lines)
+            raise ApprovalMissing(
+                "these changes need somebody to agree:\n" + "\n".join(f"  {line}" for line in lines),
+                hint="run it on a terminal, or add --yes",
+            )
         views.lines(["These changes need your agreement:", *(f"  {line}" for line in lines)])
         if typer.prompt("Type yes to go on", default="no") != "yes":
             # Asked in the middle of a recovery too: what was done until then is for whoever carries it out to say.

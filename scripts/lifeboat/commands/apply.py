@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from lifeboat.clients.terraform import Running, Terraform
 from lifeboat.decisions import names, plans
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.decisions.policy.introduced import Deed
-from lifeboat.errors import ApprovalMissing, Refused, StoppedPartWay
+from lifeboat.errors import Refused, StoppedPartWay
 from lifeboat.model import AcceptedRisk, Agree, App, AssetRow, EventKind, Plan, PublicAnswer, Recovery, Teller
 from lifeboat.site import Site
 from lifeboat.stack import (
@@ -288,11 +287,3 @@ def _write_down(work: Applying, orders: _Orders) -> None:
     journal.write(EventKind.BEGUN, text="apply", **who)
     journal.write(EventKind.NOTE, text="; ".join(gate.told(found)), accepted_risks=found)
     journal.end("accepted; what came of the apply is in its own files")
-
-
-def nobody_agrees(lines: Sequence[str]) -> None:
-    """Refuse for want of a person: the answer of a run without a terminal and without --yes."""
-    raise ApprovalMissing(
-        "these changes need somebody to agree:\n" + "\n".join(f"  {line}" for line in lines),
-        hint="run it on a terminal, or add --yes",
-    )
