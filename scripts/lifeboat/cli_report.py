@@ -99,6 +99,8 @@ def _all(here: Site, output: Form, out: Path | None) -> int:
 
 def _run(here: Site, which: str, output: Form, out: Path | None) -> int:
     found = report_command.of_run(here, which)
+    if found.remark:
+        views.Teller().warn(found.remark)
     if output is Form.TABLE:
         _require_printed(out)
         views_evidence.run(found.report)

@@ -345,11 +345,13 @@ def test_a_recovery_that_stopped_and_was_cut_off_at_its_end_later_has_evidence_o
     journal.write(EventKind.BEGUN, text="attempt 2", **ELSEWHERE, request={"scope": "database"})
     journal.write(EventKind.DONE, step="answers")
     journal.write(EventKind.ENDED, text="done")
-    before = lab.report("--all")
+    before, shown = lab.report("--all"), lab.report(run)
 
     first = sweep.run(site, lab.told, lambda _: None)
     second = sweep.run(site, lab.told, lambda _: None)
 
+    assert f"this is of an earlier attempt of {run}" in " ".join(shown.stderr.split())
+    assert lab.report(run).stderr == ""
     bundles = [json.loads(lab.body(number))["bundle"] for number in (1, 2)]
     assert f"without evidence: {run}: only an attempt that stopped has some; it has ended since" in " ".join(
         before.stdout.split()

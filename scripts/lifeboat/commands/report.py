@@ -13,7 +13,7 @@ from lifeboat.clients.journal import JournalBucket
 from lifeboat.decisions import evidence, evidence_chain, evidence_overview, runs
 from lifeboat.decisions.evidence_overview import Overview, RunReport
 from lifeboat.errors import IntegrityFailure, LifeboatError, NothingFits, Unreachable, WrongConfiguration
-from lifeboat.evidence_model import Finding, Stored, Wrong
+from lifeboat.evidence_model import Bundle, Finding, Stored, Wrong
 from lifeboat.model import RunId, RunState
 from lifeboat.site import Site
 from lifeboat.stack import evidence_keeping
@@ -31,10 +31,11 @@ class Verified:
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """One run's evidence, and the bytes that are stored of it."""
+    """One run's evidence, the bytes that are stored of it, and what to know of it that is not in it."""
 
     report: RunReport
     body: bytes
+    remark: str
 
 
 def of_run(site: Site, which: str) -> Reported:
@@ -71,7 +72,19 @@ def of_run(site: Site, which: str) -> Reported:
         history=history,
         at=datetime.now(UTC),
     )
-    return Reported(report=report, body=store.body(found.number))
+    return Reported(report=report, body=store.body(found.number), remark=_remark(site, bundle))
+
+
+def _remark(site: Site, bundle: Bundle) -> str:
+    """Return that a run ended after this evidence of it was written, and that of its end is owed; empty where nothing is."""
+    journals, run = site.journals(), RunId(bundle.run)
+    try:
+        digest = _of_its_end(journals, run) if run in journals.unended() else None
+    except (Unreachable, NothingFits) as error:
+        return f"whether {run} went on after this was written is not known: {error.summary}"
+    if digest is None or evidence.tells_the_end(bundle, digest):
+        return ""
+    return f"this is of an earlier attempt of {run}: {evidence_overview.STOPPED}"
 
 
 def _unreadable(store: EvidenceStore, which: str, newer: Iterable[Stored]) -> tuple[Finding, ...]:

@@ -19,7 +19,7 @@ SOURCES: tuple[tuple[str, str], ...] = (
 
 
 _OWED = "it has ended, and was cut off or refused before it was written: lifeboat sweep writes it"
-_STOPPED = (
+STOPPED = (
     "only an attempt that stopped has some; it has ended since, and was cut off or refused before that was written:"
     " lifeboat sweep writes it"
 )
@@ -149,7 +149,7 @@ def without(
     lines = []
     for run in sorted(runs, reverse=True):
         if run in ended and run not in told:
-            lines.append((run, _STOPPED if run in known else _OWED))
+            lines.append((run, STOPPED if run in known else _OWED))
         elif run not in known:
             lines.append((run, "it has not ended" if run in unended else _NONE))
     return tuple(lines)
