@@ -38,8 +38,9 @@ def main() -> int:
     rounds = int(os.environ.get("LIFEBOAT_BENCH_ROUNDS", ROUNDS))
     for size in os.environ.get("LIFEBOAT_BENCH_GB", SIZES).split():
         with prepared(float(size)) as place:
-            for line in (*_dumps(place, size, rounds), "", *_restores(place, size, rounds), ""):
-                print(line, flush=True)
+            for part in (_dumps, _proofs, _restores):
+                for line in (*part(place, size, rounds), ""):
+                    print(line, flush=True)
     return 0
 
 
@@ -160,6 +161,39 @@ def _tables(place: Place) -> list[str]:
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'audit') ORDER BY 1"
         )
         return [row[0] for row in rows]
+
+
+# -- proofs ------------------------------------------------------------------------------------------------------------
+
+
+def _proofs(place: Place, size: str, rounds: int) -> list[str]:
+    """Return how fast a dump's bytes are read: its digests, archives, and the rows of each table."""
+    place.sink.keep_bodies()
+    before = place.sink.taken()
+    measuring.measured(place.lifeboat("ours", "dump", "--jobs", "2"), place.meters)
+    stored = (place.sink.taken() - before) / 1e6
+    pg_dump, pg_restore = map(database.program, ("pg_dump", "pg_restore"))
+    archive = place.folder / "uncompressed"
+    measuring.measured(place.shell("uncompressed", f"{pg_dump} -Fc -Z0 -f {archive}"), place.meters)
+    works = [
+        place.lifeboat("lifeboat verify latest --level 1", "verify", "latest", "--level", "1"),
+        place.lifeboat("lifeboat verify latest --level 2", "verify", "latest", "--level", "2"),
+        place.shell("limit: pg_restore < archive on the disk | wc -l", f"{pg_restore} -f - < {archive} | wc -l"),
+    ]
+    found = measuring.interleaved(works, place.meters, rounds)
+    size_of_archive = archive.stat().st_size / 1e6
+    archive.unlink()
+    listed, read, limit = found.values()
+    # What a command costs that reads a listing alone is not the reading of bytes.
+    ours = statistics.median(two.client - one.client for one, two in zip(listed, read, strict=True))
+    theirs = statistics.median(run.client for run in limit)
+    title = f"proof of a dump of {size} GB, medians of {rounds} interleaved rounds"
+    rates = (
+        f"{stored:,.0f} MB stored, {size_of_archive:,.0f} MB of archive; MB of archive for each CPU second:"
+        f" level 2 beyond level 1 {size_of_archive / ours:,.0f}, limit {size_of_archive / theirs:,.0f};"
+        f" MB stored for each: {stored / ours:,.0f}, {stored / theirs:,.0f}"
+    )
+    return [*measuring.table(title, found), rates]
 
 
 # -- restores ----------------------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import psutil
 
-from tests.benches import history, measuring
+from tests.benches import history, measuring, plain_reads
 from tests.benches.large_states import resources
 from tests.benches.measuring import Meters, Work
 from tests.benches.projects import project
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
+from tests.gitlab_sites import STATE_BUCKET
 from tests.rehearsal import CLEAN, ROOT
-from tests.state_sites import state, state_site
+from tests.state_sites import KEY, state, state_site
 
 VERSIONS = "100 1000"
 ROUNDS = "3"
@@ -63,13 +64,16 @@ def _seconds(cloud: RunningCloud) -> float:
 
 
 def _listings(url: str, count: int, folder: Path) -> list[Work]:
-    """Return a listing on a machine that never read a version, and the same once more."""
+    """Return a listing on a machine that never read a version, the same once more, and the floor of the first."""
     project(folder, url)
+    python = ROOT / ".venv" / "bin" / "python"
+    floor = [str(python), "-m", plain_reads.__name__, url, STATE_BUCKET, KEY]
     known = folder / ".lifeboat" / "x" / "known-versions"
     first = _lifeboat(f"state list, {count} versions, first", folder, "state", "list")
     return [
         replace(first, before=lambda: shutil.rmtree(known, ignore_errors=True)),
         _lifeboat(f"state list, {count} versions, again", folder, "state", "list"),
+        Work(name=f"limit: boto3 reads {count} versions", argv=floor, env=_env(), cwd=ROOT),
     ]
 
 
