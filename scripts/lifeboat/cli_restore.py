@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Annotated
 
@@ -12,11 +11,9 @@ from lifeboat import views, views_restores
 from lifeboat.cli_options import Env, Out, Output, Yes, asking, matching, site_of
 from lifeboat.commands import restore as restore_command
 from lifeboat.commands.restore import Asked
-from lifeboat.database_model import DumpId
+from lifeboat.database_model import DUMP_ID, DumpId
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.errors import DONE
-
-_DUMP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 Dump = Annotated[
     str, typer.Argument(help="A dump's id, as lifeboat backups shows it, or latest: the newest of all of the database.")
@@ -35,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def dump_id(text: str) -> DumpId | None:
     """Return the dump that is named; None for the newest one."""
     return (
-        None if text == "latest" else DumpId(matching(text, _DUMP_ID, "latest or a dump's id: 20261129T031500Z-3f9a1c"))
+        None if text == "latest" else DumpId(matching(text, DUMP_ID, "latest or a dump's id: 20261129T031500Z-3f9a1c"))
     )
 
 

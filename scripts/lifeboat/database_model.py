@@ -13,7 +13,9 @@ from typing import NewType
 from lifeboat.errors import LifeboatError
 from lifeboat.model import EncryptionKey, Judged
 
-_DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
+# Of which a dump consists, beside a file for the rows of each shard; the manifest makes it one.
+MANIFEST_FILE, SCHEMA_FILE, GLOBALS_FILE = "manifest.json", "schema.dump.zst", "globals.sql.zst"
+DUMP_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}")
 # From its beginning to its manifest no dump takes longer: one whose manifest came later is dated wrongly, and what is still
 # open after it was cut off.
 LONGEST_DUMP = timedelta(days=2)
@@ -30,7 +32,7 @@ def dump_id(begun_at: datetime, chance: str) -> DumpId:
 
 def dump_begun_at(text: str) -> datetime | None:
     """Return when the dump of an id was begun, in UTC; None where the text is no dump's id."""
-    found = _DUMP_ID.fullmatch(text)
+    found = DUMP_ID.fullmatch(text)
     return None if found is None else stamp_time(found[1])
 
 
@@ -58,10 +60,14 @@ class TableName:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a table, and the function that writes the values of its type, quoted and with its schema."""
+    """A column of a table, and the function that writes the values of its type, quoted and with its schema.
+
+    `base` is the type that a domain is of in the end, quoted and with its schema; empty where the type is no domain.
+    """
 
     name: str
     output: str
+    base: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,8 @@ class Relation:
 
     `kind` is pg_class.relkind: r table, p partitioned table, S sequence, m materialized view, v view, f foreign table.
     `visible`: found without its schema by the role that asks. `filtered`: row security hides rows of it from that role.
-    `owner` is the table that a sequence belongs to, `extension` the extension that made it.
+    `owner` is the table that a sequence belongs to, `extension` the extension that made it. `through` is the table, of which
+    this is a partition, that pg_dump loads its rows through, since they may belong to another partition when restored.
     """
 
     oid: int
@@ -83,6 +90,7 @@ class Relation:
     columns: tuple[Column, ...]
     owner: TableName | None = None
     extension: str | None = None
+    through: TableName | None = None
 
 
 # Its host writes it (modules/app-instance), whatever became of the application's own rows: it proves none of them.
@@ -270,6 +278,7 @@ class Proof:
     Of one that lies in a bucket, `at` is when S3 stored it: the clock of whoever looked is nobody's evidence. `run` is the
     recovery that restored the copy, empty where only the copy was looked at. `manifest_sha256`, in hex, says which manifest
     it is of; empty where that could not be read. `rows_only`: how tables, indexes and the rest are defined was not compared.
+    `part`: it is of a dump of a part of a database, and says nothing of the rest.
     `by_listing`: it failed by what a listing of its bucket shows, which says nothing of a copy in another one. `region` is
     where the copy lies that was looked at, empty where the proof does not tell. `looked` says in words what was looked at,
     where that is not what a verification of the level looks at. `file` is where it lies below the dump.
@@ -284,6 +293,7 @@ class Proof:
     run: str = ""
     manifest_sha256: str = ""
     rows_only: bool = False
+    part: bool = False
     by_listing: bool = False
     region: str = ""
     looked: str = ""
@@ -311,12 +321,12 @@ class DumpEntry:
     @property
     def complete(self) -> bool:
         """Whether it became a dump."""
-        return "manifest.json" in self.files
+        return MANIFEST_FILE in self.files
 
     @property
     def size(self) -> int:
         """Return the stored bytes of its files, without its manifest: as many as that says."""
-        return sum(file.size for name, file in self.files.items() if name != "manifest.json")
+        return sum(file.size for name, file in self.files.items() if name != MANIFEST_FILE)
 
     @property
     def failure(self) -> Proof | None:

@@ -80,7 +80,6 @@ class Watch:
     """Whether the limits hold; `broken` says which one did not, and that the server was stopped for it."""
 
     broken: str | None = None
-    largest: int = 0
     _end: threading.Event = field(default_factory=threading.Event)
 
 
@@ -322,9 +321,7 @@ def _watched(folder: Path, room: Room, watch: Watch, process: subprocess.Popen[b
     """Stop the server as soon as it takes more than its room."""
     deadline = time.monotonic() + room.seconds
     while not watch._end.wait(_LOOK_SECONDS):
-        size = _size(folder)
-        watch.largest = max(watch.largest, size)
-        if size > room.disk:
+        if _size(folder) > room.disk:
             watch.broken = f"it fills the disk: more than {room.disk / 1e9:.1f} GB when restored, so it was stopped"
         elif time.monotonic() > deadline:
             watch.broken = f"it does not end: more than {room.seconds:.0f} s, so it was stopped"

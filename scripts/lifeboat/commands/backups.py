@@ -9,6 +9,7 @@ from datetime import timedelta
 from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.waiting import Patience
 from lifeboat.database_model import (
+    MANIFEST_FILE,
     Described,
     DumpDescription,
     DumpEntry,
@@ -71,7 +72,7 @@ def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
         except IntegrityFailure as error:
             problem = error.summary
         bucket = site.dump_bucket(store.bucket, store.place.region)
-        keep_as = bucket.tags(f"{entry.prefix}manifest.json").get(KEEP_AS)
+        keep_as = bucket.tags(f"{entry.prefix}{MANIFEST_FILE}").get(KEEP_AS)
     else:
         problem = "it has no manifest: it never became a dump"
     proofs, wrong = _proofs(store, entry)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn, TypeVar
 
 from lifeboat.commands import state_doctor as doctor
+from lifeboat.database_model import MANIFEST_FILE
 from lifeboat.decisions import state_doctor
 from lifeboat.decisions.status import built, judging, metrics, state, watching
 from lifeboat.decisions.status.running import LOOKS_FOR_LEAKS
@@ -265,7 +266,7 @@ def _stores(asked: _Asked) -> _Fill:
     def fill(facts: Facts) -> Facts:
         newest = facts.newest_dump.found
         manifest = (
-            "" if newest is None else f"{newest.point.source.partition(f'{recovery.dumps.bucket}/')[2]}manifest.json"
+            "" if newest is None else f"{newest.point.source.partition(f'{recovery.dumps.bucket}/')[2]}{MANIFEST_FILE}"
         )
         keyed = {recovery.dumps.bucket: manifest, recovery.dumps.replica_bucket: "", backend.bucket: backend.key}
         where = dict(zip(keyed, (asked.region, recovery.dr_region, asked.region), strict=True))

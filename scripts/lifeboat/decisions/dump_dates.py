@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import DumpEntry
+from lifeboat.database_model import MANIFEST_FILE, DumpEntry
 
 # A clock that is off by so much is no reason for doubt.
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -18,7 +18,7 @@ def ahead(entry: DumpEntry, now: datetime) -> str | None:
     """
     if entry.begun_at > now + CLOCKS_DIFFER:
         return f"it is dated in the future ({entry.begun_at:%Y-%m-%d %H:%M}Z)"
-    manifest = entry.files.get("manifest.json")
+    manifest = entry.files.get(MANIFEST_FILE)
     if manifest is not None and manifest.stored_at < entry.begun_at - CLOCKS_DIFFER:
         return stored(entry, manifest.stored_at)
     return None

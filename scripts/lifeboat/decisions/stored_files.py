@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifeboat.database_model import DumpEntry, Manifest
-
-_MANIFEST = "manifest.json"
+from lifeboat.database_model import MANIFEST_FILE, SCHEMA_FILE, DumpEntry, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +29,8 @@ def compared(entry: DumpEntry, manifest: Manifest) -> Listed:
     told = {file.name: file for file in manifest.files}
     if len(told) != len(manifest.files):
         found.append("the manifest names a file twice")
-    if "schema.dump.zst" not in told:
-        found.append("the manifest names no schema.dump.zst")
+    if SCHEMA_FILE not in told:
+        found.append(f"the manifest names no {SCHEMA_FILE}")
     if not any(name.startswith("data-") for name in told):
         found.append("the manifest names no data")
     for name, file in sorted(told.items()):
@@ -43,7 +41,7 @@ def compared(entry: DumpEntry, manifest: Manifest) -> Listed:
             found.append(f"{name} is not what was stored: size {stored.size}, {file.size} in the manifest")
         elif stored.version_id != file.version_id:
             untold.append(name)
-    strays = sorted(set(entry.files) - set(told) - {_MANIFEST})
+    strays = sorted(set(entry.files) - set(told) - {MANIFEST_FILE})
     found += [f"{name} is not of the dump" for name in strays]
     return Listed(findings=tuple(found), untold=tuple(untold))
 

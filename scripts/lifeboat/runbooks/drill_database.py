@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lifeboat.database_model import PointKind
 from lifeboat.decisions import database_choice, decided_copies, drills, evidence
 from lifeboat.decisions.decided_copies import DecidedCopy
 from lifeboat.decisions.drill_guard import Deed
@@ -151,11 +150,6 @@ def _decided(c: Recovering, made: Made) -> DecidedCopy:
         generation=GENERATION,
         identifier=drilling.thing(c, ThingKind.DATABASE).id,
     )
-
-
-def is_window(c: Recovering) -> bool:
-    """Whether it was restored to a moment, and not from one copy."""
-    return bool(c.fact("copy_kind") == PointKind.POINT_IN_TIME.value)
 
 
 # -- the steps -----------------------------------------------------------------------------------------------------------
