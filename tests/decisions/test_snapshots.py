@@ -108,6 +108,25 @@ def test_the_newest_available_snapshot_is_chosen_and_the_others_say_why_not() ->
     ]
 
 
+def test_a_newer_snapshot_of_what_serves_no_more_is_not_chosen_unless_it_is_named() -> None:
+    served = point("app-x-g1-final", timedelta(hours=1))
+    serves = point("app-x-g2-daily", timedelta(days=1), source="app-x-g2")
+
+    choice = snapshots.choose([served, serves], None, HERE, "app-x-g2")
+    named = snapshots.choose([served, serves], served.id, HERE)
+
+    assert (choice.chosen, choice.why) == (serves, "the newest of 1 of app-x-g2 in eu-west-1")
+    assert [one.why for one in choice.rejected] == ["it is of app-x-g1, not of app-x-g2"]
+    assert named.chosen == served
+
+
+def test_the_last_instance_is_that_of_the_highest_generation() -> None:
+    points = [point("a", source="app-x-g10"), point("b", source="app-x-g9"), point("c", source="other")]
+
+    assert snapshots.last_instance(points, OWNER) == "app-x-g10"
+    assert snapshots.last_instance(points[2:], OWNER) is None
+
+
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [

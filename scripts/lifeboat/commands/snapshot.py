@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from lifeboat.dumps import points, retaining
 from lifeboat.dumps.points import Found, Scope
 from lifeboat.errors import (
     CleanUpIncomplete,
+    IntegrityFailure,
     Locked,
     NothingFits,
     Refused,
@@ -103,9 +104,10 @@ def listed(site: Site) -> Found:
 
 
 def copy(site: Site, tell: Teller, which: RecoveryPointId | None, within: timedelta | None) -> Ordered:
-    """Copy a snapshot (None: the newest) to the other region, encrypted with the key there; made once, however often asked.
+    """Copy a snapshot (None: the newest of the database that serves) to the other region, encrypted with the key there.
 
-    A snapshot that is in the DR region only is copied to the primary one: that is the way back after a failover.
+    It is made once, however often asked. A snapshot that is in the DR region only is copied to the primary one: that is the
+    way back after a failover.
     """
     application, client = site.project.environment.application, site.database_snapshots()
     home, target = application.region, application.dr_region
@@ -114,7 +116,7 @@ def copy(site: Site, tell: Teller, which: RecoveryPointId | None, within: timede
         elsewhere = points.ours(site, client.snapshots(target))
         if any(which in (point.id, point.arn) for point in elsewhere):
             home, target, found = target, home, elsewhere
-    choice = decisions.choose(found, which, home)
+    choice = decisions.choose(found, which, home, None if which is not None else _serving(site, tell, found))
     if choice.chosen is None:
         reasons = [f"  {one.what.id}: {one.why}" for one in choice.rejected[:_SHOWN_REASONS]]
         hint = "lifeboat snapshot list" if which else "lifeboat snapshot create"
@@ -130,6 +132,17 @@ def copy(site: Site, tell: Teller, which: RecoveryPointId | None, within: timede
         name = client.copy(original, order, f"alias/{application.name}-database")
         tell.say(f"copying {original.id} to {target} as {name}: {choice.why}")
     return _ordered(client, tell, (name, target), within)
+
+
+def _serving(site: Site, tell: Teller, found: Sequence[RecoveryPoint]) -> str | None:
+    """Return the instance that serves; where no state tells, that of the newest generation that there are snapshots of."""
+    try:
+        return outputs.recovery(site.stack_store()).database.identifier
+    except (IntegrityFailure, Unreachable) as error:
+        last = decisions.last_instance(found, site.owner())
+        if last is not None:
+            tell.warn(f"{last} is taken for the database that serves, for the stack does not tell: {error.summary}")
+        return last
 
 
 # -- pruning -----------------------------------------------------------------------------------------------------------

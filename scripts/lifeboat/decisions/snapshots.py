@@ -15,6 +15,7 @@ from lifeboat.database_model import (
     SnapshotPruning,
     SnapshotTag,
 )
+from lifeboat.decisions import generations
 from lifeboat.decisions.durations import said
 from lifeboat.model import Choice, Judged, Owner, Tag
 
@@ -85,17 +86,31 @@ def under_way(points: Iterable[RecoveryPoint], order: SnapshotOrder, instance: s
     return max(going, key=lambda p: (p.taken_at, p.id), default=None)
 
 
-def choose(points: Iterable[RecoveryPoint], wanted: RecoveryPointId | None, region: str) -> Choice[RecoveryPoint]:
-    """Return the snapshot of a region to copy: the one that is named, or the newest that is available."""
+def last_instance(points: Iterable[RecoveryPoint], owner: Owner) -> str | None:
+    """Return the instance of the highest generation that there are snapshots of; None where none is of a generation."""
+    found = {p.source: generations.of_identifier(owner.application, p.source) for p in points}
+    numbers = {source: generations.number(generation) for source, generation in found.items() if generation is not None}
+    return max(numbers, key=lambda source: numbers[source], default=None)
+
+
+def choose(
+    points: Iterable[RecoveryPoint], wanted: RecoveryPointId | None, region: str, instance: str | None = None
+) -> Choice[RecoveryPoint]:
+    """Return the snapshot of a region to copy: the one that is named, or the newest of an instance that is available.
+
+    After a recovery there are snapshots of the generation that served before, its final one for instance, which may well be
+    newer than the newest of the one that serves. An instance of None: whichever it is of.
+    """
     kinds = (PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT)
     there = sorted((p for p in points if p.kind in kinds), key=lambda p: (p.taken_at, p.id), reverse=True)
     if wanted is not None:
         there = [p for p in there if wanted in (p.id, p.arn)]
-    reasons = [(p, _unusable(p, region)) for p in there]
+    reasons = [(p, _unusable(p, region, None if wanted is not None else instance)) for p in there]
     usable = [p for p, why in reasons if why is None]
     rejected = tuple(Judged(what=p, why=why or f"it is not newer than {usable[0].id}") for p, why in reasons)
     if usable:
-        why = "it was asked for" if wanted else f"the newest of {len(usable)} in {region}"
+        whose = "" if instance is None else f" of {instance}"
+        why = "it was asked for" if wanted else f"the newest of {len(usable)}{whose} in {region}"
         return Choice(chosen=usable[0], why=why, rejected=tuple(j for j in rejected if j.what is not usable[0]))
     if wanted is None:
         return Choice(chosen=None, why=f"no snapshot in {region} can be copied", rejected=rejected)
@@ -103,9 +118,11 @@ def choose(points: Iterable[RecoveryPoint], wanted: RecoveryPointId | None, regi
     return Choice(chosen=None, why=why, rejected=rejected)
 
 
-def _unusable(point: RecoveryPoint, region: str) -> str | None:
+def _unusable(point: RecoveryPoint, region: str, instance: str | None) -> str | None:
     if point.region != region:
         return f"it is in {point.region}, not in {region}"
+    if instance is not None and point.source != instance:
+        return f"it is of {point.source}, not of {instance}"
     return None if point.restorable else f"it is {point.status}"
 
 
