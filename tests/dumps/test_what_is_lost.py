@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from lifeboat.clients.journal import Journal
+from lifeboat.database_model import DumpOutcome
+from lifeboat.decisions import manifests
 from lifeboat.errors import ApprovalMissing, StoppedPartWay
 from lifeboat.model import EventKind, RunId
 from lifeboat.runbooks import database_losses, database_proof, recover_database
@@ -47,6 +49,20 @@ def filled(site: DumpSite, copy: str) -> Recovering:
     return c
 
 
+def gone(site: DumpSite) -> None:
+    """Let the state name a serving database that RDS does not know."""
+    state = json.loads(site.site().stack_store().body() or b"")
+    state["outputs"]["recovery"]["value"]["database"]["identifier"] += "-gone"
+    site.plain.put("stack.tfstate", json.dumps(state).encode())
+
+
+def flag(site: DumpSite, made: DumpOutcome) -> None:
+    """Write a dump's manifest anew, with a flag."""
+    assert made.manifest is not None
+    body = manifests.written(replace(made.manifest, flags=("half of its rows are gone",)))
+    site.cloud.client("s3").put_object(Bucket=site.bucket, Key=f"dumps/x/app/{made.id}/manifest.json", Body=body)
+
+
 def test_a_copy_without_a_row_in_any_table_is_a_copy_of_nothing_unless_that_was_known(site: DumpSite) -> None:
     (made,) = site.dump()
     c = filled(site, made.id)
@@ -63,7 +79,7 @@ def test_a_copy_without_a_row_in_any_table_is_a_copy_of_nothing_unless_that_was_
 
 def test_tables_that_lost_their_rows_wait_for_agreement_and_the_copy_does_not_count_as_proven(site: DumpSite) -> None:
     site.run("CREATE TABLE late AS SELECT 1 AS n")
-    (made,) = site.dump()
+    (before,), (made,) = site.dump(), site.dump()
     site.run("CREATE TABLE later AS SELECT 1 AS n")
     c = filled(site, made.id)
     in_it(c, "TRUNCATE late")
@@ -73,7 +89,7 @@ def test_tables_that_lost_their_rows_wait_for_agreement_and_the_copy_does_not_co
 
     old, new = site.plain.application, c.fact("identifier")
     lost = [
-        f"public.late holds no row, and {old} and dump {made.id} have rows of it",
+        f"public.late holds no row, and {old} and dump {before.id} have rows of it",
         f"public.later is not there, and {old} has rows of it",
     ]
     assert all(f"let {new} serve, although {line}" in refused.value.summary for line in lost)
@@ -87,8 +103,7 @@ def test_tables_that_lost_their_rows_wait_for_agreement_and_the_copy_does_not_co
     ]
     assert agreeing.lines == [f"let {new} serve, although {line}" for line in lost]
     assert did(agreed, database_losses.COMPARED) == ["holds"]
-    (entry,) = site.site().dump_store(site.recovery()).entries("app")
-    assert entry.proofs == ()
+    assert all(entry.proofs == () for entry in site.site().dump_store(site.recovery()).entries("app"))
     found = recover_database.report(agreed)
     assert found is not None
     assert found.missing == tuple(lost)
@@ -96,7 +111,7 @@ def test_tables_that_lost_their_rows_wait_for_agreement_and_the_copy_does_not_co
 
 
 def test_where_the_old_database_is_away_the_newest_dump_from_before_tells_what_there_was(site: DumpSite) -> None:
-    (made,) = site.dump()
+    (older,), (made,) = site.dump(), site.dump()
     c = filled(site, made.id)
     in_it(c, "TRUNCATE filler")
     dead = json.loads(json.dumps(site.database))
@@ -105,25 +120,49 @@ def test_where_the_old_database_is_away_the_newest_dump_from_before_tells_what_t
     state["outputs"]["recovery"]["value"] = dead
     site.plain.put("stack.tfstate", json.dumps(state).encode())
 
-    with pytest.raises(StoppedPartWay, match=f"public.filler holds no row, and dump {made.id} has rows of it"):
+    with pytest.raises(StoppedPartWay, match=f"public.filler holds no row, and dump {older.id} has rows of it"):
         did(c, database_losses.COMPARED)
 
     in_it(c, "INSERT INTO filler VALUES (1)")
     assert did(c, database_proof.PROOF, database_losses.COMPARED, database_proof.NOTED) == ["done", "done", "holds"]
     found = recover_database.report(c)
     assert found is not None
-    assert (found.compared_with, found.missing) == ((f"dump {made.id}",), ())
+    assert (found.compared_with, found.missing) == ((f"dump {older.id}",), ())
     assert "Connection refused" in found.not_compared[0]
     # Half a comparison proves nothing of the copy.
-    (entry,) = site.site().dump_store(site.recovery()).entries("app")
-    assert entry.proofs == ()
+    assert all(entry.proofs == () for entry in site.site().dump_store(site.recovery()).entries("app"))
+
+
+def test_a_dump_is_compared_neither_with_itself_nor_with_one_that_is_flagged_for_what_it_lacks(site: DumpSite) -> None:
+    site.run("CREATE TABLE lost AS SELECT 1 AS id")
+    (older,) = site.dump()
+    site.run("TRUNCATE lost")
+    (flagged,), (made,) = site.dump(), site.dump()
+    flag(site, flagged)
+    c = filled(site, made.id)
+    gone(site)
+
+    with pytest.raises(StoppedPartWay, match=f"public.lost holds no row, and dump {older.id} has rows of it"):
+        did(c, database_losses.COMPARED)
+
+    site.run("DROP TABLE lost")
+
+
+def test_where_there_is_nothing_but_the_dump_that_was_restored_it_is_compared_with_nothing(site: DumpSite) -> None:
+    (made,) = site.dump()
+    c = filled(site, made.id)
+    gone(site)
+
+    assert did(c, database_losses.COMPARED) == ["done"]
+
+    assert (c.fact("compared_with"), c.fact("missing")) == ([], [])
 
 
 def test_a_dump_whose_manifest_cannot_be_read_is_named_and_an_older_one_tells_what_there_was(site: DumpSite) -> None:
-    (older,), (newer,) = site.dump(), site.dump()
+    (older,), (unread,), (newer,) = site.dump(), site.dump(), site.dump()
     c = filled(site, newer.id)
     in_it(c, "TRUNCATE filler")
-    key = f"dumps/x/app/{newer.id}/manifest.json"
+    key = f"dumps/x/app/{unread.id}/manifest.json"
     site.cloud.client("s3").put_object(Bucket=site.bucket, Key=key, Body=b"{}")
 
     with pytest.raises(StoppedPartWay, match=f"filler holds no row, and {site.plain.application} and dump {older.id}"):
@@ -132,7 +171,7 @@ def test_a_dump_whose_manifest_cannot_be_read_is_named_and_an_older_one_tells_wh
     agreed = replace(c, agree=Agreeing())
     assert did(agreed, database_losses.COMPARED) == ["done"]
     assert c.fact("compared_with") == [site.plain.application, f"dump {older.id}"]
-    assert [line.partition(": ")[0] for line in c.fact("not_compared")] == [f"dump {newer.id}"]
+    assert [line.partition(": ")[0] for line in c.fact("not_compared")] == [f"dump {unread.id}"]
     assert isinstance(c.tell, Told)
     assert f"not compared with {c.fact('not_compared')[0]}" in c.tell.lines
 

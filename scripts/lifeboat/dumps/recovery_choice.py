@@ -20,7 +20,7 @@ from lifeboat.database_model import (
     RestoreRate,
     WantedCopy,
 )
-from lifeboat.decisions import database_choice, databases, generations, restores, service_times, timings
+from lifeboat.decisions import database_choice, databases, dump_floors, generations, restores, service_times, timings
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.decisions.durations import said
@@ -226,16 +226,16 @@ class Newest:
     unread: tuple[str, ...]
 
 
-def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Newest:
-    """Return the manifest of the newest dump of the whole database that was begun before a moment.
+def newest_manifest(site: Site, recovery: Recovery, *, before: datetime, but: str = "") -> Newest:
+    """Return the manifest of the newest dump of the whole database that was begun before a moment, `but` for one by its id.
 
-    One whose verification failed is passed over, and so is one whose manifest cannot be read: that is told. Raises
-    Unreachable where the bucket cannot be listed.
+    One whose verification failed is passed over, and one that is flagged for what it lacks; so is one whose manifest cannot
+    be read: that is told. Raises Unreachable where the bucket cannot be listed.
     """
     store, unread = site.dump_store(recovery), list[str]()
     entries = [one for one in store.entries(recovery.database.name) if one.complete and one.failure is None]
     for entry in sorted(entries, key=lambda one: one.begun_at, reverse=True):
-        if entry.begun_at > before:
+        if entry.begun_at > before or entry.id == but:
             continue
         try:
             manifest = store.manifest(entry)
@@ -244,7 +244,7 @@ def newest_manifest(site: Site, recovery: Recovery, *, before: datetime) -> Newe
             if len(unread) == _MOST_UNREAD:
                 break
             continue
-        if manifest.selection.whole:
+        if manifest.selection.whole and not dump_floors.suspicious(manifest):
             return Newest(manifest=manifest, unread=tuple(unread))
     return Newest(manifest=None, unread=tuple(unread))
 

@@ -94,8 +94,12 @@ def _of_old(c: Recovering) -> _Answer:
 
 
 def _of_dump(c: Recovering) -> _Answer:
-    """Return what the newest whole dump from before the moment holds that can be read; nothing where there is none."""
-    newest = recovery_choice.newest_manifest(c.site, c.recovery, before=datetime.fromisoformat(c.fact("as_of")))
+    """Return what the newest whole dump from before the moment holds that can be read; nothing where there is none.
+
+    Not the one that was restored: compared with itself, whatever it lacks is not missing.
+    """
+    as_of, restored = datetime.fromisoformat(c.fact("as_of")), c.fact("copy") or ""
+    newest = recovery_choice.newest_manifest(c.site, c.recovery, before=as_of, but=restored)
     manifest = newest.manifest
     return _Answer(
         found=[] if manifest is None else [missing_rows.of_manifest(manifest)],
