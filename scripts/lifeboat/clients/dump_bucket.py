@@ -40,7 +40,7 @@ class DumpBucket:
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of all objects below a dump's prefix: its files, proofs and marks; not what is deleted."""
         with translated(f"list s3://{self.bucket}/{prefix}"):
-            found = sdk.items(self._s3, "list_objects_v2", "Contents", Bucket=self.bucket, Prefix=prefix)
+            found = sdk.s3_items(self._s3, "list_objects_v2", "Contents", bucket=self.bucket, prefix=prefix)
             return [str(entry["Key"]) for entry in found]
 
     def tags(self, key: str) -> dict[str, str]:

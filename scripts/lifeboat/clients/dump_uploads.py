@@ -63,7 +63,7 @@ class Uploads:
     def open(self, prefix: str) -> list[LeftUpload]:
         """Return the uploads below a prefix that were neither completed nor aborted."""
         with translated(f"list the uploads to s3://{self.bucket}/{prefix}"):
-            found = sdk.items(self._s3, "list_multipart_uploads", "Uploads", Bucket=self.bucket, Prefix=prefix)
+            found = sdk.s3_items(self._s3, "list_multipart_uploads", "Uploads", bucket=self.bucket, prefix=prefix)
             return [LeftUpload(key=str(entry["Key"]), upload_id=str(entry["UploadId"])) for entry in found]
 
     def left(self, prefix: str, now: datetime) -> list[LeftUpload]:
@@ -166,7 +166,7 @@ class Uploads:
         whoever reads it compares its SHA-256.
         """
         # Not HeadObject: who dumps may list versions and read none of them (modules/dump-bucket, writer_policy_json).
-        found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=key)
+        found = sdk.s3_items(self._s3, "list_object_versions", "Versions", bucket=self.bucket, prefix=key)
         there = [version for version in found if version["Key"] == key]
         if [(version["IsLatest"], int(version["Size"])) for version in there] != [(True, size)]:
             return None

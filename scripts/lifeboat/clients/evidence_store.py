@@ -242,7 +242,7 @@ class EvidenceStore:
         url = f"s3://{bucket}/{prefix}"
         with translated(f"list the versions in {url}"):
             try:
-                for page in sdk.version_pages(s3, url, bucket=bucket, prefix=prefix):
+                for page in sdk.s3_pages(s3, "list_object_versions", bucket=bucket, prefix=prefix):
                     versions = page.get("Versions", [])
                     ever.update(str(one["Key"]) for one in [*versions, *page.get("DeleteMarkers", [])])
                     there.update(str(one["Key"]) for one in versions if one["IsLatest"])

@@ -181,8 +181,8 @@ class JournalBucket:
         """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""
         with translated(f"read the journal of {run} in {self._name}"):
             prefix = f"{_PREFIX}{run}/"
-            found_keys = sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(prefix))
-            keys = sorted(entry["Key"] for entry in found_keys if entry["Key"].endswith(".json"))
+            listed = sdk.s3_items(self._s3, "list_objects_v2", "Contents", bucket=self._name, prefix=prefix)
+            keys = sorted(entry["Key"] for entry in listed if entry["Key"].endswith(".json"))
             bodies = [self._s3.get_object(Bucket=self._name, Key=key)["Body"].read() for key in keys]
         found: list[Event] = []
         for key, body in zip(keys, bodies, strict=True):
@@ -205,15 +205,14 @@ class JournalBucket:
     def runs(self) -> list[RunId]:
         """Return the runs that have a journal, oldest first."""
         with self._listing():
-            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._under(_PREFIX), Delimiter="/")
-            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+            found = [entry["Prefix"] for entry in self._listed("CommonPrefixes", Delimiter="/")]
         names = (prefix.removeprefix(_PREFIX).rstrip("/") for prefix in found)
         return sorted(RunId(name) for name in names if _IS_RUN.match(name))
 
     def unended(self) -> list[RunId]:
         """Return the runs whose end is not marked, oldest first; their journals tell whether they ended all the same."""
         with self._listing():
-            keys = [e["Key"] for e in sdk.items(self._s3, "list_objects_v2", "Contents", **self._under(_PREFIX))]
+            keys = [entry["Key"] for entry in self._listed("Contents")]
         parts = [key.removeprefix(_PREFIX).partition("/") for key in keys]
         ended = {run for run, _, name in parts if name == _ENDED}
         return sorted({RunId(run) for run, _, _ in parts if _IS_RUN.match(run) and run not in ended})
@@ -236,8 +235,8 @@ class JournalBucket:
                     hint="lifeboat apply makes it",
                 ) from None
 
-    def _under(self, prefix: str) -> dict[str, Any]:
-        return {"Bucket": self._name, "Prefix": prefix}
+    def _listed(self, kind: str, **asked: str) -> Iterator[Any]:
+        return sdk.s3_items(self._s3, "list_objects_v2", kind, bucket=self._name, prefix=_PREFIX, **asked)
 
 
 def document(event: Event) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class RunSpans:
         spans: dict[str, _Span] = {}
         hint = f"where permissions refuse it: take a role that has s3:ListBucket on {self.bucket}"
         with translated(f"list the runs in {self.bucket}", hint=hint):
-            for entry in sdk.items(self.s3, "list_objects_v2", "Contents", Bucket=self.bucket, Prefix=_PREFIX):
+            for entry in sdk.s3_items(self.s3, "list_objects_v2", "Contents", bucket=self.bucket, prefix=_PREFIX):
                 line = _LINE.fullmatch(entry["Key"])
                 if line is not None:
                     at = entry["LastModified"].astimezone(UTC)

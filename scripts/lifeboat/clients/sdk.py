@@ -72,20 +72,29 @@ def items(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
         yield from page.get(key, [])
 
 
-def version_pages(s3: Any, url: str, *, bucket: str, prefix: str) -> Iterator[Any]:
-    """Yield every page of the versions below a prefix; raises Unreachable where the listing (of `url`, in words) is cut off.
+_LISTED = {"list_object_versions": "the versions of ", "list_multipart_uploads": "the uploads to "}
+
+
+def s3_pages(s3: Any, operation: str, *, bucket: str, prefix: str, **asked: Any) -> Iterator[Any]:
+    """Yield every page of what S3 lists below a prefix; raises Unreachable where the listing is cut off.
 
     botocore takes an empty answer for a page without entries, and a page that does not say where the next one begins for the
     last.
     """
-    more = False
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+    what, more = f"{_LISTED.get(operation, '')}s3://{bucket}/{prefix}", False
+    for page in s3.get_paginator(operation).paginate(Bucket=bucket, Prefix=prefix, **asked):
         if "IsTruncated" not in page:
-            raise Unreachable(f"cannot list the versions of {url}: the answer is cut off")
+            raise Unreachable(f"cannot list {what}: the answer is cut off")
         more = page["IsTruncated"]
         yield page
     if more:
-        raise Unreachable(f"cannot list the versions of {url}: there are more, and S3 does not say where")
+        raise Unreachable(f"cannot list {what}: there are more, and S3 does not say where")
+
+
+def s3_items(s3: Any, operation: str, key: str, *, bucket: str, prefix: str, **asked: Any) -> Iterator[Any]:
+    """Yield the items of every such page; raises as `s3_pages` does."""
+    for page in s3_pages(s3, operation, bucket=bucket, prefix=prefix, **asked):
+        yield from page.get(key, [])
 
 
 def tags(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from lifeboat.clients import state_bodies
+from lifeboat.clients import sdk, state_bodies
 from lifeboat.clients.sdk import code, translated, unless_absent
 from lifeboat.errors import Failed, IntegrityFailure, Locked, TooLarge, Unreachable
 from lifeboat.model import (
@@ -166,9 +166,9 @@ class StateStore:
             ]
 
     def _entries(self, kind: str) -> list[dict[str, Any]]:
-        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=self.key)
+        listed = sdk.s3_items(self._s3, "list_object_versions", kind, bucket=self.bucket, prefix=self.key)
         # The prefix is also that of the lock file.
-        found = [entry for page in pages for entry in page.get(kind, []) if entry["Key"] == self.key]
+        found = [entry for entry in listed if entry["Key"] == self.key]
         return sorted(found, key=lambda entry: (entry["IsLatest"], entry["LastModified"]), reverse=True)
 
     def _version(self, version: dict[str, Any]) -> StateVersion:

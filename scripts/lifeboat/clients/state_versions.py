@@ -80,7 +80,8 @@ class StateVersions:
         return sorted(found, key=lambda entry: (entry.latest, entry.written_at, entry.marker), reverse=True)
 
     def _entries(self) -> Iterator[StateEntry]:
-        for page in sdk.version_pages(self._s3, self.place.url, bucket=self.place.bucket, prefix=self.place.key):
+        listing = sdk.s3_pages(self._s3, "list_object_versions", bucket=self.place.bucket, prefix=self.place.key)
+        for page in listing:
             for version in page.get("Versions", []):
                 if version["Key"] == self.place.key:  # the prefix is also that of the lock file
                     yield _entry(version, size=int(version["Size"]))

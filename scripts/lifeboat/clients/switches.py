@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import Failed, IntegrityFailure
 from lifeboat.model import NameRecord, Switch, ZoneId
@@ -92,9 +93,8 @@ class Switches:
 
     def _keys(self) -> Iterator[str]:
         with translated(f"list s3://{self._bucket}/{PREFIX}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PREFIX)
-            for page in pages:
-                yield from (entry["Key"] for entry in page.get("Contents", []))
+            for entry in sdk.s3_items(self._s3, "list_objects_v2", "Contents", bucket=self._bucket, prefix=PREFIX):
+                yield entry["Key"]
 
 
 def _counts(switch: Switch, name: str) -> bool:

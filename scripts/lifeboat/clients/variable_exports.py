@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import IntegrityFailure, NothingFits, Refused
 from lifeboat.gitlab_model import Export, Variable, VariableName
@@ -53,8 +54,8 @@ class VariableExports:
     def keys(self) -> list[str]:
         """Return the keys of all exports, oldest first."""
         with translated(f"list s3://{self.bucket}/{self._prefix}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._prefix)
-            found = [str(entry["Key"]) for page in pages for entry in page.get("Contents", [])]
+            listed = sdk.s3_items(self._s3, "list_objects_v2", "Contents", bucket=self.bucket, prefix=self._prefix)
+            found = [str(entry["Key"]) for entry in listed]
         return sorted(key for key in found if re.fullmatch(re.escape(self._prefix) + r"\d{8}T\d{6}Z\.json", key))
 
     def get(self, key: str) -> Export:
