@@ -427,6 +427,20 @@ def test_retention_says_why_tags_both_regions_and_deletes_nothing(site: BackupSi
     assert len(site.listed("--kind", "dump")["points"]) == 9
 
 
+def test_a_dump_whose_manifest_is_gone_in_one_bucket_stays_for_its_whole_copy_in_the_other(site: BackupSite) -> None:
+    site.put_dump(HOUR, chance="000001")
+    half = site.put_dump(31 * HOUR, "3-passed", chance="000002")
+    site.cloud.client("s3").delete_object(Bucket=site.bucket(), Key=f"dumps/x/app/{half}/manifest.json")
+
+    found = json.loads(site.run("retention", "apply", "--yes", "-o", "json").stdout)
+    again = json.loads(site.run("retention", "apply", "--yes", "-o", "json").stdout)
+
+    (fate,) = (one for one in found["dumps"] if one["id"] == half)
+    assert "the newest verified one" in fate["reasons"]
+    assert {tag["lifeboat:keep-as"] for tag in site.tags(half, DR_REGION).values()} == {"held"}
+    assert again["tagged"] == 0
+
+
 def test_tags_are_agreed_to_where_nothing_goes_and_nothing_is_asked_where_none_changes(site: BackupSite) -> None:
     kept = site.put_dump(HOUR, "2-passed")
 

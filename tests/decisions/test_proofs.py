@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lifeboat.database_model import DumpEntry, DumpFacts, Proof, RetentionPolicy, Verdict, dump_id
+from lifeboat.database_model import DumpEntry, DumpFacts, Proof, RetentionPolicy, StoredFile, Verdict, dump_id
 from lifeboat.decisions import recovery_points, retention
 from lifeboat.decisions.recovery_points import DumpPlace
 
@@ -106,6 +106,18 @@ def test_a_dump_is_verified_where_one_of_its_copies_is(here: DumpEntry, other: D
     assert retention.is_verified(DumpFacts(entry=found), RetentionPolicy()) is verified
     assert (found.failure is None) is (verified or (here.failure, other.failure) == (None, None))
     assert found.kept
+
+
+@pytest.mark.parametrize("whole", ["here", "there", "both"])
+def test_a_dump_has_the_files_of_the_copy_that_is_whole(whole: str) -> None:
+    one = dump((3, P))
+    files = {"manifest.json": StoredFile(name="manifest.json", size=1, etag="e", version_id="v", stored_at=BEGUN)}
+    here = replace(one, files=files if whole != "there" else {}, prefix="here/")
+    there = replace(one, files=files if whole != "here" else {}, prefix="there/")
+
+    (found,) = retention.merged([here], [there])
+
+    assert (found.complete, found.prefix) == (True, "there/" if whole == "there" else "here/")
 
 
 def test_a_dump_of_one_bucket_only_is_listed_once_too() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from lifeboat.database_model import (
     LONGEST_DUMP,
+    MANIFEST_FILE,
     DumpEntry,
     DumpFacts,
     DumpId,
@@ -48,7 +49,8 @@ def fates(dumps: Iterable[DumpFacts], policy: RetentionPolicy, now: datetime) ->
 def merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[DumpEntry]:
     """Return each dump once, with the verifications of the better one of its copies and the mark that either has.
 
-    A dump of which one copy is proven is proven, whatever became of the other one; where none is, what failed counts.
+    A dump of which one copy is proven is proven, whatever became of the other one; where none is, what failed counts. Its
+    files are those of the copy that is whole, the primary region's where both are or none is.
     """
     copies = {(entry.database, entry.id): entry for entry in replica}
     found = []
@@ -58,8 +60,8 @@ def merged(primary: Sequence[DumpEntry], replica: Sequence[DumpEntry]) -> list[D
             found.append(entry)
         else:
             better = max(entry, copy, key=_worth)
-            kept = entry.kept or copy.kept
-            found.append(replace(entry, proofs=better.proofs, elsewhere=better.elsewhere, kept=kept))
+            kept, whole = entry.kept or copy.kept, copy if copy.complete and not entry.complete else entry
+            found.append(replace(whole, proofs=better.proofs, elsewhere=better.elsewhere, kept=kept))
     return [*found, *copies.values()]
 
 
@@ -115,7 +117,7 @@ def is_verified(dump: DumpFacts, policy: RetentionPolicy) -> bool:
 
 def misdated(dump: DumpFacts, now: datetime) -> str | None:
     """Return how a dump's own date cannot be true; None where it can."""
-    manifest = dump.entry.files.get("manifest.json")
+    manifest = dump.entry.files.get(MANIFEST_FILE)
     # The manifest is stored when a dump ends.
     if manifest is not None and manifest.stored_at > dump.entry.begun_at + LONGEST_DUMP:
         return dump_dates.stored(dump.entry, manifest.stored_at)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from lifeboat.clients.dump_store import MANIFEST, DumpStore
-from lifeboat.database_model import DumpEntry, DumpFacts, DumpId, Fate, KeepAs
+from lifeboat.clients.dump_store import DumpStore
+from lifeboat.database_model import MANIFEST_FILE, DumpEntry, DumpFacts, DumpId, Fate, KeepAs
 from lifeboat.decisions import dump_floors, retention
 from lifeboat.decisions import runs as run_states
 from lifeboat.decisions.retention import KEEP_AS
@@ -26,10 +26,11 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """What was decided, and what the manifests are tagged with now, by region and dump."""
+    """What was decided, and what the manifests are tagged with now, by region and dump; `whole`: the copies that have one."""
 
     fates: tuple[Fate, ...]
     tagged: Mapping[tuple[str, DumpId], str | None]
+    whole: frozenset[tuple[str, DumpId]]
     findings: tuple[str, ...]  # where the buckets' rules do not do what the tags say
 
     @property
@@ -43,10 +44,10 @@ class Retention:
         The manifest is tagged first of a dump that goes and last of one that stays; one that goes is tagged again and
         again, since files may have come to it. What may still be written is left alone.
         """
-        if not fate.entry.complete and not fate.expires:
-            return []
-        regions = [region for region, dump in self.tagged if dump == fate.entry.id]
-        return [r for r in regions if fate.expires or self.tagged[r, fate.entry.id] != fate.keep_as.value]
+        places = [place for place in self.tagged if place[1] == fate.entry.id]
+        if not fate.expires:
+            places = [place for place in places if place in self.whole and self.tagged[place] != fate.keep_as.value]
+        return [region for region, _ in places]
 
     def orders(self) -> list[str]:
         """Return what is to be agreed to: each dump that goes, and how many are tagged anew to be kept as what."""
@@ -66,7 +67,7 @@ def decided(site: Site, database: str | None) -> Retention:
         listed = dict(zip(stores, pool.map(lambda store: store.entries(database), stores.values()), strict=True))
         used = pool.submit(used_by_runs, site)
         merged = retention.merged(listed[where.region], listed[where.dr_region])
-        holders = {entry.id: region for region in reversed(where.regions) for entry in listed[region]}
+        holders = _holders(listed, where.regions)
         read = pool.map(lambda entry: _facts(entry, stores[holders[entry.id]]), merged)
         places_of = [(region, entry) for region in where.regions for entry in listed[region]]
         tags = list(pool.map(lambda one: _tags(site, stores[one[0]], one[1]), places_of))
@@ -78,8 +79,15 @@ def decided(site: Site, database: str | None) -> Retention:
     return Retention(
         fates=tuple(retention.fates(told, policy, now)),
         tagged={place: found.get(KEEP_AS) for place, found in by_place.items()},
+        whole=frozenset((region, entry.id) for region, entry in places_of if entry.complete),
         findings=tuple(finding for store in stores.values() for finding in rule_findings(site, store)),
     )
+
+
+def _holders(listed: Mapping[str, Sequence[DumpEntry]], regions: Sequence[str]) -> dict[DumpId, str]:
+    """Return in which region each dump is read: where it is whole, of two such regions in the first one."""
+    found = {entry.id: region for region in reversed(regions) for entry in listed[region]}
+    return found | {entry.id: region for region in reversed(regions) for entry in listed[region] if entry.complete}
 
 
 def rule_findings(site: Site, store: DumpStore) -> list[str]:
@@ -102,7 +110,7 @@ def _facts(entry: DumpEntry, store: DumpStore) -> DumpFacts:
 def _tags(site: Site, store: DumpStore, entry: DumpEntry) -> dict[str, str]:
     if not entry.complete:
         return {}
-    return site.dump_bucket(store.bucket, store.place.region).tags(f"{entry.prefix}{MANIFEST}")
+    return site.dump_bucket(store.bucket, store.place.region).tags(f"{entry.prefix}{MANIFEST_FILE}")
 
 
 def used_by_runs(site: Site) -> dict[str, str]:
@@ -151,7 +159,7 @@ def apply(site: Site, retention: Retention, fence: Fence, tell: Callable[[str], 
 def tag(site: Site, store: DumpStore, entry: DumpEntry, keep_as: KeepAs) -> None:
     """Tag every object of a dump in one bucket: its manifest last, but first where it goes, so that it is none at once."""
     bucket = site.dump_bucket(store.bucket, store.place.region)
-    keys = sorted(bucket.keys(entry.prefix), key=lambda key: key.endswith(f"/{MANIFEST}"))
+    keys = sorted(bucket.keys(entry.prefix), key=lambda key: key.endswith(f"/{MANIFEST_FILE}"))
     for key in reversed(keys) if keep_as is KeepAs.EXPIRE else keys:
         bucket.tag(key, KEEP_AS, keep_as.value)
 
