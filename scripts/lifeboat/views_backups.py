@@ -79,7 +79,7 @@ def _row(point: RecoveryPoint, now: datetime) -> tuple[str, ...]:
 
 
 def _level(proof: Proof) -> str:
-    short = "rows only" if proof.rows_only else proof.looked
+    short = "of a part" if proof.part else "rows only" if proof.rows_only else proof.looked
     return f"level {proof.level}" + (f" ({short})" if short else "")
 
 
@@ -142,6 +142,7 @@ def _proof(proof: Proof) -> dict[str, Any]:
         "findings": list(proof.findings),
         "remarks": list(proof.remarks),
         "rows_only": proof.rows_only,
+        "part": proof.part,
         "run": proof.run or None,
         "took_seconds": None if proof.took is None else proof.took.total_seconds(),
     }

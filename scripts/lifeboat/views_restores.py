@@ -102,7 +102,8 @@ def verified(found: Sequence[Verified], now: datetime) -> None:
         more = len(proof.findings) - len(shown)
         words = "\n".join([*shown, *([f"and {more} more"] if more else [])])
         verdict = f"[{colour}]{proof.verdict.value}[/{colour}]"
-        level = f"{proof.level}, rows only" if proof.rows_only else str(proof.level)
+        short = ", of a part" if proof.part else ", rows only" if proof.rows_only else ""
+        level = f"{proof.level}{short}"
         table.add_row(done.entry.id, escape(done.entry.database), age, level, verdict, took, words)
     views.console(stderr=False).print(table)
     for remark in dict.fromkeys(remark for done in found for remark in done.remarks):
@@ -118,6 +119,7 @@ def verified_document(found: Sequence[Verified]) -> list[dict[str, Any]]:
             "level": None if done.proof is None else done.proof.level,
             "verdict": None if done.proof is None else done.proof.verdict.value,
             "rows_only": done.proof is not None and done.proof.rows_only,
+            "part": done.proof is not None and done.proof.part,
             "at": None if done.proof is None else done.proof.at.isoformat(),
             "seconds": None if done.proof is None or done.proof.took is None else done.proof.took.total_seconds(),
             "findings": [] if done.proof is None else list(done.proof.findings),

@@ -235,6 +235,14 @@ def test_what_a_proof_is_short_of_and_the_recovery_it_comes_from_are_read_from_t
     ]
 
 
+def test_a_proof_of_a_part_of_a_database_is_read_as_that_from_the_listing(bucket: Bucket) -> None:
+    bucket.dump()
+
+    entry = proved(bucket, bucket.entry(), level=2, part=True)
+
+    assert [(p.level, p.part, p.verdict) for p in entry.proofs] == [(2, True, Verdict.PASSED)]
+
+
 def test_where_nothing_may_be_written_over_a_dump_its_proof_and_its_mark_are_and_no_second_manifest(
     bucket: Bucket,
 ) -> None:

@@ -394,6 +394,11 @@ ACCIDENTS = (
         {"dumps.proof": "no dump passed a verification of level 2"},
         dumps=_old_dump(HOUR, proven=None),
     ),
+    accident(
+        "a part of it alone was verified",
+        {"dumps.proof": "no dump passed a verification of level 2"},
+        dumps=_old_dump(HOUR, proven=replace(passed(3, HOUR), part=True)),
+    ),
     accident("verified too shallow", {"dumps.proof": "no dump passed"}, dumps=_old_dump(HOUR, proven=passed(1, HOUR))),
     accident(
         "an older dump is proven",

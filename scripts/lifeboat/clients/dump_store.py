@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from lifeboat.clients import run_files, sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.database_model import (
+    MANIFEST_FILE,
     DumpEntry,
     DumpId,
     Manifest,
@@ -28,12 +29,12 @@ from lifeboat.database_model import (
 )
 from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NothingFits, Refused, Unreachable
 
-MANIFEST = "manifest.json"
 KEPT = "kept.json"
+_VERSIONS = ("list_object_versions", "Versions")
 # When it was made, its level and verdict, what it is of (_identity), what it is short of or was found by, the recovery that
 # it comes from.
 _PROOF = re.compile(
-    r"proofs/\d{8}T\d{6}Z-([1-4])-(passed|failed)-([0-9a-f]{16})(-rows|-listing)?(?:-run-([\w.-]+))?\.json"
+    r"proofs/\d{8}T\d{6}Z-([1-4])-(passed|failed)-([0-9a-f]{16})(-rows|-listing|-part)?(?:-run-([\w.-]+))?\.json"
 )
 # S3 answers the second of two writers at the same moment with 409, and one after it with 412.
 _EXISTS = {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -109,7 +110,7 @@ class DumpStore:
     def _listed(self, prefix: str) -> list[DumpEntry]:
         found: dict[str, dict[str, StoredFile]] = {}
         with translated(f"list s3://{self.bucket}/{prefix}", hint="lifeboat apply, where nothing was applied yet"):
-            for version in sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=prefix):
+            for version in sdk.s3_items(self._s3, *_VERSIONS, bucket=self.bucket, prefix=prefix):
                 parts = str(version["Key"]).removeprefix(self.prefix).split("/", 2)
                 if version["IsLatest"] and len(parts) == 3 and dump_begun_at(parts[1]) is not None:
                     folder = f"{self.prefix}{parts[0]}/{parts[1]}/"
@@ -147,13 +148,13 @@ class DumpStore:
 
         A copy has the version ids of what it was made of. One whose manifest was missing was looked at without.
         """
-        here, other, manifest = self._identity(files), self.place.other, files.get(MANIFEST)
+        here, other, manifest = self._identity(files), self.place.other, files.get(MANIFEST_FILE)
         versions = {"", *([] if manifest is None else [manifest.version_id])}
         there = {} if other is None else {proven_identity(other.bucket, one): other.region for one in versions}
         return {**there, here: self.place.region}
 
     def _identity(self, files: Mapping[str, StoredFile]) -> str:
-        manifest = files.get(MANIFEST)
+        manifest = files.get(MANIFEST_FILE)
         return proven_identity(self.bucket, "" if manifest is None else manifest.version_id)
 
     def manifest(self, entry: DumpEntry) -> Manifest:
@@ -171,8 +172,8 @@ class DumpStore:
                 f"{entry.id} of {entry.database} never became a dump: it has no manifest",
                 hint="lifeboat backups lists what there is",
             )
-        where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST}"
-        with self.opened(entry, MANIFEST) as chunks:
+        where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST_FILE}"
+        with self.opened(entry, MANIFEST_FILE) as chunks:
             body = b"".join(chunks)
         try:
             found = self._read(body)
@@ -223,14 +224,14 @@ class DumpStore:
 
     def commit(self, manifest: Manifest) -> str:
         """Write a dump's manifest, which makes it one, and return its key; raises Refused where there is one."""
-        key = f"{self.folder(manifest.database, manifest.id)}{MANIFEST}"
+        key = f"{self.folder(manifest.database, manifest.id)}{MANIFEST_FILE}"
         if not self._put(key, self._written(manifest)):
             raise Refused(f"s3://{self.bucket}/{key} is there already", hint="run the same command again")
         return key
 
     def prove(self, entry: DumpEntry, proof: Proof) -> None:
         """Write a verification beside the dump as it was listed; one is never written over another."""
-        manifest = entry.files.get(MANIFEST)
+        manifest = entry.files.get(MANIFEST_FILE)
         name = _proof_name(proof, self._identity(entry.files))
         body = {
             "of": {
@@ -287,10 +288,10 @@ class DumpStore:
         Those the bucket's lock keeps until its time is over. Raises CleanUpIncomplete naming all that could not be hidden.
         """
         with translated(f"list s3://{self.bucket}/{folder}"):
-            found = sdk.items(self._s3, "list_object_versions", "Versions", Bucket=self.bucket, Prefix=folder)
+            found = sdk.s3_items(self._s3, *_VERSIONS, bucket=self.bucket, prefix=folder)
             versions = [(str(entry["Key"]), str(entry["VersionId"])) for entry in found]
         hidden: list[str] = []
-        ordered = sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST}"), pair[0]))
+        ordered = sorted(versions, key=lambda pair: (not pair[0].endswith(f"/{MANIFEST_FILE}"), pair[0]))
         for number, (key, version) in enumerate(ordered):
             try:
                 with translated(f"delete s3://{self.bucket}/{key}"):
@@ -307,7 +308,7 @@ class DumpStore:
         names = ", ".join(sorted({key.removeprefix(folder) for key in keys}))
         left = f"{error.summary}; below s3://{self.bucket}/{folder} there still are {names}"
         name = folder.rstrip("/").rpartition("/")[2]
-        if any(key.endswith(f"/{MANIFEST}") for key in keys):
+        if any(key.endswith(f"/{MANIFEST_FILE}") for key in keys):
             # It was on its way when something failed: what is there may be all of it.
             return CleanUpIncomplete(
                 f"{left}: with its manifest it may be a whole dump", hint=f"lifeboat verify {name} --level 2 says"
@@ -367,7 +368,8 @@ def _of_this_copy(proofs: Sequence[Proof], region: str) -> tuple[tuple[Proof, ..
 
 
 def _proof_name(proof: Proof, identity: str) -> str:
-    short = "-rows" if proof.rows_only else "-listing" if proof.by_listing else ""
+    # A failure by the listing is passed over where the other copy is whole, whatever it is of.
+    short = "-listing" if proof.by_listing else "-part" if proof.part else "-rows" if proof.rows_only else ""
     rest = short + (f"-run-{proof.run}" if proof.run else "")
     return f"proofs/{proof.at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{proof.level}-{proof.verdict.value}-{identity}{rest}.json"
 
@@ -382,6 +384,7 @@ def _proof(file: StoredFile, regions: Mapping[str, str]) -> Proof | None:
         at=file.stored_at,
         verdict=Verdict(found[2]),
         rows_only=found[4] == "-rows",
+        part=found[4] == "-part",
         by_listing=found[4] == "-listing",
         region=regions.get(found[3], ""),
         run=found[5] or "",

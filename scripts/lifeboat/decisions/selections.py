@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lifeboat.database_model import Relation, Selection
+from lifeboat.database_model import Contents, Relation, Selection, TableName
+from lifeboat.decisions.fingerprints import quoted_name
 
 _OUTSIDE = re.compile(r"pg_catalog|information_schema|pg_toast.*|pg_temp.*")
 
@@ -23,6 +24,19 @@ class Chosen:
         return tuple(relation for relation in self.relations if relation.kind in kinds)
 
 
+def counted(tables: Iterable[Relation]) -> dict[TableName, tuple[Relation, ...]]:
+    """Return the tables whose rows are told together, by the name that they are told under, in the order of these.
+
+    Each is told by itself, but for partitions whose rows are loaded through the table that they divide: that is what a copy
+    can be held against, since a restore spreads them otherwise.
+    """
+    found: dict[TableName, tuple[Relation, ...]] = {}
+    for table in tables:
+        name = table.through or table.name
+        found[name] = (*found.get(name, ()), table)
+    return dict(sorted(found.items()))
+
+
 def problem(selection: Selection) -> str | None:
     """Return what is wrong with a selection's patterns; None where they can be used."""
     if selection.schemas and selection.tables:
@@ -34,6 +48,15 @@ def problem(selection: Selection) -> str | None:
         if len(_parts(pattern) or ()) not in (1, 2):
             return f"{pattern!r} is no pattern of a table: write TABLE or SCHEMA.TABLE, * or ? in it, or double quotes"
     return None
+
+
+def by_name(selection: Selection, found: Contents) -> Selection:
+    """Return the selection of what a selection by tables has found, by full names: in a database with another search_path too.
+
+    One of schemas, or of all, means the same everywhere.
+    """
+    names = [*(one.table for one in found.tables), *(one.sequence for one in found.sequences)]
+    return replace(selection, tables=tuple(map(quoted_name, names))) if selection.tables and names else selection
 
 
 def chosen(relations: Iterable[Relation], selection: Selection) -> Chosen:

@@ -17,15 +17,14 @@ from lifeboat.clients.dump_server import DumpServer
 from lifeboat.clients.postgres import Postgres
 from lifeboat.clients.private_folders import private_folder
 from lifeboat.clients.restore_programs import Into, Part, ProgramFailed, RestorePrograms
-from lifeboat.database_model import Contents, DumpFile, Manifest, Server, TableName
-from lifeboat.decisions import archives, client_versions, comparisons, index_memory, restore_errors
+from lifeboat.database_model import SCHEMA_FILE, Contents, DumpFile, Manifest, Server, TableName
+from lifeboat.decisions import archives, client_versions, comparisons, index_memory, restore_errors, selections
 from lifeboat.decisions.archives import Item, LeftOut, Rights
 from lifeboat.decisions.comparisons import Compared
 from lifeboat.dumps.contents import contents
 from lifeboat.errors import Failed, IntegrityFailure, LifeboatError
 
 _FOLDERS = "lifeboat-restore-"
-SCHEMA_FILE, GLOBALS_FILE = "schema.dump.zst", "globals.sql.zst"
 _TOLD_SECONDS = 0.2
 
 
@@ -149,7 +148,8 @@ def restore(copy: Copy, target: Target, programs: RestorePrograms, tellers: Tell
         advanced, descending = restore_target.advance_sequences(connection, copy.manifest.contents.sequences)
         restore_target.analyze(connection)
     with stages("comparing with the manifest"), DumpServer(target.postgres).readers(target.jobs) as readers:
-        found = contents(readers[0], copy.manifest.selection, beside=readers[1:])
+        selection = selections.by_name(copy.manifest.selection, copy.manifest.contents)
+        found = contents(readers[0], selection, beside=readers[1:])
         wanted = _comparable(copy.manifest, dump_server.server(readers[0]))
     return Restored(
         contents=found,

@@ -21,13 +21,13 @@ from lifeboat.clients.postgres import Postgres, own_path, said
 from lifeboat.clients.redaction import redacted
 from lifeboat.clients.restore_programs import Into, ProgramFailed, RestorePrograms
 from lifeboat.clients.scratch_server import PROBER, RESTORER, Room, ScratchServer
-from lifeboat.database_model import DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
+from lifeboat.database_model import GLOBALS_FILE, DumpEntry, DumpFile, Probe, Proof, TableName, Verdict
 from lifeboat.decisions import comparisons, extensions, probes, restore_errors, role_names, stored_files
 from lifeboat.decisions.archive_rows import RowCounter
 from lifeboat.decisions.archives import Item, Rights
 from lifeboat.dumps import choosing, restoring
 from lifeboat.dumps.choosing import copy_of
-from lifeboat.dumps.restoring import GLOBALS_FILE, Copy, FaultHere, Passing, Target, Tellers
+from lifeboat.dumps.restoring import Copy, FaultHere, Passing, Target, Tellers
 from lifeboat.errors import (
     Failed,
     IntegrityFailure,
@@ -104,6 +104,7 @@ def verify(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -
         remarks=tuple(restore_errors.plain(remark) for remark in seen.remarks),
         manifest_sha256=seen.manifest_sha256,
         rows_only=seen.rows_only,
+        part=seen.part,
         by_listing=seen.by_listing,
         region=store.place.region,
     )
@@ -132,7 +133,7 @@ def one_of_several(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Te
 class _Seen:
     """What is wrong with a copy, what else to know, which manifest it is of, and whether definitions were left out.
 
-    `by_listing`: no byte of it had to be read for it.
+    `by_listing`: no byte of it had to be read for it. `part`: it is of a part of a database.
     """
 
     findings: Sequence[str]
@@ -140,6 +141,7 @@ class _Seen:
     manifest_sha256: str = ""
     rows_only: bool = False
     by_listing: bool = False
+    part: bool = False
 
 
 def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) -> _Seen:
@@ -150,23 +152,25 @@ def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) ->
         return _Seen(findings=[error.summary])
     except NothingFits as error:
         return _Seen(findings=[error.summary], by_listing=True)
-    listed = choosing.compared(store, entry, manifest)
+    listed, part = choosing.compared(store, entry, manifest), not manifest.selection.whole
     if listed.findings:
-        return _Seen(findings=listed.findings, manifest_sha256=digest, by_listing=True)
+        return _Seen(findings=listed.findings, manifest_sha256=digest, by_listing=True, part=part)
     remarks = stored_files.remarks(listed)
     if depth.level == 1:
         if remarks:
             raise NotHere(f"level 1 cannot tell: {remarks[0]}", hint="lifeboat verify --level 2 reads them")
-        return _Seen(findings=[], manifest_sha256=digest)
+        return _Seen(findings=[], manifest_sha256=digest, part=part)
     copy = copy_of(store, entry, manifest)
     if depth.level == 2:
-        return _Seen(findings=read_whole(copy, depth, tellers), remarks=remarks, manifest_sha256=digest)
+        findings = read_whole(copy, depth, tellers)
+        return _Seen(findings=findings, remarks=remarks, manifest_sha256=digest, part=part)
     findings, more = restored_on_scratch(copy, depth, tellers)
     return _Seen(
         findings=findings,
         remarks=[*remarks, *more],
         manifest_sha256=digest,
-        rows_only=comparisons.NO_DEFINITIONS in more or not manifest.selection.whole,
+        rows_only=comparisons.NO_DEFINITIONS in more or part,
+        part=part,
     )
 
 

@@ -196,12 +196,12 @@ def _limit(kind: Kind, facts: Facts, limits: Limits, region: str) -> timedelta |
 
 
 def _runs_of(points: Iterable[RecoveryPoint]) -> Iterable[datetime]:
-    """Return when points were restored for real: by a recovery or drill, or by a restore test, never by a look at files."""
-    return (
-        point.proven.at
-        for point in points
-        if point.proven is not None and (point.proven.run or point.proven.level >= 3 or point.proven.looked)
-    )
+    """Return when points were restored for real: by a recovery or drill, or by a restore test, never by a look at files.
+
+    One of a part of the database is none of these.
+    """
+    proofs = (point.proven for point in points if point.proven is not None and not point.proven.part)
+    return (proof.at for proof in proofs if proof.run or proof.level >= 3 or proof.looked)
 
 
 def _restored(facts: Facts, kind: Kind, region: str) -> Iterable[datetime]:

@@ -111,12 +111,12 @@ def _verification(case: Case) -> Outcome:
 
 
 def proofs(case: Case) -> list[tuple[datetime, str, int]]:
-    """Return when dumps of the primary region passed a verification that is deep enough, which, and the level."""
+    """Return when whole dumps of the primary region passed a verification that is deep enough, which, and the level."""
     points = seen(case.facts.dumps, case.stack.recovery.region) or ()
     return [
         (point.proven.at, point.id, point.proven.level)
         for point in copies.dumps_of_database(points, case.stack)
-        if point.proven is not None and point.proven.level >= case.limits.proof_level
+        if point.proven is not None and point.proven.level >= case.limits.proof_level and not point.proven.part
     ]
 
 
