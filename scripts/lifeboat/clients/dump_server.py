@@ -172,17 +172,29 @@ def relations(connection: Connection) -> list[Relation]:
         """
         SELECT c.oid, n.nspname, c.relname, c.relkind::text,
                row_security_active(c.oid), c.relpersistence = 'u', columns.found,
-               owners.schema, owners.name, e.extname
+               owners.schema, owners.name, e.extname, top.schema, top.name
         FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         LEFT JOIN pg_depend AS made
             ON made.classid = 'pg_class'::regclass AND made.objid = c.oid AND made.objsubid = 0 AND made.deptype = 'e'
         LEFT JOIN pg_extension AS e ON e.oid = made.refobjid
         LEFT JOIN LATERAL (
-            SELECT array_agg(ARRAY[a.attname::text, format('%I.%I', o.nspname, p.proname)] ORDER BY a.attnum) AS found
+            SELECT array_agg(
+                ARRAY[a.attname::text, format('%I.%I', o.nspname, p.proname), coalesce(base.name, '')] ORDER BY a.attnum
+            ) AS found
             FROM pg_attribute AS a
             JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_proc AS p ON p.oid = t.typoutput
             JOIN pg_namespace AS o ON o.oid = p.pronamespace
+            LEFT JOIN LATERAL (
+                WITH RECURSIVE under AS (
+                    SELECT t.typbasetype AS oid WHERE t.typtype = 'd'
+                    UNION ALL
+                    SELECT d.typbasetype FROM under JOIN pg_type AS d ON d.oid = under.oid WHERE d.typtype = 'd'
+                )
+                SELECT format('%I.%I', bn.nspname, b.typname) AS name
+                FROM under JOIN pg_type AS b ON b.oid = under.oid JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
+                WHERE b.typtype <> 'd'
+            ) AS base ON true
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ) AS columns ON true
         LEFT JOIN LATERAL (
@@ -191,6 +203,24 @@ def relations(connection: Connection) -> list[Relation]:
             WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid
               AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') LIMIT 1
         ) AS owners ON true
+        LEFT JOIN LATERAL (
+            -- As pg_dump asks (forcePartitionRootLoad in pg_dump.c): the hash of an enum's value is another one after a restore.
+            WITH RECURSIVE up AS (
+                SELECT inhparent AS oid FROM pg_inherits WHERE inhrelid = c.oid AND c.relispartition
+                UNION ALL
+                SELECT i.inhparent
+                FROM up JOIN pg_class AS p ON p.oid = up.oid AND p.relispartition JOIN pg_inherits AS i ON i.inhrelid = p.oid
+            ), enums AS (
+                SELECT k.oid FROM pg_opclass AS k JOIN pg_am AS m ON m.oid = k.opcmethod
+                WHERE k.opcname = 'enum_ops' AND k.opcnamespace = 'pg_catalog'::regnamespace AND m.amname = 'hash'
+            )
+            SELECT rn.nspname AS schema, r.relname AS name
+            FROM up JOIN pg_class AS r ON r.oid = up.oid JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
+            WHERE NOT r.relispartition AND EXISTS (
+                SELECT FROM up AS any_of JOIN pg_partitioned_table AS d ON d.partrelid = any_of.oid
+                WHERE (SELECT oid FROM enums) = ANY (d.partclass)
+            )
+        ) AS top ON c.relkind = 'r'
         WHERE c.relkind IN ('r', 'p', 'S', 'm', 'v', 'f') AND c.relpersistence <> 't'
           AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
         """
@@ -204,9 +234,10 @@ def relations(connection: Connection) -> list[Relation]:
             visible=row[0] in seen,
             filtered=row[4],
             unlogged=row[5],
-            columns=tuple(Column(name=name, output=output) for name, output in row[6] or ()),
+            columns=tuple(Column(name=name, output=output, base=base) for name, output, base in row[6] or ()),
             owner=None if row[7] is None else TableName(schema=row[7], name=row[8]),
             extension=row[9],
+            through=None if row[10] is None else TableName(schema=row[10], name=row[11]),
         )
         for row in rows
     ]

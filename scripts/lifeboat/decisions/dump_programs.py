@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from lifeboat.database_model import Relation, Selection, TableName
 from lifeboat.decisions.fingerprints import quoted, quoted_name
 
-SCHEMA = "schema.dump.zst"
-GLOBALS = "globals.sql.zst"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The snapshot that all read in, and for how many seconds they wait for a lock."""
+    """The snapshot that all read in, for how many seconds they wait for a lock, and the encoding of the database."""
 
     id: str
     lock_seconds: int
+    encoding: str
 
 
 def data_file(number: int) -> str:
@@ -45,7 +43,16 @@ def _archive(snapshot: Snapshot) -> list[str]:
         "--no-password",
         f"--snapshot={snapshot.id}",
         f"--lock-wait-timeout={snapshot.lock_seconds * 1000}",
+        *_in_utf8(snapshot.encoding),
     ]
+
+
+def _in_utf8(encoding: str) -> list[str]:
+    """Return the option by which names are written, and understood, as everybody here reads them.
+
+    Of SQL_ASCII the server does not know what it stands for, and says whatever is there.
+    """
+    return [] if encoding == "SQL_ASCII" else ["--encoding=UTF8"]
 
 
 def schema(snapshot: Snapshot, chosen: Sequence[str]) -> list[str]:
@@ -68,7 +75,8 @@ def shard(snapshot: Snapshot, tables: Sequence[TableName]) -> list[str]:
     return [*_archive(snapshot), "--section=data", *(f"--table={quoted_name(name)}" for name in tables)]
 
 
-def globals_only(database: str) -> list[str]:
+def globals_only(database: str, encoding: str) -> list[str]:
     """Return pg_dumpall's options for roles and tablespaces; passwords, which RDS lets nobody read, are left out."""
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
-    return ["--globals-only", "--no-role-passwords", "--no-password", f"--database=dbname='{escaped}'"]
+    where = f"--database=dbname='{escaped}'"
+    return ["--globals-only", "--no-role-passwords", "--no-password", *_in_utf8(encoding), where]

@@ -27,6 +27,7 @@ _PIECE = f"SELECT sha256(b) AS body, octet_length(b) AS size FROM lo_get({{}}, {
 
 # Of these the type's own hash says all that its text would. hashint8extended folds a number into half its bits first,
 # so that the number itself is added to it.
+_ENUM = "pg_catalog.enum_out"
 _HASHES = {
     "pg_catalog.int2out": "hashint2extended({column}, {seed})",
     "pg_catalog.int4out": "hashint4extended({column}, {seed})",
@@ -37,8 +38,10 @@ _HASHES = {
 }
 
 
-def fingerprint_sql(table: TableName, columns: Sequence[Column]) -> str:
-    """Return the query of a table's own rows (without those of its children): one row, their count and fingerprint.
+def fingerprint_sql(tables: Sequence[TableName], columns: Sequence[Column]) -> str:
+    """Return the query of the own rows (without those of children) of tables: one row, their count and fingerprint.
+
+    The tables have the same columns.
 
     The fingerprint is 64 hex digits. A hash of 64 bits of each row is added up over all rows, so that no order counts, while
     a row that is there twice does. A row's is made of its columns', each with a seed of its own: the text of a whole row,
@@ -47,13 +50,16 @@ def fingerprint_sql(table: TableName, columns: Sequence[Column]) -> str:
     # By name: a restored table that inherits may have its columns in another order.
     hashes = [_hashed(column, number) for number, column in enumerate(sorted(columns, key=lambda one: one.name), 1)]
     # Within, so that no column or table of the database may be called as what is here.
-    source = f"(SELECT {' # '.join(hashes) or '0'} AS content FROM ONLY {quoted_name(table)} OFFSET 0) AS rendered"  # noqa: S608  (names are quoted)
+    rows = [f"SELECT {' # '.join(hashes) or '0'} AS content FROM ONLY {quoted_name(table)}" for table in tables]  # noqa: S608  (names are quoted)
+    source = f"({' UNION ALL '.join(rows)} OFFSET 0) AS rendered"
     return f"SELECT count(*), {_digest('coalesce(sum(content), 0)::text')} FROM {source}"  # noqa: S608  (names are quoted)
 
 
 def _hashed(column: Column, seed: int) -> str:
     # What the type itself writes; a cast may be somebody's function. All of these give NULL for NULL, and only for that.
     name = quoted(column.name)
+    if column.output == _ENUM and column.base:
+        name = f"{name}::{column.base}"  # to PostgreSQL a domain over an enum is none (parse_coerce.c); this cast is its own
     known = _HASHES.get(column.output)
     text = f'hashtextextended(textin({column.output}({name})) COLLATE "C", {seed})'
     return f"coalesce({text if known is None else known.format(column=name, seed=seed)}, {seed}::bigint)"

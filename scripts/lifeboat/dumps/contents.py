@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import IsolationLevel
@@ -31,7 +31,8 @@ def contents(
 ) -> Contents:
     """Return the content of what a selection takes, as the connection's transaction sees it, else in one of its own.
 
-    Rows of a table are its own, without those of its partitions and children. Not among the tables: materialized views
+    Rows of a table are its own, without those of its partitions and children; of partitions over which a restore spreads
+    them otherwise they are told of the table that these divide. Not among the tables: materialized views
     (made anew by a restore), foreign tables, what extensions made, and on a standby unlogged tables, which are empty
     there. Large objects and definitions belong to no selection but the whole; definitions that were changed meanwhile, which
     no snapshot of rows prevents, are left out. `told` hears of each table when it is done. The connections `beside` are in
@@ -51,7 +52,7 @@ def contents(
             relation.name for relation in chosen.of_kind("S") if not (standby and relation.unlogged)
         ]
         return Contents(
-            tables=_tables(readers, there, told),
+            tables=_tables(readers, selections.counted(there), told),
             sequences=tuple(dump_server.sequence_values(connection, sequences)),
             large_objects=dump_server.large_objects(connection, fingerprints.large_objects_sql())
             if selection.whole
@@ -69,19 +70,24 @@ def _schema(connection: Connection, selection: Selection) -> tuple[SchemaContent
 
 
 def _tables(
-    readers: Sequence[Connection], relations: Sequence[Relation], told: Callable[[TableContent], None]
+    readers: Sequence[Connection],
+    counted: Mapping[TableName, Sequence[Relation]],
+    told: Callable[[TableContent], None],
 ) -> tuple[TableContent, ...]:
     """Return the content of tables, in their order; each reader takes the largest that nobody has taken yet."""
-    waiting = deque(sorted(dump_server.with_sizes(readers[0], relations), key=lambda relation: -relation.size))
+    every = dump_server.with_sizes(readers[0], [table for tables in counted.values() for table in tables])
+    sizes = {table.name: table.size for table in every}
+    waiting = deque(sorted(counted, key=lambda name: -sum(sizes[table.name] for table in counted[name])))
     found: dict[TableName, TableContent] = {}
 
     def read(reader: Connection) -> None:
         try:
             while waiting:
-                relation = waiting.popleft()
-                query = fingerprints.fingerprint_sql(relation.name, relation.columns)
-                found[relation.name] = dump_server.table_content(reader, relation.name, query)
-                told(found[relation.name])
+                name = waiting.popleft()
+                tables = counted[name]
+                query = fingerprints.fingerprint_sql([table.name for table in tables], tables[0].columns)
+                found[name] = dump_server.table_content(reader, name, query)
+                told(found[name])
         except IndexError:  # another one took the last
             return
         except BaseException:
@@ -91,4 +97,4 @@ def _tables(
     with ThreadPoolExecutor(len(readers), thread_name_prefix="fingerprints") as pool:
         for future in [pool.submit(read, reader) for reader in readers]:
             future.result()
-    return tuple(found[relation.name] for relation in relations)
+    return tuple(found[name] for name in counted)

@@ -20,6 +20,8 @@ from lifeboat.clients.dump_store import DumpStore
 from lifeboat.clients.dump_uploads import Uploads
 from lifeboat.clients.postgres import Postgres
 from lifeboat.database_model import (
+    GLOBALS_FILE,
+    SCHEMA_FILE,
     ClientPrograms,
     Contents,
     DumpFile,
@@ -117,8 +119,9 @@ def dump(tools: Tools, order: Order, tell: Teller, flagged: Callable[[Manifest],
 
 def plan(order: Order, programs: ClientPrograms, held: HeldSnapshot) -> list[Planned]:
     """Return the files that a dump consists of, and the program that makes each."""
-    snapshot = Snapshot(id=held.id, lock_seconds=order.lock_seconds)
-    tables = [relation for relation in held.relations if relation.kind == "r"]
+    snapshot = Snapshot(id=held.id, lock_seconds=order.lock_seconds, encoding=held.server.encoding)
+    # Rows that go into the partitions of one table stay together, in the first shard: an archive names that table alone.
+    tables = [relation for relation in held.relations if relation.kind == "r" and relation.through is None]
     jobs = order.jobs or shards.default_jobs(sum(table.size for table in tables), order.cores)
     named = shards.shards(tables, jobs)
     taken = dump_programs.chosen_by_name(order.selection, held.relations)
@@ -126,7 +129,7 @@ def plan(order: Order, programs: ClientPrograms, held: HeldSnapshot) -> list[Pla
     archive = partial(Planned, begins=b"PGDMP")
     elsewhere = [name for names in named for name in names]
     return [
-        archive(file=dump_programs.SCHEMA, argv=[pg_dump, *dump_programs.schema(snapshot, taken)]),
+        archive(file=SCHEMA_FILE, argv=[pg_dump, *dump_programs.schema(snapshot, taken)]),
         archive(file=dump_programs.data_file(0), argv=[pg_dump, *dump_programs.rest(snapshot, taken, elsewhere)]),
         *(
             archive(
@@ -137,8 +140,11 @@ def plan(order: Order, programs: ClientPrograms, held: HeldSnapshot) -> list[Pla
             for number, names in enumerate(named, start=1)
         ),
         Planned(
-            file=dump_programs.GLOBALS,
-            argv=[str(Path(programs.folder) / "pg_dumpall"), *dump_programs.globals_only(order.database)],
+            file=GLOBALS_FILE,
+            argv=[
+                str(Path(programs.folder) / "pg_dumpall"),
+                *dump_programs.globals_only(order.database, snapshot.encoding),
+            ],
             begins=b"--",
         ),
     ]
