@@ -191,49 +191,6 @@ def test_an_interrupted_drill_takes_away_what_it_made(stack: Rehearsal) -> None:
     assert left(stack) == []
 
 
-def test_a_drill_that_is_killed_before_its_evidence_is_there_has_it_from_the_sweep_as_it_would_have_been(
-    stack: Rehearsal,
-) -> None:
-    drilling = stack.start("lifeboat", "drill", "state")
-    kill = {"operation": "PutObject", "path": ".*/evidence/.*", "kill": drilling.pid, "status": 503}
-    stack.control("faults", add={"service": "s3", **kill})
-    said, _ = drilling.communicate(timeout=SECONDS)
-    stack.control("faults", clear=True)
-    run = journal(stack).parent.name
-
-    missing = stack.ask("report", run)
-    listed = passed(stack.ask("report", "--all"))
-    swept, again = passed(stack.lifeboat("sweep")), passed(stack.lifeboat("sweep"))
-
-    assert (drilling.returncode, missing.returncode) == (-signal.SIGKILL, 6), said
-    assert f"{run}: it has ended, and was cut off or refused before it was written" in " ".join(listed.stdout.split())
-    assert (swept.stdout, again.stdout) == (
-        f"drills left nothing\nevidence written: {run}\n",
-        "drills left nothing\n",
-    )
-    found = json.loads(passed(stack.ask("report", run, "-o", "json")).stdout)["bundle"]
-    digest = hashlib.sha256(journal(stack).read_bytes()).hexdigest()
-    assert (found["outcome"], found["exit_status"], found["journal_sha256"]) == ("met", 0, digest)
-    passed(stack.ask("report", "verify"))
-
-
-def test_credentials_that_expire_while_it_is_taken_away_end_with_what_is_left(stack: Rehearsal) -> None:
-    fault = {"service": "rds", "operation": "DeleteDBInstance", "code": "ExpiredToken", "status": 400, "times": 100}
-    drilling = drilling_until(stack, has_made)
-    stack.control("faults", add=fault)
-
-    said, _ = drilling.communicate(timeout=SECONDS)
-    meanwhile = stack.lifeboat("sweep", "--yes")
-    stack.control("faults", clear=True)
-    swept = stack.lifeboat("sweep", "--yes")
-
-    assert drilling.returncode == 12, said
-    assert "ExpiredToken" in said
-    assert "lifeboat sweep" in said
-    assert (meanwhile.returncode, swept.returncode) == (12, 0), meanwhile.stderr + swept.stderr
-    assert left(stack) == []
-
-
 def test_a_sweep_with_credentials_that_have_expired_ends_with_12_whatever_it_asks_first(stack: Rehearsal) -> None:
     stack.control(
         "faults", add={"service": "sts", "operation": ".*", "code": "ExpiredToken", "status": 400, "times": 100}

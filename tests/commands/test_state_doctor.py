@@ -19,7 +19,6 @@ from lifeboat.clients import run_files
 from lifeboat.clients.state_versions import BY, FROM, RUN
 from lifeboat.commands import state_doctor
 from lifeboat.decisions.state_verdicts import Severity
-from lifeboat.errors import LifeboatError, Unreachable
 from lifeboat.model import RunId
 from lifeboat.state_model import RESTORING, LockMode, StateRoot
 
@@ -554,39 +553,6 @@ def test_a_run_of_another_machine_is_known_by_the_lease(make: Callable[[LockMode
 
 
 # -- what may not be looked at ---------------------------------------------------------------------------------------
-
-
-def ended(sick: SickSite) -> LifeboatError | None:
-    try:
-        state_doctor.require_sound(state_doctor.diagnose(sick.site, Told(), list(StateRoot)))
-    except LifeboatError as error:
-        return error
-    return None
-
-
-@pytest.mark.parametrize("accident", [None, no_bucket], ids=["sound", "no-bucket"])
-def test_whichever_call_is_refused_it_never_ends_green(
-    make: Callable[[LockMode], SickSite], accident: Callable[[SickSite], Any] | None
-) -> None:
-    sick = make("both")
-    if accident is not None:
-        accident(sick)
-    trace = sick.cloud.directory / "logs" / "trace.jsonl"
-    start = trace.stat().st_size
-    sound = ended(sick)
-    calls = len(trace.read_bytes()[start:].splitlines())
-
-    problems = []
-    for number in range(1, calls + 1):
-        rule = {"service": "*", "operation": ".*", "first": number, "code": "AccessDenied", "status": 403}
-        sick.cloud.control("faults", add=rule)
-        problems.append(ended(sick))
-        sick.cloud.control("faults", clear=True)
-
-    assert (sound is None) == (accident is None)
-    assert calls > 25
-    assert [type(problem) for problem in problems] == [Unreachable] * calls
-    assert {problem.exit_status for problem in problems if problem is not None} == {8}
 
 
 def test_what_may_not_be_seen_is_named_with_exit_status_8_beside_what_is_amiss(

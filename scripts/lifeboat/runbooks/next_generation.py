@@ -52,12 +52,15 @@ def require_of_this_run(c: Recovering, found: RestoredInstance) -> None:
 
 
 def stack_with(c: Recovering, found: RestoredInstance) -> Recovery:
-    """Return the stack's output as it will be once this instance serves."""
+    """Return the stack's output as it will be once this instance serves; raises Failed where RDS tells no address of it."""
     serving = c.recovery.database
+    if found.address is None:
+        # To libpq an empty one is whatever server this machine has.
+        raise Failed(f"RDS tells no address of {found.identifier}, which is {found.status}")
     there = serving.model_copy(
         update={
             "identifier": found.identifier,
-            "address": found.address or "",
+            "address": found.address,
             "port": found.port or serving.port,
             "password_secret_arn": found.password_secret_arn,
         }
