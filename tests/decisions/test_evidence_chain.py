@@ -101,6 +101,19 @@ def test_a_forged_head_is_found_and_told_from_a_changed_bundle() -> None:
     assert [wrong(one) for one in (forged, damaged, gone)] == [[(2, Wrong.DISAGREES)]] * 3
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_bundle_that_was_changed_together_with_what_the_other_region_knows_of_it_is_found(*, sealed: bool) -> None:
+    whole = chain(*BODIES)
+    other = evidence_chain.stored(2, BODIES[1].replace(b"Z", b"z", 1))
+    heads = {**whole.heads, 2: replace(whole.heads[2], sha256=other.sha256)}
+    if not sealed:
+        del heads[3]
+
+    found = wrong(replace(whole, stored={**whole.stored, 2: other}, heads=heads))
+
+    assert found == [(2, Wrong.DISAGREES), *([] if sealed else [(3, Wrong.UNSEALED)])]
+
+
 def test_the_last_bundle_is_not_called_whole_while_the_other_region_does_not_know_of_it() -> None:
     whole = chain(*BODIES)
     unsealed = replace(whole, heads={number: head for number, head in whole.heads.items() if number != 3})

@@ -111,6 +111,12 @@ def _of_link(chain: Chain, number: int) -> Iterator[Finding]:
             f" {link.sha256} here, as the next bundle says too, and {head.sha256} there"
         )
         yield _found(number, Wrong.DISAGREES, text)
+    elif after is not None and _is_rewritten(link, head, after, chain.heads.get(number + 1)):
+        text = (
+            f"bundle {number} ({_of_run(link)}) was changed, and what the other region knows of it with it: its digest is"
+            f" {link.sha256}, and the next bundle names {after.previous} for it"
+        )
+        yield _found(number, Wrong.DISAGREES, text)
     if number == 1 and not changed and link.previous != NOTHING_BEFORE:
         yield _found(number, Wrong.CHANGED, "bundle 1 names one before it")
     if head is None and number in chain.heads_gone:
@@ -145,6 +151,16 @@ def _changed(link: Stored, head: Head | None, after: Stored | None) -> str:
     if not said_by_next and after is not None:
         return f"bundle {number} ({_of_run(link)}) was changed, or the next one: that names {after.previous} for it"
     return ""
+
+
+def _is_rewritten(link: Stored, head: Head | None, after: Stored, head_after: Head | None) -> bool:
+    """Return whether the next link names another digest for one of which the other region knows this one.
+
+    Where the next one is itself not as the other region knows it, that is what was changed.
+    """
+    if head is None or head.damaged or after.damaged or after.previous in ("", link.sha256):
+        return False
+    return head_after is None or bool(head_after.damaged) or head_after.sha256 == after.sha256
 
 
 def _missing(chain: Chain, number: int) -> Finding:
