@@ -23,6 +23,7 @@ _NO_INSTANCE = ("InvalidInstanceID.NotFound",)
 _NO_VOLUME = ("InvalidVolume.NotFound",)
 _NO_OBJECT = ("404", "NoSuchKey", "NoSuchBucket", "NotFound")
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+_QUEUES_AT_ONCE = 1000  # the most that SQS lists
 _STATES = ["pending", "running", "stopping", "stopped", "shutting-down"]
 _TAGGED = [{"Name": "tag-key", "Values": [DrillTag.DRILL.value]}]
 
@@ -236,7 +237,9 @@ class DrillThings:
 
     def _queues(self, region: str) -> Iterator[Standing]:
         sqs = self._client("sqs", region)
-        for url in list(sdk.items(sqs, "list_queues", "QueueUrls")):
+        # SQS says where the next page begins only to who says how long one may be.
+        paged = {"PaginationConfig": {"PageSize": _QUEUES_AT_ONCE}}
+        for url in list(sdk.items(sqs, "list_queues", "QueueUrls", **paged)):
             asked = sdk.unless_absent(_NO_QUEUE, lambda url=url: sqs.list_queue_tags(QueueUrl=url))  # type: ignore[misc]
             tags = {} if asked is None else asked.get("Tags", {})
             if DrillTag.DRILL in tags:
