@@ -499,6 +499,15 @@ def filtered(here: AlarmSite) -> None:
     here.subscribe(to="picky@lifeboat.test", FilterPolicy=json.dumps({"State": ["FAILED"]}))
 
 
+def test_the_topic_of_what_only_aws_can_ring_is_looked_at_when_that_is_named(here: AlarmSite) -> None:
+    only_a_queue(here)
+
+    done = ring(here, "database-event")
+
+    assert [one.good for one in done.checked] == [True]
+    assert [(arn, "nobody listens to" in why) for arn, why in done.topics] == [(here.topic(), True)]
+
+
 @pytest.mark.parametrize(
     ("accident", "says"),
     [

@@ -80,6 +80,9 @@ def test(site: Site, tell: Teller, agree: Agree, asked: Asked) -> AlarmReport:
             )
             rung += _ring(work, found.sendings, left)
     topics = {arn for sending in found.sendings for arn in sending.topics}
+    topics |= {
+        one.topic for one in looked.channels.notifiers if one.ringer in wanted and one.topic in looked.channels.topics
+    }
     topics |= {topic.arn for topic in looked.channels.topics.values() if topic is not None and not asked.names}
     return AlarmReport(
         run=run,
