@@ -392,6 +392,21 @@ def test_a_recovery_at_whose_journal_a_sweep_may_not_look_is_not_taken_for_one_t
     assert json.loads(lab.body(1))["bundle"]["run"] == seen
 
 
+@pytest.mark.parametrize("operation", ["ListObjectVersions", "PutObject"])
+def test_a_sweep_that_may_not_look_at_the_evidence_or_write_it_does_not_end_well(lab: Lab, operation: str) -> None:
+    lab.refuse("PutObject", f"/{lab.dumps}/.*")
+    run = lab.recover(1)
+    lab.plain.cloud.control("faults", clear=True)
+    lab.refuse(operation, f"/{lab.dumps}.*")
+
+    with pytest.raises(CleanUpIncomplete, match=f"  {run}: cannot .*AccessDenied") as raised:
+        sweep.run(lab.plain.site(), lab.told, lambda _: None)
+    lab.plain.cloud.control("faults", clear=True)
+
+    assert raised.value.exit_status == 12
+    assert sweep.run(lab.plain.site(), lab.told, lambda _: None).told == (run,)
+
+
 def test_a_recovery_that_was_given_up_and_cut_off_there_says_so_in_what_the_sweep_writes(lab: Lab) -> None:
     run = lab.plain.run("20260301T040000Z-recover-00000a", (EventKind.INTENT, "instance", {}))
     journal = lab.plain.site().journal(run)

@@ -75,7 +75,7 @@ def _swept(site: Site, tell: Teller, agree: Agree, sweep: RunId) -> Swept:
     gone = _removed(site, tell, going, kept)
     looks = Looks()
     closed, ended = _closed(site, {one.thing for one in kept}, looks)
-    told = [*evidence_owed.written(site, tell, ended), *evidence_owed.of_recoveries(site, tell, sweep, looks)]
+    told = [*evidence_owed.written(site, tell, ended, looks), *evidence_owed.of_recoveries(site, tell, sweep, looks)]
     _require_all(kept, looks.unseen)
     return Swept(found=found, gone=tuple(gone), closed=tuple(closed), told=tuple(told))
 

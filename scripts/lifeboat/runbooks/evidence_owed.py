@@ -20,7 +20,7 @@ from lifeboat.stack.evidence_keeping import About
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """The journals that a sweep reads; `unseen` are, in words, those at which it could not look, and why."""
+    """The journals that a sweep reads; `unseen` are, in words, those at which it could not look, or write what is owed, and why."""
 
     unseen: list[str] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ def of_recoveries(site: Site, tell: Teller, sweep: RunId, looks: Looks) -> list[
         return []
     try:
         with site.lease(sweep, tell.say).held():
-            return written(site, tell, list(_opened(site, looks)))
+            return written(site, tell, list(_opened(site, looks)), looks)
     except Locked:
         return []
 
@@ -72,10 +72,11 @@ def _opened(site: Site, looks: Looks) -> Iterator[Journal]:
             yield journal
 
 
-def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
+def written(site: Site, tell: Teller, ended: Sequence[Journal], looks: Looks) -> list[RunId]:
     """Write what runs that ended owe, mark those that owe nothing any more, and return the runs that it was written of.
 
-    What cannot be written is warned of: the run stays unmarked, and the next sweep tries again.
+    What cannot be written is warned of: the run stays unmarked, and the next sweep tries again. Where the bucket refused it
+    that is noted among what nobody could look at; of a journal that nobody understands it stays a warning.
     """
     owing = [journal for journal in ended if run_states.has_evidence(RunId(journal.run))]
     try:
@@ -83,11 +84,12 @@ def written(site: Site, tell: Teller, ended: Sequence[Journal]) -> list[RunId]:
     except LifeboatError as error:
         for journal in owing:
             _warn(tell, journal, error.summary)
+            looks.unseen.append(f"{journal.run}: {error.summary}")
         return []
     for journal in ended:
         if journal not in owing or journal.run not in untold:
             _mark(journal)
-    return [RunId(one.run) for one in owing if one.run in untold and _is_written(site, tell, one)]
+    return [RunId(one.run) for one in owing if one.run in untold and _is_written(site, tell, one, looks)]
 
 
 def _untold(site: Site, owing: Sequence[Journal]) -> set[str]:
@@ -102,7 +104,7 @@ def _untold(site: Site, owing: Sequence[Journal]) -> set[str]:
     return set(journals)
 
 
-def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
+def _is_written(site: Site, tell: Teller, journal: Journal, looks: Looks) -> bool:
     try:
         about = _about(journal)
     except evidence_keeping.NOT_UNDERSTOOD as error:
@@ -111,7 +113,10 @@ def _is_written(site: Site, tell: Teller, journal: Journal) -> bool:
     if about is None:
         _warn(tell, journal, "it is of a newer lifeboat")
         return False
-    return evidence_keeping.append(site, tell, journal, about).link is not None
+    done = evidence_keeping.append(site, tell, journal, about)
+    if done.refused:
+        looks.unseen.append(f"{journal.run}: {done.refused}")
+    return done.link is not None
 
 
 def _warn(tell: Teller, journal: Journal, why: str) -> None:

@@ -38,10 +38,14 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """How a run ended, as its evidence has it, and the place of that in the chain; None: nobody could tell, or write it."""
+    """How a run ended, as its evidence has it, and the place of that in the chain; None: nobody could tell, or write it.
+
+    `refused` is why it was not written where that is no fault of the journal's: the same order may go through another time.
+    """
 
     ended: Ended | None = None
     link: Link | None = None
+    refused: str = ""
 
 
 def store(site: Site) -> EvidenceStore:
@@ -98,7 +102,7 @@ def append(site: Site, tell: Teller, journal: Journal, about: About, error: Ende
         tell.warn(
             f"the evidence of {journal.run} is not written: {why}; its journal stays (lifeboat logs {journal.run}){later}"
         )
-        return Written(ended=how)
+        return Written(ended=how, refused=why if isinstance(failure, LifeboatError) else "")
     except KeyboardInterrupt:
         if not has_ended:
             raise
