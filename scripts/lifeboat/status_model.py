@@ -260,9 +260,10 @@ class StateCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRecord:
-    """The evidence of one drill: of what, when it ended, whether all of it went well, and the recovery time that it measured.
+    """The evidence of one drill: of what, when it ended, whether all came back, and the times that it measured.
 
-    `copies` are those of the database that it restored: the kind, in the words of recovery points, and the region.
+    `missed`: what it measured, or could not measure, does not meet an objective; `why` says which. `copies` are those of the
+    database that it restored: the kind, in the words of recovery points, and the region.
     """
 
     scope: str  # database, instance, full or state
@@ -273,6 +274,8 @@ class DrillRecord:
     rto: timedelta | None = None
     rto_objective: timedelta | None = None
     rpo: timedelta | None = None
+    rpo_objective: timedelta | None = None
+    missed: bool = False
     copies: tuple[tuple[str, str], ...] = ()
 
 

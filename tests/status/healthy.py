@@ -230,6 +230,8 @@ def drill(scope: str, age: timedelta = DAY, **other: Any) -> DrillRecord:
         "passed": True,
         "rto": timedelta(minutes=3),
         "rto_objective": 4 * HOUR,
+        "rpo": None if scope in ("instance", "state") else HOUR,
+        "rpo_objective": None if scope in ("instance", "state") else 24 * HOUR,
         "copies": () if scope in ("instance", "state") else ((PointKind.POINT_IN_TIME.value, REGION),),
     }
     return DrillRecord(**{**facts, **other})

@@ -164,6 +164,7 @@ def test_a_drill_that_went_well_is_green_and_its_evidence_whole(site: BackupSite
         "drills.age": "green",
         "drills.passed": "green",
         "drills.rto": "green",
+        "drills.rpo": "green",
         "drills.evidence": "green",
     }
 

@@ -38,7 +38,7 @@ def test_a_drill_tells_which_copies_of_the_database_it_restored() -> None:
     ("outcome", "passed"),
     [
         (Outcome.MET, True),
-        (Outcome.MISSED, True),  # too slow: the objective is another check's
+        (Outcome.MISSED, True),  # the objectives are other checks'
         (Outcome.LEFT_OVER, True),  # so is what it left
         (Outcome.UNSOUND, False),
         (Outcome.STOPPED, False),
@@ -61,7 +61,19 @@ def test_a_drill_that_measured_nothing_tells_its_objective_alone() -> None:
 
     (found,) = status_evidence.drills(chain(*bodies))
 
-    assert (found.rto, found.rto_objective, found.rpo) == (None, timedelta(hours=4), None)
+    assert (found.rto, found.rto_objective) == (None, timedelta(hours=4))
+    assert (found.rpo, found.rpo_objective, found.missed) == (None, None, False)
+
+
+def test_a_drill_that_missed_an_objective_or_could_not_tell_says_so() -> None:
+    one = drill(1)
+    assert one.rpo is not None
+    missed = replace(one, outcome=Outcome.MISSED, why="no canary", rpo=replace(one.rpo, seconds=None))
+
+    (found,) = status_evidence.drills(chain(*chained(missed)))
+
+    assert (found.missed, found.why, found.passed) == (True, "no canary", True)
+    assert (found.rpo, found.rpo_objective) == (None, timedelta(seconds=one.rpo.objective_seconds))
 
 
 def test_a_whole_chain_has_no_findings() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 from lifeboat.decisions import evidence_chain
 from lifeboat.errors import Unreachable
-from lifeboat.evidence_model import RESTORED, Bundle, Chain, Kind, Measured, Wrong
+from lifeboat.evidence_model import RESTORED, Bundle, Chain, Kind, Measured, Outcome, Wrong
 from lifeboat.site import Site
 from lifeboat.stack import evidence_keeping, leaks
 from lifeboat.status_model import DrillRecord, LeftBehind
@@ -34,10 +34,16 @@ def _record(bundle: Bundle) -> DrillRecord:
         passed=bundle.outcome in RESTORED,
         why=bundle.why or bundle.outcome.value,
         rto=_length(bundle.rto),
-        rto_objective=None if bundle.rto is None else timedelta(seconds=bundle.rto.objective_seconds),
+        rto_objective=_objective(bundle.rto),
         rpo=_length(bundle.rpo),
+        rpo_objective=_objective(bundle.rpo),
+        missed=bundle.outcome is Outcome.MISSED,
         copies=tuple((copy.kind, copy.region) for copy in bundle.copies if copy.asset == "database"),
     )
+
+
+def _objective(measured: Measured | None) -> timedelta | None:
+    return None if measured is None else timedelta(seconds=measured.objective_seconds)
 
 
 def _length(measured: Measured | None) -> timedelta | None:

@@ -10,6 +10,7 @@ from lifeboat.decisions.status.copies import covers
 from lifeboat.status_model import Asset, DrillRecord, DrillRow, Facts, Limits, Stack, Weight
 
 SCOPES = ("database", "instance", "full", "state")
+_WITH_DATA = ("database", "full")  # scopes in which rows come back
 
 
 def last(drills: tuple[DrillRecord, ...], scope: str) -> DrillRecord | None:
@@ -85,6 +86,29 @@ def _rto(case: Case) -> Outcome:
     return Good(says=f"{said(found.rto)} of {said(found.rto_objective)}")
 
 
+def _rpo(case: Case) -> Outcome:
+    found = _last(case)
+    if found is None:
+        return Good(says="nothing to judge: drills.age tells that there was none")
+    command, limit = f"lifeboat report {found.run}", found.rpo_objective
+    if found.rpo is None and (limit is not None or found.scope in _WITH_DATA):
+        text = f"the last drill of {_of(case)} cannot tell what was lost"
+        return Bad(found=text, wanted="the time until which data came back", command=command)
+    if found.rpo is not None and limit is not None and found.rpo > limit:
+        lost = f"the last drill of {_of(case)} lost {said(found.rpo)}"
+        return Bad(found=lost, wanted=f"at most {said(limit)}", command=command)
+    in_time = found.rto_objective is None or (found.rto is not None and found.rto <= found.rto_objective)
+    if found.missed and in_time:
+        return Bad(
+            found=f"the last drill of {_of(case)} does not show what would be lost: {found.why}",
+            wanted="what was written last, read back",
+            command=command,
+        )
+    if limit is None or found.rpo is None:
+        return Good(says="no rows come back in such a drill")
+    return Good(says=f"{said(found.rpo)} of {said(limit)}")
+
+
 def _of(case: Case) -> str:
     return {"full": "everything", "state": "the state"}.get(case.subject, f"the {case.subject}")
 
@@ -144,6 +168,18 @@ CHECKS = (
         asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
         subjects=_scopes,
         judge=_rto,
+        on_missing_stack=_scopes_without,
+    ),
+    Check(
+        id="drills.rpo",
+        asset=Asset.DRILLS,
+        weight=Weight.OBJECTIVE,
+        title="The last drill of each kind shows that no more is lost than the objective allows",
+        why="A drill that brings everything back, and cannot tell until when, has not shown what is lost.",
+        act="`lifeboat report latest` says what was measured; the heartbeat of modules/app-instance is what it is read from.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=_scopes,
+        judge=_rpo,
         on_missing_stack=_scopes_without,
     ),
     Check(
