@@ -760,6 +760,27 @@ ACCIDENTS = (
     accident(
         "no RTO was to be measured", drills=Seen(found=(drill("full"), drill("state", rto=None, rto_objective=None)))
     ),
+    accident(
+        "RPO above the objective",
+        {"drills.rpo full": "lost 25h", "drills.rpo database": "lost 25h", "drills.rpo instance": "lost 25h"},
+        drills=Seen(found=(drill("full", rpo=25 * HOUR, rpo_objective=24 * HOUR, missed=True), drill("state"))),
+    ),
+    accident(
+        "RPO not known",
+        {"drills.rpo state": "cannot tell what was lost"},
+        drills=Seen(found=(drill("full"), drill("state", rpo=None, rpo_objective=24 * HOUR, missed=True))),
+    ),
+    accident(
+        "no canary",
+        {"drills.rpo state": "does not show what would be lost: no canary"},
+        drills=Seen(found=(drill("full"), drill("state", missed=True, why="no canary"))),
+    ),
+    accident(
+        "RPO of restored rows not measured at all",
+        {f"drills.rpo {scope}": "cannot tell what was lost" for scope in ("full", "database", "instance")},
+        drills=Seen(found=(drill("full", rpo=None, rpo_objective=None), drill("state"))),
+    ),
+    accident("RPO just met", drills=Seen(found=(drill("full", rpo=24 * HOUR), drill("state")))),
     accident("RTO just met", drills=Seen(found=(drill("full"), drill("state", rto=4 * HOUR)))),
     accident(
         "evidence broken", {"drills.evidence": "bundle 3 was changed"}, evidence=Seen(found=("bundle 3 was changed",))
