@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifeboat.decisions.state_choice import choose
-from lifeboat.decisions.state_history import Fork, astray, backwards, fork, lineage, signed, warnings, writers
+from lifeboat.decisions.state_history import (
+    Fork,
+    astray,
+    backwards,
+    fork,
+    lineage,
+    may_fork,
+    signed,
+    warnings,
+    writers,
+)
 from lifeboat.model import RunId, StateMark
 from lifeboat.state_model import (
     AtTime,
@@ -96,6 +106,25 @@ def test_each_lineage_counts_its_own_serials() -> None:
 # -- whether it goes on from what is remembered --------------------------------------------------------------------------
 
 KNOWN = StateMark(serial=9, lineage="ours", md5="md5-1")  # of the second version
+
+
+@pytest.mark.parametrize(
+    ("below", "may"),
+    [
+        (None, False),
+        (facts(7), False),
+        (facts(8), True),
+        (facts(9), True),
+        (facts(2, line="theirs"), True),
+        ("not JSON", True),
+    ],
+)
+def test_what_lies_below_the_remembered_state_tells_whether_the_history_has_to_be_read(
+    below: StateFacts | str | None, *, may: bool
+) -> None:
+    known = StateMark(serial=8, lineage="ours", md5="m")
+
+    assert may_fork(None if below is None else entry(1, below), known) is may
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,14 @@ def fork(entries: Sequence[StateEntry], known: StateMark) -> Fork | None:
 
 
 def may_fork(below: StateEntry | None, known: StateMark) -> bool:
-    """Return whether a history may leave the remembered state although that stands on top: an older one was put back there."""
-    facts = None if below is None else below.facts
-    return facts is not None and facts.lineage == known.lineage and facts.serial >= known.serial
+    """Return whether a history may leave the remembered state although that stands on top: an older one was put back there.
+
+    It does not where what lies right below it comes before it. Of what nobody can read, or is of another lineage, nobody
+    knows what lies below that.
+    """
+    if below is None:
+        return False
+    return below.facts is None or below.facts.lineage != known.lineage or below.facts.serial >= known.serial
 
 
 def astray(entries: Sequence[StateEntry], known: StateMark) -> dict[VersionId, str]:
