@@ -342,6 +342,7 @@ class ResourceView:
     """One instance of a managed resource in a state; `module` is empty for the root, `deposed` the key of what is left.
 
     `id` is fit to be shown. `attributes` are not, as they are: `sensitive` are the paths in them that the state marks.
+    `status` is tainted for what the next apply replaces, else empty.
     """
 
     address: Address
@@ -349,6 +350,7 @@ class ResourceView:
     kind: str
     id: str
     deposed: str | None
+    status: str
     attributes: Mapping[str, object] = field(repr=False, hash=False)
     sensitive: frozenset[AttributePath] = field(repr=False)
 

@@ -37,6 +37,16 @@ def test_a_state_and_itself_are_the_same() -> None:
     assert found.same
 
 
+def test_what_the_next_apply_replaces_for_being_tainted_is_not_the_same() -> None:
+    whole = {"schema_version": 0, "attributes": {"id": "i", "status": "running"}}
+    tainted = {**whole, "status": "tainted"}
+
+    found = compared([resource("aws_x", "y", whole)], [resource("aws_x", "y", tainted)])
+
+    assert not found.same
+    assert found.changed[0].changes == (AttributeChange(path="(status)", old=None, new="tainted"),)
+
+
 def test_two_lineages_are_never_the_same() -> None:
     found = diff(read(state(1)), read(state(1, lineage=FOREIGN)))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 from lifeboat.decisions import state_secrets
 from lifeboat.decisions.state_documents import StateDocument, identity
 from lifeboat.decisions.state_secrets import MASK, Leaf, Secrets
 from lifeboat.model import Address, Secret
 from lifeboat.state_model import AttributeChange, Move, ResourceChange, ResourceView, StateDiff
+
+STATUS = "(status)"  # no attribute is called so
 
 
 def diff(old: StateDocument, new: StateDocument) -> StateDiff:
@@ -59,14 +62,20 @@ def _replaced(old: ResourceView, new: ResourceView) -> bool:
 
 def _change(old: ResourceView, new: ResourceView, known: Secrets) -> ResourceChange | None:
     """Return what changed of a resource; None where nothing did."""
-    if old.attributes == new.attributes:
+    if old.attributes == new.attributes and old.status == new.status:
         return None  # what the state marks as sensitive may differ by Terraform's version alone
     before = state_secrets.leaves(old.attributes, old.sensitive | new.sensitive)
     after = state_secrets.leaves(new.attributes, old.sensitive | new.sensitive)
-    changes = _attributes(before, after, known)
+    changes = (*_status(old, new), *_attributes(before, after, known))
     if not changes and not _replaced(old, new):
         return None
     return ResourceChange(address=old.address, old_id=old.id, new_id=new.id, changes=changes)
+
+
+def _status(old: ResourceView, new: ResourceView) -> Iterator[AttributeChange]:
+    """Yield what is no attribute, and makes the next apply replace the resource: that it is tainted, or is no more."""
+    if old.status != new.status:
+        yield AttributeChange(path=STATUS, old=old.status or None, new=new.status or None)
 
 
 def _attributes(before: dict[str, Leaf], after: dict[str, Leaf], known: Secrets) -> tuple[AttributeChange, ...]:

@@ -203,6 +203,7 @@ def _views(document: Mapping[str, Any]) -> Iterator[ResourceView]:
             kind=resource["type"],
             id=MASK if {("id",), ()} & sensitive else identity(attributes),
             deposed=deposed,
+            status=str(instance.get("status") or ""),
             attributes=attributes,
             sensitive=sensitive,
         )
