@@ -27,6 +27,7 @@ from lifeboat.model import Action, Address, Change, Diagnostic, FoundVersion, Pl
 
 MINIMUM = (1, 11, 0)
 GRACE_SECONDS = 90  # Terraform finishes what is in flight and writes the state after SIGINT
+_ALONE = 0o077  # a state that it cannot save it leaves beside its configuration, in a file of its own
 _SHIMS = ("TFENV_", "TENV_", "ASDF_", "MISE_")
 _LOCKED = re.compile(r"Error acquiring the state lock")
 # Beside it, of what lies where the lock should (internal/backend/remote-state/s3/client.go, getLockInfo).
@@ -353,6 +354,7 @@ class Terraform:
                 # this environment keeps others out until it is done.
                 pass_fds=tuple(keep_fds),
                 start_new_session=True,
+                umask=_ALONE,
             )
         except FileNotFoundError as error:
             raise missing() from error
@@ -380,6 +382,7 @@ class Terraform:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=seconds,
+                umask=_ALONE,
                 check=False,
             )
         except FileNotFoundError as error:
