@@ -419,6 +419,18 @@ def test_a_lock_that_may_not_be_looked_at_is_not_no_lock(cloud: RunningCloud, se
         locks.locks()
 
 
+def test_a_lock_file_that_s3_did_not_decide_about_is_not_called_removed(cloud: RunningCloud) -> None:
+    locks = locks_of(cloud, "lockfile")
+    put(cloud, locks, LockPlace.FILE)
+
+    undecided = fault(cloud, service="s3", operation="DeleteObject", code="ConditionalRequestConflict", status=409)
+    with undecided, pytest.raises(Unreachable, match="ConditionalRequestConflict"):
+        locks.unlock(TERRAFORMS["ID"])
+    left = set(texts(cloud, locks))
+
+    assert (left, locks.unlock(TERRAFORMS["ID"]), texts(cloud, locks)) == ({LockPlace.FILE}, [LockPlace.FILE], {})
+
+
 def test_without_a_table_there_is_no_lock_in_it_and_none_is_taken(cloud: RunningCloud) -> None:
     locks = locks_of(cloud)
     cloud.client("dynamodb").delete_table(TableName=locks.state.table)

@@ -228,6 +228,10 @@ class StateLocks:
             except ClientError as error:
                 if code(error) not in _REFUSED | _ABSENT:
                     raise
+                # Another one lies there, or none; or S3 did not decide, and ours may lie there still.
+                left = self._file_text()
+                if left is not None and parsed(left[0], LockPlace.FILE).lock_id == lock_id:
+                    raise
         return True
 
 
