@@ -30,6 +30,7 @@ from lifeboat.model import LOSING, Action, Plan, RunId
 from lifeboat.site import Site, site
 from lifeboat.stack import drill_rest, gate, known_states, recovered, repair
 from lifeboat.stack.gate import Gate
+from lifeboat.stack.known_states import Passed
 from lifeboat.state_model import StateRoot
 from lifeboat.views import Teller
 
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
 def plan(here: Site, folder: Path) -> None:
     """Save a plan and its summary; Refused when it would lose what must not be lost."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stack = _stack(here, Purpose.PLAN)
+    stack, passed = _stack(here, Purpose.PLAN)
     seconds = here.project.environment.terraform.plan_minutes * 60
     found = _finished(stack.plan(out=folder / "stack.plan", events=folder / "events.jsonl", seconds=seconds))
     (folder / "events.jsonl").unlink()  # it may hold what the plan holds
@@ -73,6 +74,7 @@ def plan(here: Site, folder: Path) -> None:
         (folder / "stack.plan").unlink()
         raise Refused("this plan would lose what must not be lost, so it is not kept")
     try:
+        known_states.require_planned_from(here, passed, folder / "stack.plan")
         recovered.require_kept(here, found)
         drill_rest.require_for(here, found)
         if not found.empty:
@@ -100,7 +102,7 @@ def apply(here: Site, folder: Path) -> None:
     saved = folder / "stack.plan"
     if not saved.is_file():
         raise NothingFits(f"there is no plan {saved}", hint="run the pipeline's plan job first, of the same pipeline")
-    stack, settings = _stack(here, Purpose.APPLY), here.project.environment.terraform
+    (stack, _), settings = _stack(here, Purpose.APPLY), here.project.environment.terraform
     run = RunId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-pipeline-{uuid4().hex[:6]}")
     with here.lease(run, say).held():  # so that a recovery and this one know of each other
         drill_rest.require_for_saved(here, stack.planned(saved))
@@ -125,13 +127,14 @@ def _remember(here: Site, run: RunId) -> None:
         raise StoppedPartWay(f"applied as planned, but {known_states.told(StateRoot.STACK, why)}", hint=again)
 
 
-def _stack(here: Site, purpose: Purpose) -> Terraform:
+def _stack(here: Site, purpose: Purpose) -> tuple[Terraform, Passed]:
     repair.require_own(here, here.stack_store())
-    for remark in known_states.require(here, purpose, known_states.STACK).remarks:
+    passed = known_states.require(here, purpose, known_states.STACK)
+    for remark in passed.remarks:
         say(remark)
     stack = here.stack_terraform()
     stack.init(here.backend(), seconds=INIT_SECONDS)
-    return stack
+    return stack, passed
 
 
 def _finished(running: Running) -> Plan:

@@ -34,7 +34,8 @@ def of_what_stands(site: Site, tell: Teller, folder: Path) -> tuple[SavedPlan, .
     rehearsal.require_running(site, "plan against")
     preflight.require_account(site)
     repair.require_own(site, site.stack_store())
-    for remark in known_states.require(site, Purpose.PLAN, known_states.BOTH).remarks:
+    passed = known_states.require(site, Purpose.PLAN, known_states.BOTH)
+    for remark in passed.remarks:
         tell.warn(remark)
     if not site.root_store().bucket_exists():
         raise NothingFits(
@@ -54,7 +55,9 @@ def of_what_stands(site: Site, tell: Teller, folder: Path) -> tuple[SavedPlan, .
     stack.init(site.backend())
     words = "waiting for Terraform to let go of the states, for up to 90 s; asked once more, it is killed"
     how = _End(tell=tell, words=words, end=terraforms.stop)
-    return _saved(site, folder, [(StateRoot.BACKEND, state), (StateRoot.STACK, stack)], how)
+    backend, planned = _saved(site, folder, [(StateRoot.BACKEND, state), (StateRoot.STACK, stack)], how)
+    known_states.require_planned_from(site, passed, planned.file)
+    return backend, planned
 
 
 def of_files_alone(site: Site, tell: Teller, folder: Path, roots: Sequence[StateRoot]) -> tuple[SavedPlan, ...]:
