@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
+from lifeboat import drill_model
 from lifeboat.alarm_model import AlarmReport, Channels, Outcome, Ringer, Row, Sending, Sort
 from lifeboat.clients import machines, run_files
 from lifeboat.clients.alarm_routes import AlarmRoutes
 from lifeboat.clients.journal import Journal
 from lifeboat.clients.listening_queue import ListeningQueue
 from lifeboat.clients.waiting import Patience, elapsed, until
-from lifeboat.decisions import alarm_tests, hints, state_documents
+from lifeboat.decisions import alarm_tests, drill_ledger, hints, state_documents
 from lifeboat.decisions.alarm_tests import Sendable
+from lifeboat.drill_model import DrillTag, Thing, ThingKind
 from lifeboat.errors import CleanUpIncomplete, LifeboatError, Unreachable
 from lifeboat.model import Agree, EventKind, RunId
 from lifeboat.site import Site
@@ -197,12 +199,14 @@ def _listening(
     )
     made: list[ListeningQueue] = []
     topics = sorted({arn for sending in sendings for arn in sending.topics})
-    name = f"{application.name}-drill-{journal.run.rpartition('-')[2]}-alarms"
+    name = f"{drill_model.prefix(application.name)}{journal.run.rpartition('-')[2]}-alarms"
     tags = _tags(journal.run, application.name)
     try:
         for region in sorted({arn.split(":")[3] for arn in topics}):
             queue = site.listening_queue(region, name)
-            journal.write(EventKind.NOTE, step="alarms", text=f"makes the queue {name}", made=_entry(queue))
+            journal.write(
+                EventKind.NOTE, step="alarms", text=f"makes the queue {name}", **{drill_ledger.MADE: _entry(queue)}
+            )
             made.append(queue)
             queue.make([arn for arn in topics if arn.split(":")[3] == region], application.account_id, tags)
         yield made
@@ -215,21 +219,23 @@ def _listening(
 
 def _tags(run: RunId, application: str) -> dict[str, str]:
     return {
-        "lifeboat:drill": run,
-        "lifeboat:drill-of": application,
-        "lifeboat:expires": f"{datetime.now(UTC) + _EXPIRES:%Y-%m-%dT%H:%M:%SZ}",
-        "lifeboat:run": run,
+        DrillTag.DRILL: run,
+        DrillTag.OF: application,
+        DrillTag.EXPIRES: f"{datetime.now(UTC) + _EXPIRES:%Y-%m-%dT%H:%M:%SZ}",
+        DrillTag.RUN: run,
     }
 
 
 def _entry(queue: ListeningQueue) -> dict[str, str]:
-    return {"type": "sqs:queue", "id": queue.name, "region": queue.region}
+    return drill_ledger.entry(Thing(kind=ThingKind.QUEUE.value, id=queue.name, region=queue.region))
 
 
 def _remove(queue: ListeningQueue, journal: Journal, left: list[str]) -> None:
     def remove() -> None:
         if queue.remove(Patience(seconds=_GONE_SECONDS, tell=lambda _: None)):
-            journal.write(EventKind.NOTE, step="alarms", text=f"{queue.name} is gone", gone=_entry(queue))
+            journal.write(
+                EventKind.NOTE, step="alarms", text=f"{queue.name} is gone", **{drill_ledger.GONE: _entry(queue)}
+            )
         else:
             left.append(f"the queue {queue.name} in {queue.region} is still there: lifeboat sweep")
 

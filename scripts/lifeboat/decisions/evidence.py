@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from lifeboat.decisions import timings
+from lifeboat.decisions.drill_ledger import GONE, MADE
 from lifeboat.decisions.timings import Answering
 from lifeboat.errors import (
     DONE,
@@ -39,10 +40,6 @@ from lifeboat.evidence_model import (
 from lifeboat.model import Event, EventKind, Objectives, WorksOn
 
 ABORTED = "aborted"  # the text of the last line of a run that was given up
-MADE, GONE = (
-    "made",
-    "gone",
-)  # in the data of a note: {"type", "id", "region"} of what is about to be made, or was seen to be gone
 CHOSEN = "chosen"  # in the data of a note: a choice of a run that has no steps of its own for it, as the fields of ChosenCopy
 NO_CANARY = "no_canary"  # in the data of a note: why a drill that should have written one could not
 ENDED_WITH = "ended_with"  # in the data of a note: how a drill ended that left something: {"text", "failed", "exit_status", "left"}
