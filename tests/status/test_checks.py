@@ -395,6 +395,11 @@ ACCIDENTS = (
         dumps=_old_dump(HOUR, proven=None),
     ),
     accident(
+        "the copy in the other region failed a verification",
+        {f"dumps.age {DR_REGION}": "does not count: its verification of 3 at level 3 failed"},
+        dumps=both((DUMP,), (replace(DUMP_COPY, doubts=("its verification of 3 at level 3 failed",)),)),
+    ),
+    accident(
         "a part of it alone was verified",
         {"dumps.proof": "no dump passed a verification of level 2"},
         dumps=_old_dump(HOUR, proven=replace(passed(3, HOUR), part=True)),
