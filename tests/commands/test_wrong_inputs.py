@@ -362,7 +362,10 @@ def test_two_environments_that_describe_one_application_are_told_before_either_i
 
 def test_a_local_cloud_that_is_not_up_is_named_not_the_credentials(fresh: Rehearsal) -> None:
     for command in (["recover", "--preview"], ["resume"], ["ami", "latest"], ["app", "restart"]):
-        refused(fresh.ask(*command), 8, "Could not connect", "next: lifeboat local up, then run the same command")
+        done = fresh.ask(*command)
+        refused(
+            done, 8, "Could not connect", "next: lifeboat local up, or lifeboat apply where nothing was applied yet;"
+        )
 
 
 def test_what_takes_something_away_starts_no_empty_local_cloud(fresh: Rehearsal) -> None:

@@ -34,7 +34,7 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
     except EndpointConnectionError as error:
         # Nothing but a local cloud is reached at a loopback address, and credentials are not what it lacks.
         local = (urlsplit(error.kwargs["endpoint_url"]).hostname or "").startswith("127.")
-        up = "lifeboat local up, then run the same command again"
+        up = "lifeboat local up, or lifeboat apply where nothing was applied yet; then the same command again"
         raise Unreachable(f"cannot {what}: {error}", hint=up if local else hint) from error
     except NoCredentialsError as error:
         raise Unreachable(f"cannot {what}: {error}", hint="; ".join(filter(None, [_SIGN_IN, hint]))) from error
