@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ from lifeboat.stack import drill_effects, drill_rest, drill_turns, leaks
 from lifeboat.stack.drill_effects import Guard, Removing
 
 from tests import step_runs
-from tests.gitlab_sites import REGION
+from tests.gitlab_sites import DUMP_BUCKET, REGION
 from tests.plain_sites import PlainSite, Told, plain_site
 from tests.runbooks.conftest import Quick
 
@@ -37,8 +37,17 @@ EXPIRES = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def plain(quick: Quick, tmp_path: Path) -> PlainSite:
-    return plain_site(quick, tmp_path)
+def plain(quick: Quick, tmp_path: Path) -> Iterator[PlainSite]:
+    """Yield a site whose dump bucket takes the evidence of a run that a sweep ended."""
+    s3 = quick.client("s3")
+    where = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket=DUMP_BUCKET, CreateBucketConfiguration=where, ObjectLockEnabledForBucket=True)
+    yield plain_site(quick, tmp_path)
+    for version in s3.list_object_versions(Bucket=DUMP_BUCKET).get("Versions", []):
+        s3.delete_object(
+            Bucket=DUMP_BUCKET, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True
+        )
+    s3.delete_bucket(Bucket=DUMP_BUCKET)
 
 
 def drill_of(plain: PlainSite, run: str = RUN) -> Drill:
@@ -335,7 +344,7 @@ def test_a_sweep_removes_what_it_has_shown_and_ends_the_run(quick: Quick, plain:
     )
     assert drill.name in there
     assert drill.name not in names(quick)
-    assert (done.gone, done.closed) == ((drill.thing(ThingKind.DATABASE, REGION),), (RUN,))
+    assert (done.gone, done.closed, done.told) == ((drill.thing(ThingKind.DATABASE, REGION),), (RUN,), (RUN,))
     assert site.journals().events(RunId(RUN))[-1].kind is EventKind.ENDED
     assert swept(site) == sweep.Swept(found=(), gone=(), closed=())
 
