@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from lifeboat.clients import known_state
+from lifeboat.clients import known_state, run_files
 from lifeboat.model import StateMark
 from lifeboat.site import Site
 from lifeboat.stack import known_states
@@ -188,6 +190,24 @@ class SickSite:
             )
         for item in items:
             dynamodb.delete_item(TableName=name, Key={"LockID": item["LockID"]})
+
+
+def cut_off(work: Path, machine: str, started: datetime) -> Path:
+    """Write down an apply that started a Terraform then and never ended, and return its folder."""
+    folder = work / "runs" / "20260301T030000.000000Z-apply"
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "run": folder.name,
+        "pid": 1,
+        "host": socket.gethostname(),
+        "user": run_files.user_name(),
+        "machine": machine,
+        "command": "apply",
+        "since": started.isoformat(),
+        "terraform": [{"pid": 1, "at": started.timestamp()}],
+    }
+    (folder / "run.json").write_text(json.dumps(facts))
+    return folder
 
 
 def sick_site(cloud: RunningCloud, folder: Path, mode: LockMode) -> SickSite:

@@ -861,16 +861,6 @@ class DeleteMarker:
     written_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class RemoteLock:
-    """Who holds Terraform's lock, as Terraform wrote it down."""
-
-    lock_id: str
-    who: str
-    operation: str
-    created: datetime | None
-
-
 def has_journal(run: RunId) -> bool:
     """Return whether `lifeboat logs` may know a run, by its name: 20261128T032535Z-recover-1a2b3c.
 

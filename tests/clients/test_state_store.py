@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from lifeboat.clients.sdk import translated
 from lifeboat.clients.state_store import StateStore, name_records, recorded
-from lifeboat.errors import IntegrityFailure, Locked, Unreachable
+from lifeboat.errors import IntegrityFailure, Unreachable
 from lifeboat.model import Address, ManagedRecord, NameRecord, ZoneId
 
 from tests.conftest import RunningCloud, free_port
@@ -109,35 +109,6 @@ def test_a_missing_state_or_digest_after_an_apply_is_an_integrity_failure(store:
         store.checked()
 
 
-def test_item_and_file_of_one_lock_are_one_lock_and_go_together(store: StateStore, cloud: RunningCloud) -> None:
-    text = json.dumps(LOCK)
-    item = {"LockID": {"S": f"{store.bucket}/{store.key}"}, "Info": {"S": text}}
-    cloud.client("dynamodb").put_item(TableName=store.table, Item=item)
-    cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=text.encode())
-
-    before = store.locks()
-    store.unlock("another-lock")
-    kept = store.locks()
-    store.unlock("lock-1")
-
-    assert [lock.lock_id for lock in before] == [lock.lock_id for lock in kept] == ["lock-1"]
-    assert before[0].who == "root@host"
-    assert before[0].created is not None
-    assert before[0].created.isoformat() == "2026-03-01T03:00:00.123456+00:00"
-    assert store.locks() == []
-
-
-def test_without_a_table_the_lock_file_is_still_a_lock_and_goes(store: StateStore, cloud: RunningCloud) -> None:
-    cloud.client("dynamodb").delete_table(TableName=store.table)
-    cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=json.dumps(LOCK).encode())
-
-    before = store.locks()
-    store.unlock("lock-1")
-
-    assert [lock.lock_id for lock in before] == ["lock-1"]
-    assert store.locks() == []
-
-
 def test_a_service_that_does_not_answer_is_unreachable_not_empty(store: StateStore, cloud: RunningCloud) -> None:
     cloud.control("faults", add={"service": "s3", "operation": "GetObject", "code": "AccessDenied", "status": 403})
 
@@ -152,8 +123,6 @@ QUESTIONS: dict[str, Callable[[StateStore], object]] = {
     "body": StateStore.body,
     "versions": StateStore.versions,
     "digest": StateStore.digest,
-    "locks": StateStore.locks,
-    "the lock file": lambda store: store.unlock("lock-1"),
     "write": lambda store: store.write(state(1)),
     "write_digest": lambda store: store.write_digest("a", instead_of=None),
 }
@@ -195,7 +164,7 @@ def test_a_server_that_is_not_aws_is_unreachable(ask: Callable[[StateStore], obj
         ask(store_on(port))
 
 
-@pytest.mark.parametrize("name", ["body", "versions", "digest", "locks"])
+@pytest.mark.parametrize("name", ["body", "versions", "digest"])
 def test_an_answer_that_is_cut_off_is_unreachable_not_absent(name: str) -> None:
     with saying(CUT) as port, pytest.raises(Unreachable, match="^cannot "):
         QUESTIONS[name](store_on(port))
@@ -208,29 +177,6 @@ def test_an_answer_that_cannot_be_parsed_is_unreachable(service: str, operation:
 
         with pytest.raises(Unreachable, match="^cannot ask: "), translated("ask"):
             getattr(client, operation)()
-
-
-@pytest.mark.parametrize("ask", [StateStore.locks, QUESTIONS["the lock file"]], ids=["locks", "unlock"])
-def test_a_lock_file_that_cannot_be_read_is_unreachable_though_the_table_answers(
-    ask: Callable[[StateStore], object], store: StateStore, cloud: RunningCloud
-) -> None:
-    there = store_on(free_port(), table_on=cloud.port)
-    there.bucket, there.table = store.bucket, store.table
-
-    with pytest.raises(Unreachable, match=f"^cannot read the lock file of s3://{store.bucket}/stack.tfstate: "):
-        ask(there)
-
-
-@pytest.mark.parametrize("text", [b"[]", b"\xff\xfe", b"nonsense"])
-def test_a_lock_file_that_terraform_did_not_write_locks_all_the_same_and_the_doctor_knows_the_way(
-    text: bytes, store: StateStore, cloud: RunningCloud
-) -> None:
-    cloud.client("s3").put_object(Bucket=store.bucket, Key=f"{store.key}.tflock", Body=text)
-
-    with pytest.raises(Locked, match="locked by something that Terraform did not write") as found:
-        store.locks()
-
-    assert found.value.hint == "lifeboat state doctor"
 
 
 def test_the_addresses_of_a_state_carry_their_keys() -> None:

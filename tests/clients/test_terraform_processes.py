@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +12,7 @@ import pytest
 from lifeboat.clients import state_locks, terraform_processes
 from lifeboat.state_model import Life, LockedState, LockPlace, StateLock
 
-from tests.localcloud.machines import until
+from tests.terraform_programs import Start, starting
 
 OWN = frozenset({"lock-1"})  # as a run of this machine wrote down
 STATE = LockedState(bucket="a-bucket-of-this-test", key="stack.tfstate", table="t", mode="both")
@@ -24,30 +21,9 @@ OTHER = {"backend": {"type": "s3", "config": {"bucket": STATE.bucket, "key": "ot
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Return how to start a program that is called terraform, and only waits; its number is returned."""
-    program = tmp_path / "bin" / "terraform"
-    program.parent.mkdir()
-    # A script would be called by its interpreter's name; of tail's arguments all but the last are files that are not there.
-    shutil.copy(shutil.which("tail") or "", program)
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(folder: Path, data: object, *arguments: str, variable: str = "", **env: str) -> int:
-        place = folder / (variable or ".terraform")
-        place.mkdir(parents=True)
-        if data is not None:
-            (place / "terraform.tfstate").write_text(data if isinstance(data, str) else json.dumps(data))
-        env |= {"TF_DATA_DIR": str(place)} if variable else {}
-        argv = [program, "-f", "/dev/null", "--", *arguments]
-        started.append(subprocess.Popen(argv, cwd=folder, env=env, stderr=subprocess.DEVNULL))
-        pid = started[-1].pid
-        until(lambda: any(found.pid == pid for found in terraform_processes.running()), 20)
-        return pid
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starting(tmp_path / "bin") as start:
+        yield start
 
 
 @pytest.mark.parametrize(
@@ -64,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., int]]:
     ],
 )
 def test_the_state_of_a_terraform_is_that_of_its_data_folder(
-    start: Callable[..., int], tmp_path: Path, data: object, variable: str, state: str | None
+    start: Start, tmp_path: Path, data: object, variable: str, state: str | None
 ) -> None:
     pid = start(tmp_path / "root", data, variable=variable)
 
@@ -84,7 +60,7 @@ def test_the_state_of_a_terraform_is_that_of_its_data_folder(
     ],
 )
 def test_the_state_of_an_init_is_what_it_was_told(
-    start: Callable[..., int], tmp_path: Path, arguments: tuple[str, ...], state: str | None
+    start: Start, tmp_path: Path, arguments: tuple[str, ...], state: str | None
 ) -> None:
     pid = start(tmp_path / "root", None, *arguments)
 
@@ -104,7 +80,7 @@ def test_the_state_of_an_init_is_what_it_was_told(
     ids=["works on it", "began after the lock", "on nobody knows what", "on another state"],
 )
 def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
-    start: Callable[..., int], tmp_path: Path, data: object, taken: timedelta, life: Life
+    start: Start, tmp_path: Path, data: object, taken: timedelta, life: Life
 ) -> None:
     pid = start(tmp_path / "root", data)
     lock = StateLock(
@@ -125,9 +101,7 @@ def test_a_lock_of_this_machine_is_held_by_a_terraform_that_works_on_that_state(
     ("operation", "life"),
     [("OperationTypeApply", Life.GONE), ("migration destination state", Life.UNKNOWN), ("", Life.UNKNOWN)],
 )
-def test_an_init_holds_no_lock_of_another_command(
-    start: Callable[..., int], tmp_path: Path, operation: str, life: Life
-) -> None:
+def test_an_init_holds_no_lock_of_another_command(start: Start, tmp_path: Path, operation: str, life: Life) -> None:
     start(tmp_path / "root", None, "init")
     lock = StateLock(
         place=LockPlace.TABLE,
@@ -157,7 +131,7 @@ def test_an_init_holds_no_lock_of_another_command(
     ids=["another cloud", "another name", "S3 elsewhere", "not said", "no URL", "AWS through an endpoint"],
 )
 def test_a_terraform_of_another_local_cloud_holds_no_lock_of_ours(
-    start: Callable[..., int], tmp_path: Path, theirs: dict[str, str], ours: str, life: Life
+    start: Start, tmp_path: Path, theirs: dict[str, str], ours: str, life: Life
 ) -> None:
     start(tmp_path / "root", BACKEND, **theirs)
     lock = StateLock(

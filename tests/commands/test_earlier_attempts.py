@@ -67,7 +67,7 @@ def test_a_lock_of_another_machine_that_is_too_old_is_refused_at_once(plain: Pla
     with pytest.raises(Locked, match="the state is locked by eva@laptop for 36") as refused:
         recover.abort(plain.site(), Told(then=never), RUN)
 
-    assert "if it is surely dead: " in refused.value.hint
+    assert "if that process is surely dead: " in refused.value.hint
     assert refused.value.hint.endswith("lifeboat state unlock 11-22 -e x")
 
 

@@ -25,7 +25,7 @@ from lifeboat.state_model import RESTORING, LockMode, LockPlace, StateRoot
 from tests.conftest import RunningCloud
 from tests.gitlab_sites import REGION, GitLabSite, forget_pipelines
 from tests.plain_sites import PlainSite, Told
-from tests.sick_states import LOCK, SickSite, sick_site
+from tests.sick_states import LOCK, SickSite, cut_off, sick_site
 
 MODES: tuple[LockMode, ...] = ("dynamodb", "lockfile", "both")
 BOTH = {LockPlace.TABLE, LockPlace.FILE}
@@ -156,20 +156,7 @@ def test_a_terraform_of_a_machine_of_this_name_is_gone_only_where_a_run_of_this_
     who = f"{run_files.user_name()}@{socket.gethostname()}"
     lock_id = sick.lock(Who=who, Created=ago(seconds=30))
     machine = {"of a container": "name id boot pid:[2]", "of this machine": machines.machine()}.get(recorded, "")
-    folder = sick.site.project.work / "runs" / "20260301T030000.000000Z-apply"
-    folder.mkdir(parents=True, exist_ok=True)
-    started = datetime.now(UTC) - timedelta(seconds=31)
-    facts = {
-        "run": folder.name,
-        "pid": 1,
-        "host": socket.gethostname(),
-        "user": run_files.user_name(),
-        "machine": machine,
-        "command": "apply",
-        "since": started.isoformat(),
-        "terraform": [{"pid": 1, "at": started.timestamp()}],
-    }
-    (folder / "run.json").write_text(json.dumps(facts))
+    folder = cut_off(sick.site.project.work, machine, datetime.now(UTC) - timedelta(seconds=31))
 
     if goes:
         done = state_doctor.unlock(sick.site, orders(), StateRoot.STACK, lock_id)

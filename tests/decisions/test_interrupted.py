@@ -8,13 +8,14 @@ from typing import Literal
 
 import pytest
 from lifeboat.decisions.interrupted import digest_repair, doubt, is_ours, unfinished, untainted
-from lifeboat.model import Address, Progress, RemoteLock, StateMark, StateVersion
+from lifeboat.model import Address, Progress, StateMark, StateVersion
+from lifeboat.state_model import LockPlace, StateLock
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
 
-def lock(who: str = "root@host", created: datetime | None = NOW) -> RemoteLock:
-    return RemoteLock(lock_id="1", who=who, operation="OperationTypeApply", created=created)
+def lock(who: str = "root@host", created: datetime | None = NOW) -> StateLock:
+    return StateLock(place=LockPlace.TABLE, lock_id="1", who=who, operation="OperationTypeApply", created=created)
 
 
 def version(serial: int | None, md5: str, lineage: str = "a") -> StateVersion:
@@ -34,7 +35,7 @@ def version(serial: int | None, md5: str, lineage: str = "a") -> StateVersion:
         (lock(created=None), False),
     ],
 )
-def test_only_a_lock_taken_by_the_run_itself_is_ours(found: RemoteLock, ours: bool) -> None:
+def test_only_a_lock_taken_by_the_run_itself_is_ours(found: StateLock, ours: bool) -> None:
     answer = is_ours(found, user="root", host="host", starts=[NOW, NOW + timedelta(minutes=20)])
 
     assert answer is ours

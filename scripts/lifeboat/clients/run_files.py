@@ -304,16 +304,6 @@ def terraforms_of(run: RunId) -> list[int]:
     return found
 
 
-def terraforms_in(root: Path) -> list[int]:
-    """Return the Terraforms on this machine that work in a root, whoever started them."""
-    found = []
-    for process in psutil.process_iter(["name", "cmdline", "cwd"]):
-        facts = process.info
-        if facts["name"] == "terraform" and (facts["cwd"] == str(root) or f"-chdir={root}" in (facts["cmdline"] or [])):
-            found.append(process.pid)
-    return found
-
-
 def _terraform_works(folder: Path) -> bool:
     """Return whether a Terraform that a run started still lives."""
     try:

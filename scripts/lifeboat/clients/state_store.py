@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
-
 from lifeboat.clients import sdk, state_bodies
-from lifeboat.clients.sdk import code, translated, unless_absent
-from lifeboat.errors import Failed, IntegrityFailure, Locked, TooLarge, Unreachable
+from lifeboat.clients.sdk import translated, unless_absent
+from lifeboat.errors import Failed, IntegrityFailure, TooLarge, Unreachable
 from lifeboat.model import (
     Address,
     DeleteMarker,
     ManagedRecord,
     NameRecord,
-    RemoteLock,
     StateMark,
     StateVersion,
     ZoneId,
@@ -222,38 +219,6 @@ class StateStore:
             )
         return body
 
-    # -- locks ----------------------------------------------------------------------------------------------------
-
-    def locks(self) -> list[RemoteLock]:
-        """Return what locks the state: the table's item, the lock file, or both (one id each)."""
-        found: dict[str, RemoteLock] = {}
-        item = self._item(f"read the lock in {self.table}", f"{self.bucket}/{self.key}")
-        for text in (item["Info"]["S"] if item and "Info" in item else None, self._lock_file()):
-            if text is not None:
-                lock = _lock(text)
-                found[lock.lock_id] = lock
-        return list(found.values())
-
-    def unlock(self, lock_id: str) -> None:
-        """Remove the lock item and the lock file that carry this id; others stay."""
-        with translated(f"remove the lock {lock_id}"):
-            try:
-                self._dynamodb.delete_item(
-                    TableName=self.table,
-                    Key={"LockID": {"S": f"{self.bucket}/{self.key}"}},
-                    ConditionExpression="contains(Info, :id)",
-                    ExpressionAttributeValues={":id": {"S": lock_id}},
-                )
-            except ClientError as error:
-                if code(error) not in ("ConditionalCheckFailedException", "ResourceNotFoundException"):
-                    raise
-            text = self._lock_file()
-            if text is not None and _lock(text).lock_id == lock_id:
-                self._s3.delete_object(Bucket=self.bucket, Key=f"{self.key}.tflock")
-
-    def _lock_file(self) -> bytes | None:
-        return self._object(f"read the lock file of s3://{self.bucket}/{self.key}", f"{self.key}.tflock")
-
 
 def _copy_rule(rule: dict[str, Any]) -> CopyRule:
     chosen = rule.get("Filter", {})
@@ -367,38 +332,6 @@ def mark(body: bytes) -> StateMark | None:
     """Return which state it is; None when it is not a state."""
     serial, lineage = serial_and_lineage(body)
     return None if serial is None or lineage is None else StateMark(serial=serial, lineage=lineage, md5=md5(body))
-
-
-def _lock(text: str | bytes) -> RemoteLock:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise _no_lock() from error
-    if not isinstance(document, dict):
-        raise _no_lock()
-    created = document.get("Created", "")
-    return RemoteLock(
-        lock_id=str(document.get("ID", "")),
-        who=str(document.get("Who", "")),
-        operation=str(document.get("Operation", "")),
-        created=_time(created),
-    )
-
-
-def _no_lock() -> Locked:
-    return Locked(
-        "the state is locked by something that Terraform did not write, and can neither take nor remove",
-        hint="lifeboat state doctor",
-    )
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        # Terraform writes nanoseconds; Python reads at most microseconds.
-        head, _, tail = text.rstrip("Z").partition(".")
-        return datetime.fromisoformat(f"{head}.{tail[:6]:0<6}+00:00")
-    except ValueError:
-        return None
 
 
 def md5(body: bytes) -> str:

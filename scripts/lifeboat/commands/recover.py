@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lifeboat.clients import last_good, machines, run_files
+from lifeboat.clients import last_good, machines, run_files, state_locks
 from lifeboat.clients.journal import Journal, JournalBucket
 from lifeboat.clients.run_files import Unfinished
 from lifeboat.clients.waiting import WallClock
@@ -59,6 +59,7 @@ from lifeboat.stack import (
     repair,
 )
 from lifeboat.stack.applying import PATIENCE, Applying
+from lifeboat.state_model import StateRoot
 
 IDLE_LOOKED_AT = 5  # newest of them, for the lock that a killed plan left
 LEARNT_FROM = 5  # newest recoveries, for how long a step usually takes
@@ -402,7 +403,7 @@ def _came_to_nothing(site: Site, tell: Teller) -> list[Unfinished]:
     found = [(run, bucket.events(run)) for run in bucket.unended() if run_states.is_recovery(run)]
     idle = [(run, events) for run, events in found if events and run_states.state(events) is RunState.IDLE]
     dead = [one for run, events in idle[-IDLE_LOOKED_AT:] for one in _attempts(site, tell, run, events)]
-    return dead if site.stack_store().locks() else []
+    return dead if site.state_locks(StateRoot.STACK).locks() else []
 
 
 def _attempts(site: Site, tell: Teller, run: RunId, events: Sequence[Event]) -> list[Unfinished]:
@@ -416,6 +417,7 @@ def _attempts(site: Site, tell: Teller, run: RunId, events: Sequence[Event]) -> 
             started=event.at,
             host=str(event.data["host"]),
             user=str(event.data["user"]),
+            machine=str(event.data["machine"]),
             # A step is written down before its Terraform starts, or the step before it is.
             terraform_starts=tuple(one.at for one in events),
             known_as=run,
@@ -439,21 +441,23 @@ def _wait_for_terraforms(tell: Teller, run: RunId, site: Site, began: Sequence[E
     with tell.waiting() as show:
         while True:
             here = run_files.terraforms_of(run)
-            locks = [lock for lock in site.stack_store().locks() if lock.who in elsewhere] if elsewhere else []
+            found = site.state_locks(StateRoot.STACK).locks() if elsewhere else []
+            locks = [lock for lock in found if lock.who in elsewhere]
             if not here and not locks:
                 return
             now = WallClock().now()
-            words = f"the state is locked by {repair.lock_words(locks[0], now)}" if locks else ""
-            unlock = f"if it is surely dead: {repair.unlocking(site, locks[0])}" if locks else ""
+            words = f"the state is locked {state_locks.words(locks[0], now)}" if locks else ""
             may_live = here or any(lock.created is None or now - lock.created < PATIENCE for lock in locks)
             if not may_live or time.monotonic() > deadline:
                 what = words or f"processes {', '.join(map(str, here))}"
                 raise Locked(
                     f"Terraform of an earlier attempt at {run} still works, or died on another machine ({what})",
-                    hint=f"wait for it; {unlock}" if unlock else "wait for it, then resume again",
+                    hint=repair.way_out(site, locks[0]) if locks else "wait for it, then resume again",
                 )
             if locks and not told:
-                tell.warn(f"{words}: Terraform of an earlier attempt, which may still work there; {unlock}")
+                tell.warn(
+                    f"{words}: Terraform of an earlier attempt, which may still work there; {repair.way_out(site, locks[0])}"
+                )
                 told = True
             show("waiting for Terraform of an earlier attempt to finish")
             time.sleep(_ORPHAN_POLL_SECONDS)

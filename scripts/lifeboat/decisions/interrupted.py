@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifeboat.model import Address, Progress, RemoteLock, StateMark, StateVersion, state_address
+from lifeboat.model import Address, Progress, StateMark, StateVersion, state_address
+from lifeboat.state_model import StateLock
 
 # Clocks of one machine agree; the margin covers Terraform starting a moment before that was written down.
 _MARGIN = timedelta(seconds=5)
@@ -15,7 +16,7 @@ _MARGIN = timedelta(seconds=5)
 _LOCKED_WITHIN = timedelta(minutes=3)
 
 
-def is_ours(lock: RemoteLock, *, user: str, host: str, starts: Iterable[datetime]) -> bool:
+def is_ours(lock: StateLock, *, user: str, host: str, starts: Iterable[datetime]) -> bool:
     """Return whether a lock was taken by one of the Terraforms that a run of this user on this host started then."""
     if lock.created is None or lock.who != f"{user}@{host}":
         return False

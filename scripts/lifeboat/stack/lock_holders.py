@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from lifeboat.clients import machines, run_files, state_locks
+from lifeboat.clients.run_files import Unfinished
 from lifeboat.decisions import interrupted
 from lifeboat.decisions.state_observation import LockSeen
-from lifeboat.model import RemoteLock
 from lifeboat.site import Site
 from lifeboat.state_model import LockedState, StateLock
 
 
-def seen(site: Site, lock: StateLock, state: LockedState) -> LockSeen:
-    """Return a lock with whether its holder lives, as far as it can be told from here."""
-    return LockSeen(lock=lock, holding=state_locks.holding(lock, state, _own(site, [lock])))
+def seen(site: Site, lock: StateLock, state: LockedState, dead: Collection[Unfinished] | None = None) -> LockSeen:
+    """Return a lock with whether its holder lives, as far as it can be told from here.
 
-
-def _own(site: Site, locks: Iterable[StateLock]) -> frozenset[str]:
-    """Return the ids of those that a Terraform took which a run of this checkout started, surely on this machine.
-
-    Only runs that never ended count: the Terraform of one that ended was waited for.
+    `dead` are the runs of which one may have left it; None for those of this checkout that were cut off.
     """
-    runs = run_files.cut_off(site.project.work)
-    return frozenset(
-        lock.lock_id
-        for lock in locks
-        for run in runs
-        if _was_here(run.machine, lock.created)
-        and interrupted.is_ours(
-            RemoteLock(lock_id=lock.lock_id, who=lock.who, operation=lock.operation, created=lock.created),
-            user=run.user,
-            host=run.host,
-            starts=run.terraform_starts,
-        )
+    runs = run_files.cut_off(site.project.work) if dead is None else dead
+    own = {lock.lock_id} if any(_took(run, lock) for run in runs) else set()
+    return LockSeen(lock=lock, holding=state_locks.holding(lock, state, own))
+
+
+def _took(run: Unfinished, lock: StateLock) -> bool:
+    """Return whether a Terraform took it which a run started that never ended, surely on this machine.
+
+    The Terraform of one that ended was waited for.
+    """
+    return _was_here(run.machine, lock.created) and interrupted.is_ours(
+        lock, user=run.user, host=run.host, starts=run.terraform_starts
     )
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lifeboat import config
-from lifeboat.clients import known_state, run_files, state_store
+from lifeboat.clients import known_state, run_files, state_locks, state_store
 from lifeboat.clients.inventory import Inventory
 from lifeboat.clients.run_files import Run, Unfinished
 from lifeboat.clients.state_store import StateStore
@@ -29,10 +28,10 @@ from lifeboat.errors import (
     TooLarge,
     WrongConfiguration,
 )
-from lifeboat.model import Address, Adoption, Agree, RemoteLock, StateMark, Teller, Wanted
+from lifeboat.model import Address, Adoption, Agree, StateMark, Teller, Wanted
 from lifeboat.site import Site
-from lifeboat.stack import known_states
-from lifeboat.state_model import StateRoot
+from lifeboat.stack import known_states, lock_holders
+from lifeboat.state_model import Life, StateLock, StateRoot
 
 ADOPTION_FILE = "lifeboat_adopt.tf.json"
 BEGINNING = "lifeboat-first-apply"  # the operation of the lock under which a digest is emptied
@@ -391,32 +390,27 @@ def _begun(lost: Lost, name: str) -> set[Address]:
 # -- locks and digest ---------------------------------------------------------------------------------------------
 
 
-def _unlock(site: Site, runs: Iterable[Unfinished], tell: Teller) -> None:
-    store = site.stack_store()
-    now, user, host = datetime.now(UTC), run_files.user_name(), socket.gethostname()
-    runs = list(runs)
-    working = run_files.terraforms_in(site.project.stack_root)
-    for lock in store.locks():
-        ours = [r for r in runs if interrupted.is_ours(lock, user=user, host=host, starts=r.terraform_starts)]
-        if not ours or working:
+def _unlock(site: Site, runs: Collection[Unfinished], tell: Teller) -> None:
+    """Remove the locks that Terraforms of these runs left, of which none works any more, from whatever folder.
+
+    Raises Locked, before it removes any, where there is another one, or one whose holder may live.
+    """
+    client = site.state_locks(StateRoot.STACK)
+    found = [lock_holders.seen(site, lock, client.state, runs) for lock in client.locks()]
+    for one in found:
+        if one.holding.life is not Life.GONE or one.lock.process is not None:
             raise Locked(
-                f"the state is locked by {lock_words(lock, now)}",
-                hint=f"wait for it; if that process is surely dead: {unlocking(site, lock)}",
+                f"the state is locked {state_locks.words(one.lock, datetime.now(UTC))}: {one.holding.why}",
+                hint=way_out(site, one.lock),
             )
-        # No Terraform works in this root, and one of that run elsewhere would still hold this machine's lock.
-        store.unlock(lock.lock_id)
-        tell.say(f"removed the lock {lock.lock_id} that run {ours[-1].run} left")
+    for lock_id in dict.fromkeys(one.lock.lock_id for one in found):
+        client.unlock(lock_id)
+        tell.say(f"removed the lock {lock_id}, which a run that was cut off left")
 
 
-def lock_words(lock: RemoteLock, now: datetime) -> str:
-    """Return who holds a lock of the state, since when and for what."""
-    age = f"{(now - lock.created).total_seconds():.0f} s" if lock.created else "an unknown time"
-    return f"{lock.who} for {age} ({lock.operation}, lock {lock.lock_id})"
-
-
-def unlocking(site: Site, lock: RemoteLock) -> str:
-    """Return the command that removes a lock of the stack's state, whoever holds it."""
-    return f"lifeboat state unlock {lock.lock_id} -e {site.project.env}"
+def way_out(site: Site, lock: StateLock) -> str:
+    """Return what to do about a lock of this environment's state, in words that end with the command."""
+    return f"{state_locks.way_out(lock)} -e {site.project.env}"
 
 
 def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:

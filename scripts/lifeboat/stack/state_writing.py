@@ -153,19 +153,20 @@ class _Work:
         writes = self.writing.restoring.writes
         for write in writes:
             if isinstance(write, FreeLock):
-                self._one(write, lambda write=write: self._free(write))  # type: ignore[misc]
-        with self._locked():
+                self._one(write, lambda write=write: self._free(write), lambda: None)  # type: ignore[misc]
+        with self._locked() as require_locked:
             self._require_as_seen()
             for write in writes:
                 match write:
                     case PutState():
-                        self._one(write, self._put_state)
+                        self._one(write, self._put_state, require_locked)
                     case PutDigest():
-                        self._one(write, lambda write=write: self._put_digest(write))  # type: ignore[misc]
+                        self._one(write, lambda write=write: self._put_digest(write), require_locked)  # type: ignore[misc]
             read_back(self.site, self.tell, self.writing)
 
-    def _one(self, write: Write, order: Callable[[], None]) -> None:
+    def _one(self, write: Write, order: Callable[[], None], require_locked: Callable[[], None]) -> None:
         text = state_restoring.words(write, self.writing.place)
+        require_locked()
         if self.fence is not None:
             self.fence.require()
         self.journal.write(EventKind.INTENT, step="write", text=text)
@@ -174,16 +175,20 @@ class _Work:
         self.journal.write(EventKind.RESULT, step="write", text="done")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold Terraform's own lock, where that state has one and there is something to hold it in."""
+    def _locked(self) -> Iterator[Callable[[], None]]:
+        """Hold Terraform's own lock, where that state has one and there is something to hold it in.
+
+        Gives what raises Locked once somebody removed it.
+        """
         root = self.writing.root
         if root is StateRoot.BACKEND or not self._lockable:
-            yield
+            yield lambda: None
             return
         self.journal.write(EventKind.INTENT, step="lock", text="take Terraform's lock")
-        with self.site.state_locks(root).taken(self.writing.verb.lock) as lock_id:
+        client = self.site.state_locks(root)
+        with client.taken(self.writing.verb.lock) as lock_id:
             self.journal.write(EventKind.RESULT, step="lock", text=f"lock {lock_id}", lock=lock_id)
-            yield
+            yield lambda: client.require(lock_id)
 
     @property
     def _lockable(self) -> bool:
