@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lifeboat import config
-from lifeboat.clients import known_state
+from lifeboat.clients import known_state, root_base
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.errors import Refused, Unreachable
 from lifeboat.model import RunId, StateMark
@@ -304,6 +304,7 @@ def test_a_working_copy_of_root_1_that_did_not_get_into_the_bucket_is_the_state_
     ahead = site.applied.root.replace(f'"serial": {serial(site.applied.root)}'.encode(), b'"serial": 8')
     here(site).root_state_file.parent.mkdir(parents=True, exist_ok=True)
     here(site).root_state_file.write_bytes(ahead)
+    root_base.remember(here(site).root_state_file, mark_of(site.applied.root).md5)
     site.plain.delete(ROOT_KEY)
 
     passed = known_states.require(here(site), Purpose.APPLY, known_states.BOTH)

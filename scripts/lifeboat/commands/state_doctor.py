@@ -136,7 +136,7 @@ def _root(site: Site, show: Callable[[str], None], root: StateRoot) -> RootSeen:
         digest=_looked(store.digest) if versions.place.keeps_digest else Look(),
         item=_looked(lambda: locked(locks.item)),
         file=_looked(lambda: locked(locks.file)),
-        remembered=_looked(lambda: _remembered(site, root)),
+        remembered=_looked(lambda: _remembered(site, root, memory.found)),
         known=_known(memory),
         damaged_memory=memory.found.unseen if memory.found is not None and memory.found.damaged else "",
         left=_looked(lambda: _left(site, root)),
@@ -159,7 +159,8 @@ def _entries(versions: StateVersions, show: Callable[[str], None]) -> tuple[Stat
         return None
 
 
-def _remembered(site: Site, root: StateRoot) -> StateMark | None:
+def _remembered(site: Site, root: StateRoot, memory: Memory | None) -> StateMark | None:
+    """Return what this machine remembers; of root 1 its working copy, unless it is aside."""
     if root is StateRoot.STACK:
         path, mark = known_state.path(site.project.work), known_state.read(site.project.work)
     else:
@@ -167,7 +168,7 @@ def _remembered(site: Site, root: StateRoot) -> StateMark | None:
         mark = state_store.mark(path.read_bytes()) if path.exists() else None
     if mark is None and path.exists():
         raise IntegrityFailure(f"{path} cannot be read, which says what this machine last knew")
-    return mark
+    return mark if memory is None else memory.here
 
 
 def _known(memory: Look[Memory]) -> Look[KnownState]:

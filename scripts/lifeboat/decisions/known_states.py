@@ -46,6 +46,16 @@ def counting(memory: Memory) -> StateMark | None:
     return memory.here if ahead else there
 
 
+def goes_on(here: StateMark, other: StateMark, base: str | None, there: KnownState | None) -> bool:
+    """Return whether root 1's working copy is newer than a state of the bucket, and made from it.
+
+    A serial alone says that of two applies which were made from one state too. `base` is the MD5 of what was in the bucket when
+    the copy was last fetched or given, None where nobody knows; what the other region remembers (`there`) all machines saw last.
+    """
+    newer = here.lineage == other.lineage and here.serial > other.serial
+    return newer and (other.md5 == base or (there is not None and there.mark == here))
+
+
 def here_alone(memory: Memory) -> bool:
     """Return whether it is this machine alone that remembers the state that counts."""
     return memory.here is not None and (memory.there is None or counting(memory) != memory.there.mark)
@@ -165,6 +175,16 @@ def refused_first(stood: Stood, memory: Memory) -> tuple[str, str]:
     """Return what is to be said of a first apply of what was applied before, and the command to type."""
     back = way_back(stood) if stood.top is None else f"lifeboat apply -e {stood.env}"
     return f"{stood.env} was applied before: {remembers(memory)}", back + _unless_wrong(stood, memory)
+
+
+def not_put_back(stood: Stood, here: StateMark, newest: StateEntry) -> tuple[str, str]:
+    """Return what is to be said where root 1's state is gone and the working copy does not go on from its newest version."""
+    serial = "an unknown serial" if newest.facts is None else f"serial {newest.facts.serial}"
+    return (
+        f"{stood.url} is gone, and its newest version, {newest.version_id} of {serial}, is not what this machine's working copy"
+        f" (serial {here.serial}) was made from: what it knows would be lost",
+        f"lifeboat state restore --latest-good{_option(stood)} -e {stood.env}",
+    )
 
 
 def left_over(stood: Stood, purpose: Purpose) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from lifeboat.clients import private_files, state_store
+from lifeboat.clients import private_files, root_base, state_store
 from lifeboat.clients.run_files import Run
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.terraform import Running, Terraform
@@ -250,20 +250,21 @@ class Applying:
             self.fence.require()
 
     def give_root_state(self, store: StateStore) -> None:
+        """Put root 1's state into the bucket; raises IntegrityFailure where another one stands there than it was made from."""
         self._require_fence()  # nothing else keeps one file from taking the place of another's
         local = self.site.root_state_file
         if local.exists() and store.bucket_exists():
             body, there = local.read_bytes(), store.body()
-            if there == body:
-                return
-            ours, theirs = state_store.serial_and_lineage(body), state_store.serial_and_lineage(there or b"")
-            if theirs[0] is not None and (theirs[1] != ours[1] or theirs[0] > (ours[0] or 0)):
+            if there is not None and there != body and state_store.md5(there) != root_base.read(local):
+                ours, theirs = state_store.serial_and_lineage(body)[0], state_store.serial_and_lineage(there)[0]
                 raise IntegrityFailure(
-                    f"somebody else wrote root 1's state (serial {theirs[0]}) meanwhile, and ours (serial {ours[0]}) is not put"
+                    f"somebody else wrote root 1's state (serial {theirs}) meanwhile, and ours (serial {ours}) is not put"
                     f" over it: {local}",
                     hint="lifeboat state doctor",
                 )
-            store.write(body)
+            if there != body:
+                store.write(body)
+            root_base.remember(local, state_store.md5(body))
 
     def check_state(self) -> None:
         """Remember the stack's state as sound; raises IntegrityFailure where it has a digest that says otherwise."""
@@ -292,18 +293,25 @@ class Applying:
 def take_root_state(site: Site, store: StateStore) -> Path | None:
     """Fetch root 1's state unless this machine has what goes on from it, and return where the one that was here is kept.
 
-    Of two with one serial the bucket's counts: that is the one which the guard has let pass and everybody else sees.
+    Of two that were made from one state the bucket's counts: that is the one which everybody else sees.
     """
     body = store.body() if store.bucket_exists() else None
     if body is None:
         return None
     local, aside = site.root_state_file, None
-    if local.exists():
-        ours = local.read_bytes()
-        here, there = state_store.serial_and_lineage(ours), state_store.serial_and_lineage(body)
-        if ours == body or (here[1] == there[1] and (here[0] or 0) > (there[0] or 0)):
-            return None  # ours is newer: a run was killed before it was pushed
+    ours = local.read_bytes() if local.exists() else None
+    if ours not in (None, body) and not _goes_on(site, ours or b"", body):
         aside = local.with_name(f"{local.name}.{int(time.time())}")
         shutil.copy(local, aside)
-    private_files.write(local, body)
+    if ours is None or aside is not None:
+        private_files.write(local, body)
+    root_base.remember(local, state_store.md5(body))
     return aside
+
+
+def _goes_on(site: Site, ours: bytes, body: bytes) -> bool:
+    """Return whether the working copy is of a run that was killed before it was given, and nobody worked since."""
+    here, there = state_store.mark(ours), state_store.mark(body)
+    if here is None or there is None:
+        return False
+    return known_states.working_copy_goes_on(site, here, there, known_states.remembered(site, StateRoot.BACKEND).there)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lifeboat.clients import known_state, owned_things, run_files, state_store, terraform
+from lifeboat.clients import known_state, owned_things, root_base, run_files, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
 from lifeboat.decisions import known_states, state_digest_checks, state_documents, state_history
@@ -28,8 +28,17 @@ _APPLIES = (Purpose.APPLY, Purpose.FIRST_APPLY)
 
 
 def remembered(site: Site, root: StateRoot) -> Memory:
-    """Return what this machine and the other region remember of a root's state; that it could not be asked is told."""
-    here = of_this_machine(site, root)
+    """Return what this machine and the other region remember of a root's state; that it could not be asked is told.
+
+    Root 1's working copy is no memory where the bucket has an older state that it was not made from: an apply takes that one.
+    """
+    memory = _remembered(site, root, of_this_machine(site, root))
+    if root is StateRoot.BACKEND and memory.here is not None and _is_aside(site, memory.here, memory.there):
+        return replace(memory, here=None)
+    return memory
+
+
+def _remembered(site: Site, root: StateRoot, here: StateMark | None) -> Memory:
     try:
         found = site.state_memory().read(root)
     except Unreachable as error:
@@ -37,6 +46,21 @@ def remembered(site: Site, root: StateRoot) -> Memory:
     if found is not None and found.state is None:
         return Memory(here=here, unseen=f"{site.state_memory().place(root)} is damaged: {found.damaged}", damaged=True)
     return Memory(here=here, there=None if found is None else found.state)
+
+
+def _is_aside(site: Site, here: StateMark, there: KnownState | None) -> bool:
+    """Return whether the bucket has an older state that the working copy was not made from; what cannot be read is not that."""
+    try:
+        top, _ = _top(site.root_store())
+    except Unreachable:
+        return False
+    older = top is not None and top.lineage == here.lineage and top.serial < here.serial
+    return top is not None and older and not working_copy_goes_on(site, here, top, there)
+
+
+def working_copy_goes_on(site: Site, here: StateMark, other: StateMark, there: KnownState | None) -> bool:
+    """Return whether root 1's working copy is newer than a state of the bucket, and made from it."""
+    return known_states.goes_on(here, other, root_base.read(site.root_state_file), there)
 
 
 def of_this_machine(site: Site, root: StateRoot) -> StateMark | None:
@@ -99,7 +123,7 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
         memory = replace(memory, here=None)  # a working copy that did not get into the bucket is an apply's to save
     if memory.unseen and purpose is not Purpose.RECOVER:
         raise _unknown(site, root, memory)
-    stood = _stood(site, purpose, root)
+    stood = _stood(site, purpose, root, memory.here)
     if purpose is Purpose.FIRST_APPLY and _was_applied(root, memory):
         summary, hint = known_states.refused_first(stood, memory)
         raise Refused(summary, hint=hint)
@@ -121,12 +145,25 @@ def _put_back(site: Site, stood: Stood, memory: Memory) -> list[str]:
 
     Nothing where it was never in the bucket: a first apply that was cut off leaves its state in the working copy alone.
     """
-    entries = _listed(site.state_versions(stood.root)) if stood.working_copy else []
+    entries = _entries(site.state_versions(stood.root)) if stood.working_copy else []
     if stood.top is None or not stood.working_copy or not (entries or memory.there is not None):
         return []
+    newest = next((entry for entry in entries if entry.facts is not None), None)
+    if newest is not None and not _may_be_put_back(site, stood.top, newest, memory.there):
+        summary, hint = known_states.not_put_back(stood, stood.top, newest)
+        raise Refused(summary, hint=hint)
     return [
         f"put root 1's state back as this machine has it, serial {stood.top.serial}: {stood.url} is gone{_deleted(entries)}"
     ]
+
+
+def _may_be_put_back(site: Site, here: StateMark, newest: StateEntry, there: KnownState | None) -> bool:
+    """Return whether the working copy is the newest version that can be read, or goes on from it."""
+    facts = newest.facts
+    if facts is None or newest.md5 == here.md5:
+        return facts is not None
+    mark = StateMark(serial=facts.serial, lineage=facts.lineage, md5=newest.md5 or "")
+    return working_copy_goes_on(site, here, mark, there)
 
 
 def _forked(site: Site, purpose: Purpose, stood: Stood, memory: Memory) -> tuple[Stood, Amiss | None]:
@@ -305,14 +342,17 @@ def _option(root: StateRoot) -> str:
 # -- how a state stands ------------------------------------------------------------------------------------------------
 
 
-def _stood(site: Site, purpose: Purpose, root: StateRoot) -> Stood:
-    """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left."""
+def _stood(site: Site, purpose: Purpose, root: StateRoot, here: StateMark | None) -> Stood:
+    """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left.
+
+    `here` is what this machine remembers of it; of root 1 its working copy, where that is not aside.
+    """
     store = _store(site, root)
     bucket = store.bucket_exists()
     top, damaged = _top(store) if bucket else (None, False)
     in_bucket = top
     if not damaged and root is StateRoot.BACKEND and purpose in _APPLIES:
-        top = _or_working_copy(site, top)
+        top = _or_working_copy(here, top)
     stood = Stood(
         env=site.project.env,
         root=root,
@@ -347,9 +387,8 @@ def _store(site: Site, root: StateRoot) -> StateStore:
     return site.stack_store() if root is StateRoot.STACK else site.root_store()
 
 
-def _or_working_copy(site: Site, top: StateMark | None) -> StateMark | None:
+def _or_working_copy(here: StateMark | None, top: StateMark | None) -> StateMark | None:
     """Return root 1's state as an apply takes it: what is here and did not get into the bucket, where that goes on from it."""
-    here = of_this_machine(site, StateRoot.BACKEND)
     if here is None or (top is not None and (top.lineage != here.lineage or top.serial >= here.serial)):
         return top
     return here
@@ -380,6 +419,14 @@ def _listed(versions: StateVersions) -> list[StateEntry]:
     """Return the entries of a history; none where there is no bucket."""
     try:
         return versions.listed()
+    except NothingFits:
+        return []
+
+
+def _entries(versions: StateVersions) -> Sequence[StateEntry]:
+    """Return the entries with what each version says of itself; none where there is no bucket."""
+    try:
+        return versions.entries()
     except NothingFits:
         return []
 
