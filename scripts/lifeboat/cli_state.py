@@ -21,6 +21,7 @@ from lifeboat.commands.state_restore import Orders as RestoreOrders
 from lifeboat.decisions.state_unlocking import Sure
 from lifeboat.errors import DONE, PENDING_CHANGES, WrongConfiguration
 from lifeboat.model import Address, RunId
+from lifeboat.site import Site
 from lifeboat.stack import state_writing
 from lifeboat.stack.state_rebuilding import Request as RebuildRequest
 from lifeboat.stack.state_restoring import Request
@@ -259,7 +260,7 @@ def restore(
     """
     here = site_of(env)
     alone = from_replica and version is None and at is None and before_run is None
-    given = _given(version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
+    given = _given(here, version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
     if allow_lineage and version is None:
         raise typer.BadParameter("--allow-lineage is for a VERSION that is named")
     request = Request(
@@ -299,26 +300,23 @@ class _Given:
     words: tuple[str, ...]
 
 
-def _given(*, version: str | None, latest_good: bool, at: str | None, before_run: str | None) -> _Given:
+def _given(site: Site, *, version: str | None, latest_good: bool, at: str | None, before_run: str | None) -> _Given:
     """Return which version is wanted; exactly one way of saying it must have been used."""
-    ways = [
-        *([] if version is None else [_Given(wanted=OneVersion(version_id=VersionId(version)), words=(version,))]),
-        *([_Given(wanted=LatestGood(), words=("--latest-good",))] if latest_good else []),
-        *([] if at is None else [_Given(wanted=AtTime(at=moment(at, "--at")), words=("--at", at))]),
-        *(
-            []
-            if before_run is None
-            else [_Given(wanted=restore_command.before_run(RunId(before_run)), words=("--before-run", before_run))]
-        ),
-    ]
-    if len(ways) != 1:
+    if [version is not None, latest_good, at is not None, before_run is not None].count(True) != 1:
         raise WrongConfiguration(
             "name one version: VERSION, --latest-good, --at TIME, --before-run RUN, or --from-replica alone for the newest copy",
             hint="lifeboat state list",
         )
     if version is not None and not version.strip():
         raise WrongConfiguration("the version that is named is empty", hint="lifeboat state list")
-    return ways[0]
+    if version is not None:
+        return _Given(wanted=OneVersion(version_id=VersionId(version)), words=(version,))
+    if at is not None:
+        return _Given(wanted=AtTime(at=moment(at, "--at")), words=("--at", at))
+    if before_run is not None:
+        wanted = restore_command.before_run(site, RunId(before_run))
+        return _Given(wanted=wanted, words=("--before-run", before_run))
+    return _Given(wanted=LatestGood(), words=("--latest-good",))
 
 
 # -- the last resort: rebuild --------------------------------------------------------------------------------------------

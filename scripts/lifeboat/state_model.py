@@ -324,10 +324,14 @@ class AtTime:
 
 @dataclass(frozen=True, kw_only=True)
 class BeforeRun:
-    """The newest sound version that was written before a run began."""
+    """The newest sound version that was written before a run began.
+
+    `began` is by S3's clock, as what is written of a version; by that of the machine it ran on where it is `by_name` alone.
+    """
 
     run: RunId
     began: datetime
+    by_name: bool = False
 
 
 WantedVersion = OneVersion | LatestGood | AtTime | BeforeRun

@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from lifeboat import config
@@ -124,6 +126,24 @@ def require_the_latest_good_one_after(accident: Callable[[StateSite], None], sit
     assert site.restore("--latest-good", "--yes").stdout.startswith(
         f"serial {serial(site.top())} stands on top of s3://{site.bucket}/{KEY} already; nothing was written"
     )
+
+
+@pytest.mark.parametrize("journal", [True, False], ids=["its journal is there", "its journal is lost"])
+def test_when_a_run_began_its_journal_says_by_the_clock_of_the_bucket(
+    new_site: Callable[[LockMode], StateSite], tmp_path: Path, journal: bool
+) -> None:
+    site, file = new_site("lockfile"), tmp_path / "pulled"
+    run = "20990101T000000Z-recover-aaaaaa"  # the clock of the machine that it ran on is ahead
+    time.sleep(2)  # S3 tells whole seconds
+    if journal:
+        site.plain.run(run)
+    time.sleep(1)
+    site.put(with_serial(site.applied.newest, 40))
+
+    ended = site.restore("--before-run", run, "--to-file", str(file))
+
+    assert serial(file.read_bytes()) == (serial(site.applied.newest) if journal else 40)
+    assert ("its journal is not in the bucket" in " ".join(ended.stdout.split())) != journal
 
 
 def test_without_a_lock_table_the_state_comes_back_and_its_digest_with_the_table(

@@ -408,6 +408,18 @@ def test_before_a_run_the_second_in_which_it_began_is_too_late() -> None:
     assert choose(found, clear, OURS).why == "the newest sound version written before r began at 2026-03-01 12:01:01Z"
 
 
+def test_of_a_run_whose_journal_is_lost_it_is_said_by_which_clock_it_began() -> None:
+    found = history(facts(1), facts(2))
+    began = NOON + timedelta(minutes=1)
+
+    by_name = choose(found, BeforeRun(run=RunId("r"), began=began, by_name=True), OURS)
+
+    assert by_name.remarks == (
+        "when r began its name alone says, by the clock of the machine that it ran on: its journal is not in the bucket",
+    )
+    assert choose(found, BeforeRun(run=RunId("r"), began=began), OURS).remarks == ()
+
+
 def test_the_remembered_lineage_decides_against_most_versions() -> None:
     found = history(facts(5), facts(1, "other"), facts(2, "other"))
     known = Whose(environment="x", lineage="ours")

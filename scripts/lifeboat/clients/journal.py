@@ -177,6 +177,15 @@ class JournalBucket:
             )
             return None if answer is None else parsed(json.loads(answer["Body"].read()))
 
+    def began(self, run: RunId) -> datetime | None:
+        """Return when the first line of a run was written, by S3's clock to the second; None where there is no such line."""
+        key = _key(run, 1)
+        with translated(f"look for the journal s3://{self._name}/{key}"):
+            found = sdk.unless_absent(
+                ("NoSuchBucket", "404"), lambda: self._s3.head_object(Bucket=self._name, Key=key)["LastModified"]
+            )
+        return None if found is None else found.astimezone(UTC)
+
     def events(self, run: RunId) -> list[Event]:
         """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""
         with translated(f"read the journal of {run} in {self._name}"):

@@ -77,12 +77,17 @@ def whose(site: Site, root: StateRoot) -> Whose:
     return state_command.whose(site, root)
 
 
-def before_run(run: RunId) -> BeforeRun:
-    """Return that the version from before a run is wanted: its name says when it began, also where its journal is lost."""
-    began = runs.began(run)
-    if began is None:
+def before_run(site: Site, run: RunId) -> BeforeRun:
+    """Return that the version from before a run is wanted.
+
+    Its journal says when it began, by the clock that tells when a version was written; where that is lost, its name does.
+    Raises WrongConfiguration for what is no run, Unreachable where nobody may look for the journal.
+    """
+    named = runs.began(run)
+    if named is None:
         raise WrongConfiguration(
             f"--before-run {run!r} is no run: its name begins with the time it began at",
             hint="lifeboat runs lists recoveries, lifeboat state list which run wrote which version",
         )
-    return BeforeRun(run=run, began=began)
+    began = site.journals().began(run)
+    return BeforeRun(run=run, began=began or named, by_name=began is None)

@@ -49,7 +49,7 @@ def choose(history: StateHistory, wanted: WantedVersion, whose: Whose) -> StateC
         chosen=chosen,
         why=_why(chosen, wanted),
         rejected=tuple(rejected),
-        remarks=() if chosen is None else tuple(_remarks(history, chosen, whose)),
+        remarks=() if chosen is None else (*_remarks_on(wanted), *_remarks(history, chosen, whose)),
     )
 
 
@@ -102,6 +102,16 @@ def _why(chosen: StateEntry | None, wanted: WantedVersion) -> str:
     if chosen is None:
         return f"no version {what} is sound" if what != "of all" else "no version is sound"
     return f"the newest sound version {what}"
+
+
+def _remarks_on(wanted: WantedVersion) -> list[str]:
+    """Return what to know of how a version was asked for."""
+    if isinstance(wanted, BeforeRun) and wanted.by_name:
+        return [
+            f"when {wanted.run} began its name alone says, by the clock of the machine that it ran on: its journal is not in"
+            " the bucket"
+        ]
+    return []
 
 
 def _remarks(history: StateHistory, chosen: StateEntry, whose: Whose) -> list[str]:
