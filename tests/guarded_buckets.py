@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.gitlab_sites import ACCOUNT, DR_REGION
 
-ANYBODY = "*"  # what a test does to a bucket, it may do
+CALLER = f"arn:aws:iam::{ACCOUNT}:user/moto"  # what a test does to a bucket, it may do
 
 
-def guard(s3: Any, bucket: str, but: str = ANYBODY) -> None:
+def guard(s3: Any, bucket: str, but: str = CALLER) -> None:
     """Put a policy on a bucket that denies what root 1's does to all but those of an ARN."""
     statements = [
         (["s3:DeleteObjectVersion"], f"arn:aws:s3:::{bucket}/*"),

@@ -43,9 +43,13 @@ LOCK = StateLock(
 )
 GONE = Holding(life=Life.GONE, why="its process 7 of this machine is gone")
 RULE = CopyRule(enabled=True, destination="copy", prefix="", by_tags=False, encrypted=True)
-DENIED = frozenset(
-    {"s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutReplicationConfiguration"}
-)
+BREAK_GLASS = frozenset({"arn:aws:iam::123456789012:role/app-break-glass"})
+DENIED = {
+    "s3:DeleteObjectVersion": BREAK_GLASS,
+    "s3:PutBucketPolicy": BREAK_GLASS,
+    "s3:PutBucketVersioning": BREAK_GLASS,
+    "s3:PutReplicationConfiguration": BREAK_GLASS,
+}
 LIVES = Holding(life=Life.LIVES, why="its process 7 works on this machine")
 UNKNOWN = Holding(life=Life.UNKNOWN, why="it is of another machine (laptop)")
 
@@ -309,7 +313,7 @@ FINDINGS = {
         command="(aws s3api put-bucket-versioning --bucket bucket --versioning-configuration Status=Enabled)",
     ),
     "versioning never enabled": Case(
-        seen=observation(bucket=Look(found=""), denied=Look(found=frozenset())),
+        seen=observation(bucket=Look(found=""), denied=Look(found={})),
         check="versioning",
         root=None,
         severity=Severity.WARNING,
@@ -355,7 +359,7 @@ FINDINGS = {
         command="lifeboat apply",
     ),
     "a replica that keeps no versions": Case(
-        seen=observation(replica_bucket=Look(found="Suspended"), replica_denied=Look(found=frozenset())),
+        seen=observation(replica_bucket=Look(found="Suspended"), replica_denied=Look(found={})),
         check="replica bucket",
         root=None,
         severity=Severity.WARNING,
@@ -691,7 +695,7 @@ FINDINGS = {
                     replace(RULE, encrypted=False),
                 )
             ),
-            denied=Look(found=frozenset()),
+            denied=Look(found={}),
         ),
         check="replication",
         root=None,
@@ -701,14 +705,14 @@ FINDINGS = {
         command="lifeboat apply",
     ),
     "a rule for the stack alone": Case(
-        seen=observation(rules=Look(found=(replace(RULE, prefix="stack."),)), denied=Look(found=frozenset())),
+        seen=observation(rules=Look(found=(replace(RULE, prefix="stack."),)), denied=Look(found={})),
         check="replication",
         root=None,
         says="S3 does not copy state.tfstate of bucket to copy",
         command="lifeboat apply",
     ),
     "a bucket without a policy": Case(
-        seen=observation(denied=Look(found=frozenset())),
+        seen=observation(denied=Look(found={})),
         check="bucket policies",
         root=None,
         severity=Severity.WARNING,
@@ -716,7 +720,9 @@ FINDINGS = {
         command="lifeboat apply",
     ),
     "a replica whose policy is not what it was": Case(
-        seen=observation(replica_denied=Look(found=DENIED - {"s3:DeleteObjectVersion"})),
+        seen=observation(
+            replica_denied=Look(found={key: who for key, who in DENIED.items() if key != "s3:DeleteObjectVersion"})
+        ),
         check="bucket policies",
         root=None,
         severity=Severity.WARNING,
@@ -1221,7 +1227,7 @@ def test_a_digest_that_keeps_every_apply_out_is_written_before_an_apply_is_named
 def test_a_state_is_back_before_an_apply_is_named_that_guards_it_anew() -> None:
     stack = of_root(entries=entries(marker(), version(5)))
 
-    found = state_doctor.diagnose(observation(stack=stack, denied=Look(found=frozenset()))).findings
+    found = state_doctor.diagnose(observation(stack=stack, denied=Look(found={}))).findings
 
     assert [finding.command for finding in found] == ["lifeboat state restore v5", "lifeboat apply"]
 

@@ -97,12 +97,12 @@ class StateStore:
         )
         return () if answer is None else tuple(map(_copy_rule, answer["ReplicationConfiguration"].get("Rules", [])))
 
-    def denied(self) -> frozenset[str]:
-        """Return the actions that the bucket's policy denies to everybody but whom it names; none without a policy, or bucket."""
+    def policy(self) -> str | None:
+        """Return the bucket's policy, as JSON; None where there is none, or no bucket."""
         answer = _unless_absent(
             f"look at the policy of {self.bucket}", lambda: self._s3.get_bucket_policy(Bucket=self.bucket)
         )
-        return frozenset() if answer is None else _denied(json.loads(answer["Policy"]))
+        return None if answer is None else str(answer["Policy"])
 
     def encryption_key(self) -> str | None:
         """Return the key that the bucket encrypts with where a request names none; None where it names none either."""
@@ -231,19 +231,6 @@ def _copy_rule(rule: dict[str, Any]) -> CopyRule:
         by_tags=bool(chosen.get("Tag") or both.get("Tags")),
         encrypted=criteria.get("SseKmsEncryptedObjects", {}).get("Status") == "Enabled",
     )
-
-
-def _denied(policy: dict[str, Any]) -> frozenset[str]:
-    """Return the actions that a policy denies to all principals, or to all but those of an ARN that it names."""
-    found: set[str] = set()
-    statements = policy.get("Statement", [])
-    for statement in [statements] if isinstance(statements, dict) else statements:
-        everybody = statement.get("Principal") in ("*", {"AWS": "*"})
-        conditions = {(operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys}
-        if statement["Effect"] == "Deny" and everybody and conditions <= {("ArnNotLike", "aws:PrincipalArn")}:
-            actions = statement.get("Action", [])
-            found |= {actions} if isinstance(actions, str) else set(actions)
-    return frozenset(found)
 
 
 def recorded(body: bytes | None) -> dict[Address, str]:

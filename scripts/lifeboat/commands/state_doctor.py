@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,8 @@ from typing import TypeVar
 from lifeboat.clients import gitlab_api, known_state, owned_things, run_files, state_locks, state_store, terraform
 from lifeboat.clients.state_store import StateStore
 from lifeboat.clients.state_versions import StateVersions
-from lifeboat.decisions import state_digest_checks, state_doctor, state_documents, state_unlocking
+from lifeboat.decisions import state_digest_checks, state_doctor, state_documents, state_guard_checks, state_unlocking
+from lifeboat.decisions.policy.planned import Undecided
 from lifeboat.decisions.state_doctor import Diagnosis
 from lifeboat.decisions.state_observation import KindSeen, LeftState, LockSeen, Look, Observation, RootSeen
 from lifeboat.decisions.state_unlocking import Sure
@@ -75,8 +76,8 @@ def observe(site: Site, tell: Teller, roots: Sequence[StateRoot]) -> Observation
         rules=_looked(stack.copy_rules),
         replica_key=_looked(lambda: site.replica_store().encryption_key() or _alias(site)),
         replicator=f"arn:aws:iam::{application.account_id}:role/{application.name}-tfstate-replication",
-        denied=_looked(stack.denied),
-        replica_denied=_looked(site.replica_store().denied),
+        denied=_looked(lambda: _denied(stack)),
+        replica_denied=_looked(lambda: _denied(site.replica_store())),
         as_break_glass=site.shell_as_break_glass,
         roots=seen,
         kinds=_kinds(site) if StateRoot.STACK in roots else (),
@@ -92,6 +93,13 @@ def _looked(ask: Callable[[], _Found | None]) -> Look[_Found]:
         return Look(unseen=error.summary)
     except (OSError, ValueError) as error:
         return Look(unseen=str(error))
+
+
+def _denied(store: StateStore) -> Mapping[str, frozenset[str]]:
+    try:
+        return state_guard_checks.denied(store.policy(), store.bucket)
+    except Undecided as error:
+        raise IntegrityFailure(f"the policy of {store.bucket} cannot be judged: {error}") from error
 
 
 def _versioning(store: StateStore) -> str | None:

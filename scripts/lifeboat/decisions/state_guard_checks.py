@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from lifeboat.decisions import state_mending
 from lifeboat.decisions import state_verdicts as verdicts
+from lifeboat.decisions.policy import statements
 from lifeboat.decisions.state_observation import Look, Observation
 from lifeboat.decisions.state_verdicts import Outcome
 from lifeboat.state_model import CopyRule
@@ -14,6 +16,16 @@ from lifeboat.state_model import CopyRule
 GUARDED = ("s3:DeleteObjectVersion", "s3:PutBucketVersioning")
 _PUT_VERSIONING, _PUT_POLICY = "s3:PutBucketVersioning", "s3:PutBucketPolicy"
 _PUT_REPLICATION = "s3:PutReplicationConfiguration"
+
+
+def denied(policy: str | None, bucket: str) -> Mapping[str, frozenset[str]]:
+    """Return what a bucket's policy keeps everybody from, and whom it leaves out of each: patterns of their ARNs.
+
+    Empty without a policy. Raises Undecided for what is no policy.
+    """
+    asked = (*GUARDED, _PUT_POLICY, _PUT_REPLICATION)
+    found = {} if policy is None else {action: statements.left_out(policy, action, bucket) for action in asked}
+    return {action: who for action, who in found.items() if who is not None}
 
 
 def versioning(seen: Observation) -> Outcome:
@@ -83,7 +95,11 @@ def guards(seen: Observation) -> Outcome:
                 f"a policy that denies it{_by_whom(denied, _PUT_POLICY)}",
                 f"{seen.as_break_glass(removed)} && lifeboat apply" if stuck else "lifeboat apply",
             )
-    return verdicts.good(f"of {' and '.join(name for name, *_ in there)} nobody but break-glass removes a version")
+    but = sorted(
+        {who.split(":", 5)[-1] for *_, denied in there for action in GUARDED for who in (denied.found or {})[action]}
+    )
+    nobody = f"nobody but {', '.join(but)}" if but else "nobody"
+    return verdicts.good(f"of {' and '.join(name for name, *_ in there)} {nobody} removes a version")
 
 
 def replication(seen: Observation) -> Outcome:
@@ -146,7 +162,7 @@ def _rule_made(seen: Observation) -> str:
     return f"{put} --replication-configuration '{configuration}'"
 
 
-def _by_whom(denied: Look[frozenset[str]], action: str) -> str:
+def _by_whom(denied: Look[Mapping[str, frozenset[str]]], action: str) -> str:
     return (
         "; the bucket's policy lets only those do that whom it names, the role break-glass among them"
         if action in (denied.found or ())
@@ -154,6 +170,6 @@ def _by_whom(denied: Look[frozenset[str]], action: str) -> str:
     )
 
 
-def _allowed(seen: Observation, denied: Look[frozenset[str]], action: str, command: str) -> str:
+def _allowed(seen: Observation, denied: Look[Mapping[str, frozenset[str]]], action: str, command: str) -> str:
     """Return a command as somebody types it who may: in the break-glass role, where the policy keeps all others from it."""
     return seen.as_break_glass(command) if action in (denied.found or ()) else f"{seen.shell}{command}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -165,7 +165,8 @@ class Observation:
     `terraform` is the version here; `cut_off` are runs of this machine that never ended and whose process is gone;
     `recorded` are the ids of all that the states of both roots know. `shell` is what stands before `aws` in the operator's.
     `at_work` is who changes the environment just now. `rules` are those by which S3 copies the bucket, under `replica_key` and
-    by `replicator`, an ARN of a role; `denied` and `replica_denied` are what each bucket's policy keeps everybody from.
+    by `replicator`, an ARN of a role; `denied` and `replica_denied` are what each bucket's policy keeps everybody from, and whom
+    it leaves out of that, by the patterns of their ARNs.
     """
 
     env: str
@@ -183,8 +184,8 @@ class Observation:
     rules: Look[tuple[CopyRule, ...]]
     replica_key: Look[str]
     replicator: str
-    denied: Look[frozenset[str]]
-    replica_denied: Look[frozenset[str]]
+    denied: Look[Mapping[str, frozenset[str]]]
+    replica_denied: Look[Mapping[str, frozenset[str]]]
     as_break_glass: Callable[[str], str]
     cut_off: Look[tuple[str, ...]]  # as each is told
     roots: tuple[RootSeen, ...]

@@ -46,6 +46,37 @@ def denies(policy: str, action: str) -> bool:
     )
 
 
+def left_out(policy: str, action: str, bucket: str) -> frozenset[str] | None:
+    """Return whom a bucket's policy leaves out where it denies an action to everybody: patterns of their ARNs.
+
+    None where it does not: not in this bucket, or not to roles of any name. Raises Undecided for what is no policy.
+    """
+    found = [_left_out(one) for one in _statements(policy) if _denies_everybody(one) and _covers(one, action, bucket)]
+    kept = [who for who in found if who is not None]
+    return frozenset.intersection(*kept) if kept else None
+
+
+def _left_out(statement: Mapping[str, Any]) -> frozenset[str] | None:
+    conditions = _conditions(statement)
+    keys = {key.lower() for keys in conditions.values() for key in keys}
+    if "NotPrincipal" in statement or not (set(conditions) <= _LEAVES_OUT and keys <= {"aws:principalarn"}):
+        return None
+    names = [str(name) for keys in conditions.values() for listed in keys.values() for name in _texts(listed)]
+    return None if any(map(_is_any_role, names)) else frozenset(names)
+
+
+def _is_any_role(pattern: str) -> bool:
+    """Return whether a pattern of an ARN is that of roles of every name, of one account or of all."""
+    return fnmatchcase(f"role/{_NO_NAME}", pattern.split(":", 5)[-1])
+
+
+def _covers(statement: Mapping[str, Any], action: str, bucket: str) -> bool:
+    """Return whether a statement is of an action, and of the whole bucket: its objects for what is done to an object."""
+    of = f"arn:aws:s3:::{bucket}" + (f"/{_NO_NAME}" if "object" in action.lower() else "")
+    listed = any(fnmatchcase(action.lower(), pattern) for pattern in _listed(statement, "Action"))
+    return listed and any(fnmatchcase(of, str(pattern)) for pattern in _texts(statement.get("Resource", [])))
+
+
 def _leaves_out_few(operator: str, keys: Mapping[str, Any]) -> bool:
     """Return whether a condition leaves only principals out that it names: not those of every name."""
     values = [str(one) for value in keys.values() for one in (value if isinstance(value, list) else [value])]
