@@ -28,7 +28,7 @@ from lifeboat.errors import (
     TooLarge,
     WrongConfiguration,
 )
-from lifeboat.model import Address, Adoption, Agree, StateMark, Teller, Wanted
+from lifeboat.model import Address, Adoption, Agree, Teller, Wanted
 from lifeboat.site import Site
 from lifeboat.stack import known_states, lock_holders
 from lifeboat.state_model import Life, StateLock, StateRoot
@@ -422,7 +422,7 @@ def _mend_digest(site: Site, runs: list[Unfinished], tell: Teller) -> None:
     digest = store.digest()
     if not versions or versions[0].md5 == digest:
         return
-    known = _known(site)
+    known = known_states_decided.counting(known_states.remembered(site, StateRoot.STACK))
     if (
         digest is None
         and body is not None
@@ -450,22 +450,16 @@ def remember_state(site: Site, body: bytes | None) -> None:
         known_state.remember(site.project.work, mark)
 
 
-def _known(site: Site) -> StateMark | None:
-    """Return the state that this machine last found sound; where it remembers none, what the other region does."""
-    memory = known_states.remembered(site, StateRoot.STACK)
-    there = None if memory.there is None else memory.there.mark
-    return memory.here or there
-
-
 def _trusted(site: Site, store: StateStore) -> bytes:
     """Return the state whose digest is lost; raises IntegrityFailure where it may not be the newest."""
     body = store.body() or b""
-    known = _known(site)
+    memory = known_states.remembered(site, StateRoot.STACK)
+    known = known_states_decided.counting(memory)
     why = interrupted.doubt(state_store.mark(body), known, store.versions(newest=LOOKED_AT))
     if why is not None:
         forget = (
             ""
-            if known_state.read(site.project.work) is None
+            if not known_states_decided.here_alone(memory)
             else f", or if this machine knows the wrong one: rm -f {known_state.path(site.project.work)}"
         )
         raise IntegrityFailure(
