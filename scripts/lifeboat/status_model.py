@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from lifeboat.alarm_model import Subscriber
+from lifeboat.alarm_model import Notifier, Subscriber
+from lifeboat.alarm_model import Topic as TopicSettings
 from lifeboat.database_model import Manifest, RecoveryPoint, Unseen
 from lifeboat.errors import NotSeen
-from lifeboat.model import EncryptionKey, Image, Recovery, RunId, Snapshot
+from lifeboat.model import EncryptionKey, Image, Owner, Recovery, RunId, Snapshot
 
 _Found_co = TypeVar("_Found_co", covariant=True)
 
@@ -214,6 +215,14 @@ class Topic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotifierSeen:
+    """What AWS itself rings, and the topic that it tells; None where there is none."""
+
+    notifier: Notifier
+    topic: TopicSettings | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """A schedule of EventBridge Scheduler: its state in AWS's word, when it runs, and whom it calls.
 
@@ -280,6 +289,14 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineSeen:
+    """The application's instance: by which tags it is copied, and which images it can be launched from again."""
+
+    tags: Mapping[str, str] = field(hash=False)
+    architecture: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeftBehind:
     """Something that a drill made and did not take away."""
 
@@ -313,7 +330,7 @@ class Facts:
     newest_dump: Seen[NewestDump] = _NOBODY
     volumes: Mapping[str, Seen[tuple[Snapshot, ...]]] = field(default_factory=dict, hash=False)
     images: Mapping[str, Seen[tuple[Image, ...]]] = field(default_factory=dict, hash=False)
-    machine_tags: Seen[Mapping[str, str]] = _NOBODY
+    machine: Seen[MachineSeen] = _NOBODY
     keys: Mapping[str, Seen[EncryptionKey]] = field(default_factory=dict, hash=False)
     policies: Mapping[str, Seen[LifecyclePolicy]] = field(default_factory=dict, hash=False)
     selections: Mapping[str, Seen[tuple[BackupSelection, ...]]] = field(default_factory=dict, hash=False)
@@ -324,6 +341,7 @@ class Facts:
     alarms: Seen[Mapping[str, Alarm]] = _NOBODY
     rules: Mapping[str, Seen[Mapping[str, EventRule]]] = field(default_factory=dict, hash=False)
     topics: Mapping[str, Seen[Topic]] = field(default_factory=dict, hash=False)
+    notifiers: Mapping[str, Seen[NotifierSeen]] = field(default_factory=dict, hash=False)
     metrics: Seen[Mapping[str, datetime]] = _NOBODY
     state: Mapping[str, StateCheck] = field(default_factory=dict, hash=False)
     open_runs: Seen[tuple[RunId, ...]] = _NOBODY
@@ -338,6 +356,7 @@ class Facts:
 class Limits:
     """How old and how large things may be, and where they are, as environments/<env>.toml says ([status], [dumps]).
 
+    `databases` are those that are dumped beside the application's.
     `before_aws` is what stands before `aws` in the operator's shell.
     """
 
@@ -353,10 +372,17 @@ class Limits:
     shrink_percent: float
     proof_level: int
     application: str
+    environment: str
     account_id: str
     region: str
     dr_region: str
+    databases: tuple[str, ...] = ()
     before_aws: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """Return whose images are ours."""
+        return Owner(account_id=self.account_id, application=self.application, environment=self.environment)
 
 
 # -- what the checks say -----------------------------------------------------------------------------------------------

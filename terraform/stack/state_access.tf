@@ -140,6 +140,7 @@ locals {
           "scheduler:ListSchedules",
           "secretsmanager:ListSecrets",
           "sns:GetSubscriptionAttributes",
+          "sns:GetTopicAttributes",
           "sns:ListSubscriptionsByTopic",
           "sqs:ListQueueTags",
           "sqs:ListQueues",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifeboat.alarm_model import Subscriber
+from lifeboat.alarm_model import Notifier, Subscriber
+from lifeboat.alarm_model import Topic as TopicSettings
 from lifeboat.database_model import PointKind, Proof, RecoveryPoint, RecoveryPointId, Unseen, Verdict
-from lifeboat.decisions.status import judging, state
+from lifeboat.decisions import alarm_tests
+from lifeboat.decisions.status import judging, state, watching
 from lifeboat.model import EncryptionKey, Image, ImageId, Recovery, RunId, Snapshot, SnapshotId, Tag
 from lifeboat.status_model import (
     Alarm,
@@ -22,7 +25,9 @@ from lifeboat.status_model import (
     InstanceSeen,
     LifecyclePolicy,
     Limits,
+    MachineSeen,
     NewestDump,
+    NotifierSeen,
     PlanRecord,
     RecoveryFile,
     ReplicationRule,
@@ -42,7 +47,10 @@ from tests.terraform_attributes import alarm_attributes, rule_attributes, schedu
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DATABASE_EVENTS = "app-x-database-event"
 APP, SERVING, INSTANCE = "app-x", "app-x-g1", "i-0123456789abcdef0"
+ENVIRONMENT = "x"
+TAGS = {"lifeboat:protect": "daily", "lifeboat:backup": "plan"}  # of the instance
 DUMPS, COPIES = f"app-x-dumps-{ACCOUNT}-{REGION}", f"app-x-dumps-{ACCOUNT}-{DR_REGION}"
 STATE = f"app-x-tfstate-{ACCOUNT}-{REGION}"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
@@ -66,6 +74,7 @@ LIMITS = Limits(
     shrink_percent=50,
     proof_level=2,
     application=APP,
+    environment=ENVIRONMENT,
     account_id=ACCOUNT,
     region=REGION,
     dr_region=DR_REGION,
@@ -115,14 +124,21 @@ def _lock(region: str, bucket: str) -> Resource:
     return resource("aws_s3_bucket_object_lock_configuration", region, bucket=bucket, rule=kept)
 
 
+def _arn(alarm: str) -> str:
+    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm}"
+
+
 RESOURCES = (
     resource("aws_kms_key", "this", module="module.database", arn=KEY),
-    resource("aws_cloudwatch_metric_alarm", "this", "dumps-stale", alarm_name=STALE, **alarm_attributes()),
+    resource(
+        "aws_cloudwatch_metric_alarm", "this", "dumps-stale", alarm_name=STALE, arn=_arn(STALE), **alarm_attributes()
+    ),
     resource(
         "aws_cloudwatch_metric_alarm",
         "this",
         "backup-job-failed",
         alarm_name=FAILED,
+        arn=_arn(FAILED),
         **alarm_attributes(namespace="AWS/Backup"),
     ),
     *(
@@ -137,6 +153,24 @@ RESOURCES = (
     ),
     resource("aws_sns_topic", "primary", arn=TOPIC),
     resource("aws_sns_topic", "dr", arn=DR_TOPIC),
+    resource(
+        "aws_db_event_subscription",
+        "databases",
+        name=DATABASE_EVENTS,
+        arn=f"arn:aws:rds:{REGION}:{ACCOUNT}:es:{DATABASE_EVENTS}",
+        source_type="db-instance",
+        event_categories=["backup", "failure"],
+    ),
+    *(
+        resource(
+            "aws_backup_vault_notifications",
+            place,
+            backup_vault_name=name,
+            backup_vault_arn=f"arn:aws:backup:{region}:{ACCOUNT}:backup-vault:{name}",
+            backup_vault_events=["COPY_JOB_FAILED"],
+        )
+        for place, region, name in (("primary", REGION, "app-x-backups"), ("dr", DR_REGION, "app-x-backups-dr"))
+    ),
     resource("aws_scheduler_schedule", "this", name=SCHEDULE, **schedule_attributes()),
     resource(
         "aws_dlm_lifecycle_policy",
@@ -207,7 +241,9 @@ def volume(age: timedelta, region: str = REGION, policy: str = POLICY, **other: 
 
 
 def image(age: timedelta, region: str = REGION, proven: timedelta | None = DAY, state: str = "available") -> Image:
-    tags = {} if proven is None else {Tag.PROVEN_AT.value: (NOW - proven).isoformat()}
+    tags = {Tag.APPLICATION.value: APP, Tag.ENVIRONMENT.value: ENVIRONMENT}
+    if proven is not None:
+        tags[Tag.PROVEN_AT.value] = (NOW - proven).isoformat()
     return Image(
         id=ImageId("ami-1"),
         region=region,
@@ -300,6 +336,18 @@ def both(one: Any, other: Any) -> dict[str, Seen[Any]]:
     return {REGION: Seen(found=one), DR_REGION: Seen(found=other)}
 
 
+def notifier(subject: str, *, policy: str | None = None, **other: Any) -> NotifierSeen:
+    """Return what AWS itself rings, as it was built: it tells the topic of its region, which lets it."""
+    ringer = watching.notifiers(STACK)[subject]
+    arn = TOPIC if ringer.region == REGION else DR_TOPIC
+    facts = {"topic": arn, "tells_of": alarm_tests.built_to_tell_of(STACK.resources)[ringer], **other}
+    services = ["events.rds.amazonaws.com", "backup.amazonaws.com"]
+    lets = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sns:Publish", "Resource": arn}
+    text = json.dumps({"Statement": [lets]}) if policy is None else policy
+    topic = TopicSettings(arn=str(facts["topic"]), policy=text, subscribers=(listener(),))
+    return NotifierSeen(notifier=Notifier(ringer=ringer, **facts), topic=topic)
+
+
 def unseen(call: str, why: str = "AccessDenied") -> Seen[Any]:
     return Seen(unseen=Unseen(what="it", region=REGION, call=call, why=why))
 
@@ -328,7 +376,7 @@ def healthy() -> Facts:
         newest_dump=Seen(found=newest()),
         volumes=both((volume(5 * HOUR),), (volume(6 * HOUR, DR_REGION),)),
         images=both((image(10 * DAY),), (image(10 * DAY, DR_REGION),)),
-        machine_tags=Seen(found={"lifeboat:protect": "daily", "lifeboat:backup": "plan"}),
+        machine=Seen(found=MachineSeen(tags=TAGS, architecture="x86_64")),
         keys={KEY: Seen(found=EncryptionKey(arn=KEY, state="Enabled"))},
         policies={
             name: Seen(
@@ -362,6 +410,7 @@ def healthy() -> Facts:
         alarms=Seen(found={name: alarm(name) for name in (STALE, FAILED)}),
         rules=both(rules(TOPIC), rules(DR_TOPIC)),
         topics={arn: Seen(found=Topic(arn=arn, subscribers=(listener(),))) for arn in (TOPIC, DR_TOPIC)},
+        notifiers={subject: Seen(found=notifier(subject)) for subject in watching.notifiers(STACK)},
         metrics=Seen(found={STALE: NOW - HOUR}),
         state={name: StateCheck(name=name, says="good") for name in state.names()},
         open_runs=Seen(found=()),

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from lifeboat.alarm_model import Subscriber
-from lifeboat.database_model import HEARTBEAT_TABLE, PointKind, Selection, TableContent, TableName
+from lifeboat.alarm_model import News, Subscriber
+from lifeboat.database_model import (
+    HEARTBEAT_TABLE,
+    PointKind,
+    RecoveryPoint,
+    RecoveryPointId,
+    Selection,
+    TableContent,
+    TableName,
+)
 from lifeboat.decisions import state_mending
 from lifeboat.decisions.dump_floors import ACCEPTED
 from lifeboat.decisions.state_doctor import Diagnosis
@@ -19,7 +27,7 @@ from lifeboat.decisions.state_verdicts import Verdict as DoctorsVerdict
 from lifeboat.decisions.status import gate, judging, state
 from lifeboat.decisions.status.check import Case, Check, Good
 from lifeboat.decisions.status.registry import BY_ID, CHECKS
-from lifeboat.model import EncryptionKey
+from lifeboat.model import EncryptionKey, SnapshotId
 from lifeboat.state_model import StateRoot
 from lifeboat.status_model import (
     Asset,
@@ -31,6 +39,8 @@ from lifeboat.status_model import (
     InstanceSeen,
     LeftBehind,
     LifecyclePolicy,
+    Limits,
+    MachineSeen,
     PlanRecord,
     RecoveryFile,
     Seen,
@@ -43,6 +53,7 @@ from lifeboat.status_model import (
 from tests.gitlab_sites import ACCOUNT, DR_REGION, REGION
 from tests.status.healthy import (
     COPIES,
+    DATABASE_EVENTS,
     DAY,
     DR_TOPIC,
     DUMP,
@@ -67,6 +78,7 @@ from tests.status.healthy import (
     SERVING,
     STALE,
     STATE,
+    TAGS,
     TOPIC,
     alarm,
     amiss,
@@ -80,6 +92,7 @@ from tests.status.healthy import (
     listener,
     machine_in_vault,
     newest,
+    notifier,
     passed,
     point,
     recovery,
@@ -102,10 +115,11 @@ class Accident:
     what: str
     changes: dict[str, Any]
     red: dict[str, str]
+    limits: Limits = LIMITS
 
 
-def accident(what: str, red: dict[str, str] | None = None, **changes: Any) -> Accident:
-    return Accident(what=what, changes=changes, red=red or {})
+def accident(what: str, red: dict[str, str] | None = None, limits: Limits = LIMITS, **changes: Any) -> Accident:
+    return Accident(what=what, changes=changes, red=red or {}, limits=limits)
 
 
 def _stack(**other: Any) -> Seen[Stack]:
@@ -164,10 +178,28 @@ def _topic(*subscribers: Subscriber) -> dict[str, Seen[Any]]:
     return {**healthy().topics, TOPIC: Seen(found=Topic(arn=TOPIC, subscribers=subscribers))}
 
 
+def _notifiers(subject: str, **other: Any) -> dict[str, Seen[Any]]:
+    return {**healthy().notifiers, subject: Seen(found=notifier(subject, **other))}
+
+
+def _without(*kinds: str) -> Seen[Stack]:
+    return Seen(found=Stack(recovery=recovery(), resources=tuple(one for one in RESOURCES if one.kind not in kinds)))
+
+
 def _old_dump(age: timedelta, **other: Any) -> dict[str, Seen[Any]]:
     return both((replace(DUMP, taken_at=NOW - age, **other),), (DUMP_COPY,))
 
 
+WITH_REPORTS = replace(LIMITS, databases=("app", "reports"))
+REPORTS = replace(DUMP, id=RecoveryPointId("20261129T090000Z-aaaaaa"), database="reports", proven=None)
+
+
+def _reports(primary: Sequence[RecoveryPoint], copies: Sequence[RecoveryPoint]) -> dict[str, Seen[Any]]:
+    return both((DUMP, *primary), (DUMP_COPY, *(replace(one, region=DR_REGION) for one in copies)))
+
+
+EVENTS = f"{REGION} {DATABASE_EVENTS}"
+DR_VAULT = f"{DR_REGION} app-x-backups-dr"
 ACCIDENTS = (
     accident("another account", {"environment.account": "signed in to the account 9"}, account=Seen(found="9")),
     accident("clock behind", {"environment.clock": "6m behind"}, skew=Seen(found=-6 * MINUTE)),
@@ -177,7 +209,6 @@ ACCIDENTS = (
         "another stack",
         {"environment.stack": "of app-y"},
         stack=_stack(application="app-y"),
-        machine_tags=Seen(found={"lifeboat:protect": "daily", "lifeboat:backup": "plan"}),
         buckets={
             **healthy().buckets,
             f"app-y-tfstate-{ACCOUNT}-{REGION}": Seen(found=bucket(f"app-y-tfstate-{ACCOUNT}-{REGION}")),
@@ -446,13 +477,50 @@ ACCIDENTS = (
     ),
     accident(
         "image that is not available",
-        {f"image.age {REGION}": "no image", "image.proof": "none of 0 images"},
+        {f"image.age {REGION}": "no image", "image.proof": "none of 0 images to launch from"},
         images=both((image(DAY, state="failed"),), (image(DAY, DR_REGION),)),
+    ),
+    accident(
+        "image for another kind of machine",
+        {
+            f"image.age {REGION}": "ami-1: it is for x86_64, and the instance is arm64",
+            f"image.age {DR_REGION}": "arm64",
+            "image.proof": "none of 0",
+        },
+        machine=Seen(found=MachineSeen(tags=TAGS, architecture="arm64")),
+    ),
+    accident(
+        "image that is deprecated",
+        {f"image.age {REGION}": "ami-1: it is deprecated since", "image.proof": "none of 0"},
+        images=both((replace(image(DAY), deprecated_at=NOW - HOUR),), (image(DAY, DR_REGION),)),
+    ),
+    accident(
+        "image whose snapshot is gone",
+        {f"image.age {DR_REGION}": "ami-1: its snapshot snap-9 does not exist"},
+        images=both((image(DAY),), (replace(image(DAY, DR_REGION), snapshot_ids=(SnapshotId("snap-9"),)),)),
+    ),
+    accident("a further database is dumped", limits=WITH_REPORTS, dumps=_reports([REPORTS], [REPORTS])),
+    accident(
+        "a further database is not dumped",
+        {f"dumps.others {REGION}": "no sound dump of the database reports", f"dumps.others {DR_REGION}": "reports"},
+        limits=WITH_REPORTS,
+    ),
+    accident(
+        "a further database is not dumped any more",
+        {f"dumps.others {REGION}": "the newest sound dump is 2d old, that of the database reports"},
+        limits=WITH_REPORTS,
+        dumps=_reports([replace(REPORTS, taken_at=NOW - 2 * DAY)], [REPORTS]),
+    ),
+    accident(
+        "a further database whose copy failed a verification",
+        {f"dumps.others {DR_REGION}": "does not count: it failed a verification"},
+        limits=WITH_REPORTS,
+        dumps=_reports([REPORTS], [replace(REPORTS, doubts=("it failed a verification",))]),
     ),
     accident("image copy missing", {f"image.age {DR_REGION}": "no image"}, images=both((image(DAY),), ())),
     accident(
         "image that never booted",
-        {"image.proof": "none of 1 images was ever seen to boot"},
+        {"image.proof": "none of 1 images to launch from was ever seen to boot"},
         images=both((image(DAY, proven=None),), (image(DAY, DR_REGION),)),
     ),
     accident(
@@ -485,7 +553,7 @@ ACCIDENTS = (
             f"lifecycle.selects {IMAGES_POLICY}": "does not have",
             f"vault.selection {PLAN}": "no selection takes the application's instance",
         },
-        machine_tags=Seen(found={}),
+        machine=Seen(found=MachineSeen(tags={}, architecture="x86_64")),
     ),
     accident(
         "vault lock removed",
@@ -702,6 +770,42 @@ ACCIDENTS = (
     ),
     accident("one of two confirmed", topics=_topic(listener(), listener(confirmed=False))),
     accident("topic gone", {f"alarms.heard {TOPIC}": "there is no topic"}, topics={**healthy().topics, TOPIC: Seen()}),
+    accident(
+        "subscription to database events disabled",
+        {f"alarms.notifiers {EVENTS}": "it is disabled"},
+        notifiers=_notifiers(EVENTS, silent="it is disabled"),
+    ),
+    accident(
+        "subscription to fewer database events",
+        {f"alarms.notifiers {EVENTS}": "it does not tell of failure, as it was built to"},
+        notifiers=_notifiers(EVENTS, tells_of=News(events=("backup",), source_type="db-instance")),
+    ),
+    accident(
+        "subscription to all database events",
+        notifiers=_notifiers(EVENTS, tells_of=News(events=(), source_type="db-instance")),
+    ),
+    accident(
+        "vault that tells nobody",
+        {
+            f"alarms.notifiers {DR_VAULT}": "vault notifications app-x-backups-dr in eu-central-1: there is none any more"
+        },
+        notifiers={**healthy().notifiers, DR_VAULT: Seen()},
+    ),
+    accident(
+        "vault that tells another topic",
+        {f"alarms.notifiers {DR_VAULT}": "it tells arn:aws:sns:eu-central-1:1:other, which is not the stack's topic"},
+        notifiers=_notifiers(DR_VAULT, topic="arn:aws:sns:eu-central-1:1:other"),
+    ),
+    accident(
+        "topic that does not let RDS publish",
+        {f"alarms.notifiers {EVENTS}": "does not let events.rds.amazonaws.com publish"},
+        notifiers=_notifiers(EVENTS, policy="{}"),
+    ),
+    accident(
+        "nothing that AWS tells by itself",
+        {"alarms.notifiers": "AWS tells of no database and of no vault by itself"},
+        stack=_without("aws_db_event_subscription", "aws_backup_vault_notifications"),
+    ),
     accident("metric missing", {f"alarms.measured {STALE}": "nobody has written the metric"}, metrics=Seen(found={})),
     accident(
         "metric old",
@@ -806,11 +910,11 @@ def test_nothing_is_amiss_with_a_healthy_environment() -> None:
 def test_an_accident_is_found_by_the_checks_that_should_and_by_no_other(case: Accident) -> None:
     facts = replace(healthy(), **case.changes)
 
-    found = amiss(facts)
+    found = amiss(facts, case.limits)
 
     assert found.keys() == case.red.keys(), found
     assert {name for name, words in case.red.items() if words not in found[name]} == set(), found
-    assert (gate.exit_status(judged(facts)) == 0) == (not case.red)
+    assert (gate.exit_status(judged(facts, case.limits)) == 0) == (not case.red)
 
 
 def test_every_check_is_made_red_by_an_accident() -> None:
@@ -824,7 +928,7 @@ def test_a_check_that_finds_nothing_any_more_is_missed_by_this_table(check: Chec
     blind = replace(check, judge=lambda case: Good(says="all is well"))
     case = next(one for one in ACCIDENTS if check.id in {name.partition(" ")[0] for name in one.red})
     subject = next(name for name in case.red if name.partition(" ")[0] == check.id).partition(" ")[2]
-    facts = Case(facts=replace(healthy(), **case.changes), limits=LIMITS, subject=subject)
+    facts = Case(facts=replace(healthy(), **case.changes), limits=case.limits, subject=subject)
 
     assert judging.verdict(check, facts).colour is Colour.RED
     assert judging.verdict(blind, facts).colour is Colour.GREEN
@@ -1039,7 +1143,7 @@ def test_what_is_to_be_typed_names_the_environment_and_reaches_it() -> None:
 
 def test_every_command_of_ours_that_is_printed_is_one() -> None:
     for case in ACCIDENTS:
-        for one in judged(replace(healthy(), **case.changes)).of(Colour.RED):
+        for one in judged(replace(healthy(), **case.changes), case.limits).of(Colour.RED):
             assert re.search(r"\b(lifeboat|aws|git|psql|sign in|timedatectl|confirm)\b|docs/runbooks/", one.command), (
                 one
             )
@@ -1096,9 +1200,11 @@ def test_what_the_state_doctor_says_counts_as_it_says_it(verdict: DoctorsVerdict
 
 def test_where_there_is_nothing_to_judge_another_check_is_red() -> None:
     moot = [
-        (case, judged(replace(healthy(), **case.changes)))
+        (case, judged(replace(healthy(), **case.changes), case.limits))
         for case in ACCIDENTS
-        if any("nothing to judge" in one.says for one in judged(replace(healthy(), **case.changes)).verdicts)
+        if any(
+            "nothing to judge" in one.says for one in judged(replace(healthy(), **case.changes), case.limits).verdicts
+        )
     ]
 
     assert {case.what for case, _ in moot} >= {"no dump", "alarm gone", "DLM policy gone"}
@@ -1112,6 +1218,7 @@ def test_a_metric_that_is_written_only_where_something_was_measured_is_not_misse
         "this",
         "rto-missed-state",
         alarm_name="app-x-rto-missed-state",
+        arn=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:app-x-rto-missed-state",
         **alarm_attributes(treat_missing_data="notBreaching"),
     )
     there = alarm("app-x-rto-missed-state", settings=seldom.attributes)

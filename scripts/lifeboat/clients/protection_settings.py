@@ -11,6 +11,7 @@ from lifeboat.status_model import (
     BackupSelection,
     BucketSeen,
     LifecyclePolicy,
+    MachineSeen,
     ReplicationRule,
     Schedule,
     VaultLock,
@@ -129,15 +130,17 @@ class ProtectionSettings:
             settings=terraform_attributes.of_schedule(answer),
         )
 
-    def tags(self, instance: str, region: str) -> dict[str, str] | None:
-        """Return the tags of an instance of EC2; None where there is none of that id."""
-        with translated(f"look at the tags of {instance}"):
+    def machine(self, instance: str, region: str) -> MachineSeen | None:
+        """Return the tags of an instance of EC2 and what images it boots from; None where there is none of that id."""
+        with translated(f"look at {instance}"):
             answer = sdk.unless_absent(
                 ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"),
                 lambda: self._client("ec2", region).describe_instances(InstanceIds=[instance])["Reservations"],
             )
         found = [one for reservation in answer or [] for one in reservation["Instances"]]
-        return sdk.tags(found[0].get("Tags", [])) if found else None
+        if not found:
+            return None
+        return MachineSeen(tags=sdk.tags(found[0].get("Tags", [])), architecture=str(found[0]["Architecture"]))
 
 
 def _selections(found: Mapping[str, Any]) -> Iterator[BackupSelection]:

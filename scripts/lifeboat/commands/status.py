@@ -22,7 +22,7 @@ from lifeboat.site import Site
 from lifeboat.stack import open_recoveries, status_evidence, status_facts
 from lifeboat.stack.looking import Looks, Place, look, results
 from lifeboat.state_model import StateRoot
-from lifeboat.status_model import Facts, Limits, Measure, Seen, Stack, StateCheck, Status
+from lifeboat.status_model import Facts, Limits, Measure, NotifierSeen, Seen, Stack, StateCheck, Status
 
 # Most of a look's time is the service's: they wait for each other no more than the connections allow.
 _AT_ONCE = 16
@@ -102,9 +102,11 @@ def limits(site: Site) -> Limits:
         metric=timedelta(hours=settings.metric_hours),
         shrink_percent=dumps.shrink_percent,
         application=application.name,
+        environment=site.owner().environment,
         account_id=application.account_id,
         region=application.region,
         dr_region=application.dr_region,
+        databases=tuple(dumps.databases),
         before_aws=site.shell(""),
     )
 
@@ -214,8 +216,9 @@ def _machines(asked: _Asked) -> _Fill:
     if asked.stack is None:
         return lambda facts: replace(facts, volumes=results(volumes), images=results(found))
     machine = asked.stack.recovery.app.instance_id
-    tags = asked.looks.at(
-        asked.place(f"the tags of {machine}", "ec2:DescribeInstances"), lambda: settings.tags(machine, asked.region)
+    instance = asked.looks.at(
+        asked.place(f"the instance {machine}", "ec2:DescribeInstances"),
+        lambda: settings.machine(machine, asked.region),
     )
     policies = asked.looks.each(
         asked.stack.recovery.dlm_policy_ids,
@@ -226,7 +229,7 @@ def _machines(asked: _Asked) -> _Fill:
         facts,
         volumes=results(volumes),
         images=results(found),
-        machine_tags=tags.result(),
+        machine=instance.result(),
         policies=results(policies),
     )
 
@@ -304,13 +307,36 @@ def _watching(asked: _Asked) -> _Fill:
         client.topic,
     )
 
+    ringers, routes = watching.notifiers(stack), asked.site.alarm_routes()
+
+    def told(subject: str) -> NotifierSeen | None:
+        found = routes.notifier(ringers[subject])
+        return None if found is None else NotifierSeen(notifier=found, topic=routes.topic(found.topic))
+
+    notifiers = asked.looks.each(
+        ringers,
+        lambda subject: asked.place(
+            f"the {ringers[subject].words}",
+            "rds:DescribeEventSubscriptions, backup:GetBackupVaultNotifications, sns:GetTopicAttributes",
+            ringers[subject].region,
+        ),
+        told,
+    )
+
     def metrics() -> Mapping[str, datetime]:
         found, wanted = alarms.result().value or {}, watching.measured(stack)
         return client.newest([found[name] for name in wanted if name in found], asked.region, within)
 
     def fill(facts: Facts) -> Facts:
         measured = look(asked.place("the metrics of lifeboat", "cloudwatch:GetMetricData"), metrics)
-        return replace(facts, alarms=alarms.result(), rules=results(rules), topics=results(topics), metrics=measured)
+        return replace(
+            facts,
+            alarms=alarms.result(),
+            rules=results(rules),
+            topics=results(topics),
+            notifiers=results(notifiers),
+            metrics=measured,
+        )
 
     return fill
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Protocol
 
 from lifeboat.alarm_model import (
     Alarm,
@@ -49,7 +49,17 @@ _HUMAN = ("email", "email-json", "sms", "http", "https", "application", "lambda"
 # -- what was built ----------------------------------------------------------------------------------------------------
 
 
-def built(resources: Iterable[ResourceView]) -> frozenset[Ringer]:
+class Recorded(Protocol):
+    """A resource as Terraform's state has it."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+
+
+def built(resources: Iterable[Recorded]) -> frozenset[Ringer]:
     """Return everything that rings in Terraform's state: what is not there any more rings no longer, and says nothing."""
     found = {ringer for view in resources if (ringer := _ringer(view)) is not None}
     return frozenset(found)
@@ -60,7 +70,7 @@ def topics_built(resources: Iterable[ResourceView]) -> tuple[str, ...]:
     return tuple(sorted(str(view.attributes["arn"]) for view in resources if view.kind == "aws_sns_topic"))
 
 
-def built_to_tell_of(resources: Iterable[ResourceView]) -> dict[Ringer, News]:
+def built_to_tell_of(resources: Iterable[Recorded]) -> dict[Ringer, News]:
     """Return of what each thing that only AWS can ring was made to tell, in Terraform's state."""
     return {
         ringer: News(
@@ -82,7 +92,7 @@ def built_as(resources: Iterable[ResourceView]) -> dict[Ringer, Built]:
     }
 
 
-def _ringer(view: ResourceView) -> Ringer | None:
+def _ringer(view: Recorded) -> Ringer | None:
     said = view.attributes
     match view.kind:
         case "aws_cloudwatch_metric_alarm" | "aws_cloudwatch_composite_alarm":
@@ -204,7 +214,7 @@ def alarm_mute(alarm: Alarm, channels: Channels) -> str:
         return f"its actions are disabled: {channels.shell(enable)}"
     if not alarm.tells:
         return f"it has no action for ALARM; {_AGAIN}"
-    return _no_topic(alarm.tells, channels)
+    return _no_topic(alarm.tells, channels.topics)
 
 
 def rule_mute(rule: Rule, channels: Channels) -> str:
@@ -214,21 +224,25 @@ def rule_mute(rule: Rule, channels: Channels) -> str:
         return f"it is disabled: {channels.shell(enable)}"
     if not rule.targets:
         return f"it has no target; {_AGAIN}"
-    return _no_topic([target.arn for target in rule.targets], channels)
+    return _no_topic([target.arn for target in rule.targets], channels.topics)
 
 
 def notifier_mute(notifier: Notifier, channels: Channels) -> str:
     """Return why what only AWS can ring does not tell all it was built for, its topic's policy included; empty where it does."""
+    return notifier_amiss(notifier, channels.built_to_tell_of.get(notifier.ringer), channels.topics)
+
+
+def notifier_amiss(notifier: Notifier, built: News | None, topics: Mapping[str, Topic | None]) -> str:
+    """Return the same by what it was built to tell of, None where nobody knows, and by its topic among these."""
     if notifier.silent:
         return notifier.silent
-    built = channels.built_to_tell_of.get(notifier.ringer)
     unsaid = "" if built is None else _unsaid(notifier, built)
     if unsaid:
         return unsaid
-    missing = _no_topic([notifier.topic], channels)
+    missing = _no_topic([notifier.topic], topics)
     if missing:
         return missing
-    topic = channels.topics[notifier.topic]
+    topic = topics[notifier.topic]
     refused = None if topic is None else policy_refuses(topic, notifier.ringer, _account(topic.arn))
     return refused or ""
 
@@ -250,11 +264,11 @@ def _unsaid(notifier: Notifier, built: News) -> str:
     return f"it does not tell of {', '.join(missing)}, as it was built to; {_AGAIN}" if missing else ""
 
 
-def _no_topic(arns: Sequence[str], channels: Channels) -> str:
+def _no_topic(arns: Sequence[str], there: Mapping[str, Topic | None]) -> str:
     topics = topics_of(arns)
     if not topics:
         return f"it tells no topic, only {', '.join(arns)}; {_AGAIN}"
-    missing = [arn for arn in topics if channels.topics.get(arn) is None]
+    missing = [arn for arn in topics if there.get(arn) is None]
     return f"there is no topic {missing[0]}; {_AGAIN}" if missing else ""
 
 

@@ -8,10 +8,22 @@ from datetime import datetime, timedelta
 
 from lifeboat.database_model import PointKind, RecoveryPoint
 from lifeboat.decisions import dump_dates
+from lifeboat.decisions.images import unusable
 from lifeboat.decisions.status import built
 from lifeboat.decisions.status.check import Case, late
-from lifeboat.model import Image, Snapshot, Tag
-from lifeboat.status_model import Asset, CopyKind, CopyRow, DrillRecord, Facts, Limits, Seen, Stack, nobody
+from lifeboat.model import Image, Snapshot, Tag, WantedImage
+from lifeboat.status_model import (
+    Asset,
+    CopyKind,
+    CopyRow,
+    DrillRecord,
+    Facts,
+    Limits,
+    MachineSeen,
+    Seen,
+    Stack,
+    nobody,
+)
 
 TREND = 12  # sizes that the trend shows
 SNAPSHOTS = (PointKind.AUTOMATED_SNAPSHOT, PointKind.MANUAL_SNAPSHOT)
@@ -81,9 +93,16 @@ def complete(snapshots: Iterable[Snapshot], stack: Stack | None) -> list[Snapsho
     return sorted(found, key=lambda one: one.started_at, reverse=True)
 
 
-def usable(images: Iterable[Image]) -> list[Image]:
-    """Return the images that a machine can be launched from, newest first."""
-    return sorted((i for i in images if i.state == "available"), key=lambda image: image.taken_at, reverse=True)
+def launched(machine: MachineSeen | None, case: Case, region: str) -> WantedImage:
+    """Return what a recovery in a region would launch from: for the kind of machine that the instance is; any if it is gone."""
+    architecture = None if machine is None else machine.architecture
+    return WantedImage(owner=case.limits.owner, region=region, now=case.now, architecture=architecture)
+
+
+def usable(images: Iterable[Image], wanted: WantedImage) -> list[Image]:
+    """Return the images that a recovery would launch from, newest first."""
+    found = (image for image in images if unusable(image, wanted) is None)
+    return sorted(found, key=lambda image: image.taken_at, reverse=True)
 
 
 # -- rows of the table -------------------------------------------------------------------------------------------------
@@ -172,7 +191,9 @@ def _volumes(facts: Facts, limits: Limits, region: str) -> CopyRow:
 
 def _images(facts: Facts, limits: Limits, region: str) -> CopyRow:
     look: Seen[tuple[Image, ...]] = facts.images.get(region, nobody(f"images in {region}"))
-    good = usable(look.found or ())
+    good = usable(
+        look.found or (), launched(facts.machine.found, Case(facts=facts, limits=limits, subject=region), region)
+    )
     proven = _newest(image.proven_at for image in good)
     return CopyRow(
         asset=Asset.IMAGE,

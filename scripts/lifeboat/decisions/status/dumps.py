@@ -40,6 +40,30 @@ def _age(case: Case) -> Outcome:
     return Good(says=f"{newest.id}, {old(case, newest.taken_at)} old")
 
 
+def _others(case: Case) -> Outcome:
+    """Judge the dumps of the databases that are dumped beside the application's: one red one is enough."""
+    region, points, says = case.subject, seen(case.facts.dumps, case.subject) or (), []
+    limit = late(case, built.every(case.stack, Asset.DUMPS.value, "", case.stack.recovery.region))
+    for name in (one for one in case.limits.databases if one != case.stack.recovery.database.name):
+        mine = [point for point in points if point.database == name]
+        newest = next(iter(copies.sound(mine, case.now)), None)
+        if newest is None or case.now - newest.taken_at > limit:
+            how = (
+                "no sound dump"
+                if newest is None
+                else f"the newest sound dump is {old(case, newest.taken_at)} old, that"
+            )
+            return Bad(
+                found=f"{how} of the database {name} in {region}{_instead(tuple(mine), mine, newest)}",
+                wanted=f"one at most {said(limit)} old",
+                command=f"lifeboat dump --database {name}"
+                if region == case.stack.recovery.region
+                else f"lifeboat backups --kind dump --region {region}",
+            )
+        says.append(f"{name}: {old(case, newest.taken_at)} old")
+    return Good(says=", ".join(says) or "no other database is to be dumped")
+
+
 def _instead(points: tuple[RecoveryPoint, ...], mine: list[RecoveryPoint], newest: RecoveryPoint | None) -> str:
     """Return in words what there is that is newer and does not count: incomplete, dated ahead, of another database."""
     newer = [point for point in points if newest is None or point.taken_at > newest.taken_at]
@@ -149,6 +173,17 @@ CHECKS = (
         asks=("s3:ListBucketVersions",),
         subjects=regions,
         judge=_age,
+    ),
+    Check(
+        id="dumps.others",
+        asset=Asset.DUMPS,
+        weight=Weight.OBJECTIVE,
+        title="Of each further database that is to be dumped the newest sound dump in each region is young enough",
+        why="What `[dumps] databases` names beside the application's is missed as much, and nothing else watches it.",
+        act="`lifeboat dump --database NAME` makes one; the output of the last job is in the log group of modules/dump-job.",
+        asks=("s3:ListBucketVersions",),
+        subjects=regions,
+        judge=_others,
     ),
     Check(
         id="dumps.content",

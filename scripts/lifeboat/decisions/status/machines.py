@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lifeboat.decisions.durations import said
+from lifeboat.decisions.images import unusable
 from lifeboat.decisions.status import built, copies
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, late, old, once, seen
 from lifeboat.status_model import Asset, Stack, Weight
@@ -58,13 +59,21 @@ def _covered(case: Case) -> Outcome:
 
 
 def _image_age(case: Case) -> Outcome:
-    images = copies.usable(seen(case.facts.images, case.subject) or ())
+    there = seen(case.facts.images, case.subject) or ()
+    wanted_by = copies.launched(case.facts.machine.value, case, case.subject)
+    images = copies.usable(there, wanted_by)
     often = built.every(case.stack, Asset.IMAGE.value, built.IMAGE, case.subject)
     limit = case.limits.image if often is None else often + case.limits.late
     wanted = f"one at most {said(limit)} old that a machine can be launched from"
     command = "lifeboat ami bake" if case.subject == case.stack.recovery.region else "lifeboat ami copy latest"
     if not images:
-        return Bad(found=f"no image in {case.subject}", wanted=wanted, command=command)
+        newest = max(there, key=lambda image: image.taken_at, default=None)
+        why = (
+            ""
+            if newest is None
+            else f" that a machine can be launched from: {newest.id}: {unusable(newest, wanted_by)}"
+        )
+        return Bad(found=f"no image in {case.subject}{why}", wanted=wanted, command=command)
     if case.now - images[0].taken_at > limit:
         age = old(case, images[0].taken_at)
         return Bad(found=f"the newest in {case.subject}, {images[0].id}, is {age} old", wanted=wanted, command=command)
@@ -73,12 +82,14 @@ def _image_age(case: Case) -> Outcome:
 
 def _image_proof(case: Case) -> Outcome:
     region, limit = case.stack.recovery.region, case.limits.image_proof
-    images = copies.usable(seen(case.facts.images, region) or ())
+    images = copies.usable(
+        seen(case.facts.images, region) or (), copies.launched(case.facts.machine.value, case, region)
+    )
     proofs = [(image.proven_at, str(image.id)) for image in images if image.proven_at is not None]
     newest = max(proofs, default=None)
     if newest is None or case.now - newest[0] > limit:
         return Bad(
-            found=f"none of {len(images)} images was ever seen to boot"
+            found=f"none of {len(images)} images to launch from was ever seen to boot"
             if newest is None
             else f"the last one that was seen to boot was so {old(case, newest[0])} ago",
             wanted=f"one from which a host came up and answered within {said(limit)}",
@@ -113,16 +124,16 @@ def _policies(stack: Stack) -> tuple[str, ...]:
 
 
 def _policy_selects(case: Case) -> Outcome:
-    found, tags = seen(case.facts.policies, case.subject), case.facts.machine_tags.value
+    found, instance = seen(case.facts.policies, case.subject), case.facts.machine.value
     if found is None:
         return Good(says="nothing to judge: lifecycle.enabled tells that it is gone")
-    if tags is None:
+    if instance is None:
         return Bad(
             found=f"the application's instance {case.stack.recovery.app.instance_id} is gone",
             wanted="an instance that the policy copies",
             command="lifeboat recover --preview",
         )
-    if not any(tags.get(key) == value for key, value in found.target_tags.items()):
+    if not any(instance.tags.get(key) == value for key, value in found.target_tags.items()):
         chosen = ", ".join(f"{key}={value}" for key, value in sorted(found.target_tags.items())) or "no tag"
         return Bad(
             found=f"{case.subject} selects {chosen}, which the application's instance does not have",
@@ -170,10 +181,10 @@ CHECKS = (
         id="image.age",
         asset=Asset.IMAGE,
         weight=Weight.OBJECTIVE,
-        title="In each region there is an image to launch from that is young enough",
+        title="In each region there is an image that a recovery would launch from and that is young enough",
         why="The older the image, the more must be patched and fetched on the night of the recovery.",
         act="`lifeboat ami bake` makes one, `lifeboat ami copy` brings it into the other region.",
-        asks=("ec2:DescribeImages",),
+        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances"),
         subjects=_both,
         judge=_image_age,
     ),
@@ -184,7 +195,7 @@ CHECKS = (
         title="An image was seen to boot and to answer, not long ago",
         why="An image that never booted may not: a kernel, a disk name and a boot script are all that it takes.",
         act="`lifeboat drill instance` launches one beside production and asks it.",
-        asks=("ec2:DescribeImages",),
+        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances"),
         subjects=once,
         judge=_image_proof,
     ),

@@ -65,8 +65,9 @@ def _proofs(case: Case) -> Iterator[Measure]:
         found["dumps"] = [at for at, _, _ in dumps.proofs(case)]
     except NotSeen:
         pass  # it has no age then, and its alarm rings
-    for look in case.facts.images.values():
-        found["image"] += [image.proven_at for image in copies.usable(look.found or ()) if image.proven_at is not None]
+    for region, look in case.facts.images.items():
+        images = copies.usable(look.found or (), copies.launched(case.facts.machine.found, case, region))
+        found["image"] += [image.proven_at for image in images if image.proven_at is not None]
     found["state"] = [one.ended for one in case.facts.drills.found or () if one.passed and one.scope == "state"]
     for kind, moments in found.items():
         if moments:

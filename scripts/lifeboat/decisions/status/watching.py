@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lifeboat.alarm_model import Ringer, Sort
 from lifeboat.decisions import alarm_tests
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status import built
@@ -138,6 +139,34 @@ def _heard(case: Case) -> Outcome:
     )
 
 
+def notifiers(stack: Stack) -> dict[str, Ringer]:
+    """Return what the stack built that only AWS itself can ring, by region and name."""
+    found = alarm_tests.built(stack.resources)
+    ours = (ringer for ringer in found if ringer.sort in (Sort.DATABASE_EVENTS, Sort.VAULT_EVENTS))
+    return {f"{ringer.region} {ringer.name}": ringer for ringer in sorted(ours)}
+
+
+def _notifier(case: Case) -> Outcome:
+    if not case.subject:
+        return Bad(
+            found="AWS tells of no database and of no vault by itself",
+            wanted="a subscription to the events of RDS, and notifications of both vaults",
+            command="lifeboat plan",
+        )
+    ringer, found = notifiers(case.stack)[case.subject], seen(case.facts.notifiers, case.subject)
+    if found is None:
+        return Bad(found=f"{ringer.words}: there is none any more", wanted="it was built", command=_AGAIN)
+    arn = found.notifier.topic
+    why = alarm_tests.notifier_amiss(
+        found.notifier, alarm_tests.built_to_tell_of(case.stack.resources)[ringer], {arn: found.topic}
+    )
+    if not why and arn not in topics_of(case.stack):
+        why = f"it tells {arn}, which is not the stack's topic"
+    if why:
+        return Bad(found=f"{ringer.words}: {why}", wanted="all that it was built to tell of, told", command=_AGAIN)
+    return Good(says="tells the topic all that it was built to tell of")
+
+
 def measured(stack: Stack) -> tuple[str, ...]:
     """Return the alarms whose metric is lifeboat's own, and that ring where nobody writes it: those need somebody who does.
 
@@ -208,6 +237,17 @@ CHECKS = (
         asks=("events:ListRules", "events:ListTargetsByRule"),
         subjects=rules,
         judge=_rule,
+    ),
+    Check(
+        id="alarms.notifiers",
+        asset=Asset.ALARMS,
+        weight=Weight.PROTECTION,
+        title="What RDS and AWS Backup tell by themselves is told, all of it, to the topic",
+        why="A backup that RDS gave up, and a copy that no vault took, are told by these and by nothing else.",
+        act="`lifeboat apply`, then `lifeboat alarms test`.",
+        asks=("rds:DescribeEventSubscriptions", "backup:GetBackupVaultNotifications", "sns:GetTopicAttributes"),
+        subjects=lambda stack: tuple(notifiers(stack)) or ("",),
+        judge=_notifier,
     ),
     Check(
         id="alarms.heard",
