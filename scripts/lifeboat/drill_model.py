@@ -183,7 +183,7 @@ class DrillRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillReport:
-    """What came of a drill: how long it took, what it lost, what it saw, and what is left of what it made.
+    """What came of a drill: how long it took, what it lost, what it saw, and what it made and took away again.
 
     `rpo` is None where nobody knows, or where no data was restored.
     """
@@ -198,13 +198,12 @@ class DrillReport:
     left_open: tuple[LeftOpen, ...]
     estimate: Estimate
     made: tuple[Thing, ...]
-    left: tuple[Thing, ...]
     evidence: str = ""  # which link of the chain holds its evidence
     exit_status: int = 0  # as its evidence says, and `why` where that is not 0
     why: str = ""
 
     @property
-    def met(self) -> bool:
-        """Whether the objectives were met; a loss that nobody knows is met only where no data was restored."""
+    def objectives_met(self) -> bool:
+        """Whether time and loss were within their objectives, however it ended; a loss that nobody knows was not."""
         knows = self.scope in (DrillScope.INSTANCE, DrillScope.STATE) or self.rpo is not None
         return self.timing.met and knows and (self.rpo is None or self.rpo <= self.rpo_objective)

@@ -24,7 +24,6 @@ class Kind(StrEnum):
 
     RECOVER = "recover"
     DRILL = "drill"
-    VERIFY = "verify"
 
 
 class Outcome(StrEnum):

@@ -450,7 +450,6 @@ class CopyKind(StrEnum):
     DUMP = "dump"
     VOLUME_SNAPSHOT = "volume snapshot"
     IMAGE = "machine image"
-    STATE = "state version"
 
 
 @dataclass(frozen=True, kw_only=True)

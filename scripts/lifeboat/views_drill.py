@@ -53,7 +53,7 @@ def report_document(found: DrillReport) -> dict[str, Any]:
     return {
         "run": found.run,
         "scope": found.scope.value,
-        "met": found.met,
+        "objectives_met": found.objectives_met,
         "rto_seconds": found.timing.took.total_seconds(),
         "rto_objective_seconds": found.timing.objective.total_seconds(),
         "rpo_seconds": None if found.rpo is None else found.rpo.total_seconds(),
@@ -63,7 +63,6 @@ def report_document(found: DrillReport) -> dict[str, Any]:
         "remarks": list(found.remarks),
         "left_open": [{"step": step.name, "why": step.why} for step in found.left_open],
         "made": [_thing(thing) for thing in found.made],
-        "left": [_thing(thing) for thing in found.left],
         "estimate_usd": round(found.estimate.usd, 4),
         "price_unknown": list(found.estimate.unknown),
         "evidence": found.evidence,

@@ -75,7 +75,7 @@ def test_a_full_drill_comes_back_in_time_and_leaves_production_as_it_was(stack: 
     assert left(stack) == []
     assert production(stack) == before
     assert took < 300
-    assert found["met"]
+    assert (found["objectives_met"], found["exit_status"]) == (True, 0)
     assert found["facts"]["canary"] == "came back"
     assert found["facts"]["application"].startswith("HTTP 200 on i-")
     assert found["facts"]["compared with"].startswith("app-local-g1")

@@ -163,7 +163,7 @@ def test_a_step_that_stayed_open_is_not_done(lab: Lab) -> None:
 
     done = lab.carried_out(DrillScope.STATE)
 
-    assert (done.met, done.exit_status, done.why) == (True, 4, "steps are open: window")
+    assert (done.objectives_met, done.exit_status, done.why) == (True, 4, "steps are open: window")
     assert (lab.evidence().outcome, lab.evidence().exit_status) == (Outcome.STOPPED, 4)
 
 

@@ -321,30 +321,6 @@ def test_the_version_that_a_drill_of_the_state_chose_is_told() -> None:
     ]
 
 
-def test_a_choice_that_a_run_has_no_steps_of_its_own_for_is_told_too() -> None:
-    chosen = {
-        "asset": "state",
-        "id": "v7",
-        "kind": "state version",
-        "why": "the newest sound one",
-        "rejected": {"v8": "cut"},
-    }
-
-    one = bundle(
-        (0, BEGUN, "", "", WHO), (1, NOTE, "version", "v7", {"chosen": chosen}), kind=Kind.DRILL, scope="state"
-    )
-
-    assert one.copies == (
-        ChosenCopy(
-            asset="state",
-            id="v7",
-            kind="state version",
-            why="the newest sound one",
-            rejected=(Rejected(id="v8", why="cut"),),
-        ),
-    )
-
-
 # -- the journal -------------------------------------------------------------------------------------------------------
 
 

@@ -298,7 +298,6 @@ class Drilling:
             left_open=left,
             estimate=self.estimate,
             made=drill_ledger.made(self.journal.events),
-            left=(),
             evidence="not written" if link is None else f"bundle {link.number}, sha256 {link.sha256}",
             exit_status=ended.exit_status,
             why=ended.why,

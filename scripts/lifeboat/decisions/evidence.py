@@ -40,7 +40,6 @@ from lifeboat.evidence_model import (
 from lifeboat.model import Event, EventKind, Objectives, WorksOn
 
 ABORTED = "aborted"  # the text of the last line of a run that was given up
-CHOSEN = "chosen"  # in the data of a note: a choice of a run that has no steps of its own for it, as the fields of ChosenCopy
 NO_CANARY = "no_canary"  # in the data of a note: why a drill that should have written one could not
 ENDED_WITH = "ended_with"  # in the data of a note: how a drill ended that left something: {"text", "failed", "exit_status", "left"}
 PLAN_SHA256 = "plan_sha256"  # beside the changes of a plan: of the saved file
@@ -128,7 +127,7 @@ def bundle(events: Sequence[Event], facts: Facts) -> Bundle:
             for part in timing.parts
         ),
         steps=tuple(_steps(events, facts.titles)),
-        copies=tuple(_copies(events, noted)),
+        copies=tuple(_copies(noted)),
         proof=_proof(noted),
         plans=tuple(_plans(events)),
         left_open=left,
@@ -296,7 +295,7 @@ def _rpo(noted: Mapping[str, Any], facts: Facts) -> Measured | None:
     )
 
 
-def _copies(events: Iterable[Event], noted: Mapping[str, Any]) -> Iterator[ChosenCopy]:
+def _copies(noted: Mapping[str, Any]) -> Iterator[ChosenCopy]:
     if noted.get("copy"):
         yield ChosenCopy(
             asset="database",
@@ -324,19 +323,6 @@ def _copies(events: Iterable[Event], noted: Mapping[str, Any]) -> Iterator[Chose
             why=str(noted["why_version"]),
             rejected=_rejected(noted.get("other_versions")),
         )
-    for event in events:
-        about = event.data.get(CHOSEN)
-        if event.kind is EventKind.NOTE and isinstance(about, Mapping):
-            yield ChosenCopy(
-                asset=about["asset"],
-                id=str(about["id"]),
-                kind=str(about["kind"]),
-                why=str(about["why"]),
-                region=str(about.get("region", "")),
-                as_of=_moment(about.get("as_of")),
-                rejected=_rejected(about.get("rejected")),
-                unseen=_texts(about.get("unseen")),
-            )
 
 
 def _rejected(others: object) -> tuple[Rejected, ...]:

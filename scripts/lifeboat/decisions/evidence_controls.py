@@ -62,8 +62,6 @@ def _restored(found: Bundle) -> tuple[Shown, str]:
 
 def _tested(found: Bundle) -> tuple[Shown, str]:
     """Answer whether the plan for a recovery was tried, and its result written down."""
-    if found.kind is Kind.VERIFY:
-        return Shown.IN_PART, "copies were looked at; no recovery was carried out"
     what = "a drill" if found.kind is Kind.DRILL else "a real recovery"
     done = sum(step.outcome in ("done", "holds") for step in found.steps)
     said = f"{what} ({found.scope}): {done} of {len(found.steps)} steps done, outcome {found.outcome.value}"

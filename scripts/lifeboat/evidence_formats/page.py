@@ -39,7 +39,7 @@ _SCOPES = {
     "full": "database and instance",
     "state": "Terraform's state",
 }
-_KINDS = {Kind.RECOVER: "recovery of", Kind.DRILL: "drill of", Kind.VERIFY: "verification of"}
+_KINDS = {Kind.RECOVER: "recovery of", Kind.DRILL: "drill of"}
 
 
 def named(found: Bundle) -> str:
