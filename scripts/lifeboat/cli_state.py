@@ -260,14 +260,15 @@ def restore(
     """
     here = site_of(env)
     alone = from_replica and version is None and at is None and before_run is None
-    given = _given(here, version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
+    source = RestoreSource.REPLICA if from_replica else RestoreSource.PRIMARY
+    given = _given(here, source, version=version, latest_good=latest_good or alone, at=at, before_run=before_run)
     if allow_lineage and version is None:
         raise typer.BadParameter("--allow-lineage is for a VERSION that is named")
     request = Request(
         root=root,
         wanted=given.wanted,
         whose=restore_command.whose(here, root),
-        source=RestoreSource.REPLICA if from_replica else RestoreSource.PRIMARY,
+        source=source,
         accept=accept,
         any_lineage=allow_lineage,
         again=shlex.join(
@@ -300,7 +301,9 @@ class _Given:
     words: tuple[str, ...]
 
 
-def _given(site: Site, *, version: str | None, latest_good: bool, at: str | None, before_run: str | None) -> _Given:
+def _given(
+    site: Site, source: RestoreSource, *, version: str | None, latest_good: bool, at: str | None, before_run: str | None
+) -> _Given:
     """Return which version is wanted; exactly one way of saying it must have been used."""
     if [version is not None, latest_good, at is not None, before_run is not None].count(True) != 1:
         raise WrongConfiguration(
@@ -314,7 +317,7 @@ def _given(site: Site, *, version: str | None, latest_good: bool, at: str | None
     if at is not None:
         return _Given(wanted=AtTime(at=moment(at, "--at")), words=("--at", at))
     if before_run is not None:
-        wanted = restore_command.before_run(site, RunId(before_run))
+        wanted = restore_command.before_run(site, RunId(before_run), source)
         return _Given(wanted=wanted, words=("--before-run", before_run))
     return _Given(wanted=LatestGood(), words=("--latest-good",))
 

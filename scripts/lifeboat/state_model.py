@@ -326,12 +326,12 @@ class AtTime:
 class BeforeRun:
     """The newest sound version that was written before a run began.
 
-    `began` is by S3's clock, as what is written of a version; by that of the machine it ran on where it is `by_name` alone.
+    `began` is by S3's clock, as what is written of a version; by that of the machine it ran on where `by_name` says why.
     """
 
     run: RunId
     began: datetime
-    by_name: bool = False
+    by_name: str = ""
 
 
 WantedVersion = OneVersion | LatestGood | AtTime | BeforeRun

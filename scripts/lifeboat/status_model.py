@@ -289,14 +289,6 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineSeen:
-    """The application's instance: by which tags it is copied, and which images it can be launched from again."""
-
-    tags: Mapping[str, str] = field(hash=False)
-    architecture: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class LeftBehind:
     """Something that a drill made and did not take away."""
 
@@ -330,7 +322,8 @@ class Facts:
     newest_dump: Seen[NewestDump] = _NOBODY
     volumes: Mapping[str, Seen[tuple[Snapshot, ...]]] = field(default_factory=dict, hash=False)
     images: Mapping[str, Seen[tuple[Image, ...]]] = field(default_factory=dict, hash=False)
-    machine: Seen[MachineSeen] = _NOBODY
+    machine_tags: Seen[Mapping[str, str]] = _NOBODY
+    architecture: Seen[str] = _NOBODY
     keys: Mapping[str, Seen[EncryptionKey]] = field(default_factory=dict, hash=False)
     policies: Mapping[str, Seen[LifecyclePolicy]] = field(default_factory=dict, hash=False)
     selections: Mapping[str, Seen[tuple[BackupSelection, ...]]] = field(default_factory=dict, hash=False)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from lifeboat.clients import state_locks, terraform_processes
 from lifeboat.state_model import Life, LockedState, LockPlace, StateLock
 
+from tests.localcloud.machines import until
 from tests.terraform_programs import Start, starting
 
 OWN = frozenset({"lock-1"})  # as a run of this machine wrote down
@@ -67,6 +71,28 @@ def test_the_state_of_an_init_is_what_it_was_told(
     found = next(one for one in terraform_processes.running() if one.pid == pid)
 
     assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("terraform-1.11", True),
+        ("terraform_1.11.4", True),
+        ("terraform-ls", False),  # an editor's, for as long as that is open
+        ("terraform-provider-aws_v5.100.0_x5", False),
+        ("terraformer", False),
+    ],
+)
+def test_a_terraform_is_told_by_its_name(tmp_path: Path, name: str, counts: bool) -> None:
+    program = tmp_path / name
+    shutil.copy(shutil.which("tail") or "", program)
+    process = subprocess.Popen([program, "-f", "/dev/null"])
+    try:
+        until(lambda: psutil.Process(process.pid).name().startswith(name[:15]), 20)
+        assert (process.pid in {found.pid for found in terraform_processes.running()}) == counts
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(

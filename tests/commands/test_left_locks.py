@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from lifeboat.clients import machines, run_files
 from lifeboat.errors import Locked
 from lifeboat.stack import repair
-from lifeboat.state_model import LockMode, StateRoot
+from lifeboat.state_model import RESTORING, LockMode, StateRoot
 
 from tests.conftest import RunningCloud
 from tests.plain_sites import Told
@@ -101,3 +105,22 @@ def test_what_terraform_did_not_write_leads_to_the_doctor(sick: SickSite) -> Non
 
     assert locked.value.hint == "lifeboat state doctor -e x"
     assert held(sick) == {""}
+
+
+def test_the_lock_of_a_first_apply_that_was_killed_goes_and_that_of_a_restore_leads_to_its_way_out(
+    sick: SickSite,
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    began = psutil.Process(child.pid).create_time()
+    child.communicate()
+    info = json.dumps({"lifeboat": {"machine": machines.machine(), "pid": child.pid, "began": began}})
+    lock_id = sick.lock(Who=OURS, Created=now(), Operation=RESTORING, Info=info)
+
+    with pytest.raises(Locked, match="of this machine is gone") as locked:
+        repaired(sick)
+    kept = held(sick)
+    sick.lock(Who=OURS, Created=now(), Operation=repair.BEGINNING, Info=info)
+    repaired(sick)
+
+    assert locked.value.hint == f"lifeboat state unlock {lock_id} -e x, then the same command again"
+    assert (kept, held(sick)) == ({lock_id}, set())

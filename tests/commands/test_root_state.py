@@ -88,33 +88,49 @@ def test_the_working_copy_counts_only_where_it_goes_on_from_what_the_bucket_has(
     assert root_base.read(site.root_state_file) == md5(there)
 
 
-def test_a_working_copy_that_the_other_region_remembers_counts_over_an_older_state_that_somebody_put_back(
-    plain: PlainSite,
+@pytest.mark.parametrize("remembered", [True, False], ids=["by the other region", "by this machine alone"])
+def test_where_somebody_put_an_older_state_into_the_bucket_the_working_copy_that_stood_there_comes_back_when_agreed(
+    plain: PlainSite, remembered: bool
 ) -> None:
-    keep(plain, state(6, "mine"), state(6, "mine"))
-    put(plain, state(5, "put back"))
-    remember(plain, state(6, "mine"))
+    keep(plain, state(6, "mine"), state(5, "older") if remembered else state(6, "mine"))
+    put(plain, state(4, "put back"))
+    if remembered:
+        remember(plain, state(6, "mine"))
     site = plain.site()
 
     passed = known_states.require(site, Purpose.APPLY, [StateRoot.BACKEND])
     kept = take_root_state(site, site.root_store())
 
     assert [mark.serial for _, mark in passed.tops] == [6]
+    assert passed.to_agree == (
+        "put root 1's state back as this machine has it, serial 6:"
+        f" s3://{plain.bucket}/state.tfstate has an older one, serial 4",
+    )
     assert (kept, json.loads(site.root_state_file.read_bytes())["serial"]) == (None, 6)
 
 
+@pytest.mark.parametrize("serial", [5, 9, 12])
 def test_a_working_copy_that_was_made_from_another_state_is_no_memory_that_the_one_in_the_bucket_is_held_against(
-    plain: PlainSite,
+    plain: PlainSite, serial: int
 ) -> None:
     keep(plain, state(9, "mine"), BEFORE)
-    put(plain, state(5, "theirs"))
-    remember(plain, state(5, "theirs"))
+    put(plain, state(serial, "theirs"))
     site = plain.site()
 
     passed = known_states.require(site, Purpose.APPLY, [StateRoot.BACKEND])
 
-    assert [mark.serial for _, mark in passed.tops] == [5]
+    assert ([mark.serial for _, mark in passed.tops], passed.to_agree) == ([serial], ())
     assert known_states.remembered(site, StateRoot.BACKEND).here is None
+
+
+def test_a_copy_of_before_the_cloud_was_loaded_is_not_held_against_what_was_loaded(plain: PlainSite) -> None:
+    keep(plain, state(9, "mine"), state(9, "mine"))
+    put(plain, state(5, "as it was saved"))
+    root_base.forget(plain.site().root_state_file)
+
+    passed = known_states.require(plain.site(), Purpose.APPLY, [StateRoot.BACKEND])
+
+    assert ([mark.serial for _, mark in passed.tops], passed.to_agree) == ([5], ())
 
 
 @pytest.mark.parametrize(("base", "goes_on"), [(state(5, "theirs"), True), (BEFORE, False)])

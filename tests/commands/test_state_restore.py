@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from lifeboat import config
 from lifeboat.clients import run_files
+from lifeboat.clients.journal import document
 from lifeboat.decisions.state_restoring import with_serial
 from lifeboat.errors import Refused
+from lifeboat.model import Event, EventKind
 from lifeboat.site import Site
 from lifeboat.stack import state_restoring, state_writing
 from lifeboat.stack.state_restoring import Request
@@ -129,21 +131,40 @@ def require_the_latest_good_one_after(accident: Callable[[StateSite], None], sit
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["its journal is there", "its journal is lost"])
-def test_when_a_run_began_its_journal_says_by_the_clock_of_the_bucket(
+def test_when_a_run_began_its_journal_tells_by_how_wrong_the_clock_of_its_machine_was(
     new_site: Callable[[LockMode], StateSite], tmp_path: Path, journal: bool
 ) -> None:
     site, file = new_site("lockfile"), tmp_path / "pulled"
-    run = "20990101T000000Z-recover-aaaaaa"  # the clock of the machine that it ran on is ahead
     time.sleep(2)  # S3 tells whole seconds
+    ahead = datetime.now(UTC) + timedelta(minutes=20)
+    run = f"{ahead:%Y%m%dT%H%M%S}Z-recover-aaaaaa"
     if journal:
-        site.plain.run(run)
-    time.sleep(1)
+        line = Event(seq=1, at=ahead, kind=EventKind.BEGUN, step="", text="", data={})
+        site.plain.put(f"runs/{run}/000001.json", json.dumps(document(line)).encode())
+    time.sleep(2)
     site.put(with_serial(site.applied.newest, 40))
 
     ended = site.restore("--before-run", run, "--to-file", str(file))
 
     assert serial(file.read_bytes()) == (serial(site.applied.newest) if journal else 40)
     assert ("its journal is not in the bucket" in " ".join(ended.stdout.split())) != journal
+
+
+def test_out_of_the_replica_a_version_from_before_a_run_is_had_where_the_other_region_does_not_answer(
+    new_site: Callable[[LockMode], StateSite], tmp_path: Path
+) -> None:
+    site, file = new_site("lockfile"), tmp_path / "pulled"
+    site.replicate()
+    refused = {"service": "s3", "path": f"/{site.bucket}.*", "code": "AccessDenied", "status": 403, "times": 1000}
+    site.cloud.control("faults", add={**refused, "operation": "ListObjectsV2"})
+    run = "20990101T000000Z-recover-aaaaaa"
+
+    told = site.restore("--before-run", run, "--from-replica", "--to-file", str(file))
+    alone = site.restore("--before-run", run, "--to-file", str(tmp_path / "other"), status=8)
+
+    assert serial(file.read_bytes()) == serial(site.applied.newest)
+    assert f"when {run} began its name alone says" in " ".join(told.stdout.split())
+    assert "cannot look for the journal" in alone.stderr
 
 
 def test_without_a_lock_table_the_state_comes_back_and_its_digest_with_the_table(

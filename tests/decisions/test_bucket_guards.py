@@ -43,7 +43,7 @@ def but(*names: str, operator: str = "ArnNotLike", key: str = "aws:PrincipalArn"
         ({"Resource": "*"}, {BREAK_GLASS}),
         ({"Resource": f"arn:aws:s3:::{BUCKET}*"}, {BREAK_GLASS}),
         ({"Condition": None}, set()),
-        ({"Condition": but(BREAK_GLASS, "arn:aws:iam::1:user/*")}, {BREAK_GLASS, "arn:aws:iam::1:user/*"}),
+        ({"Condition": but(BREAK_GLASS, "arn:aws:iam::1:user/eva")}, {BREAK_GLASS, "arn:aws:iam::1:user/eva"}),
         ({"Condition": but("arn:aws:iam::*:role/break-glass-*")}, {"arn:aws:iam::*:role/break-glass-*"}),
         ({"Condition": but(BREAK_GLASS, operator="StringNotEquals", key="aws:principalarn")}, {BREAK_GLASS}),
     ],
@@ -66,6 +66,7 @@ def test_all_but_those_that_it_names_are_denied(more: dict[str, Any], who: set[s
         {"Condition": but("*")},
         {"Condition": but(BREAK_GLASS, "arn:aws:iam::*:*")},
         {"Condition": but("arn:aws:iam::123456789012:role/*")},
+        {"Condition": but(BREAK_GLASS, "arn:aws:iam::123456789012:user/*")},
         {"Condition": but(BREAK_GLASS, key="aws:SourceArn")},
         {"Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}},
         {"Condition": {**but(BREAK_GLASS), "Bool": {"aws:SecureTransport": "false"}}},
@@ -79,8 +80,18 @@ def test_what_denies_it_only_to_some_of_some_or_under_a_condition_keeps_nobody_f
 
 def test_of_two_statements_each_denies_so_only_whom_both_leave_out_may() -> None:
     other = statement(Condition=but(BREAK_GLASS, "arn:aws:iam::1:user/eva"))
+    pattern = statement(Condition=but("arn:aws:iam::*:role/*-break-glass"))
 
     assert left_out(statement(), other) == {BREAK_GLASS}
+    assert left_out(statement(), pattern) == {BREAK_GLASS}
+    assert left_out(statement(), statement(Condition=None)) == set()
+
+
+def test_of_users_of_any_name_a_disposable_environment_leaves_out_who_may_change_its_protection() -> None:
+    names = [BREAK_GLASS, "arn:aws:iam::123456789012:user/*"]
+    one = statement(Action="s3:PutBucketVersioning", Resource=f"arn:aws:s3:::{BUCKET}", Condition=but(*names))
+
+    assert denied(json.dumps({"Statement": [one]}), BUCKET) == {"s3:PutBucketVersioning": set(names)}
 
 
 def test_what_is_done_to_the_bucket_is_denied_by_a_statement_of_the_bucket() -> None:

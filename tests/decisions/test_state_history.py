@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifeboat.decisions import state_choice
 from lifeboat.decisions.state_choice import choose
 from lifeboat.decisions.state_history import (
     Fork,
@@ -412,12 +413,22 @@ def test_of_a_run_whose_journal_is_lost_it_is_said_by_which_clock_it_began() -> 
     found = history(facts(1), facts(2))
     began = NOON + timedelta(minutes=1)
 
-    by_name = choose(found, BeforeRun(run=RunId("r"), began=began, by_name=True), OURS)
+    by_name = choose(found, BeforeRun(run=RunId("r"), began=began, by_name="it is lost"), OURS)
 
     assert by_name.remarks == (
-        "when r began its name alone says, by the clock of the machine that it ran on: its journal is not in the bucket",
+        "when r began its name alone says, by the clock of the machine that it ran on: it is lost",
     )
     assert choose(found, BeforeRun(run=RunId("r"), began=began), OURS).remarks == ()
+
+
+def test_when_a_run_began_is_corrected_by_how_wrong_the_clock_of_its_machine_was() -> None:
+    run, minute = RunId("r"), timedelta(minutes=1)
+    ahead = NOON + 20 * minute  # as the machine tells it, that is 20 minutes ahead and wrote its first line after 3
+
+    assert state_choice.before(run, ahead, (ahead + 3 * minute, NOON + 3 * minute)) == BeforeRun(run=run, began=NOON)
+    assert state_choice.before(run, NOON, None).by_name == "its journal is not in the bucket"
+    again = state_choice.before(run, NOON, (NOON, NOON + timedelta(days=2)))
+    assert (again.began, again.by_name) == (NOON, "its journal was put there at 2026-03-03 12:00:00Z")
 
 
 def test_the_remembered_lineage_decides_against_most_versions() -> None:

@@ -25,7 +25,6 @@ from lifeboat.status_model import (
     InstanceSeen,
     LifecyclePolicy,
     Limits,
-    MachineSeen,
     NewestDump,
     NotifierSeen,
     PlanRecord,
@@ -50,7 +49,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DATABASE_EVENTS = "app-x-database-event"
 APP, SERVING, INSTANCE = "app-x", "app-x-g1", "i-0123456789abcdef0"
 ENVIRONMENT = "x"
-TAGS = {"lifeboat:protect": "daily", "lifeboat:backup": "plan"}  # of the instance
 DUMPS, COPIES = f"app-x-dumps-{ACCOUNT}-{REGION}", f"app-x-dumps-{ACCOUNT}-{DR_REGION}"
 STATE = f"app-x-tfstate-{ACCOUNT}-{REGION}"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
@@ -376,7 +374,8 @@ def healthy() -> Facts:
         newest_dump=Seen(found=newest()),
         volumes=both((volume(5 * HOUR),), (volume(6 * HOUR, DR_REGION),)),
         images=both((image(10 * DAY),), (image(10 * DAY, DR_REGION),)),
-        machine=Seen(found=MachineSeen(tags=TAGS, architecture="x86_64")),
+        machine_tags=Seen(found={"lifeboat:protect": "daily", "lifeboat:backup": "plan"}),
+        architecture=Seen(found="x86_64"),
         keys={KEY: Seen(found=EncryptionKey(arn=KEY, state="Enabled"))},
         policies={
             name: Seen(

@@ -40,7 +40,6 @@ from lifeboat.status_model import (
     LeftBehind,
     LifecyclePolicy,
     Limits,
-    MachineSeen,
     PlanRecord,
     RecoveryFile,
     Seen,
@@ -78,7 +77,6 @@ from tests.status.healthy import (
     SERVING,
     STALE,
     STATE,
-    TAGS,
     TOPIC,
     alarm,
     amiss,
@@ -190,6 +188,7 @@ def _old_dump(age: timedelta, **other: Any) -> dict[str, Seen[Any]]:
     return both((replace(DUMP, taken_at=NOW - age, **other),), (DUMP_COPY,))
 
 
+LOCKED = replace(volume(DAY, DR_REGION), key=EncryptionKey(arn=KEY, state="not to be seen (AccessDenied)"))
 WITH_REPORTS = replace(LIMITS, databases=("app", "reports"))
 REPORTS = replace(DUMP, id=RecoveryPointId("20261129T090000Z-aaaaaa"), database="reports", proven=None)
 
@@ -487,7 +486,7 @@ ACCIDENTS = (
             f"image.age {DR_REGION}": "arm64",
             "image.proof": "none of 0",
         },
-        machine=Seen(found=MachineSeen(tags=TAGS, architecture="arm64")),
+        architecture=Seen(found="arm64"),
     ),
     accident(
         "image that is deprecated",
@@ -516,6 +515,15 @@ ACCIDENTS = (
         {f"dumps.others {DR_REGION}": "does not count: it failed a verification"},
         limits=WITH_REPORTS,
         dumps=_reports([REPORTS], [replace(REPORTS, doubts=("it failed a verification",))]),
+    ),
+    accident(
+        "images of any kind are for a machine that is gone",
+        architecture=Seen(),
+    ),
+    accident(
+        "image with a key that nobody may look at",
+        {f"image.age {DR_REGION}": "whether ami-1 can be used nobody knows"},
+        images=both((image(DAY),), (replace(image(DAY, DR_REGION), snapshots=(LOCKED,)),)),
     ),
     accident("image copy missing", {f"image.age {DR_REGION}": "no image"}, images=both((image(DAY),), ())),
     accident(
@@ -553,7 +561,7 @@ ACCIDENTS = (
             f"lifecycle.selects {IMAGES_POLICY}": "does not have",
             f"vault.selection {PLAN}": "no selection takes the application's instance",
         },
-        machine=Seen(found=MachineSeen(tags={}, architecture="x86_64")),
+        machine_tags=Seen(found={}),
     ),
     accident(
         "vault lock removed",

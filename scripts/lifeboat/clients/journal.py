@@ -177,14 +177,18 @@ class JournalBucket:
             )
             return None if answer is None else parsed(json.loads(answer["Body"].read()))
 
-    def began(self, run: RunId) -> datetime | None:
-        """Return when the first line of a run was written, by S3's clock to the second; None where there is no such line."""
-        key = _key(run, 1)
-        with translated(f"look for the journal s3://{self._name}/{key}"):
-            found = sdk.unless_absent(
-                ("NoSuchBucket", "404"), lambda: self._s3.head_object(Bucket=self._name, Key=key)["LastModified"]
+    def first_written(self, run: RunId) -> tuple[datetime, datetime] | None:
+        """Return when the first line of a run was written, as it says itself and by S3's clock, to the second; None without one."""
+        prefix = f"{_PREFIX}{run}/"
+        with translated(f"look for the journal s3://{self._name}/{prefix}"):
+            # Of a key that is not there S3 says 403 to who may list with a prefix only: so it is looked for by listing.
+            listed = sdk.unless_absent(
+                ("NoSuchBucket",),
+                lambda: list(sdk.s3_items(self._s3, "list_objects_v2", "Contents", bucket=self._name, prefix=prefix)),
             )
-        return None if found is None else found.astimezone(UTC)
+        written = [entry["LastModified"] for entry in listed or () if entry["Key"] == _key(run, 1)]
+        line = self.line(run, 1) if written else None
+        return None if line is None else (line.at, written[0].astimezone(UTC))
 
     def events(self, run: RunId) -> list[Event]:
         """Return the lines of a run, oldest first; raises IntegrityFailure when one is missing or damaged."""

@@ -11,7 +11,6 @@ from lifeboat.status_model import (
     BackupSelection,
     BucketSeen,
     LifecyclePolicy,
-    MachineSeen,
     ReplicationRule,
     Schedule,
     VaultLock,
@@ -130,17 +129,24 @@ class ProtectionSettings:
             settings=terraform_attributes.of_schedule(answer),
         )
 
-    def machine(self, instance: str, region: str) -> MachineSeen | None:
-        """Return the tags of an instance of EC2 and what images it boots from; None where there is none of that id."""
+    def tags(self, instance: str, region: str) -> dict[str, str] | None:
+        """Return the tags of an instance of EC2; None where there is none of that id."""
+        found = self._instance(instance, region)
+        return None if found is None else sdk.tags(found.get("Tags", []))
+
+    def architecture(self, instance: str, region: str) -> str | None:
+        """Return what an instance of EC2 is built for; None where there is none, or one that was terminated and says it no more."""
+        found = self._instance(instance, region)
+        return None if found is None else found.get("Architecture")
+
+    def _instance(self, instance: str, region: str) -> Mapping[str, Any] | None:
         with translated(f"look at {instance}"):
             answer = sdk.unless_absent(
                 ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"),
                 lambda: self._client("ec2", region).describe_instances(InstanceIds=[instance])["Reservations"],
             )
         found = [one for reservation in answer or [] for one in reservation["Instances"]]
-        if not found:
-            return None
-        return MachineSeen(tags=sdk.tags(found[0].get("Tags", [])), architecture=str(found[0]["Architecture"]))
+        return found[0] if found else None
 
 
 def _selections(found: Mapping[str, Any]) -> Iterator[BackupSelection]:

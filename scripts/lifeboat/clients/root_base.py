@@ -19,6 +19,11 @@ def remember(copy: Path, md5: str) -> None:
         private_files.write(path(copy), json.dumps({"md5": md5}).encode())
 
 
+def forget(copy: Path) -> None:
+    """Know of none any more: the bucket was taken back to another time."""
+    path(copy).unlink(missing_ok=True)
+
+
 def read(copy: Path) -> str | None:
     """Return the MD5 of that state; None where none was written down, or what was is not readable."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from typing import Any
 
 import psutil
 
-_PROVIDER = "terraform-provider-"
+# Also terraform-1.11 and terraform_1.11.4_x5, as several are kept side by side; not its providers, nor terraform-ls.
+_TERRAFORM = re.compile(r"terraform([-_]?v?\d[\w.-]*)?(\.exe)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,7 @@ def running() -> list[TerraformProcess]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess):
-            name = process.name()
-            ours = name.startswith("terraform") and not name.startswith(_PROVIDER)
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
+            if _TERRAFORM.fullmatch(process.name()) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(_looked_at(process))
     return found
 

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from lifeboat.clients import known_state, run_files
+from lifeboat.clients import known_state, root_base, run_files
 from lifeboat.clients.local_cloud import LocalCloud
 from lifeboat.errors import LifeboatError, NothingFits, Unreachable, WrongConfiguration
 from lifeboat.model import Recovery, RunId
@@ -90,6 +90,7 @@ def ask(site: Site, verb: str, **asked: Any) -> dict[str, Any]:
         done = cloud.ask(verb, **asked)
         if verb == "load":
             known_state.forget(site.project.work)
+            root_base.forget(site.root_state_file)
         return done
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from lifeboat.commands import plan as plan_command
 from lifeboat.commands import state as state_command
 from lifeboat.commands.plan import Planned
-from lifeboat.decisions import runs
-from lifeboat.errors import LifeboatError, StoppedPartWay, WrongConfiguration
+from lifeboat.decisions import runs, state_choice
+from lifeboat.errors import LifeboatError, StoppedPartWay, Unreachable, WrongConfiguration
 from lifeboat.model import Agree, RunId
 from lifeboat.site import Site
 from lifeboat.stack import preflight, repair, state_restoring, state_writing
-from lifeboat.stack.state_restoring import Preview, Request
+from lifeboat.stack.state_restoring import Preview, Request, Source
 from lifeboat.stack.state_writing import Restored
 from lifeboat.state_model import BeforeRun, StateChoice, StateRoot, Whose
 from lifeboat.views import Teller
@@ -77,11 +77,11 @@ def whose(site: Site, root: StateRoot) -> Whose:
     return state_command.whose(site, root)
 
 
-def before_run(site: Site, run: RunId) -> BeforeRun:
+def before_run(site: Site, run: RunId, source: Source) -> BeforeRun:
     """Return that the version from before a run is wanted.
 
-    Its journal says when it began, by the clock that tells when a version was written; where that is lost, its name does.
-    Raises WrongConfiguration for what is no run, Unreachable where nobody may look for the journal.
+    Its name says when it began, by the clock of its machine; by how much that is wrong its journal tells. Raises
+    WrongConfiguration for what is no run, Unreachable where nobody may look for the journal, and the replica is not the source.
     """
     named = runs.began(run)
     if named is None:
@@ -89,5 +89,10 @@ def before_run(site: Site, run: RunId) -> BeforeRun:
             f"--before-run {run!r} is no run: its name begins with the time it began at",
             hint="lifeboat runs lists recoveries, lifeboat state list which run wrote which version",
         )
-    began = site.journals().began(run)
-    return BeforeRun(run=run, began=began or named, by_name=began is None)
+    try:
+        first = site.journals().first_written(run)
+    except Unreachable as error:
+        if source is not Source.REPLICA:
+            raise
+        return BeforeRun(run=run, began=named, by_name=error.summary)
+    return state_choice.before(run, named, first)

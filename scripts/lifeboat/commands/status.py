@@ -215,10 +215,14 @@ def _machines(asked: _Asked) -> _Fill:
     )
     if asked.stack is None:
         return lambda facts: replace(facts, volumes=results(volumes), images=results(found))
-    machine = asked.stack.recovery.app.instance_id
-    instance = asked.looks.at(
-        asked.place(f"the instance {machine}", "ec2:DescribeInstances"),
-        lambda: settings.machine(machine, asked.region),
+    recovery = asked.stack.recovery
+    machine = recovery.app.instance_id
+    tags = asked.looks.at(
+        asked.place(f"the tags of {machine}", "ec2:DescribeInstances"), lambda: settings.tags(machine, asked.region)
+    )
+    architecture = asked.looks.at(
+        asked.place(f"what {machine} is built for", "ec2:DescribeInstances, ec2:DescribeImages"),
+        lambda: status_facts.architecture(asked.site, recovery),
     )
     policies = asked.looks.each(
         asked.stack.recovery.dlm_policy_ids,
@@ -229,7 +233,8 @@ def _machines(asked: _Asked) -> _Fill:
         facts,
         volumes=results(volumes),
         images=results(found),
-        machine=instance.result(),
+        machine_tags=tags.result(),
+        architecture=architecture.result(),
         policies=results(policies),
     )
 
@@ -317,7 +322,7 @@ def _watching(asked: _Asked) -> _Fill:
         ringers,
         lambda subject: asked.place(
             f"the {ringers[subject].words}",
-            "rds:DescribeEventSubscriptions, backup:GetBackupVaultNotifications, sns:GetTopicAttributes",
+            ", ".join(watching.NOTIFIERS_ASK),
             ringers[subject].region,
         ),
         told,

@@ -47,13 +47,24 @@ def counting(memory: Memory) -> StateMark | None:
 
 
 def goes_on(here: StateMark, other: StateMark, base: str | None, there: KnownState | None) -> bool:
-    """Return whether root 1's working copy is newer than a state of the bucket, and made from it.
+    """Return whether root 1's working copy is newer than a state of the bucket, and made from it or once in its place.
 
     A serial alone says that of two applies which were made from one state too. `base` is the MD5 of what was in the bucket when
     the copy was last fetched or given, None where nobody knows; what the other region remembers (`there`) all machines saw last.
     """
     newer = here.lineage == other.lineage and here.serial > other.serial
-    return newer and (other.md5 == base or (there is not None and there.mark == here))
+    return newer and (other.md5 == base or stood(here, base, there))
+
+
+def stood(here: StateMark, base: str | None, there: KnownState | None) -> bool:
+    """Return whether root 1's working copy, as it is, was the state that stood in the bucket."""
+    return here.md5 == base or (there is not None and there.mark == here)
+
+
+def aside(here: StateMark, top: StateMark, base: str | None, there: KnownState | None) -> bool:
+    """Return whether the working copy was made from another state than the one in the bucket, and never stood there."""
+    of_one = here.lineage == top.lineage and here != top
+    return of_one and top.md5 != base and not stood(here, base, there)
 
 
 def here_alone(memory: Memory) -> bool:
@@ -100,9 +111,10 @@ class Stood:
 
     `damaged` is that no state stands on top, but something. `versions` are those below it, `copies` those in the other region;
     `traces` is true where anything says that there was a state, `digest` where a digest does. `working_copy` is that `top` is
-    root 1's on this machine, and nothing stands in the bucket. `forget` makes this machine forget what it remembers.
-    Where the history left the remembered state, `other` is the version that did, `kept` the newest that goes on from that
-    state, or `copy` that state in the other region. `unseen` says why nobody could see whether it did.
+    root 1's on this machine, and nothing stands in the bucket; `beneath` is the older one that stands there then. `forget` makes
+    this machine forget what it remembers. Where the history left the remembered state, `other` is the version that did, `kept`
+    the newest that goes on from that state, or `copy` that state in the other region. `unseen` says why nobody could see
+    whether it did.
     """
 
     env: str
@@ -116,6 +128,7 @@ class Stood:
     traces: bool = False
     digest: bool = False
     working_copy: bool = False
+    beneath: StateMark | None = None
     copies: bool = False
     kept: VersionId | None = None
     copy: VersionId | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from lifeboat.decisions import state_history
-from lifeboat.model import Judged
+from lifeboat.model import Judged, RunId
 from lifeboat.state_model import (
     AtTime,
     BeforeRun,
@@ -17,6 +17,8 @@ from lifeboat.state_model import (
     WantedVersion,
     Whose,
 )
+
+_WRONG_CLOCK = timedelta(days=1)  # by more than that no clock is wrong: the bucket was filled again
 
 
 def choose(history: StateHistory, wanted: WantedVersion, whose: Whose) -> StateChoice:
@@ -51,6 +53,20 @@ def choose(history: StateHistory, wanted: WantedVersion, whose: Whose) -> StateC
         rejected=tuple(rejected),
         remarks=() if chosen is None else (*_remarks_on(wanted), *_remarks(history, chosen, whose)),
     )
+
+
+def before(run: RunId, named: datetime, first: tuple[datetime, datetime] | None) -> BeforeRun:
+    """Return that the version from before a run is wanted, which began when its name says, by the clock of S3.
+
+    `first` is when the first line of its journal was written, as the line says and by S3's clock: what lies between them its
+    machine was wrong by. A run that began may push a state before it writes that line.
+    """
+    if first is None:
+        return BeforeRun(run=run, began=named, by_name="its journal is not in the bucket")
+    said, written = first
+    if abs(written - said) > _WRONG_CLOCK:
+        return BeforeRun(run=run, began=named, by_name=f"its journal was put there at {written:%Y-%m-%d %H:%M:%S}Z")
+    return BeforeRun(run=run, began=named + (written - said))
 
 
 def _unfit(entry: StateEntry, ours: str | None, whose: Whose) -> str | None:
@@ -108,8 +124,7 @@ def _remarks_on(wanted: WantedVersion) -> list[str]:
     """Return what to know of how a version was asked for."""
     if isinstance(wanted, BeforeRun) and wanted.by_name:
         return [
-            f"when {wanted.run} began its name alone says, by the clock of the machine that it ran on: its journal is not in"
-            " the bucket"
+            f"when {wanted.run} began its name alone says, by the clock of the machine that it ran on: {wanted.by_name}"
         ]
     return []
 

@@ -163,11 +163,10 @@ def _rule_made(seen: Observation) -> str:
 
 
 def _by_whom(denied: Look[Mapping[str, frozenset[str]]], action: str) -> str:
-    return (
-        "; the bucket's policy lets only those do that whom it names, the role break-glass among them"
-        if action in (denied.found or ())
-        else ""
-    )
+    if action not in (denied.found or {}):
+        return ""
+    names = ", ".join(sorted(who.split(":", 5)[-1] for who in (denied.found or {})[action]))
+    return f"; the bucket's policy lets only {names or 'nobody'} do that"
 
 
 def _allowed(seen: Observation, denied: Look[Mapping[str, frozenset[str]]], action: str, command: str) -> str:

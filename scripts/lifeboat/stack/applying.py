@@ -241,8 +241,9 @@ class Applying:
         aside = take_root_state(self.site, store)
         if aside is not None:
             self.tell.warn(
-                f"the working copy of root 1's state was not the one in the bucket; it is kept as {aside.name}, and what a run"
-                " that was cut off made and only it knows is looked for"
+                f"the working copy of root 1's state was not made from the one in the bucket; it is kept as {aside}, and what a"
+                f" run that was cut off made and only it knows is looked for; lifeboat state diff file:{aside} latest --root state"
+                f" -e {self.site.project.env} shows what else it knows"
             )
 
     def _require_fence(self) -> None:

@@ -30,7 +30,7 @@ _APPLIES = (Purpose.APPLY, Purpose.FIRST_APPLY)
 def remembered(site: Site, root: StateRoot) -> Memory:
     """Return what this machine and the other region remember of a root's state; that it could not be asked is told.
 
-    Root 1's working copy is no memory where the bucket has an older state that it was not made from: an apply takes that one.
+    Root 1's working copy is no memory where the bucket has a state that it was not made from: an apply takes that one.
     """
     memory = _remembered(site, root, of_this_machine(site, root))
     if root is StateRoot.BACKEND and memory.here is not None and _is_aside(site, memory.here, memory.there):
@@ -49,17 +49,16 @@ def _remembered(site: Site, root: StateRoot, here: StateMark | None) -> Memory:
 
 
 def _is_aside(site: Site, here: StateMark, there: KnownState | None) -> bool:
-    """Return whether the bucket has an older state that the working copy was not made from; what cannot be read is not that."""
+    """Return whether the bucket has a state that the working copy was not made from; what cannot be read is not that."""
     try:
         top, _ = _top(site.root_store())
     except Unreachable:
         return False
-    older = top is not None and top.lineage == here.lineage and top.serial < here.serial
-    return top is not None and older and not working_copy_goes_on(site, here, top, there)
+    return top is not None and known_states.aside(here, top, root_base.read(site.root_state_file), there)
 
 
 def working_copy_goes_on(site: Site, here: StateMark, other: StateMark, there: KnownState | None) -> bool:
-    """Return whether root 1's working copy is newer than a state of the bucket, and made from it."""
+    """Return whether root 1's working copy is newer than a state of the bucket, and made from it or once in its place."""
     return known_states.goes_on(here, other, root_base.read(site.root_state_file), there)
 
 
@@ -123,7 +122,7 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
         memory = replace(memory, here=None)  # a working copy that did not get into the bucket is an apply's to save
     if memory.unseen and purpose is not Purpose.RECOVER:
         raise _unknown(site, root, memory)
-    stood = _stood(site, purpose, root, memory.here)
+    stood = _stood(site, purpose, root, memory)
     if purpose is Purpose.FIRST_APPLY and _was_applied(root, memory):
         summary, hint = known_states.refused_first(stood, memory)
         raise Refused(summary, hint=hint)
@@ -141,10 +140,15 @@ def _require(site: Site, purpose: Purpose, root: StateRoot) -> Passed:
 
 
 def _put_back(site: Site, stood: Stood, memory: Memory) -> list[str]:
-    """Return what somebody must agree to where root 1's state is gone and its working copy would take its place.
+    """Return what somebody must agree to where root 1's state is gone, or older, and its working copy would take its place.
 
     Nothing where it was never in the bucket: a first apply that was cut off leaves its state in the working copy alone.
     """
+    if stood.top is not None and stood.beneath is not None:
+        return [
+            f"put root 1's state back as this machine has it, serial {stood.top.serial}: {stood.url} has an older one, serial"
+            f" {stood.beneath.serial}"
+        ]
     entries = _entries(site.state_versions(stood.root)) if stood.working_copy else []
     if stood.top is None or not stood.working_copy or not (entries or memory.there is not None):
         return []
@@ -342,17 +346,14 @@ def _option(root: StateRoot) -> str:
 # -- how a state stands ------------------------------------------------------------------------------------------------
 
 
-def _stood(site: Site, purpose: Purpose, root: StateRoot, here: StateMark | None) -> Stood:
-    """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left.
-
-    `here` is what this machine remembers of it; of root 1 its working copy, where that is not aside.
-    """
+def _stood(site: Site, purpose: Purpose, root: StateRoot, memory: Memory) -> Stood:
+    """Return what a plan for this purpose would take for the state; where that is none, how it was lost and what is left."""
     store = _store(site, root)
     bucket = store.bucket_exists()
     top, damaged = _top(store) if bucket else (None, False)
     in_bucket = top
     if not damaged and root is StateRoot.BACKEND and purpose in _APPLIES:
-        top = _or_working_copy(here, top)
+        top = _or_working_copy(memory.here, top)
     stood = Stood(
         env=site.project.env,
         root=root,
@@ -361,6 +362,7 @@ def _stood(site: Site, purpose: Purpose, root: StateRoot, here: StateMark | None
         bucket=bucket,
         damaged=damaged,
         working_copy=bucket and in_bucket is None and top is not None,
+        beneath=_beneath(site, top, in_bucket, memory.there),
         forget=f"rm -f {known_state.path(site.project.work)}"
         if root is StateRoot.STACK
         else f"mv {site.root_state_file} {site.root_state_file}.aside",
@@ -392,6 +394,15 @@ def _or_working_copy(here: StateMark | None, top: StateMark | None) -> StateMark
     if here is None or (top is not None and (top.lineage != here.lineage or top.serial >= here.serial)):
         return top
     return here
+
+
+def _beneath(
+    site: Site, top: StateMark | None, in_bucket: StateMark | None, there: KnownState | None
+) -> StateMark | None:
+    """Return the older state in the bucket that takes the place of one that stood there, and that this machine still has."""
+    if top is None or in_bucket is None or top == in_bucket:
+        return None
+    return in_bucket if known_states.stood(top, root_base.read(site.root_state_file), there) else None
 
 
 def _lost(site: Site, store: StateStore, stood: Stood) -> Stood:

@@ -393,15 +393,18 @@ def _begun(lost: Lost, name: str) -> set[Address]:
 def _unlock(site: Site, runs: Collection[Unfinished], tell: Teller) -> None:
     """Remove the locks that Terraforms of these runs left, of which none works any more, from whatever folder.
 
-    Raises Locked, before it removes any, where there is another one, or one whose holder may live.
+    Raises Locked, before it removes any, where there is another one, or one whose holder may live. What a restore or a rebuild
+    left is for these to go on with.
     """
     client = site.state_locks(StateRoot.STACK)
     found = [lock_holders.seen(site, lock, client.state, runs) for lock in client.locks()]
     for one in found:
-        if one.holding.life is not Life.GONE or one.lock.process is not None:
+        gone, ours = one.holding.life is Life.GONE, one.lock.process is None or one.lock.operation == BEGINNING
+        if not (gone and ours):
+            unlock = f"lifeboat state unlock {one.lock.lock_id} -e {site.project.env}"
             raise Locked(
                 f"the state is locked {state_locks.words(one.lock, datetime.now(UTC))}: {one.holding.why}",
-                hint=way_out(site, one.lock),
+                hint=f"{unlock}, then the same command again" if gone else way_out(site, one.lock),
             )
     for lock_id in dict.fromkeys(one.lock.lock_id for one in found):
         client.unlock(lock_id)

@@ -10,7 +10,7 @@ from lifeboat.clients import programs as git
 from lifeboat.decisions import recoveries
 from lifeboat.decisions.status import built
 from lifeboat.errors import IntegrityFailure
-from lifeboat.model import Recovery
+from lifeboat.model import ImageId, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import recovered
 from lifeboat.stack import recovery_file as files
@@ -61,6 +61,15 @@ def instance(site: Site, identifier: str, region: str) -> InstanceSeen | None:
         protected=found.protected,
         usable=found.usable,
     )
+
+
+def architecture(site: Site, recovery: Recovery) -> str | None:
+    """Return what the application's instance is built for; where that is gone, what its image is; None where both are."""
+    found = site.protection_settings().architecture(recovery.app.instance_id, recovery.region)
+    if found is not None:
+        return found
+    image = site.images().image(ImageId(recovery.app.ami_id), recovery.region)
+    return None if image is None else image.architecture
 
 
 def beat(site: Site, recovery: Recovery, now: datetime) -> Beat:

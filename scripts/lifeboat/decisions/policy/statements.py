@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import reduce
 from typing import Any
 
 from lifeboat.decisions.policy.planned import Undecided
@@ -49,25 +50,37 @@ def denies(policy: str, action: str) -> bool:
 def left_out(policy: str, action: str, bucket: str) -> frozenset[str] | None:
     """Return whom a bucket's policy leaves out where it denies an action to everybody: patterns of their ARNs.
 
-    None where it does not: not in this bucket, or not to roles of any name. Raises Undecided for what is no policy.
+    None where it does not: not in this bucket, or not to those of any name. Raises Undecided for what is no policy.
     """
-    found = [_left_out(one) for one in _statements(policy) if _denies_everybody(one) and _covers(one, action, bucket)]
-    kept = [who for who in found if who is not None]
-    return frozenset.intersection(*kept) if kept else None
+    denials = [one for one in _statements(policy) if _denies_everybody(one) and _covers(one, action, bucket)]
+    found = [who for who in (_left_out(one, "object" in action.lower()) for one in denials) if who is not None]
+    return reduce(_both, found) if found else None
 
 
-def _left_out(statement: Mapping[str, Any]) -> frozenset[str] | None:
+def _both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    """Return whom both leave out: of a name and a pattern that it fits the name."""
+    return frozenset(
+        {one for one in some if any(fnmatchcase(one, other) for other in others)}
+        | {one for one in others if any(fnmatchcase(one, other) for other in some)}
+    )
+
+
+def _left_out(statement: Mapping[str, Any], of_objects: bool) -> frozenset[str] | None:
     conditions = _conditions(statement)
     keys = {key.lower() for keys in conditions.values() for key in keys}
     if "NotPrincipal" in statement or not (set(conditions) <= _LEAVES_OUT and keys <= {"aws:principalarn"}):
         return None
     names = [str(name) for keys in conditions.values() for listed in keys.values() for name in _texts(listed)]
-    return None if any(map(_is_any_role, names)) else frozenset(names)
+    return None if any(_is_anybody(name, of_objects) for name in names) else frozenset(names)
 
 
-def _is_any_role(pattern: str) -> bool:
-    """Return whether a pattern of an ARN is that of roles of every name, of one account or of all."""
-    return fnmatchcase(f"role/{_NO_NAME}", pattern.split(":", 5)[-1])
+def _is_anybody(pattern: str, of_objects: bool) -> bool:
+    """Return whether a pattern of an ARN is that of roles of every name, of one account or of all; of objects, of users too.
+
+    Users may change how a disposable environment is protected, and remove no version there either (modules/state-backend).
+    """
+    name = pattern.split(":", 5)[-1]
+    return any(fnmatchcase(f"{kind}/{_NO_NAME}", name) for kind in ("role", *(["user"] if of_objects else [])))
 
 
 def _covers(statement: Mapping[str, Any], action: str, bucket: str) -> bool:

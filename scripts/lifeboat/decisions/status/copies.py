@@ -19,7 +19,6 @@ from lifeboat.status_model import (
     DrillRecord,
     Facts,
     Limits,
-    MachineSeen,
     Seen,
     Stack,
     nobody,
@@ -93,10 +92,9 @@ def complete(snapshots: Iterable[Snapshot], stack: Stack | None) -> list[Snapsho
     return sorted(found, key=lambda one: one.started_at, reverse=True)
 
 
-def launched(machine: MachineSeen | None, case: Case, region: str) -> WantedImage:
-    """Return what a recovery in a region would launch from: for the kind of machine that the instance is; any if it is gone."""
-    architecture = None if machine is None else machine.architecture
-    return WantedImage(owner=case.limits.owner, region=region, now=case.now, architecture=architecture)
+def launched(architecture: str | None, limits: Limits, now: datetime, region: str) -> WantedImage:
+    """Return what a recovery in a region would launch from: for the kind of machine that the instance is; None: for any."""
+    return WantedImage(owner=limits.owner, region=region, now=now, architecture=architecture)
 
 
 def usable(images: Iterable[Image], wanted: WantedImage) -> list[Image]:
@@ -191,9 +189,9 @@ def _volumes(facts: Facts, limits: Limits, region: str) -> CopyRow:
 
 def _images(facts: Facts, limits: Limits, region: str) -> CopyRow:
     look: Seen[tuple[Image, ...]] = facts.images.get(region, nobody(f"images in {region}"))
-    good = usable(
-        look.found or (), launched(facts.machine.found, Case(facts=facts, limits=limits, subject=region), region)
-    )
+    wanted = launched(facts.architecture.found, limits, facts.now, region)
+    good = [] if facts.architecture.unseen else usable(look.found or (), wanted)
+    hidden = look.unseen or facts.architecture.unseen
     proven = _newest(image.proven_at for image in good)
     return CopyRow(
         asset=Asset.IMAGE,
@@ -204,7 +202,7 @@ def _images(facts: Facts, limits: Limits, region: str) -> CopyRow:
         count=len(good),
         sizes=tuple(sum(s.size_gb for s in i.snapshots) * 1024**3 for i in reversed(good[:TREND])),
         restored_at=proven,
-        unseen="" if look.unseen is None else look.unseen.why,
+        unseen="" if hidden is None else hidden.why,
     )
 
 

@@ -6,8 +6,11 @@ from datetime import datetime
 
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.images import unusable
+from lifeboat.decisions.recovery_points import UNSEEN_KEY
 from lifeboat.decisions.status import built, copies
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, late, old, once, seen
+from lifeboat.errors import NotSeen
+from lifeboat.model import Image, WantedImage
 from lifeboat.status_model import Asset, Stack, Weight
 
 
@@ -58,22 +61,42 @@ def _covered(case: Case) -> Outcome:
     )
 
 
+def _images(case: Case, region: str) -> list[Image]:
+    """Return the images that a recovery would launch from, newest first.
+
+    Raises NotSeen where a newer one has a key that nobody may look at: a recovery may be able to use that.
+    """
+    there = seen(case.facts.images, region) or ()
+    found = copies.usable(there, _launched(case, region))
+    newer = [image for image in there if not found or image.taken_at > found[0].taken_at]
+    for image in newer:
+        if any(one.key is not None and one.key.state.startswith(UNSEEN_KEY) for one in image.snapshots):
+            raise NotSeen(
+                f"whether {image.id} can be used nobody knows: its key is {UNSEEN_KEY}", call="kms:DescribeKey"
+            )
+    return found
+
+
+def _launched(case: Case, region: str) -> WantedImage:
+    return copies.launched(case.facts.architecture.value, case.limits, case.now, region)
+
+
+def _why_none(case: Case) -> str:
+    """Return why a recovery could not use the newest of the images that there are; empty where there is none."""
+    newest = max(seen(case.facts.images, case.subject) or (), key=lambda image: image.taken_at, default=None)
+    if newest is None:
+        return ""
+    return f" that a machine can be launched from: {newest.id}: {unusable(newest, _launched(case, case.subject))}"
+
+
 def _image_age(case: Case) -> Outcome:
-    there = seen(case.facts.images, case.subject) or ()
-    wanted_by = copies.launched(case.facts.machine.value, case, case.subject)
-    images = copies.usable(there, wanted_by)
+    images = _images(case, case.subject)
     often = built.every(case.stack, Asset.IMAGE.value, built.IMAGE, case.subject)
     limit = case.limits.image if often is None else often + case.limits.late
     wanted = f"one at most {said(limit)} old that a machine can be launched from"
     command = "lifeboat ami bake" if case.subject == case.stack.recovery.region else "lifeboat ami copy latest"
     if not images:
-        newest = max(there, key=lambda image: image.taken_at, default=None)
-        why = (
-            ""
-            if newest is None
-            else f" that a machine can be launched from: {newest.id}: {unusable(newest, wanted_by)}"
-        )
-        return Bad(found=f"no image in {case.subject}{why}", wanted=wanted, command=command)
+        return Bad(found=f"no image in {case.subject}{_why_none(case)}", wanted=wanted, command=command)
     if case.now - images[0].taken_at > limit:
         age = old(case, images[0].taken_at)
         return Bad(found=f"the newest in {case.subject}, {images[0].id}, is {age} old", wanted=wanted, command=command)
@@ -82,9 +105,7 @@ def _image_age(case: Case) -> Outcome:
 
 def _image_proof(case: Case) -> Outcome:
     region, limit = case.stack.recovery.region, case.limits.image_proof
-    images = copies.usable(
-        seen(case.facts.images, region) or (), copies.launched(case.facts.machine.value, case, region)
-    )
+    images = _images(case, region)
     proofs = [(image.proven_at, str(image.id)) for image in images if image.proven_at is not None]
     newest = max(proofs, default=None)
     if newest is None or case.now - newest[0] > limit:
@@ -124,16 +145,16 @@ def _policies(stack: Stack) -> tuple[str, ...]:
 
 
 def _policy_selects(case: Case) -> Outcome:
-    found, instance = seen(case.facts.policies, case.subject), case.facts.machine.value
+    found, tags = seen(case.facts.policies, case.subject), case.facts.machine_tags.value
     if found is None:
         return Good(says="nothing to judge: lifecycle.enabled tells that it is gone")
-    if instance is None:
+    if tags is None:
         return Bad(
             found=f"the application's instance {case.stack.recovery.app.instance_id} is gone",
             wanted="an instance that the policy copies",
             command="lifeboat recover --preview",
         )
-    if not any(instance.tags.get(key) == value for key, value in found.target_tags.items()):
+    if not any(tags.get(key) == value for key, value in found.target_tags.items()):
         chosen = ", ".join(f"{key}={value}" for key, value in sorted(found.target_tags.items())) or "no tag"
         return Bad(
             found=f"{case.subject} selects {chosen}, which the application's instance does not have",
@@ -184,7 +205,7 @@ CHECKS = (
         title="In each region there is an image that a recovery would launch from and that is young enough",
         why="The older the image, the more must be patched and fetched on the night of the recovery.",
         act="`lifeboat ami bake` makes one, `lifeboat ami copy` brings it into the other region.",
-        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances"),
+        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances", "kms:DescribeKey"),
         subjects=_both,
         judge=_image_age,
     ),
@@ -195,7 +216,7 @@ CHECKS = (
         title="An image was seen to boot and to answer, not long ago",
         why="An image that never booted may not: a kernel, a disk name and a boot script are all that it takes.",
         act="`lifeboat drill instance` launches one beside production and asks it.",
-        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances"),
+        asks=("ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeInstances", "kms:DescribeKey"),
         subjects=once,
         judge=_image_proof,
     ),

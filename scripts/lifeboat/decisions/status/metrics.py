@@ -66,8 +66,10 @@ def _proofs(case: Case) -> Iterator[Measure]:
     except NotSeen:
         pass  # it has no age then, and its alarm rings
     for region, look in case.facts.images.items():
-        images = copies.usable(look.found or (), copies.launched(case.facts.machine.found, case, region))
-        found["image"] += [image.proven_at for image in images if image.proven_at is not None]
+        if case.facts.architecture.unseen is None:
+            wanted = copies.launched(case.facts.architecture.found, case.limits, case.now, region)
+            images = copies.usable(look.found or (), wanted)
+            found["image"] += [image.proven_at for image in images if image.proven_at is not None]
     found["state"] = [one.ended for one in case.facts.drills.found or () if one.passed and one.scope == "state"]
     for kind, moments in found.items():
         if moments:

@@ -81,9 +81,9 @@ def _selected(case: Case) -> Outcome:
             command="lifeboat apply",
         )
     if built.regions_of(case.stack, Asset.VOLUME.value, built.BACKUP):
-        instance = case.facts.machine.value
+        tags = case.facts.machine_tags.value
         machine = f"arn:aws:ec2:{recovery.region}:{recovery.account_id}:instance/{recovery.app.instance_id}"
-        if not any(one.takes(machine, {} if instance is None else instance.tags) for one in found):
+        if not any(one.takes(machine, tags or {}) for one in found):
             return Bad(
                 found=f"no selection takes the application's instance {recovery.app.instance_id}",
                 wanted="a selection whose tags it has",

@@ -12,6 +12,13 @@ from lifeboat.status_model import Alarm, Asset, Resource, Stack, Weight
 OURS = "Lifeboat"  # the namespace of what `lifeboat status --publish` writes
 # Alarms on these ring while a check is red: were that a red check too, neither would ever end.
 OF_A_STATUS = ("StatusChecksRed", "StatusChecksUnknown")
+NOTIFIERS_ASK = (
+    "rds:DescribeEventSubscriptions",
+    "backup:GetBackupVaultNotifications",
+    "sns:GetTopicAttributes",
+    "sns:ListSubscriptionsByTopic",
+    "sns:GetSubscriptionAttributes",
+)
 _ALARM, _RULE = "aws_cloudwatch_metric_alarm", "aws_cloudwatch_event_rule"
 _AGAIN = "lifeboat apply, which sets it again; lifeboat alarms test shows whether it is heard"
 
@@ -245,7 +252,7 @@ CHECKS = (
         title="What RDS and AWS Backup tell by themselves is told, all of it, to the topic",
         why="A backup that RDS gave up, and a copy that no vault took, are told by these and by nothing else.",
         act="`lifeboat apply`, then `lifeboat alarms test`.",
-        asks=("rds:DescribeEventSubscriptions", "backup:GetBackupVaultNotifications", "sns:GetTopicAttributes"),
+        asks=NOTIFIERS_ASK,
         subjects=lambda stack: tuple(notifiers(stack)) or ("",),
         judge=_notifier,
     ),
