@@ -64,6 +64,7 @@ def place_of(rehearsal: Rehearsal) -> Place:
         plan=recovery["backup_plan_ids"][0],
         policy=attribute("aws_dlm_lifecycle_policy", "this", "id", "snapshots"),
         schedule=attribute("aws_scheduler_schedule", "this", "name"),
+        events=attribute("aws_db_event_subscription", "databases", "name"),
         rule=f"{NAME}-vault-tampering",
         topic=recovery["topic_arn"],
         alarm=f"{NAME}-dumps-stale",

@@ -270,6 +270,22 @@ BREAKAGES = (
         words="is in ALARM",
     ),
     Breakage(
+        what="subscription to the events of RDS disabled",
+        happen=lambda place: place.client("rds").modify_event_subscription(
+            SubscriptionName=place.names.events, Enabled=False
+        ),
+        check="alarms.notifiers",
+        words="it is disabled",
+    ),
+    Breakage(
+        what="vault that tells nobody any more",
+        happen=lambda place: place.client("backup").delete_backup_vault_notifications(
+            BackupVaultName=place.names.vault
+        ),
+        check="alarms.notifiers",
+        words="there is none any more",
+    ),
+    Breakage(
         what="rule disabled",
         happen=lambda place: place.client("events").disable_rule(Name=place.names.rule),
         check="alarms.rules",

@@ -38,6 +38,7 @@ class Names:
     policy: str
     schedule: str
     rule: str
+    events: str  # the subscription to the events of RDS
     topic: str
     alarm: str  # one whose metric is lifeboat's own
 
@@ -84,6 +85,7 @@ def scene(cloud: RunningCloud, folder: Path) -> tuple[BackupSite, Place]:
         policy=policy,
         schedule=schedule,
         rule=f"{site.plain.application}-vault-tampering",
+        events=f"{site.plain.application}-database-event",
         topic=topic,
         alarm=f"{site.plain.application}-dumps-stale",
     )
@@ -203,6 +205,32 @@ def _backups(site: BackupSite, built: Callable[..., None], machine: str) -> str:
     return str(plan)
 
 
+def _told_by_aws(site: BackupSite, built: Callable[..., None], region: str, topic: str) -> None:
+    """Let RDS and the vault of a region tell its topic by themselves, which lets them."""
+    services = ["events.rds.amazonaws.com", "backup.amazonaws.com", "events.amazonaws.com", "cloudwatch.amazonaws.com"]
+    lets = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sns:Publish", "Resource": topic}
+    site.cloud.client("sns", region).set_topic_attributes(
+        TopicArn=topic,
+        AttributeName="Policy",
+        AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [lets]}),
+    )
+    vault, ends = site.vault(region), ["COPY_JOB_FAILED"]
+    site.cloud.client("backup", region).put_backup_vault_notifications(
+        BackupVaultName=vault, SNSTopicArn=topic, BackupVaultEvents=ends
+    )
+    arn = f"arn:aws:backup:{region}:{ACCOUNT}:backup-vault:{vault}"
+    told = {"backup_vault_name": vault, "backup_vault_arn": arn, "backup_vault_events": ends}
+    built("aws_backup_vault_notifications", region, **told)
+    if region == REGION:
+        name, kinds = f"{site.plain.application}-database-event", ["backup", "failure"]
+        site.cloud.client("rds").create_event_subscription(
+            SubscriptionName=name, SnsTopicArn=topic, SourceType="db-instance", EventCategories=kinds
+        )
+        events = f"arn:aws:rds:{REGION}:{ACCOUNT}:es:{name}"
+        of = {"name": name, "arn": events, "source_type": "db-instance", "event_categories": kinds}
+        built("aws_db_event_subscription", "databases", **of)
+
+
 def _watchers(site: BackupSite, built: Callable[..., None]) -> str:
     application, topics = site.plain.application, {}
     pattern = {"source": ["aws.backup"]}
@@ -211,6 +239,7 @@ def _watchers(site: BackupSite, built: Callable[..., None]) -> str:
         topics[region] = sns.create_topic(Name=f"{application}-alarms")["TopicArn"]
         sns.subscribe(TopicArn=topics[region], Protocol="email", Endpoint="on-call@lifeboat.test")
         built("aws_sns_topic", place, arn=topics[region])
+        _told_by_aws(site, built, region, topics[region])
         name = f"{application}-vault-tampering"
         arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
         events.put_targets(Rule=name, Targets=[{"Id": "topic", "Arn": topics[region]}])
@@ -245,7 +274,8 @@ def _watchers(site: BackupSite, built: Callable[..., None]) -> str:
             TreatMissingData=attributes["treat_missing_data"],
             AlarmActions=[topics[REGION]],
         )
-        built("aws_cloudwatch_metric_alarm", "this", slug, alarm_name=f"{application}-{slug}", **attributes)
+        arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{application}-{slug}"
+        built("aws_cloudwatch_metric_alarm", "this", slug, alarm_name=f"{application}-{slug}", arn=arn, **attributes)
     return str(topics[REGION])
 
 

@@ -19,6 +19,7 @@ NOTIFIERS_ASK = (
     "sns:ListSubscriptionsByTopic",
     "sns:GetSubscriptionAttributes",
 )
+_NOTIFIERS = ("aws_db_event_subscription", "aws_backup_vault_notifications")
 _ALARM, _RULE = "aws_cloudwatch_metric_alarm", "aws_cloudwatch_event_rule"
 _AGAIN = "lifeboat apply, which sets it again; lifeboat alarms test shows whether it is heard"
 
@@ -148,7 +149,7 @@ def _heard(case: Case) -> Outcome:
 
 def notifiers(stack: Stack) -> dict[str, Ringer]:
     """Return what the stack built that only AWS itself can ring, by region and name."""
-    found = alarm_tests.built(stack.resources)
+    found = alarm_tests.built(one for kind in _NOTIFIERS for one in stack.of_kind(kind))
     ours = (ringer for ringer in found if ringer.sort in (Sort.DATABASE_EVENTS, Sort.VAULT_EVENTS))
     return {f"{ringer.region} {ringer.name}": ringer for ringer in sorted(ours)}
 
