@@ -76,6 +76,9 @@ def copy_id(text: str) -> RecoveryPointId:
     return RecoveryPointId(matching(text, _COPY_ID, "a copy; lifeboat plan-recovery lists them"))
 
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+
+
 def moment_or_latest(text: str | None) -> datetime | None:
     """Return the moment that --to names; None for the latest one, and where nothing is said."""
     return None if text in (None, "latest") else moment(str(text), "--to")
@@ -85,14 +88,16 @@ def moment(text: str, option: str) -> datetime:
     """Return the time that an option names; one without a zone could be hours off."""
     try:
         found = datetime.fromisoformat(text)
+        # Near the ends of the calendar, which reaches from year 1 to 9999, UTC may lie beyond them.
+        there = found.astimezone(UTC) if found.tzinfo is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        there = None
+    if there is None:
         raise WrongConfiguration(
             f"{option} {text!r} is no time with a zone",
             hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         )
-    return found.astimezone(UTC)
+    return there
 
 
 def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:

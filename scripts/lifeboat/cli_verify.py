@@ -80,7 +80,11 @@ def verify(
     here, tell = site_of(env), views.Teller()
     depth = verify_command.depth(here, Depth(level=level, within=duration(within)))
     with tell.waiting() as show:
-        tellers = Tellers(say=tell.say, tell=lambda n, total, seconds: show(views_restores.passing(n, total, seconds)))
+        tellers = Tellers(
+            say=tell.say,
+            tell=lambda n, total, seconds: show(views_restores.passing(n, total, seconds)),
+            warn=tell.warn,
+        )
         found = verify_command.run(here, tellers, which, depth)
     if output is Output.JSON:
         views.document(views_restores.verified_document(found))

@@ -302,7 +302,7 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class DumpEntry:
-    """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump.
+    """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump, or it was deleted.
 
     `proofs` speak of this copy and no other: what passed is of the very manifest that lies here; what failed before that was
     written over, or is of no copy that is known, still speaks against it. `elsewhere` is what failed in the copy of the
@@ -317,11 +317,24 @@ class DumpEntry:
     proofs: tuple[Proof, ...] = ()  # oldest first; a listing does not tell their findings
     elsewhere: tuple[Proof, ...] = ()  # oldest first
     kept: bool = False
+    deleted: StoredFile | None = None  # the newest version of a manifest that somebody deleted
 
     @property
     def complete(self) -> bool:
-        """Whether it became a dump."""
+        """Whether it became a dump, and still is one."""
         return MANIFEST_FILE in self.files
+
+    @property
+    def why_incomplete(self) -> str:
+        """Return why it is no dump; empty where it is one."""
+        if self.complete:
+            return ""
+        if self.deleted is None:
+            return "it has no manifest: it never became a dump"
+        return (
+            f"its manifest was deleted: version {self.deleted.version_id}, of {self.deleted.stored_at:%Y-%m-%d %H:%M:%S}Z, is"
+            " still there"
+        )
 
     @property
     def size(self) -> int:

@@ -178,6 +178,10 @@ class IntegrityFailure(LifeboatError):
     exit_status = 11
 
 
+class NewerFormat(IntegrityFailure):
+    """A newer lifeboat wrote it: that this one cannot read it says nothing of it."""
+
+
 class TooLarge(IntegrityFailure):
     """What stands where a state should is larger than any: it was not read."""
 

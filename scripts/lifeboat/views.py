@@ -440,8 +440,16 @@ def lines(texts: Iterable[str]) -> None:
         sys.stdout.write(text + "\n")
 
 
+def clean(text: str) -> str:
+    """Return a text that anybody may have written with what a terminal would obey, or break a line at, made visible."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with their columns below each other: of tens of thousands too, in a second."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     width = max(len(row) for row in rows)
     columns = [max(len(row[number]) for row in rows if len(row) > number) for number in range(width)]
     return ["  ".join(cell.ljust(size) for cell, size in zip(row, columns, strict=False)).rstrip() for row in rows]

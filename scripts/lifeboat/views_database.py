@@ -142,7 +142,8 @@ def recovery_file(found: Agreed) -> None:
     if found.agrees:
         lines([f"{found.name} is as it must be; nothing was changed"])
     elif found.written:
-        lines([f"{found.name} is written as the state says; commit it: {found.to_commit}"])
+        done = "removed: no file is needed any more" if found.wanted is None else "written as the state says"
+        lines([f"{found.name} is {done}" + (f"; commit it: {found.to_commit}" if found.to_commit else "")])
     else:
         lines([f"{found.name} would be: {_compact(found.wanted)}", "nothing was changed"])
 

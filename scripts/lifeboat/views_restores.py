@@ -72,6 +72,7 @@ def restored_document(done: Done) -> dict[str, Any]:
         "large_objects": contents.large_objects.count,
         "findings": list(done.restored.compared.findings),
         "remarks": list(done.restored.compared.remarks),
+        "to_remove": done.to_remove,
         "left_out": [{"item": str(left.item), "why": left.why} for left in done.restored.left_out],
         "seconds": {name: round(seconds, 3) for name, seconds in done.restored.stages},
     }

@@ -21,7 +21,7 @@ from lifeboat.state_model import (
     StateFacts,
     StateHistory,
 )
-from lifeboat.views import aligned, console, lines, next_command, pairs
+from lifeboat.views import aligned, clean, console, lines, next_command, pairs
 
 _HEADINGS = (
     "written (UTC)",
@@ -40,13 +40,6 @@ _HEADINGS = (
 _LINEAGE = 8  # signs of a lineage that tell one from another in a table
 _LONGEST = 160  # signs of a value in a table; JSON has the whole
 _NO_DIGEST = "none is kept"
-
-
-def clean(text: str) -> str:
-    """Return a text that a state says with what a terminal would obey, or break a line at, made visible."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 # -- the history -------------------------------------------------------------------------------------------------------

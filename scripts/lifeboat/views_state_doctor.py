@@ -12,8 +12,7 @@ from lifeboat.decisions.durations import said
 from lifeboat.decisions.state_doctor import Diagnosis
 from lifeboat.decisions.state_observation import LockSeen
 from lifeboat.decisions.state_verdicts import Severity, Standing, Verdict
-from lifeboat.views import console, lines, next_command
-from lifeboat.views_state import clean
+from lifeboat.views import clean, console, lines, next_command
 
 _MARKS = {
     Standing.GOOD: "[green]ok[/green]",

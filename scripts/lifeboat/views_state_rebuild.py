@@ -12,7 +12,7 @@ from lifeboat.decisions import plans, state_rebuilding
 from lifeboat.decisions.state_rebuilding import Existing
 from lifeboat.stack.state_rebuilding import Found, Rebuilt
 from lifeboat.stack.state_restoring import Writing
-from lifeboat.views_state import clean
+from lifeboat.views import clean
 
 
 def found(seen: Found) -> None:

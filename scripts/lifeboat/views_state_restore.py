@@ -13,7 +13,8 @@ from lifeboat.commands.state_restore import Done
 from lifeboat.decisions import plans
 from lifeboat.stack.state_restoring import Preview, Source
 from lifeboat.state_model import StateChoice, StateEntry
-from lifeboat.views_state import clean, diff_document
+from lifeboat.views import clean
+from lifeboat.views_state import diff_document
 
 _NAMED = 20  # resources of a kind, in the preview
 

@@ -66,15 +66,27 @@ def test_dumps_are_listed_oldest_first_and_of_one_database_if_asked(bucket: Buck
     assert bucket.store.manifest(bucket.store.entries(odd)[0]).database == odd
 
 
-def test_a_folder_without_a_manifest_is_no_dump(bucket: Bucket) -> None:
+def test_a_folder_without_a_manifest_is_no_dump_and_says_whether_it_was_one(bucket: Bucket) -> None:
     made = bucket.dump()
     bucket.s3.delete_object(Bucket=bucket.store.bucket, Key=f"dumps/x/app/{made.id}/manifest.json")
 
-    entry = bucket.entry()
+    deleted = bucket.entry()
+    bucket.put(f"dumps/x/app/{made.id}/data.dump")
+    for version in bucket.s3.list_object_versions(Bucket=bucket.store.bucket)["Versions"]:
+        if version["Key"].endswith("manifest.json"):
+            bucket.s3.delete_object(
+                Bucket=bucket.store.bucket,
+                Key=version["Key"],
+                VersionId=version["VersionId"],
+                BypassGovernanceRetention=True,
+            )
+    never = bucket.entry()
 
-    assert not entry.complete
+    assert (deleted.complete, never.complete) == (False, False)
+    with pytest.raises(NothingFits, match="its manifest was deleted: version .* is still there"):
+        bucket.store.manifest(deleted)
     with pytest.raises(NothingFits, match="never became a dump"):
-        bucket.store.manifest(entry)
+        bucket.store.manifest(never)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,20 @@ def put_dump(stack: Rehearsal, dumps: dict[str, str], age: timedelta) -> str:
     return str(dump)
 
 
+def test_what_a_restore_made_is_removed_as_it_says_from_the_server_that_it_is_on(stack: Rehearsal) -> None:
+    passed(stack.lifeboat("dump"))
+    restored = passed(stack.lifeboat("restore", "latest", "--to", "beside", "--yes", "-o", "json"))
+    again = passed(stack.lifeboat("restore", "latest", "--to", "app_restored", "--yes"))
+    refused = passed(stack.lifeboat("restore", "latest", "--to", "app_restored", "--yes"), 3)
+
+    # Elsewhere there may be another server: the one that psql takes where it is told none.
+    gone = passed(stack.run("bash", "-c", json.loads(restored.stdout)["to_remove"]))
+
+    assert gone.stdout.splitlines()[-1] == "DROP DATABASE"
+    assert "app_restored" in again.stdout
+    assert "name a database that does not exist yet: --to app_restored_2" in " ".join(refused.stderr.split())
+
+
 def test_the_roles_may_do_their_work_with_copies_and_the_writer_may_do_none_of_it(stack: Rehearsal) -> None:
     env = stack.exported()
     state = stack.client("s3").get_object(Bucket=env["STATE_BUCKET"], Key=env["STATE_KEY"])["Body"].read()

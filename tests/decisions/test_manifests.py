@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lifeboat.database_model import dump_begun_at
 from lifeboat.decisions import manifests
+from lifeboat.errors import NewerFormat
 
 from tests.dump_manifests import BEGUN, manifest
 
@@ -23,7 +24,8 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda d: d.update(format=2), "its format is 2, and this lifeboat knows 1"),
+        (lambda d: d.update(format=0), "its format is 0, and this lifeboat knows 1"),
+        (lambda d: d.update(format="2"), "its format is '2', and this lifeboat knows 1"),
         (lambda d: d.update(format=True), "its format is True"),
         (lambda d: d.pop("format"), "its format is None"),
         (lambda d: d.update(more=1), "the manifest has the unknown more"),
@@ -46,6 +48,15 @@ def test_what_is_not_a_manifest_is_not_read(change: Callable[[dict[str, Any]], o
 
     with pytest.raises(ValueError, match=words.replace("(", r"\(")):
         manifests.read(json.dumps(document).encode())
+
+
+def test_what_a_newer_lifeboat_wrote_is_not_called_damaged() -> None:
+    document = {**json.loads(manifests.written(manifest())), "format": 2}
+
+    with pytest.raises(NewerFormat, match="its format is 2, and this lifeboat knows 1") as newer:
+        manifests.read(json.dumps(document).encode())
+
+    assert newer.value.hint == "look into it with the lifeboat that wrote it, or a newer one"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b"\xff"])

@@ -61,6 +61,19 @@ def test_a_file_that_is_gone_is_found_at_level_1(bucket: Bucket) -> None:
     assert done.proof.findings == ("data-00.dump.zst is missing",)
 
 
+def test_a_dump_of_a_newer_lifeboat_is_neither_good_nor_bad(bucket: Bucket) -> None:
+    entry = bucket.whole()
+    key = f"{entry.prefix}manifest.json"
+    body = bucket.s3.get_object(Bucket=bucket.store.bucket, Key=key)["Body"].read()
+    bucket.put(key, body.replace(b'"format": 1', b'"format": 2'))
+
+    done = verifying.verify(bucket.store, bucket.entry(), LISTED, QUIET)
+
+    assert (done.proof, bucket.entry().proofs) == (None, ())
+    assert done.unable is not None
+    assert "is of a newer lifeboat: its format is 2" in done.unable.summary
+
+
 def test_a_file_of_the_same_size_that_is_another_version_is_told_at_level_1_and_neither_good_nor_bad(
     bucket: Bucket,
 ) -> None:

@@ -16,7 +16,7 @@ from lifeboat.clients.scratch_server import RESTORER, Room
 from lifeboat.database_model import Probe, TableContent
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth, NotHere, read_whole, restored_on_scratch
-from lifeboat.errors import IntegrityFailure
+from lifeboat.errors import IntegrityFailure, WrongConfiguration
 
 from tests.restores.servers import BIN, RdsServer, StockDump, session, stock_dump
 
@@ -44,6 +44,21 @@ def test_a_sound_dump_passes_levels_3_and_4_and_leaves_nothing(everything_dump: 
         "probe two: it gives 1 rows of 2 columns, not one value",
     ]
     assert [remark for remark in remarks if not remark.startswith("left out: COMMENT EXTENSION")] == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_probe_that_would_change_the_copy_says_nothing_of_it(everything_dump: StockDump, temporary: Path) -> None:
+    probes = (Probe(name="writes", sql="DELETE FROM accounts", expect="0"),)
+    depth = replace(DEPTH, level=4, probes=probes, asked_in="environments/x.toml")
+
+    with pytest.raises(WrongConfiguration) as refused:
+        restored_on_scratch(everything_dump.copy(), depth, QUIET)
+
+    assert refused.value.summary == (
+        "what environments/x.toml asks of a restored copy would change it: probe writes: cannot execute DELETE in a read-only"
+        " transaction"
+    )
+    assert "says nothing of any copy" in refused.value.hint
     assert list(temporary.iterdir()) == []
 
 

@@ -311,8 +311,21 @@ def test_a_dump_under_a_key_that_is_disabled_is_refused_and_the_key_is_named(pla
     assert (error.exit_status, databases(place)) == (8, before)
 
 
-def test_a_dump_that_was_never_finished_is_refused(place: DumpSite, small: Manifest) -> None:
+def test_a_dump_whose_manifest_was_deleted_is_told_from_one_that_was_never_finished(
+    place: DumpSite, small: Manifest
+) -> None:
     place.s3.delete_object(Bucket=DUMP_BUCKET, Key=place.key(small, "manifest.json"))
+
+    error = refused(place, replace(ASKED, wanted=small.id, database="small"), IntegrityFailure)
+
+    assert error.summary.startswith(f"{small.id}: its manifest was deleted: version ")
+    assert error.hint == "its copy may be whole: the same command with --region eu-central-1"
+    for version in place.s3.list_object_versions(Bucket=DUMP_BUCKET, Prefix=place.key(small, "manifest.json"))[
+        "Versions"
+    ]:
+        place.s3.delete_object(
+            Bucket=DUMP_BUCKET, Key=version["Key"], VersionId=version["VersionId"], BypassGovernanceRetention=True
+        )
 
     error = refused(place, replace(ASKED, wanted=small.id, database="small"), Refused)
 

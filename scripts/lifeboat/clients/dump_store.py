@@ -27,7 +27,7 @@ from lifeboat.database_model import (
     Verdict,
     dump_begun_at,
 )
-from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NothingFits, Refused, Unreachable
+from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NewerFormat, NothingFits, Refused, Unreachable
 
 KEPT = "kept.json"
 _VERSIONS = ("list_object_versions", "Versions")
@@ -109,22 +109,21 @@ class DumpStore:
 
     def _listed(self, prefix: str) -> list[DumpEntry]:
         found: dict[str, dict[str, StoredFile]] = {}
+        older: dict[str, list[StoredFile]] = {}
         with translated(f"list s3://{self.bucket}/{prefix}", hint="lifeboat apply, where nothing was applied yet"):
             for version in sdk.s3_items(self._s3, *_VERSIONS, bucket=self.bucket, prefix=prefix):
                 parts = str(version["Key"]).removeprefix(self.prefix).split("/", 2)
-                if version["IsLatest"] and len(parts) == 3 and dump_begun_at(parts[1]) is not None:
-                    folder = f"{self.prefix}{parts[0]}/{parts[1]}/"
-                    found.setdefault(folder, {})[parts[2]] = StoredFile(
-                        name=parts[2],
-                        size=int(version["Size"]),
-                        etag=str(version["ETag"]).strip('"'),
-                        version_id=str(version["VersionId"]),
-                        stored_at=version["LastModified"].astimezone(UTC),
-                    )
-        entries = [self._entry(folder, files) for folder, files in found.items()]
+                if len(parts) != 3 or dump_begun_at(parts[1]) is None:
+                    continue
+                folder, file = f"{self.prefix}{parts[0]}/{parts[1]}/", _stored(parts[2], version)
+                if version["IsLatest"]:
+                    found.setdefault(folder, {})[parts[2]] = file
+                elif parts[2] == MANIFEST_FILE:
+                    older.setdefault(folder, []).append(file)
+        entries = [self._entry(folder, files, older.get(folder, [])) for folder, files in found.items()]
         return sorted(entries, key=lambda entry: (entry.begun_at, entry.id, entry.database))
 
-    def _entry(self, folder: str, listed: Mapping[str, StoredFile]) -> DumpEntry:
+    def _entry(self, folder: str, listed: Mapping[str, StoredFile], older: Sequence[StoredFile]) -> DumpEntry:
         database, name = folder.removeprefix(self.prefix).rstrip("/").split("/")
         began = dump_begun_at(name)
         assert began is not None
@@ -141,6 +140,7 @@ class DumpStore:
             proofs=proofs,
             elsewhere=elsewhere,
             kept=KEPT in listed,
+            deleted=None if MANIFEST_FILE in listed else max(older, key=lambda file: file.stored_at, default=None),
         )
 
     def _regions(self, files: Mapping[str, StoredFile]) -> dict[str, str]:
@@ -165,11 +165,11 @@ class DumpStore:
         """Return a dump's manifest, by its version, and the SHA-256 of its bytes in hex.
 
         Raises NothingFits where the dump has none, IntegrityFailure where it is not one that lifeboat writes, or is of
-        another dump, database, environment or application than its place says.
+        another dump, database, environment or application than its place says; NewerFormat where a newer one wrote it.
         """
         if not entry.complete:
             raise NothingFits(
-                f"{entry.id} of {entry.database} never became a dump: it has no manifest",
+                f"{entry.id} of {entry.database}: {entry.why_incomplete}",
                 hint="lifeboat backups lists what there is",
             )
         where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST_FILE}"
@@ -177,6 +177,8 @@ class DumpStore:
             body = b"".join(chunks)
         try:
             found = self._read(body)
+        except NewerFormat as error:
+            raise NewerFormat(f"{where} is of a newer lifeboat: {error.summary}", hint=error.hint) from error
         except ValueError as error:
             raise IntegrityFailure(f"{where} is not what this lifeboat writes: {error}") from error
         told = (found.id, found.database, found.environment, found.application)
@@ -355,6 +357,16 @@ def proven_identity(bucket: str, manifest_version: str) -> str:
     So it is of no manifest that is written over the one that was looked at, and of no copy in another bucket.
     """
     return hashlib.sha256(f"{bucket}\n{manifest_version}".encode()).hexdigest()[:16]
+
+
+def _stored(name: str, version: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(
+        name=name,
+        size=int(version["Size"]),
+        etag=str(version["ETag"]).strip('"'),
+        version_id=str(version["VersionId"]),
+        stored_at=version["LastModified"].astimezone(UTC),
+    )
 
 
 def _of_this_copy(proofs: Sequence[Proof], region: str) -> tuple[tuple[Proof, ...], tuple[Proof, ...]]:

@@ -76,9 +76,22 @@ class Postgres:
         A name without a schema means what is PostgreSQL's own (CVE-2018-1058); in `own_path` what the role means by it.
         Raises Unreachable where nobody answers or the password is wrong, RoleMissing where the role may not.
         """
-        with translated(f"use {self.where}"), self._connected(application) as connection:
+        with translated(f"use {self.where}", self._mends), self._connected(application) as connection:
             _prepare(connection)
             yield connection
+
+    def _mends(self, error: psycopg.Error) -> str:
+        """Return what to do about an error of the connection, as far as what PostgreSQL says tells it."""
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return f"as the owner of it, or as a superuser: GRANT what it says TO {self.address.user}; or name a role that may"
+        if "password authentication failed" in str(error):
+            return (
+                f"the secret of the database has another password than its role {self.address.user}: where RDS manages it, it may"
+                " just be changing; else somebody set it by hand"
+            )
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            return "lifeboat status tells how RDS sees it; where it is lost, lifeboat plan-recovery says what can be had back"
+        return ""
 
     def _connected(self, application: str) -> psycopg.Connection[Any]:
         return psycopg.connect(
@@ -162,14 +175,14 @@ class Postgres:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn PostgreSQL's errors into ours: "I may not look" never becomes "it is not there"."""
+def translated(what: str, mends: Callable[[psycopg.Error], str] = lambda _: "") -> Iterator[None]:
+    """Turn PostgreSQL's errors into ours: "I may not look" never becomes "it is not there"; `mends` says what to do then."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise RoleMissing(f"cannot {what}: {said(error)}") from error
+        raise RoleMissing(f"cannot {what}: {said(error)}", hint=mends(error)) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise Unreachable(f"cannot {what}: {said(error)}") from error
+        raise Unreachable(f"cannot {what}: {said(error)}", hint=mends(error)) from error
     except psycopg.Error as error:
         raise Failed(f"cannot {what}: {said(error)}") from error
 

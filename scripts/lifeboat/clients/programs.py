@@ -136,6 +136,15 @@ def git_sha(folder: Path) -> str | None:
     return f"{sha}-dirty" if changes else sha
 
 
+def tracked(path: Path) -> bool:
+    """Return whether git has a version of a file, there or not; True where git cannot say."""
+    asked = ["git", "-C", str(path.parent), "ls-files", "--", path.name]
+    try:
+        return bool(subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        return True
+
+
 def uncommitted(path: Path) -> bool:
     """Return whether git lacks a file as it is here. Raises Unreachable where git cannot say."""
     asked = ["git", "-C", str(path.parent), "status", "--porcelain", "--ignored", "--", path.name]

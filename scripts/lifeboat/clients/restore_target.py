@@ -117,6 +117,11 @@ def create(connection: Connection, name: str, like: Server, owner: str | None) -
     )
     try:
         connection.execute(order)
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation) as error:
+        raise Refused(
+            f"the database {name} was made by somebody else meanwhile; nothing was changed",
+            hint="wait until that restore is done, or name another database with --to",
+        ) from error
     except (
         psycopg.errors.WrongObjectType,
         psycopg.errors.InvalidParameterValue,

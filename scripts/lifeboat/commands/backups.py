@@ -74,7 +74,7 @@ def _dump(site: Site, store: DumpStore, entry: DumpEntry) -> DumpDescription:
         bucket = site.dump_bucket(store.bucket, store.place.region)
         keep_as = bucket.tags(f"{entry.prefix}{MANIFEST_FILE}").get(KEEP_AS)
     else:
-        problem = "it has no manifest: it never became a dump"
+        problem = entry.why_incomplete
     proofs, wrong = _proofs(store, entry)
     problem = "; ".join(filter(None, [problem, *wrong]))
     return DumpDescription(manifest=manifest, problem=problem, proofs=tuple(proofs), keep_as=keep_as)

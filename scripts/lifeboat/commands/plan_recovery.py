@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lifeboat.database_model import CopyCandidate, RecoveryPointId, Unseen, WantedCopy
-from lifeboat.decisions import database_choice
+from lifeboat.decisions import database_choice, recoveries
 from lifeboat.decisions.database_choice import Choosing
 from lifeboat.dumps import recovery_choice
 from lifeboat.dumps.recovery_choice import Asked
@@ -52,6 +52,7 @@ def run(site: Site, question: Question) -> tuple[Planned, LifeboatError | None]:
     Raises WrongConfiguration for a moment that is to come, NothingFits where a copy is named that there is none of.
     """
     now = datetime.now(UTC)
+    recoveries.require_past(question.failed_at, now=now)
     database_choice.require_time(question.to, now=now)
     asked = Asked(to=question.to, named=question.named, failed_at=question.failed_at or now, accepted=question.accepted)
     every = recovery_choice.candidates(site, asked)

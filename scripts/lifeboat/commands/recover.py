@@ -84,6 +84,8 @@ class Orders:
 
 def preview(site: Site, tell: Teller, request: RecoveryRequest) -> RecoveryPreview:
     """Look at every step and at what Terraform would do; nothing is changed and nobody is kept out."""
+    recoveries.require_past(request.failed_at, now=WallClock().now())
+    database_choice.require_time(request.to, now=WallClock().now())
     preflight.require(site, tell)
     preflight.require_account(site)
     remarks = _require_backend(site).remarks
@@ -146,7 +148,7 @@ def _nobody(_lines: Sequence[str]) -> None:
 
 def run(site: Site, orders: Orders, request: RecoveryRequest) -> RecoveryReport:
     """Recover the instance and return what came of it; raises before any change where something forbids it."""
-    _require_past(request.failed_at)
+    recoveries.require_past(request.failed_at, now=WallClock().now())
     database_choice.require_time(request.to, now=WallClock().now())
     began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     return _attempt(site, orders, RunId(f"{began}-{run_states.RECOVERY}-{uuid4().hex[:6]}"), request, goes_on=False)
@@ -159,12 +161,6 @@ def resume(site: Site, orders: Orders, which: RunId | None, more: RecoveryReques
     is said anew each time.
     """
     return _attempt(site, orders, which or _only_open(site), more, goes_on=True)
-
-
-def _require_past(failed_at: datetime | None) -> None:
-    """Raise WrongConfiguration before anything is begun where the failure is to come."""
-    if failed_at is not None:
-        recoveries.failure(failed_at, now=WallClock().now(), answer="", last_good=None)
 
 
 def _attempt(site: Site, orders: Orders, run: RunId, request: RecoveryRequest, *, goes_on: bool) -> RecoveryReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from lifeboat.clients import run_files
+from lifeboat.clients import programs, run_files
 from lifeboat.decisions import recovery_files
 from lifeboat.decisions.known_states import Purpose
 from lifeboat.model import Teller
@@ -22,6 +22,7 @@ class Agreed:
     wanted: str | None
     said: str
     told: str
+    tracked: bool
     written: bool = False
 
     @property
@@ -31,7 +32,9 @@ class Agreed:
 
     @property
     def to_commit(self) -> str:
-        """The command that makes it known to every other checkout."""
+        """The command that makes it known to every other checkout; empty where git never had it and it is gone."""
+        if self.wanted is None and not self.tracked:
+            return ""
         return f"git add {self.name} && git commit -m 'The recovery file as the state says' -- {self.name} && git push"
 
 
@@ -51,6 +54,7 @@ def preview(site: Site) -> Agreed:
         wanted=recovered.agreeing(site),
         said=recovery_files.said(text),
         told=recovery_files.told(known),
+        tracked=programs.tracked(site.project.recovery_file),
     )
 
 

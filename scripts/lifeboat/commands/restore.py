@@ -141,7 +141,7 @@ def _prepared(site: Site, asked: Asked) -> _Prepared:
         if not asked.accept_flagged:
             choosing.require_undoubted(entry, manifest, _in_spite(site, entry, asked))
     except (IntegrityFailure, Refused) as error:
-        error.hint = "; ".join([*_other_copy(site, where, entry, asked), error.hint])
+        error.hint = "; ".join(filter(None, [*_other_copy(site, where, entry, asked), error.hint]))
         raise
     server = site.postgres(recovery)
     place, wish = _looked_at(server, asked)
@@ -203,10 +203,12 @@ def _require(manifest: Manifest, wish: Wish, place: Place, to_remove: str) -> No
     against = restores.refusals(manifest, wish, offer)
     if against:
         left = wish.holds and wish.left is not None and not wish.left.under_way
-        other = f"name a database that does not exist yet: --to {shlex.quote(manifest.database + '_restored')}"
+        free = restores.free_name(f"{manifest.database}_restored", place.databases)
+        other = f"name a database that does not exist yet: --to {shlex.quote(free)}"
+        mend = other if wish.holds is not None else "mend that, and run the same command again"
         raise Refused(
             f"dump {manifest.id} is not restored to {wish.to}:\n" + "\n".join(f"  {reason}" for reason in against),
-            hint=f"to remove what is left there: {to_remove}\n  or {other}" if left else other,
+            hint=f"to remove what is left there: {to_remove}\n  or {other}" if left else mend,
         )
 
 
@@ -249,7 +251,8 @@ def _to_remove(site: Site, recovery: Recovery, name: str) -> str:
     quoted = name.replace('"', '""')
     drop = shlex.quote(f'DROP DATABASE "{quoted}" WITH (FORCE)')
     if site.local_cloud() is not None:
-        return site.shell(f"psql -d {_MAINTENANCE} -c {drop}")
+        # Without the address psql would take whatever server it finds, on this machine perhaps.
+        return site.shell(f'psql "${{DATABASE_URL:?}}" -c {drop}')
     database = recovery.database
     return f"psql -h {database.address} -p {database.port} -U {database.username} -d {_MAINTENANCE} -c {drop}"
 

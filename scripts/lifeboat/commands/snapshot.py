@@ -80,7 +80,9 @@ def _require_takeable(site: Site, instance: str, region: str) -> None:
     if status not in ("available", "storage-optimization"):
         raise Refused(
             f"the database {instance} is {status}, and RDS takes snapshots of an available one only",
-            hint="wait until it is available, then run the same command again",
+            hint="lifeboat plan-recovery says what can be had back: a failed one never becomes available"
+            if status == "failed"
+            else "wait until it is available, then run the same command again",
         )
 
 

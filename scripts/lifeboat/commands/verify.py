@@ -50,7 +50,11 @@ def run(site: Site, tellers: Tellers, which: Which, depth: Depth) -> list[Verifi
         if len(copies) > 1:
             tellers.say(f"{number} of {len(copies)}: {entry.database} {entry.id}")
         look = verifying.verify if len(copies) == 1 else verifying.one_of_several
-        done.append(look(store, entry, depth, tellers))
+        try:
+            done.append(look(store, entry, depth, tellers))
+        except KeyboardInterrupt:
+            tellers.warn(f"interrupted: nothing is written down of {entry.database} {entry.id}")
+            raise
     return done
 
 

@@ -24,8 +24,10 @@ from lifeboat.database_model import (
     TableName,
     dump_begun_at,
 )
+from lifeboat.errors import NewerFormat
 
 FORMAT = 1
+_NEWER = "look into it with the lifeboat that wrote it, or a newer one"
 _Thing = TypeVar("_Thing")
 
 
@@ -48,11 +50,16 @@ def document(manifest: Manifest) -> dict[str, Any]:
 
 
 def read(body: bytes) -> Manifest:
-    """Return the manifest that `written` made this of; raises ValueError saying what is unknown, missing or wrong."""
+    """Return the manifest that `written` made this of; raises ValueError saying what is unknown, missing or wrong.
+
+    Raises NewerFormat for one of a newer lifeboat.
+    """
     found = json.loads(body.decode())
     if not isinstance(found, dict):
         raise ValueError("it is no JSON object")
     number = found.pop("format", None)
+    if isinstance(number, int) and number > FORMAT:
+        raise NewerFormat(f"its format is {number}, and this lifeboat knows {FORMAT}", hint=_NEWER)
     if number != FORMAT or isinstance(number, bool):
         raise ValueError(f"its format is {number!r}, and this lifeboat knows {FORMAT}")
     return _whole(found, "the manifest", _manifest)

@@ -38,12 +38,8 @@ def failure(asked: datetime | None, *, now: datetime, answer: str, last_good: da
     `answer` is what its health check answers where that is well, "" where it is not: that does not say that its users get
     what they ask for. Raises WrongConfiguration for a time in the future: nothing that is measured from it would be true.
     """
+    require_past(asked, now=now)
     if asked is not None:
-        if asked > now:
-            raise WrongConfiguration(
-                f"--failed-at {asked:%Y-%m-%dT%H:%M:%SZ} is in the future (it is {now:%Y-%m-%dT%H:%M:%SZ})",
-                hint="write when it failed, such as --failed-at 2026-03-01T03:12:00Z",
-            )
         return Failure(at=asked, why="the operator said so", counted_from=CountedFrom.DECLARED)
     if answer:
         why = f"nobody said when it failed, and its health check answers: {answer}"
@@ -53,6 +49,15 @@ def failure(asked: datetime | None, *, now: datetime, answer: str, last_good: da
         return Failure(at=last_good, why=why, counted_from=CountedFrom.LAST_SEEN)
     why = "nobody said when it failed, and lifeboat did not see it well in the last 15 minutes"
     return Failure(at=now, why=why, counted_from=CountedFrom.START)
+
+
+def require_past(asked: datetime | None, *, now: datetime) -> None:
+    """Raise WrongConfiguration where the failure that somebody names is to come."""
+    if asked is not None and asked > now:
+        raise WrongConfiguration(
+            f"--failed-at {asked:%Y-%m-%dT%H:%M:%SZ} is in the future (it is {now:%Y-%m-%dT%H:%M:%SZ})",
+            hint="write when it failed, such as --failed-at 2026-03-01T03:12:00Z",
+        )
 
 
 def recovery_file(text: str | None, image: ImageId, configured: ImageId | None) -> str | None:

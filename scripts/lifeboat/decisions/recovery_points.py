@@ -117,7 +117,7 @@ def _of_dump(entry: DumpEntry, place: DumpPlace, now: datetime) -> RecoveryPoint
         database=entry.database,
         region=place.region,
         taken_at=entry.begun_at,
-        status="available" if entry.complete else "incomplete",
+        status="available" if entry.complete else "without its manifest" if entry.deleted else "incomplete",
         size=entry.size,
         source=f"s3://{place.bucket}/{entry.prefix}",
         key=place.key,

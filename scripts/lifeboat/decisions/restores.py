@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 
 from lifeboat.database_model import DumpEntry, DumpId, Manifest, Server
 from lifeboat.decisions import dump_dates, dump_floors
@@ -154,6 +155,12 @@ def after_failures(failed: Sequence[DumpEntry], others: Sequence[Elsewhere]) -> 
     if not looks:
         return f"lifeboat backups shows the others; {dump}"
     return f"the copy in the other region may be whole: {', '.join([*looks[:_SHOWN_COMMANDS], *more])}; {dump}"
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """Return a name that no database has: the one that is wanted, else with the first number that makes it one."""
+    names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def look_at(one: Elsewhere) -> str:

@@ -20,7 +20,7 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
     """Return the dump of an id, or the newest one of all of a database: a part is taken only where it is named.
 
     Raises NothingFits with the newest five where there is none of that id, and with the database that has it, Refused where
-    it never became a dump.
+    it never became a dump, IntegrityFailure where its manifest was deleted.
     """
     entries = store.entries(database)
     now = datetime.now(UTC)
@@ -39,6 +39,14 @@ def chosen(store: DumpStore, database: str, wanted: DumpId | None) -> DumpEntry:
         raise NothingFits(
             f"{none} in s3://{store.bucket}/{store.prefix}" + "\n".join(listed),
             hint=hint if elsewhere is None else f"{elsewhere} makes the same command look there",
+        )
+    if found.deleted is not None:
+        other = store.place.other
+        raise IntegrityFailure(
+            f"{found.id}: {found.why_incomplete}",
+            hint="lifeboat backups shows those that are whole"
+            if other is None
+            else f"its copy may be whole: the same command with --region {other.region}",
         )
     if not found.complete:
         raise Refused(

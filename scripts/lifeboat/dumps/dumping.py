@@ -90,7 +90,8 @@ def chosen(order: Order, found: Sequence[Relation]) -> tuple[Relation, ...]:
     if filtered:
         raise Refused(
             f"row security hides rows of {_named(filtered)} from the role that dumps: they would be missing",
-            hint="ALTER ROLE … BYPASSRLS, by a role that may, then run the same command again",
+            hint=f"ALTER TABLE {filtered[0]} NO FORCE ROW LEVEL SECURITY, by the table's owner where that is who dumps; else ALTER"
+            " ROLE … BYPASSRLS, by a superuser (on RDS there is none); then run the same command again",
         )
     return taken.relations
 
@@ -332,6 +333,8 @@ def _cleaned(work: _Work, tell: Teller, error: BaseException) -> None:
     if work.complete:
         tell.say(f"{work.order.id} of {work.order.database} was complete by then, and stays")
     if not left:
+        if isinstance(error, KeyboardInterrupt) and not work.complete:
+            tell.warn(f"interrupted: nothing is left of {work.order.id} of {work.order.database}")
         return
     text = "left behind: " + "; ".join(left)
     if isinstance(error, LifeboatError):

@@ -32,6 +32,7 @@ from lifeboat.errors import (
     Failed,
     IntegrityFailure,
     LifeboatError,
+    NewerFormat,
     NothingFits,
     RoleMissing,
     Unreachable,
@@ -76,6 +77,10 @@ class Verified:
     proof: Proof | None
     unable: LifeboatError | None = None
     remarks: tuple[str, ...] = ()
+
+
+class _Writes(LifeboatError):
+    """A question that would change what it asks."""
 
 
 class NotHere(LifeboatError):
@@ -148,6 +153,8 @@ def _seen(store: DumpStore, entry: DumpEntry, depth: Depth, tellers: Tellers) ->
     """Look at a copy; no deeper than where something was found."""
     try:
         manifest, digest = store.read(entry)
+    except NewerFormat as error:
+        raise NotHere(error.summary, hint=error.hint) from error
     except IntegrityFailure as error:
         return _Seen(findings=[error.summary])
     except NothingFits as error:
@@ -337,7 +344,7 @@ def _scratch_findings(here: _Scratch, depth: Depth, remarks: list[str]) -> list[
     findings += _index_findings(scratch, programs)
     if depth.level == 4:
         tellers.say("asking the probes")
-        findings += ask(scratch.as_role(PROBER), depth.probes)
+        findings += ask(scratch.as_role(PROBER), depth.probes, depth.asked_in)
     scratch.require_room()
     return findings
 
@@ -402,12 +409,23 @@ def _index_findings(scratch: ScratchServer, programs: RestorePrograms) -> list[s
     return []
 
 
-def ask(postgres: Postgres, questions: Sequence[Probe]) -> list[str]:
-    """Ask each question in a transaction that can change nothing; return what is wrong with the answers."""
+def ask(postgres: Postgres, questions: Sequence[Probe], file: str = "") -> list[str]:
+    """Ask each question in a transaction that can change nothing; return what is wrong with the answers.
+
+    Where the questions' file is named, one that would change something raises WrongConfiguration: it says nothing of a copy.
+    """
     findings = []
     for probe in questions:
         try:
             answer = _answer(postgres, probe)
+        except _Writes as error:
+            if file:
+                raise WrongConfiguration(
+                    f"what {file} asks of a restored copy would change it: {error.summary}",
+                    hint=f"mend the sql of that [[dumps.probes]] in {file}; it says nothing of any copy",
+                ) from error
+            findings.append(error.summary)
+            continue
         except IntegrityFailure as error:
             findings.append(error.summary)
             continue
@@ -462,6 +480,8 @@ def _answer(postgres: Postgres, probe: Probe) -> str | None:
         except psycopg.Error as error:
             if error.sqlstate is None:
                 raise  # no answer of the server: it is gone
+            if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                raise _Writes(f"probe {probe.name}: {said(error)}") from error
             raise IntegrityFailure(f"probe {probe.name}: {said(error)}") from error
         if result is None or result.ntuples != 1 or result.nfields != 1:
             shape = "nothing" if result is None else f"{result.ntuples} rows of {result.nfields} columns"

@@ -21,7 +21,13 @@ def recovery(store: StateStore) -> Recovery:
             hint="lifeboat state doctor tells whether it is lost; where nothing was ever applied: lifeboat apply",
         )
     try:
-        return Recovery.model_validate(json.loads(body)["outputs"]["recovery"]["value"])
+        found = json.loads(body)["outputs"]
+        if "recovery" not in found:
+            raise IntegrityFailure(
+                f"the state s3://{store.bucket}/{store.key} says nothing of the stack yet: an apply of it works, or was cut off",
+                hint="wait for the apply, or lifeboat apply, which goes on from there",
+            )
+        return Recovery.model_validate(found["recovery"]["value"])
     except (KeyError, TypeError, ValueError) as error:  # a pydantic ValidationError is a ValueError
         raise IntegrityFailure(f"the stack's output is not what this lifeboat understands: {error}") from error
 

@@ -70,7 +70,10 @@ def _instead(points: tuple[RecoveryPoint, ...], mine: list[RecoveryPoint], newes
     of_ours = [point for point in newer if point in mine]
     if of_ours:
         last = max(of_ours, key=lambda point: point.taken_at)
-        why = "it has no manifest, so it never became a dump" if not last.restorable else "; ".join(last.doubts)
+        never = (
+            "it has no manifest, so it never became a dump" if last.status == "incomplete" else f"it is {last.status}"
+        )
+        why = "; ".join(last.doubts) if last.restorable else never
         return f", and {last.id} does not count: {why}"
     others = sorted({point.database for point in newer})
     return f", but there are newer ones of the database {', '.join(others[:3])}" if others else ""
