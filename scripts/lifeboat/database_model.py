@@ -253,7 +253,7 @@ class Manifest:
         return sum(file.size for file in self.files)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredFile:
     """A file below a dump as a listing of the bucket shows it: the newest version that is not deleted."""
 
@@ -271,7 +271,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
     """One verification of a copy: how deep it looked (1 to 4), when, what it found wrong, and what it did not compare.
 
@@ -300,7 +300,7 @@ class Proof:
     file: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DumpEntry:
     """A dump's folder as a listing shows it. `complete`: its manifest is there, else it never became a dump, or it was deleted.
 
@@ -447,7 +447,7 @@ class PointKind(StrEnum):
     POINT_IN_TIME = "point-in-time window"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecoveryPoint:
     """One copy of the database that it can be restored from, in one region.
 
