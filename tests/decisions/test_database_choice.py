@@ -296,6 +296,19 @@ def test_a_copy_that_does_not_fit_is_told_why(point: RecoveryPoint, asked: Wante
             None,
             "the newest dump cannot be restored: its verification failed; --from with --accept-flagged takes it",
         ),
+        # A newer one of another database is no reason.
+        (
+            [dump(doubts=("its verification failed",)), dump(database="other", taken_at=ago(hours=1))],
+            wanted(named=LATEST_DUMP),
+            None,
+            "the newest dump cannot be restored: its verification failed; --from with --accept-flagged takes it",
+        ),
+        (
+            [dump(database="other")],
+            wanted(named=LATEST_DUMP),
+            None,
+            "the newest dump cannot be restored: it is of the database other, and the application uses app",
+        ),
     ],
 )
 def test_a_dump_is_taken_where_it_is_named_or_rds_has_nothing_left(

@@ -404,9 +404,11 @@ def _nothing(points: Sequence[RecoveryPoint], wanted: WantedCopy) -> str:
     if not points:
         return f"there is no copy of {wanted.serving}"
     if wanted.named is not None:
-        reasons = [_unusable(point, wanted) for point in points if is_named(point, wanted)]
+        named = [point for point in points if is_named(point, wanted)]
+        # Of dumps, the newest of the application's database says why; others only where it has none.
+        named.sort(key=lambda point: wanted.named == LATEST_DUMP and point.database != wanted.database)
         what = "the newest dump" if wanted.named == LATEST_DUMP else wanted.named
-        return f"{what} cannot be restored: {reasons[0]}"
+        return f"{what} cannot be restored: {_unusable(named[0], wanted)}"
     if wanted.to is None:
         return f"no copy of {wanted.serving} can be restored"
     windows = [point for point in points if point.kind is PointKind.POINT_IN_TIME and point.region == wanted.region]
