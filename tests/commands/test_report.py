@@ -556,6 +556,19 @@ def test_a_bundle_that_is_gone_and_an_end_that_is_cut_off_are_found(lab: Lab) ->
     assert [(one["number"], one["wrong"]) for one in findings] == [(2, "cut-off"), (3, "cut-off")]
 
 
+def test_an_older_bundle_is_not_shown_for_the_latest_where_the_newest_was_taken_away(lab: Lab) -> None:
+    first, second = lab.recover(1), lab.recover(2)
+    store = evidence_keeping.store(lab.plain.site())
+    lab.plain.cloud.client("s3").delete_object(Bucket=lab.dumps, Key=store.place.key(2))
+
+    latest, of_it, of_the_other = lab.report("latest"), lab.report(second), lab.report(first)
+
+    words = f"bundle 2 (run {second}), which is, or may be, newer evidence, is gone"
+    assert (latest.returncode, of_it.returncode, of_the_other.returncode) == (11, 11, 0)
+    assert words in " ".join(latest.stdout.split())
+    assert f"the evidence of {second} cannot be read: {words}" in " ".join(of_it.stderr.split())
+
+
 def test_evidence_that_was_taken_away_with_its_digests_is_missed(lab: Lab) -> None:
     there = lab.plain.cloud.client("s3", DR_REGION)
     there.put_bucket_versioning(Bucket=lab.other_region, VersioningConfiguration={"Status": "Enabled"})

@@ -196,6 +196,16 @@ class EvidenceStore:
             return Chain(stored=stored, heads={}, unseen=(error.summary,))
         return Chain(stored=stored, heads=heads, unseen=(unseen,) if unseen else (), heads_gone=sealed.gone)
 
+    def gone(self, above: int) -> dict[int, str]:
+        """Return the numbers above one of bundles that were there and are not, each with the run that it was of.
+
+        That is what the other region knows; "" where it does not, or may not be asked.
+        """
+        own, (sealed, _) = self._numbers(), self._sealed_numbers()
+        numbers = sorted(one for one in (own.gone | sealed.ever) - own.there if one > above)
+        heads, _ = self._known_heads([one for one in numbers if one in sealed.there])
+        return {one: heads[one].run if one in heads else "" for one in numbers}
+
     def body(self, number: int) -> bytes:
         """Return the stored bytes of a bundle."""
         key = self.place.key(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +50,8 @@ def of_run(site: Site, which: str) -> Reported:
         every.append(evidence_store.without_journal(one))
         if found is None and which in (LATEST, one.run):
             found = one
-    lost = _unreadable(store, which, [one for one in every if found is None or one.number > found.number])
+    newer = [one for one in every if found is None or one.number > found.number]
+    lost = (*_unreadable(store, which, newer), *_gone(store, which, 0 if found is None else found.number))
     if found is None:
         raise _no_evidence(site, which, lost)
     if found.bundle is None:
@@ -97,6 +98,14 @@ def _unreadable(store: EvidenceStore, which: str, newer: Iterable[Stored]) -> tu
                 text = f"bundle {one.number}, which is, or may be, newer evidence of it, cannot be read: {one.damaged}"
                 found.append(Finding(number=one.number, wrong=Wrong.CHANGED, text=text))
     return tuple(found)
+
+
+def _gone(store: EvidenceStore, which: str, above: int) -> Iterator[Finding]:
+    """Yield what was taken away and is, or may be, newer evidence of this run, or of any where the latest is asked for."""
+    for number, run in store.gone(above).items():
+        if which == LATEST or run in ("", which):
+            text = f"bundle {number}{f' (run {run})' if run else ''}, which is, or may be, newer evidence, is gone"
+            yield Finding(number=number, wrong=Wrong.MISSING, text=text)
 
 
 def _no_evidence(site: Site, which: str, lost: Sequence[Finding]) -> LifeboatError:
