@@ -84,13 +84,19 @@ def _end(done: AlarmReport, env: str) -> None:
     wrong = [one for one in done.checked if not one.good]
     deaf = [why for _, why in done.topics if why]
     lines = [f"{one.ringer.words}: {one.why}" for one in (*lost, *wrong)] + deaf
-    summary = "\n".join([f"{done.arrived} of {len(done.rung)} messages arrived", *(f"  {line}" for line in lines)])
+    heard = "" if not deaf else ", and not all where somebody listens"
+    headline = f"{done.arrived} of {len(done.rung)} messages arrived{heard}"
+    summary = "\n".join([headline, *(f"  {line}" for line in lines)])
     left = "\n".join(done.left)
     if not done.rung and not done.checked:
         raise Failed("nothing rings, so nothing was tested", hint="lifeboat apply")
     if any(not one.unsure for one in lost) or wrong or deaf:
         pages = [one.page for one in (*(one for one in lost if not one.unsure), *wrong) if one.page]
-        shown = f"less {pages[0]}" if pages else f"lifeboat alarms list -e {env} names the page of each"
+        listen = (
+            f"name who should listen in alarms.subscribers, then lifeboat apply -e {env}; or confirm the mail of AWS"
+        )
+        other = listen if deaf and not (lost or wrong) else f"lifeboat alarms list -e {env} names the page of each"
+        shown = f"less {pages[0]}" if pages else other
         more = ", and the page of each other, which lifeboat alarms list names" if len(set(pages)) > 1 else ""
         raise Failed(summary + (f"\n{left}" if left else ""), hint=f"{shown}{more}")
     if lost and left:

@@ -527,6 +527,17 @@ def test_a_topic_that_only_the_test_listens_to_is_told_although_all_messages_arr
     assert [says in why for _, why in done.topics] == [True, True]
 
 
+def test_where_everything_arrived_and_nobody_listens_the_command_says_so_and_who_should(here: AlarmSite) -> None:
+    only_a_queue(here)
+
+    done = command_line.run(here.plain.root, "alarms", "test", "-e", "x", "--yes")
+
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1
+    assert "5 of 5 messages arrived, and not all where somebody listens" in said
+    assert "next: name who should listen in alarms.subscribers, then lifeboat apply -e x" in said
+
+
 # -- what is asked wrongly ---------------------------------------------------------------------------------------------
 
 

@@ -70,7 +70,9 @@ def write_canary(c: Recovering, turn: Turn) -> None:
             came["canary"] = at.isoformat()
     except (Failed, Unreachable, RoleMissing) as error:
         c.remarks.append(f"without a canary: {error.summary}")
-        c.tell.warn(f"no canary is written, so nobody will know whether what was written last comes back: {error.summary}")
+        c.tell.warn(
+            f"no canary is written, so nobody will know whether what was written last comes back: {error.summary}"
+        )
         turn.note(error.summary, canary=None, canary_why=error.summary, **{evidence.NO_CANARY: error.summary})
         return
     turn.note(f"the canary is the row of {at:%Y-%m-%d %H:%M:%S.%f}Z", canary=at.isoformat(), canary_why="written")
