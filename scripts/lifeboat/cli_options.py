@@ -88,16 +88,20 @@ def moment(text: str, option: str) -> datetime:
     """Return the time that an option names; one without a zone could be hours off."""
     try:
         found = datetime.fromisoformat(text)
-        # Near the ends of the calendar, which reaches from year 1 to 9999, UTC may lie beyond them.
-        there = found.astimezone(UTC) if found.tzinfo is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
     except ValueError:
-        there = None
-    if there is None:
+        found = None
+    if found is None or found.tzinfo is None:
         raise WrongConfiguration(
             f"{option} {text!r} is no time with a zone",
             hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         )
-    return there
+    # Near the ends of the calendar, which reaches from year 1 to 9999, UTC may lie beyond them.
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise WrongConfiguration(
+            f"{option} {text!r} is of no year from {_FIRST_YEAR} to {_LAST_YEAR}",
+            hint=f"write it as RFC 3339, in UTC for example: {option} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        )
+    return found.astimezone(UTC)
 
 
 def matching(text: str, pattern: re.Pattern[str], wanted: str) -> str:

@@ -55,8 +55,10 @@ def status(
     if every is not None and not watched:
         raise typer.BadParameter("--every says how often --watch looks; without it, a status is made once")
     pause = duration(every or "30s")
-    if watched and (output is not Shape.TABLE or gated or published):
-        raise typer.BadParameter("--watch shows the table and nothing else")
+    besides = [*(["--output"] if output is not Shape.TABLE else []), *(["--gate"] if gated else [])]
+    besides += ["--publish"] if published else []
+    if watched and besides:
+        raise typer.BadParameter(f"--watch shows the table and nothing else, so not with {' and '.join(besides)}")
     try:
         here = site_of(env)
         if watched:

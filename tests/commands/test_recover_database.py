@@ -154,7 +154,7 @@ def test_the_plan_of_a_recovery_shows_every_copy_and_changes_nothing(untouched: 
     outside = untouched.ask("plan-recovery", "--to", "2026-01-01T00:00:00Z", "-o", "json")
     to_come = passed(untouched.ask("plan-recovery", "--failed-at", "2099-01-01T00:00:00Z"), 2)
     no_time = passed(untouched.ask("plan-recovery", "--to", "0001-01-01T00:00:00+14:00"), 2)
-    assert ("is in the future" in to_come.stderr, "is no time with a zone" in no_time.stderr) == (True, True)
+    assert ("is in the future" in to_come.stderr, "is of no year" in no_time.stderr) == (True, True)
     previewed = json.loads(passed(untouched.ask("recover", "--scope", "database", "--preview", "-o", "json")).stdout)
 
     kinds = {(copy["kind"], copy["region"]) for copy in found["copies"]}

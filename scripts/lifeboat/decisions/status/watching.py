@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifeboat.alarm_model import Ringer, Sort
+from lifeboat.alarm_model import Ringer
 from lifeboat.decisions import alarm_tests
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status import built
@@ -150,8 +150,7 @@ def _heard(case: Case) -> Outcome:
 def notifiers(stack: Stack) -> dict[str, Ringer]:
     """Return what the stack built that only AWS itself can ring, by region and name."""
     found = alarm_tests.built(one for kind in _NOTIFIERS for one in stack.of_kind(kind))
-    ours = (ringer for ringer in found if ringer.sort in (Sort.DATABASE_EVENTS, Sort.VAULT_EVENTS))
-    return {f"{ringer.region} {ringer.name}": ringer for ringer in sorted(ours)}
+    return {f"{ringer.region} {ringer.name}": ringer for ringer in sorted(found)}
 
 
 def _notifier(case: Case) -> Outcome:
