@@ -136,6 +136,10 @@ class Unreachable(LifeboatError):
     exit_status = 8
 
 
+class SignInRefused(Unreachable):
+    """A database answers, and lets nobody in with the password that is kept for it."""
+
+
 class NotSeen(Unreachable):
     """A check asked for something that could not be looked at; `call` is what would tell it, as IAM names it."""
 

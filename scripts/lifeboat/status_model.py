@@ -109,6 +109,7 @@ class Beat:
     at: datetime | None
     known_by: str
     stopped: bool
+    refused: bool = False  # the database answers, and the application's secret does not open it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,8 +272,9 @@ class StateCheck:
 class DrillRecord:
     """The evidence of one drill: of what, when it ended, whether all came back, and the times that it measured.
 
-    `missed`: what it measured, or could not measure, does not meet an objective; `why` says which. `copies` are those of the
-    database that it restored: the kind, in the words of recovery points, and the region.
+    `missed`: what it measured, or could not measure, does not meet an objective; `why` says which. `cut_off`: it was ended
+    from outside before it had shown anything. `copies` are those of the database that it restored: the kind, in the words
+    of recovery points, and the region.
     """
 
     scope: str  # database, instance, full or state
@@ -285,6 +287,7 @@ class DrillRecord:
     rpo: timedelta | None = None
     rpo_objective: timedelta | None = None
     missed: bool = False
+    cut_off: bool = False
     copies: tuple[tuple[str, str], ...] = ()
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
 import pytest
 from lifeboat.clients.postgres import Postgres
 from lifeboat.errors import Failed, LifeboatError, RoleMissing, Unreachable, WrongConfiguration
-from lifeboat.model import Secret
+from lifeboat.model import Recovery, Secret
+from lifeboat.stack import status_facts
 
+from tests.conftest import free_port
 from tests.dump_sites import PASSWORD, WAIT_SECONDS, DumpSite, real_programs
 
 
@@ -178,3 +182,21 @@ def test_iam_gives_a_token_for_the_role_and_the_server(site: DumpSite) -> None:
 def test_another_database_of_the_server_is_reached_likewise(site: DumpSite) -> None:
     with postgres(site).of("second").connection(application="test") as connection:
         assert connection.execute("SELECT current_database(), n FROM public.one").fetchone() == ("second", 1)
+
+
+def test_a_status_tells_a_database_that_its_secret_does_not_open_from_one_that_does_not_answer(site: DumpSite) -> None:
+    now, recovery = datetime.now(UTC), site.recovery()
+    text = json.dumps({"username": "app_admin", "password": "Canary-wrong"})
+    secret = site.cloud.client("secretsmanager").create_secret(Name="another", SecretString=text)["ARN"]
+
+    def having(**other: object) -> Recovery:
+        return recovery.model_copy(update={"database": recovery.database.model_copy(update=other)})
+
+    opened = status_facts.beat(site.site(), recovery, now)
+    shut = status_facts.beat(site.site(), having(password_secret_arn=secret), now)
+
+    assert (opened.refused, shut.refused, shut.at) == (False, True, None)
+    assert 'password authentication failed for user "app_admin"' in shut.known_by
+    assert "Canary" not in shut.known_by
+    with pytest.raises(Unreachable, match="cannot use"):
+        status_facts.beat(site.site(), having(port=free_port()), now)

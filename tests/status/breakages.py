@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+import psycopg
+
 from tests.status.scene import Place
 
 
@@ -16,6 +18,7 @@ class Where(StrEnum):
 
     ANYWHERE = "anywhere"
     WITHOUT_LOCK = "without object lock"  # S3 keeps versioning on for a bucket that has it
+    ON_A_STACK = "on an applied stack"  # whose database has its password in a secret of RDS's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,21 @@ def _schedule(**changed: object) -> Callable[[Place], object]:
         scheduler.update_schedule(**{**{key: found[key] for key in asked if key in found}, **changed})
 
     return change
+
+
+def _password(place: Place) -> None:
+    found = place.client("rds").describe_db_instances(DBInstanceIdentifier=place.names.database)["DBInstances"][0]
+    arn = found["MasterUserSecret"]["SecretArn"]
+    secret = json.loads(place.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    with psycopg.connect(
+        host=found["Endpoint"]["Address"],
+        port=found["Endpoint"]["Port"],
+        dbname=found["DBName"],
+        user=secret["username"],
+        password=secret["password"],
+        autocommit=True,
+    ) as connection:
+        connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'set-by-hand'")
 
 
 def _selections(place: Place) -> None:
@@ -337,6 +355,13 @@ BREAKAGES = (
     ),
     Breakage(what="open run", happen=_open_run, check="runs.open", words="1 recovery is not finished"),
     Breakage(what="drift", happen=_drifted, check="runs.drift", words="found 2 to change"),
+    Breakage(
+        what="password set by hand",
+        happen=_password,
+        check="database.heartbeat",
+        words="the secret of the application does not open its database",
+        where=Where.ON_A_STACK,
+    ),
     Breakage(
         what="windows denied",
         happen=_denied("rds", "DescribeDBInstanceAutomatedBackups"),

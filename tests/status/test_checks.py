@@ -35,6 +35,7 @@ from lifeboat.status_model import (
     Beat,
     Colour,
     CopyKind,
+    DrillRecord,
     Facts,
     InstanceSeen,
     LeftBehind,
@@ -104,6 +105,9 @@ from tests.terraform_attributes import alarm_attributes, rule_attributes, schedu
 
 MINUTE = timedelta(minutes=1)
 DAILY = DAY + LATE
+
+
+CUT_OFF = {"passed": False, "cut_off": True, "why": "interrupted", "rto": None, "rpo": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +241,11 @@ ACCIDENTS = (
         beat=Seen(found=Beat(at=NOW - 11 * MINUTE, known_by="the heartbeat's last row", stopped=False)),
     ),
     accident(
+        "another password in the secret",
+        {"database.heartbeat": "the secret of the application does not open its database: cannot use app"},
+        beat=Seen(found=Beat(at=None, known_by="cannot use app", stopped=True, refused=True)),
+    ),
+    accident(
         "heartbeat stopped, commits go on",
         {"database.heartbeat": "the heartbeat has stopped: the last commit"},
         beat=Seen(found=Beat(at=NOW, known_by="the last commit; its heartbeat stopped at 3", stopped=True)),
@@ -335,6 +344,9 @@ ACCIDENTS = (
             "drills.age database": "ever went well",
             "drills.age instance": "ever went well",
             "drills.age full": "ever went well",
+            **{f"drills.passed {scope}": "ever ran to its end" for scope in ("full", "database", "instance")},
+            **{f"drills.rto {scope}": "no drill tells how long" for scope in ("full", "database", "instance")},
+            **{f"drills.rpo {scope}": "tells what would be lost" for scope in ("full", "database")},
         },
         drills=Seen(found=(drill("state"),)),
     ),
@@ -850,7 +862,13 @@ ACCIDENTS = (
     ),
     accident(
         "drill too old",
-        {"drills.age instance": "93d ago", "drills.age full": "no drill of everything ever went well"},
+        {
+            "drills.age instance": "93d ago",
+            "drills.age full": "no drill of everything ever went well",
+            "drills.passed full": "no drill of everything ever ran to its end",
+            "drills.rto full": "no drill tells how long it takes until everything is back",
+            "drills.rpo full": "no drill of everything tells what would be lost",
+        },
         drills=Seen(found=(drill("database"), drill("instance", 93 * DAY), drill("state"))),
     ),
     accident(
@@ -858,6 +876,30 @@ ACCIDENTS = (
         {"drills.passed database": "failed 2h ago: 3 rows missing"},
         drills=Seen(
             found=(drill("full"), drill("state"), drill("database", 2 * HOUR, passed=False, why="3 rows missing"))
+        ),
+    ),
+    accident(
+        "last drill cut off",
+        {"drills.passed full": "was cut off 2h ago, before it had shown anything"},
+        drills=Seen(found=(drill("full"), drill("state"), drill("full", 2 * HOUR, **CUT_OFF))),
+    ),
+    accident(
+        "a drill cut off, and a later one went well",
+        drills=Seen(found=(drill("full", 2 * DAY, **CUT_OFF), drill("full"), drill("state"))),
+    ),
+    accident(
+        "a drill failed, and a later one was cut off",
+        {
+            "drills.passed database": "failed 24h ago: 3 rows missing",
+            "drills.passed full": "was cut off 2h ago",
+        },
+        drills=Seen(
+            found=(
+                drill("full", 2 * DAY),
+                drill("state"),
+                drill("database", passed=False, why="3 rows missing", rto=None, rpo=None),
+                drill("full", 2 * HOUR, **CUT_OFF),
+            )
         ),
     ),
     accident(
@@ -923,6 +965,21 @@ def test_an_accident_is_found_by_the_checks_that_should_and_by_no_other(case: Ac
     assert found.keys() == case.red.keys(), found
     assert {name for name, words in case.red.items() if words not in found[name]} == set(), found
     assert (gate.exit_status(judged(facts, case.limits)) == 0) == (not case.red)
+
+
+@pytest.mark.parametrize(
+    ("drills", "status"),
+    [
+        ((drill("full"), drill("state"), drill("full", 2 * HOUR, **CUT_OFF)), 10),
+        ((), 10),
+        ((drill("full"), drill("state"), drill("state", 2 * HOUR, passed=False, why="no rows")), 11),
+    ],
+    ids=["cut off", "none ever", "failed"],
+)
+def test_what_no_drill_has_shown_is_an_objective_missed_and_what_one_has_is_damage(
+    drills: tuple[DrillRecord, ...], status: int
+) -> None:
+    assert gate.exit_status(judged(replace(healthy(), drills=Seen(found=drills)))) == status
 
 
 def test_every_check_is_made_red_by_an_accident() -> None:

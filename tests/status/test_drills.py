@@ -54,6 +54,13 @@ def test_only_what_was_restored_and_answered_went_well(outcome: Outcome, passed:
     assert (found.passed, found.why) == (passed, "rows are missing")
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_what_was_ended_from_outside_was_cut_off(outcome: Outcome) -> None:
+    (found,) = status_evidence.drills(chain(*chained(replace(drill(1), outcome=outcome, why="so"))))
+
+    assert found.cut_off is (outcome in (Outcome.INTERRUPTED, Outcome.GIVEN_UP))
+
+
 def test_a_drill_that_measured_nothing_tells_its_objective_alone() -> None:
     one = drill(1)
     assert one.rto is not None

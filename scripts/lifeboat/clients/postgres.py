@@ -14,10 +14,12 @@ import psycopg
 from lifeboat.clients import private_files
 from lifeboat.clients.private_folders import private_folder
 from lifeboat.clients.redaction import redacted
-from lifeboat.errors import Failed, LifeboatError, RoleMissing, Unreachable, WrongConfiguration
+from lifeboat.errors import Failed, LifeboatError, RoleMissing, SignInRefused, Unreachable, WrongConfiguration
 from lifeboat.model import Secret
 
 _CONNECT_SECONDS = 10
+# While a connection is made no SQLSTATE tells it.
+_NOT_LET_IN = "password authentication failed"
 # A token of IAM is valid for 15 minutes (RDS user guide, "IAM database authentication").
 _RENEWED_SECONDS = 300.0
 OUR_PATH: LiteralString = "SET search_path TO pg_catalog"
@@ -84,7 +86,7 @@ class Postgres:
         """Return what to do about an error of the connection, as far as what PostgreSQL says tells it."""
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             return f"as the owner of it, or as a superuser: GRANT what it says TO {self.address.user}; or name a role that may"
-        if "password authentication failed" in str(error):
+        if _NOT_LET_IN in str(error):
             return (
                 f"the secret of the database has another password than its role {self.address.user}: where RDS manages it, it may"
                 " just be changing; else somebody set it by hand"
@@ -182,7 +184,8 @@ def translated(what: str, mends: Callable[[psycopg.Error], str] = lambda _: "") 
     except psycopg.errors.InsufficientPrivilege as error:
         raise RoleMissing(f"cannot {what}: {said(error)}", hint=mends(error)) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise Unreachable(f"cannot {what}: {said(error)}", hint=mends(error)) from error
+        kind = SignInRefused if _NOT_LET_IN in str(error) else Unreachable
+        raise kind(f"cannot {what}: {said(error)}", hint=mends(error)) from error
     except psycopg.Error as error:
         raise Failed(f"cannot {what}: {said(error)}") from error
 

@@ -38,6 +38,7 @@ def _record(bundle: Bundle) -> DrillRecord:
         rpo=_length(bundle.rpo),
         rpo_objective=_objective(bundle.rpo),
         missed=bundle.outcome is Outcome.MISSED,
+        cut_off=bundle.outcome in (Outcome.INTERRUPTED, Outcome.GIVEN_UP),
         copies=tuple((copy.kind, copy.region) for copy in bundle.copies if copy.asset == "database"),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from lifeboat.clients import programs as git
 from lifeboat.decisions import recoveries
 from lifeboat.decisions.status import built
-from lifeboat.errors import IntegrityFailure
+from lifeboat.errors import IntegrityFailure, SignInRefused
 from lifeboat.model import ImageId, Recovery
 from lifeboat.site import Site
 from lifeboat.stack import recovered
@@ -73,8 +73,11 @@ def architecture(site: Site, recovery: Recovery) -> str | None:
 
 
 def beat(site: Site, recovery: Recovery, now: datetime) -> Beat:
-    """Return when the serving database was last written to, and whether its heartbeat tells that."""
-    at, known_by = site.database_answers(recovery).written_until(before=now)
+    """Return when the serving database was last written to, and whether its heartbeat tells that, or that nobody is let in."""
+    try:
+        at, known_by = site.database_answers(recovery).written_until(before=now)
+    except SignInRefused as error:
+        return Beat(at=None, known_by=error.summary, stopped=True, refused=True)
     return Beat(at=at, known_by=known_by, stopped=not known_by.startswith("the heartbeat"))
 
 

@@ -73,6 +73,14 @@ def _beat(case: Case) -> Outcome:
     if not limit:
         return Good(says="none is expected: status.heartbeat_minutes is 0")
     found = case.facts.beat.value
+    if found is not None and found.refused:
+        name = case.stack.recovery.database.identifier
+        return Bad(
+            found=f"the secret of the application does not open its database: {found.known_by}",
+            wanted="the password of its role",
+            command=f"aws rds modify-db-instance --db-instance-identifier {name} --rotate-master-user-password"
+            " --apply-immediately; then: lifeboat app restart",
+        )
     if found is None or found.at is None:
         return Bad(
             found=f"nothing tells when the database was last written to{f': {found.known_by}' if found else ''}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from lifeboat.decisions.durations import said
@@ -36,40 +37,63 @@ def _ended(record: DrillRecord | None) -> datetime | None:
 # -- the checks --------------------------------------------------------------------------------------------------------
 
 
-def _last(case: Case) -> DrillRecord | None:
-    return last(case.facts.drills.value or (), case.subject)
+def _last(case: Case, counts: Callable[[DrillRecord], bool]) -> DrillRecord | None:
+    return last(tuple(filter(counts, case.facts.drills.value or ())), case.subject)
+
+
+def _ran_to_its_end(drill: DrillRecord) -> bool:
+    return not drill.cut_off
+
+
+def _went_well(drill: DrillRecord) -> bool:
+    return drill.passed
+
+
+def _never(case: Case, what: str, wanted: str) -> Bad:
+    """Return that nothing tells, since there was no such drill: what nobody tried is not well, and not damaged either."""
+    return Bad(found=what, wanted=wanted, command=f"lifeboat drill {case.subject}", weight=Weight.OBJECTIVE)
 
 
 def _age(case: Case) -> Outcome:
-    good = [drill for drill in case.facts.drills.value or () if drill.passed and covers(drill, case.subject)]
-    newest = max(good, key=lambda drill: drill.ended, default=None)
-    limit, command = case.limits.drill, f"lifeboat drill {case.subject}"
+    newest, limit = _last(case, _went_well), case.limits.drill
     wanted = f"one that went well within {said(limit)}"
     if newest is None:
-        return Bad(found=f"no drill of {_of(case)} ever went well", wanted=wanted, command=command)
+        return _never(case, f"no drill of {_of(case)} ever went well", wanted)
     if case.now - newest.ended > limit:
         return Bad(
-            found=f"the last drill that went well was {old(case, newest.ended)} ago", wanted=wanted, command=command
+            found=f"the last drill that went well was {old(case, newest.ended)} ago",
+            wanted=wanted,
+            command=f"lifeboat drill {case.subject}",
         )
     return Good(says=f"{old(case, newest.ended)} ago, {newest.run}")
 
 
 def _passed(case: Case) -> Outcome:
-    found = _last(case)
-    if found is None:
-        return Good(says="nothing to judge: drills.age tells that there was none")
-    if not found.passed:
+    found, wanted = _last(case, _ran_to_its_end), "a drill that brings everything back"
+    if found is not None and not found.passed:
         return Bad(
             found=f"the last drill of {_of(case)} failed {old(case, found.ended)} ago: {found.why}",
-            wanted="a drill that brings everything back",
+            wanted=wanted,
             command=f"lifeboat report {found.run}",
         )
+    # It tells nothing of any copy. A full one that was cut off is one thing amiss, not one for each of its halves.
+    begun = _last(case, lambda drill: drill.scope == case.subject)
+    if begun is not None and begun.cut_off and (found is None or begun.ended > found.ended):
+        ago = old(case, begun.ended)
+        return _never(
+            case, f"the last drill of {_of(case)} was cut off {ago} ago, before it had shown anything", wanted
+        )
+    if found is None:
+        return _never(case, f"no drill of {_of(case)} ever ran to its end", wanted)
     return Good(says=f"passed {old(case, found.ended)} ago")
 
 
 def _rto(case: Case) -> Outcome:
-    found = _last(case)
-    if found is None or found.rto_objective is None:
+    found = _last(case, _went_well)
+    if found is None:
+        what = f"no drill tells how long it takes until {_of(case)} is back"
+        return _never(case, what, "the time that it takes, within the objective")
+    if found.rto_objective is None:
         return Good(says="nothing to judge: none was to be measured")
     if found.rto is None:
         return Bad(
@@ -87,9 +111,11 @@ def _rto(case: Case) -> Outcome:
 
 
 def _rpo(case: Case) -> Outcome:
-    found = _last(case)
+    found = _last(case, _went_well)
+    if found is None and case.subject not in _WITH_DATA:
+        return Good(says="no rows come back in such a drill")
     if found is None:
-        return Good(says="nothing to judge: drills.age tells that there was none")
+        return _never(case, f"no drill of {_of(case)} tells what would be lost", "the time until which data comes back")
     command, limit = f"lifeboat report {found.run}", found.rpo_objective
     if found.rpo is None and (limit is not None or found.scope in _WITH_DATA):
         text = f"the last drill of {_of(case)} cannot tell what was lost"
@@ -150,7 +176,7 @@ CHECKS = (
         id="drills.passed",
         asset=Asset.DRILLS,
         weight=Weight.INTEGRITY,
-        title="The last drill of each kind went well",
+        title="The last drill of each kind that ran to its end went well",
         why="Only a restore can tell that rows are missing: the last one did.",
         act="`lifeboat report latest` says which step or probe failed.",
         asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
@@ -162,7 +188,7 @@ CHECKS = (
         id="drills.rto",
         asset=Asset.DRILLS,
         weight=Weight.OBJECTIVE,
-        title="The recovery time of the last drill of each kind is within the objective",
+        title="The recovery time of the last drill of each kind that went well is within the objective",
         why="On the night itself it will not be faster.",
         act="`lifeboat report latest` shows which step took how long.",
         asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
@@ -174,7 +200,7 @@ CHECKS = (
         id="drills.rpo",
         asset=Asset.DRILLS,
         weight=Weight.OBJECTIVE,
-        title="The last drill of each kind shows that no more is lost than the objective allows",
+        title="The last drill of each kind that went well shows that no more is lost than the objective allows",
         why="A drill that brings everything back, and cannot tell until when, has not shown what is lost.",
         act="`lifeboat report latest` says what was measured; the heartbeat of modules/app-instance is what it is read from.",
         asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
