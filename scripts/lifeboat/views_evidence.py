@@ -165,7 +165,8 @@ def overview(found: Overview) -> None:
     for entry in found.entries:
         one = entry.bundle
         if one is None:
-            table.add_row(str(entry.number), "", f"[red]cannot be read: {escape(entry.damaged)}[/red]", "", "", "", "")
+            # Why is told below, with all that is wrong: it is longer than a column, and would take theirs from the others.
+            table.add_row(str(entry.number), "", "", "", "[red]cannot be read[/red]", "", "")
             continue
         colour = _COLOURS.get(one.outcome, "red")
         outcome = f"[{colour}]{page.said(one.outcome)}[/{colour}]"

@@ -519,7 +519,7 @@ def test_one_changed_byte_is_found_by_verify_and_by_each_report(lab: Lab) -> Non
     body = lab.body(2)
     lab.write_over(2, body.replace(b'"outcome": "met"', b'"outcome": "wet"'))
 
-    verified, document = lab.report("verify"), lab.report("verify", "-o", "json")
+    verified, document, unread_in_all = lab.report("verify"), lab.report("verify", "-o", "json"), lab.report("--all")
     of_others, unread = [lab.report(runs[0]).returncode, lab.report(runs[2]).returncode], lab.report(runs[1])
     lab.write_over(
         2, body.replace(b"RDS", b"rds") if b"RDS" in body else body.replace(b"it loses least", b"it loses nothing")
@@ -528,7 +528,10 @@ def test_one_changed_byte_is_found_by_verify_and_by_each_report(lab: Lab) -> Non
 
     assert (verified.returncode, document.returncode, of_others) == (11, 11, [0, 0])
     assert [(one["number"], one["wrong"]) for one in json.loads(document.stdout)["findings"]] == [(2, "changed")]
-    assert "bundle 2 cannot be read" in " ".join(verified.stderr.split())
+    why = "bundle 2 cannot be read: it is no evidence as this lifeboat writes it: bundle.outcome: input should be 'met'"
+    assert why in " ".join(verified.stderr.split())
+    assert why in " ".join(unread_in_all.stdout.split())
+    assert [run for run in (runs[0], runs[2]) if run not in unread_in_all.stdout] == []  # the others are still told
     assert (unread.returncode, f"the evidence of {runs[1]} cannot be read" in " ".join(unread.stderr.split())) == (
         11,
         True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from tests.evidence_runs import bundle, chain, chained, drill
 
 BODIES = chained(bundle(), drill(1), drill(2))
 OTHER = "c" * 64
+NOT_OURS = "it is no evidence as this lifeboat writes it"
 
 
 def wrong(found: Chain) -> list[tuple[int | None, Wrong]]:
@@ -139,8 +141,8 @@ def test_what_a_damaged_bundle_is_suspected_of_is_told_in_words() -> None:
     newer = BODIES[1].replace(b"lifeboat-evidence-1", b"lifeboat-evidence-2")
     [of_newer] = evidence_chain.verified(replace(whole, stored=chain(BODIES[0], newer, BODIES[2]).stored))
 
-    assert finding.text == "bundle 2 cannot be read: number: Field required"
-    assert of_newer.text == "bundle 2 cannot be read: format: Input should be 'lifeboat-evidence-1'"
+    assert finding.text == f"bundle 2 cannot be read: {NOT_OURS}: number: field required"
+    assert of_newer.text == f"bundle 2 cannot be read: {NOT_OURS}: format: input should be 'lifeboat-evidence-1'"
 
 
 def test_what_is_stored_is_as_the_schema_says_and_what_is_not_is_refused() -> None:
@@ -149,3 +151,22 @@ def test_what_is_stored_is_as_the_schema_says_and_what_is_not_is_refused() -> No
     assert [list(check.iter_errors(json.loads(body))) for body in BODIES] == [[], [], []]
     for change in ({"number": "one"}, {"more": 1}, {"bundle": {**json.loads(BODIES[0])["bundle"], "outcome": "green"}}):
         assert list(check.iter_errors({**json.loads(BODIES[0]), **change})), change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda body: b"", "it is no JSON: EOF while parsing a value at line 1 column 0"),
+        (lambda body: body[:200], "it is no JSON: EOF while parsing"),
+        (lambda body: b"[]", f"{NOT_OURS}: input should be an object"),
+        (
+            lambda body: body.replace(b'"bundle"', b'"bandle"'),
+            f"{NOT_OURS}: bundle: field required",
+        ),
+    ],
+    ids=["empty", "cut off", "a list", "without a bundle"],
+)
+def test_what_cannot_be_read_is_told_why_in_plain_words(change: Callable[[bytes], bytes], why: str) -> None:
+    (body,) = chained(bundle())
+
+    assert evidence_chain.stored(1, change(body)).damaged.startswith(why)

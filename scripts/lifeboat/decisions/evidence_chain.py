@@ -31,8 +31,6 @@ def stored(number: int, body: bytes) -> Stored:
     try:
         found = _DOCUMENT.validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        at = ".".join(map(str, first["loc"]))
         return Stored(
             number=number,
             sha256=sha256,
@@ -40,7 +38,7 @@ def stored(number: int, body: bytes) -> Stored:
             claims=number,
             run="",
             bundle=None,
-            damaged=f"{at}: {first['msg']}" if at else first["msg"],
+            damaged=_damage(error),
         )
     return Stored(
         number=number,
@@ -50,6 +48,15 @@ def stored(number: int, body: bytes) -> Stored:
         run=found.bundle.run,
         bundle=found.bundle,
     )
+
+
+def _damage(error: ValidationError) -> str:
+    """Return in plain words what keeps bytes from being evidence."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return f"it is no JSON: {first['ctx']['error']}"
+    where = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+    return f"it is no evidence as this lifeboat writes it: {where}{first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 def _previous(body: bytes) -> str:
