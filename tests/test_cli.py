@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import lifeboat
 import pytest
@@ -43,6 +45,20 @@ def test_a_command_is_started_without_what_the_others_need() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def helps(command: Any) -> Iterator[str]:
+    yield command.help
+    for inner in getattr(command, "commands", {}).values():
+        yield from helps(inner)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_help_is_wrapped_by_the_terminal_alone(name: str) -> None:
+    found = list(helps(typer.main.get_group(cli.app).commands[name]))
+
+    assert "" not in found
+    assert [text for text in found if "\n" in text.replace("\n\n", "")] == []
 
 
 def test_a_name_that_no_command_has_is_told_with_those_like_it() -> None:

@@ -58,7 +58,7 @@ class _Loaded(Mapping[str, Any]):
         where = COMMANDS[name]
         try:
             import_module(f"lifeboat.{where}").add_to(part)
-            return typer.main.get_group(part).commands[name]
+            return _for_any_width(typer.main.get_group(part).commands[name])
         except KeyError as error:  # it would be taken for a name that no command has
             raise RuntimeError(f"{where} cannot be loaded, or has no {name}") from error
 
@@ -67,6 +67,14 @@ class _Loaded(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(COMMANDS)
+
+
+def _for_any_width(command: Any) -> Any:
+    """Return a command whose help has no line ends but those of paragraphs: Typer would keep those of the source."""
+    command.help = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+    for inner in getattr(command, "commands", {}).values():
+        _for_any_width(inner)
+    return command
 
 
 class _Group(TyperGroup):

@@ -56,9 +56,9 @@ def alarms_test(
     """Ring every alarm and rule, listen to the topics, and report which messages arrived: N of N.
 
     Alarms are set to ALARM and back, rules get a made-up event of source lifeboat.test. Whoever listens gets the messages
-    too, each marked as a TEST, so it is asked first. A queue listens meanwhile and is taken away again; what a killed test
-    left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched on, topic, policy. What is not as
-    Terraform built it, such as a threshold that somebody raised, is told and not rung.
+    too, each marked as a TEST, so it is asked first; in a rehearsal only at a terminal. A queue listens meanwhile and is
+    taken away again; what a killed test left, lifeboat sweep takes away. What only AWS can ring is checked instead: switched
+    on, topic, policy. What is not as Terraform built it, such as a threshold that somebody raised, is told and not rung.
 
     Ends with 1 where a message did not arrive, or a topic has no listener who confirmed; with 8 where something could not be
     rung: a call was refused, or it does more than tell a topic, as an alarm does that reboots a machine; with 12 where

@@ -39,11 +39,12 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     which: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="[RUN|latest|verify]", help="A run, as lifeboat runs shows it, or verify: check the chain."
+            metavar="RUN|latest|verify",
+            help="A run, as lifeboat runs shows it; latest, also without a name; or verify: check the chain.",
         ),
-    ] = report_command.LATEST,
+    ] = None,
     *,
     env: Env = "local",
     output: Annotated[Form, typer.Option("--output", "-o", help="How to print it.")] = Form.TABLE,
@@ -65,12 +66,13 @@ def report(
     if which == VERIFY:
         return _verify(here, output, every=every, out=out)
     if every:
-        if which != report_command.LATEST:
+        if which is not None:
             raise WrongConfiguration("--all is of all runs, and one is named", hint=f"lifeboat report {which} -e {env}")
         return _all(here, output, out)
-    if which != report_command.LATEST:
-        matching(which, _RUN_ID, "a run, latest or verify; lifeboat runs lists the runs")
-    return _run(here, which, output, out)
+    one = which or report_command.LATEST
+    if one != report_command.LATEST:
+        matching(one, _RUN_ID, "a run, latest or verify; lifeboat runs lists the runs")
+    return _run(here, one, output, out)
 
 
 def _verify(here: Site, output: Form, *, every: bool, out: Path | None) -> int:

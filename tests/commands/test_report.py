@@ -622,6 +622,7 @@ def test_evidence_that_the_other_region_does_not_know_of_yet_is_told_by_the_next
     [
         (("../x",), 2, "a run, latest or verify"),
         (("20260301T030001Z-recover-000001", "--all"), 2, "--all is of all runs, and one is named"),
+        (("latest", "--all"), 2, "--all is of all runs, and one is named"),
         (("verify", "-o", "html"), 2, "verify looks at everything"),
         (("verify", "--all"), 2, "verify looks at everything"),
         (("--out", "x.html"), 2, "a table is printed"),
