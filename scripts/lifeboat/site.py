@@ -111,10 +111,13 @@ class Site:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        if self.project.environment.endpoint is None:
-            return boto3.Session()
-        # Nothing of the caller's AWS configuration counts here, not even a profile that does not exist.
-        return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_CONFIGURATION))
+        from lifeboat.clients.sdk import moment
+
+        # At an endpoint of its own nothing of the caller's AWS configuration counts, not even a profile that does not exist.
+        variables = None if self.project.environment.endpoint is None else _NO_CONFIGURATION
+        made = botocore.session.Session(session_vars=variables)
+        made.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
+        return boto3.Session(botocore_session=made)
 
     def _new_client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint

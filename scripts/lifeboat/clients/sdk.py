@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ import urllib3.exceptions
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 
 from lifeboat.errors import Unreachable
 
@@ -40,6 +43,20 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
         raise Unreachable(f"cannot {what}: {error}", hint="; ".join(filter(None, [_SIGN_IN, hint]))) from error
     except NO_ANSWER as error:
         raise Unreachable(f"cannot {what}: {error}", hint=hint) from error
+
+
+def moment(value: Any) -> datetime:
+    """Return the time that an answer of AWS names, as botocore's own parser does: that takes half the time of a long listing.
+
+    Raises ValueError where it is none.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError, TypeError):
+            if value[10:11] == "T" and value.endswith("Z"):
+                return datetime.fromisoformat(value)
+            if value.endswith(" GMT"):
+                return parsedate_to_datetime(value)
+    return parse_timestamp(value)
 
 
 def _of_a_key(code: str, message: str) -> str:
