@@ -61,5 +61,5 @@ def test_what_the_readme_leaves_to_others_is_run_by_them() -> None:
     assert "make test" in ci
     assert "make lint" in ci
     assert '"make", "destroy"' in destroy
-    assert '"make", "scan"' in (ROOT / "tests" / "policies" / "test_make_scan.py").read_text()
+    assert '"make", "scan"' in (ROOT / "tests" / "long" / "test_make_scan.py").read_text()
     assert '"make", "apply"' in fixture
