@@ -49,21 +49,17 @@ def _went_well(drill: DrillRecord) -> bool:
     return drill.passed
 
 
-def _never(case: Case, what: str, wanted: str) -> Bad:
-    """Return that nothing tells, since there was no such drill: what nobody tried is not well, and not damaged either."""
-    return Bad(found=what, wanted=wanted, command=f"lifeboat drill {case.subject}", weight=Weight.OBJECTIVE)
+_MOOT = Good(says="nothing to judge: drills.age tells that none went well")
 
 
 def _age(case: Case) -> Outcome:
     newest, limit = _last(case, _went_well), case.limits.drill
-    wanted = f"one that went well within {said(limit)}"
+    wanted, command = f"one that went well within {said(limit)}", f"lifeboat drill {case.subject}"
     if newest is None:
-        return _never(case, f"no drill of {_of(case)} ever went well", wanted)
+        return Bad(found=f"no drill of {_of(case)} ever went well", wanted=wanted, command=command)
     if case.now - newest.ended > limit:
         return Bad(
-            found=f"the last drill that went well was {old(case, newest.ended)} ago",
-            wanted=wanted,
-            command=f"lifeboat drill {case.subject}",
+            found=f"the last drill that went well was {old(case, newest.ended)} ago", wanted=wanted, command=command
         )
     return Good(says=f"{old(case, newest.ended)} ago, {newest.run}")
 
@@ -79,20 +75,21 @@ def _passed(case: Case) -> Outcome:
     # It tells nothing of any copy. A full one that was cut off is one thing amiss, not one for each of its halves.
     begun = _last(case, lambda drill: drill.scope == case.subject)
     if begun is not None and begun.cut_off and (found is None or begun.ended > found.ended):
-        ago = old(case, begun.ended)
-        return _never(
-            case, f"the last drill of {_of(case)} was cut off {ago} ago, before it had shown anything", wanted
+        return Bad(
+            found=f"the last drill of {_of(case)} was cut off {old(case, begun.ended)} ago, before it had shown anything",
+            wanted=wanted,
+            command=f"lifeboat drill {case.subject}",
+            weight=Weight.OBJECTIVE,
         )
     if found is None:
-        return _never(case, f"no drill of {_of(case)} ever ran to its end", wanted)
+        return _MOOT
     return Good(says=f"passed {old(case, found.ended)} ago")
 
 
 def _rto(case: Case) -> Outcome:
     found = _last(case, _went_well)
     if found is None:
-        what = f"no drill tells how long it takes until {_of(case)} is back"
-        return _never(case, what, "the time that it takes, within the objective")
+        return _MOOT
     if found.rto_objective is None:
         return Good(says="nothing to judge: none was to be measured")
     if found.rto is None:
@@ -112,10 +109,8 @@ def _rto(case: Case) -> Outcome:
 
 def _rpo(case: Case) -> Outcome:
     found = _last(case, _went_well)
-    if found is None and case.subject not in _WITH_DATA:
-        return Good(says="no rows come back in such a drill")
     if found is None:
-        return _never(case, f"no drill of {_of(case)} tells what would be lost", "the time until which data comes back")
+        return _MOOT
     command, limit = f"lifeboat report {found.run}", found.rpo_objective
     if found.rpo is None and (limit is not None or found.scope in _WITH_DATA):
         text = f"the last drill of {_of(case)} cannot tell what was lost"
