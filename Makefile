@@ -138,7 +138,7 @@ test: setup scan-tools ## Run the tests: real Terraform, provider, PostgreSQL an
 	  --durations 60 --durations-min 10 --ignore tests/modules/test_validate.py --ignore tests/long --ignore tests/damage  # make lint, test-long, test-damage
 
 .PHONY: test-long
-test-long: setup ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (an hour)
+test-long: setup scan-tools ## Run what `make test` leaves out: other ways to where it goes, applies killed at ten moments (an hour)
 	@GOGC=$(GOGC) TMPDIR=$${TMPDIR:-$(IN_MEMORY)} LIFEBOAT_STACKS=$(WORKERS) LIFEBOAT_SHARDS=$(WORKERS) LIFEBOAT_KILLS=10 \
 	  python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
 	  tests/long --ignore tests/long/test_state_accidents.py  # make test-accidents

@@ -69,7 +69,7 @@ def report(
         if which is not None:
             raise WrongConfiguration("--all is of all runs, and one is named", hint=f"lifeboat report {which} -e {env}")
         return _all(here, output, out)
-    one = which or report_command.LATEST
+    one = report_command.LATEST if which is None else which
     if one != report_command.LATEST:
         matching(one, _RUN_ID, "a run, latest or verify; lifeboat runs lists the runs")
     return _run(here, one, output, out)

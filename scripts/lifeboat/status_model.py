@@ -273,8 +273,8 @@ class DrillRecord:
     """The evidence of one drill: of what, when it ended, whether all came back, and the times that it measured.
 
     `missed`: what it measured, or could not measure, does not meet an objective; `why` says which. `cut_off`: it was ended
-    from outside before it had shown anything. `copies` are those of the database that it restored: the kind, in the words
-    of recovery points, and the region.
+    from outside, and had found nothing amiss until then. `copies` are those of the database that it restored: the kind, in
+    the words of recovery points, and the region.
     """
 
     scope: str  # database, instance, full or state
@@ -471,14 +471,11 @@ class CopyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRow:
-    """The last drill of a scope: when, how it came out, and its recovery time against the objective. None: there was none.
-
-    `passed_at` is when the last one that went well ended.
-    """
+    """The last drill of a scope, however it came out, and the last that went well, of which the times are. None: there was none."""
 
     scope: str
     record: DrillRecord | None
-    passed_at: datetime | None = None
+    good: DrillRecord | None = None
     unseen: str = ""
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.recovery_points import humane
 from lifeboat.decisions.status import trends
-from lifeboat.status_model import Asset, Colour, CopyRow, DrillRow, Status, Verdict
+from lifeboat.status_model import Asset, Colour, CopyRow, DrillRecord, DrillRow, Status, Verdict
 from lifeboat.views import console, next_command
 
 _NARROW = 110  # columns; a table of copies does not fit into fewer
@@ -212,14 +212,24 @@ def _drill(row: DrillRow, now: datetime, out: Console) -> list[RenderableType]:
         return [Text("unknown", style=_STYLE[Colour.UNKNOWN]), Text(row.unseen, style="yellow"), ""]
     if row.record is None:
         return [Text("never", style=_STYLE[Colour.RED]), "", ""]
-    record = row.record
-    outcome = Text("passed", style="green") if record.passed else Text(f"failed: {record.why}", style="red")
-    if record.rto is None or record.rto_objective is None:
-        return [f"{said(now - record.ended)} ago", outcome, "not measured"]
-    style = "green" if record.rto <= record.rto_objective else _STYLE[Colour.RED]
-    text = Text(f"{said(record.rto)} of {said(record.rto_objective)}", style=style)
-    measured = Text.assemble(_gauge(record.rto / record.rto_objective, style), " ", text) if out.is_terminal else text
-    return [f"{said(now - record.ended)} ago", outcome, measured]
+    return [f"{said(now - row.record.ended)} ago", _outcome(row.record), _recovery_time(row, now, out)]
+
+
+def _outcome(record: DrillRecord) -> Text:
+    if record.passed:
+        return Text("passed", style="green")
+    return Text("cut off", style="yellow") if record.cut_off else Text(f"failed: {record.why}", style="red")
+
+
+def _recovery_time(row: DrillRow, now: datetime, out: Console) -> RenderableType:
+    """Return how long the last drill that went well took, against its objective, and when that was where it is not the last."""
+    good = row.good
+    if good is None or good.rto is None or good.rto_objective is None:
+        return "not measured"
+    style = "green" if good.rto <= good.rto_objective else _STYLE[Colour.RED]
+    earlier = "" if good is row.record else f", {said(now - good.ended)} ago"
+    text = Text(f"{said(good.rto)} of {said(good.rto_objective)}{earlier}", style=style)
+    return Text.assemble(_gauge(good.rto / good.rto_objective, style), " ", text) if out.is_terminal else text
 
 
 # -- what the checks say -----------------------------------------------------------------------------------------------

@@ -311,6 +311,24 @@ def test_what_a_drill_made_once_more_after_it_was_gone_is_there_again() -> None:
     assert ([one.id for one in gone.made], gone.left_over, gone.outcome) == (["x"], (), Outcome.MET)
 
 
+def test_a_drill_that_was_killed_ended_then_and_not_when_it_was_swept() -> None:
+    thing = {"type": "aws_secretsmanager_secret", "id": "x", "region": "eu-central-1"}
+    five_days = 5 * 24 * 3600
+    swept = {"failed": True, "exit_status": 130, "swept": True}
+    lines: tuple[Line, ...] = (
+        (0, BEGUN, "", "", WHO),
+        (1, NOTE, "secret", "", {"made": thing}),
+        (70, DOING, "restore", "there is none", {}),
+        (five_days, NOTE, "", "", {"gone": thing}),
+        (five_days + 1, EventKind.ENDED, "", "it did not get to its end, and was swept", swept),
+    )
+
+    one = bundle(*lines, kind=Kind.DRILL, scope="database")
+
+    assert (one.ended - one.began).total_seconds() == 70
+    assert one.left_over == ()
+
+
 def test_the_version_that_a_drill_of_the_state_chose_is_told() -> None:
     noted = {"version": "v7", "serial": 7, "why_version": "the newest sound one", "other_versions": {"v8": "cut off"}}
 

@@ -153,20 +153,21 @@ def test_what_is_stored_is_as_the_schema_says_and_what_is_not_is_refused() -> No
         assert list(check.iter_errors({**json.loads(BODIES[0]), **change})), change
 
 
+CUT_OFF_AT = "it is no JSON: EOF while parsing a string at line 7 column 35"
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         (lambda body: b"", "it is no JSON: EOF while parsing a value at line 1 column 0"),
-        (lambda body: body[:200], "it is no JSON: EOF while parsing"),
+        (lambda body: body[:200], CUT_OFF_AT),
         (lambda body: b"[]", f"{NOT_OURS}: input should be an object"),
-        (
-            lambda body: body.replace(b'"bundle"', b'"bandle"'),
-            f"{NOT_OURS}: bundle: field required",
-        ),
+        (lambda body: b"[" * 100_000, "it is no JSON: recursion limit exceeded at line 1 column 202"),
+        (lambda body: body.replace(b'"bundle"', b'"bandle"'), f"{NOT_OURS}: bundle: field required"),
     ],
-    ids=["empty", "cut off", "a list", "without a bundle"],
+    ids=["empty", "cut off", "a list", "nested without end", "without a bundle"],
 )
 def test_what_cannot_be_read_is_told_why_in_plain_words(change: Callable[[bytes], bytes], why: str) -> None:
     (body,) = chained(bundle())
 
-    assert evidence_chain.stored(1, change(body)).damaged.startswith(why)
+    assert evidence_chain.stored(1, change(body)).damaged == why

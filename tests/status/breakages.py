@@ -358,7 +358,7 @@ BREAKAGES = (
     Breakage(
         what="password set by hand",
         happen=_password,
-        check="database.heartbeat",
+        check="database.secret",
         words="the secret of the application does not open its database",
         where=Where.ON_A_STACK,
     ),

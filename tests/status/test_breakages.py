@@ -25,7 +25,16 @@ from tests.status.scene import Place, scene
 
 HOUR = timedelta(hours=1)
 # What nobody makes here: a host that beats, images, drills and their evidence, root 1's own state.
-NOT_HERE = ("database.heartbeat", "database.proof", "image.", "volume.snapshot", "drills.", "runs.leaks", "runs.drift")
+NOT_HERE = (
+    "database.heartbeat",
+    "database.secret",
+    "database.proof",
+    "image.",
+    "volume.snapshot",
+    "drills.",
+    "runs.leaks",
+    "runs.drift",
+)
 
 
 @pytest.fixture(scope="module")

@@ -242,7 +242,7 @@ ACCIDENTS = (
     ),
     accident(
         "another password in the secret",
-        {"database.heartbeat": "the secret of the application does not open its database: cannot use app"},
+        {"database.secret": "the secret of the application does not open its database: cannot use app"},
         beat=Seen(found=Beat(at=None, known_by="cannot use app", stopped=True, refused=True)),
     ),
     accident(
@@ -871,12 +871,24 @@ ACCIDENTS = (
     ),
     accident(
         "last drill cut off",
-        {"drills.passed full": "was cut off 2h ago, before it had shown anything"},
+        {"drills.cut-off full": "was cut off 2h ago, with nothing found amiss until then"},
         drills=Seen(found=(drill("full"), drill("state"), drill("full", 2 * HOUR, **CUT_OFF))),
     ),
     accident(
+        "a drill of one kind failed, and a later one was cut off",
+        {"drills.passed state": "failed 24h ago: no plan", "drills.cut-off state": "was cut off 2h ago"},
+        drills=Seen(
+            found=(
+                drill("full"),
+                drill("state", 2 * DAY),
+                drill("state", passed=False, why="no plan"),
+                drill("state", 2 * HOUR, **CUT_OFF),
+            )
+        ),
+    ),
+    accident(
         "first drill cut off",
-        {"drills.age state": "ever went well", "drills.passed state": "was cut off 2h ago"},
+        {"drills.age state": "ever went well", "drills.cut-off state": "was cut off 2h ago"},
         drills=Seen(found=(drill("full"), drill("state", 2 * HOUR, **CUT_OFF))),
     ),
     accident(
@@ -886,8 +898,8 @@ ACCIDENTS = (
     accident(
         "a drill failed, and a later one was cut off",
         {
-            "drills.passed database": "failed 24h ago: 3 rows missing",
-            "drills.passed full": "was cut off 2h ago",
+            "drills.passed database": "that ran to its end failed 24h ago: 3 rows missing",
+            "drills.cut-off full": "was cut off 2h ago",
         },
         drills=Seen(
             found=(
@@ -1096,6 +1108,12 @@ def test_the_heartbeat_of_a_stack_that_has_none_is_not_asked_for() -> None:
     facts = replace(healthy(), beat=unseen("secretsmanager:GetSecretValue"))
 
     assert amiss(facts, replace(LIMITS, beat=timedelta(0))) == {}
+
+
+def test_a_secret_that_does_not_open_the_database_is_red_where_no_heartbeat_is_asked_for() -> None:
+    facts = replace(healthy(), beat=Seen(found=Beat(at=None, known_by="cannot use app", stopped=True, refused=True)))
+
+    assert amiss(facts, replace(LIMITS, beat=timedelta(0))).keys() == {"database.secret"}
 
 
 def test_a_check_that_breaks_hides_no_other() -> None:

@@ -15,6 +15,8 @@ from lifeboat.stack import status_evidence
 from tests.evidence_runs import bundle, chain, chained, drill
 
 BODIES = chained(bundle(), drill(1), drill(2, scope="full", minutes=5))
+PROVEN, STEP = drill(1).proof, drill(1).steps[0]
+assert PROVEN is not None
 
 
 def test_drills_are_told_with_what_they_measured_and_recoveries_are_none() -> None:
@@ -54,11 +56,42 @@ def test_only_what_was_restored_and_answered_went_well(outcome: Outcome, passed:
     assert (found.passed, found.why) == (passed, "rows are missing")
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-def test_what_was_ended_from_outside_was_cut_off(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "cut_off"),
+    [(Outcome.INTERRUPTED, True), *((one, False) for one in Outcome if one is not Outcome.INTERRUPTED)],
+)
+def test_what_was_interrupted_and_nothing_else_was_cut_off(outcome: Outcome, cut_off: bool) -> None:
     (found,) = status_evidence.drills(chain(*chained(replace(drill(1), outcome=outcome, why="so"))))
 
-    assert found.cut_off is (outcome in (Outcome.INTERRUPTED, Outcome.GIVEN_UP))
+    assert found.cut_off is cut_off
+
+
+@pytest.mark.parametrize(
+    ("found_amiss", "why"),
+    [
+        ({"proof": replace(PROVEN, probe_findings=("orders: 0 rows",))}, "orders: 0 rows"),
+        ({"proof": replace(PROVEN, missing=("orders lacks 3 rows",))}, "orders lacks 3 rows"),
+        ({"steps": (replace(STEP, outcome="stopped", why="it does not answer"),)}, "it does not answer"),
+    ],
+    ids=["probe", "rows", "step"],
+)
+def test_a_drill_that_had_found_something_amiss_failed_whoever_cut_it_off_then(
+    found_amiss: dict[str, Any], why: str
+) -> None:
+    bodies = chained(replace(drill(1), outcome=Outcome.INTERRUPTED, why="swept", **found_amiss))
+
+    (found,) = status_evidence.drills(chain(*bodies))
+
+    assert (found.passed, found.cut_off, found.why) == (False, False, f"{why}; then it was cut off")
+
+
+def test_a_step_that_the_interruption_stopped_is_nothing_amiss() -> None:
+    steps = (replace(STEP, outcome="stopped", why="interrupted"),)
+    bodies = chained(replace(drill(1), outcome=Outcome.INTERRUPTED, why="interrupted", steps=steps))
+
+    (found,) = status_evidence.drills(chain(*bodies))
+
+    assert (found.passed, found.cut_off) == (False, True)
 
 
 def test_a_drill_that_measured_nothing_tells_its_objective_alone() -> None:

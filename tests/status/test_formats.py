@@ -276,7 +276,21 @@ def test_a_failed_drill_makes_no_drill_young() -> None:
     found = numbers(replace(healthy(), drills=Seen(found=drills)))
 
     assert found[("DrillAgeSeconds", "full")] == timedelta(days=5).total_seconds()
-    assert found[("MeasuredRtoSeconds", "full")] == timedelta(hours=6).total_seconds()
+    assert found[("MeasuredRtoSeconds", "full")] == timedelta(minutes=3).total_seconds()  # of the one that went well
+
+
+def test_a_drill_that_was_cut_off_is_shown_with_the_times_of_the_last_that_went_well() -> None:
+    cut_off = drill("full", HOUR, passed=False, cut_off=True, rto=None, rpo=None, run="20261128T140000Z-drill-cut")
+    found = judged(replace(healthy(), drills=Seen(found=(drill("full", 5 * DAY), drill("state"), cut_off))))
+
+    row = next(one for one in formats.document(found)["drills"] if one["scope"] == "full")
+    line = next(line for line in shown(found, 200, terminal=False).splitlines() if line.split()[:1] == ["full"])
+
+    assert (row["run"], row["passed"], row["cut_off"]) == ("20261128T140000Z-drill-cut", False, True)
+    assert (row["went_well"], row["rto_seconds"]) == (drill("full").run, 180)
+    assert line.split(maxsplit=3)[1:3] == ["60m", "ago"]
+    assert "cut off" in line
+    assert "3m of 4h, 5d ago" in line
 
 
 def test_all_dimensions_are_those_that_the_alarms_watch() -> None:

@@ -18,7 +18,7 @@ from lifeboat.errors import Failed, LifeboatError, RoleMissing, SignInRefused, U
 from lifeboat.model import Secret
 
 _CONNECT_SECONDS = 10
-# While a connection is made no SQLSTATE tells it.
+# As a server says it in English; psycopg has no SQLSTATE of what happens while a connection is made.
 _NOT_LET_IN = "password authentication failed"
 # A token of IAM is valid for 15 minutes (RDS user guide, "IAM database authentication").
 _RENEWED_SECONDS = 300.0

@@ -23,6 +23,11 @@ NO_ANSWER = (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.
 _SIGN_IN = "sign in to AWS (set AWS_PROFILE, or aws sso login), then run the same command again"
 _KEY = re.compile(r"arn:[\w-]+:kms:(?P<region>[\w-]+):\d+:key/[\w-]+")
 _Found = TypeVar("_Found")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z")
+_OF_HTTP = re.compile(  # RFC 9110, 5.6.7, "IMF-fixdate"
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4}"
+    r" [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+)
 
 
 @contextmanager
@@ -48,13 +53,13 @@ def translated(what: str, *, hint: str = "") -> Iterator[None]:
 def moment(value: Any) -> datetime:
     """Return the time that an answer of AWS names, as botocore's own parser does: that takes half the time of a long listing.
 
-    Raises ValueError where it is none.
+    The two ways in which nearly all are written are read here, every other one there. Raises ValueError where it is none.
     """
     if isinstance(value, str):
-        with suppress(ValueError, TypeError):
-            if value[10:11] == "T" and value.endswith("Z"):
+        with suppress(ValueError):
+            if _ISO.fullmatch(value):
                 return datetime.fromisoformat(value)
-            if value.endswith(" GMT"):
+            if _OF_HTTP.fullmatch(value):
                 return parsedate_to_datetime(value)
     return parse_timestamp(value)
 

@@ -223,9 +223,15 @@ def _left(events: Iterable[Event], found: Bundle) -> str:
 
 
 def _ended_at(events: Sequence[Event]) -> datetime:
-    """Return when a run ended: a drill that left something did so before a sweep took that away."""
+    """Return when a run ended: a drill that left something, or was killed, did so before a sweep took away what it left."""
     noted = _note_of_end(events)
-    return events[-1].at if noted is None else noted.at
+    if noted is not None:
+        return noted.at
+    if not events[-1].data.get("swept"):
+        return events[-1].at
+    # A sweep tells what is gone, and writes the end, whenever somebody types it.
+    own = [event for event in events[:-1] if "gone" not in event.data]
+    return own[-1].at if own else events[-1].at
 
 
 def _note_of_end(events: Iterable[Event]) -> Event | None:

@@ -63,7 +63,7 @@ def _previous(body: bytes) -> str:
     """Return what damaged bytes say of the one before, so that that one is not suspected for them; "" if nothing."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(found.get("previous", "")) if isinstance(found, dict) else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from lifeboat.decisions import evidence_chain
+from lifeboat.decisions import evidence_chain, timings
 from lifeboat.errors import Unreachable
 from lifeboat.evidence_model import RESTORED, Bundle, Chain, Kind, Measured, Outcome, Wrong
 from lifeboat.site import Site
@@ -27,20 +27,30 @@ def drills(found: Chain) -> tuple[DrillRecord, ...]:
 
 
 def _record(bundle: Bundle) -> DrillRecord:
+    interrupted = bundle.outcome is Outcome.INTERRUPTED
+    amiss = _amiss(bundle) if interrupted else []
     return DrillRecord(
         scope=bundle.scope,
         run=bundle.run,
         ended=bundle.ended.astimezone(UTC),
         passed=bundle.outcome in RESTORED,
-        why=bundle.why or bundle.outcome.value,
+        why=f"{'; '.join(amiss)}; then it was cut off" if amiss else bundle.why or bundle.outcome.value,
         rto=_length(bundle.rto),
         rto_objective=_objective(bundle.rto),
         rpo=_length(bundle.rpo),
         rpo_objective=_objective(bundle.rpo),
         missed=bundle.outcome is Outcome.MISSED,
-        cut_off=bundle.outcome in (Outcome.INTERRUPTED, Outcome.GIVEN_UP),
+        cut_off=interrupted and not amiss,
         copies=tuple((copy.kind, copy.region) for copy in bundle.copies if copy.asset == "database"),
     )
+
+
+def _amiss(bundle: Bundle) -> list[str]:
+    """Return what a drill had found amiss before it was cut off, be it while it took away what it had made."""
+    proof = bundle.proof
+    found = [] if proof is None else [*proof.missing, *proof.probe_findings]
+    stopped = [step.why for step in bundle.steps if step.outcome == "stopped" and step.why != timings.INTERRUPTED]
+    return list(dict.fromkeys([*found, *stopped]))
 
 
 def _objective(measured: Measured | None) -> timedelta | None:

@@ -55,7 +55,6 @@ class Bad:
     found: str
     wanted: str
     command: str
-    weight: Weight | None = None  # where it means something else than the check's
 
 
 @dataclass(frozen=True, kw_only=True)

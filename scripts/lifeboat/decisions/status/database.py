@@ -68,19 +68,27 @@ def _protected(case: Case) -> Outcome:
     return Good(says="protected from being deleted")
 
 
+def _secret(case: Case) -> Outcome:
+    if not case.limits.beat and case.facts.beat.unseen is not None:
+        return Good(says="nothing to judge: status.heartbeat_minutes is 0, and from here nobody reaches the database")
+    found, recovery = case.facts.beat.value, case.stack.recovery
+    if found is not None and found.refused:
+        return Bad(
+            found=f"the secret of the application does not open its database: {found.known_by}",
+            wanted="the password of its role",
+            command=f"aws rds modify-db-instance --region {recovery.region} --db-instance-identifier"
+            f" {recovery.database.identifier} --rotate-master-user-password --apply-immediately",
+        )
+    return Good(says="it signs in")
+
+
 def _beat(case: Case) -> Outcome:
     limit = case.limits.beat
     if not limit:
         return Good(says="none is expected: status.heartbeat_minutes is 0")
     found = case.facts.beat.value
     if found is not None and found.refused:
-        name = case.stack.recovery.database.identifier
-        return Bad(
-            found=f"the secret of the application does not open its database: {found.known_by}",
-            wanted="the password of its role",
-            command=f"aws rds modify-db-instance --db-instance-identifier {name} --rotate-master-user-password"
-            " --apply-immediately; then: lifeboat app restart",
-        )
+        return Good(says="nothing to judge: database.secret tells that nobody is let in")
     if found is None or found.at is None:
         return Bad(
             found=f"nothing tells when the database was last written to{f': {found.known_by}' if found else ''}",
@@ -250,6 +258,19 @@ CHECKS = (
         asks=("rds:DescribeDBInstances",),
         subjects=once,
         judge=_protected,
+    ),
+    Check(
+        id="database.secret",
+        asset=Asset.DATABASE,
+        weight=Weight.PROTECTION,
+        title="The application's secret opens its database",
+        why="Somebody set the password by hand, or a rotation broke off half-way: what connects anew is refused, the"
+        " application and the job of the dumps too.",
+        act="Let RDS set another password, which it writes into the secret itself: `aws rds modify-db-instance"
+        " --rotate-master-user-password --apply-immediately`. When the instance is available again: `lifeboat app restart`.",
+        asks=("secretsmanager:GetSecretValue",),
+        subjects=once,
+        judge=_secret,
     ),
     Check(
         id="database.heartbeat",

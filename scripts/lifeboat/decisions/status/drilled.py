@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from lifeboat.decisions.durations import said
 from lifeboat.decisions.status.check import Bad, Case, Check, Good, Outcome, old, once, once_without
@@ -23,15 +22,10 @@ def rows(facts: Facts) -> tuple[DrillRow, ...]:
     """Return one row for each scope."""
     unseen = "" if facts.drills.unseen is None else facts.drills.unseen.why
     found = facts.drills.found or ()
-    passed = tuple(drill for drill in found if drill.passed)
+    good = tuple(drill for drill in found if drill.passed)
     return tuple(
-        DrillRow(scope=scope, record=last(found, scope), passed_at=_ended(last(passed, scope)), unseen=unseen)
-        for scope in SCOPES
+        DrillRow(scope=scope, record=last(found, scope), good=last(good, scope), unseen=unseen) for scope in SCOPES
     )
-
-
-def _ended(record: DrillRecord | None) -> datetime | None:
-    return None if record is None else record.ended
 
 
 # -- the checks --------------------------------------------------------------------------------------------------------
@@ -65,25 +59,28 @@ def _age(case: Case) -> Outcome:
 
 
 def _passed(case: Case) -> Outcome:
-    found, wanted = _last(case, _ran_to_its_end), "a drill that brings everything back"
+    found = _last(case, _ran_to_its_end)
     if found is not None and not found.passed:
         return Bad(
-            found=f"the last drill of {_of(case)} failed {old(case, found.ended)} ago: {found.why}",
-            wanted=wanted,
+            found=f"the last drill of {_of(case)} that ran to its end failed {old(case, found.ended)} ago: {found.why}",
+            wanted="a drill that brings everything back",
             command=f"lifeboat report {found.run}",
-        )
-    # It tells nothing of any copy. A full one that was cut off is one thing amiss, not one for each of its halves.
-    begun = _last(case, lambda drill: drill.scope == case.subject)
-    if begun is not None and begun.cut_off and (found is None or begun.ended > found.ended):
-        return Bad(
-            found=f"the last drill of {_of(case)} was cut off {old(case, begun.ended)} ago, before it had shown anything",
-            wanted=wanted,
-            command=f"lifeboat drill {case.subject}",
-            weight=Weight.OBJECTIVE,
         )
     if found is None:
         return _MOOT
     return Good(says=f"passed {old(case, found.ended)} ago")
+
+
+def _cut_off(case: Case) -> Outcome:
+    # A full drill that was cut off is one thing amiss, not one for each of its halves: so it counts for its own kind alone.
+    begun, ended = _last(case, lambda drill: drill.scope == case.subject), _last(case, _ran_to_its_end)
+    if begun is not None and begun.cut_off and (ended is None or begun.ended > ended.ended):
+        return Bad(
+            found=f"the last drill of {_of(case)} was cut off {old(case, begun.ended)} ago, with nothing found amiss until then",
+            wanted="one that runs to its end",
+            command=f"lifeboat drill {case.subject}",
+        )
+    return Good(says="none since the last that ran to its end" if ended is not None else "none was")
 
 
 def _rto(case: Case) -> Outcome:
@@ -177,6 +174,20 @@ CHECKS = (
         asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
         subjects=_scopes,
         judge=_passed,
+        on_missing_stack=_scopes_without,
+    ),
+    Check(
+        id="drills.cut-off",
+        asset=Asset.DRILLS,
+        weight=Weight.OBJECTIVE,
+        title="No drill of each kind was cut off since the last that ran to its end",
+        why="It has shown neither that all comes back nor that something does not. A job that is killed each week looks like"
+        " one that passes.",
+        act="`lifeboat report latest` says how far it came; find out who ended it (a time-out of the job, most often), then"
+        " `lifeboat drill` once more.",
+        asks=("s3:ListBucketVersions", "s3:GetObjectVersion"),
+        subjects=_scopes,
+        judge=_cut_off,
         on_missing_stack=_scopes_without,
     ),
     Check(

@@ -50,14 +50,16 @@ def _copy(row: CopyRow, found: Status) -> dict[str, Any]:
 
 
 def _drill(row: DrillRow) -> dict[str, Any]:
-    record = row.record
+    record, good = row.record, row.good
     return {
         "scope": row.scope,
         "run": None if record is None else record.run,
         "ended": None if record is None else record.ended.isoformat(),
         "passed": None if record is None else record.passed,
-        "rto_seconds": None if record is None or record.rto is None else record.rto.total_seconds(),
-        "rpo_seconds": None if record is None or record.rpo is None else record.rpo.total_seconds(),
+        "cut_off": None if record is None else record.cut_off,
+        "went_well": None if good is None else good.run,
+        "rto_seconds": None if good is None or good.rto is None else good.rto.total_seconds(),
+        "rpo_seconds": None if good is None or good.rpo is None else good.rpo.total_seconds(),
         "unseen": row.unseen or None,
     }
 
@@ -86,8 +88,11 @@ _EXPOSED = {
     ),
     "RestoreProofAgeSeconds": ("lifeboat_restore_proof_age_seconds", "Time since a copy was last proven by a restore."),
     "BackupBytes": ("lifeboat_backup_bytes", "Size of the newest copy."),
-    "MeasuredRpoSeconds": ("lifeboat_measured_rpo_seconds", "Loss that the last drill measured."),
-    "MeasuredRtoSeconds": ("lifeboat_measured_rto_seconds", "Recovery time that the last drill measured."),
+    "MeasuredRpoSeconds": ("lifeboat_measured_rpo_seconds", "Loss that the last drill that went well measured."),
+    "MeasuredRtoSeconds": (
+        "lifeboat_measured_rto_seconds",
+        "Recovery time that the last drill that went well measured.",
+    ),
     "DrillAgeSeconds": ("lifeboat_drill_age_seconds", "Time since a drill last went well."),
     "LeakedResources": ("lifeboat_leaked_resources", "Things that drills made and did not take away."),
 }

@@ -11,7 +11,7 @@ from lifeboat.decisions.status import copies, drilled
 from lifeboat.decisions.status.check import Bad, Case, Check, Unknown
 from lifeboat.decisions.status.registry import CHECKS
 from lifeboat.errors import NotSeen
-from lifeboat.status_model import Colour, Facts, Limits, Stack, Status, Verdict, Weight
+from lifeboat.status_model import Colour, Facts, Limits, Stack, Status, Verdict
 
 # What is red of a check that could not look, in words of IAM.
 _ALLOW = "a look at it: {call} must be allowed, and answer"
@@ -63,12 +63,12 @@ def _typed(found: Verdict, environment: str, limits: Limits) -> Verdict:
 def verdict(check: Check, case: Case) -> Verdict:
     """Return what one check says of one thing."""
 
-    def said(colour: Colour, says: str, wanted: str = "", command: str = "", weight: Weight = check.weight) -> Verdict:
+    def said(colour: Colour, says: str, wanted: str = "", command: str = "") -> Verdict:
         return Verdict(
             check=check.id,
             subject=case.subject,
             asset=check.asset,
-            weight=weight,
+            weight=check.weight,
             colour=colour,
             says=says,
             wanted=wanted,
@@ -91,5 +91,5 @@ def verdict(check: Check, case: Case) -> Verdict:
     if isinstance(outcome, Unknown):
         return said(Colour.UNKNOWN, outcome.found, outcome.wanted, outcome.command)
     if isinstance(outcome, Bad):
-        return said(Colour.RED, outcome.found, outcome.wanted, outcome.command, outcome.weight or check.weight)
+        return said(Colour.RED, outcome.found, outcome.wanted, outcome.command)
     return said(Colour.GREEN, outcome.says)

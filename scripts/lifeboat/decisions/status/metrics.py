@@ -78,15 +78,13 @@ def _proofs(case: Case) -> Iterator[Measure]:
 
 def _drills(found: Status, name: str) -> Iterator[Measure]:
     for row in found.drills:
-        record = row.record
-        if record is None:
+        if row.good is None:
             continue
-        if record.rto is not None:
-            yield _seconds("MeasuredRtoSeconds", name, row.scope, record.rto)
-        if record.rpo is not None:
-            yield _seconds("MeasuredRpoSeconds", name, row.scope, record.rpo)
-        if row.passed_at is not None:
-            yield _seconds("DrillAgeSeconds", name, row.scope, found.now - row.passed_at)
+        if row.good.rto is not None:
+            yield _seconds("MeasuredRtoSeconds", name, row.scope, row.good.rto)
+        if row.good.rpo is not None:
+            yield _seconds("MeasuredRpoSeconds", name, row.scope, row.good.rpo)
+        yield _seconds("DrillAgeSeconds", name, row.scope, found.now - row.good.ended)
 
 
 def _counts(found: Status, facts: Facts, name: str) -> Iterator[Measure]:
