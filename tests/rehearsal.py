@@ -103,8 +103,9 @@ class Rehearsal:
         except OSError:
             passed(self.lifeboat("local", "up"))
             self.control("load", name=name)
-        # As `lifeboat local load` does: this machine knows a state that is newer than the one of the save.
+        # As `lifeboat local load` does: this machine knows states that are newer than those of the save.
         (self.root / ".lifeboat" / "local" / "known-state.json").unlink(missing_ok=True)
+        (self.root / ".lifeboat" / "local" / "state-root.base.json").unlink(missing_ok=True)
 
     def edit(self, name: str, pattern: str, replacement: str) -> None:
         """Change a file of the checkout; fails when the pattern is not in it."""
