@@ -174,6 +174,7 @@ def test_a_drill_that_went_well_is_green_and_its_evidence_whole(site: BackupSite
     assert {check: colour for check, (colour, _) in found.items()} == {
         "drills.age": "green",
         "drills.passed": "green",
+        "drills.cut-off": "green",
         "drills.rto": "green",
         "drills.rpo": "green",
         "drills.evidence": "green",
