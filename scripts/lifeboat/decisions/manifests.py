@@ -66,34 +66,25 @@ def read(body: bytes) -> Manifest:
 
 
 class _Fields:
-    """The fields of one JSON object, each taken once and by its type.
-
-    Manifests are read by the thousand, and of one with many tables each field is some microseconds: what an error would say
-    is put together when there is one.
-    """
-
-    __slots__ = ("_found", "where")
+    """The fields of one JSON object, each taken once and by its type."""
 
     def __init__(self, found: dict[str, Any], where: str) -> None:
-        self._found = found.copy()
+        self._found = dict(found)
         self.where = where
 
     def take(self, name: str) -> Any:
-        try:
-            return self._found.pop(name)
-        except KeyError:
-            raise ValueError(f"{self.where} lacks {name}") from None
+        if name not in self._found:
+            raise ValueError(f"{self.where} lacks {name}")
+        return self._found.pop(name)
 
     def left(self) -> list[str]:
-        return sorted(self._found) if self._found else []
+        return sorted(self._found)
 
     def text(self, name: str) -> str:
-        value = self.take(name)
-        return value if type(value) is str else _typed(value, str, f"{self.where}: {name}")
+        return _typed(self.take(name), str, f"{self.where}: {name}")
 
     def number(self, name: str) -> int:
-        value = self.take(name)
-        return value if type(value) is int else _typed(value, int, f"{self.where}: {name}")
+        return _typed(self.take(name), int, f"{self.where}: {name}")
 
     def flag(self, name: str) -> bool:
         return _typed(self.take(name), bool, f"{self.where}: {name}")
@@ -122,12 +113,12 @@ class _Fields:
         return _whole(self.take(name), name, make)
 
     def many(self, name: str, make: Callable[[_Fields], _Thing]) -> tuple[_Thing, ...]:
-        listed, where = _typed(self.take(name), list, f"{self.where}: {name}"), f"an entry of {name}"
-        return tuple(_whole(entry, where, make) for entry in listed)
+        listed = _typed(self.take(name), list, f"{self.where}: {name}")
+        return tuple(_whole(entry, f"an entry of {name}", make) for entry in listed)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        listed, where = _typed(self.take(name), list, f"{self.where}: {name}"), f"an entry of {name}"
-        return tuple(_typed(entry, str, where) for entry in listed)
+        listed = _typed(self.take(name), list, f"{self.where}: {name}")
+        return tuple(_typed(entry, str, f"an entry of {name}") for entry in listed)
 
 
 def _typed(value: object, kind: type[_Thing], what: str) -> _Thing:
@@ -141,8 +132,8 @@ def _whole(found: object, where: str, make: Callable[[_Fields], _Thing]) -> _Thi
     """Return what `make` reads of an object; raises ValueError when anything of it is left."""
     fields = _Fields(_typed(found, dict, where), where)
     made = make(fields)
-    if left := fields.left():
-        raise ValueError(f"{where} has the unknown {', '.join(left)}")
+    if fields.left():
+        raise ValueError(f"{where} has the unknown {', '.join(fields.left())}")
     return made
 
 
