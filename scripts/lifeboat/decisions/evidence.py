@@ -251,6 +251,14 @@ def _unsound(proof: Proof | None) -> list[str]:
     return [*proof.missing, *proof.probe_findings, *both]
 
 
+def found_amiss(one: Bundle) -> list[str]:
+    """Return what a run had found amiss before it was cut off, be it while it took away what it had made."""
+    proof = one.proof
+    found = [] if proof is None else [*proof.missing, *proof.probe_findings]
+    stopped = [step.why for step in one.steps if step.outcome == "stopped" and step.why != timings.INTERRUPTED]
+    return list(dict.fromkeys([*found, *stopped]))
+
+
 # -- what was noted ----------------------------------------------------------------------------------------------------
 
 

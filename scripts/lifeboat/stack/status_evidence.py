@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from lifeboat.decisions import evidence_chain, timings
+from lifeboat.decisions import evidence, evidence_chain
 from lifeboat.errors import Unreachable
 from lifeboat.evidence_model import RESTORED, Bundle, Chain, Kind, Measured, Outcome, Wrong
 from lifeboat.site import Site
@@ -28,7 +28,7 @@ def drills(found: Chain) -> tuple[DrillRecord, ...]:
 
 def _record(bundle: Bundle) -> DrillRecord:
     interrupted = bundle.outcome is Outcome.INTERRUPTED
-    amiss = _amiss(bundle) if interrupted else []
+    amiss = evidence.found_amiss(bundle) if interrupted else []
     return DrillRecord(
         scope=bundle.scope,
         run=bundle.run,
@@ -43,14 +43,6 @@ def _record(bundle: Bundle) -> DrillRecord:
         cut_off=interrupted and not amiss,
         copies=tuple((copy.kind, copy.region) for copy in bundle.copies if copy.asset == "database"),
     )
-
-
-def _amiss(bundle: Bundle) -> list[str]:
-    """Return what a drill had found amiss before it was cut off, be it while it took away what it had made."""
-    proof = bundle.proof
-    found = [] if proof is None else [*proof.missing, *proof.probe_findings]
-    stopped = [step.why for step in bundle.steps if step.outcome == "stopped" and step.why != timings.INTERRUPTED]
-    return list(dict.fromkeys([*found, *stopped]))
 
 
 def _objective(measured: Measured | None) -> timedelta | None:

@@ -11,6 +11,7 @@ from lifeboat.status_model import Asset, DrillRecord, DrillRow, Facts, Limits, S
 
 SCOPES = ("database", "instance", "full", "state")
 _WITH_DATA = ("database", "full")  # scopes in which rows come back
+_MOOT = Good(says="nothing to judge: drills.age tells that none went well")
 
 
 def last(drills: tuple[DrillRecord, ...], scope: str) -> DrillRecord | None:
@@ -43,9 +44,6 @@ def _went_well(drill: DrillRecord) -> bool:
     return drill.passed
 
 
-_MOOT = Good(says="nothing to judge: drills.age tells that none went well")
-
-
 def _age(case: Case) -> Outcome:
     newest, limit = _last(case, _went_well), case.limits.drill
     wanted, command = f"one that went well within {said(limit)}", f"lifeboat drill {case.subject}"
@@ -60,14 +58,14 @@ def _age(case: Case) -> Outcome:
 
 def _passed(case: Case) -> Outcome:
     found = _last(case, _ran_to_its_end)
-    if found is not None and not found.passed:
+    if found is None:
+        return _MOOT
+    if not found.passed:
         return Bad(
             found=f"the last drill of {_of(case)} that ran to its end failed {old(case, found.ended)} ago: {found.why}",
             wanted="a drill that brings everything back",
             command=f"lifeboat report {found.run}",
         )
-    if found is None:
-        return _MOOT
     return Good(says=f"passed {old(case, found.ended)} ago")
 
 
