@@ -175,6 +175,11 @@ project = "{self.local.document["project"]}"
         """Ask for a fault in the requests to GitLab."""
         self.cloud.control("faults", add={"service": "gitlab", "operation": operation, "code": "Fault", **rule})
 
+    def hit(self) -> str:
+        """Return what the only fault has hit; nothing before it has."""
+        (rule,) = self.cloud.control("faults")["faults"]
+        return str(rule["hit"])
+
     @contextmanager
     def traced(self) -> Iterator[list[str]]:
         """Give the names of the requests that GitLab gets meanwhile; filled at the end."""

@@ -13,6 +13,7 @@ import psutil
 
 from localcloud.operations import Call, Refused
 
+_LONGEST_HOLD_SECONDS = 600  # whoever asked for it is gone by then
 VICTIMS = ("everything", "head", "terraform")
 
 
@@ -22,8 +23,9 @@ class Fault:
 
     `when` is "before" (the call is not executed), "after" (it is executed and its answer is lost: the caller gets an
     error instead) or "cut" (it is executed and the connection breaks within its answer). With a status below 400 a
-    rule only delays. `service` may be "*". With `kill`, the process of that number is killed when the rule hits, or,
-    as `who` says, it and everything that it started, or only its Terraform; `hit` tells what it hit.
+    rule only delays: by `delay_seconds`, or, `held`, until the rules are cleared. `service` may be "*". With `kill`,
+    the process of that number is killed when the rule hits, or, as `who` says, it and everything that it started, or
+    only its Terraform; `hit` tells what it hit.
     """
 
     service: str
@@ -35,6 +37,7 @@ class Fault:
     code: str = "InternalFailure"
     status: int = 500
     delay_seconds: float = 0.0
+    held: bool = False
     kill: int | None = None
     who: str = "everything"
     seen: int = field(default=0)
@@ -47,6 +50,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: list[Fault] = []
+        self._cleared = threading.Event()
 
     def add(self, rule: dict[str, Any]) -> None:
         """Add a rule; unknown keys raise TypeError."""
@@ -61,9 +65,11 @@ class Faults:
             self._rules.append(fault)
 
     def clear(self) -> None:
-        """Drop all rules."""
+        """Drop all rules, and let go of what they hold."""
         with self._lock:
             self._rules.clear()
+            self._cleared.set()
+            self._cleared = threading.Event()
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the rules with how many calls each has seen."""
@@ -80,17 +86,22 @@ class Faults:
 
     def cuts(self, call: Call) -> bool:
         """Return whether the answer of a call that was executed breaks off on its way."""
-        return bool(self._due(call, "cut"))
+        due, _ = self._due(call, "cut")
+        return bool(due)
 
     def _apply(self, call: Call, when: str) -> None:
-        for rule in self._due(call, when):
+        due, cleared = self._due(call, when)
+        for rule in due:
             time.sleep(rule.delay_seconds)
+            if rule.held:
+                cleared.wait(_LONGEST_HOLD_SECONDS)
             if rule.kill is not None:
                 _kill(rule.kill, rule.who)
             if rule.status >= 400:
                 raise Refused(rule.code, "fault asked for by the rehearsal", rule.status)
 
-    def _due(self, call: Call, when: str) -> list[Fault]:
+    def _due(self, call: Call, when: str) -> tuple[list[Fault], threading.Event]:
+        """Return the rules that hit a call, and what is set when they are cleared."""
         due: list[Fault] = []
         with self._lock:
             for rule in self._rules:
@@ -101,7 +112,7 @@ class Faults:
                     if rule.first <= rule.seen < rule.first + rule.times:
                         rule.hit = f"{call.service}:{call.operation} {call.path}"
                         due.append(rule)
-        return due
+            return due, self._cleared
 
 
 def _kill(pid: int, who: str) -> None:

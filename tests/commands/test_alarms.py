@@ -112,7 +112,7 @@ def test_nobody_sweeps_the_queue_of_a_test_that_runs(here: AlarmSite) -> None:
 
 
 def test_what_a_killed_test_leaves_bears_the_marks_of_a_drill_and_stands_in_its_ledger(here: AlarmSite) -> None:
-    slow = {"service": "cloudwatch", "operation": "SetAlarmState", "status": 200, "delay_seconds": 15.0}
+    slow = {"service": "cloudwatch", "operation": "SetAlarmState", "status": 200, "held": True}
     here.cloud.control("faults", add=slow)
     with subprocess.Popen(
         [

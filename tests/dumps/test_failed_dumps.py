@@ -418,13 +418,14 @@ def test_a_dump_that_nohup_started_outlives_its_terminal(site: DumpSite, tmp_pat
 
 
 def test_a_dump_that_is_stopped_when_it_is_complete_stays_whole(site: DumpSite) -> None:
-    # The manifest is on its way when Ctrl-C comes: S3 has it, and its answer takes a while.
-    site.fail("PutObject", when="after", status=200, delay_seconds=15)
+    # The manifest is on its way when Ctrl-C comes: S3 has it, and its answer comes later.
+    site.fail("PutObject", when="after", path=".*manifest.json", status=200, held=True)
     with site.lifeboat("dump", "-e", "x") as running:
         store = site.site().dump_store(site.recovery())
         while not any(entry.complete for entry in store.entries()):
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
+        site.cloud.control("faults", clear=True)
         _, err = running.communicate(timeout=WAIT_SECONDS)
 
     assert running.returncode == 130

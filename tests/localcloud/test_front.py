@@ -26,6 +26,7 @@ from botocore.httpsession import URLLib3Session
 from localcloud.processes import OsUser, Processes
 
 from tests.conftest import RunningCloud, open_folder, start_cloud, stop_cloud
+from tests.localcloud.machines import until
 
 
 def test_an_unknown_operation_is_refused_at_once_by_name(cloud: RunningCloud) -> None:
@@ -326,6 +327,23 @@ def test_an_injected_fault_after_execution_loses_only_the_answer(cloud: RunningC
 
     names = [t["TopicArn"].rsplit(":", 1)[1] for t in sns.list_topics()["Topics"]]
     assert "answer-lost" in names
+
+
+@pytest.mark.parametrize(("when", "there"), [("before", 0), ("after", 1)])
+def test_a_call_that_is_held_goes_on_when_the_rules_are_cleared(cloud: RunningCloud, when: str, there: int) -> None:
+    sqs, name = cloud.client("sqs"), f"held-{when}"
+    rule = {"service": "sqs", "operation": "CreateQueue", "when": when, "status": 200, "held": True}
+    cloud.control("faults", add=rule)
+    with ThreadPoolExecutor() as pool:
+        made = pool.submit(sqs.create_queue, QueueName=name)
+        until(lambda: cloud.control("faults")["faults"][0]["hit"] != "")
+
+        early = len(sqs.list_queues(QueueNamePrefix=name).get("QueueUrls", []))
+        waits = not made.done()
+        cloud.control("faults", clear=True)
+
+        assert (early, waits) == (there, True)
+        assert made.result(60)["QueueUrl"].endswith(name)
 
 
 def test_an_injected_fault_hits_the_paths_that_it_names_alone(cloud: RunningCloud) -> None:

@@ -192,11 +192,12 @@ def test_a_cut_answer_breaks_the_connection_after_the_work(
 
 
 def test_a_slow_answer_is_slow(faults: LocalGitLab) -> None:
-    fail(faults, "GetJobTrace|ListVariables", status=200, delay_seconds=3)
+    fail(faults, "GetJobTrace|ListVariables", status=200, held=True)
     impatient = gitlab.Gitlab(faults.document["url"], private_token=faults.place().token, timeout=0.5)
 
     with pytest.raises(requests.exceptions.Timeout):
         impatient.projects.get(1, lazy=True).variables.list(get_all=True)
+    faults.cloud.control("faults", clear=True)
 
     assert faults.project().variables.list(get_all=True) == []
 
