@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -220,8 +221,10 @@ def listing_server(copies: Copies) -> Iterator[str]:
         except KeyError as error:
             start("501 Not Implemented", [("Content-Type", "text/plain")])
             return [str(error).encode()]
-        start("200 OK", [("Content-Type", kind)])
-        return [text.encode()]
+        body = text.encode()
+        tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        start("200 OK", [("Content-Type", kind), ("ETag", f'"{tag}"')])
+        return [body]
 
     server = waitress.server.create_server(application, host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run, name="listings", daemon=True)

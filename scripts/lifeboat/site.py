@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from lifeboat.clients.plan_records import PlanRecords
     from lifeboat.clients.postgres import Postgres, ServerAddress
     from lifeboat.clients.protection_settings import ProtectionSettings
+    from lifeboat.clients.quick_objects import QuickObjects
     from lifeboat.clients.restore_tests import RestoreTests
     from lifeboat.clients.run_spans import RunSpans
     from lifeboat.clients.secret_store import SecretStore
@@ -110,14 +111,18 @@ class Site:
             return self._new_client(service, region, attempts=attempts)
 
     @cached_property
-    def _session(self) -> boto3.Session:
+    def _botocore_session(self) -> botocore.session.Session:
         from lifeboat.clients.sdk import moment
 
         # At an endpoint of its own nothing of the caller's AWS configuration counts, not even a profile that does not exist.
         variables = None if self.project.environment.endpoint is None else _NO_CONFIGURATION
         made = botocore.session.Session(session_vars=variables)
         made.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
-        return boto3.Session(botocore_session=made)
+        return made
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return boto3.Session(botocore_session=self._botocore_session)
 
     def _new_client(self, service: str, region: str, *, attempts: int) -> Any:
         endpoint = self.project.environment.endpoint
@@ -132,16 +137,41 @@ class Site:
         )
         if endpoint is None:
             return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
-        # Inside a container that was given a role, that role works, as it does on AWS.
-        keys = {"aws_access_key_id": endpoint.access_key_id, "aws_secret_access_key": endpoint.secret_access_key}
+        named = ("aws_access_key_id", "aws_secret_access_key")
         return self._session.client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=endpoint.url,
             verify=False,
             config=config,
-            **({} if _ROLE_OF_A_CONTAINER in self.caller_env else keys),
+            **dict(zip(named, self._endpoints_keys or (), strict=False)),
         )
+
+    @property
+    def _endpoints_keys(self) -> tuple[str, str] | None:
+        """The keys of an environment at an endpoint of its own; None where those of the caller count."""
+        endpoint = self.project.environment.endpoint
+        # Inside a container that was given a role, that role works, as it does on AWS.
+        if endpoint is None or _ROLE_OF_A_CONTAINER in self.caller_env:
+            return None
+        return endpoint.access_key_id, endpoint.secret_access_key
+
+    def _quick_objects(self, bucket: str, region: str) -> QuickObjects | None:
+        """Return the small objects of a bucket; None where only boto3 knows the way to S3."""
+        from lifeboat.clients.quick_objects import Door, QuickObjects, may_be_asked
+
+        s3 = self.client("s3", region)
+        if not may_be_asked(self.caller_env, self._botocore_session):
+            return None
+        door = Door(
+            url=s3.meta.endpoint_url,
+            region=region,
+            session=self._botocore_session,
+            keys=self._endpoints_keys,
+            connect_seconds=_CONNECT_SECONDS,
+            read_seconds=_READ_SECONDS,
+        )
+        return QuickObjects(bucket=bucket, door=door)
 
     def signed_in(self) -> bool:
         """Return whether there are credentials at all, whosever they are. Raises Unreachable where that cannot be told."""
@@ -280,7 +310,11 @@ class Site:
         return StateVersions(
             s3=self.client("s3", region),
             place=place,
-            reading=Reading(facts=state_documents.facts, known=KnownVersions(path=known)),
+            reading=Reading(
+                facts=state_documents.facts,
+                known=KnownVersions(path=known),
+                quick=self._quick_objects(bucket, region),
+            ),
             digest=self._store(place.key).digest,
         )
 
@@ -567,7 +601,13 @@ class Site:
             environment=self.project.env,
             other=other,
         )
-        return DumpStore(s3=self.client("s3", region), place=place, read=manifests.read, written=manifests.written)
+        return DumpStore(
+            s3=self.client("s3", region),
+            place=place,
+            read=manifests.read,
+            written=manifests.written,
+            quick=self._quick_objects(bucket, region),
+        )
 
     def dump_bucket(self, bucket: str, region: str) -> DumpBucket:
         """Return a bucket of dumps, as far as its rules and keys are concerned."""

@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif found.path.endswith(f"/{KEY}"):
             number = int(query.get("versionId") or self.versions.count)
             body = self.versions.body(number)
-            self._answer(body[:1] if self.headers.get("Range") else body, number)
+            self._answer(body, number)
         else:
             self.send_error(404)
 
@@ -121,7 +121,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.dumps({**told, "ConsumedCapacity": capacity}).encode())
 
     def _answer(self, body: bytes, version: int | None = None) -> None:
-        self.send_response(206 if self.headers.get("Range") else 200)
+        whole, asked = len(body), self.headers.get("Range")  # of the first byte, where there is any
+        body = body[:1] if asked else body
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes 0-0/{whole}")
         if version is not None:
             self.send_header("ETag", f'"{version:032x}"')
             self.send_header("Last-Modified", format_datetime(_BEGAN + timedelta(minutes=version), usegmt=True))

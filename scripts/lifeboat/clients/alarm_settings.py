@@ -70,7 +70,7 @@ class AlarmSettings:
         with translated(f"read the metrics that alarms watch in {region}"):
             for first in range(0, len(alarms), _QUERIES):
                 asked = {f"m{number}": alarm for number, alarm in enumerate(alarms[first : first + _QUERIES])}
-                pages = cloudwatch.get_paginator("get_metric_data").paginate(
+                pages = sdk.paginator(cloudwatch, "get_metric_data").paginate(
                     MetricDataQueries=[_query(name, alarm) for name, alarm in asked.items()],
                     StartTime=now - within,
                     EndTime=now + timedelta(seconds=_PERIOD),

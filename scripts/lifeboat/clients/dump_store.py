@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
@@ -28,6 +28,9 @@ from lifeboat.database_model import (
     dump_begun_at,
 )
 from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NewerFormat, NothingFits, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from lifeboat.clients.quick_objects import QuickObjects
 
 KEPT = "kept.json"
 _VERSIONS = ("list_object_versions", "Versions")
@@ -65,7 +68,10 @@ class DumpPlace:
 
 
 class DumpStore:
-    """One environment's dumps in one bucket; `read` and `written` turn a manifest's bytes into one and back."""
+    """One environment's dumps in one bucket; `read` and `written` turn a manifest's bytes into one and back.
+
+    `quick` reads and writes what of each dump is small, where it can: the manifest, a proof.
+    """
 
     def __init__(
         self,
@@ -74,11 +80,13 @@ class DumpStore:
         place: DumpPlace,
         read: Callable[[bytes], Manifest],
         written: Callable[[Manifest], bytes],
+        quick: QuickObjects | None = None,
     ) -> None:
         self._s3 = s3
         self.place = place
         self._read = read
         self._written = written
+        self._quick = quick
 
     @property
     def bucket(self) -> str:
@@ -173,8 +181,7 @@ class DumpStore:
                 hint="lifeboat backups lists what there is",
             )
         where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST_FILE}"
-        with self.opened(entry, MANIFEST_FILE) as chunks:
-            body = b"".join(chunks)
+        body = self._whole(entry, MANIFEST_FILE)
         try:
             found = self._read(body)
         except NewerFormat as error:
@@ -186,6 +193,16 @@ class DumpStore:
         if told != meant:
             raise IntegrityFailure(f"{where} is of another place: it says {'/'.join(told)}, not {'/'.join(meant)}")
         return found, hashlib.sha256(body).hexdigest()
+
+    def _whole(self, entry: DumpEntry, file: str) -> bytes:
+        """Return the content of a small file of a dump; raises as `opened` does."""
+        stored = entry.files.get(file)
+        if stored is not None and self._quick is not None:
+            found = self._quick.read(f"{entry.prefix}{file}", stored.version_id, size=stored.size)
+            if found is not None:
+                return found.body
+        with self.opened(entry, file) as chunks:
+            return b"".join(chunks)
 
     @contextmanager
     def opened(self, entry: DumpEntry, file: str) -> Iterator[Iterator[bytes]]:
@@ -332,6 +349,8 @@ class DumpStore:
 
     def _put(self, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it is ours now."""
+        if self._quick is not None and self._quick.created(key, body):
+            return True
         with translated(f"write s3://{self.bucket}/{key}"):
             try:
                 self._s3.put_object(

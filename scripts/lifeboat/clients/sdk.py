@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ NO_ANSWER = (BotoCoreError, Boto3Error, ResponseParserError, urllib3.exceptions.
 _SIGN_IN = "sign in to AWS (set AWS_PROFILE, or aws sso login), then run the same command again"
 _KEY = re.compile(r"arn:[\w-]+:kms:(?P<region>[\w-]+):\d+:key/[\w-]+")
 _Found = TypeVar("_Found")
+_MAKING = Lock()
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z")
 _OF_HTTP = re.compile(  # RFC 9110, 5.6.7, "IMF-fixdate"
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4}"
@@ -88,9 +90,18 @@ def unless_absent(absent: Iterable[str], ask: Callable[[], _Found]) -> _Found | 
         raise
 
 
+def paginator(client: Any, operation: str) -> Any:
+    """Return what pages through an operation's answers.
+
+    The first of a session looks through the folders of all services; threads that begin together would each do so.
+    """
+    with _MAKING:
+        return client.get_paginator(operation)
+
+
 def items(client: Any, operation: str, key: str, **asked: Any) -> Iterator[Any]:
     """Yield the items of every page."""
-    for page in client.get_paginator(operation).paginate(**asked):
+    for page in paginator(client, operation).paginate(**asked):
         yield from page.get(key, [])
 
 
@@ -104,7 +115,7 @@ def s3_pages(s3: Any, operation: str, *, bucket: str, prefix: str, **asked: Any)
     last.
     """
     what, more = f"{_LISTED.get(operation, '')}s3://{bucket}/{prefix}", False
-    for page in s3.get_paginator(operation).paginate(Bucket=bucket, Prefix=prefix, **asked):
+    for page in paginator(s3, operation).paginate(Bucket=bucket, Prefix=prefix, **asked):
         if "IsTruncated" not in page:
             raise Unreachable(f"cannot list {what}: the answer is cut off")
         more = page["IsTruncated"]

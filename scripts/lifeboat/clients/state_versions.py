@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -31,6 +31,9 @@ from lifeboat.state_model import (
     too_large,
 )
 
+if TYPE_CHECKING:
+    from lifeboat.clients.quick_objects import QuickObjects
+
 _AT_ONCE = 16  # as many as a client has connections
 _FIRST_BYTE = "bytes=0-0"
 _READINGS = 3  # of a version whose transfer breaks off
@@ -44,10 +47,14 @@ BY, RUN, FROM = "lifeboat-by", "lifeboat-run", "lifeboat-from"  # metadata of wh
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How versions are read: what makes facts of a body or raises ValueError, and where this machine remembers them."""
+    """How versions are read: what makes facts of a body or raises ValueError, and where this machine remembers them.
+
+    `quick` reads them where it can.
+    """
 
     facts: Callable[[bytes], StateFacts]
     known: KnownVersions
+    quick: QuickObjects | None = None
 
 
 class StateVersions:
@@ -152,7 +159,7 @@ class StateVersions:
             try:
                 if remembered is not None:
                     # That it can still be read is seen each time: its key may be gone by now, or the permission.
-                    got = self._got(entry.version_id, Range=_FIRST_BYTE)
+                    got = self._quickly(entry, only=1) or self._got(entry.version_id, Range=_FIRST_BYTE)
                     if got.etag == remembered.etag:
                         return replace(
                             entry,
@@ -162,7 +169,7 @@ class StateVersions:
                             facts=remembered.facts,
                             etag=got.etag,
                         )
-                got = self._got(entry.version_id)
+                got = self._quickly(entry) or self._got(entry.version_id)
             except ClientError as error:
                 if sdk.code(error) in _NO_VERSION:
                     return replace(entry, damage="it went away while it was listed")
@@ -199,6 +206,13 @@ class StateVersions:
                     hint=f"lifeboat state list{options(self.place)} lists them all",
                 ) from None
 
+    def _quickly(self, entry: StateEntry, only: int | None = None) -> _Got | None:
+        quick = self._reading.quick
+        if quick is None or entry.size is None:
+            return None
+        found = quick.read(self.place.key, entry.version_id, size=entry.size, only=only)
+        return None if found is None else _got(found.body, found.etag, found.metadata)
+
     def _got(self, version_id: VersionId, **asked: str) -> _Got:
         for reading in range(_READINGS):
             try:
@@ -206,9 +220,7 @@ class StateVersions:
                     Bucket=self.place.bucket, Key=self.place.key, VersionId=version_id, **asked
                 )
                 body = state_bodies.read(answer, f"version {version_id} of {self.place.url}")
-                metadata = answer.get("Metadata", {})
-                made_of = VersionId(metadata.get(FROM, "")) or None
-                return _Got(body=body, etag=answer.get("ETag"), by=_written_by(metadata), made_of=made_of)
+                return _got(body, answer.get("ETag"), answer.get("Metadata", {}))
             except sdk.NO_ANSWER:
                 if reading == _READINGS - 1:
                     raise
@@ -249,6 +261,11 @@ class _Got:
     made_of: VersionId | None
 
 
+def _got(body: bytes, etag: str | None, metadata: Mapping[str, str]) -> _Got:
+    said = {name.lower(): value for name, value in metadata.items()}  # what stands between may write headers otherwise
+    return _Got(body=body, etag=etag, by=_written_by(said), made_of=VersionId(said.get(FROM, "")) or None)
+
+
 def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
     return StateEntry(
         version_id=VersionId(found["VersionId"]),
@@ -258,8 +275,7 @@ def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
     )
 
 
-def _written_by(metadata: dict[str, str]) -> str | None:
-    said = {name.lower(): value for name, value in metadata.items()}  # what stands between may write headers otherwise
+def _written_by(said: Mapping[str, str]) -> str | None:
     if BY not in said:
         return None
     parts = (

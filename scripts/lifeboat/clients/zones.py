@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lifeboat.clients import sdk
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import Failed, LifeboatError, NothingFits, Refused, StoppedPartWay, Unreachable, WrongConfiguration
 from lifeboat.model import NameRecord, Zone, ZoneId, content
@@ -33,7 +34,7 @@ class Zones:
         """Return the public zone that holds a name: the longest; raises when there is none, or more than one."""
         wanted = plain(name)
         with translated(f"list the hosted zones for {wanted}"):
-            pages = self._client.get_paginator("list_hosted_zones").paginate()
+            pages = sdk.paginator(self._client, "list_hosted_zones").paginate()
             public = [
                 (plain(zone["Name"]), zone["Id"].removeprefix("/hostedzone/"))
                 for page in pages
@@ -75,7 +76,7 @@ class Zones:
 
     def _records(self, zone: ZoneId, name: str) -> Iterator[NameRecord]:
         # Record sets come in the order of their names, so those of one name are together.
-        pages = self._client.get_paginator("list_resource_record_sets").paginate(
+        pages = sdk.paginator(self._client, "list_resource_record_sets").paginate(
             HostedZoneId=zone, StartRecordName=name
         )
         for page in pages:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from lifeboat.clients import state_versions
@@ -152,7 +153,8 @@ def shown(site: Site, source: Source, wanted: str) -> Read:
 
     Raises NothingFits where there is no such version, IntegrityFailure where it is no state that can be read.
     """
-    return _read(versions(site, source), wanted)
+    client = versions(site, source)
+    return _read(client, wanted, client.listed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,16 +169,17 @@ class Compared:
 def compared(site: Site, source: Source, old: str, new: str) -> Compared:
     """Return what becomes of the first state in the second; raises as `shown` does."""
     client = versions(site, source)
-    before, after = _read(client, old), _read(client, new)
+    listed = cache(client.listed)
+    before, after = _read(client, old, listed), _read(client, new, listed)
     return Compared(old=before, new=after, diff=state_diff.diff(before.document, after.document))
 
 
-def _read(client: StateVersions, wanted: str) -> Read:
+def _read(client: StateVersions, wanted: str, listed: Callable[[], list[StateEntry]]) -> Read:
     entry = None
     if wanted.startswith(FILE):
         body = state_versions.local_file(Path(wanted.removeprefix(FILE)).expanduser())
     else:
-        entry = _entry(client, wanted)
+        entry = _entry(client, wanted, listed())
         body = client.body(entry.version_id)
     try:
         return Read(name=wanted, entry=entry, document=state_documents.read(body))
@@ -189,9 +192,9 @@ def _read(client: StateVersions, wanted: str) -> Read:
         ) from None
 
 
-def _entry(client: StateVersions, wanted: str) -> StateEntry:
+def _entry(client: StateVersions, wanted: str, entries: Sequence[StateEntry]) -> StateEntry:
     """Return the entry that is named: by its id, as the latest one, or as the version before that."""
-    entries, listing = client.listed(), f"lifeboat state list{state_versions.options(client.place)}"
+    listing = f"lifeboat state list{state_versions.options(client.place)}"
     if wanted not in (LATEST, PREVIOUS):
         found = next((entry for entry in entries if entry.version_id == wanted), None)
         if found is None:

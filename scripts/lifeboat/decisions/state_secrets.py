@@ -43,9 +43,9 @@ class _Standing(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
-    """Every secret text of a state, by its first signs, the longest first; however it is printed, it says nothing."""
+    """Every secret text of a state, by its first signs and by its length; however it is printed, it says nothing."""
 
-    by_beginning: Mapping[str, tuple[str, ...]] = field(repr=False)
+    by_beginning: Mapping[str, Mapping[int, frozenset[str]]] = field(repr=False)
 
     def masked(self, text: str) -> str:
         """Return a text with each secret in it replaced."""
@@ -54,12 +54,14 @@ class Secrets:
         found: list[str] = []
         hidden = 0  # up to where the text is dealt with
         for at in range(len(text) - _SHORTEST + 1):
-            here = self.by_beginning.get(text[at : at + _SHORTEST], ())
-            secret = next((one for one in here if text.startswith(one, at)), None)
-            if secret is not None and at + len(secret) > hidden:
+            here = self.by_beginning.get(text[at : at + _SHORTEST])
+            if here is None:
+                continue
+            end = max((at + length for length, ones in here.items() if text[at : at + length] in ones), default=0)
+            if end > hidden:
                 if at >= hidden:  # else it begins within the one before, and goes on beyond it
                     found += [text[hidden:at], MASK]
-                hidden = at + len(secret)
+                hidden = end
         return "".join([*found, text[hidden:]]) if found else text
 
 
@@ -72,20 +74,26 @@ def secrets(trees: Iterable[tuple[Mapping[str, object], frozenset[AttributePath]
                 found = _texts(value, 0)
                 # A plain word under a name that tells is hidden there; it is not looked for in everything else.
                 texts.update(found if standing is _Standing.MARKED else (t for t in found if not t.isalpha()))
-    by_beginning: dict[str, list[str]] = defaultdict(list)
-    for text in texts:
-        if len(text) >= _SHORTEST:
-            by_beginning[text[:_SHORTEST]].append(text)
-    return Secrets(
-        by_beginning={key: tuple(sorted(found, key=len, reverse=True)) for key, found in by_beginning.items()}
-    )
+    return _ordered(texts)
 
 
 def both(one: Secrets, other: Secrets) -> Secrets:
     """Return the secrets of two states."""
-    keys = {*one.by_beginning, *other.by_beginning}
-    found = {key: {*one.by_beginning.get(key, ()), *other.by_beginning.get(key, ())} for key in keys}
-    return Secrets(by_beginning={key: tuple(sorted(texts, key=len, reverse=True)) for key, texts in found.items()})
+    sets = [found for known in (one, other) for lengths in known.by_beginning.values() for found in lengths.values()]
+    return _ordered(text for found in sets for text in found)
+
+
+def _ordered(texts: Iterable[str]) -> Secrets:
+    found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for text in texts:
+        if len(text) >= _SHORTEST:
+            found[text[:_SHORTEST]][len(text)].add(text)
+    return Secrets(
+        by_beginning={
+            beginning: {length: frozenset(ones) for length, ones in lengths.items()}
+            for beginning, lengths in found.items()
+        }
+    )
 
 
 def _texts(value: object, depth: int) -> Iterator[str]:
@@ -122,7 +130,12 @@ def walked(
         if isinstance(value, dict) and (value or not path):
             for key, inner in value.items():
                 here = (*path, key)
-                left.append((here, inner, _Standing.MARKED if here in marked else max(standing, _within(value, key))))
+                as_called = _within(value, key) if key == "value" else _by_name(key)
+                as_it_is = _Standing.MARKED if here in marked else standing if standing > as_called else as_called
+                if isinstance(inner, dict | list):
+                    left.append((here, inner, as_it_is))
+                else:  # most of a state, and the quicker for it
+                    yield here, inner, as_it_is
         elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
             for number, inner in enumerate(value):
                 here = (*path, number)
@@ -147,13 +160,20 @@ def _by_name(name: str) -> _Standing:
 def _hidden(value: object, standing: _Standing) -> bool:
     if standing is _Standing.MARKED:
         return True
+    if standing is _Standing.OPEN and isinstance(value, str):
+        return _in_a_text(value) or _in_json(value)
     if isinstance(value, list):
         return any(_hidden(one, standing) for one in value)
     if standing is _Standing.IN_DOUBT:
         # Whether there is one may be known, and an ARN names a thing without opening it.
         open_to_all = value in ("", None) or isinstance(value, bool) or str(value).startswith("arn:") or value in _WORDS
         return not open_to_all
-    return isinstance(value, str) and (_IN_A_TEXT.search(value) is not None or _in_json(value))
+    return False
+
+
+def _in_a_text(text: str) -> bool:
+    """Return whether a text has a password in a URL, or a private key; two looks for words spare nearly all the search."""
+    return ("://" in text or "-----BEGIN " in text) and _IN_A_TEXT.search(text) is not None
 
 
 def _in_json(text: str) -> bool:
