@@ -54,3 +54,17 @@ def test_many_at_once_write_it_and_each_finds_it(tmp_path: Path) -> None:
         assert set(pool.map(written, range(200))) == {tmp_path / "work" / "terraformrc"}
 
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["terraformrc"]
+
+
+def test_a_mirror_two_folders_below_is_found_and_nothing_of_the_kernels(tmp_path: Path) -> None:
+    for folder in ("opt/b", "opt/a", "proc/1", "sys/1", "dev/1", "opt/deep/er", "."):
+        (tmp_path / folder / provider_mirror.PROVIDER).mkdir(parents=True)
+    (tmp_path / "opt" / "empty").mkdir()
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "loop").symlink_to("loop")
+
+    assert provider_mirror.unpacked(tmp_path) == [tmp_path / "opt" / "a", tmp_path / "opt" / "b"]
+
+
+def test_a_folder_that_is_not_there_holds_no_mirror(tmp_path: Path) -> None:
+    assert provider_mirror.unpacked(tmp_path / "gone") == []

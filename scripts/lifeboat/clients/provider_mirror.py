@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lifeboat.clients import private_files
@@ -11,6 +12,9 @@ from lifeboat.errors import WrongConfiguration
 PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 # Terraform's own implied mirrors, then any unpacked mirror two folders below the root of the file system.
 _USUAL = ("~/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
+
+# A process that ends while its folder is looked into fails the look.
+_KERNELS = {"dev", "proc", "sys"}
 
 
 def found(env: Mapping[str, str]) -> Path | None:
@@ -27,8 +31,25 @@ def found(env: Mapping[str, str]) -> Path | None:
             hint="name the folder above registry.terraform.io, or unset TF_PLUGIN_MIRROR to use the registry",
         )
     usual = [Path(folder).expanduser() for folder in _USUAL]
-    others = sorted(path.parents[2] for path in Path("/").glob(f"*/*/{PROVIDER}"))
-    return next((folder for folder in (*usual, *others) if (folder / PROVIDER).is_dir()), None)
+    return next((folder for folder in (*usual, *unpacked(Path("/"))) if _holds(folder)), None)
+
+
+def unpacked(root: Path) -> list[Path]:
+    """Return the folders two below a root that hold the provider, sorted; what cannot be looked into holds none."""
+    tops = (top for top in _within(root) if top.name not in _KERNELS)
+    return sorted(folder for top in tops for folder in _within(top) if _holds(folder))
+
+
+def _within(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return list(folder.iterdir())
+    return []
+
+
+def _holds(folder: Path) -> bool:
+    with suppress(OSError):
+        return (folder / PROVIDER).is_dir()
+    return False
 
 
 def configuration(folder: Path, env: Mapping[str, str]) -> Path | None:
