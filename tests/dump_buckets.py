@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from lifeboat.clients.dump_store import DumpPlace, DumpStore
+from lifeboat.clients.dump_store import DumpPlace, DumpStore, ManifestForm
 from lifeboat.database_model import DumpEntry, Manifest, dump_id
 from lifeboat.decisions import manifests
 
@@ -66,6 +66,8 @@ def dump_bucket(cloud: RunningCloud) -> Iterator[Bucket]:
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     place = replace(PLACE, bucket=name)
     yield Bucket(
-        cloud=cloud, s3=s3, store=DumpStore(s3=s3, place=place, read=manifests.read, written=manifests.written)
+        cloud=cloud,
+        s3=s3,
+        store=DumpStore(s3=s3, place=place, form=ManifestForm(read=manifests.read, written=manifests.written)),
     )
     cloud.control("faults", clear=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import threading
@@ -211,6 +210,12 @@ def _vault(copies: Copies, query: dict[str, list[str]], *, dr: bool) -> str:
     return json.dumps({"RecoveryPoints": found, **({"NextToken": str(end)} if end < total else {})})
 
 
+def _tag(path: str) -> str:
+    """Return the ETag of an answer: a manifest's is that of its listing."""
+    number = _OF_ONE.search(path.removesuffix("manifest.json"))
+    return f"{int(number[1], 16) if number else 0:032x}"
+
+
 @contextmanager
 def listing_server(copies: Copies) -> Iterator[str]:
     """Give the URL of a server that answers for as long as this lasts."""
@@ -221,10 +226,8 @@ def listing_server(copies: Copies) -> Iterator[str]:
         except KeyError as error:
             start("501 Not Implemented", [("Content-Type", "text/plain")])
             return [str(error).encode()]
-        body = text.encode()
-        tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        start("200 OK", [("Content-Type", kind), ("ETag", f'"{tag}"')])
-        return [body]
+        start("200 OK", [("Content-Type", kind), ("ETag", f'"{_tag(environ["PATH_INFO"])}"')])
+        return [text.encode()]
 
     server = waitress.server.create_server(application, host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run, name="listings", daemon=True)

@@ -160,18 +160,15 @@ class Site:
         """Return the small objects of a bucket; None where only boto3 knows the way to S3."""
         from lifeboat.clients.quick_objects import Door, QuickObjects, may_be_asked
 
-        s3 = self.client("s3", region)
-        if not may_be_asked(self.caller_env, self._botocore_session):
-            return None
         door = Door(
-            url=s3.meta.endpoint_url,
+            url=self.client("s3", region).meta.endpoint_url,
             region=region,
             session=self._botocore_session,
             keys=self._endpoints_keys,
             connect_seconds=_CONNECT_SECONDS,
             read_seconds=_READ_SECONDS,
         )
-        return QuickObjects(bucket=bucket, door=door)
+        return QuickObjects(bucket=bucket, door=door) if may_be_asked(door, os.environ) else None
 
     def signed_in(self) -> bool:
         """Return whether there are credentials at all, whosever they are. Raises Unreachable where that cannot be told."""
@@ -590,7 +587,7 @@ class Site:
 
         Without the bucket of the other region nobody tells the proofs of that one's copies apart.
         """
-        from lifeboat.clients.dump_store import DumpPlace, DumpStore
+        from lifeboat.clients.dump_store import DumpPlace, DumpStore, ManifestForm
         from lifeboat.decisions import manifests
 
         place = DumpPlace(
@@ -604,8 +601,7 @@ class Site:
         return DumpStore(
             s3=self.client("s3", region),
             place=place,
-            read=manifests.read,
-            written=manifests.written,
+            form=ManifestForm(read=manifests.read, written=manifests.written),
             quick=self._quick_objects(bucket, region),
         )
 

@@ -61,7 +61,7 @@ class StateEntry:
 
     `facts` is None where the version is no state, and `damage` then says why. `size` is in bytes. `md5` is what the
     digest of this version would be. `by` says who wrote it, where that is known; `made_of` is the version that lifeboat
-    made it of, in a restore. `etag` is S3's own of a version that was read.
+    made it of, in a restore. `etag` is S3's own.
     """
 
     version_id: VersionId

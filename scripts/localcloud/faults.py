@@ -23,9 +23,9 @@ class Fault:
 
     `when` is "before" (the call is not executed), "after" (it is executed and its answer is lost: the caller gets an
     error instead) or "cut" (it is executed and the connection breaks within its answer). With a status below 400 a
-    rule only delays: by `delay_seconds`, or, `held`, until the rules are cleared. `service` may be "*". With `kill`,
-    the process of that number is killed when the rule hits, or, as `who` says, it and everything that it started, or
-    only its Terraform; `hit` tells what it hit.
+    rule only delays: by `delay_seconds`, or, `held`, until the rules are cleared, for ten minutes at most. `service`
+    may be "*". With `kill`, the process of that number is killed when the rule hits, or, as `who` says, it and
+    everything that it started, or only its Terraform; `hit` tells what it hit.
     """
 
     service: str
@@ -59,6 +59,8 @@ class Faults:
             raise ValueError(f"when is {fault.when!r}; write before, after or cut")
         if fault.who not in VICTIMS:
             raise ValueError(f"who is {fault.who!r}; write one of: {', '.join(VICTIMS)}")
+        if fault.when == "cut" and (fault.held or fault.delay_seconds):
+            raise ValueError("an answer that is cut off comes at once: no delay_seconds, and not held")
         for pattern in (fault.operation, fault.path):
             re.compile(pattern)
         with self._lock:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from lifeboat.clients.dump_store import DumpStore, OtherBucket, proven_identity
+from lifeboat.clients.dump_store import DumpStore, ManifestForm, OtherBucket, proven_identity
 from lifeboat.clients.dump_uploads import Uploads, part_size
 from lifeboat.database_model import LONGEST_DUMP, DumpEntry, Proof, Verdict, dump_id
 from lifeboat.decisions import manifests
@@ -202,7 +202,7 @@ def test_a_failure_of_the_other_regions_copy_is_known_as_such(bucket: Bucket) ->
         bucket.put(f"{bucket.entry().prefix}proofs/2026112{number}T050000Z-{name}.json")
     proved(bucket, bucket.entry(), level=2)
     pair = replace(place, other=OtherBucket(bucket="the-other", region="eu-central-1"))
-    known = DumpStore(s3=bucket.s3, place=pair, read=manifests.read, written=manifests.written)
+    known = DumpStore(s3=bucket.s3, place=pair, form=ManifestForm(read=manifests.read, written=manifests.written))
 
     (found,) = known.entries()
 

@@ -436,3 +436,9 @@ def test_no_text_that_is_marked_is_left_in_what_is_shown(secret: str, before: st
     shown = view.id + json.loads(document.outputs["note"].value)
 
     assert not any(secret in part for part in shown.split(MASK))
+
+
+@pytest.mark.parametrize("value", [{}, [], [{}], [[]]])
+def test_what_is_empty_under_a_name_that_tells_is_read_as_all_else(value: object) -> None:
+    assert set(state_secrets.leaves({"passwords": value, "name": "web"}, frozenset())) >= {"name"}
+    assert state_secrets.secrets([({"passwords": value}, frozenset())]).masked("passwords") == "passwords"

@@ -346,6 +346,12 @@ def test_a_call_that_is_held_goes_on_when_the_rules_are_cleared(cloud: RunningCl
         assert made.result(60)["QueueUrl"].endswith(name)
 
 
+@pytest.mark.parametrize("rule", [{"held": True}, {"delay_seconds": 1.0}])
+def test_an_answer_that_is_cut_off_is_not_held_up_as_well(cloud: RunningCloud, rule: dict[str, object]) -> None:
+    with pytest.raises(AssertionError, match="an answer that is cut off comes at once"):
+        cloud.control("faults", add={"service": "sqs", "operation": "CreateQueue", "when": "cut", **rule})
+
+
 def test_an_injected_fault_hits_the_paths_that_it_names_alone(cloud: RunningCloud) -> None:
     s3 = cloud.client("s3")
     for name in ("reached", "unreached"):

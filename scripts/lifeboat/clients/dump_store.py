@@ -10,12 +10,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
 from lifeboat.clients import run_files, sdk
+from lifeboat.clients.quick_objects import Listed, QuickObjects
 from lifeboat.clients.sdk import translated
 from lifeboat.database_model import (
     MANIFEST_FILE,
@@ -28,9 +29,6 @@ from lifeboat.database_model import (
     dump_begun_at,
 )
 from lifeboat.errors import CleanUpIncomplete, IntegrityFailure, NewerFormat, NothingFits, Refused, Unreachable
-
-if TYPE_CHECKING:
-    from lifeboat.clients.quick_objects import QuickObjects
 
 KEPT = "kept.json"
 _VERSIONS = ("list_object_versions", "Versions")
@@ -67,8 +65,16 @@ class DumpPlace:
     other: OtherBucket | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ManifestForm:
+    """What turns bytes into a manifest (or raises ValueError, NewerFormat) and back."""
+
+    read: Callable[[bytes], Manifest]
+    written: Callable[[Manifest], bytes]
+
+
 class DumpStore:
-    """One environment's dumps in one bucket; `read` and `written` turn a manifest's bytes into one and back.
+    """One environment's dumps in one bucket.
 
     `quick` reads and writes what of each dump is small, where it can: the manifest, a proof.
     """
@@ -78,14 +84,12 @@ class DumpStore:
         *,
         s3: Any,
         place: DumpPlace,
-        read: Callable[[bytes], Manifest],
-        written: Callable[[Manifest], bytes],
+        form: ManifestForm,
         quick: QuickObjects | None = None,
     ) -> None:
         self._s3 = s3
         self.place = place
-        self._read = read
-        self._written = written
+        self._form = form
         self._quick = quick
 
     @property
@@ -183,7 +187,7 @@ class DumpStore:
         where = f"s3://{self.bucket}/{entry.prefix}{MANIFEST_FILE}"
         body = self._whole(entry, MANIFEST_FILE)
         try:
-            found = self._read(body)
+            found = self._form.read(body)
         except NewerFormat as error:
             raise NewerFormat(f"{where} is of a newer lifeboat: {error.summary}", hint=error.hint) from error
         except ValueError as error:
@@ -198,7 +202,9 @@ class DumpStore:
         """Return the content of a small file of a dump; raises as `opened` does."""
         stored = entry.files.get(file)
         if stored is not None and self._quick is not None:
-            found = self._quick.read(f"{entry.prefix}{file}", stored.version_id, size=stored.size)
+            key = f"{entry.prefix}{file}"
+            listed = Listed(key=key, version_id=stored.version_id, size=stored.size, etag=stored.etag)
+            found = self._quick.read(listed)
             if found is not None:
                 return found.body
         with self.opened(entry, file) as chunks:
@@ -244,7 +250,7 @@ class DumpStore:
     def commit(self, manifest: Manifest) -> str:
         """Write a dump's manifest, which makes it one, and return its key; raises Refused where there is one."""
         key = f"{self.folder(manifest.database, manifest.id)}{MANIFEST_FILE}"
-        if not self._put(key, self._written(manifest)):
+        if not self._put(key, self._form.written(manifest)):
             raise Refused(f"s3://{self.bucket}/{key} is there already", hint="run the same command again")
         return key
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lifeboat.clients import sdk, state_bodies
 from lifeboat.clients.known_versions import KnownVersions
+from lifeboat.clients.quick_objects import Listed, QuickObjects
 from lifeboat.clients.sdk import translated
 from lifeboat.errors import NothingFits, Unreachable, WrongConfiguration
 from lifeboat.state_model import (
@@ -30,9 +31,6 @@ from lifeboat.state_model import (
     origin_words,
     too_large,
 )
-
-if TYPE_CHECKING:
-    from lifeboat.clients.quick_objects import QuickObjects
 
 _AT_ONCE = 16  # as many as a client has connections
 _FIRST_BYTE = "bytes=0-0"
@@ -210,7 +208,8 @@ class StateVersions:
         quick = self._reading.quick
         if quick is None or entry.size is None:
             return None
-        found = quick.read(self.place.key, entry.version_id, size=entry.size, only=only)
+        listed = Listed(key=self.place.key, version_id=entry.version_id, size=entry.size, etag=entry.etag)
+        found = quick.read(listed, only=only)
         return None if found is None else _got(found.body, found.etag, found.metadata)
 
     def _got(self, version_id: VersionId, **asked: str) -> _Got:
@@ -272,6 +271,7 @@ def _entry(found: dict[str, Any], size: int | None) -> StateEntry:
         written_at=found["LastModified"].astimezone(UTC),
         latest=bool(found["IsLatest"]),
         size=size,
+        etag=found.get("ETag"),
     )
 
 

@@ -166,8 +166,8 @@ def _hidden(value: object, standing: _Standing) -> bool:
         return any(_hidden(one, standing) for one in value)
     if standing is _Standing.IN_DOUBT:
         # Whether there is one may be known, and an ARN names a thing without opening it.
-        open_to_all = value in ("", None) or isinstance(value, bool) or str(value).startswith("arn:") or value in _WORDS
-        return not open_to_all
+        open_to_all = value in ("", None) or isinstance(value, bool) or str(value).startswith("arn:")
+        return not (open_to_all or (isinstance(value, str) and value in _WORDS))
     return False
 
 
