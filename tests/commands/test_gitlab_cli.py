@@ -8,11 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import command_line
-from tests.commands.test_gitlab_deploy import CI, ci
+from tests.commands.test_gitlab_deploy import CI, ci, until_there
 from tests.conftest import free_port
 from tests.gitlab_sites import VARIABLES, GitLabSite, forget_pipelines
 from tests.localcloud.machines import until
@@ -137,8 +138,8 @@ def test_a_deploy_ends_with_the_status_of_what_happened(lab: GitLabSite, text: s
     refused(lifeboat(lab, "deploy"), status, words)
 
 
-def test_a_watch_that_is_stopped_says_where_the_job_goes_on(lab: GitLabSite) -> None:
-    pipeline = lab.local.pushed(ci("echo begun; sleep 3"))
+def test_a_watch_that_is_stopped_says_where_the_job_goes_on(lab: GitLabSite, tmp_path: Path) -> None:
+    pipeline = lab.local.pushed(ci(f"echo begun; {until_there(tmp_path / 'go')}"))
     process = subprocess.Popen(
         ["lifeboat", "gitlab", "deploy", "-e", "x"],
         cwd=lab.root,
@@ -156,6 +157,7 @@ def test_a_watch_that_is_stopped_says_where_the_job_goes_on(lab: GitLabSite) -> 
     assert process.returncode == 130
     assert "stopped watching deploy_application; what was played goes on: http://" in errors
     assert "Traceback" not in errors
+    (tmp_path / "go").touch()
     assert lab.local.ended(pipeline, "deploy_application").status == "success"
 
 

@@ -61,6 +61,11 @@ def ci(script: str = "echo deployed", **more: str) -> str:
     )
 
 
+def until_there(file: Path) -> str:
+    """Return what a job waits with until a test makes a file: it has seen by then what it wants to see."""
+    return f"while ! test -e {file}; do sleep 0.1; done"
+
+
 @pytest.fixture
 def lab(lab: GitLabSite) -> Iterator[GitLabSite]:
     """A site whose project has no pipelines."""
@@ -253,12 +258,13 @@ def test_a_pipeline_whose_answer_is_lost_is_not_started_twice(lab: GitLabSite, w
     assert tries(lab) == ["success"]
 
 
-def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite) -> None:
-    pipeline = lab.local.pushed(ci("echo begun; sleep 2"))
+def test_what_this_run_played_before_it_was_cut_off_is_followed(lab: GitLabSite, tmp_path: Path) -> None:
+    pipeline = lab.local.pushed(ci(until_there(tmp_path / "go")))
     since = lab.site().gitlab_pipelines(patience(lab)).now()
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
     lab.local.pushed(ci("echo another"))  # somebody pushed meanwhile
+    (tmp_path / "go").touch()
 
     done = deployed(lab, since=since)
     again = deployed(lab, since=since)
@@ -314,8 +320,7 @@ def test_a_job_that_runs_with_the_variables_of_before_is_waited_for_and_played_a
     lab: GitLabSite, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
-    waits = f"while ! test -e {go}; do sleep 0.1; done"
-    pipeline = lab.local.pushed(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {waits}'))
+    pipeline = lab.local.pushed(ci(f'echo "to ${{EC2_INSTANCE_IP:-nowhere}}"; {until_there(go)}'))
     lab.local.job(pipeline, "deploy_application").play()
     lab.local.reached(pipeline, "deploy_application", "running")
     sync.sync(lab.site(), patience(lab), lambda _: None, Way())
@@ -685,8 +690,10 @@ def test_a_job_that_a_runner_may_take_and_none_takes_has_not_begun(lab: GitLabSi
 
 
 @pytest.mark.parametrize("state", ["waiting", "manual", "ended", "running"])
-def test_what_was_played_and_waits_is_taken_back_and_what_runs_is_named(lab: GitLabSite, state: str) -> None:
-    pipeline = lab.local.pushed(ci("sleep 2" if state == "running" else "echo x"))
+def test_what_was_played_and_waits_is_taken_back_and_what_runs_is_named(
+    lab: GitLabSite, state: str, tmp_path: Path
+) -> None:
+    pipeline = lab.local.pushed(ci(until_there(tmp_path / "go") if state == "running" else "echo x"))
     job = lab.local.job(pipeline, "deploy_application")
     if state == "waiting":
         lab.local.turn(runner="offline")
@@ -700,6 +707,7 @@ def test_what_was_played_and_waits_is_taken_back_and_what_runs_is_named(lab: Git
     expected = f"deploy_application (job {job.id}) is running, and replaces what is deployed now: look at {job.web_url}"
     assert left == (expected if state == "running" else "")
     assert tries(lab) == [{"waiting": "canceled", "ended": "success"}.get(state, state)]
+    (tmp_path / "go").touch()
 
 
 def test_what_was_played_is_named_where_gitlab_does_not_answer(lab: GitLabSite) -> None:
@@ -713,14 +721,15 @@ def test_what_was_played_is_named_where_gitlab_does_not_answer(lab: GitLabSite) 
     )
 
 
-def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSite) -> None:
-    pipeline = lab.local.pushed(ci("sleep 4"))
+def test_a_limit_that_passes_leaves_the_job_running_and_says_where(lab: GitLabSite, tmp_path: Path) -> None:
+    pipeline = lab.local.pushed(ci(until_there(tmp_path / "go")))
 
     problem = refused(StoppedPartWay, lambda: deployed(lab, end_within=timedelta(seconds=1)))
 
     assert problem.exit_status == 4
     assert "is running after 0 min and goes on" in problem.summary
     assert problem.hint.startswith("watch it at http")
+    (tmp_path / "go").touch()
     assert lab.local.ended(pipeline, "deploy_application").status == "success"
 
 
