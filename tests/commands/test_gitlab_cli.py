@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests import command_line
-from tests.commands.test_gitlab_deploy import CI, ci, until_there
+from tests.commands.test_gitlab_deploy import CI, ci
 from tests.conftest import free_port
 from tests.gitlab_sites import VARIABLES, GitLabSite, forget_pipelines
-from tests.localcloud.machines import until
+from tests.localcloud.machines import until, until_there
 from tests.rehearsal import CLEAN, ROOT, passed
 
 Done = subprocess.CompletedProcess[str]

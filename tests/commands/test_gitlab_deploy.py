@@ -32,7 +32,7 @@ from lifeboat.pipeline.following import withdrawn
 from lifeboat.pipeline.sync import Way
 
 from tests.gitlab_sites import PASSWORD, GitLabSite, forget_pipelines
-from tests.localcloud.machines import until
+from tests.localcloud.machines import until, until_there
 
 SECONDS = 60
 CI = """
@@ -59,11 +59,6 @@ def ci(script: str = "echo deployed", **more: str) -> str:
     return "\n".join(
         ["stages: [build, deploy]", "deploy_application:", "  stage: deploy", f"  script: ['{script}']", *lines]
     )
-
-
-def until_there(file: Path) -> str:
-    """Return what a job waits with until a test makes a file: it has seen by then what it wants to see."""
-    return f"while ! test -e {file}; do sleep 0.1; done"
 
 
 @pytest.fixture

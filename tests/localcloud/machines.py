@@ -147,6 +147,11 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def until_there(file: Path) -> str:
+    """Return what a script waits with until a test makes a file, having seen by then what it wants to see."""
+    return f"while ! test -e {file}; do sleep 0.1; done"
+
+
 def asked(url: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, str]:
     """Return status and body of an HTTP answer; status 0 when nobody answers."""
     request = urllib.request.Request(url, method=method, headers=headers or {})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import psutil
 
 from tests.localcloud.gitlab_places import MANUAL, LocalGitLab, statuses
-from tests.localcloud.machines import until
+from tests.localcloud.machines import until, until_there
 
 
 def test_a_job_runs_its_script_and_tells_how_it_ended(local: LocalGitLab) -> None:
@@ -37,12 +38,13 @@ def test_a_log_is_text_and_empty_before_the_job_has_begun(local: LocalGitLab) ->
     assert (said.status, said.text, said.headers["Content-Type"]) == (200, "", "text/plain")
 
 
-def test_a_log_grows_while_the_job_runs(local: LocalGitLab) -> None:
-    pipeline = local.pipeline("slow:\n  script: [echo first, sleep 2, echo second]\n")
+def test_a_log_grows_while_the_job_runs(local: LocalGitLab, tmp_path: Path) -> None:
+    pipeline = local.pipeline(f"slow:\n  script: [echo first, '{until_there(tmp_path / 'go')}', echo second]\n")
     until(lambda: local.said(local.job(pipeline, "slow"), "first"))
 
     running = local.job(pipeline, "slow")
     early = local.log(running)
+    (tmp_path / "go").touch()
     ended = local.ended(pipeline, "slow")
 
     assert running.status == "running"
@@ -161,16 +163,18 @@ def test_nothing_that_a_job_started_outlives_it(local: LocalGitLab) -> None:
     until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])], 5)
 
 
-def test_the_jobs_of_a_stage_wait_for_the_one_before(local: LocalGitLab) -> None:
+def test_the_jobs_of_a_stage_wait_for_the_one_before(local: LocalGitLab, tmp_path: Path) -> None:
     pipeline = local.pipeline(
-        """
+        f"""
         stages: [one, two]
-        first: {stage: one, script: [sleep 1]}
-        second: {stage: two, script: [echo after]}
-        at_once: {stage: two, needs: [], script: [echo early]}
+        first: {{stage: one, script: ['{until_there(tmp_path / "go")}']}}
+        second: {{stage: two, script: [echo after]}}
+        at_once: {{stage: two, needs: [], script: [echo early]}}
         """
     )
     at_first = statuses(pipeline)
+    local.ended(pipeline, "at_once")
+    (tmp_path / "go").touch()
 
     second, at_once = local.ended(pipeline, "second"), local.job(pipeline, "at_once")
 
@@ -213,12 +217,12 @@ def test_a_failed_job_that_may_fail_leaves_the_pipeline_passed(local: LocalGitLa
     assert local.project().pipelines.get(pipeline.id).detailed_status["label"] == "passed with warnings"
 
 
-def test_a_resource_group_runs_one_at_a_time(local: LocalGitLab) -> None:
-    both = [
-        local.pipeline("job:\n  resource_group: terraform-$CI_COMMIT_BRANCH\n  script: [sleep 1]\n") for _ in range(2)
-    ]
+def test_a_resource_group_runs_one_at_a_time(local: LocalGitLab, tmp_path: Path) -> None:
+    waits = f"job:\n  resource_group: terraform-$CI_COMMIT_BRANCH\n  script: ['{until_there(tmp_path / 'go')}']\n"
+    both = [local.pipeline(waits) for _ in range(2)]
     waiting = statuses(both[1])["job"]
     upcoming = local.place().ask("GET", f"{local.place().at}/resource_groups/terraform-main/upcoming_jobs").body
+    (tmp_path / "go").touch()
 
     first, second = (local.ended(pipeline, "job") for pipeline in both)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from tests.localcloud.gitlab_places import MANUAL, LocalGitLab, deploying, refused, statuses
-from tests.localcloud.machines import until
+from tests.localcloud.machines import until, until_there
 
 # -- playing -----------------------------------------------------------------------------------------------------------
 
@@ -228,13 +229,13 @@ def test_cancelling_a_pipeline_leaves_its_manual_jobs(local: LocalGitLab) -> Non
 UNPLAYABLE = (400, {"message": "400 Bad request - Unplayable Job"})
 
 
-def test_a_job_that_waits_for_an_earlier_stage_is_unplayable(local: LocalGitLab) -> None:
+def test_a_job_that_waits_for_an_earlier_stage_is_unplayable(local: LocalGitLab, tmp_path: Path) -> None:
     pipeline, place = (
         local.pipeline(
-            """
+            f"""
             stages: [one, two]
-            slow: {stage: one, script: [sleep 2]}
-            deploy: {stage: two, script: [echo x], when: manual}
+            slow: {{stage: one, script: ['{until_there(tmp_path / "go")}']}}
+            deploy: {{stage: two, script: [echo x], when: manual}}
             """
         ),
         local.place(),
@@ -245,6 +246,7 @@ def test_a_job_that_waits_for_an_earlier_stage_is_unplayable(local: LocalGitLab)
 
     assert job.status == "created"
     assert (said.status, said.body) == UNPLAYABLE
+    (tmp_path / "go").touch()
     local.reached(pipeline, "deploy", "manual")
     assert place.ask("POST", f"{place.at}/jobs/{job.id}/play").status == 200
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import RunningCloud
-from tests.localcloud.machines import BASE_IMAGE, Machines
+from tests.localcloud.machines import BASE_IMAGE, Machines, until_there
 
 SHELL = "AWS-RunShellScript"
 
@@ -43,10 +44,11 @@ def test_a_command_that_succeeds_says_so(machines: Machines, host: str) -> None:
     assert (ended.status, ended.code, ended.out, ended.err) == ("Success", 0, f"{machines.root(host)}\n", "")
 
 
-def test_a_command_is_in_progress_while_it_runs(machines: Machines, host: str) -> None:
-    number = send(machines, host, "sleep 2")
+def test_a_command_is_in_progress_while_it_runs(machines: Machines, host: str, tmp_path: Path) -> None:
+    number = send(machines, host, until_there(tmp_path / "go"))
 
     found = machines.ssm.get_command_invocation(CommandId=number, InstanceId=host)
+    (tmp_path / "go").touch()
 
     assert (found["Status"], found["ResponseCode"]) == ("InProgress", -1)
     assert machines.ended(number, host).status == "Success"
