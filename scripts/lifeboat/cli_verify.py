@@ -70,7 +70,7 @@ def verify(
     if sum([dump is not None, every, sample is not None]) > 1:
         raise typer.BadParameter("name one dump, or --all, or --sample")
     which = Which(
-        wanted=dump_id(dump or "latest"),
+        wanted=dump_id("latest" if dump is None else dump),
         every=every,
         share=_share(sample),
         database=database,

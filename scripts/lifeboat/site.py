@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from lifeboat.config import Project
 from lifeboat.errors import WrongConfiguration
@@ -135,17 +136,18 @@ class Site:
             # What answers on loopback is not asked through the caller's proxy.
             proxies=None if endpoint is None else {},
         )
-        if endpoint is None:
-            return self._session.client(service, region_name=region, config=config)  # type: ignore[call-overload]
-        named = ("aws_access_key_id", "aws_secret_access_key")
-        return self._session.client(  # type: ignore[call-overload]
-            service,
-            region_name=region,
-            endpoint_url=endpoint.url,
-            verify=False,
-            config=config,
-            **dict(zip(named, self._endpoints_keys or (), strict=False)),
-        )
+        asked: dict[str, Any] = {"region_name": region, "config": config}
+        if endpoint is not None:
+            asked |= {"endpoint_url": endpoint.url, "verify": False}
+        if self._endpoints_keys is not None:
+            asked |= dict(zip(("aws_access_key_id", "aws_secret_access_key"), self._endpoints_keys, strict=True))
+        try:
+            return self._session.client(service, **asked)  # type: ignore[call-overload]
+        except BotoCoreError as error:  # nothing is asked yet: it is what the shell or ~/.aws/config say
+            raise WrongConfiguration(
+                f"boto3 cannot be set up: {error}",
+                hint="correct or unset that AWS_… variable, or what ~/.aws/config says; env | grep ^AWS_ shows those that are set",
+            ) from error
 
     @property
     def _endpoints_keys(self) -> tuple[str, str] | None:
@@ -947,6 +949,9 @@ class Site:
             "NO_PROXY": self._no_proxy(endpoint.url),
             "no_proxy": self._no_proxy(endpoint.url),
             "AWS_EC2_METADATA_DISABLED": "true",
+            # A service's own address wins over that of all; this turns both off.
+            **{name: endpoint.url for name in self.caller_env if name.startswith("AWS_ENDPOINT_URL_")},
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         }
 
     def _no_proxy(self, url: str) -> str:

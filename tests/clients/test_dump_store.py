@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,12 +136,24 @@ def test_proofs_and_the_mark_of_a_kept_dump_are_read_from_the_listing(bucket: Bu
     assert sorted(entry.files) == ["data-00.dump.zst", "manifest.json"]
     kept = json.loads(bucket.s3.get_object(Bucket=bucket.store.bucket, Key=f"{entry.prefix}kept.json")["Body"].read())
     assert kept["why"] == "before the migration"
-    with pytest.raises(Refused, match="verified twice"):
-        bucket.store.prove(entry, replace(first, findings=("x",)))
 
     bucket.store.release(entry)
 
     assert not bucket.entry().kept
+
+
+def test_all_who_look_in_the_same_second_write_down_what_they_found(bucket: Bucket) -> None:
+    bucket.dump()
+    entry, looked = bucket.entry(), Proof(level=2, at=LOOKED, verdict=Verdict.FAILED)
+    found = [replace(looked, findings=(f"finding {number}",)) for number in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda proof: bucket.store.prove(entry, proof), found))
+    bucket.store.prove(entry, found[0])
+
+    proofs = [bucket.store.proof(entry, proof) for proof in bucket.entry().proofs]
+    assert {proof.findings for proof in proofs} == {proof.findings for proof in found}
+    assert len(proofs) in (4, 5)  # the last one is another's answer that was lost, or one more
 
 
 def proved(bucket: Bucket, entry: DumpEntry, **other: Any) -> DumpEntry:
