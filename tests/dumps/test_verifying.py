@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from lifeboat.commands import verify as verify_command
+from lifeboat.commands.verify import Which
 from lifeboat.database_model import Verdict
+from lifeboat.decisions.samples import Share
 from lifeboat.dumps import verifying
 from lifeboat.dumps.restoring import Tellers
 from lifeboat.dumps.verifying import Depth
-from lifeboat.errors import Refused, Unreachable, WrongConfiguration
+from lifeboat.errors import IntegrityFailure, Refused, Unreachable, WrongConfiguration
 from lifeboat.site import Site
 
 from tests.conftest import RunningCloud
@@ -59,6 +62,30 @@ def test_a_file_that_is_gone_is_found_at_level_1(bucket: Bucket) -> None:
 
     assert done.proof is not None
     assert done.proof.findings == ("data-00.dump.zst is missing",)
+
+
+def test_a_newest_dump_without_its_manifest_is_not_passed_over_for_the_one_before_it(
+    bucket: Bucket, cloud: RunningCloud, tmp_path: Path
+) -> None:
+    site = plain_site(cloud, tmp_path).site()
+    older, whole, newest = (bucket.dump(number).id for number in range(3))
+    which = Which(wanted=None, every=True, share=None, database="app", now=datetime.now(UTC))
+    latest, share = replace(which, every=False), replace(which, every=False, share=Share(part=1, whole=7))
+    before = [entry.id for entry in verify_command.chosen(site, bucket.store, which)]
+    for dump in (older, newest):
+        bucket.s3.delete_object(Bucket=bucket.store.bucket, Key=f"dumps/x/app/{dump}/manifest.json")
+
+    looked_at = verify_command.chosen(site, bucket.store, which)
+    shared = verify_command.chosen(site, bucket.store, share)
+    with pytest.raises(IntegrityFailure, match=f"{newest}: its manifest was deleted"):
+        verify_command.chosen(site, bucket.store, latest)
+    done = verifying.verify(bucket.store, looked_at[-1], LISTED, QUIET)
+
+    assert before == [older, whole, newest]
+    assert [entry.id for entry in looked_at] == [entry.id for entry in shared] == [whole, newest]
+    assert done.proof is not None
+    assert done.proof.verdict is Verdict.FAILED
+    assert "its manifest was deleted" in done.proof.findings[0]
 
 
 def test_a_dump_of_a_newer_lifeboat_is_neither_good_nor_bad(bucket: Bucket) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -68,21 +68,30 @@ def _side_by_side(store: DumpStore, copies: Sequence[DumpEntry], depth: Depth, t
 
 
 def chosen(site: Site, store: DumpStore, which: Which) -> list[DumpEntry]:
-    """Return the copies that are looked at, the oldest first; raises NothingFits where there is none."""
+    """Return the copies that are looked at, the oldest first; raises NothingFits where there is none.
+
+    A newest one that somebody took the manifest from is among them, and found so: an older one does not stand for it.
+    """
     if not which.every and which.share is None:
         database = which.database or outputs.recovery(site.stack_store()).database.name
-        return [choosing.chosen(store, database, which.wanted)]
-    complete = [entry for entry in store.entries(which.database) if entry.complete]
-    if not complete:
+        beheaded = restores.beheaded(store.entries(database)) if which.wanted is None else []
+        return [choosing.chosen(store, database, beheaded[-1].id if beheaded else which.wanted)]
+    entries = store.entries(which.database)
+    complete, beheaded = [entry for entry in entries if entry.complete], restores.beheaded(entries)
+    if not complete and not beheaded:
         raise NothingFits(f"there is no complete dump in s3://{store.bucket}/{store.prefix}", hint="lifeboat dump")
     if which.share is None:
-        return complete
+        return _in_order([*complete, *beheaded])
     # The newest of each database in any case: what is restored first is never left to a week's turn, nor a week to nothing.
     ids = {
         _newest(store, [e for e in complete if e.database == name], which).id for name in {e.database for e in complete}
     }
     ids |= set(samples.chosen([entry.id for entry in complete], which.share, which.now))
-    return [entry for entry in complete if entry.id in ids]
+    return _in_order([*(entry for entry in complete if entry.id in ids), *beheaded])
+
+
+def _in_order(entries: Iterable[DumpEntry]) -> list[DumpEntry]:
+    return sorted(entries, key=lambda entry: (entry.begun_at, entry.id, entry.database))
 
 
 def _newest(store: DumpStore, complete: Sequence[DumpEntry], which: Which) -> DumpEntry:

@@ -88,6 +88,17 @@ def newest_first(entries: Iterable[DumpEntry], now: datetime) -> list[DumpEntry]
     return sorted(fitting, key=lambda entry: (entry.begun_at, entry.id), reverse=True)
 
 
+def beheaded(entries: Iterable[DumpEntry]) -> list[DumpEntry]:
+    """Return the dumps whose manifest was deleted though their database has no newer one that is whole, the oldest first.
+
+    No rule of retention takes the newest: somebody did.
+    """
+    known = sorted(entries, key=lambda entry: (entry.begun_at, entry.id))
+    whole = {entry.database: (entry.begun_at, entry.id) for entry in known if entry.complete}
+    lost = (entry for entry in known if entry.deleted is not None)
+    return [e for e in lost if e.database not in whole or (e.begun_at, e.id) > whole[e.database]]
+
+
 def newest(entries: Iterable[DumpEntry]) -> list[DumpEntry]:
     """Return the newest five, newest first."""
     return sorted(entries, key=lambda entry: (entry.begun_at, entry.id), reverse=True)[:_NEWEST]
