@@ -91,9 +91,9 @@ class InstanceSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class NewestDump:
-    """The newest complete dump of the application's database, and the stored bytes of those before it, newest first.
+    """The newest dump of the application's database that is complete, or was, and the stored bytes of those before it.
 
-    `manifest` None: it cannot be read, and `damage` says why.
+    `manifest` None: it cannot be read, or is no more there, and `damage` says why. The sizes begin with the newest.
     """
 
     point: RecoveryPoint

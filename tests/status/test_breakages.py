@@ -142,6 +142,19 @@ def test_a_damaged_manifest_is_red_and_not_unknown(site: BackupSite, place: Plac
     assert "is not what this lifeboat writes" in found["is"]
 
 
+def test_a_newest_dump_whose_manifest_was_deleted_is_red_however_whole_the_one_before_it_is(
+    site: BackupSite, place: Place
+) -> None:
+    site.put_dump(2 * HOUR)
+    dump = site.put_dump(HOUR)
+    site.cloud.client("s3").delete_object(Bucket=site.bucket(), Key=f"dumps/x/app/{dump}/manifest.json")
+
+    (found,) = verdicts(place, "dumps.content")
+
+    assert found["colour"] == "red"
+    assert f"{dump}: its manifest was deleted" in found["is"]
+
+
 # -- drills ------------------------------------------------------------------------------------------------------------
 
 

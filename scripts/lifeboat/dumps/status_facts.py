@@ -61,7 +61,7 @@ def vault(site: Site, where: Places, region: str) -> Seen[Points]:
 
 
 def dumps(site: Site, where: Places, database: str, now: datetime) -> DumpsSeen:
-    """Return the dumps of both regions, and the newest complete one of a database of the primary region.
+    """Return the dumps of both regions, and the newest one of a database of the primary region that is, or was, complete.
 
     One bucket after the other: what a listing holds of each file is most of the memory that a status takes.
     """
@@ -92,11 +92,13 @@ def dumps(site: Site, where: Places, database: str, now: datetime) -> DumpsSeen:
 
 
 def _newest(store: DumpStore, entries: list[DumpEntry], listed: list[RecoveryPoint], now: datetime) -> Seen[NewestDump]:
-    ordered = restores.newest_first(entries, now)
-    if not ordered:
+    ordered, beheaded = restores.newest_first(entries, now), restores.beheaded(entries)
+    if not ordered and not beheaded:
         return Seen()
-    entry = ordered[0]
+    entry = beheaded[-1] if beheaded else ordered[0]
     point = next(p for p in listed if (p.database, str(p.id)) == (entry.database, str(entry.id)))
+    if beheaded:
+        return Seen(found=NewestDump(point=point, manifest=None, damage=entry.why_incomplete))
     sizes = tuple(one.size for one in ordered[1 : _SIZES + 1])
     place = Place(what=f"the manifest of {entry.id}", region=store.place.region, call="s3:GetObjectVersion")
     try:
