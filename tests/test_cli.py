@@ -66,3 +66,16 @@ def test_a_name_that_no_command_has_is_told_with_those_like_it() -> None:
 
     assert ended.returncode == 2
     assert "No such command 'recovr'. Did you mean 'recover', " in ended.stderr
+
+
+def test_ctrl_c_while_the_program_is_still_loaded_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from lifeboat.start import main; main()"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

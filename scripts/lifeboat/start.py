@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 from lifeboat import streams
+from lifeboat.errors import INTERRUPTED
 
 
 def main() -> None:
@@ -15,7 +17,10 @@ def main() -> None:
     """
     gc.disable()
     streams.open_standard()
-    from lifeboat import cli  # noqa: PLC0415  (what is loaded here is what is meant)
+    try:
+        from lifeboat import cli  # noqa: PLC0415  (what is loaded here is what is meant)
+    except KeyboardInterrupt:  # before anything was begun: there is nothing to be said of it
+        sys.exit(INTERRUPTED)
 
     gc.freeze()
     gc.enable()
