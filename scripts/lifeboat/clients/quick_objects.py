@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError, PermissionDeniedError
@@ -194,12 +194,12 @@ class QuickObjects:
             raise ValueError("the shell's token would be sent with these keys")
         with self._making:
             if self._store is None or self._signer != signer:
-                token = {} if signer.session_token is None else {"session_token": signer.session_token}
-                self._store, self._signer = self._opened(signer, token), signer
+                self._store, self._signer = self._opened(signer), signer
             return self._store
 
-    def _opened(self, signer: _Signer, token: Mapping[str, str]) -> S3Store:
+    def _opened(self, signer: _Signer) -> S3Store:
         door = self._door
+        token: dict[str, Any] = {} if signer.session_token is None else {"session_token": signer.session_token}
         return S3Store(
             self._bucket,
             endpoint=door.url,
@@ -215,5 +215,5 @@ class QuickObjects:
                 "connect_timeout": timedelta(seconds=door.connect_seconds),
                 "timeout": timedelta(seconds=door.read_seconds),
             },
-            **token,  # type: ignore[arg-type]
+            **token,
         )
